@@ -1,0 +1,1 @@
+"""The language of search spaces and the ready-made spaces."""

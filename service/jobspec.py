@@ -1,0 +1,123 @@
+"""A JobSpec: what a user submits. Its shape is checked here; `service.api.admission` checks it against the world
+(files, columns, labels, models), so this module stays importable without either."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from workers.task import TaskSpec
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?")
+
+
+def _seconds(value: object) -> object:
+    """Read `20m`, `1h30m`, `45s` or a number of seconds."""
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None or not any(match.groups()):
+        raise ValueError(f"{value!r} is not a duration; write seconds as a number, or like 90s, 20m, 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpaceSpec(_Section):
+    """A preset with overrides, or an explicit list of parameters (the JSON form of `search_spaces.Space`)."""
+
+    preset: str | None = None
+    overrides: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="by parameter: narrowed range or `value`"
+    )
+    method: str | None = Field(default=None, description="the PEFT method that explicit `parameters` configure")
+    parameters: list[dict[str, Any]] | None = None
+    conditions: list[dict[str, Any]] = Field(default_factory=list)
+    constraints: list[dict[str, Any]] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.preset is None) == (self.parameters is None):
+            raise ValueError("give either `preset` or `parameters`, not both and not neither")
+        return self
+
+
+class ObjectiveSpec(_Section):
+    metric: str
+    direction: Literal["maximize", "minimize"]
+
+
+class ConstraintSpec(_Section):
+    metric: str
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("a constraint needs `min`, `max` or both")
+        return self
+
+
+class OptimizerSpec(_Section):
+    name: str = "auto"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class SchedulerSpec(_Section):
+    name: str = "none"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class BudgetSpec(_Section):
+    trials: int = Field(default=40, ge=1, le=1_000_000, description="trials, the reference trials included")
+    epochs: float = Field(default=3, gt=0, le=1000)
+    wall_clock: Seconds | None = Field(
+        default=None, description="stop proposing after this long; seconds or 20m, 1h30m"
+    )
+
+
+class ResourcesSpec(_Section):
+    concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    cpus_per_trial: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
+    gpus_per_trial: float = Field(default=0, ge=0)
+    engine: Literal["auto", "fast", "reference"] = "auto"
+    executor: Literal["ray", "external"] = Field(
+        default="ray", description="`external`: trials are claimed by your own workers over `ask` and `tell`"
+    )
+    max_attempts: int = Field(default=3, ge=1, le=20, description="times a trial whose worker was lost is tried again")
+
+
+class JobSpec(_Section):
+    """The whole of a search job."""
+
+    name: str = Field(min_length=1, max_length=200)
+    kind: Literal["search"] = "search"
+    task: TaskSpec
+    space: SpaceSpec
+    objectives: list[ObjectiveSpec] = Field(min_length=1)
+    constraints: list[ConstraintSpec] = Field(default_factory=list)
+    optimizer: OptimizerSpec = OptimizerSpec()
+    scheduler: SchedulerSpec = SchedulerSpec()
+    budget: BudgetSpec = BudgetSpec()
+    resources: ResourcesSpec = ResourcesSpec()
+    reference_trials: bool | list[dict[str, Any]] = Field(
+        default=True,
+        description="start with head only and the literature's default; or your own configurations; or none",
+    )
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _objectives_differ(self) -> Self:
+        metrics = [objective.metric for objective in self.objectives]
+        if len(set(metrics)) != len(metrics):
+            raise ValueError(f"objectives: each metric may appear once, found {metrics}")
+        return self

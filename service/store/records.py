@@ -1,0 +1,99 @@
+"""What the store hands out: frozen rows, detached from any session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+JobState = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
+TrialState = Literal["queued", "running", "paused", "completed", "stopped", "failed"]
+TrialOrigin = Literal["reference", "optimizer", "user", "import"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A submitted search. `spec` is the JobSpec as validated JSON, paths resolved."""
+
+    id: str
+    name: str
+    state: JobState
+    spec: dict[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    reason: str | None
+    lease_owner: str | None
+    lease_until: datetime | None
+    version: int  # grows with every change; the ETag
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration of a job. `number` counts from 0 within the job; `attempt` is the fencing number."""
+
+    id: str
+    job_id: str
+    number: int
+    state: TrialState
+    origin: TrialOrigin
+    label: str | None  # of reference trials: "head-only", "literature-default"
+    config: dict[str, Any]
+    seed: int
+    attempt: int
+    metrics: dict[str, float]
+    on_front: bool
+    adapter: str | None  # sha256 of the artifact
+    adapter_bytes: int | None
+    checkpoint: str | None
+    engine: str | None
+    environment: dict[str, str]
+    reason: str | None
+    worker_id: str | None
+    lease_until: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StoredReport:
+    """A report as it was accepted."""
+
+    trial_id: str
+    attempt: int
+    step: int
+    epoch: float
+    seconds: float
+    metrics: dict[str, float]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a job; `sequence` grows by time and resumes a stream (`Last-Event-ID`)."""
+
+    sequence: int
+    job_id: str
+    kind: str  # job.state, trial.queued, trial.running, trial.report, trial.completed, trial.failed, front, note …
+    payload: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class NewTrial:
+    """A suggestion to store as a queued trial."""
+
+    config: dict[str, Any]
+    origin: TrialOrigin
+    seed: int
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list and the cursor of the next one (None at the end)."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None

@@ -1,0 +1,74 @@
+"""The contract between whoever dispatches a trial and whoever trains it. Plain data; imports neither torch nor ray.
+
+`Assignment` goes to a worker, a stream of `Report`s comes back and one `Outcome` ends it. Each carries the trial's
+`attempt`, the fencing number: the store refuses reports and outcomes of an attempt that is no longer current.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workers.task import TaskSpec
+
+Config = dict[str, Any]
+Decision = Literal["continue", "pause", "stop"]
+EngineName = Literal["fast", "reference"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Artifact(_Frozen):
+    """A stored folder or file, addressed by content: `sha256` of its bytes, `size` in bytes."""
+
+    sha256: str
+    size: int
+
+
+class Assignment(_Frozen):
+    """One trial to train."""
+
+    trial_id: str
+    attempt: int
+    task: TaskSpec
+    config: Config = Field(description="method, its knobs and the training hyperparameters")
+    epochs: float = Field(gt=0, description="passes over the training rows")
+    seed: int
+    engine: Literal["auto", "fast", "reference"] = "auto"
+    reports_per_epoch: int = Field(default=1, ge=1)
+    checkpoint: Artifact | None = Field(default=None, description="where to continue from")
+    keep_checkpoints: bool = Field(default=False, description="store a checkpoint with every report")
+    stop_at_epoch: float | None = Field(default=None, description="pause here with a checkpoint (a rung)")
+    measure_latency: bool = True
+
+
+class Report(_Frozen):
+    """What a running trial has reached. `step` counts optimizer steps; `epoch` passes over the training rows."""
+
+    trial_id: str
+    attempt: int
+    step: int
+    epoch: float
+    metrics: dict[str, float] = Field(description="validation metrics and `train_loss`")
+    seconds: float = Field(description="training wall clock so far")
+    checkpoint: Artifact | None = None
+
+
+class Outcome(_Frozen):
+    """How an attempt ended. `metrics` holds the last validation metrics and every measured cost, by catalogue name."""
+
+    trial_id: str
+    attempt: int
+    status: Literal["completed", "stopped", "paused", "failed"]
+    metrics: dict[str, float] = Field(default_factory=dict)
+    adapter: Artifact | None = None
+    checkpoint: Artifact | None = None
+    engine: EngineName | None = None
+    engine_reason: str | None = Field(default=None, description="why the fast engine did not take the trial, if so")
+    environment: dict[str, str] = Field(default_factory=dict)
+    reason: str | None = Field(
+        default=None, description="why it failed or stopped: `out_of_memory: …`, `nan_loss: …`, …"
+    )

@@ -1,0 +1,38 @@
+"""What a job trains on: the `task` section of a JobSpec. Imports neither torch nor ray, so the API can validate with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TaskType = Literal["text-classification"]
+
+
+class TaskSpec(BaseModel):
+    """Model, data and columns of a job. Paths are strings as the user wrote them until the service resolves them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: TaskType = "text-classification"
+    model: str = Field(description="`builtin:minilm`, a local folder, or a hub id with an optional `@revision`")
+    train: str = Field(
+        description="csv, jsonl or parquet file, a `datasets` folder, `builtin:pydocs` or `hub:owner/name`"
+    )
+    validation: str | Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="a data source like `train`, or the fraction of `train` to split off with the job's seed",
+    )
+    test: str | None = Field(default=None, description="data that the search never sees; used by `confirm`")
+    text: str | None = Field(default=None, description="column of the text (default `text`)")
+    text_pair: tuple[str, str] | None = Field(default=None, description="two columns, for sentence pairs")
+    label: str = Field(default="label", description="column of the class: integers or strings")
+    max_length: int = Field(default=128, ge=4, le=8192, description="tokens; longer texts are truncated")
+    train_rows: int | None = Field(
+        default=None, ge=2, description="use a class-balanced, seeded sample of this many rows"
+    )
+    validation_rows: int | None = Field(default=None, ge=2)
+
+    def text_columns(self) -> tuple[str, ...]:
+        """The one or two columns that make the input."""
+        return self.text_pair if self.text_pair is not None else (self.text or "text",)
