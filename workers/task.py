@@ -1,4 +1,4 @@
-"""What a job trains on: the `task` section of a JobSpec. Imports neither torch nor ray, so the API can validate with it."""
+"""What a job trains on: the `task` section of a JobSpec. Imports neither torch nor ray: the API validates with it."""
 
 from __future__ import annotations
 
