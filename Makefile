@@ -1,0 +1,58 @@
+# `make demo` and `make test` need Python >= 3.11 and nothing else: the set-up below brings the rest into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Node.js comes from PyPI with the development extras, so the dashboard builds where no Node is installed.
+NODE_PATH_PREFIX := $(abspath $(BIN))
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+.PHONY: help setup web demo test check format bench-engine bench-search bench-store bench-answers lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "peftsearch needs Python >= 3.11, found " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing pinned dependencies into $(VENV) (a few minutes the first time)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,workers,dev]'
+	@touch $@
+
+web/node_modules/installed: web/package-lock.json $(VENV)/installed
+	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/index.html: web/node_modules/installed $(WEB_SOURCES)
+	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm run --silent build
+	@touch $@
+
+setup: $(VENV)/installed web/dist/index.html ## install everything into .venv and build the dashboard
+
+web: web/dist/index.html ## build the dashboard
+
+demo: setup ## a whole search on the embedded defaults: submit, watch, front, export, reload
+	$(BIN)/python examples/demo.py
+
+test: setup ## every test
+	@tools/ensure-chromium
+	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm test --silent
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm run --silent check
+
+format: setup ## format the Python code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## renew constraints.txt from what is installed in .venv
+	{ head -n 1 constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' | sort -f; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean: ## remove what the set-up made
+	rm -rf $(VENV) web/node_modules web/dist
