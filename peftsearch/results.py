@@ -1,0 +1,250 @@
+"""What the API answers, as frozen values. Fields that a newer server adds are ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from peftsearch.errors import NoPandas
+
+if TYPE_CHECKING:
+    import pandas
+
+Json = Mapping[str, Any]
+
+
+class _Row(Protocol):
+    def to_row(self) -> dict[str, Any]: ...
+
+
+R = TypeVar("R", bound=_Row)
+
+
+class Rows(tuple[R, ...]):
+    """A list of results that also reads as a table."""
+
+    __slots__ = ()
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """One row per result; nested values become columns like `metrics.accuracy`. Raises NoPandas."""
+        try:
+            import pandas
+        except ImportError:
+            raise NoPandas from None
+        return pandas.DataFrame([row.to_row() for row in self])
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric that a job maximizes or minimizes."""
+
+    metric: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is. Counts are trials; `seconds_left` is an estimate, None before the first trial has ended."""
+
+    trials_total: int
+    queued: int
+    running: int
+    paused: int
+    completed: int
+    stopped: int
+    failed: int
+    seconds_left: float | None
+
+    @property
+    def done(self) -> int:
+        """Trials that have ended, however they ended."""
+        return self.completed + self.stopped + self.failed
+
+
+@dataclass(frozen=True)
+class Job:
+    """A search job. `best` maps each objective to the best value measured so far."""
+
+    id: str
+    name: str
+    state: str
+    reason: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    spec: Json
+    progress: Progress
+    front_size: int
+    best: Mapping[str, float]
+    objectives: tuple[Objective, ...]
+
+    @property
+    def over(self) -> bool:
+        """No trial will run any more."""
+        return self.state in {"completed", "failed", "cancelled"}
+
+    @classmethod
+    def from_json(cls, data: Json) -> Job:
+        """Read a JobView."""
+        values = _known(cls, data)
+        values["progress"] = Progress(**_known(Progress, data["progress"]))
+        values["objectives"] = _objectives(data["objectives"])
+        return cls(**_with_times(values, "created_at", "started_at", "finished_at"))
+
+    def to_row(self) -> dict[str, Any]:
+        """Flat form for tables."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "state": self.state,
+            "created_at": self.created_at,
+            "finished_at": self.finished_at,
+            "trials": self.progress.trials_total,
+            "done": self.progress.done,
+            "front_size": self.front_size,
+        } | {f"best.{metric}": value for metric, value in self.best.items()}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration of a job and what became of it. `label` names reference trials."""
+
+    id: str
+    job_id: str
+    number: int
+    state: str
+    origin: str
+    label: str | None
+    config: Json
+    seed: int
+    attempt: int
+    metrics: Mapping[str, float]
+    on_front: bool
+    has_adapter: bool
+    engine: str | None
+    reason: str | None
+    worker_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    environment: Mapping[str, str]
+
+    @classmethod
+    def from_json(cls, data: Json) -> Trial:
+        """Read a TrialView."""
+        return cls(**_with_times(_known(cls, data), "created_at", "started_at", "finished_at"))
+
+    def to_row(self) -> dict[str, Any]:
+        """Flat form for tables."""
+        row = {
+            name: getattr(self, name)
+            for name in ("id", "number", "state", "origin", "label", "seed", "attempt", "on_front", "engine", "reason")
+        }
+        row |= {f"config.{name}": value for name, value in self.config.items()}
+        return row | {f"metrics.{name}": value for name, value in self.metrics.items()}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a trial had reached at optimizer step `step`, after `seconds` of training."""
+
+    step: int
+    epoch: float
+    seconds: float
+    metrics: Mapping[str, float]
+    attempt: int
+    created_at: datetime
+
+    @classmethod
+    def from_json(cls, data: Json) -> Report:
+        """Read a ReportView."""
+        return cls(**_with_times(_known(cls, data), "created_at"))
+
+    def to_row(self) -> dict[str, Any]:
+        """Flat form for tables."""
+        row = {name: getattr(self, name) for name in ("attempt", "step", "epoch", "seconds", "created_at")}
+        return row | {f"metrics.{name}": value for name, value in self.metrics.items()}
+
+
+@dataclass(frozen=True)
+class Front:
+    """The Pareto front of a job, and its reference trials whether they are on it or not."""
+
+    objectives: tuple[Objective, ...]
+    items: Rows[Trial]
+    reference: Rows[Trial]
+
+    @classmethod
+    def from_json(cls, data: Json) -> Front:
+        """Read a FrontView."""
+        return cls(
+            objectives=_objectives(data["objectives"]),
+            items=Rows(map(Trial.from_json, data["items"])),
+            reference=Rows(map(Trial.from_json, data["reference"])),
+        )
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The trials on the front as a table. Raises NoPandas."""
+        return self.items.to_dataframe()
+
+
+@dataclass(frozen=True)
+class Best:
+    """The answer to "which hyperparameters should I use?": a measured trial and code that trains it again."""
+
+    trial: Trial
+    objectives: Mapping[str, float]
+    snippet: str
+
+    @classmethod
+    def from_json(cls, data: Json) -> Best:
+        """Read a BestView."""
+        return cls(Trial.from_json(data["trial"]), dict(data["objectives"]), data["snippet"])
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a job. `sequence` grows; give it as `after` to go on from there."""
+
+    sequence: int
+    kind: str
+    job_id: str
+    payload: Json
+
+    @property
+    def ends_job(self) -> bool:
+        """The job is over with this event."""
+        return self.kind == "job.state" and self.payload.get("state") in {"completed", "failed", "cancelled"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of a catalogue (space, method): its `name` and everything said of it."""
+
+    name: str
+    details: Json
+
+    @classmethod
+    def from_json(cls, data: Json) -> Entry:
+        """Read a SpaceView or MethodView."""
+        return cls(data["name"], {key: value for key, value in data.items() if key != "name"})
+
+    def to_row(self) -> dict[str, Any]:
+        """Flat form for tables."""
+        return {"name": self.name, **self.details}
+
+
+def _known(cls: type, data: Json) -> dict[str, Any]:
+    names = {field.name for field in fields(cls)}
+    return {name: value for name, value in data.items() if name in names}
+
+
+def _with_times(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    read = {name: datetime.fromisoformat(values[name]) for name in names if isinstance(values.get(name), str)}
+    return values | read
+
+
+def _objectives(data: Iterable[Json]) -> tuple[Objective, ...]:
+    return tuple(Objective(entry["metric"], entry["direction"]) for entry in data)
