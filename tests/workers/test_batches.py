@@ -1,0 +1,88 @@
+"""The batch plan: complete, seeded, little padding; any step can be asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workers.engines.batches import StepPlan, epoch_batches, token_budget_batches
+from workers.engines.schedule import learning_rate_at
+
+LENGTHS = np.random.default_rng(0).integers(3, 65, size=1037)
+
+
+def padding(batches: list[np.ndarray]) -> float:
+    padded = sum(len(b) * LENGTHS[b].max() for b in batches)
+    return 1 - LENGTHS.sum() / padded
+
+
+def test_an_epoch_has_every_row_once_and_one_small_batch_at_most() -> None:
+    batches = epoch_batches(LENGTHS, 16, seed=1, epoch=0)
+    assert sorted(np.concatenate(batches)) == list(range(1037))
+    assert sorted(len(b) for b in batches) == [1037 % 16] + [16] * (1037 // 16)
+
+
+def test_epochs_differ_by_seed_and_number_and_repeat_exactly() -> None:
+    def flat(seed: int, epoch: int) -> list[int]:
+        return list(np.concatenate(epoch_batches(LENGTHS, 16, seed, epoch)))
+
+    assert flat(1, 0) == flat(1, 0)
+    assert flat(1, 0) != flat(1, 1)
+    assert flat(1, 0) != flat(2, 0)
+
+
+def test_rows_of_like_length_share_a_batch() -> None:
+    shuffled = np.array_split(np.random.default_rng(1).permutation(1037), 65)
+    assert padding(epoch_batches(LENGTHS, 16, 1, 0)) < 0.05 < 0.3 < padding(shuffled)
+
+
+def test_batch_order_is_not_by_length() -> None:
+    longest = [LENGTHS[b].max() for b in epoch_batches(LENGTHS, 16, 1, 0)]
+    assert longest != sorted(longest)
+    assert longest != sorted(longest, reverse=True)
+
+
+@pytest.mark.parametrize("tokens", [1, 64, 1000, 10**9])
+def test_token_budget_holds_and_no_row_is_lost(tokens: int) -> None:
+    batches = token_budget_batches(LENGTHS, tokens)
+    assert sorted(np.concatenate(batches)) == list(range(1037))
+    assert all(len(b) == 1 or len(b) * LENGTHS[b].max() <= tokens for b in batches)
+
+
+@pytest.mark.parametrize(("accumulation", "epochs"), [(1, 2.0), (3, 2.5), (4, 0.3)])
+def test_a_plan_continues_at_any_step(accumulation: int, epochs: float) -> None:
+    plan = StepPlan(LENGTHS, 16, accumulation, epochs, seed=5)
+    steps = list(plan.after(0))
+    assert len(steps) == plan.steps == max(1, round(epochs * plan.steps_per_epoch))
+    for done in (1, plan.steps_per_epoch, plan.steps - 1):
+        rest = list(plan.after(done))
+        for mine, theirs in zip(rest, steps[done:], strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
+
+def test_one_epoch_of_accumulated_steps_covers_every_row() -> None:
+    plan = StepPlan(LENGTHS, 16, 3, 1.0, seed=5)
+    assert sorted(np.concatenate([np.concatenate(step) for step in plan.after(0)])) == list(range(1037))
+
+
+def test_reports_are_spread_and_end_with_the_last_step() -> None:
+    plan = StepPlan(LENGTHS, 16, 1, 2.5, seed=5)  # 65 steps an epoch
+    assert plan.report_steps(1) == {65, 130, plan.steps}
+    assert plan.report_steps(2) == {33, 65, 98, 130, plan.steps}
+    assert max(plan.report_steps(500)) == plan.steps == len(plan.report_steps(500))
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+def test_schedules_equal_those_of_transformers(schedule: str) -> None:
+    import torch
+    from transformers import get_scheduler
+
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.3)
+    name = "constant_with_warmup" if schedule == "constant" else schedule
+    theirs = get_scheduler(name, optimizer, num_warmup_steps=4, num_training_steps=40)
+    for step in range(1, 41):
+        ours = learning_rate_at(step, 40, 0.3, 0.1, schedule)  # type: ignore[arg-type]
+        assert ours == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        theirs.step()

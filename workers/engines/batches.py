@@ -1,0 +1,103 @@
+"""Which rows train together, and in which order: one pure plan that every engine follows.
+
+Rows of like length share a batch, so little is padded; which rows meet, and when a batch comes, is random but a pure
+function of (seed, epoch). Two engines given the same trial therefore see the same batches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+
+# Rows are sorted by length inside windows of this many batches of a shuffled epoch. A wider window pads less and mixes
+# less: 64 leaves about 3 % padding on the built-in data (unsorted: 40 %) while neighbours still change every epoch.
+WINDOW_BATCHES = 64
+
+
+def epoch_batches(lengths: NDArray[np.integer], batch_size: int, seed: int, epoch: int) -> list[Rows]:
+    """The batches of one epoch.
+
+    Args:
+        lengths: `[rows]` tokens per row.
+        batch_size: rows per batch; only one batch of the epoch may be smaller.
+        seed: the trial's seed.
+        epoch: counted from 0.
+
+    Returns:
+        Row indices per batch; together every row exactly once.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    window = WINDOW_BATCHES * batch_size
+    batches: list[Rows] = []
+    for start in range(0, len(order), window):
+        members = order[start : start + window]
+        members = members[np.argsort(-lengths[members], kind="stable")]
+        batches += [members[i : i + batch_size] for i in range(0, len(members), batch_size)]
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def token_budget_batches(lengths: NDArray[np.integer], tokens: int) -> list[Rows]:
+    """Batches for passes without training: rows sorted by length, each batch at most `tokens` after padding.
+
+    A row longer than the budget gets a batch of its own. Every row comes exactly once.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches: list[Rows] = []
+    start = 0
+    while start < len(order):
+        longest = max(int(lengths[order[start]]), 1)
+        size = max(1, tokens // longest)
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+class StepPlan:
+    """All optimizer steps of a trial; any of them can be asked for, so a resumed trial needs no saved position.
+
+    Steps count from 1. A step holds `gradient_accumulation` batches (fewer at the end of an epoch).
+    """
+
+    def __init__(
+        self,
+        lengths: NDArray[np.integer],
+        batch_size: int,
+        gradient_accumulation: int,
+        epochs: float,
+        seed: int,
+    ) -> None:
+        self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
+        self._accumulation = gradient_accumulation
+        batches = math.ceil(len(lengths) / batch_size)
+        self.steps_per_epoch = math.ceil(batches / gradient_accumulation)
+        self.steps = max(1, round(epochs * self.steps_per_epoch))
+
+    def epoch_at(self, step: int) -> float:
+        """Passes over the training rows after `step` steps."""
+        return step / self.steps_per_epoch
+
+    def step_at(self, epoch: float) -> int:
+        """The step nearest to `epoch`, between 1 and the last."""
+        return min(self.steps, max(1, round(epoch * self.steps_per_epoch)))
+
+    def after(self, step: int) -> Iterator[tuple[Rows, ...]]:
+        """The batches of steps `step + 1`, `step + 2`, … up to the last."""
+        for number in range(step, self.steps):
+            epoch, within = divmod(number, self.steps_per_epoch)
+            if within == 0 or number == step:
+                batches = epoch_batches(self._lengths, self._batch_size, self._seed, epoch)
+            yield tuple(batches[within * self._accumulation : (within + 1) * self._accumulation])
+
+    def report_steps(self, reports_per_epoch: int) -> frozenset[int]:
+        """The steps after which a report is due: evenly spread over each epoch, and always the last."""
+        ends = {
+            math.ceil((k + 1) * self.steps_per_epoch / reports_per_epoch)
+            for k in range(math.ceil(self.steps / self.steps_per_epoch * reports_per_epoch))
+        }
+        return frozenset({min(e, self.steps) for e in ends} | {self.steps})
