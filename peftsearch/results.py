@@ -213,11 +213,6 @@ class Event:
     job_id: str
     payload: Json
 
-    @property
-    def ends_job(self) -> bool:
-        """The job is over with this event."""
-        return self.kind == "job.state" and self.payload.get("state") in {"completed", "failed", "cancelled"}
-
 
 @dataclass(frozen=True)
 class Entry:

@@ -1,0 +1,213 @@
+"""The asynchronous twin of `Client`: the same verbs, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from zipfile import ZipFile
+
+import httpx
+
+from peftsearch import calls
+from peftsearch.calls import Call, Page
+from peftsearch.connection import PAGE, STREAM_TIMEOUT, TIMEOUT, Connection, check, pauses, request_of, result_of
+from peftsearch.errors import Unreachable
+from peftsearch.event_stream import END, EventReader
+from peftsearch.results import Best, Entry, Event, Front, Job, Report, Rows, Trial
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Talks to a peftsearch server from asyncio code. `Client` says what each verb does and raises."""
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        self._connection = Connection.resolve(url, token)
+        self._http = httpx.AsyncClient(base_url=self.url, headers=self._connection.headers, timeout=TIMEOUT)
+
+    @property
+    def url(self) -> str:
+        """Address of the server."""
+        return self._connection.url
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def submit(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> Job:
+        """See `Client.submit`."""
+        return await self._send(calls.submit(spec, idempotency_key))
+
+    async def jobs(self, limit: int | None = None) -> Rows[Job]:
+        """See `Client.jobs`."""
+        return Rows([job async for job in self._pages(calls.jobs, limit)])
+
+    async def job(self, job_id: str) -> Job:
+        """See `Client.job`."""
+        return await self._send(calls.job(job_id))
+
+    async def pause(self, job_id: str) -> Job:
+        """See `Client.pause`."""
+        return await self._send(calls.steer(job_id, "pause"))
+
+    async def resume(self, job_id: str) -> Job:
+        """See `Client.resume`."""
+        return await self._send(calls.steer(job_id, "resume"))
+
+    async def cancel(self, job_id: str) -> Job:
+        """See `Client.cancel`."""
+        return await self._send(calls.steer(job_id, "cancel"))
+
+    async def delete(self, job_id: str) -> None:
+        """See `Client.delete`."""
+        await self._send(calls.delete(job_id))
+
+    async def clone(self, job_id: str, changes: Mapping[str, Any] | None = None) -> Job:
+        """See `Client.clone`."""
+        return await self._send(calls.clone(job_id, changes or {}))
+
+    async def extend(self, job_id: str, trials: int, seconds: float | None = None) -> Job:
+        """See `Client.extend`."""
+        return await self._send(calls.extend(job_id, trials, seconds))
+
+    async def trials(
+        self,
+        job_id: str,
+        states: Iterable[str] = (),
+        sort: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> Rows[Trial]:
+        """See `Client.trials`."""
+        states = tuple(states)
+
+        def page(cursor: str | None, size: int) -> Call[Page[Trial]]:
+            return calls.trials(job_id, cursor, size, states, sort, descending)
+
+        return Rows([trial async for trial in self._pages(page, limit)])
+
+    async def trial(self, trial_id: str) -> Trial:
+        """See `Client.trial`."""
+        return await self._send(calls.trial(trial_id))
+
+    async def reports(self, trial_id: str) -> Rows[Report]:
+        """See `Client.reports`."""
+        return await self._send(calls.reports(trial_id))
+
+    async def pareto(self, job_id: str) -> Front:
+        """See `Client.pareto`."""
+        return await self._send(calls.pareto(job_id))
+
+    async def best(
+        self, job_id: str, maximize: str | None = None, minimize: str | None = None, where: Iterable[str] = ()
+    ) -> Best:
+        """See `Client.best`."""
+        return await self._send(calls.best(job_id, maximize, minimize, where))
+
+    async def export(self, trial_id: str, folder: str | Path) -> Path:
+        """See `Client.export`."""
+        target = Path(folder)
+        with TemporaryFile() as download:
+            async with self._http.stream("GET", calls.adapter_path(trial_id)) as response:
+                if response.is_error:
+                    await response.aread()
+                check(response)
+                async for chunk in response.aiter_bytes():
+                    download.write(chunk)
+            target.mkdir(parents=True, exist_ok=True)
+            with ZipFile(download) as archive:
+                archive.extractall(target)  # drops absolute names and `..`
+        return target
+
+    async def events(self, job_id: str, after: int = 0) -> AsyncIterator[Event]:
+        """See `Client.events`."""
+        reader, waits = EventReader(after), pauses()
+        while True:
+            try:
+                async for event in self._stream(job_id, reader):
+                    if event.kind == END:
+                        return
+                    waits = pauses()
+                    yield event
+                raise httpx.RemoteProtocolError("the stream ended early")
+            except httpx.TransportError as error:
+                reader.restart()
+                await self._wait(waits, error)
+
+    async def spaces(self) -> Rows[Entry]:
+        """See `Client.spaces`."""
+        return await self._send(calls.catalogue("spaces"))
+
+    async def methods(self) -> Rows[Entry]:
+        """See `Client.methods`."""
+        return await self._send(calls.catalogue("methods"))
+
+    async def health(self, ready: bool = False) -> Mapping[str, Any]:
+        """See `Client.health`."""
+        return await self._send(calls.health(ready))
+
+    async def ask(self, job_id: str, worker_id: str, wait: float = 0) -> Mapping[str, Any] | None:
+        """See `Client.ask`."""
+        return await self._send(calls.ask(job_id, worker_id, wait))
+
+    async def report(self, report: Mapping[str, Any]) -> str:
+        """See `Client.report`."""
+        return await self._send(calls.report(report))
+
+    async def tell(self, outcome: Mapping[str, Any]) -> Trial:
+        """See `Client.tell`."""
+        return await self._send(calls.tell(outcome))
+
+    async def create_token(self, name: str, scopes: Iterable[str]) -> Mapping[str, Any]:
+        """See `Client.create_token`."""
+        return await self._send(calls.create_token(name, scopes))
+
+    async def _send(self, call: Call[T]) -> T:
+        waits = pauses()
+        while True:
+            try:
+                return result_of(call, await self._http.send(request_of(self._http, call)))
+            except httpx.TransportError as error:
+                await self._wait(waits, error)
+
+    async def _pages(self, page: Callable[[str | None, int], Call[Page[T]]], limit: int | None) -> AsyncIterator[T]:
+        cursor, left = None, limit
+        while left is None or left > 0:
+            found = await self._send(page(cursor, PAGE if left is None else min(PAGE, left)))
+            for item in found.items:
+                yield item
+            cursor = found.next_cursor
+            left = None if left is None else left - len(found.items)
+            if cursor is None:
+                return
+
+    async def _stream(self, job_id: str, reader: EventReader) -> AsyncIterator[Event]:
+        request = calls.events(job_id, reader.last)
+        async with self._http.stream(
+            "GET", request.path, params=list(request.query), headers=request.headers, timeout=STREAM_TIMEOUT
+        ) as response:
+            if response.is_error:
+                await response.aread()
+            check(response)
+            async for line in response.aiter_lines():
+                event = reader.feed(line)
+                if event is not None:
+                    yield event
+
+    async def _wait(self, waits: Iterator[float | None], error: httpx.TransportError) -> None:
+        pause = next(waits)
+        if pause is None:
+            raise Unreachable(self.url, str(error) or type(error).__name__) from error
+        await asyncio.sleep(pause)

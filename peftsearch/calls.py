@@ -1,0 +1,160 @@
+"""Every request of the API as a value: what to send and how to read the answer. Both clients send the same calls."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from peftsearch.results import Best, Entry, Front, Job, Report, Rows, Trial
+
+T = TypeVar("T")
+Query = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request. `read` turns the JSON of the answer (None when it has no body) into the result."""
+
+    method: str
+    path: str
+    read: Callable[[Any], T]
+    query: Query = ()
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list; `next_cursor` is None at its end."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+def _page_of(read: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
+    return lambda data: Page(tuple(map(read, data["items"])), data["next_cursor"])
+
+
+def _query(**values: object) -> Query:
+    given = {name: value for name, value in values.items() if value is not None}
+    return tuple((name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in given.items())
+
+
+def _once() -> dict[str, str]:
+    """A fresh Idempotency-Key: the client may then repeat the request when the connection breaks."""
+    return {"Idempotency-Key": uuid.uuid4().hex}
+
+
+def submit(spec: Mapping[str, Any], idempotency_key: str | None = None) -> Call[Job]:
+    """Create a job."""
+    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else _once()
+    return Call("POST", "/v1/jobs", Job.from_json, body=spec, headers=headers)
+
+
+def jobs(cursor: str | None, limit: int) -> Call[Page[Job]]:
+    """One page of all jobs, newest first."""
+    return Call("GET", "/v1/jobs", _page_of(Job.from_json), _query(cursor=cursor, limit=limit))
+
+
+def job(job_id: str) -> Call[Job]:
+    """One job."""
+    return Call("GET", f"/v1/jobs/{job_id}", Job.from_json)
+
+
+def steer(job_id: str, verb: str) -> Call[Job]:
+    """`pause`, `resume` or `cancel` a job."""
+    return Call("POST", f"/v1/jobs/{job_id}/{verb}", Job.from_json)
+
+
+def clone(job_id: str, changes: Mapping[str, Any]) -> Call[Job]:
+    """Submit a job's spec again with `changes` merged into it (RFC 7396)."""
+    return Call("POST", f"/v1/jobs/{job_id}/clone", Job.from_json, body=changes, headers=_once())
+
+
+def extend(job_id: str, trials: int, seconds: float | None) -> Call[Job]:
+    """Give a job more trials, and more wall clock when it has a limit."""
+    body = {"trials": trials} | ({} if seconds is None else {"wall_clock": seconds})
+    return Call("POST", f"/v1/jobs/{job_id}/extend", Job.from_json, body=body, headers=_once())
+
+
+def delete(job_id: str) -> Call[None]:
+    """Delete a job with its trials."""
+    return Call("DELETE", f"/v1/jobs/{job_id}", lambda _: None)
+
+
+def trials(
+    job_id: str, cursor: str | None, limit: int, states: Iterable[str], sort: str | None, descending: bool
+) -> Call[Page[Trial]]:
+    """One page of a job's trials; `sort` is `number` or a metric."""
+    query = _query(cursor=cursor, limit=limit, sort=sort, descending=descending or None)
+    return Call(
+        "GET",
+        f"/v1/jobs/{job_id}/trials",
+        _page_of(Trial.from_json),
+        query + tuple(("state", state) for state in states),
+    )
+
+
+def trial(trial_id: str) -> Call[Trial]:
+    """One trial."""
+    return Call("GET", f"/v1/trials/{trial_id}", Trial.from_json)
+
+
+def reports(trial_id: str) -> Call[Rows[Report]]:
+    """The learning curve of a trial."""
+    return Call("GET", f"/v1/trials/{trial_id}/reports", lambda data: Rows(map(Report.from_json, data["items"])))
+
+
+def pareto(job_id: str) -> Call[Front]:
+    """The Pareto front of a job."""
+    return Call("GET", f"/v1/jobs/{job_id}/pareto", Front.from_json)
+
+
+def best(job_id: str, maximize: str | None, minimize: str | None, where: Iterable[str]) -> Call[Best]:
+    """The best trial by one metric among those that satisfy every `where` clause."""
+    query = _query(maximize=maximize, minimize=minimize)
+    return Call("GET", f"/v1/jobs/{job_id}/best", Best.from_json, query + tuple(("where", clause) for clause in where))
+
+
+def adapter_path(trial_id: str) -> str:
+    """Where a trial's adapter is downloaded from (a zip)."""
+    return f"/v1/trials/{trial_id}/adapter"
+
+
+def events(job_id: str, after: int) -> Call[None]:
+    """The stream of a job's events after number `after`, ended by the server once the job is over."""
+    headers = {"Last-Event-ID": str(after)}
+    return Call("GET", f"/v1/jobs/{job_id}/events", lambda _: None, _query(until_over=True), headers=headers)
+
+
+def catalogue(noun: str) -> Call[Rows[Entry]]:
+    """`spaces` or `methods`: what can be searched."""
+    return Call("GET", f"/v1/{noun}", lambda data: Rows(map(Entry.from_json, data["items"])))
+
+
+def health(ready: bool) -> Call[Mapping[str, Any]]:
+    """Whether the server lives or, with `ready`, whether everything behind it answers."""
+    return Call("GET", "/v1/readyz" if ready else "/v1/healthz", dict)
+
+
+def ask(job_id: str, worker_id: str, wait: float) -> Call[Mapping[str, Any] | None]:
+    """Claim a trial as an outside worker; None when there is nothing to do now."""
+    body = {"worker_id": worker_id, "wait": wait}
+    return Call("POST", f"/v1/jobs/{job_id}/ask", lambda data: data, body=body)
+
+
+def report(report: Mapping[str, Any]) -> Call[str]:
+    """Tell how far a claimed trial is; the answer is `continue`, `pause` or `stop`."""
+    return Call("POST", f"/v1/trials/{report['trial_id']}/report", lambda data: str(data["decision"]), body=report)
+
+
+def tell(outcome: Mapping[str, Any]) -> Call[Trial]:
+    """Tell how a claimed trial ended."""
+    return Call("POST", f"/v1/trials/{outcome['trial_id']}/tell", Trial.from_json, body=outcome)
+
+
+def create_token(name: str, scopes: Iterable[str]) -> Call[Mapping[str, Any]]:
+    """Make an API token; its secret is in the answer and nowhere else."""
+    return Call("POST", "/v1/tokens", dict, body={"name": name, "scopes": list(scopes)})

@@ -1,0 +1,223 @@
+"""The client: every verb of the REST API with typed results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from zipfile import ZipFile
+
+import httpx
+
+from peftsearch import calls
+from peftsearch.calls import Call, Page
+from peftsearch.connection import PAGE, STREAM_TIMEOUT, TIMEOUT, Connection, check, pauses, request_of, result_of
+from peftsearch.errors import Unreachable
+from peftsearch.event_stream import END, EventReader
+from peftsearch.results import Best, Entry, Event, Front, Job, Report, Rows, Trial
+
+T = TypeVar("T")
+
+
+class Client:
+    """Talks to a peftsearch server. Use it as a context manager or `close()` it.
+
+    Without arguments it finds the server as the command line does: `PEFTSEARCH_URL`, `PEFTSEARCH_TOKEN` and the token
+    file of the embedded default. Every method raises Unreachable when no server answers and Refused when it says no.
+    """
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        self._connection = Connection.resolve(url, token)
+        self._http = httpx.Client(base_url=self.url, headers=self._connection.headers, timeout=TIMEOUT)
+
+    @property
+    def url(self) -> str:
+        """Address of the server."""
+        return self._connection.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def submit(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> Job:
+        """Create a job from a JobSpec. Relative paths in it are relative to the server's data roots.
+
+        Raises BadInput with every problem of the spec; nothing is stored then.
+        """
+        return self._send(calls.submit(spec, idempotency_key))
+
+    def jobs(self, limit: int | None = None) -> Rows[Job]:
+        """All jobs, newest first, at most `limit`."""
+        return Rows(self._pages(calls.jobs, limit))
+
+    def job(self, job_id: str) -> Job:
+        """One job with its progress."""
+        return self._send(calls.job(job_id))
+
+    def pause(self, job_id: str) -> Job:
+        """Let running trials end and start no other."""
+        return self._send(calls.steer(job_id, "pause"))
+
+    def resume(self, job_id: str) -> Job:
+        """Go on with a paused job."""
+        return self._send(calls.steer(job_id, "resume"))
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job now. What it has measured stays."""
+        return self._send(calls.steer(job_id, "cancel"))
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job that is over, with its trials."""
+        self._send(calls.delete(job_id))
+
+    def clone(self, job_id: str, changes: Mapping[str, Any] | None = None) -> Job:
+        """Submit the job's spec again, with `changes` merged into it (null removes a field)."""
+        return self._send(calls.clone(job_id, changes or {}))
+
+    def extend(self, job_id: str, trials: int, seconds: float | None = None) -> Job:
+        """Give a job `trials` more, and `seconds` more wall clock where it is limited; a finished one goes on."""
+        return self._send(calls.extend(job_id, trials, seconds))
+
+    def trials(
+        self,
+        job_id: str,
+        states: Iterable[str] = (),
+        sort: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> Rows[Trial]:
+        """The trials of a job in the given states (none given: all), by number or by a metric."""
+        states = tuple(states)
+        return Rows(
+            self._pages(lambda cursor, size: calls.trials(job_id, cursor, size, states, sort, descending), limit)
+        )
+
+    def trial(self, trial_id: str) -> Trial:
+        """One trial."""
+        return self._send(calls.trial(trial_id))
+
+    def reports(self, trial_id: str) -> Rows[Report]:
+        """The learning curve of a trial, oldest first."""
+        return self._send(calls.reports(trial_id))
+
+    def pareto(self, job_id: str) -> Front:
+        """The Pareto front of a job and its reference trials."""
+        return self._send(calls.pareto(job_id))
+
+    def best(
+        self, job_id: str, maximize: str | None = None, minimize: str | None = None, where: Iterable[str] = ()
+    ) -> Best:
+        """The best completed trial by one metric (default: the first objective) under clauses such as
+        `trainable_params<=20000`. Raises NotFound when no trial satisfies them."""
+        return self._send(calls.best(job_id, maximize, minimize, where))
+
+    def export(self, trial_id: str, folder: str | Path) -> Path:
+        """Download a trial's adapter and unpack it into `folder`, which is made if needed."""
+        target = Path(folder)
+        with TemporaryFile() as download:
+            with self._http.stream("GET", calls.adapter_path(trial_id)) as response:
+                if response.is_error:
+                    response.read()
+                check(response)
+                for chunk in response.iter_bytes():
+                    download.write(chunk)
+            target.mkdir(parents=True, exist_ok=True)
+            with ZipFile(download) as archive:
+                archive.extractall(target)  # drops absolute names and `..`
+        return target
+
+    def events(self, job_id: str, after: int = 0) -> Iterator[Event]:
+        """What happens to a job, from the event after number `after` on, until the job is over.
+
+        A broken connection is taken up again where it broke; Unreachable is raised when the server stays away.
+        """
+        reader, waits = EventReader(after), pauses()
+        while True:
+            try:
+                for event in self._stream(job_id, reader):
+                    if event.kind == END:
+                        return
+                    waits = pauses()
+                    yield event
+                raise httpx.RemoteProtocolError("the stream ended early")
+            except httpx.TransportError as error:
+                reader.restart()
+                self._wait(waits, error)
+
+    def spaces(self) -> Rows[Entry]:
+        """The ready-made search spaces."""
+        return self._send(calls.catalogue("spaces"))
+
+    def methods(self) -> Rows[Entry]:
+        """The PEFT methods, their knobs and where they come from."""
+        return self._send(calls.catalogue("methods"))
+
+    def health(self, ready: bool = False) -> Mapping[str, Any]:
+        """Whether the server lives or, with `ready`, whether its store answers too."""
+        return self._send(calls.health(ready))
+
+    def ask(self, job_id: str, worker_id: str, wait: float = 0) -> Mapping[str, Any] | None:
+        """Claim a trial as an outside worker, waiting up to `wait` seconds for one; None when there is none.
+
+        The same worker gets its open trial again. Raises Conflict when the job is over.
+        """
+        return self._send(calls.ask(job_id, worker_id, wait))
+
+    def report(self, report: Mapping[str, Any]) -> str:
+        """Tell how far a claimed trial is; answers `continue`, `pause` or `stop`. Raises Conflict when the trial was
+        given to another worker meanwhile."""
+        return self._send(calls.report(report))
+
+    def tell(self, outcome: Mapping[str, Any]) -> Trial:
+        """Tell how a claimed trial ended. Raises Conflict when it was given to another worker meanwhile."""
+        return self._send(calls.tell(outcome))
+
+    def create_token(self, name: str, scopes: Iterable[str]) -> Mapping[str, Any]:
+        """Make an API token with some of the scopes `read`, `submit`, `work`, `admin`."""
+        return self._send(calls.create_token(name, scopes))
+
+    def _send(self, call: Call[T]) -> T:
+        waits = pauses()
+        while True:
+            try:
+                return result_of(call, self._http.send(request_of(self._http, call)))
+            except httpx.TransportError as error:
+                self._wait(waits, error)
+
+    def _pages(self, page: Callable[[str | None, int], Call[Page[T]]], limit: int | None) -> Iterator[T]:
+        cursor, left = None, limit
+        while left is None or left > 0:
+            found = self._send(page(cursor, PAGE if left is None else min(PAGE, left)))
+            yield from found.items
+            cursor = found.next_cursor
+            left = None if left is None else left - len(found.items)
+            if cursor is None:
+                return
+
+    def _stream(self, job_id: str, reader: EventReader) -> Iterator[Event]:
+        request = calls.events(job_id, reader.last)
+        with self._http.stream(
+            "GET", request.path, params=list(request.query), headers=request.headers, timeout=STREAM_TIMEOUT
+        ) as response:
+            if response.is_error:
+                response.read()
+            check(response)
+            for line in response.iter_lines():
+                event = reader.feed(line)
+                if event is not None:
+                    yield event
+
+    def _wait(self, waits: Iterator[float | None], error: httpx.TransportError) -> None:
+        pause = next(waits)
+        if pause is None:
+            raise Unreachable(self.url, str(error) or type(error).__name__) from error
+        time.sleep(pause)
