@@ -1,0 +1,115 @@
+/** The JSON shapes of the REST API, as far as the dashboard reads them. */
+
+export type JobState = "queued" | "running" | "paused" | "completed" | "failed" | "cancelled";
+export type TrialState = "queued" | "running" | "paused" | "completed" | "stopped" | "failed";
+export type TrialOrigin = "reference" | "optimizer" | "user" | "import";
+export type Direction = "maximize" | "minimize";
+export type JobAction = "pause" | "resume" | "cancel";
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+export type Config = Record<string, Json>;
+export type Metrics = Record<string, number>;
+
+export interface Objective {
+  metric: string;
+  direction: Direction;
+}
+
+export interface Progress {
+  trials_total: number;
+  queued: number;
+  running: number;
+  paused: number;
+  completed: number;
+  stopped: number;
+  failed: number;
+  seconds_left: number | null;
+}
+
+export interface Job {
+  id: string;
+  name: string;
+  state: JobState;
+  reason: string | null;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  spec: { [key: string]: Json };
+  progress: Progress;
+  front_size: number;
+  best: Metrics;
+  objectives: Objective[];
+}
+
+export interface Trial {
+  id: string;
+  job_id: string;
+  number: number;
+  state: TrialState;
+  origin: TrialOrigin;
+  label: string | null;
+  config: Config;
+  seed: number;
+  attempt: number;
+  metrics: Metrics;
+  on_front: boolean;
+  has_adapter: boolean;
+  engine: string | null;
+  engine_reason?: string | null;
+  reason: string | null;
+  worker_id: string | null;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  environment: Record<string, string>;
+}
+
+export interface Report {
+  step: number;
+  epoch: number;
+  seconds: number;
+  metrics: Metrics;
+  attempt: number;
+  created_at: string;
+}
+
+export interface Page<T> {
+  items: T[];
+  next_cursor: string | null;
+}
+
+export interface Pareto {
+  objectives: Objective[];
+  items: Trial[];
+  reference: Trial[];
+}
+
+export interface Best {
+  trial: Trial;
+  objectives: Metrics;
+  snippet: string;
+}
+
+export interface FieldError {
+  field: string;
+  found?: Json;
+  allowed?: Json;
+  message: string;
+}
+
+/** RFC 9457 problem details. */
+export interface ProblemDetails {
+  type?: string;
+  title: string;
+  status: number;
+  detail?: string;
+  errors?: FieldError[];
+}
+
+/** What the metric catalogue says of one metric. */
+export interface MetricInfo {
+  name: string;
+  unit: string;
+  direction: Direction;
+  description: string;
+}

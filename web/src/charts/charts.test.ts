@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { bestSoFar, hypervolumeSoFar, type Point, stepLine } from "./front";
+import { fitScale } from "./scale";
+
+const box = { x: [0, 10], y: [0, 1] } as const;
+
+describe("stepLine", () => {
+  it("turns at the corner that both neighbours dominate", () => {
+    const line = stepLine([[5, 0.8], [1, 0.5]], ["minimize", "maximize"], box);
+    expect(line).toEqual([[1, 0], [1, 0.5], [5, 0.5], [5, 0.8], [10, 0.8]]);
+  });
+  it("mirrors when both are minimized or both maximized", () => {
+    expect(stepLine([[1, 0.8], [5, 0.2]], ["minimize", "minimize"], box)).toEqual(
+      [[1, 1], [1, 0.8], [5, 0.8], [5, 0.2], [10, 0.2]]);
+    expect(stepLine([[1, 0.8], [5, 0.2]], ["maximize", "maximize"], box)).toEqual(
+      [[0, 0.8], [1, 0.8], [1, 0.2], [5, 0.2], [5, 0]]);
+  });
+  it("is empty without points", () => expect(stepLine([], ["minimize", "maximize"], box)).toEqual([]));
+});
+
+describe("so far", () => {
+  it("keeps the best", () => {
+    expect(bestSoFar([3, 1, 2], "minimize")).toEqual([3, 1, 1]);
+    expect(bestSoFar([1, 3, 2], "maximize")).toEqual([1, 3, 3]);
+  });
+
+  it("measures the dominated share", () => {
+    // Worst corner (4, 0), best corner (0, 1): the second trial covers half of the width and half of the height.
+    expect(hypervolumeSoFar([[4, 0], [2, 0.5], [0, 0.25], [2, 1]], ["minimize", "maximize"])).toEqual(
+      [0, 0.25, 0.375, 0.625]);
+  });
+
+  it("agrees with counting cells of a grid", () => {
+    let state = 1;
+    const random = () => (state = (state * 48271) % 2147483647) / 2147483647;
+    const points: Point[] = Array.from({ length: 60 }, () => [Math.floor(random() * 9), Math.floor(random() * 9)]);
+    points.push([0, 0], [8, 8]);
+    const got = hypervolumeSoFar(points, ["maximize", "minimize"]);
+    points.forEach((_, last) => {
+      let cells = 0;
+      for (let x = 0; x < 8; x++) {
+        for (let y = 0; y < 8; y++) {
+          if (points.slice(0, last + 1).some(([a, b]) => a > x && 8 - b > y)) cells += 1;
+        }
+      }
+      expect(got[last]).toBeCloseTo(cells / 64, 10);
+    });
+  });
+});
+
+describe("fitScale", () => {
+  it("shows decades when values span them, and zero below the smallest", () => {
+    const scale = fitScale([0, 1536, 73728, 300000]);
+    expect(scale.kind).toBe("log");
+    expect(scale.toAxis(0)).toBe(2);
+    expect(scale.label(2)).toBe("0");
+    expect(scale.label(4)).toBe("10k");
+    expect(scale.toAxis(100000)).toBeCloseTo(5);
+    expect(scale.min).toBeLessThan(2);
+  });
+  it("stays linear for close values, negative values and nothing", () => {
+    expect(fitScale([0.4, 0.8]).kind).toBe("linear");
+    expect(fitScale([-1, 1000]).kind).toBe("linear");
+    expect(fitScale([]).kind).toBe("linear");
+    const single = fitScale([5]);
+    expect(single.max).toBeGreaterThan(single.min);
+  });
+});

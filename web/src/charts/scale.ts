@@ -1,0 +1,56 @@
+/**
+ * Axis scales. ECharts' log axis cannot show zero, and zero is where the head-only trial sits on the axis of trainable
+ * parameters; so values are placed on a plain axis in powers of ten, with zero one decade below the smallest positive value.
+ */
+import { compact } from "../text/numbers";
+
+export interface Scale {
+  kind: "linear" | "log";
+  toAxis: (value: number) => number;
+  label: (position: number) => string;
+  min: number;
+  max: number;
+  /** Distance of the ticks, or null to let the chart choose. */
+  interval: number | null;
+}
+
+/** Positive values that span this much are shown by decades. */
+const SPAN = 30;
+
+/** Choose and fit a scale. `values` may be empty. */
+export function fitScale(values: readonly number[]): Scale {
+  let low = Infinity;
+  let high = -Infinity;
+  let smallest = Infinity;
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+    if (value > 0) smallest = Math.min(smallest, value);
+  }
+  if (low > high) return linear(0, 1);
+  return low >= 0 && high >= SPAN * smallest ? logarithmic(low, smallest, high) : linear(low, high);
+}
+
+function linear(low: number, high: number): Scale {
+  const margin = (high - low || Math.abs(high) || 1) * 0.06;
+  const min = low >= 0 && low < margin ? 0 - margin * 0.5 : low - margin;
+  return { kind: "linear", toAxis: (value) => value, label: compact, min, max: high + margin, interval: null };
+}
+
+function logarithmic(low: number, smallest: number, high: number): Scale {
+  const floor = Math.floor(Math.log10(smallest) + 1e-9);
+  const zero = floor - 1;
+  const margin = 0.12;
+  return {
+    kind: "log",
+    toAxis: (value) => (value > 0 ? Math.log10(value) : zero),
+    label: (position) => {
+      if (!Number.isInteger(position)) return "";
+      return low === 0 && position <= zero ? (position === zero ? "0" : "") : compact(10 ** position);
+    },
+    min: low === 0 ? zero - margin : Math.log10(low) - margin,
+    max: Math.log10(high) + margin,
+    interval: 1,
+  };
+}

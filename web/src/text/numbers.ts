@@ -1,0 +1,55 @@
+/** Numbers as people read them. */
+
+const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+/** `12,345`. */
+export const integer = (value: number): string => grouped.format(value);
+
+/** Four significant digits without trailing noise: `0.6714`, `12.3`, `2e-4`. */
+export function short(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size < 1e-3) return exponent(value);
+  if (size >= 1e4) return integer(value);
+  return String(Number(value.toPrecision(4)));
+}
+
+/** `2e-4`, `2.5e-4`. */
+function exponent(value: number): string {
+  return value.toExponential(2).replace(/\.?0*e/, "e").replace("e+", "e");
+}
+
+const prefixes: [number, string][] = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
+
+/** For axes: `950`, `12k`, `1.5M`. */
+export function compact(value: number): string {
+  const size = Math.abs(value);
+  for (const [step, letter] of prefixes) {
+    if (size >= step) return `${Number((value / step).toPrecision(3))}${letter}`;
+  }
+  return size === 0 ? "0" : String(Number(value.toPrecision(3)));
+}
+
+const byteSteps: [number, string][] = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]];
+
+/** `148 kB`, decimal units. */
+export function bytes(value: number): string {
+  for (const [step, unit] of byteSteps) {
+    if (value >= step) return `${Number((value / step).toPrecision(3))} ${unit}`;
+  }
+  return `${integer(value)} B`;
+}
+
+/** A metric's value in the unit of the metric catalogue. Fractions keep four places so that columns line up. */
+export function metricValue(value: number | undefined | null, unit = ""): string {
+  if (value === undefined || value === null) return "–";
+  if (!Number.isFinite(value)) return "not finite";
+  if (unit === "bytes") return bytes(value);
+  if (["parameters", "tokens", "count", "rows"].includes(unit)) return integer(value);
+  if (unit === "seconds" || unit === "s") return `${short(value)} s`;
+  if (unit === "milliseconds" || unit === "ms") return `${value.toFixed(2)} ms`;
+  if (unit.toUpperCase() === "FLOP" || unit.toUpperCase() === "FLOPS") return `${compact(value)}FLOP`;
+  if (Number.isInteger(value) && Math.abs(value) > 1) return integer(value);
+  return Math.abs(value) < 10 ? value.toFixed(4) : short(value);
+}

@@ -1,0 +1,24 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+// Relative asset paths and hash routes: the API serves the files at `/`, a proxy may put them anywhere.
+export default defineConfig({
+  base: "./",
+  plugins: [react()],
+  build: {
+    target: "es2022",
+    // ECharts is one chunk of about 600 kB; it changes less often than our code, so browsers keep it.
+    chunkSizeWarningLimit: 800,
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: "charts", test: /node_modules[\\/](echarts|zrender)/ },
+            { name: "react", test: /node_modules[\\/](react|react-dom|scheduler|@tanstack)/ },
+          ],
+        },
+      },
+    },
+  },
+  server: { proxy: { "/v1": "http://127.0.0.1:8080" } },
+});
