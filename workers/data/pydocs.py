@@ -1,0 +1,100 @@
+"""`builtin:pydocs`: the docstrings of the running Python's standard library, labelled by what they document.
+
+Real text that every machine has. See docs/data.md. Read once per Python version, then kept in the cache folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import platform
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pa_compute
+import pyarrow.parquet as pa_parquet
+
+from workers.data.cache import cache_folder
+from workers.data.near_duplicates import first_of_each
+
+CLASSES = ("class", "function", "method", "module")
+HELD_OUT_PER_CLASS = 150
+_FORMAT = 1
+_SIMILAR = 0.5
+_SKIPPED = {"site-packages", "dist-packages", "__pycache__"}
+
+
+def read_pydocs(role: str) -> dict[str, list[Any]]:
+    """Columns `text` and `label` of one split: `train`, `validation` or `test`."""
+    table = _table(cache_folder())
+    chosen = table.filter(pa_compute.equal(table["split"], role))
+    return {"text": chosen["text"].to_pylist(), "label": chosen["label"].to_pylist()}
+
+
+@cache
+def _table(folder: Path) -> pa.Table:
+    path = folder / f"pydocs-{_FORMAT}-{platform.python_implementation().lower()}-{platform.python_version()}.parquet"
+    if not path.is_file():
+        table = build_pydocs(Path(sysconfig.get_paths()["stdlib"]))
+        _write(table, path)
+    return pa_parquet.ParquetFile(path).read()
+
+
+def build_pydocs(root: Path) -> pa.Table:
+    """Collect, deduplicate and split the docstrings below `root` into columns text, label, split, source."""
+    found = [row for path in sorted(root.rglob("*.py")) for row in _docstrings(path, root)]
+    kept = [found[index] for index in first_of_each([text for text, _, _ in found], _SIMILAR)]
+    labels = np.array([CLASSES.index(label) for _, label, _ in kept], dtype=np.int32)
+    columns = [[row[position] for row in kept] for position in range(3)]
+    return pa.table({"text": columns[0], "label": columns[1], "split": _splits(labels), "source": columns[2]})
+
+
+def _docstrings(path: Path, root: Path) -> Iterator[tuple[str, str, str]]:
+    relative = path.relative_to(root)
+    if _SKIPPED & set(relative.parts):
+        return
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # the library's own tests hold files that are broken on purpose
+        return
+    yield from _walk(tree, "module", relative.as_posix())
+
+
+def _walk(node: ast.AST, kind: str, source: str) -> Iterator[tuple[str, str, str]]:
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        text = ast.get_docstring(node)
+        if text and text.strip():
+            yield text, kind, source
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef):
+            yield from _walk(child, "class", source)
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _walk(child, "method" if kind == "class" else "function", source)
+        elif isinstance(child, ast.stmt | ast.ExceptHandler):
+            yield from _walk(child, kind, source)
+
+
+def _splits(labels: np.ndarray[Any, np.dtype[np.int32]]) -> list[str]:
+    """Validation and test take the same number of rows of every class; train keeps the rest."""
+    rng = np.random.default_rng(0)
+    split = np.full(len(labels), "train", dtype=object)
+    for one in np.unique(labels):
+        order = rng.permutation(np.flatnonzero(labels == one))
+        held = min(HELD_OUT_PER_CLASS, len(order) // 5)
+        split[order[:held]] = "validation"
+        split[order[held : 2 * held]] = "test"
+    return list(split)
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    """Write under another name first: several workers may build the table at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        pa_parquet.write_table(table, file.name)
+    os.replace(file.name, path)

@@ -1,0 +1,148 @@
+"""Tokenised splits as flat arrays that can be memory-mapped and shared between processes. Needs transformers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.data.rows import LabelledData, Rows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_FORMAT = 1
+_ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels")
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One split. Row i holds `input_ids[offsets[i]:offsets[i + 1]]`, special tokens included, never padded.
+
+    `input_ids` int32 [tokens]; `token_type_ids` uint8 [tokens], or None where the model has none; `offsets` int64
+    [rows + 1]; `labels` int32 [rows].
+    """
+
+    input_ids: NDArray[np.int32]
+    token_type_ids: NDArray[np.uint8] | None
+    offsets: NDArray[np.int64]
+    labels: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens per row [rows]."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True)
+class TokenisedData:
+    """A task's data as engines use it. `classes` are names in the order of the logits."""
+
+    classes: tuple[str, ...]
+    pad_token_id: int
+    train: Tokens
+    validation: Tokens
+    test: Tokens | None
+
+
+def tokenise_data(data: LabelledData, tokenizer: PreTrainedTokenizerBase, max_length: int) -> TokenisedData:
+    """Tokenise every split, truncating to `max_length` tokens (pairs: the longer text first)."""
+    test = None if data.test is None else tokenise(data.test, tokenizer, max_length)
+    return TokenisedData(
+        data.classes,
+        int(tokenizer.pad_token_id),
+        tokenise(data.train, tokenizer, max_length),
+        tokenise(data.validation, tokenizer, max_length),
+        test,
+    )
+
+
+def tokenise(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokens:
+    """Tokenise the texts of one split."""
+    with_types = "token_type_ids" in tokenizer.model_input_names
+    ids: list[NDArray[np.int32]] = []
+    types: list[NDArray[np.uint8]] = []
+    lengths: list[int] = []
+    for start in range(0, len(rows), _CHUNK):
+        encoded = _encode(rows, slice(start, start + _CHUNK), tokenizer, max_length)
+        lengths += [len(row) for row in encoded["input_ids"]]
+        ids += [np.asarray(row, dtype=np.int32) for row in encoded["input_ids"]]
+        if with_types:
+            types += [np.asarray(row, dtype=np.uint8) for row in encoded["token_type_ids"]]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Tokens(np.concatenate(ids), np.concatenate(types) if with_types else None, offsets, rows.labels)
+
+
+def save_tokens(data: TokenisedData, folder: Path) -> None:
+    """Write arrays as `.npy` files and the rest as JSON, all or nothing."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent))
+    splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    for split, tokens in splits.items():
+        for name in _ARRAYS:
+            values = None if tokens is None else getattr(tokens, name)
+            if values is not None:
+                np.save(draft / f"{split}.{name}.npy", values)
+    (draft / "data.json").write_text(json.dumps({"classes": data.classes, "pad_token_id": data.pad_token_id}))
+    try:
+        os.rename(draft, folder)
+    except OSError:  # another process was faster; its copy holds the same rows
+        shutil.rmtree(draft)
+
+
+def open_tokens(folder: Path) -> TokenisedData:
+    """Open what `save_tokens` wrote as read-only memory maps."""
+    meta = json.loads((folder / "data.json").read_text())
+    splits = {split: _open_split(folder, split) for split in ("train", "validation", "test")}
+    return TokenisedData(tuple(meta["classes"]), meta["pad_token_id"], **splits)  # type: ignore[arg-type]
+
+
+def fingerprint(data: LabelledData, tokenizer: PreTrainedTokenizerBase, max_length: int) -> str:
+    """Content hash of what tokenising would produce: the rows, the tokenizer, the length."""
+    digest = hashlib.sha256(json.dumps([_FORMAT, max_length, data.classes]).encode())
+    digest.update(tokenizer.backend_tokenizer.to_str().encode())
+    for rows in (data.train, data.validation, data.test):
+        digest.update(b"\x00split")
+        if rows is not None:
+            digest.update(json.dumps([rows.texts, rows.pairs]).encode())
+            digest.update(rows.labels.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def shared_tokens(
+    data: LabelledData, tokenizer: PreTrainedTokenizerBase, max_length: int, cache: Path
+) -> TokenisedData:
+    """Tokenise once per machine: later calls, in any process, map the same files."""
+    folder = cache / "tokens" / fingerprint(data, tokenizer, max_length)
+    if not (folder / "data.json").is_file():
+        save_tokens(tokenise_data(data, tokenizer, max_length), folder)
+    return open_tokens(folder)
+
+
+def _encode(rows: Rows, part: slice, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
+    pairs = None if rows.pairs is None else list(rows.pairs[part])
+    return tokenizer(
+        list(rows.texts[part]), pairs, truncation=True, max_length=max_length, padding=False,
+        return_attention_mask=False, verbose=False,
+    )  # fmt: skip
+
+
+def _open_split(folder: Path, split: str) -> Tokens | None:
+    def array(name: str) -> Any:
+        path = folder / f"{split}.{name}.npy"
+        return np.load(path, mmap_mode="r") if path.is_file() else None
+
+    if array("labels") is None:
+        return None
+    return Tokens(array("input_ids"), array("token_type_ids"), array("offsets"), array("labels"))

