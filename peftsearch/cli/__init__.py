@@ -1,0 +1,31 @@
+"""The command line: `peftsearch …`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from peftsearch.cli import catalogue, doctor, jobs, serve, trials, worker
+from peftsearch.cli.output import messages
+from peftsearch.errors import BadInput, NotFound, PeftsearchError
+
+app = typer.Typer(
+    name="peftsearch",
+    help="Search PEFT configurations and hyperparameters for a model and your data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for part in (serve, jobs, trials, catalogue, worker, doctor):
+    app.registered_commands.extend(part.app.registered_commands)
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0 done, 1 the job failed or the server did, 2 bad input."""
+    try:
+        app()
+    except PeftsearchError as error:
+        messages.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2 if isinstance(error, BadInput | NotFound) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)

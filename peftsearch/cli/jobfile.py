@@ -1,0 +1,46 @@
+"""Reading a job file: YAML or JSON, its relative paths made absolute from where the file lies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from peftsearch.errors import BadInput, Problem
+
+_ELSEWHERE = ("builtin:", "hub:")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The JobSpec in `file` with absolute paths. Raises BadInput when the file is missing or is not one."""
+    try:
+        spec = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _bad(file, "a job file that can be read", error.strerror or str(error)) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _bad(file, "YAML or JSON", str(error)) from None
+    if not isinstance(spec, dict):
+        raise _bad(file, "a JobSpec: fields with values", f"found {type(spec).__name__}")
+    task = spec.get("task")
+    if isinstance(task, dict):
+        spec["task"] = {name: _located(name, value, file.resolve().parent) for name, value in task.items()}
+    return spec
+
+
+def _located(name: str, value: Any, folder: Path) -> Any:
+    if name not in {"model", "train", "validation", "test"} or not isinstance(value, str):
+        return value
+    path = Path(value).expanduser()
+    if value.startswith(_ELSEWHERE) or path.is_absolute():
+        return str(path) if path.is_absolute() else value
+    if name == "model" and _HUB_ID.fullmatch(value) and not (folder / path).exists():
+        return value  # `owner/name` is a hub id unless a folder of that name lies beside the job file
+    return str(folder / path)
+
+
+def _bad(file: Path, allowed: str, found: str) -> BadInput:
+    problem = Problem(field=str(file), found=found, allowed=allowed, message=f"{found}; expected {allowed}")
+    return BadInput(400, "The job file cannot be used", "The job file cannot be used", [problem])

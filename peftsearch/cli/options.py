@@ -1,0 +1,26 @@
+"""Options that many commands share, and the client they lead to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from peftsearch.client import Client
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", envvar="PEFTSEARCH_URL", help="Address of the server [default: http://127.0.0.1:8765]"),
+]
+Token = Annotated[
+    str | None,
+    typer.Option("--token", envvar="PEFTSEARCH_TOKEN", help="API token [default: the file `token` in the home folder]"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, as `peftsearch jobs` prints it")]
+TrialId = Annotated[str, typer.Argument(metavar="TRIAL", help="Id of a trial, as `peftsearch trials JOB` prints it")]
+
+
+def connect(url: str | None, token: str | None) -> Client:
+    """The client for the options of a command."""
+    return Client(url, token)

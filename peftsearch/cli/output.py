@@ -1,0 +1,134 @@
+"""How results look in a terminal: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from peftsearch.results import Job, Objective, Trial
+
+console = Console()
+messages = Console(stderr=True)
+
+_STYLES = {
+    "completed": "green",
+    "failed": "red",
+    "running": "cyan",
+    "stopped": "yellow",
+    "paused": "yellow",
+    "cancelled": "yellow",
+}
+
+
+def print_json(value: object) -> None:
+    """Print a result as JSON with the names that the REST API uses."""
+    sys.stdout.write(json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def number(value: object) -> str:
+    """A number as people read it: whole ones with thousands separators, others with four significant digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "" if value is None else str(value)
+    if float(value).is_integer() and abs(value) >= 1:
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration such as `42s`, `3m 05s` or `2h 07m`; `?` when it is not known."""
+    if value is None:
+        return "?"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def state(value: str) -> str:
+    """A state in its colour."""
+    style = _STYLES.get(value)
+    return f"[{style}]{value}[/{style}]" if style else value
+
+
+def settings_of(config: Mapping[str, Any]) -> str:
+    """A configuration on one line. The layer switches of a space become one row of ones and zeros."""
+    layers = [name for name in config if name.removeprefix("layer_").isdigit()]
+    layers.sort(key=lambda name: int(name.removeprefix("layer_")))
+    parts = ["layers=" + "".join("1" if config[name] else "0" for name in layers)] if layers else []
+    parts += [f"{name}={_short(value)}" for name, value in config.items() if name not in {"method", *layers}]
+    return " ".join([str(config.get("method", "")), *parts]).strip()
+
+
+def jobs_table(jobs: Iterable[Job]) -> Table:
+    """One row per job."""
+    table = _table("job", "name", "state", "trials", "front", "best", "left")
+    for job in jobs:
+        best = ", ".join(f"{metric} {number(value)}" for metric, value in job.best.items())
+        done = f"{job.progress.done}/{job.progress.trials_total}"
+        left = "" if job.over else seconds(job.progress.seconds_left)
+        table.add_row(job.id, job.name, state(job.state), done, str(job.front_size), best, left)
+    return table
+
+
+def trials_table(trials: Sequence[Trial], objectives: Sequence[Objective], title: str | None = None) -> Table:
+    """One row per trial: its objectives and its configuration. Reference trials carry their label."""
+    metrics = [objective.metric for objective in objectives]
+    table = _table("trial", "state", *metrics, "front", "configuration", title=title)
+    for metric in metrics:
+        next(column for column in table.columns if column.header == metric).justify = "right"
+    for trial in trials:
+        mark = f"[bold magenta]{trial.label}[/bold magenta]  " if trial.label else ""
+        values = [number(trial.metrics.get(metric)) for metric in metrics]
+        what = trial.reason if trial.state == "failed" and trial.reason else settings_of(trial.config)
+        table.add_row(trial.id, state(trial.state), *values, "●" if trial.on_front else "", mark + _escaped(what))
+    return table
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+    """A table of the named columns of plain rows."""
+    table = _table(*columns)
+    for row in rows:
+        table.add_row(*(_escaped(_cell(row.get(column))) for column in columns))
+    return table
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in {"job", "trial", "state", "trials"})
+    return table
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_cell(inner)}" for name, inner in value.items())
+    return number(value)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value.isoformat() if isinstance(value, datetime) else value

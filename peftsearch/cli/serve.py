@@ -1,0 +1,58 @@
+"""`peftsearch serve`: hands over to the service, which is a separate install."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from peftsearch.cli.output import messages
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [env: PEFTSEARCH_HOST; 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [env: PEFTSEARCH_PORT; 8765]")] = None,
+    home: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of all state [env: PEFTSEARCH_HOME; ~/.peftsearch]")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="SQLAlchemy URL [env: PEFTSEARCH_DATABASE; SQLite under the home]")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Ray cluster [env: PEFTSEARCH_RAY; a local one is started]")
+    ] = None,
+    data_root: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Folder that job files may read (repeatable) [env: PEFTSEARCH_DATA_ROOTS; .]"),
+    ] = None,
+    artifacts: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where adapters are kept [env: PEFTSEARCH_ARTIFACTS; in the home]")
+    ] = None,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Answer without a token; loopback only [env: PEFTSEARCH_NO_AUTH]")
+    ] = False,
+) -> None:
+    """Run the service: REST API, dashboard and conductor. Ctrl-C stops it; nothing is lost."""
+    if importlib.util.find_spec("service") is None:
+        messages.print("the service is not installed here; `pip install 'peftsearch\\[service,workers]'` brings it")
+        raise typer.Exit(1)
+    flags: list[tuple[str, object]] = [
+        ("--host", host),
+        ("--port", port),
+        ("--home", home),
+        ("--database", database),
+        ("--ray", ray),
+        ("--artifacts", artifacts),
+        *(("--data-root", root) for root in data_root or ()),
+    ]
+    given = [part for flag, value in flags if value is not None for part in (flag, str(value))]
+    command = [sys.executable, "-m", "service.serve", *given, *(["--no-auth"] if no_auth else [])]
+    sys.stdout.flush()
+    os.execv(sys.executable, command)

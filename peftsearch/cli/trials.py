@@ -1,0 +1,95 @@
+"""Commands that read what a job has measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.syntax import Syntax
+
+from peftsearch.cli.options import AsJson, JobId, Token, TrialId, Url, connect
+from peftsearch.cli.output import console, number, print_json, settings_of, trials_table
+from peftsearch.results import Best
+
+app = typer.Typer()
+
+
+@app.command()
+def trials(
+    job_id: JobId,
+    state: Annotated[list[str] | None, typer.Option(help="Only trials in this state (repeatable)")] = None,
+    sort: Annotated[str | None, typer.Option(help="`number` or a metric")] = None,
+    descending: Annotated[bool, typer.Option(help="Largest first")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """List the trials of a job."""
+    with connect(url, token) as client:
+        found = client.trials(job_id, state or (), sort, descending, limit)
+        if as_json:
+            print_json(found)
+        else:
+            console.print(trials_table(found, client.job(job_id).objectives))
+
+
+@app.command()
+def pareto(job_id: JobId, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """Print the Pareto front of a job; reference trials carry their label."""
+    with connect(url, token) as client:
+        front = client.pareto(job_id)
+    if as_json:
+        print_json(front)
+        return
+    console.print(trials_table(front.items, front.objectives, title="Pareto front"))
+    aside = [trial for trial in front.reference if not trial.on_front]
+    if aside:
+        console.print(trials_table(aside, front.objectives, title="Reference trials off the front"))
+
+
+@app.command()
+def best(
+    job_id: JobId,
+    maximize: Annotated[str | None, typer.Option(help="Metric to maximize [default: the first objective]")] = None,
+    minimize: Annotated[str | None, typer.Option(help="Metric to minimize")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Clause such as 'trainable_params<=20000' (repeatable)")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Answer which hyperparameters to use: the best measured trial, optionally under constraints."""
+    with connect(url, token) as client:
+        found = client.best(job_id, maximize, minimize, where or ())
+    if as_json:
+        print_json(found)
+    else:
+        _print_best(found)
+
+
+@app.command()
+def export(
+    trial_id: TrialId,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to put the adapter into")],
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Download the adapter of a trial."""
+    with connect(url, token) as client, console.status(f"downloading the adapter of {trial_id}"):
+        target = client.export(trial_id, folder)
+    console.print(f"adapter of {trial_id} is in {target}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_best(found: Best) -> None:
+    label = f" ({found.trial.label})" if found.trial.label else ""
+    values = ", ".join(f"{metric} {number(value)}" for metric, value in found.objectives.items())
+    for line in (f"trial {found.trial.id}{label}", values, settings_of(found.trial.config)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print()
+    if console.is_terminal:
+        console.print(Syntax(found.snippet, "python", background_color="default"))
+    else:
+        console.print(found.snippet, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,99 @@
+"""Following a job live: trials done, the best so far, the size of the front and the time left."""
+
+from __future__ import annotations
+
+import time
+
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from peftsearch.cli.output import console, number, seconds, settings_of, trials_table
+from peftsearch.client import Client
+from peftsearch.results import Event, Job, Trial
+
+REFRESH = 0.5
+"""Seconds between two looks at the job while events come in fast."""
+
+TRIAL_OVER = frozenset({"completed", "stopped", "failed"})
+
+
+def follow(client: Client, job_id: str) -> Job:
+    """Show the job until it is over, then its front; returns how it ended."""
+    job = client.job(job_id)
+    bar, task = _bar(job)
+    live = Live(bar, console=console, refresh_per_second=4, redirect_stderr=False)
+    with live:
+        if not console.is_terminal:
+            live.auto_refresh = False
+        looked = 0.0
+        for event in client.events(job_id):
+            trial = _ended(client, event)
+            if trial is not None:
+                live.console.print(_line(trial, job), markup=False, highlight=False, soft_wrap=True)
+            if time.monotonic() - looked >= REFRESH or event.kind == "job.state":
+                job, looked = client.job(job_id), time.monotonic()
+                _show(bar, task, job)
+        job = client.job(job_id)
+        _show(bar, task, job)
+    finish(client, job)
+    return job
+
+
+def finish(client: Client, job: Job) -> None:
+    """Print how a job ended and its front."""
+    reason = f": {job.reason}" if job.reason else ""
+    console.print(f"job {job.id} {job.state}{reason}", markup=False, highlight=False, soft_wrap=True)
+    front = client.pareto(job.id)
+    if front.items:
+        console.print(trials_table(front.items, front.objectives, title="Pareto front"))
+    aside = [trial for trial in front.reference if not trial.on_front]
+    if aside:
+        console.print(trials_table(aside, front.objectives, title="Reference trials off the front"))
+
+
+def summary(job: Job) -> str:
+    """The live line: best values, front size and time left."""
+    best = "  ".join(f"{metric} {number(value)}" for metric, value in job.best.items()) or "nothing measured yet"
+    return f"best: {best}   front: {job.front_size}   left: {seconds(job.progress.seconds_left)}"
+
+
+def _bar(job: Job) -> tuple[Progress, TaskID]:
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[summary]}"),
+        console=console,
+        auto_refresh=False,
+    )
+    task = bar.add_task(
+        f"{job.name} ({job.state})", total=job.progress.trials_total, completed=job.progress.done, summary=summary(job)
+    )
+    return bar, task
+
+
+def _show(bar: Progress, task: TaskID, job: Job) -> None:
+    bar.update(
+        task,
+        description=f"{job.name} ({job.state})",
+        total=job.progress.trials_total,
+        completed=job.progress.done,
+        summary=summary(job),
+    )
+
+
+def _ended(client: Client, event: Event) -> Trial | None:
+    """The trial that this event ends, if it does."""
+    noun, _, verb = event.kind.partition(".")
+    trial_id = event.payload.get("trial_id")
+    return client.trial(trial_id) if noun == "trial" and verb in TRIAL_OVER and isinstance(trial_id, str) else None
+
+
+def _line(trial: Trial, job: Job) -> str:
+    values = "  ".join(
+        f"{one.metric} {number(trial.metrics[one.metric])}" for one in job.objectives if one.metric in trial.metrics
+    )
+    marks = ("  ● on the front" if trial.on_front else "") + (f"  [{trial.label}]" if trial.label else "")
+    tail = f"  {trial.reason}" if trial.reason else ""
+    return f"#{trial.number:<4} {trial.state:<9} {values}{marks}  {settings_of(trial.config)}{tail}"
