@@ -1,1 +1,1 @@
-"""The language of search spaces and the ready-made spaces."""
+"""The language of search spaces (`space`, `parameters`, `conditions`, `constraints`) and ready-made ones (`presets`)."""

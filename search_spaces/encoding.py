@@ -1,0 +1,127 @@
+"""Configurations to arrays and back, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_spaces.errors import InvalidConfig, SpaceTooConstrained
+from search_spaces.scales import Array
+
+if TYPE_CHECKING:
+    from search_spaces.space import Space
+
+Config = dict[str, Any]
+Mask = NDArray[np.bool_]
+
+# How many alternatives of a continuous parameter a repair looks at.
+_RESOLUTION = 65
+# How many valid configurations stand ready for points that no single change can repair.
+_POOL = 512
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Encoded configurations: `values` [n, d] float64 in [0, 1] and `active` [n, d].
+
+    The value of an inactive dimension is that parameter's neutral point (0.5, or 1/k for one of k choices).
+    """
+
+    values: Array
+    active: Mask
+
+
+def encode(space: Space, configs: Sequence[Mapping[str, Any]]) -> Encoded:
+    """Encode valid configurations; see `Space.encode`."""
+    values, active = np.empty((len(configs), space.dimensions)), np.zeros((len(configs), space.dimensions), dtype=bool)
+    start = 0
+    for parameter in space.parameters:
+        stop = start + len(parameter.columns)
+        if stop == start:
+            continue
+        rows = [row for row, config in enumerate(configs) if parameter.name in config]
+        values[:, start:stop] = parameter.neutral
+        if rows:
+            given = [configs[row][parameter.name] for row in rows]
+            try:
+                values[rows, start:stop] = parameter.encode(given)
+            except (KeyError, TypeError, ValueError):
+                wrong = next(value for value in given if not parameter.contains(value))
+                raise InvalidConfig(parameter.name, wrong, parameter.allowed) from None
+            active[rows, start:stop] = True
+        start = stop
+    return Encoded(values, active)
+
+
+def decode(space: Space, values: Array) -> list[Config]:
+    """Decode points [n, d], not looking at constraints."""
+    points = np.asarray(values, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != space.dimensions:
+        raise ValueError(f"values: found shape {points.shape}, allowed: [n, {space.dimensions}]")
+    cells: dict[str, list[Any]] = {}
+    start = 0
+    for parameter in space.parameters:
+        stop = start + len(parameter.columns)
+        cells[parameter.name] = parameter.decode(np.nan_to_num(points[:, start:stop], nan=0.5))
+        start = stop
+    return assemble(space, cells, len(points))
+
+
+def assemble(space: Space, cells: Mapping[str, Sequence[Any]], n: int) -> list[Config]:
+    """Build `n` configurations from one list of values per parameter, keeping active parameters only."""
+    active: dict[str, Sequence[bool]] = {}
+    for name in space.order:
+        condition = space.condition_of.get(name)
+        if condition is not None:
+            parent, wanted = condition.parent, condition.values
+            above = active.get(parent, (True,) * n)
+            active[name] = [on and value in wanted for on, value in zip(above, cells[parent], strict=True)]
+    if not active:
+        names = list(space.by_name)
+        return [dict(zip(names, row, strict=True)) for row in zip(*(cells[name] for name in names), strict=True)]
+    always = (True,) * n
+    masks = [(name, cells[name], active.get(name, always)) for name in space.by_name]
+    return [{name: column[row] for name, column, on in masks if on[row]} for row in range(n)]
+
+
+def repaired(space: Space, configs: list[Config]) -> list[Config]:
+    """Replace every configuration that violates a constraint by a near valid one."""
+    if not space.constraints:
+        return configs
+    return [config if space.satisfies(config) else nearest_valid(space, config) for config in configs]
+
+
+def nearest_valid(space: Space, config: Config) -> Config:
+    """The nearest valid configuration, by squared distance in the cube, among all that differ in the value of one
+    parameter of a violated constraint; if there is none, among a fixed sample of the space."""
+    candidates = [other for other in _single_changes(space, config) if space.satisfies(other)]
+    if not candidates:
+        candidates = _pool(space)
+    points, target = encode(space, candidates), encode(space, [config])
+    gap = np.where(points.active | target.active, points.values - target.values, 0.0)
+    return candidates[int(np.argmin((gap**2).sum(axis=1)))]
+
+
+def _single_changes(space: Space, config: Config) -> list[Config]:
+    from search_spaces.listing import changed
+
+    violated = [constraint for constraint in space.constraints if not constraint.holds(config)]
+    names = dict.fromkeys(name for constraint in violated for name in constraint.parameters if name in config)
+    return [changed(space, config, name, value) for name in names for value in space.by_name[name].grid(_RESOLUTION)]
+
+
+def _pool(space: Space) -> list[Config]:
+    """Valid configurations, drawn once for each space."""
+    from search_spaces.sampling import sample
+
+    pool: list[Config] | None = space.__dict__.get("_pool")
+    if pool is None:
+        pool = sample(space, _POOL, np.random.default_rng(0))
+        space.__dict__["_pool"] = pool
+    if not pool:
+        raise SpaceTooConstrained("no valid configuration was found")
+    return pool
