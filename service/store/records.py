@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 JobState = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
 TrialState = Literal["queued", "running", "paused", "completed", "stopped", "failed"]
 TrialOrigin = Literal["reference", "optimizer", "user", "import"]
+Scope = Literal["read", "submit", "work", "admin"]
 T = TypeVar("T")
 
 
@@ -27,6 +28,8 @@ class Job:
     lease_owner: str | None
     lease_until: datetime | None
     version: int  # grows with every change; the ETag
+    counts: dict[TrialState, int]  # trials in each state
+    front_size: int
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class Trial:
     adapter: str | None  # sha256 of the artifact
     adapter_bytes: int | None
     checkpoint: str | None
+    checkpoint_bytes: int | None
     engine: str | None
+    engine_reason: str | None  # why the fast engine did not take it
     environment: dict[str, str]
     reason: str | None
     worker_id: str | None
@@ -67,6 +72,8 @@ class StoredReport:
     epoch: float
     seconds: float
     metrics: dict[str, float]
+    checkpoint: str | None  # sha256 of the artifact
+    checkpoint_bytes: int | None
     created_at: datetime
 
 
@@ -89,6 +96,19 @@ class NewTrial:
     origin: TrialOrigin
     seed: int
     label: str | None = None
+
+
+@dataclass(frozen=True)
+class Token:
+    """A credential as the store knows it; the secret itself is not kept."""
+
+    id: str
+    name: str
+    project: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,141 @@
+"""Connections and transactions. Two kinds only: `write` takes the database's write lock first, `read` takes none.
+
+SQLite runs in WAL mode: readers never wait, writers queue. A transaction that starts by reading and then writes is
+refused by SQLite without waiting when another writer came between ("database is locked"), so writers begin IMMEDIATE.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from service.errors import BadInput, Unavailable
+
+T = TypeVar("T")
+
+LOCK_SECONDS = 60.0  # how long a SQLite writer waits for the others; one transaction takes about a millisecond
+SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
+TRIES = 5
+_URLS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+
+
+class Database:
+    """An engine and the two kinds of transactions on it. Safe to share between threads, not across a fork."""
+
+    def __init__(self, url: str) -> None:
+        """Connect lazily; raises BadInput for a URL that is neither SQLite nor PostgreSQL."""
+        self.url = _parse(url)
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(self.url) if self.sqlite else _postgresql_engine(self.url)
+        self._writing = self.engine.execution_options(write=True)
+        # SQLite's writers wait by sleeping and looking again. Threads of one process can hand over without that.
+        self._turn = threading.Lock() if self.sqlite else nullcontext()
+
+    def write(self, operation: Callable[[Connection], T]) -> T:
+        """Run `operation` in one transaction: all of it happens, or nothing. It may be run again after a deadlock."""
+        for attempt in range(TRIES):
+            try:
+                return self._once(operation)
+            except OperationalError as error:
+                again = getattr(error.orig, "sqlstate", None) in SERIALIZATION_FAILURES
+                if not again or attempt == TRIES - 1:
+                    raise _unavailable(error) from error
+        raise AssertionError("the last try returns or raises")
+
+    def _once(self, operation: Callable[[Connection], T]) -> T:
+        with self._turn, self._writing.connect() as connection, connection.begin():
+            return operation(connection)
+
+    def read(self, operation: Callable[[Connection], T]) -> T:
+        """Run `operation` without a transaction: each of its statements sees the latest committed state."""
+        try:
+            with self.engine.connect() as connection:
+                return operation(connection)
+        except OperationalError as error:
+            raise _unavailable(error) from error
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self.engine.dispose()
+
+
+def _unavailable(error: OperationalError) -> Unavailable:
+    return Unavailable(f"the database does not answer: {error.orig}")
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise BadInput("database", url, _URLS) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        return parsed
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise BadInput("database", parsed.render_as_string(), _URLS)
+
+
+_to_json = partial(json.dumps, separators=(",", ":"), allow_nan=False)
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    return create_engine(url, json_serializer=_to_json, pool_size=10, max_overflow=30, pool_pre_ping=True)
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    file = Path(str(url.database))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _switch_to_wal(file)
+    engine = create_engine(
+        url,
+        json_serializer=_to_json,
+        pool_size=10,
+        max_overflow=30,
+        # The driver's own BEGIN is deferred; ours (below) is not.
+        connect_args={"timeout": LOCK_SECONDS, "isolation_level": None, "cached_statements": 256},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.execute("PRAGMA foreign_keys=ON")
+    # Survives any crash of the process. After a power cut the last transactions may be missing, never half of one.
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get("write", False):
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute("BEGIN IMMEDIATE")
+
+
+def _switch_to_wal(file: Path) -> None:
+    """Make the file a WAL database. It stays one, and SQLite does not wait for locks here, so we do."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    connection = sqlite3.connect(file, timeout=LOCK_SECONDS)
+    try:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL").fetchone()
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise Unavailable(f"cannot open the database {file}: {error}") from error
+                time.sleep(0.02)
+    finally:
+        connection.close()

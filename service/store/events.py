@@ -1,0 +1,76 @@
+"""What happened, in an order that a reader can follow without missing anything.
+
+A reader remembers the last sequence number it saw and asks for greater ones. That is only safe when numbers become
+visible in their order. PostgreSQL hands them out before commit, and transactions commit in any order; so appending
+takes one lock that is held until commit, as the last step of every transaction (docs/decisions/event-order.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+
+from service.store.records import Event, Job, Trial
+from service.store.rows import EVENT_COLUMNS, EVENTS
+
+_LOCK_KEY = 0x7065_6674_6576  # any number that nothing else locks in this database
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event to append; the store gives it its number and time."""
+
+    job_id: str
+    kind: str
+    payload: dict[str, Any]
+
+
+_APPEND = insert(EVENTS)
+_LOCK = select(func.pg_advisory_xact_lock(_LOCK_KEY))
+_AFTER = (
+    select(*EVENT_COLUMNS)
+    .where(EVENTS.c.sequence > bindparam("sequence"))
+    .order_by(EVENTS.c.sequence)
+    .limit(bindparam("limit"))
+)
+_AFTER_OF_JOB = _AFTER.where(EVENTS.c.job_id == bindparam("job"))
+
+
+def append(connection: Connection, events: Sequence[NewEvent], now: datetime) -> None:
+    """Append events. Must be the last statement of its transaction: it holds the lock that all writers need."""
+    if not events:
+        return
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK)
+    rows = [{"job_id": e.job_id, "kind": e.kind, "payload": e.payload, "created_at": now} for e in events]
+    connection.execute(_APPEND, rows)
+
+
+def events_after(connection: Connection, sequence: int, job_id: str | None, limit: int) -> tuple[Event, ...]:
+    """Up to `limit` events with numbers greater than `sequence`, in order."""
+    if job_id is None:
+        rows = connection.execute(_AFTER, {"sequence": sequence, "limit": limit})
+    else:
+        rows = connection.execute(_AFTER_OF_JOB, {"sequence": sequence, "limit": limit, "job": job_id})
+    return tuple(Event(*row) for row in rows)
+
+
+def job_event(job: Job) -> NewEvent:
+    """The job has entered its state."""
+    return NewEvent(job.id, "job.state", {"state": job.state, "reason": job.reason})
+
+
+def trial_event(trial: Trial) -> NewEvent:
+    """The trial has entered its state; the payload holds what a reader of that state looks for."""
+    payload: dict[str, Any] = {"trial_id": trial.id, "number": trial.number, "attempt": trial.attempt}
+    if trial.state == "queued":
+        payload |= {"origin": trial.origin, "label": trial.label, "config": trial.config, "reason": trial.reason}
+    elif trial.state == "running":
+        payload |= {"worker_id": trial.worker_id}
+    else:
+        payload |= {"metrics": trial.metrics, "on_front": trial.on_front, "reason": trial.reason}
+    return NewEvent(trial.job_id, f"trial.{trial.state}", payload)

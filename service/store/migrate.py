@@ -1,0 +1,45 @@
+"""Bring a database to the schema of this program. Several processes may start at once: the first one does the work.
+
+The whole upgrade is one transaction under the database's write lock (SQLite) or an advisory lock (PostgreSQL), so a
+crash in its midst leaves the old schema and the next start begins again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, func, select
+
+from service.errors import Unavailable
+from service.store.engine import Database
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK_KEY = 0x7065_6674_6D69
+
+
+def upgrade(database: Database) -> None:
+    """Create or upgrade the tables; raises Unavailable when a newer program has upgraded them already."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+
+    def run(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK_KEY)))
+        present = MigrationContext.configure(connection).get_current_revision()
+        if present == scripts.get_current_head():
+            return
+        known = {script.revision for script in scripts.walk_revisions()}
+        if present is not None and present not in known:
+            raise Unavailable(
+                f"the database is at schema {present}, which this version does not know (it knows up to "
+                f"{scripts.get_current_head()}): a newer version has upgraded it; install that version"
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    database.write(run)

@@ -1,0 +1,86 @@
+"""Reports: learning curves as they grow. A batch costs the same few statements whatever its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from service.store.events import NewEvent, append
+from service.store.records import StoredReport
+from service.store.results import finite
+from service.store.rows import REPORT_COLUMNS, REPORTS, TRIALS, job_id_of
+from workers.assignment import Report
+
+_RUNNING = (
+    select(TRIALS.c.id, TRIALS.c.attempt)
+    .where(TRIALS.c.id.in_(bindparam("trials", expanding=True)), TRIALS.c.state == "running")
+    .order_by(TRIALS.c.id)
+    .with_for_update()
+)
+_KEY = (REPORTS.c.trial_id, REPORTS.c.attempt, REPORTS.c.step)
+_INSERT = {
+    "sqlite": sqlite.insert(REPORTS).on_conflict_do_nothing().returning(*_KEY),
+    "postgresql": postgresql.insert(REPORTS).on_conflict_do_nothing().returning(*_KEY),
+}
+_OF_TRIAL = (
+    select(*REPORT_COLUMNS).where(REPORTS.c.trial_id == bindparam("trial")).order_by(REPORTS.c.attempt, REPORTS.c.step)
+)
+_OF_JOB = (
+    select(*REPORT_COLUMNS)
+    .select_from(REPORTS.join(TRIALS, REPORTS.c.trial_id == TRIALS.c.id))
+    .where(TRIALS.c.job_id == bindparam("job"))
+    .order_by(TRIALS.c.number, REPORTS.c.attempt, REPORTS.c.step)
+)
+
+
+def add_reports(connection: Connection, reports: Sequence[Report], now: datetime) -> tuple[bool, ...]:
+    """Store reports; for each, whether its attempt is the running one. False: it was refused and changed nothing.
+
+    A report that is there already (same trial, attempt and step) is accepted and changes nothing either.
+    """
+    if not reports:
+        return ()
+    ids = sorted({report.trial_id for report in reports})
+    running = {(row.id, row.attempt) for row in connection.execute(_RUNNING, {"trials": ids})}
+    accepted = tuple((report.trial_id, report.attempt) in running for report in reports)
+    rows = [_row(report, now) for report, current in zip(reports, accepted, strict=True) if current]
+    if rows:
+        stored = connection.execute(_INSERT[connection.dialect.name], rows).all()
+        new = {tuple(key) for key in stored}
+        events = [_event(row) for row in rows if (row["trial_id"], row["attempt"], row["step"]) in new]
+        append(connection, events, now)
+    return accepted
+
+
+def _row(report: Report, now: datetime) -> dict[str, Any]:
+    checkpoint = report.checkpoint
+    return {
+        "trial_id": report.trial_id,
+        "attempt": report.attempt,
+        "step": report.step,
+        "epoch": report.epoch,
+        "seconds": report.seconds,
+        "metrics": finite(report.metrics),
+        "checkpoint": checkpoint.sha256 if checkpoint else None,
+        "checkpoint_bytes": checkpoint.size if checkpoint else None,
+        "created_at": now,
+    }
+
+
+def _event(row: dict[str, Any]) -> NewEvent:
+    payload = {name: row[name] for name in ("trial_id", "attempt", "step", "epoch", "seconds", "metrics")}
+    return NewEvent(job_id_of(row["trial_id"]), "trial.report", payload)
+
+
+def reports(connection: Connection, trial_id: str) -> tuple[StoredReport, ...]:
+    """The trial's reports of all attempts, by attempt and step."""
+    return tuple(StoredReport(*row) for row in connection.execute(_OF_TRIAL, {"trial": trial_id}))
+
+
+def job_reports(connection: Connection, job_id: str) -> tuple[StoredReport, ...]:
+    """The reports of all trials of a job, by trial number, attempt and step."""
+    return tuple(StoredReport(*row) for row in connection.execute(_OF_JOB, {"job": job_id}))

@@ -1,0 +1,250 @@
+"""The store: everything that must survive a crash. One facade; each operation is one transaction.
+
+Made by `open_store`. All times come from the `clock` given there, so tests decide what time it is. Operations raise
+the errors of `service.errors`; one that raises has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from service.errors import StaleAttempt
+from service.store import events, fronts, jobs, leases, reports, results, rows, tokens, trials
+from service.store.engine import Database
+from service.store.migrate import upgrade
+from service.store.records import (
+    Event,
+    Job,
+    JobState,
+    NewTrial,
+    Page,
+    Scope,
+    StoredReport,
+    Token,
+    Trial,
+    TrialState,
+)
+from workers.assignment import Outcome, Report
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The present time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def open_store(url: str, clock: Clock = utc_now) -> Store:
+    """Open the database at `url` (`sqlite:///FILE` or `postgresql://…`), creating or upgrading its tables first.
+
+    Several processes may do so at once. Raises BadInput for another kind of URL and Unavailable when the database
+    does not answer or is newer than this program.
+    """
+    database = Database(url)
+    upgrade(database)
+    return Store(database, clock)
+
+
+class Store:
+    """Jobs, trials, reports, events and tokens. Safe to share between threads."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Use `open_store`, which also upgrades the tables."""
+        self._database = database
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._database.close()
+
+    # Jobs
+
+    def create_job(self, name: str, spec: dict[str, Any], idempotency_key: str | None = None) -> Job:
+        """Store a queued job. The same key with the same request returns the job it made, with another: Conflict."""
+
+        def create() -> Job:
+            return self._database.write(lambda c: jobs.create_job(c, name, spec, idempotency_key, self._clock()))
+
+        try:
+            return create()
+        except IntegrityError:  # another process stored the same key between our look and our insert: look again
+            return create()
+
+    def get_job(self, id: str) -> Job:
+        """The job; raises NotFound."""
+        return self._database.read(lambda c: jobs.get_job(c, id))
+
+    def list_jobs(self, cursor: str | None = None, limit: int = 50) -> Page[Job]:
+        """One page of jobs, newest first."""
+        return self._database.read(lambda c: jobs.list_jobs(c, cursor, limit))
+
+    def set_job_state(self, id: str, to: JobState, reason: str | None = None) -> Job:
+        """Move the job to another state; raises Conflict naming the states it can go to.
+
+        A job that ends (completed, failed, cancelled) drops suggestions that nobody has claimed, stops paused and
+        requeued trials and frees its lease; running trials end by their own outcome or when their lease runs out.
+        """
+        return self._database.write(lambda c: jobs.set_job_state(c, id, to, reason, self._clock()))
+
+    def extend_job(self, id: str, spec: dict[str, Any]) -> Job:
+        """Replace the job's spec (a larger budget, other constraints). A job that was over is queued again."""
+        return self._database.write(lambda c: jobs.extend_job(c, id, spec, self._clock()))
+
+    def delete_job(self, id: str) -> None:
+        """Delete the job with its trials, reports and events; raises NotFound."""
+        self._database.write(lambda c: jobs.delete_job(c, id))
+
+    # Leases of jobs, for conductors
+
+    def lease_job(self, owner: str, ttl: float) -> Job | None:
+        """Take the oldest queued or running job that nobody holds, for `ttl` seconds; it becomes running."""
+        return self._database.write(lambda c: leases.lease_job(c, owner, ttl, self._clock()))
+
+    def extend_job_lease(self, id: str, owner: str, ttl: float) -> bool:
+        """Hold the job `ttl` seconds from now; False when it is no longer this owner's."""
+        return self._database.write(lambda c: leases.extend_job_lease(c, id, owner, ttl, self._clock()))
+
+    def release_job(self, id: str, owner: str) -> None:
+        """Give the job back for another conductor to take at once."""
+        self._database.write(lambda c: leases.release_job(c, id, owner))
+
+    # Trials
+
+    def add_trials(self, job_id: str, new: Sequence[NewTrial]) -> tuple[Trial, ...]:
+        """Store suggestions as queued trials in their order; raises Conflict when the job is over."""
+        return self._database.write(lambda c: trials.add_trials(c, job_id, new, self._clock()))
+
+    def replace_queued(self, job_id: str, drop: Sequence[str], add: Sequence[NewTrial]) -> tuple[Trial, ...]:
+        """Put `add` in the place of unclaimed suggestions `drop` (trial ids), which keep their ids and numbers.
+
+        For every one of `drop` that was claimed meanwhile, the last of `add` is left out. Returns what was stored.
+        """
+        return self._database.write(lambda c: trials.replace_queued(c, job_id, drop, add, self._clock()))
+
+    def get_trial(self, id: str) -> Trial:
+        """The trial; raises NotFound."""
+        return self._database.read(lambda c: rows.find_trial(c, id))
+
+    def list_trials(
+        self,
+        job_id: str,
+        states: Sequence[TrialState] | None = None,
+        sort: str = "number",
+        descending: bool = False,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Trial]:
+        """One page of trials, by `number` or by the metric named in `sort` (trials without it last)."""
+        return self._database.read(lambda c: trials.list_trials(c, job_id, states, sort, descending, cursor, limit))
+
+    def all_trials(self, job_id: str) -> tuple[Trial, ...]:
+        """Every trial of the job, by number."""
+        return self._database.read(lambda c: trials.all_trials(c, job_id))
+
+    def counts(self, job_id: str) -> dict[TrialState, int]:
+        """Trials in each state; raises NotFound."""
+        return self._database.read(lambda c: trials.counts(c, job_id))
+
+    def front(self, job_id: str) -> tuple[Trial, ...]:
+        """The trials on the Pareto front, best first by the first objective."""
+        return self._database.read(lambda c: fronts.front(c, job_id))
+
+    # Leases of trials, for workers
+
+    def claim_trial(self, job_id: str, worker_id: str, ttl: float, trial_id: str | None = None) -> Trial | None:
+        """Give the worker a trial for `ttl` seconds: the one it holds already, else the first queued one, else None.
+
+        With `trial_id`: that one, when it is queued, paused or this worker's already. A job that is not running
+        gives out no new trials. Raises NotFound when there is no such job.
+        """
+        return self._database.write(lambda c: leases.claim_trial(c, job_id, worker_id, ttl, trial_id, self._clock()))
+
+    def extend_trial_lease(self, trial_id: str, attempt: int, ttl: float) -> bool:
+        """Hold the trial `ttl` seconds from now; False when this attempt is not the running one."""
+        return self._database.write(lambda c: leases.extend_trial_lease(c, trial_id, attempt, ttl, self._clock()))
+
+    def requeue_expired(self) -> tuple[Trial, ...]:
+        """Take every running trial whose lease has run out from its worker; returns them as they are now.
+
+        They are queued with `attempt + 1`, failed when lost `resources.max_attempts` times, stopped when their job
+        is over.
+        """
+        now = self._clock()
+        taken: list[Trial] = []
+        for job_id in self._database.read(lambda c: leases.jobs_with_expired(c, now)):
+            taken += self._database.write(lambda c, id=job_id: leases.requeue_expired(c, id, now))  # type: ignore[misc]
+        return tuple(taken)
+
+    def requeue_trial(self, trial_id: str, attempt: int, reason: str) -> Trial:
+        """Like `requeue_expired` for one trial whose worker is known to be lost; raises StaleAttempt, NotFound."""
+        return self._database.write(lambda c: leases.requeue_trial(c, trial_id, attempt, reason, self._clock()))
+
+    # Reports and results
+
+    def add_reports(self, new: Sequence[Report]) -> tuple[bool, ...]:
+        """Store a batch of reports; for each, False when its attempt is not the running one and it was refused.
+
+        A report that is there already (same trial, attempt and step) is accepted and changes nothing.
+        """
+        return self._database.write(lambda c: reports.add_reports(c, new, self._clock()))
+
+    def add_report(self, report: Report) -> None:
+        """Store one report; raises StaleAttempt when its attempt is not the running one, NotFound."""
+        if not self.add_reports([report])[0]:
+            trial = self.get_trial(report.trial_id)
+            raise StaleAttempt(trial.id, report.attempt, trial.attempt, trial.state)
+
+    def reports(self, trial_id: str) -> tuple[StoredReport, ...]:
+        """The trial's reports of all attempts, by attempt and step."""
+        return self._database.read(lambda c: reports.reports(c, trial_id))
+
+    def job_reports(self, job_id: str) -> tuple[StoredReport, ...]:
+        """The reports of all trials of a job in one query, by trial number, attempt and step."""
+        return self._database.read(lambda c: reports.job_reports(c, job_id))
+
+    def finish_trial(self, outcome: Outcome) -> Trial:
+        """Store how an attempt ended, with the job's front, counters and events. The same outcome again is accepted.
+
+        Raises NotFound, StaleAttempt when the attempt is not current, Conflict when the trial has ended otherwise.
+        """
+        return self._database.write(lambda c: results.finish_trial(c, outcome, self._clock()))
+
+    # Events
+
+    def add_event(self, job_id: str, kind: str, payload: dict[str, Any]) -> None:
+        """Tell the job's readers something; raises NotFound."""
+
+        def add(connection: Connection) -> None:
+            rows.lock_job(connection, job_id)
+            events.append(connection, [events.NewEvent(job_id, kind, payload)], self._clock())
+
+        self._database.write(add)
+
+    def events_after(self, sequence: int, job_id: str | None = None, limit: int = 500) -> tuple[Event, ...]:
+        """Up to `limit` events with numbers greater than `sequence`, in order: of one job, or of all."""
+        return self._database.read(lambda c: events.events_after(c, sequence, job_id, limit))
+
+    # Tokens
+
+    def create_token(
+        self, name: str, scopes: Iterable[Scope], project: str = "default", ttl: float | None = None
+    ) -> tuple[str, Token]:
+        """Make a token that lives `ttl` seconds (None: until revoked); its secret is shown this once."""
+        return self._database.write(lambda c: tokens.create_token(c, name, scopes, project, ttl, self._clock()))
+
+    def check_token(self, secret: str) -> Token:
+        """The token with this secret; raises Unauthorized when it is unknown, expired or revoked."""
+        return self._database.read(lambda c: tokens.check_token(c, secret, self._clock()))
+
+    def list_tokens(self) -> tuple[Token, ...]:
+        """All tokens, newest first."""
+        return self._database.read(tokens.list_tokens)
+
+    def revoke_token(self, id: str) -> Token:
+        """Make a token useless; raises NotFound."""
+        return self._database.write(lambda c: tokens.revoke_token(c, id, self._clock()))

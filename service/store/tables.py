@@ -1,0 +1,179 @@
+"""The schema, as typed models. A change here needs a migration in `migrations/versions`; a test compares the two.
+
+jobs ─┬─ trials ── reports        idempotency_keys: which `create_job` request made which job
+      └─ events                   tokens: hashed credentials
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from service.store.columns import FreeText, UtcDateTime
+
+# SQLite counts rows by itself only in a column declared exactly INTEGER.
+Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Table(DeclarativeBase):
+    """The root of the models; names of constraints are fixed so that migrations can refer to them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        dict[str, float]: JSON,
+        dict[str, str]: JSON,
+        list[str]: JSON,
+    }
+
+
+class JobRow(Table):
+    """A submitted search, its lease and the counters that its progress is read from."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index(None, "created_at", "id"), Index(None, "state", "lease_until"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(FreeText)
+    state: Mapped[str] = mapped_column(String(16))
+    spec: Mapped[dict[str, Any]]
+    reason: Mapped[str | None] = mapped_column(FreeText)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    lease_owner: Mapped[str | None] = mapped_column(FreeText)
+    lease_until: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(Integer)
+    next_number: Mapped[int] = mapped_column(Integer)  # of the next trial
+    queued: Mapped[int] = mapped_column(Integer)  # trials in each state
+    running: Mapped[int] = mapped_column(Integer)
+    paused: Mapped[int] = mapped_column(Integer)
+    completed: Mapped[int] = mapped_column(Integer)
+    stopped: Mapped[int] = mapped_column(Integer)
+    failed: Mapped[int] = mapped_column(Integer)
+    front_size: Mapped[int] = mapped_column(Integer)
+
+
+class TrialRow(Table):
+    """One configuration, where it stands and what it reached."""
+
+    __tablename__ = "trials"
+    __table_args__ = (
+        UniqueConstraint("job_id", "number"),
+        Index(None, "job_id", "state", "number"),
+        # Few rows are on a front or under a lease; the others are not in these indexes and cost them no writing.
+        Index("ix_trials_front", "job_id", sqlite_where=text("on_front = 1"), postgresql_where=text("on_front")),
+        Index(
+            "ix_trials_lease_until",
+            "lease_until",
+            sqlite_where=text("lease_until IS NOT NULL"),
+            postgresql_where=text("lease_until IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(48), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    number: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(16))
+    origin: Mapped[str] = mapped_column(String(16))
+    label: Mapped[str | None] = mapped_column(FreeText)
+    config: Mapped[dict[str, Any]]
+    seed: Mapped[int] = mapped_column(BigInteger)
+    attempt: Mapped[int] = mapped_column(Integer)
+    losses: Mapped[int] = mapped_column(Integer)  # attempts whose worker was lost
+    metrics: Mapped[dict[str, float]]
+    on_front: Mapped[bool] = mapped_column(Boolean)
+    adapter: Mapped[str | None] = mapped_column(String(64))
+    adapter_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    checkpoint: Mapped[str | None] = mapped_column(String(64))
+    checkpoint_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    engine: Mapped[str | None] = mapped_column(String(32))
+    engine_reason: Mapped[str | None] = mapped_column(FreeText)
+    environment: Mapped[dict[str, str]]
+    reason: Mapped[str | None] = mapped_column(FreeText)
+    outcome: Mapped[str | None] = mapped_column(String(64))  # sha256 of the accepted one
+    worker_id: Mapped[str | None] = mapped_column(FreeText)
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class ReportRow(Table):
+    """What a trial had reached at a step. The key makes a repeated report the same report."""
+
+    __tablename__ = "reports"
+    __table_args__ = ({"sqlite_with_rowid": False},)  # the key is the order on disk: one tree instead of two
+
+    trial_id: Mapped[str] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    step: Mapped[int] = mapped_column(Integer, primary_key=True)
+    epoch: Mapped[float] = mapped_column(Float)
+    seconds: Mapped[float] = mapped_column(Float)
+    metrics: Mapped[dict[str, float]]
+    checkpoint: Mapped[str | None] = mapped_column(String(64))
+    checkpoint_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+
+
+class EventRow(Table):
+    """Something that happened to a job, written with the change that it tells of."""
+
+    __tablename__ = "events"
+    # Without AUTOINCREMENT, SQLite would give the numbers of a deleted job's last events out again.
+    __table_args__ = (Index(None, "job_id", "sequence"), {"sqlite_autoincrement": True})
+
+    sequence: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(32))
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class IdempotencyKeyRow(Table):
+    """The request that created a job, so that sending it twice creates one."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(FreeText, primary_key=True)
+    body: Mapped[str] = mapped_column(String(64))  # sha256 of the request
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+
+
+class TokenRow(Table):
+    """A credential. Only its hash is kept: 256 random bits need no salt and no slow hash."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(FreeText)
+    project: Mapped[str] = mapped_column(FreeText)
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]

@@ -1,0 +1,139 @@
+"""Trials: suggest, replace suggestions, read, count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, or_, select
+
+from service.errors import Conflict, NotFound
+from service.store.events import NewEvent, append, trial_event
+from service.store.paging import check_limit, read_cursor, write_cursor
+from service.store.records import Job, NewTrial, Page, Trial, TrialState
+from service.store.rows import JOBS, TRIAL_COLUMNS, TRIALS, count_changes, lock_job, trial_of
+from service.store.states import JOB_OVER, TRIAL_STATES
+
+_ADD = insert(TRIALS)
+_ALL = select(*TRIAL_COLUMNS).where(TRIALS.c.job_id == bindparam("job")).order_by(TRIALS.c.number)
+_COUNTS = select(*(JOBS.c[state] for state in TRIAL_STATES)).where(JOBS.c.id == bindparam("job"))
+
+
+def add_trials(connection: Connection, job_id: str, new: Sequence[NewTrial], now: datetime) -> tuple[Trial, ...]:
+    """Store suggestions as queued trials, numbered in their order; raises Conflict when the job is over."""
+    job = _open_job(connection, job_id)
+    trials = _append(connection, job, new, now)
+    append(connection, [trial_event(trial) for trial in trials], now)
+    return trials
+
+
+def replace_queued(
+    connection: Connection, job_id: str, drop: Sequence[str], add: Sequence[NewTrial], now: datetime
+) -> tuple[Trial, ...]:
+    """Put `add` in the place of the suggestions `drop`, which keep their ids and numbers.
+
+    A suggestion claimed meanwhile stays, and the last of `add` is left out in its stead, so a job never gets more
+    trials than the caller reckoned with. Suggestions dropped without a replacement are deleted, further ones of
+    `add` get new numbers. Returns the trials that now hold `add`, in its order.
+    """
+    job = _open_job(connection, job_id)
+    waiting = (TRIALS.c.job_id == job_id) & (TRIALS.c.state == "queued") & (TRIALS.c.attempt == 0)
+    found = connection.execute(
+        select(*TRIAL_COLUMNS).where(waiting, TRIALS.c.id.in_(drop)).order_by(TRIALS.c.number).with_for_update()
+    )
+    free = [trial_of(row) for row in found]
+    kept = add[: max(0, len(add) - (len(set(drop)) - len(free)))]
+    replaced = [_suggestion(job_id, old.number, new, now) for old, new in zip(free, kept, strict=False)]
+    if free:
+        connection.execute(delete(TRIALS).where(TRIALS.c.id.in_([trial.id for trial in free])))
+        count_changes(connection, job_id, {"queued": len(replaced) - len(free)})
+    if replaced:
+        connection.execute(_ADD, replaced)
+    trials = (*map(_trial, replaced), *_append(connection, job, kept[len(free) :], now))
+    dropped = [NewEvent(job_id, "trial.dropped", {"trial_id": t.id, "number": t.number}) for t in free[len(kept) :]]
+    append(connection, [*dropped, *(trial_event(trial) for trial in trials)], now)
+    return trials
+
+
+def _open_job(connection: Connection, job_id: str) -> Job:
+    job = lock_job(connection, job_id)
+    if job.state in JOB_OVER:
+        raise Conflict(f"job {job_id} is {job.state}; it takes no more trials unless it is extended")
+    return job
+
+
+def _append(connection: Connection, job: Job, new: Sequence[NewTrial], now: datetime) -> tuple[Trial, ...]:
+    if not new:
+        return ()
+    first = connection.execute(select(JOBS.c.next_number).where(JOBS.c.id == job.id)).scalar_one()
+    rows = [_suggestion(job.id, first + n, trial, now) for n, trial in enumerate(new)]
+    connection.execute(_ADD, rows)
+    count_changes(connection, job.id, {"queued": len(rows)}, numbers_used=len(rows))
+    return tuple(map(_trial, rows))
+
+
+def _suggestion(job_id: str, number: int, new: NewTrial, now: datetime) -> dict[str, Any]:
+    given = {"origin": new.origin, "label": new.label, "config": new.config, "seed": new.seed}
+    start = {"state": "queued", "attempt": 0, "losses": 0, "on_front": False, "created_at": now}
+    # New objects: a record that is handed out shares nothing with another one.
+    return {"id": f"{job_id}-{number}", "job_id": job_id, "number": number, **given, **start, **_nothing_yet()}
+
+
+def _nothing_yet() -> dict[str, Any]:
+    return {"metrics": {}, "environment": {}}
+
+
+def _trial(row: Mapping[str, Any]) -> Trial:
+    """The record of a row as it was inserted: what is not given there is null."""
+    return Trial(*(row.get(column.name) for column in TRIAL_COLUMNS))  # type: ignore[arg-type]  # fields by position
+
+
+def all_trials(connection: Connection, job_id: str) -> tuple[Trial, ...]:
+    """Every trial of the job, by number."""
+    return tuple(trial_of(row) for row in connection.execute(_ALL, {"job": job_id}))
+
+
+def counts(connection: Connection, job_id: str) -> dict[TrialState, int]:
+    """Trials in each state; raises NotFound."""
+    row = connection.execute(_COUNTS, {"job": job_id}).one_or_none()
+    if row is None:
+        raise NotFound("job", job_id)
+    return dict(zip(TRIAL_STATES, row, strict=True))
+
+
+def list_trials(
+    connection: Connection,
+    job_id: str,
+    states: Sequence[TrialState] | None,
+    sort: str,
+    descending: bool,
+    cursor: str | None,
+    limit: int,
+) -> Page[Trial]:
+    """One page of trials by `number` or by a metric; trials without the metric come last either way."""
+    check_limit(limit)
+    order = f"{sort} {'down' if descending else 'up'}"
+    key: ColumnElement[Any] = TRIALS.c.number if sort == "number" else TRIALS.c.metrics[sort].as_float()
+    query = select(*TRIAL_COLUMNS, key.label("sort_key")).where(TRIALS.c.job_id == job_id)
+    if states is not None:
+        query = query.where(TRIALS.c.state.in_(states))
+    if cursor is not None:
+        query = query.where(_beyond(key, descending, read_cursor(cursor, order, 2)))
+    by_key = (key.desc() if descending else key.asc()).nulls_last()
+    rows = connection.execute(query.order_by(by_key, TRIALS.c.number).limit(limit + 1)).all()
+    end = None
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        end = write_cursor(order, [last.sort_key, last.number])
+    return Page(tuple(trial_of(row[:-1]) for row in rows[:limit]), end)
+
+
+def _beyond(key: ColumnElement[Any], descending: bool, position: list[Any]) -> ColumnElement[bool]:
+    """Rows after `position` (sort key, number) when keys come in order, nulls last, and equal keys by number."""
+    value, number = position
+    later = TRIALS.c.number > number
+    if value is None:
+        return and_(key.is_(None), later)
+    further: ColumnElement[bool] = key < value if descending else key > value
+    return or_(further, (key == value) & later, key.is_(None))
