@@ -37,6 +37,7 @@ _AFTER = (
     .order_by(EVENTS.c.sequence)
     .limit(bindparam("limit"))
 )
+_LAST = select(func.max(EVENTS.c.sequence))
 _AFTER_OF_JOB = _AFTER.where(EVENTS.c.job_id == bindparam("job"))
 
 
@@ -57,6 +58,11 @@ def events_after(connection: Connection, sequence: int, job_id: str | None, limi
     else:
         rows = connection.execute(_AFTER_OF_JOB, {"sequence": sequence, "limit": limit, "job": job_id})
     return tuple(Event(*row) for row in rows)
+
+
+def last_sequence(connection: Connection) -> int:
+    """The greatest number given out, 0 before the first."""
+    return connection.execute(_LAST).scalar_one() or 0
 
 
 def job_event(job: Job) -> NewEvent:

@@ -168,10 +168,15 @@ def requeue_expired(connection: Connection, job_id: str, now: datetime) -> tuple
     return _take_back(connection, job_id, TRIALS.c.lease_until <= now, "its lease ran out", now)
 
 
-def requeue_trial(connection: Connection, trial_id: str, attempt: int, reason: str, now: datetime) -> Trial:
-    """Take a running trial from a worker that is known to be lost, without waiting for its lease to run out."""
+def requeue_trial(
+    connection: Connection, trial_id: str, attempt: int, reason: str, now: datetime, blameless: bool = False
+) -> Trial:
+    """Take a running trial from its worker without waiting for its lease to run out.
+
+    `blameless`: the worker was ended on purpose (a planned stop), which is no sign that the trial kills its workers.
+    """
     mine = (TRIALS.c.id == trial_id) & (TRIALS.c.attempt == attempt)
-    taken = _take_back(connection, job_id_of(trial_id), mine, reason, now)
+    taken = _take_back(connection, job_id_of(trial_id), mine, reason, now, blame=0 if blameless else 1)
     if not taken:
         trial = find_trial(connection, trial_id)
         raise StaleAttempt(trial_id, attempt, trial.attempt, trial.state)
@@ -179,7 +184,7 @@ def requeue_trial(connection: Connection, trial_id: str, attempt: int, reason: s
 
 
 def _take_back(
-    connection: Connection, job_id: str, which: ColumnElement[bool], reason: str, now: datetime
+    connection: Connection, job_id: str, which: ColumnElement[bool], reason: str, now: datetime, blame: int = 1
 ) -> tuple[Trial, ...]:
     """Queue lost trials again; fail those lost `max_attempts` times; stop those of a job that is over."""
     job = lock_job(connection, job_id)
@@ -192,10 +197,10 @@ def _take_back(
     ).all()
     trials = []
     for row in lost:
-        story = f"worker_lost: {row.worker_id} in attempt {row.attempt}: {reason}"
-        again = job.state not in JOB_OVER and row.losses + 1 < tries
+        story = f"{'worker_lost' if blame else 'handed_back'}: {row.worker_id} in attempt {row.attempt}: {reason}"
+        again = job.state not in JOB_OVER and row.losses + blame < tries
         values = _requeued(row.id, row.attempt) if again else _ended(job, now)
-        values |= {"losses": row.losses + 1, "reason": story, "lease_until": None}
+        values |= {"losses": row.losses + blame, "reason": story, "lease_until": None}
         taken = update(TRIALS).where(TRIALS.c.id == row.id).values(values).returning(*TRIAL_COLUMNS)
         trials.append(trial_of(connection.execute(taken).one()))
     if trials:

@@ -180,9 +180,14 @@ class Store:
             taken += self._database.write(lambda c, id=job_id: leases.requeue_expired(c, id, now))  # type: ignore[misc]
         return tuple(taken)
 
-    def requeue_trial(self, trial_id: str, attempt: int, reason: str) -> Trial:
-        """Like `requeue_expired` for one trial whose worker is known to be lost; raises StaleAttempt, NotFound."""
-        return self._database.write(lambda c: leases.requeue_trial(c, trial_id, attempt, reason, self._clock()))
+    def requeue_trial(self, trial_id: str, attempt: int, reason: str, blameless: bool = False) -> Trial:
+        """Like `requeue_expired` for one trial whose worker is known to be lost; raises StaleAttempt, NotFound.
+
+        `blameless`: its worker was ended on purpose, which does not count towards `resources.max_attempts`.
+        """
+        return self._database.write(
+            lambda c: leases.requeue_trial(c, trial_id, attempt, reason, self._clock(), blameless)
+        )
 
     # Reports and results
 
@@ -228,6 +233,10 @@ class Store:
     def events_after(self, sequence: int, job_id: str | None = None, limit: int = 500) -> tuple[Event, ...]:
         """Up to `limit` events with numbers greater than `sequence`, in order: of one job, or of all."""
         return self._database.read(lambda c: events.events_after(c, sequence, job_id, limit))
+
+    def last_sequence(self) -> int:
+        """The number of the newest event of all (0 when there is none): where to begin to follow what comes."""
+        return self._database.read(events.last_sequence)
 
     # Tokens
 
