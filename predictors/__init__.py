@@ -1,1 +1,1 @@
-
+"""Laws and regressions that answer without training."""
