@@ -1,0 +1,24 @@
+"""What a worker is given to train: a job's spec and a claimed trial as one value, for Ray's workers and outside ones."""
+
+from __future__ import annotations
+
+from service.jobspec import JobSpec
+from service.store.records import Trial
+from workers.assignment import Artifact, Assignment
+
+
+def assignment_of(spec: JobSpec, trial: Trial) -> Assignment:
+    """The assignment of a trial as it was claimed (its `attempt` is the fencing number)."""
+    checkpoint = None
+    if trial.checkpoint is not None:
+        checkpoint = Artifact(sha256=trial.checkpoint, size=trial.checkpoint_bytes or 0)
+    return Assignment(
+        trial_id=trial.id,
+        attempt=trial.attempt,
+        task=spec.task,
+        config=trial.config,
+        epochs=spec.budget.epochs,
+        seed=trial.seed,
+        engine=spec.resources.engine,
+        checkpoint=checkpoint,
+    )

@@ -1,0 +1,98 @@
+"""From a JobSpec to the problem that its optimizer solves. The API admits jobs with it, the proposer works from it.
+
+Imports neither torch nor ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from optimizers.problem import Config, Objective, OutcomeConstraint, Problem
+from search_spaces.editing import apply_overrides
+from search_spaces.presets import preset, preset_names
+from search_spaces.presets.reference import reference_configs
+from search_spaces.presets.shape import ModelShape
+from search_spaces.space import Space
+from service.jobspec import JobSpec, SpaceSpec
+from workers.hyperparameters import split_config
+from workers.methods.registry import method, methods
+from workers.models.description import ModelDescription, describe
+
+
+def build_problem(spec: JobSpec) -> Problem:
+    """The search that a JobSpec describes.
+
+    Raises:
+        InvalidInput: the model or a method cannot be used.
+        InvalidSpace: the space cannot be built as described.
+    """
+    return problem_on(spec, describe(spec.task.model))
+
+
+def problem_on(spec: JobSpec, model: ModelDescription) -> Problem:
+    """The same, when the model has been described already."""
+    known: dict[str, Callable[[Config], float]] = {
+        one.metric: FORMULAS[one.metric](model) for one in spec.objectives if one.metric in FORMULAS
+    }
+    return Problem(
+        space=build_space(spec.space, model),
+        objectives=tuple(Objective(one.metric, one.direction) for one in spec.objectives),
+        constraints=tuple(OutcomeConstraint(one.metric, one.min, one.max) for one in spec.constraints),
+        known=known,
+    )
+
+
+def build_space(spec: SpaceSpec, model: ModelDescription) -> Space:
+    """The space of a job, its overrides applied. Raises InvalidSpace."""
+    if spec.preset is not None:
+        space = preset_space(spec.preset, model)
+    else:
+        fixed = [{"type": "categorical", "name": "method", "choices": [spec.method]}] if spec.method else []
+        space = Space.from_json(
+            {
+                "parameters": [*fixed, *(spec.parameters or ())],
+                "conditions": spec.conditions,
+                "constraints": spec.constraints,
+            }
+        )
+    return apply_overrides(space, spec.overrides)
+
+
+def preset_space(name: str, model: ModelDescription) -> Space:
+    """A ready-made space on a model: a preset of the language of spaces, or a method's own. Raises InvalidSpace."""
+    if name not in preset_names() and name in methods():
+        return method(name).space(model)
+    return preset(name, model.shape)
+
+
+def all_presets() -> tuple[str, ...]:
+    """Names of every ready-made space."""
+    return tuple(sorted({*preset_names(), *methods()}))
+
+
+def model_shape(spec: JobSpec) -> ModelShape:
+    """The sizes of a job's model. Raises InvalidInput when there is no such model."""
+    return describe(spec.task.model).shape
+
+
+def references(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[str, Any]]]:
+    """The reference trials of a job as (label, configuration): the usual two, the user's own, or none."""
+    if isinstance(spec.reference_trials, bool):
+        return reference_configs(model.shape) if spec.reference_trials else []
+    return [(f"reference-{number}", config) for number, config in enumerate(spec.reference_trials, start=1)]
+
+
+def trainable_params(model: ModelDescription) -> Callable[[Config], float]:
+    """Number of trained parameters of a configuration on a model, the classification head not counted."""
+
+    def count(config: Mapping[str, Any]) -> float:
+        name, knobs, _ = split_config(config)
+        chosen = method(name)
+        return float(chosen.trainable_parameters(model, chosen.complete(model, knobs)))
+
+    return count
+
+
+FORMULAS: Mapping[str, Callable[[ModelDescription], Callable[[Config], float]]] = {"trainable_params": trainable_params}
+"""Metrics that follow from the configuration alone; a test compares them with the catalogue of metrics."""
