@@ -11,5 +11,6 @@ with Client() as client:
 
 from peftsearch.async_client import AsyncClient
 from peftsearch.client import Client
+from peftsearch.loader import load_adapter
 
-__all__ = ["AsyncClient", "Client"]
+__all__ = ["AsyncClient", "Client", "load_adapter"]

@@ -84,14 +84,19 @@ def make_base(
     missing: tuple[str, ...] = (),
     reference: str = "",
     device: str = "cpu",
+    head: tuple[str, ...] | None = None,
 ) -> Base:
-    """Wrap a sequence-classification model that is in memory already; `missing` names parameters without weights."""
+    """Wrap a sequence-classification model that is in memory already.
+
+    `missing` names parameters that the checkpoint lacks; a known `head` overrules what follows from them.
+    """
     description = describe_config(model.config.to_dict(), reference or folder)
     model.to(device).eval().requires_grad_(False)
-    head = description.anatomy.head
-    orphans = sorted({name.rpartition(".")[0] for name in missing})
-    extra = tuple(name for name in orphans if not name.startswith(head))
-    return Base(model, description, (*extra, *head), folder)
+    if head is None:
+        orphans = sorted({name.rpartition(".")[0] for name in missing})
+        usual = description.anatomy.head
+        head = (*(name for name in orphans if not name.startswith(usual)), *usual)
+    return Base(model, description, head, folder)
 
 
 @contextmanager

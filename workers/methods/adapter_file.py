@@ -1,0 +1,53 @@
+"""The format of adapters that Hugging Face peft does not know: a safetensors file and a JSON file. Needs torch.
+
+`adapter.safetensors` holds every trained tensor by name, the classification head included;
+`peftsearch_adapter.json` the method, its knobs and the seed, from which everything else is rebuilt.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+CONFIG_FILE = "peftsearch_adapter.json"
+WEIGHTS_FILE = "adapter.safetensors"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """What rebuilds an adapter on its base model. `seed` redraws frozen random parts of methods that have some."""
+
+    method: str
+    knobs: dict[str, Any]
+    seed: int
+    base_model: str
+    model_type: str
+    head: tuple[str, ...]
+    format_version: int = FORMAT_VERSION
+
+
+def write_adapter(folder: Path, config: AdapterConfig, tensors: dict[str, Tensor]) -> None:
+    """Write both files; tensors are stored contiguous and on the CPU."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS_FILE)
+    (folder / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+
+
+def read_adapter(folder: Path) -> tuple[AdapterConfig, dict[str, Tensor]]:
+    """Read what `write_adapter` wrote. Raises `ValueError` for another format version or missing fields."""
+    data = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    if data.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{folder / CONFIG_FILE}: format_version is {data.get('format_version')!r}, allowed: {FORMAT_VERSION}"
+        )
+    try:
+        config = AdapterConfig(**{**data, "head": tuple(data["head"])})
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"{folder / CONFIG_FILE}: {error}") from error
+    return config, load_file(folder / WEIGHTS_FILE)

@@ -1,0 +1,85 @@
+"""A method attached to a base model: what the training engines see. Imports no torch itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from torch import Tensor, nn
+
+Batch = Mapping[str, "Tensor"]
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What some methods must know before training: how long it will be, and what the data looks like.
+
+    `batches(size)` iterates over training batches of `size` rows: dicts of `input_ids`, `attention_mask`
+    (`token_type_ids`) [rows, tokens] and `labels` [rows].
+    """
+
+    total_steps: int
+    batches: Callable[[int], Iterable[Batch]]
+
+
+class Attached(Protocol):
+    """A base model with one adapter on it.
+
+    `model` maps `input_ids`, `attention_mask` (`token_type_ids`) to an output with `.logits` [rows, classes].
+    `lowest_layer` is the index of the lowest encoder layer whose computation the adapter changes: everything below it
+    is as in the frozen base. It equals the number of layers when only the head is trained, and 0 when embeddings or
+    the sequence itself change.
+    """
+
+    model: nn.Module
+    lowest_layer: int
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Every trained parameter by a name that is stable across processes, the classification head included."""
+        ...
+
+    def extra_state(self) -> dict[str, Tensor]:
+        """What a checkpoint needs besides `parameters`, by name; usually nothing."""
+        ...
+
+    def load_extra_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `extra_state` gave."""
+        ...
+
+    def evaluating(self) -> AbstractContextManager[None]:
+        """Within it the adapter behaves as in evaluation (no dropout). Otherwise it trains; the base never does."""
+        ...
+
+    def auxiliary_loss(self) -> Tensor | None:
+        """A regulariser to add to the training loss of the forward pass just done; never part of a metric."""
+        ...
+
+    def after_step(self, step: int) -> None:
+        """Called after each optimizer step (counted from 1) while gradients are still there."""
+        ...
+
+    def save(self, folder: Path, card: AdapterCard) -> None:
+        """Export everything that `load_adapter` or plain `peft` needs on top of the base model."""
+        ...
+
+    def detach(self) -> None:
+        """Take the adapter off; the base is bit for bit as before. Nothing else may be called afterwards."""
+        ...
+
+
+@dataclass(frozen=True)
+class AdapterCard:
+    """What an exported adapter says about itself in its README.md."""
+
+    method: str
+    base_model: str
+    task: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    trial_id: str = ""

@@ -1,0 +1,1 @@
+"""One PEFT method (with its variants) per file; `workers.methods.registry` reads them all."""

@@ -1,0 +1,48 @@
+"""`head`: the frozen model with a new classification head, which every other method trains too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.methods.attached import Attached, TrainingSetup
+from workers.methods.method import Knobs, KnobValues, LearningRates, Method
+from workers.methods.snippets import own_snippet
+from workers.models.description import ModelDescription
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from workers.models.loading import Base
+
+
+def _attach(base: Base, knobs: KnobValues, seed: int, _setup: TrainingSetup | None) -> Attached:
+    from workers.methods.own_adapter import OwnAdapter
+
+    layers = base.description.anatomy.layers
+    return OwnAdapter(base, "head", knobs, seed, lowest_layer=layers, install=_nothing)
+
+
+def _nothing(_base: Base, _generator: torch.Generator) -> dict[str, nn.Parameter]:
+    return {}
+
+
+def _snippet(model: ModelDescription, _knobs: KnobValues) -> str:
+    return own_snippet(model.reference)
+
+
+METHODS = (
+    Method(
+        name="head",
+        family="head",
+        summary="train only the classification head",
+        source="linear probing; the reference every method must beat",
+        learning_rates=LearningRates(1e-4, 3e-2, 3e-3),
+        knobs=lambda _model: Knobs(),
+        trainable_parameters=lambda _model, _knobs: 0,
+        attach=_attach,
+        snippet=_snippet,
+        mergeable=True,
+        format="peftsearch",
+    ),
+)

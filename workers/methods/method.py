@@ -1,0 +1,147 @@
+"""What a PEFT method declares about itself. Imports no torch: the API and the CLI list and check methods with it.
+
+One method is one file in `workers/methods/catalogue/`; see docs/adding-a-method.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from search_spaces.conditions import Condition
+from search_spaces.constraints import Constraint
+from search_spaces.errors import InvalidConfig
+from search_spaces.parameters import Categorical, Parameter
+from search_spaces.presets.training import learning_rate, training_parameters
+from search_spaces.space import Space
+from workers.errors import InvalidInput
+from workers.methods.attached import Attached, TrainingSetup
+from workers.models.description import ModelDescription
+
+if TYPE_CHECKING:
+    from workers.models.loading import Base
+
+KnobValues = Mapping[str, Any]
+Attach = Callable[["Base", KnobValues, int, TrainingSetup | None], Attached]
+
+Family = Literal[
+    "head",
+    "low-rank",
+    "adapter",
+    "prompt",
+    "scaling",
+    "orthogonal",
+    "sparse",
+    "selective",
+    "shared",
+    "spectral",
+    "mixed",
+]
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Range that is searched on a log scale and where its mode is thought to be."""
+
+    low: float
+    high: float
+    mode: float
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """A method's own part of a search space.
+
+    `defaults` are used where a configuration leaves a knob out; `top_layers` defaults to all layers and other knobs to
+    the default of their parameter.
+    """
+
+    parameters: tuple[Parameter, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One PEFT method.
+
+    `source` names the publication; `certain` what of the implementation follows it and what is a choice, where that
+    needs saying. `knobs` and `trainable_parameters` take the model's description, so sizes and divisors are exact.
+    `unchanged_at_start` promises equal outputs before the first step, `mergeable` that the trained adapter folds into
+    the base weights, `changes_base` that attaching rewrites base weights (undone by detaching).
+    """
+
+    name: str
+    family: Family
+    summary: str
+    source: str
+    learning_rates: LearningRates
+    knobs: Callable[[ModelDescription], Knobs]
+    trainable_parameters: Callable[[ModelDescription, KnobValues], int]
+    attach: Attach
+    snippet: Callable[[ModelDescription, KnobValues], str]
+    task_types: tuple[str, ...] = ("text-classification",)
+    model_types: tuple[str, ...] | None = None
+    mergeable: bool = False
+    unchanged_at_start: bool = True
+    changes_base: bool = False
+    format: Literal["peft", "peftsearch"] = "peft"
+    variant_of: str | None = None
+
+    def supports(self, model: ModelDescription) -> bool:
+        """Whether the method works on this class of model."""
+        return self.model_types is None or model.anatomy.model_type in self.model_types
+
+    def space(self, model: ModelDescription) -> Space:
+        """The method's own search space: its knobs, its learning rates and the training hyperparameters."""
+        self.require(model)
+        own = self.knobs(model)
+        rates = self.learning_rates
+        return Space(
+            (
+                Categorical("method", (self.name,)),
+                *own.parameters,
+                learning_rate(rates.low, rates.high, rates.mode),
+                *training_parameters(),
+            ),
+            own.conditions,
+            own.constraints,
+        )
+
+    def require(self, model: ModelDescription) -> None:
+        """Raise `InvalidInput` when the method does not work on this class of model."""
+        if not self.supports(model):
+            raise InvalidInput(
+                "method",
+                f"{self.name} on a {model.anatomy.model_type} model",
+                f"models of type {', '.join(self.model_types or ())}",
+            )
+
+    def complete(self, model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
+        """Check knobs and fill in the defaults of those that are missing.
+
+        Raises `InvalidInput` naming the knob, or the constraint that the knobs break.
+        """
+        self.require(model)
+        own = self.knobs(model)
+        if not own.parameters:
+            if knobs:
+                raise InvalidInput(next(iter(knobs)), next(iter(knobs.values())), "nothing: the method has no knobs")
+            return {}
+        space = Space(own.parameters, own.conditions, own.constraints)
+        values = _with_defaults(space, knobs, {"top_layers": model.shape.layers, **own.defaults})
+        try:
+            space.validate(values)
+        except InvalidConfig as error:
+            raise InvalidInput(error.parameter, error.value, error.allowed, f"{self.name}: {error}") from error
+        return values
+
+
+def _with_defaults(space: Space, knobs: KnobValues, defaults: KnobValues) -> dict[str, Any]:
+    values = dict(knobs)
+    for name in space.order:
+        if name not in values and space.is_active(name, values):
+            values[name] = defaults.get(name, space.by_name[name].default)
+    return values

@@ -1,0 +1,133 @@
+"""Methods of our own: modules put into the base model in place, saved in our own format. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from workers.methods.adapter_card import write_card
+from workers.methods.adapter_file import AdapterConfig, write_adapter
+from workers.methods.attached import AdapterCard
+from workers.methods.snapshot import ModelSnapshot
+from workers.models.loading import Base
+
+
+class OwnAdapter:
+    """`Attached` for methods that change the model in place. See `workers.methods.attached` for the contract.
+
+    `install(base, generator)` puts the new modules in and returns the trained parameters (without the head) by name.
+    It draws random numbers from `generator` only, so the same seed rebuilds the same adapter.
+    """
+
+    def __init__(
+        self,
+        base: Base,
+        method: str,
+        knobs: Mapping[str, Any],
+        seed: int,
+        lowest_layer: int,
+        install: Callable[[Base, torch.Generator], dict[str, nn.Parameter]],
+        auxiliary_loss: Callable[[], Tensor] | None = None,
+        after_step: Callable[[int], None] | None = None,
+        copied: Iterable[str] = (),
+    ) -> None:
+        self.base, self.model, self.lowest_layer = base, base.model, lowest_layer
+        self._method, self._knobs, self._seed = method, dict(knobs), seed
+        self._auxiliary_loss, self._after_step = auxiliary_loss, after_step
+        base.initialise_head(seed)
+        self._snapshot = ModelSnapshot(base.model, copied)
+        try:
+            self._parameters = install(base, torch.Generator().manual_seed(seed))
+        except BaseException:
+            self._snapshot.restore()
+            raise
+        self._parameters |= _train_head(base)
+        for parameter in self._parameters.values():
+            parameter.requires_grad_(True)
+        known = self._snapshot.original_modules()
+        self._own = [module for module in self.model.modules() if id(module) not in known]
+        self._train(True)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        return dict(self._parameters)
+
+    def extra_state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_extra_state(self, state: Mapping[str, Tensor]) -> None:
+        if state:
+            raise ValueError(f"{self._method} keeps no extra state, found {sorted(state)}")
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        self._train(False)
+        try:
+            yield
+        finally:
+            self._train(True)
+
+    def auxiliary_loss(self) -> Tensor | None:
+        return None if self._auxiliary_loss is None else self._auxiliary_loss()
+
+    def after_step(self, step: int) -> None:
+        if self._after_step is not None:
+            self._after_step(step)
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over saved parameters. Raises `ValueError` when names or shapes do not fit."""
+        if missing := sorted(self._parameters.keys() ^ tensors.keys()):
+            raise ValueError(f"the adapter does not fit this model: {missing[0]} is on one side only")
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                if parameter.shape != tensors[name].shape:
+                    found, wanted = tuple(tensors[name].shape), tuple(parameter.shape)
+                    raise ValueError(f"the adapter does not fit this model: {name} is {found}, allowed: {wanted}")
+                parameter.copy_(tensors[name])
+
+    def save(self, folder: Path, card: AdapterCard) -> None:
+        config = AdapterConfig(
+            method=self._method,
+            knobs=self._knobs,
+            seed=self._seed,
+            base_model=self.base.description.reference,
+            model_type=self.base.description.anatomy.model_type,
+            head=self.base.head,
+        )
+        write_adapter(folder, config, dict(self._parameters))
+        write_card(folder, card, plain_peft=False)
+
+    def detach(self) -> None:
+        self._snapshot.restore()
+
+    def _train(self, training: bool) -> None:
+        for module in self._own:
+            module.training = training
+
+
+def _train_head(base: Base) -> dict[str, nn.Parameter]:
+    """Give the head parameters of its own, so that the base's are not trained."""
+    trained = {}
+    for head, module in base.head_modules().items():
+        for path, part in module.named_modules():
+            for name in [name for name, _ in part.named_parameters(recurse=False)]:
+                full = ".".join(piece for piece in (head, path, name) if piece)
+                trained[full] = replace_parameter(part, name)
+    return trained
+
+
+def replace_parameter(module: nn.Module, name: str) -> nn.Parameter:
+    """Put a trainable copy of a parameter in its place; the original stays untouched for `ModelSnapshot.restore`."""
+    parameter = nn.Parameter(getattr(module, name).detach().clone())
+    setattr(module, name, parameter)
+    return parameter
+
+
+def set_submodule(model: nn.Module, path: str, module: nn.Module) -> None:
+    """Replace the submodule at a dotted path."""
+    parent, _, name = path.rpartition(".")
+    model.get_submodule(parent)._modules[name] = module

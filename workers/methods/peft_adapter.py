@@ -1,0 +1,125 @@
+"""Methods of Hugging Face peft, attached and saved in peft's own format. Needs torch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+from peft.utils import ModulesToSaveWrapper
+from torch import Tensor, nn
+
+from workers.methods.adapter_card import write_card
+from workers.methods.attached import AdapterCard, TrainingSetup
+from workers.methods.peft_method import PeftHooks
+from workers.methods.snapshot import ModelSnapshot
+from workers.models.loading import Base
+
+
+class PeftAdapter:
+    """`Attached` for a `PeftModel`. See `workers.methods.attached` for the contract."""
+
+    def __init__(
+        self,
+        base: Base,
+        snapshot: ModelSnapshot,
+        model: peft.PeftModel,
+        knobs: Mapping[str, Any],
+        lowest_layer: int,
+        hooks: PeftHooks,
+    ) -> None:
+        self.base, self.model, self.lowest_layer = base, model, lowest_layer
+        self._snapshot, self._knobs, self._hooks = snapshot, knobs, hooks
+        heads = {id(part) for module in _saved_modules(model) for part in module.modules()}
+        known = snapshot.original_modules() | heads
+        self._own = [module for module in model.modules() if id(module) not in known]
+        self._train(True)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
+
+    def extra_state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_extra_state(self, state: Mapping[str, Tensor]) -> None:
+        if state:
+            raise ValueError(f"a peft adapter keeps no extra state, found {sorted(state)}")
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        self._train(False)
+        try:
+            yield
+        finally:
+            self._train(True)
+
+    def auxiliary_loss(self) -> Tensor | None:
+        loss = self._hooks.auxiliary_loss
+        return None if loss is None else loss(self.model, self._knobs)
+
+    def after_step(self, step: int) -> None:
+        if self._hooks.after_step is not None:
+            self._hooks.after_step(self.model, step)
+
+    def save(self, folder: Path, card: AdapterCard) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+        write_card(folder, card, plain_peft=True)
+
+    def detach(self) -> None:
+        self._snapshot.restore()
+
+    def _train(self, training: bool) -> None:
+        for module in self._own:
+            module.training = training
+
+
+def attach_peft(
+    base: Base,
+    config: tuple[str, Mapping[str, Any]],
+    knobs: Mapping[str, Any],
+    seed: int,
+    setup: TrainingSetup | None,
+    lowest_layer: int,
+    hooks: PeftHooks,
+    changes_base: bool,
+) -> PeftAdapter:
+    """Put the peft adapter (config class, its arguments) on the base model; on failure the base is as before.
+
+    peft draws its weights from torch's global generator: it is seeded here, and left as it was.
+    """
+    base.initialise_head(seed)
+    snapshot = ModelSnapshot(base.model, _body_parameters(base) if changes_base else ())
+    more = hooks.arguments(knobs, setup) if hooks.arguments else {}
+    kind, arguments = config
+    peft_config = getattr(peft, kind)(task_type="SEQ_CLS", modules_to_save=list(base.head), **{**arguments, **more})
+    try:
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.manual_seed(seed)
+            if hooks.before:
+                hooks.before(base, peft_config, knobs, setup)
+            model = peft.get_peft_model(base.model, peft_config)
+            if hooks.ready:
+                hooks.ready(model, base, knobs, setup)
+    except BaseException:
+        snapshot.restore()
+        raise
+    return PeftAdapter(base, snapshot, model, knobs, lowest_layer, hooks)
+
+
+def _saved_modules(model: nn.Module) -> Iterator[nn.Module]:
+    """The trained copies of the head."""
+    for module in model.modules():
+        if isinstance(module, ModulesToSaveWrapper):
+            yield module.modules_to_save
+
+
+def _body_parameters(base: Base) -> list[str]:
+    """Names of the base's weights inside its encoder layers, the only ones an initialisation rewrites."""
+    prefix = base.description.anatomy.layers_path + "."
+    return [name for name, _ in base.model.named_parameters() if name.startswith(prefix)]

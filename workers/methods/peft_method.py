@@ -1,0 +1,131 @@
+"""Declare a method of Hugging Face peft in a few lines. Imports no torch.
+
+A declaration gives the name of the config class, its arguments for given knobs, and the number of parameters each
+target layer gets. Which layers an adapter sits on is the same for all: knobs `targets` and `top_layers`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from search_spaces.parameters import Categorical, Int, Parameter
+from workers.methods.attached import Attached, TrainingSetup
+from workers.methods.method import Family, Knobs, KnobValues, LearningRates, Method
+from workers.methods.snippets import peft_snippet
+from workers.models.architectures import Linear
+from workers.models.description import ModelDescription
+
+if TYPE_CHECKING:
+    from workers.models.loading import Base
+
+Arguments = Callable[[ModelDescription, KnobValues], dict[str, Any]]
+
+
+def placement(model: ModelDescription, targets: tuple[str, ...] | None = None) -> tuple[Parameter, ...]:
+    """The knobs that say where a method sits: which linear layers, in how many of the top encoder layers."""
+    return (
+        Categorical("targets", model.shape.targets if targets is None else targets),
+        Int("top_layers", 1, model.shape.layers),
+    )
+
+
+def placed(model: ModelDescription, knobs: KnobValues) -> list[tuple[int, Linear]]:
+    """The linear layers that the knobs of `placement` name, with the index of their encoder layer."""
+    return list(model.linears(knobs["targets"], model.layer_range(knobs["top_layers"])))
+
+
+def target_pattern(model: ModelDescription, names: Iterable[tuple[int, str]]) -> str:
+    """A regular expression that matches exactly the modules (layer, name), as peft's `target_modules`."""
+    layers_of: dict[str, list[str]] = {}
+    for layer, name in names:
+        layers_of.setdefault(name, []).append(str(layer))
+    names_at: dict[str, list[str]] = {}
+    for name, layers in layers_of.items():
+        names_at.setdefault("|".join(layers), []).append(re.escape(name))
+    prefix = re.escape(model.anatomy.layers_path)
+    parts = [rf"{prefix}\.({layers})\.({'|'.join(group)})" for layers, group in names_at.items()]
+    return parts[0] if len(parts) == 1 else "|".join(f"({part})" for part in parts)
+
+
+def target_modules(model: ModelDescription, knobs: KnobValues) -> str:
+    """`target_modules` for the knobs of `placement`."""
+    return target_pattern(model, ((layer, linear.name) for layer, linear in placed(model, knobs)))
+
+
+def lowest_placed(model: ModelDescription, knobs: KnobValues) -> int:
+    """Index of the lowest layer with an adapter, for the knobs of `placement`."""
+    return model.layer_range(knobs["top_layers"])[0]
+
+
+def per_layer(parameters: Callable[[Linear, KnobValues], int]) -> Callable[[ModelDescription, KnobValues], int]:
+    """A parameter formula from the parameters of one target layer, for the knobs of `placement`."""
+    return lambda model, knobs: sum(parameters(linear, knobs) for _, linear in placed(model, knobs))
+
+
+@dataclass(frozen=True)
+class PeftHooks:
+    """What a peft method does besides attaching; each hook may use torch, none needs to be there.
+
+    `arguments(knobs, setup)` gives further arguments of the config class, such as the number of steps;
+    `before(base, config, knobs, setup)` runs before peft wraps the base model and `ready(model, base, knobs, setup)`
+    after; `auxiliary_loss(model, knobs)` and `after_step(model, step)` are those of `Attached`. `setup` is None when
+    an adapter is attached without being trained.
+    """
+
+    arguments: Callable[[KnobValues, TrainingSetup | None], dict[str, Any]] | None = None
+    before: Callable[[Any, Any, KnobValues, TrainingSetup | None], None] | None = None
+    ready: Callable[[Any, Any, KnobValues, TrainingSetup | None], None] | None = None
+    auxiliary_loss: Callable[[Any, KnobValues], Any] | None = None
+    after_step: Callable[[Any, int], None] | None = None
+
+
+def peft_method(
+    name: str,
+    config_class: str,
+    *,
+    family: Family,
+    summary: str,
+    source: str,
+    learning_rates: LearningRates,
+    knobs: Callable[[ModelDescription], Knobs],
+    arguments: Arguments,
+    trainable_parameters: Callable[[ModelDescription, KnobValues], int],
+    lowest_layer: Callable[[ModelDescription, KnobValues], int] = lowest_placed,
+    hooks: PeftHooks = PeftHooks(),
+    mergeable: bool = True,
+    unchanged_at_start: bool = True,
+    changes_base: bool = False,
+    variant_of: str | None = None,
+    model_types: tuple[str, ...] | None = None,
+) -> Method:
+    """A method of peft. `arguments(model, knobs)` are JSON-able ones of `config_class`; the rest is as in `Method`."""
+
+    def attach(base: Base, values: KnobValues, seed: int, setup: TrainingSetup | None) -> Attached:
+        from workers.methods.peft_adapter import attach_peft
+
+        model = base.description
+        config, lowest = (config_class, arguments(model, values)), lowest_layer(model, values)
+        return attach_peft(base, config, values, seed, setup, lowest, hooks, changes_base)
+
+    def snippet(model: ModelDescription, values: KnobValues) -> str:
+        return peft_snippet(config_class, arguments(model, values), model.reference)
+
+    return Method(
+        name=name,
+        family=family,
+        summary=summary,
+        source=source,
+        learning_rates=learning_rates,
+        knobs=knobs,
+        trainable_parameters=trainable_parameters,
+        attach=attach,
+        snippet=snippet,
+        model_types=model_types,
+        mergeable=mergeable,
+        unchanged_at_start=unchanged_at_start,
+        changes_base=changes_base,
+        variant_of=variant_of,
+    )

@@ -1,0 +1,42 @@
+"""Python code that repeats a configuration outside this product. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workers.models.references import BUILTIN_PACKAGES
+
+
+def base_snippet(reference: str, classes: int | str) -> str:
+    """Code that loads a base model by its reference with plain `transformers`, as `base`."""
+    imports = "from transformers import AutoModelForSequenceClassification\n"
+    where = repr(reference)
+    if reference.startswith("builtin:"):
+        package = BUILTIN_PACKAGES[reference.removeprefix("builtin:")]
+        imports, where = f"from {package} import get_model_path\n{imports}", "str(get_model_path())"
+    elif "@" in reference:
+        name, _, revision = reference.partition("@")
+        where = f"{name!r}, revision={revision!r}"
+    return f"{imports}\nbase = AutoModelForSequenceClassification.from_pretrained({where}, num_labels={classes})"
+
+
+def peft_snippet(config_class: str, arguments: Mapping[str, Any], base: str) -> str:
+    """Code that puts the adapter on its base model with plain `peft`."""
+    lines = "\n".join(f"    {name}={value!r}," for name, value in arguments.items())
+    return f"""from peft import {config_class}, TaskType, get_peft_model
+{base_snippet(base, "NUM_LABELS")}
+config = {config_class}(
+    task_type=TaskType.SEQ_CLS,
+{lines}
+)
+model = get_peft_model(base, config)
+"""
+
+
+def own_snippet(base: str) -> str:
+    """Code that loads an exported adapter of one of our own methods."""
+    return f"""import peftsearch
+{base_snippet(base, "NUM_LABELS")}
+model = peftsearch.load_adapter(base, "exported/adapter")  # peftsearch export TRIAL exported/adapter
+"""
