@@ -32,9 +32,6 @@ class TaskSpec(BaseModel):
         default=None, ge=2, description="use a class-balanced, seeded sample of this many rows"
     )
     validation_rows: int | None = Field(default=None, ge=2)
-    split_seed: int | None = Field(
-        default=None, ge=0, description="seed of splits and samples, the same for all trials; default: the job's seed"
-    )
 
     def text_columns(self) -> tuple[str, ...]:
         """The one or two columns that make the input."""

@@ -30,22 +30,21 @@ class DataSummary:
     test_rows: int | None
 
 
-def summarise(task: TaskSpec) -> DataSummary:
+def summarise(task: TaskSpec, seed: int = 0) -> DataSummary:
     """Read and validate a task's data. Raises `InvalidInput` for the first problem found."""
-    data = load_data(task)
+    data = load_data(task, seed)
     return DataSummary(
         data.classes, len(data.train), len(data.validation), None if data.test is None else len(data.test)
     )
 
 
-def load_data(task: TaskSpec) -> LabelledData:
-    """Read the rows of a task, split and sample them with the task's `split_seed` (0 when the job set none).
+def load_data(task: TaskSpec, seed: int = 0) -> LabelledData:
+    """Read the rows of a task, split and sample them with `seed`: the job's, the same for all of its trials.
 
     Classes are sorted: integers by value, strings alphabetically, `ClassLabel` columns in their own order.
     Without `validation`, a source that has a validation split of its own uses it; otherwise a fifth is split off.
     Raises `InvalidInput` naming the field.
     """
-    seed = task.split_seed or 0
     train = _read(task, task.train, "train")
     classes = _classes(train)
     train_rows = _rows(train, classes, "train")
