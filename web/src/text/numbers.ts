@@ -46,10 +46,10 @@ export function metricValue(value: number | undefined | null, unit = ""): string
   if (value === undefined || value === null) return "–";
   if (!Number.isFinite(value)) return "not finite";
   if (unit === "bytes") return bytes(value);
-  if (["parameters", "tokens", "count", "rows"].includes(unit)) return integer(value);
-  if (unit === "seconds" || unit === "s") return `${short(value)} s`;
-  if (unit === "milliseconds" || unit === "ms") return `${value.toFixed(2)} ms`;
-  if (unit.toUpperCase() === "FLOP" || unit.toUpperCase() === "FLOPS") return `${compact(value)}FLOP`;
+  if (unit === "parameters") return integer(value);
+  if (unit === "seconds") return `${value.toFixed(1)} s`;
+  if (unit === "milliseconds") return `${value.toFixed(2)} ms`;
+  if (unit !== "" && unit !== "nats") return `${short(value)} ${unit}`;
   if (Number.isInteger(value) && Math.abs(value) > 1) return integer(value);
   return Math.abs(value) < 10 ? value.toFixed(4) : short(value);
 }

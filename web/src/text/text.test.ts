@@ -13,10 +13,12 @@ describe("numbers", () => {
     "writes %d bytes as %s", (value, text) => expect(bytes(value)).toBe(text));
   it("writes metrics in their unit", () => {
     expect(metricValue(73728, "parameters")).toBe("73,728");
-    expect(metricValue(3.14159, "ms")).toBe("3.14 ms");
-    expect(metricValue(0.66, "fraction")).toBe("0.6600");
+    expect(metricValue(3.14159, "milliseconds")).toBe("3.14 ms");
+    expect(metricValue(0.66)).toBe("0.6600");
+    expect(metricValue(12.3456, "MiB")).toBe("12.35 MiB");
+    expect(metricValue(0.5, "nats")).toBe("0.5000");
     expect(metricValue(2048, "bytes")).toBe("2.05 kB");
-    expect(metricValue(undefined, "ms")).toBe("–");
+    expect(metricValue(undefined, "seconds")).toBe("–");
     expect(metricValue(Number.NaN)).toBe("not finite");
   });
 });

@@ -1,0 +1,98 @@
+/** One function per REST call. Failures throw `ApiError`, which carries the problem details of the service. */
+import { readToken } from "./token";
+import type {
+  Best, FieldError, Job, JobAction, MetricInfo, Page, Pareto, ProblemDetails, Report, Trial,
+} from "./types";
+
+/** A refused or failed request. `status` 0 means that the service was not reached. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly errors: FieldError[];
+
+  constructor(status: number, problem: Partial<ProblemDetails>) {
+    super(problem.detail || problem.title || `the service answered ${status}`);
+    this.status = status;
+    this.errors = problem.errors ?? [];
+  }
+}
+
+interface Options {
+  method?: "GET" | "POST" | "DELETE";
+  headers?: Record<string, string>;
+  body?: string;
+  signal?: AbortSignal | undefined;
+}
+
+async function request(path: string, { headers, ...rest }: Options = {}): Promise<Response> {
+  const token = readToken();
+  const authorization: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
+  let response: Response;
+  try {
+    response = await fetch(`v1/${path}`, { ...rest, signal: rest.signal ?? null, headers: { ...authorization, ...headers } });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError(0, { title: "the service cannot be reached" });
+  }
+  if (!response.ok) throw new ApiError(response.status, await problemOf(response));
+  return response;
+}
+
+async function problemOf(response: Response): Promise<Partial<ProblemDetails>> {
+  try {
+    return (await response.json()) as ProblemDetails;
+  } catch {
+    return { title: `${response.status} ${response.statusText}`.trim() };
+  }
+}
+
+const json = async <T>(path: string, options?: Options): Promise<T> => (await request(path, options)).json() as Promise<T>;
+
+const query = (values: Record<string, string | number | null | undefined>): string => {
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+  return new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
+};
+
+export const listJobs = (cursor: string | null, signal?: AbortSignal) =>
+  json<Page<Job>>(`jobs?${query({ cursor, limit: 50 })}`, { signal });
+
+export const getJob = (id: string, signal?: AbortSignal) => json<Job>(`jobs/${id}`, { signal });
+
+export const listTrials = (jobId: string, cursor: string | null, signal?: AbortSignal) =>
+  json<Page<Trial>>(`jobs/${jobId}/trials?${query({ sort: "number", cursor, limit: 1000 })}`, { signal });
+
+export const getTrial = (id: string, signal?: AbortSignal) => json<Trial>(`trials/${id}`, { signal });
+
+export const getReports = async (trialId: string, signal?: AbortSignal) =>
+  (await json<{ items: Report[] }>(`trials/${trialId}/reports`, { signal })).items;
+
+export const getPareto = (jobId: string, signal?: AbortSignal) => json<Pareto>(`jobs/${jobId}/pareto`, { signal });
+
+/** `where` holds comparisons such as `trainable_params<=20000`. */
+export function getBest(jobId: string, metric: string, direction: "maximize" | "minimize", where: string[], signal?: AbortSignal) {
+  const parameters = new URLSearchParams([[direction, metric], ...where.map((one) => ["where", one])]);
+  return json<Best>(`jobs/${jobId}/best?${parameters}`, { signal });
+}
+
+export const listMetrics = async (signal?: AbortSignal) =>
+  (await json<{ items: MetricInfo[] }>("metrics", { signal })).items;
+
+export const actOnJob = (id: string, action: JobAction) => json<Job>(`jobs/${id}/${action}`, { method: "POST" });
+
+export const deleteJob = (id: string) => request(`jobs/${id}`, { method: "DELETE" });
+
+/** Submit a job file. The same `key` never creates a second job, however often the request is repeated. */
+export const submitJob = (yaml: string, key: string) =>
+  json<Job>("jobs", {
+    method: "POST",
+    body: yaml,
+    headers: { "Content-Type": "application/yaml", "Idempotency-Key": key },
+  });
+
+export const openEvents = (jobId: string, lastEventId: string, signal: AbortSignal) =>
+  request(`jobs/${jobId}/events`, {
+    signal,
+    headers: { Accept: "text/event-stream", ...(lastEventId ? { "Last-Event-ID": lastEventId } : {}) },
+  });
+
+/** The adapter as a zip. Fetched rather than linked: a link cannot carry the token. */
+export const getAdapter = async (trialId: string): Promise<Blob> => (await request(`trials/${trialId}/adapter`)).blob();

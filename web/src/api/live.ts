@@ -1,0 +1,131 @@
+/** Keeps a job's page current: listens to its events and fetches only what they say has changed. */
+import { type QueryClient, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { ApiError, getTrial, openEvents } from "./client";
+import { keys, type LogEntry } from "./queries";
+import { followEvents, type ServerEvent, type StreamStatus } from "./sse";
+import { indexOfNumber, isOver, mergeTrials, numberOf, withoutTrials } from "./trial-set";
+import type { Trial } from "./types";
+
+/** Events that arrive within this time are answered together. */
+const BATCH_MS = 300;
+const PARALLEL = 6;
+const LOG_LENGTH = 1000;
+
+/** Follow a job while the component is mounted; returns the state of the connection. */
+export function useLiveJob(jobId: string): StreamStatus {
+  const cache = useQueryClient();
+  const [status, setStatus] = useState<StreamStatus>({ state: "connecting" });
+  useEffect(() => {
+    const stop = new AbortController();
+    const updates = new Updates(jobId, cache, stop.signal);
+    void followEvents({
+      open: (lastEventId, signal) => openEvents(jobId, lastEventId, signal),
+      onEvent: (event) => updates.take(event),
+      onStatus: setStatus,
+      signal: stop.signal,
+    });
+    return () => stop.abort();
+  }, [jobId, cache]);
+  return status;
+}
+
+/** Collects what events made stale and refreshes it, one batch at a time. */
+class Updates {
+  private readonly changed = new Set<string>();
+  private readonly dropped = new Set<string>();
+  private readonly reported = new Set<string>();
+  private readonly log: LogEntry[] = [];
+  private job = false;
+  private front = false;
+  private scheduled = false;
+
+  constructor(
+    private readonly jobId: string,
+    private readonly cache: QueryClient,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  take({ id, kind, data }: ServerEvent): void {
+    const payload = JSON.parse(data) as Record<string, unknown>;
+    const trialId = typeof payload.trial_id === "string" ? payload.trial_id : null;
+    if (kind === "trial.report") {
+      if (trialId) this.reported.add(trialId);
+    } else {
+      this.log.push({ id, kind, payload });
+      this.job = true;
+      if (kind === "front") this.front = true;
+      if (trialId) this.takeTrial(kind, trialId);
+    }
+    this.schedule();
+  }
+
+  private takeTrial(kind: string, trialId: string): void {
+    if (kind === "trial.dropped") this.dropped.add(trialId);
+    else if (!this.isOver(trialId)) this.changed.add(trialId);
+  }
+
+  /** The past, told again when a page opens: this trial is over and already here. */
+  private isOver(trialId: string): boolean {
+    const known = this.cache.getQueryData<Trial[]>(keys.trials(this.jobId)) ?? [];
+    const trial = known[indexOfNumber(known, numberOf(trialId))];
+    return trial !== undefined && isOver(trial.state);
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setTimeout(() => void this.refresh(), BATCH_MS);
+  }
+
+  private async refresh(): Promise<void> {
+    if (this.signal.aborted) return;
+    this.writeLog();
+    const stale = [...drain(this.reported)].map((id) => keys.reports(id) as readonly string[]);
+    if (this.job) stale.push(keys.job(this.jobId));
+    if (this.front) stale.push(keys.pareto(this.jobId));
+    this.job = this.front = false;
+    await Promise.allSettled([this.patchTrials(), ...stale.map((queryKey) => this.cache.invalidateQueries({ queryKey }))]);
+    this.scheduled = false;
+    if (this.changed.size + this.dropped.size + this.reported.size || this.job || this.front) this.schedule();
+  }
+
+  private writeLog(): void {
+    const entries = this.log.splice(0);
+    if (entries.length === 0) return;
+    this.cache.setQueryData<LogEntry[]>(keys.log(this.jobId), (old = []) => [...old, ...entries].slice(-LOG_LENGTH));
+  }
+
+  private async patchTrials(): Promise<void> {
+    // While the first pages are still arriving, they would overwrite a patch: wait.
+    if (this.cache.isFetching({ queryKey: keys.trials(this.jobId) }) > 0) return;
+    const gone = new Set(drain(this.dropped));
+    const changed = await this.fetchTrials([...drain(this.changed)].filter((id) => !gone.has(id) && !this.isOver(id)), gone);
+    if (this.signal.aborted || changed.length + gone.size === 0) return;
+    this.cache.setQueryData<Trial[]>(keys.trials(this.jobId), (old = []) => mergeTrials(withoutTrials(old, gone), changed));
+  }
+
+  /** A few at a time. Those that no longer exist go into `gone`, those that could not be had are asked for again later. */
+  private async fetchTrials(ids: string[], gone: Set<string>): Promise<Trial[]> {
+    const fetched: Trial[] = [];
+    const fetchNext = async (): Promise<void> => {
+      for (let id = ids.pop(); id !== undefined; id = ids.pop()) {
+        try {
+          fetched.push(await getTrial(id, this.signal));
+        } catch (error) {
+          if (error instanceof ApiError && error.status === 404) gone.add(id);
+          else this.changed.add(id);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, fetchNext));
+    return fetched;
+  }
+}
+
+/** Empty a set and return what was in it. */
+function drain<T>(set: Set<T>): T[] {
+  const items = [...set];
+  set.clear();
+  return items;
+}

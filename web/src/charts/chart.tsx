@@ -1,0 +1,43 @@
+/** An ECharts canvas as a component. What it shows is also said in `label`, for those who cannot see it. */
+import { useEffect, useRef } from "react";
+import { type ChartOption, init } from "./echarts";
+
+interface Props {
+  option: ChartOption;
+  label: string;
+  className: string;
+  /** Called with the value array of a clicked point. */
+  onPick?: (value: readonly number[]) => void;
+}
+
+export function Chart({ option, label, className, onPick }: Props) {
+  const holder = useRef<HTMLDivElement>(null);
+  const chart = useRef<ReturnType<typeof init> | null>(null);
+  const pick = useRef(onPick);
+  useEffect(() => {
+    pick.current = onPick;
+  });
+
+  useEffect(() => {
+    const element = holder.current;
+    if (!element) return;
+    const instance = init(element, null, { renderer: "canvas" });
+    chart.current = instance;
+    instance.on("click", ({ value }) => {
+      if (Array.isArray(value)) pick.current?.(value as number[]);
+    });
+    const observer = new ResizeObserver(() => instance.resize());
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      instance.dispose();
+      chart.current = null;
+    };
+  }, []);
+
+  useEffect(() => {
+    chart.current?.setOption(option, { replaceMerge: ["series"], lazyUpdate: true });
+  }, [option]);
+
+  return <div ref={holder} className={className} role="img" aria-label={label} />;
+}

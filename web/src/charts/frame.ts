@@ -1,0 +1,72 @@
+/** Grid, axes and tooltip in the look that all charts share. */
+import type { ChartOption } from "./echarts";
+import type { Scale } from "./scale";
+import type { Theme } from "./theme";
+
+export interface AxisLook {
+  name: string;
+  scale: Scale;
+}
+
+export function valueAxis(theme: Theme, { name, scale }: AxisLook, vertical: boolean) {
+  return {
+    type: "value" as const,
+    name,
+    nameLocation: vertical ? ("end" as const) : ("middle" as const),
+    nameGap: vertical ? 12 : 28,
+    nameTextStyle: {
+      color: theme.muted, fontFamily: theme.font, fontSize: 12,
+      ...(vertical ? { align: "left" as const, padding: [0, 0, 0, -40] } : {}),
+    },
+    min: scale.min,
+    max: scale.max,
+    ...(scale.interval === null ? { splitNumber: vertical ? 5 : 6 } : { interval: scale.interval }),
+    axisLine: { show: !vertical, lineStyle: { color: theme.line } },
+    axisTick: { show: false },
+    axisLabel: {
+      color: theme.muted, fontFamily: theme.font, fontSize: 11, hideOverlap: true,
+      showMinLabel: scale.kind === "log" ? undefined : false,
+      showMaxLabel: scale.kind === "log" ? undefined : false,
+      formatter: scale.label,
+    },
+    splitLine: { lineStyle: { color: theme.faint, width: 1 } },
+  };
+}
+
+export function frame(theme: Theme, x: AxisLook, y: AxisLook): ChartOption {
+  return {
+    animation: false,
+    textStyle: { fontFamily: theme.font },
+    grid: { left: 48, right: 16, top: 30, bottom: 44 },
+    xAxis: valueAxis(theme, x, false),
+    yAxis: valueAxis(theme, y, true),
+    tooltip: {
+      trigger: "item",
+      confine: true,
+      transitionDuration: 0,
+      backgroundColor: theme.surface,
+      borderColor: theme.line,
+      padding: 0,
+      textStyle: { color: theme.text, fontFamily: theme.font, fontSize: 12 },
+      extraCssText: "box-shadow: var(--shadow); border-radius: var(--radius); max-width: 320px; white-space: normal;",
+    },
+  };
+}
+
+/** Rows of `name value` under a title, as an element: text of users never becomes markup. */
+export function tip(title: string, rows: readonly (readonly [string, string])[], note = ""): HTMLElement {
+  const box = document.createElement("div");
+  box.className = "tip";
+  box.append(element("strong", title));
+  const list = document.createElement("dl");
+  for (const [name, value] of rows) list.append(element("dt", name), element("dd", value));
+  box.append(list);
+  if (note) box.append(element("p", note));
+  return box;
+}
+
+function element(tag: string, text: string): HTMLElement {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  return made;
+}

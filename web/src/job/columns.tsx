@@ -1,0 +1,85 @@
+/** The columns of the trials table: how each looks and what it sorts by. */
+import type { ReactNode } from "react";
+import type { Job, MetricInfo, Trial } from "../api/types";
+import { StateBadge } from "../shell/state-badge";
+import { configLine, knobs, methodName } from "../text/config";
+import { metricValue } from "../text/numbers";
+import { metricNames } from "./measures";
+
+export interface Column {
+  id: string;
+  title: string;
+  /** CSS width; the last word on layout because a virtual table cannot measure rows that it does not draw. */
+  width: number;
+  numeric: boolean;
+  sortBy: (trial: Trial) => number | string | undefined;
+  cell: (trial: Trial) => ReactNode;
+}
+
+export function columnsOf(
+  job: Job, trials: readonly Trial[], front: ReadonlySet<string>, metrics: ReadonlyMap<string, MetricInfo>,
+): Column[] {
+  return [
+    { id: "number", title: "#", width: 56, numeric: true, sortBy: (trial) => trial.number, cell: (trial) => trial.number },
+    { id: "marks", title: "Marks", width: 132, numeric: false, sortBy: (trial) => markOrder(trial, front), cell: (trial) => <Marks trial={trial} onFront={front.has(trial.id)} /> },
+    { id: "state", title: "State", width: 104, numeric: false, sortBy: (trial) => trial.state, cell: (trial) => <StateBadge state={trial.state} /> },
+    ...metricNames(job, trials).map((name) => metricColumn(name, metrics.get(name)?.unit)),
+    { id: "configuration", title: "Configuration", width: 520, numeric: false, sortBy: (trial) => configLine(trial.config), cell: (trial) => <ConfigCell trial={trial} /> },
+    { id: "engine", title: "Engine", width: 92, numeric: false, sortBy: (trial) => trial.engine ?? undefined, cell: (trial) => trial.engine ?? "–" },
+  ];
+}
+
+function metricColumn(name: string, unit: string | undefined): Column {
+  return {
+    id: `metric:${name}`,
+    title: name,
+    width: Math.max(96, 26 + name.length * 7.4),
+    numeric: true,
+    sortBy: (trial) => trial.metrics[name],
+    cell: (trial) => metricValue(trial.metrics[name], unit),
+  };
+}
+
+const markOrder = (trial: Trial, front: ReadonlySet<string>): number => (front.has(trial.id) ? 0 : trial.label ? 1 : 2);
+
+function Marks({ trial, onFront }: { trial: Trial; onFront: boolean }) {
+  return (
+    <>
+      {onFront && <span className="mark" data-mark="front">front</span>}
+      {trial.origin === "reference" && <span className="mark" data-mark="reference">{trial.label ?? "reference"}</span>}
+    </>
+  );
+}
+
+function ConfigCell({ trial }: { trial: Trial }) {
+  if (trial.state === "failed" && trial.reason) return <span className="reason" title={trial.reason}>{trial.reason}</span>;
+  return (
+    <span className="config" title={configLine(trial.config)}>
+      <strong>{methodName(trial.config)}</strong>
+      {knobs(trial.config).map((knob) => <span key={knob.name}><i>{knob.name}</i> {knob.value}</span>)}
+    </span>
+  );
+}
+
+export interface Order {
+  column: string;
+  descending: boolean;
+}
+
+/** Trials without a value go last, whichever way the rest is sorted. */
+export function sortTrials(trials: readonly Trial[], columns: readonly Column[], { column, descending }: Order): readonly Trial[] {
+  const by = columns.find((one) => one.id === column)?.sortBy;
+  if (!by || (column === "number" && !descending)) return trials;
+  const sign = descending ? -1 : 1;
+  return trials
+    .map((trial) => ({ trial, value: by(trial) }))
+    .sort((a, b) => {
+      if (a.value === undefined || b.value === undefined) return Number(a.value === undefined) - Number(b.value === undefined);
+      return (sign * compare(a.value, b.value)) || a.trial.number - b.trial.number;
+    })
+    .map(({ trial }) => trial);
+}
+
+function compare(a: number | string, b: number | string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,144 @@
+/** The Pareto chart: every measured trial, the front with its border, reference trials by name, the selected one ringed. */
+import { useDeferredValue, useMemo } from "react";
+import type { Job, MetricInfo, Pareto, Trial } from "../api/types";
+import { indexOfNumber } from "../api/trial-set";
+import { Chart } from "../charts/chart";
+import type { ChartOption, LineSeriesOption, ScatterSeriesOption } from "../charts/echarts";
+import { frame, tip } from "../charts/frame";
+import { type Point, stepLine } from "../charts/front";
+import { fitScale, type Scale } from "../charts/scale";
+import { type Theme, useTheme } from "../charts/theme";
+import { configLine } from "../text/config";
+import { metricValue } from "../text/numbers";
+import { type Axes, axisTitle, measure } from "./measures";
+
+interface Props {
+  job: Job;
+  trials: readonly Trial[];
+  pareto: Pareto | undefined;
+  metrics: ReadonlyMap<string, MetricInfo>;
+  axes: Axes;
+  selected: Trial | undefined;
+  onSelect: (number: number) => void;
+}
+
+interface Scales {
+  x: Scale;
+  y: Scale;
+}
+
+type Spot = [x: number, y: number, trialNumber: number];
+
+/** Above this many points ECharts draws them in one pass. */
+const LARGE = 2000;
+
+export function FrontChart({ job, trials, pareto, metrics, axes, selected, onSelect }: Props) {
+  const theme = useTheme();
+  const settled = useDeferredValue(trials);
+  const option = useMemo<ChartOption>(() => {
+    const front = pareto?.items ?? [];
+    const reference = pareto?.reference ?? [];
+    const values = (name: string) => [...settled, ...front].map((trial) => measure(trial, name) ?? Number.NaN);
+    const scales = { x: fitScale(values(axes.x)), y: fitScale(values(axes.y)) };
+    const place = (list: readonly Trial[]) => spots(list, axes, scales);
+    const look = (axis: "x" | "y") => ({ name: axisTitle(axes[axis], metrics), scale: scales[axis] });
+    const base = frame(theme, look("x"), look("y"));
+    return {
+      ...base,
+      tooltip: { ...base.tooltip, formatter: tooltipOf(settled, metrics, job) },
+      series: [
+        cloud(place(settled), theme),
+        border(place(front), job, axes, scales, theme),
+        frontPoints(place(front), theme),
+        referencePoints(reference, axes, scales, theme),
+        ring(selected ? place([selected]) : [], theme),
+      ],
+    };
+  }, [settled, pareto, axes, metrics, theme, selected, job]);
+  return (
+    <Chart
+      className="chart chart-front"
+      option={option}
+      label={`${axes.y} against ${axes.x} of ${settled.length} trials, ${pareto?.items.length ?? 0} on the Pareto front. The trials table holds the same values.`}
+      onPick={(value) => value[2] !== undefined && onSelect(value[2])}
+    />
+  );
+}
+
+function spots(trials: readonly Trial[], axes: Axes, scales: Scales): Spot[] {
+  const result: Spot[] = [];
+  for (const trial of trials) {
+    const x = measure(trial, axes.x);
+    const y = measure(trial, axes.y);
+    if (x !== undefined && y !== undefined) result.push([scales.x.toAxis(x), scales.y.toAxis(y), trial.number]);
+  }
+  return result;
+}
+
+function cloud(data: Spot[], theme: Theme): ScatterSeriesOption {
+  return {
+    id: "trials", type: "scatter", data, symbolSize: data.length > LARGE ? 4 : 7, z: 1,
+    large: data.length > LARGE, largeThreshold: LARGE, progressive: 0,
+    itemStyle: { color: theme.point, opacity: data.length > LARGE ? 0.35 : 0.7 },
+  };
+}
+
+function border(front: Spot[], job: Job, axes: Axes, scales: Scales, theme: Theme): LineSeriesOption {
+  const direction = (name: string) => job.objectives.find((objective) => objective.metric === name)?.direction;
+  const dx = direction(axes.x);
+  const dy = direction(axes.y);
+  const drawn = job.objectives.length === 2 && dx && dy && axes.x !== axes.y;
+  const points = front.map(([x, y]): Point => [x, y]);
+  const box = { x: [scales.x.min, scales.x.max], y: [scales.y.min, scales.y.max] } as const;
+  return {
+    id: "border", type: "line", silent: true, showSymbol: false, z: 2, clip: true,
+    data: drawn ? stepLine(points, [dx, dy], box).map((point) => [...point]) : [],
+    lineStyle: { color: theme.front, width: 1.5, opacity: 0.85 },
+  };
+}
+
+function frontPoints(data: Spot[], theme: Theme): ScatterSeriesOption {
+  return {
+    id: "front", type: "scatter", data, symbolSize: 10, z: 3,
+    itemStyle: { color: theme.front, borderColor: theme.surface, borderWidth: 1.5 },
+    emphasis: { scale: 1.3 },
+  };
+}
+
+function referencePoints(trials: readonly Trial[], axes: Axes, scales: Scales, theme: Theme): ScatterSeriesOption {
+  const data = trials.flatMap((trial) =>
+    spots([trial], axes, scales).map((value) => ({
+      value,
+      label: { formatter: trial.label ?? "reference", position: labelSide(value, scales) },
+    })),
+  );
+  return {
+    id: "reference", type: "scatter", data, symbol: "diamond", symbolSize: 13, z: 4,
+    itemStyle: { color: theme.surface, borderColor: theme.reference, borderWidth: 2 },
+    label: { show: true, distance: 7, color: theme.reference, fontFamily: theme.font, fontSize: 11, fontWeight: 600 },
+  };
+}
+
+/** Labels stay inside: points in the right half carry theirs on the left. */
+function labelSide([x]: Spot, { x: scale }: Scales): "left" | "right" {
+  return x > (scale.min + scale.max) / 2 ? "left" : "right";
+}
+
+function ring(data: Spot[], theme: Theme): ScatterSeriesOption {
+  return {
+    id: "selected", type: "scatter", data, silent: true, symbolSize: 20, z: 5,
+    itemStyle: { color: "transparent", borderColor: theme.text, borderWidth: 2 },
+  };
+}
+
+function tooltipOf(trials: readonly Trial[], metrics: ReadonlyMap<string, MetricInfo>, job: Job) {
+  return (point: unknown): HTMLElement | string => {
+    const number = (point as { value?: number[] }).value?.[2];
+    const trial = number === undefined ? undefined : trials[indexOfNumber(trials, number)];
+    if (!trial) return "";
+    const rows = job.objectives.map(
+      ({ metric }) => [metric, metricValue(trial.metrics[metric], metrics.get(metric)?.unit)] as const,
+    );
+    return tip(`Trial ${trial.number}${trial.label ? ` · ${trial.label}` : ""}`, rows, configLine(trial.config));
+  };
+}

@@ -1,0 +1,82 @@
+/** The front chart with its axes, its legend and what the search gained over the reference trials. */
+import { useMemo } from "react";
+import type { Job, MetricInfo, Pareto, Trial } from "../api/types";
+import { setQuery, useRoute } from "../shell/router";
+import { metricValue } from "../text/numbers";
+import { FrontChart } from "./front-chart";
+import { type Axes, defaultAxes, gain, metricNames, NUMBER } from "./measures";
+
+interface Props {
+  job: Job;
+  trials: readonly Trial[];
+  pareto: Pareto | undefined;
+  metrics: ReadonlyMap<string, MetricInfo>;
+  selected: Trial | undefined;
+  onSelect: (number: number) => void;
+}
+
+export function FrontPanel({ job, trials, pareto, metrics, selected, onSelect }: Props) {
+  const { query } = useRoute();
+  const namesKey = metricNames(job, trials).join("\n");
+  const names = useMemo(() => namesKey.split("\n"), [namesKey]);
+  const x = query.get("x");
+  const y = query.get("y");
+  const axes = useMemo((): Axes => {
+    const usual = defaultAxes(job, names);
+    return { x: x ?? usual.x, y: y ?? usual.y };
+  }, [x, y, job, names]);
+  return (
+    <section className="panel" aria-labelledby="front-title">
+      <div className="panel-head">
+        <h2 id="front-title">Pareto front</h2>
+        <div className="axes">
+          <AxisChoice label="Up" axis="y" names={names} value={axes.y} />
+          <AxisChoice label="Across" axis="x" names={names} value={axes.x} />
+        </div>
+      </div>
+      <FrontChart {...{ job, trials, pareto, metrics, axes, selected, onSelect }} />
+      <div className="panel-foot">
+        <ul className="legend">
+          <li data-mark="front">on the front</li>
+          <li data-mark="point">dominated</li>
+          <li data-mark="reference">reference</li>
+        </ul>
+        <Gains job={job} pareto={pareto} metrics={metrics} />
+      </div>
+    </section>
+  );
+}
+
+function AxisChoice({ label, axis, names, value }: { label: string; axis: "x" | "y"; names: readonly string[]; value: string }) {
+  return (
+    <label className="inline">
+      {label}
+      <select value={value} onChange={(event) => setQuery({ [axis]: event.target.value })}>
+        {names.map((name) => <option key={name} value={name}>{name}</option>)}
+        <option value={NUMBER}>trial number</option>
+      </select>
+    </label>
+  );
+}
+
+/** `accuracy +0.1240 over head-only`: the first objective's best against each reference trial. */
+function Gains({ job, pareto, metrics }: { job: Job; pareto: Pareto | undefined; metrics: ReadonlyMap<string, MetricInfo> }) {
+  const objective = job.objectives[0];
+  const best = objective && job.best[objective.metric];
+  if (!objective || best === undefined || !pareto) return null;
+  const unit = metrics.get(objective.metric)?.unit;
+  return (
+    <ul className="gains" aria-label="Gain over the reference trials">
+      {pareto.reference.map((trial) => {
+        const value = trial.metrics[objective.metric];
+        if (value === undefined) return null;
+        const gained = gain(best, value, objective.direction);
+        return (
+          <li key={trial.id}>
+            best {objective.metric} <strong>{gained < 0 ? "−" : "+"}{metricValue(Math.abs(gained), unit)}</strong> over {trial.label}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

@@ -1,0 +1,72 @@
+/** Pause, resume, cancel, copy, delete: only what the job's state allows. What cannot be undone asks first. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useRef } from "react";
+import { actOnJob, deleteJob } from "../api/client";
+import { keys } from "../api/queries";
+import type { Job, JobAction } from "../api/types";
+import { navigate } from "../shell/router";
+
+export function JobActions({ job }: { job: Job }) {
+  const cache = useQueryClient();
+  const act = useMutation({
+    mutationFn: (action: JobAction) => actOnJob(job.id, action),
+    onSuccess: (changed) => cache.setQueryData(keys.job(job.id), changed),
+    onError: () => cache.invalidateQueries({ queryKey: keys.job(job.id) }),
+  });
+  const remove = useMutation({
+    mutationFn: () => deleteJob(job.id),
+    onSuccess: () => {
+      navigate("#/");
+      void cache.invalidateQueries({ queryKey: keys.jobs });
+    },
+  });
+  const over = job.state === "completed" || job.state === "failed" || job.state === "cancelled";
+  const busy = act.isPending || remove.isPending;
+  const error = act.error ?? remove.error;
+  return (
+    <div className="actions">
+      {error && <span className="reason" role="alert">{error.message}</span>}
+      {(job.state === "running" || job.state === "queued") && (
+        <button type="button" disabled={busy} onClick={() => act.mutate("pause")}>Pause</button>
+      )}
+      {job.state === "paused" && (
+        <button type="button" className="primary" disabled={busy} onClick={() => act.mutate("resume")}>Resume</button>
+      )}
+      <a className="button" href={`#/new?from=${job.id}`}>Copy</a>
+      {over ? (
+        <Confirmed name="Delete" disabled={busy} question={`Delete ${job.name} with all of its trials and adapters?`} onConfirm={() => remove.mutate()} />
+      ) : (
+        <Confirmed name="Cancel" disabled={busy} question={`Cancel ${job.name}? Running trials stop; finished ones stay.`} onConfirm={() => act.mutate("cancel")} />
+      )}
+    </div>
+  );
+}
+
+interface ConfirmedProps {
+  name: string;
+  question: string;
+  disabled: boolean;
+  onConfirm: () => void;
+}
+
+function Confirmed({ name, question, disabled, onConfirm }: ConfirmedProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  return (
+    <>
+      <button type="button" className="danger" disabled={disabled} onClick={() => dialog.current?.showModal()}>{name}</button>
+      <dialog
+        ref={dialog}
+        aria-label={`${name}?`}
+        onClose={(event) => event.currentTarget.returnValue === "yes" && onConfirm()}
+      >
+        <form method="dialog">
+          <p>{question}</p>
+          <div className="actions">
+            <button type="submit" value="no" autoFocus>Keep it</button>
+            <button type="submit" value="yes" className="danger">{name} job</button>
+          </div>
+        </form>
+      </dialog>
+    </>
+  );
+}

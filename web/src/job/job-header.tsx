@@ -1,0 +1,51 @@
+/** Name, state, progress and the buttons that change them. */
+import type { StreamStatus } from "../api/sse";
+import type { Job } from "../api/types";
+import { ProgressBar } from "../shell/progress-bar";
+import { StateBadge } from "../shell/state-badge";
+import { useNow } from "../shell/use-now";
+import { duration, moment, secondsBetween, timeLeft } from "../text/time";
+import { JobActions } from "./job-actions";
+
+export function JobHeader({ job, status }: { job: Job; status: StreamStatus }) {
+  return (
+    <header className="job-header">
+      <div className="job-title">
+        <h1>{job.name}</h1>
+        <span role="status" className="job-state"><StateBadge state={job.state} /></span>
+        <Connection status={status} />
+        <JobActions job={job} />
+      </div>
+      {job.reason && <p className="reason" role="alert">{job.reason}</p>}
+      <ProgressBar progress={job.progress} label="Progress of the job" />
+      <ProgressText job={job} />
+    </header>
+  );
+}
+
+function ProgressText({ job }: { job: Job }) {
+  const now = useNow(1000);
+  const { progress } = job;
+  const done = progress.completed + progress.stopped + progress.failed;
+  const ran = secondsBetween(job.started_at, job.finished_at, now);
+  const parts = (["running", "queued", "paused", "stopped", "failed"] as const).filter((state) => progress[state] > 0);
+  return (
+    <p className="facts">
+      <span><strong>{done}</strong> of {progress.trials_total} trials</span>
+      {parts.map((state) => <span key={state} data-fact={state}>{progress[state]} {state}</span>)}
+      <span><strong>{job.front_size}</strong> on the front</span>
+      {ran !== null && <span title={`started ${moment(job.started_at ?? job.created_at)}`}>{duration(ran)}</span>}
+      {job.state === "running" && progress.seconds_left !== null && <span>{timeLeft(progress.seconds_left)}</span>}
+      <span className="mono" title={`created ${moment(job.created_at)}`}>{job.id}</span>
+    </p>
+  );
+}
+
+function Connection({ status }: { status: StreamStatus }) {
+  const text = {
+    connecting: "connecting…",
+    live: "live",
+    waiting: status.state === "waiting" ? `reconnecting in ${status.seconds} s: ${status.reason}` : "",
+  }[status.state];
+  return <span role="status" className="connection" data-state={status.state}>{text}</span>;
+}

@@ -1,0 +1,75 @@
+/** One job: its state, its front, its trials. What is selected stands in the address. */
+import { useMemo } from "react";
+import { useLiveJob } from "../api/live";
+import { useJob, useMetrics, usePareto, useTrials } from "../api/queries";
+import { indexOfNumber } from "../api/trial-set";
+import type { Trial } from "../api/types";
+import { Failure } from "../shell/failure";
+import { setQuery, useRoute } from "../shell/router";
+import { Tabs } from "../shell/tabs";
+import { BestPanel } from "./best-panel";
+import { FrontPanel } from "./front-panel";
+import { JobHeader } from "./job-header";
+import { JobLog } from "./job-log";
+import { ProgressChart } from "./progress-chart";
+import { SpecView } from "./spec-view";
+import { TrialDrawer } from "./trial-drawer";
+import { TrialsPanel } from "./trials-panel";
+
+const noTrials: Trial[] = [];
+
+const select = (number: number | null): void => setQuery({ trial: number === null ? null : String(number) });
+
+export function JobPage({ id }: { id: string }) {
+  const { query } = useRoute();
+  const status = useLiveJob(id);
+  const job = useJob(id);
+  const trialsQuery = useTrials(id);
+  const { data: pareto } = usePareto(id);
+  const metrics = useMetrics();
+  const trials = trialsQuery.data ?? noTrials;
+  const front = useMemo(() => new Set(pareto?.items.map((trial) => trial.id)), [pareto]);
+  if (job.isPending) return <p className="page muted" role="status">Loading the job…</p>;
+  if (job.isError && !job.data) return <Failure error={job.error} what="The job" />;
+  const number = query.get("trial");
+  const selected = number === null ? undefined : trials[indexOfNumber(trials, Number(number))];
+  const tab = query.get("tab") ?? "trials";
+  const shared = { job: job.data, trials, metrics, onSelect: select };
+  return (
+    <div className="page job" data-drawer={selected ? "open" : undefined}>
+      <JobHeader job={job.data} status={status} />
+      <div className="panels">
+        <FrontPanel {...shared} pareto={pareto} selected={selected} />
+        <ProgressChart {...shared} />
+      </div>
+      <Tabs
+        label="About this job"
+        tabs={[
+          { id: "trials", title: "Trials" },
+          { id: "best", title: "Pick one" },
+          { id: "spec", title: "Spec" },
+          { id: "log", title: "Log" },
+        ]}
+        current={tab}
+        onChange={(next) => setQuery({ tab: next === "trials" ? null : next })}
+      >
+        {tab === "trials" && (
+          <TrialsPanel {...shared} front={front} selected={selected} loading={trialsQuery.isFetching} error={trialsQuery.error} />
+        )}
+        {tab === "best" && <BestPanel {...shared} />}
+        {tab === "spec" && <SpecView job={job.data} />}
+        {tab === "log" && <JobLog job={job.data} onSelect={select} />}
+      </Tabs>
+      {selected && (
+        <TrialDrawer
+          key={selected.id}
+          job={job.data}
+          trial={selected}
+          onFront={front.has(selected.id)}
+          metrics={metrics}
+          onClose={() => select(null)}
+        />
+      )}
+    </div>
+  );
+}

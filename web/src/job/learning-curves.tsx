@@ -1,0 +1,70 @@
+/** Reports of one trial over its epochs: validation metrics, and the losses of both sides on one chart. */
+import { useMemo } from "react";
+import { useReports } from "../api/queries";
+import type { Report, Trial } from "../api/types";
+import { Chart } from "../charts/chart";
+import type { ChartOption, LineSeriesOption } from "../charts/echarts";
+import { frame, tip } from "../charts/frame";
+import { fitScale } from "../charts/scale";
+import { type Theme, useTheme } from "../charts/theme";
+import { short } from "../text/numbers";
+
+/** Drawn together because they share a unit. */
+const LOSSES = ["loss", "train_loss"];
+
+export function LearningCurves({ trial }: { trial: Trial }) {
+  const { data: reports, isPending, error } = useReports(trial.id);
+  if (isPending) return <p className="muted">Loading…</p>;
+  if (error) return <p className="reason" role="alert">{error.message}</p>;
+  if (reports.length === 0) return <p className="muted">No reports yet.</p>;
+  const names = [...new Set(reports.flatMap((report) => Object.keys(report.metrics)))];
+  const groups = [...names.filter((name) => !LOSSES.includes(name)).map((name) => [name]), names.filter((name) => LOSSES.includes(name))];
+  return (
+    <div className="curves">
+      {groups.filter((group) => group.length > 0).map((group) => <Curve key={group.join()} names={group} reports={reports} />)}
+    </div>
+  );
+}
+
+function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
+  const theme = useTheme();
+  const option = useMemo<ChartOption>(() => {
+    const values = reports.flatMap((report) => names.map((name) => report.metrics[name] ?? Number.NaN));
+    const epochs = reports.map((report) => report.epoch);
+    const base = frame(
+      theme,
+      { name: "", scale: { ...fitScale(epochs), min: 0, max: Math.max(...epochs) } },
+      { name: names.join(" · "), scale: { ...fitScale(values), interval: null } },
+    );
+    return {
+      ...base,
+      grid: { left: 44, right: 12, top: 28, bottom: 22 },
+      tooltip: {
+        ...base.tooltip,
+        formatter: (point: unknown) => {
+          const { seriesName = "", value } = point as { seriesName?: string; value: number[] };
+          return tip(`Epoch ${short(value[0] ?? 0)}`, [[seriesName, short(value[1] ?? 0)]]);
+        },
+      },
+      series: names.flatMap((name, index) => attempts(reports).map((attempt) => line(name, index, attempt, reports, theme))),
+    };
+  }, [names.join(), reports, theme]);
+  const last = reports.at(-1);
+  const said = names.map((name) => `${name} ${short(last?.metrics[name] ?? Number.NaN)}`).join(", ");
+  return <Chart className="chart chart-curve" option={option} label={`${names.join(" and ")} over ${reports.length} reports, last ${said}`} />;
+}
+
+/** A trial that was tried again has a curve for each attempt; only the last one counts. */
+const attempts = (reports: readonly Report[]): number[] => [...new Set(reports.map((report) => report.attempt))];
+
+function line(name: string, index: number, attempt: number, reports: readonly Report[], theme: Theme): LineSeriesOption {
+  const last = Math.max(...attempts(reports));
+  const color = index === 0 ? theme.front : theme.second;
+  return {
+    type: "line", name, symbolSize: 5, itemStyle: { color },
+    lineStyle: { color, width: 1.75, opacity: attempt === last ? 1 : 0.35, type: index === 0 ? "solid" : "dashed" },
+    data: reports
+      .filter((report) => report.attempt === attempt && report.metrics[name] !== undefined)
+      .map((report) => [report.epoch, report.metrics[name] as number]),
+  };
+}

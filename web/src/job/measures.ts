@@ -1,0 +1,39 @@
+/** What a chart can put on an axis: a metric that trials have, or the trial's number. */
+import type { Job, MetricInfo, Trial } from "../api/types";
+
+export const NUMBER = "number";
+
+export interface Axes {
+  x: string;
+  y: string;
+}
+
+/** Every metric that occurs: objectives first, then the rest by name. */
+export function metricNames(job: Job, trials: readonly Trial[]): string[] {
+  const objectives = job.objectives.map((objective) => objective.metric);
+  const others = new Set<string>();
+  for (const trial of trials) for (const name in trial.metrics) others.add(name);
+  return [...objectives, ...[...others].filter((name) => !objectives.includes(name)).sort()];
+}
+
+/** First objective upwards; across, what it is traded for. */
+export function defaultAxes(job: Job, names: readonly string[]): Axes {
+  const [first, second] = job.objectives.map((objective) => objective.metric);
+  const cost = names.includes("trainable_params") && first !== "trainable_params" ? "trainable_params" : NUMBER;
+  return { x: second ?? cost, y: first ?? NUMBER };
+}
+
+export const measure = (trial: Trial, name: string): number | undefined =>
+  name === NUMBER ? trial.number : trial.metrics[name];
+
+/** `accuracy`, `train_seconds (seconds)`, `trial`; without the unit where the name says it. */
+export function axisTitle(name: string, metrics: ReadonlyMap<string, MetricInfo>): string {
+  if (name === NUMBER) return "trial";
+  const unit = metrics.get(name)?.unit;
+  return unit && unit !== "parameters" && unit !== "nats" ? `${name} (${unit})` : name;
+}
+
+/** What the best of `trials` gains over a reference trial in one metric, signed so that more is better. */
+export function gain(best: number, reference: number, direction: "maximize" | "minimize"): number {
+  return direction === "maximize" ? best - reference : reference - best;
+}

@@ -1,0 +1,112 @@
+/** How far the search has come: hypervolume or the best value so far, trial after trial in the order they finished. */
+import { useDeferredValue, useMemo, useState } from "react";
+import type { Job, MetricInfo, Trial } from "../api/types";
+import { Chart } from "../charts/chart";
+import type { ChartOption } from "../charts/echarts";
+import { frame, tip } from "../charts/frame";
+import { bestSoFar, hypervolumeSoFar, type Point } from "../charts/front";
+import { fitScale, type Scale } from "../charts/scale";
+import { useTheme } from "../charts/theme";
+import { metricValue } from "../text/numbers";
+import { axisTitle } from "./measures";
+
+const HYPERVOLUME = "hypervolume";
+
+interface Props {
+  job: Job;
+  trials: readonly Trial[];
+  metrics: ReadonlyMap<string, MetricInfo>;
+  onSelect: (number: number) => void;
+}
+
+interface Course {
+  /** Value of each finished trial; empty for the hypervolume, which single trials do not have. */
+  values: number[];
+  soFar: number[];
+  scale: Scale;
+}
+
+export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
+  const choices = [...(job.objectives.length === 2 ? [HYPERVOLUME] : []), ...job.objectives.map((one) => one.metric)];
+  const [shown, setShown] = useState(choices[0] ?? "");
+  const theme = useTheme();
+  const settled = useDeferredValue(trials);
+  const finished = useMemo(() => inOrder(settled, job), [settled, job]);
+  const course = useMemo(() => courseOf(shown, finished, job), [shown, finished, job]);
+  const option = useMemo<ChartOption>(() => {
+    const { values, soFar, scale } = course;
+    const unit = metrics.get(shown)?.unit;
+    const across = fitScale([0, finished.length]);
+    const name = shown === HYPERVOLUME ? "share of the objective box" : axisTitle(shown, metrics);
+    const base = frame(theme, { name: "finished trials", scale: { ...across, min: 0, max: Math.max(1, finished.length) } }, { name, scale });
+    const spot = (value: number, index: number) => [index + 1, scale.toAxis(value), finished[index]?.number ?? 0];
+    return {
+      ...base,
+      tooltip: { ...base.tooltip, formatter: tooltipOf(shown, unit, finished, values, soFar) },
+      series: [
+        { id: "each", type: "scatter", data: values.map(spot), symbolSize: 5, itemStyle: { color: theme.point, opacity: 0.7 }, large: values.length > 2000 },
+        {
+          id: "so-far", type: "line", step: "end", data: soFar.map(spot), z: 3, symbolSize: 6, sampling: "max",
+          showSymbol: soFar.length < 100, itemStyle: { color: theme.front }, lineStyle: { color: theme.front, width: 1.75 },
+        },
+      ],
+    };
+  }, [shown, course, finished, metrics, theme]);
+  const last = course.soFar.at(-1);
+  return (
+    <section className="panel" aria-labelledby="progress-title">
+      <div className="panel-head">
+        <h2 id="progress-title">Search progress</h2>
+        <label className="inline">
+          <span className="sr-only">Show</span>
+          <select value={shown} onChange={(event) => setShown(event.target.value)}>
+            {choices.map((choice) => <option key={choice} value={choice}>{choice === HYPERVOLUME ? choice : `best ${choice}`}</option>)}
+          </select>
+        </label>
+      </div>
+      <Chart
+        className="chart chart-progress"
+        option={option}
+        label={`${shown} after ${finished.length} finished trials: ${last === undefined ? "none yet" : last.toPrecision(4)}`}
+        onPick={(value) => value[2] !== undefined && onSelect(value[2])}
+      />
+    </section>
+  );
+}
+
+/** Completed trials that have every objective, by the time they finished. */
+function inOrder(trials: readonly Trial[], job: Job): Trial[] {
+  return trials
+    .filter((trial) => trial.state === "completed" && job.objectives.every(({ metric }) => trial.metrics[metric] !== undefined))
+    .sort((a, b) => (a.finished_at ?? "").localeCompare(b.finished_at ?? ""));
+}
+
+function courseOf(shown: string, finished: readonly Trial[], job: Job): Course {
+  const [first, second] = job.objectives;
+  if (shown === HYPERVOLUME && first && second) return volumeCourse(finished, job);
+  const direction = job.objectives.find((one) => one.metric === shown)?.direction ?? "maximize";
+  const values = finished.map((trial) => trial.metrics[shown] as number);
+  return { values, soFar: bestSoFar(values, direction), scale: fitScale(values) };
+}
+
+/** In the coordinates of the front chart, so that a decade of parameters weighs the same everywhere. */
+function volumeCourse(finished: readonly Trial[], { objectives: [first, second] }: Job): Course {
+  const column = (metric = "") => {
+    const values = finished.map((trial) => trial.metrics[metric] as number);
+    return values.map(fitScale(values).toAxis);
+  };
+  const x = column(first?.metric);
+  const y = column(second?.metric);
+  const points = x.map((value, index): Point => [value, y[index] as number]);
+  const soFar = hypervolumeSoFar(points, [first?.direction ?? "maximize", second?.direction ?? "maximize"]);
+  return { values: [], soFar, scale: { ...fitScale([0, 1]), min: 0, max: 1 } };
+}
+
+function tooltipOf(shown: string, unit: string | undefined, finished: readonly Trial[], values: number[], soFar: number[]) {
+  return (point: unknown): HTMLElement => {
+    const index = ((point as { value: number[] }).value[0] ?? 1) - 1;
+    const rows: [string, string][] = [[shown === HYPERVOLUME ? shown : `best ${shown}`, metricValue(soFar[index], unit)]];
+    if (values.length) rows.push(["this trial", metricValue(values[index], unit)]);
+    return tip(`Trial ${finished[index]?.number ?? ""}, finished as ${index + 1}`, rows);
+  };
+}

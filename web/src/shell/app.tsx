@@ -1,0 +1,58 @@
+/** The frame around every page, and which page the address names. */
+import type { ReactNode } from "react";
+import { JobPage } from "../job/job-page";
+import { JobsPage } from "../jobs/jobs-page";
+import { NewJobPage } from "../new-job/new-job-page";
+import { type Route, useRoute } from "./router";
+
+export function App() {
+  const route = useRoute();
+  return (
+    <>
+      <a className="skip-link" href="#main" onClick={skipToMain}>Skip to content</a>
+      <header className="topbar">
+        <a className="wordmark" href="#/">
+          <Mark />
+          peftsearch
+        </a>
+        <nav aria-label="Main">
+          <NavLink href="#/" here={route.path.length === 0 || route.path[0] === "jobs"}>Jobs</NavLink>
+          <NavLink href="#/new" here={route.path[0] === "new"}>New job</NavLink>
+        </nav>
+        <a className="topbar-docs" href="v1/docs">API</a>
+      </header>
+      <main id="main" tabIndex={-1}>{pageOf(route)}</main>
+    </>
+  );
+}
+
+function pageOf({ path, query }: Route): ReactNode {
+  const [first, id] = path;
+  if (first === undefined) return <JobsPage />;
+  if (first === "new") return <NewJobPage from={query.get("from")} key={query.get("from")} />;
+  if (first === "jobs" && id) return <JobPage id={id} key={id} />;
+  return (
+    <div className="page notice" role="alert">
+      <h1>There is no such page</h1>
+      <p><a href="#/">All jobs</a></p>
+    </div>
+  );
+}
+
+/** Hash routes own the fragment, so the skip link moves the focus by hand. */
+function skipToMain(event: React.MouseEvent): void {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}
+
+function NavLink({ href, here, children }: { href: string; here: boolean; children: ReactNode }) {
+  return <a href={href} aria-current={here ? "page" : undefined}>{children}</a>;
+}
+
+function Mark() {
+  return (
+    <svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true">
+      <path d="M2.5 17.5v-5h5v-5h5v-5h5" fill="none" stroke="currentColor" strokeWidth="2.2" strokeLinejoin="round" strokeLinecap="round" />
+    </svg>
+  );
+}

@@ -1,0 +1,40 @@
+/** Hash routes: `#/`, `#/new?from=<job>`, `#/jobs/<id>?tab=…&trial=<number>`. The address is the only copy of this state. */
+import { useMemo, useSyncExternalStore } from "react";
+
+export interface Route {
+  path: string[];
+  query: URLSearchParams;
+}
+
+export function parseHash(hash: string): Route {
+  const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
+  return { path: path.split("/").filter(Boolean).map(decodeURIComponent), query: new URLSearchParams(query) };
+}
+
+export function useRoute(): Route {
+  const hash = useSyncExternalStore(subscribe, () => window.location.hash);
+  return useMemo(() => parseHash(hash), [hash]);
+}
+
+function subscribe(changed: () => void): () => void {
+  window.addEventListener("hashchange", changed);
+  return () => window.removeEventListener("hashchange", changed);
+}
+
+export const jobPath = (id: string): string => `#/jobs/${encodeURIComponent(id)}`;
+
+/** Change query values of the current route (null removes one) without adding a step to the history. */
+export function setQuery(changes: Record<string, string | null>): void {
+  const { path, query } = parseHash(window.location.hash);
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === null) query.delete(key);
+    else query.set(key, value);
+  }
+  const tail = query.size ? `?${query}` : "";
+  window.history.replaceState(null, "", `#/${path.map(encodeURIComponent).join("/")}${tail}`);
+  window.dispatchEvent(new HashChangeEvent("hashchange"));
+}
+
+export function navigate(hash: string): void {
+  window.location.hash = hash;
+}
