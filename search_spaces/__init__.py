@@ -1,1 +1,1 @@
-"""The language of search spaces (`space`, `parameters`, `conditions`, `constraints`) and ready-made ones (`presets`)."""
+"""The language of search spaces (`space` and its parts) and ready-made ones (`presets`)."""

@@ -19,6 +19,8 @@ class Condition:
     values: tuple[Any, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.child, str) or not isinstance(self.parent, str):
+            raise InvalidSpace(f"condition: `child` and `parent` must be names, found {self.child!r}, {self.parent!r}")
         if not isinstance(self.values, list | tuple) or not self.values:
             raise InvalidSpace(f"condition of {self.child}: `values` must be a non-empty list, found {self.values!r}")
         object.__setattr__(self, "values", tuple(self.values))

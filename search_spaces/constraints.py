@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from search_spaces.errors import InvalidSpace
+from search_spaces.parameters import Float, Int, Parameter, Simplex
+from search_spaces.values import is_int, is_number
 
 Config = Mapping[str, Any]
 Rule = Callable[[Config], bool]
@@ -25,6 +27,11 @@ class Divides:
     dividend: int | str
 
     type: ClassVar[str] = "divides"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.divisor, str) or not (isinstance(self.dividend, str) or is_int(self.dividend)):
+            found = f"{self.divisor!r} and {self.dividend!r}"
+            raise InvalidSpace(f"constraint: a parameter divides a whole number or another parameter, found {found}")
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -56,6 +63,8 @@ class SumAtMost:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", _names(self.names))
+        if not is_number(self.limit):
+            raise InvalidSpace(f"constraint: `limit` must be a finite number, found {self.limit!r}")
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -83,6 +92,8 @@ class SumAtLeast:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", _names(self.names))
+        if not is_number(self.limit):
+            raise InvalidSpace(f"constraint: `limit` must be a finite number, found {self.limit!r}")
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -110,6 +121,8 @@ class Predicate:
     type: ClassVar[str] = "predicate"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not isinstance(self.message, str):
+            raise InvalidSpace(f"constraint: `name` and `message` must be text, found {self.name!r}, {self.message!r}")
         object.__setattr__(self, "names", _names(self.names))
         if self.name not in _PREDICATES:
             known = ", ".join(sorted(_PREDICATES)) or "none"
@@ -139,6 +152,35 @@ def register_predicate(name: str, rule: Rule) -> None:
         raise InvalidSpace(f"a predicate named {name!r} is registered already")
 
 
+def check_fits(constraint: Constraint, parameters: Mapping[str, Parameter]) -> None:
+    """Refuse a rule about parameters that do not exist, or arithmetic on values that are no numbers.
+
+    Raises:
+        InvalidSpace: naming the rule and the parameter.
+    """
+    for name in constraint.parameters:
+        if name not in parameters:
+            raise InvalidSpace(f"constraint {constraint.message!r}: unknown parameter {name!r}")
+        if not isinstance(constraint, Predicate) and not _fits(constraint, parameters[name]):
+            kind = "whole numbers" if isinstance(constraint, Divides) else "numbers or booleans"
+            raise InvalidSpace(
+                f"constraint {constraint.message!r}: {name} must hold {kind}, it is {parameters[name].allowed}"
+            )
+
+
+def _fits(constraint: Divides | SumAtMost | SumAtLeast, parameter: Parameter) -> bool:
+    if isinstance(parameter, Simplex):
+        return False
+    if isinstance(parameter, Float | Int):
+        return isinstance(parameter, Int) or not isinstance(constraint, Divides)
+    allowed = is_int if isinstance(constraint, Divides) else _is_summable
+    return all(allowed(value) for value in parameter.grid())
+
+
+def _is_summable(value: object) -> bool:
+    return isinstance(value, bool) or is_number(value)
+
+
 def without(constraint: Constraint, gone: frozenset[str]) -> Constraint | None:
     """The rule for a space that has lost the parameters `gone`; None when nothing is left to check."""
     if not gone.intersection(constraint.parameters):
@@ -159,7 +201,7 @@ def constraint_to_json(constraint: Constraint) -> dict[str, Any]:
 
 def constraint_from_json(data: object) -> Constraint:
     """Read one constraint; `InvalidSpace` says what is missing or unknown."""
-    kind = _TYPES.get(data.get("type", "")) if isinstance(data, Mapping) else None
+    kind = _TYPES.get(str(data.get("type"))) if isinstance(data, Mapping) else None
     if kind is None or not isinstance(data, Mapping):
         raise InvalidSpace(f"constraint: found {data!r}, allowed: an object whose `type` is one of {', '.join(_TYPES)}")
     expected = {field.name for field in fields(kind)}

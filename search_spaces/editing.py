@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 from search_spaces.conditions import Condition
 from search_spaces.constraints import without
 from search_spaces.errors import InvalidOverride, InvalidSpace
+from search_spaces.limits import TRAINING_LIMITS
 from search_spaces.parameters import Categorical, Float, Int, Ordinal, Parameter, Simplex
 from search_spaces.priors import Prior, prior_from_json
+from search_spaces.serialization import parameter_from_json
+from search_spaces.values import is_number
 
 if TYPE_CHECKING:
     from search_spaces.space import Space
+
+# Every value of an integer with at most this many is compared; of a longer one only a few.
+_LONG = 10_000
 
 
 def add(space: Space, parameter: Parameter, condition: Condition | None = None) -> Space:
@@ -44,12 +50,13 @@ def narrow(space: Space, name: str, changes: Mapping[str, Any]) -> Space:
 def apply_overrides(space: Space, *overrides: Mapping[str, Mapping[str, Any]]) -> Space:
     """Apply a user's changes to a ready-made space, by parameter.
 
-    An override is either `{"value": v}`, which fixes the parameter, or new fields for it: `low`, `high`, `step`,
-    `scale`, `prior`, `values` or `choices`, or a whole new declaration with a `type`. Ranges may become wider than
-    the preset's: the user knows the task. Constraints of the space stay.
+    An override is `{"value": v}`, which fixes the parameter; or new fields of the parameter (`low`, `high`, `step`,
+    `scale`, `values`, `choices`, `prior`; a numeric ordinal takes `low` and `high`, too); or a whole new declaration
+    with its `type`. Training hyperparameters may go beyond the preset as far as `search_spaces.limits` says, all other
+    parameters can only be narrowed. Conditions and constraints of the space stay.
 
     Args:
-        overrides: one or more mappings from parameter name to override, applied in order.
+        overrides: mappings from parameter name to override, applied in order.
 
     Raises:
         InvalidOverride: naming the parameter, what was found and what is allowed.
@@ -62,44 +69,36 @@ def apply_overrides(space: Space, *overrides: Mapping[str, Mapping[str, Any]]) -
 
 def _override(space: Space, name: str, change: object) -> Space:
     parameter = _find(space, name)
+    # In a tree of methods the name is prefixed, as in `lora.learning_rate`.
+    limit = TRAINING_LIMITS.get(name.rpartition(".")[2], parameter)
     if not isinstance(change, Mapping) or not change:
-        raise InvalidOverride(name, change, f'{{"value": …}} or {_fields_in_words(parameter)}')
+        raise InvalidOverride(name, change, _override_in_words(parameter))
     try:
-        if "value" in change:
-            if set(change) != {"value"}:
-                raise InvalidOverride(name, sorted(change), "`value` alone, or a range without it")
-            return _with(space, _fixed(parameter, change["value"]))
-        if "type" in change:
-            from search_spaces.serialization import parameter_from_json
-
-            return _with(space, parameter_from_json({**change, "name": name}))
-        return _with(space, _changed(parameter, change))
+        new = _replacement(parameter, change)
     except InvalidOverride:
         raise
     except InvalidSpace as error:
-        raise InvalidOverride(name, dict(change), str(error)) from error
+        raise InvalidOverride(name, dict(change), str(error).removeprefix(f"{name}: ")) from error
+    _check_within(limit, new)
+    return _with(space, new)
 
 
-def _fixed(parameter: Parameter, value: Any) -> Categorical:
-    """A single value, of the kind that the parameter has."""
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(parameter, Float) and not numeric:
-        raise InvalidOverride(parameter.name, value, "a number")
-    if isinstance(parameter, Int) and not (numeric and isinstance(value, int)):
-        raise InvalidOverride(parameter.name, value, "a whole number")
-    if isinstance(parameter, Categorical | Ordinal | Simplex) and parameter.size != 1 and not parameter.contains(value):
-        raise InvalidOverride(parameter.name, value, parameter.allowed)
-    return Categorical(parameter.name, (value,))
+def _replacement(parameter: Parameter, change: Mapping[str, Any]) -> Parameter:
+    if "value" in change:
+        if set(change) != {"value"}:
+            raise InvalidOverride(parameter.name, dict(change), "`value` alone, or a range without it")
+        return Categorical(parameter.name, (change["value"],))
+    if "type" in change:
+        return parameter_from_json({**change, "name": parameter.name})
+    return _changed(parameter, change)
 
 
 def _changed(parameter: Parameter, changes: Mapping[str, Any]) -> Parameter:
     """The parameter with some of its fields replaced."""
     if isinstance(parameter, Ordinal) and changes and set(changes) <= {"low", "high"}:
         return _between(parameter, **changes)
-    known = _changeable(parameter)
-    for field, value in changes.items():
-        if field not in known:
-            raise InvalidOverride(parameter.name, {field: value}, f'{{"value": …}} or {_fields_in_words(parameter)}')
+    if unknown := [field for field in changes if field not in _changeable(parameter)]:
+        raise InvalidOverride(parameter.name, {unknown[0]: changes[unknown[0]]}, _override_in_words(parameter))
     new = dict(changes)
     if isinstance(new.get("prior"), Mapping):
         new["prior"] = prior_from_json(new["prior"], parameter.name)
@@ -110,10 +109,13 @@ def _changed(parameter: Parameter, changes: Mapping[str, Any]) -> Parameter:
 
 def _between(parameter: Ordinal, low: float = -math.inf, high: float = math.inf) -> Ordinal:
     """The numeric values of an ordinal from `low` to `high`."""
-    values = [value for value in parameter.values if isinstance(value, int | float) and low <= value <= high]
-    if not values:
-        raise InvalidOverride(parameter.name, {"low": low, "high": high}, f"a range around {parameter.allowed}")
-    return replace(parameter, values=tuple(values), prior=_surviving_prior(parameter, {"values": tuple(values)}))
+    found = {field: end for field, end in (("low", low), ("high", high)) if not is_number(end) or math.isfinite(end)}
+    if not all(map(is_number, found.values())):
+        raise InvalidOverride(parameter.name, found, "numbers")
+    values = tuple(value for value in parameter.values if is_number(value) and low <= value <= high)
+    if not values or parameter.size == 1:
+        raise InvalidOverride(parameter.name, found, f"a range around {parameter.allowed}, or other `values`")
+    return replace(parameter, values=values, prior=_surviving_prior(parameter, {"values": values}))
 
 
 def _surviving_prior(parameter: Parameter, changes: Mapping[str, Any]) -> Prior | None:
@@ -128,18 +130,22 @@ def _surviving_prior(parameter: Parameter, changes: Mapping[str, Any]) -> Prior 
 
 
 def _check_within(old: Parameter, new: Parameter) -> None:
-    """Refuse a narrowing that allows what was not allowed."""
-    if isinstance(old, Float | Int) and isinstance(new, Float | Int):
-        edges: tuple[Any, ...] = (
-            (new.low, new.high) if isinstance(new, Float) else (new.low, new.high, new.low + new.step)
-        )
-        outside = [value for value in edges if value <= new.high and not old.contains(value)]
-    elif isinstance(new, Ordinal | Categorical):
-        outside = [value for value in new.grid() if not old.contains(value)]
+    """Refuse a declaration that allows what `old` does not."""
+    if isinstance(new, Float):
+        outside: list[Any] = [end for end in (new.low, new.high) if not isinstance(old, Float) or not old.contains(end)]
+    elif isinstance(new, Simplex):
+        outside = [] if isinstance(old, Simplex) and old.parts == new.parts else [list(new.parts)]
     else:
-        outside = []
+        outside = [value for value in _witnesses(new) if not old.contains(value)]
     if outside:
-        raise InvalidOverride(old.name, outside[0], f"{old.allowed} (narrowing cannot widen)")
+        raise InvalidOverride(new.name, outside[0], old.allowed)
+
+
+def _witnesses(parameter: Int | Ordinal | Categorical) -> list[Any]:
+    """Values that show whether all are allowed: every one, or the ends and the first step of a long range."""
+    if isinstance(parameter, Int) and parameter.size > _LONG:
+        return [parameter.low, parameter.low + parameter.step, parameter.high]
+    return list(parameter.grid())
 
 
 def _find(space: Space, name: str) -> Parameter:
@@ -172,5 +178,5 @@ def _changeable(parameter: Parameter) -> tuple[str, ...]:
     return tuple(field.name for field in fields(parameter) if field.name != "name")
 
 
-def _fields_in_words(parameter: Parameter) -> str:
-    return f"the fields {', '.join(f'`{name}`' for name in _changeable(parameter))}"
+def _override_in_words(parameter: Parameter) -> str:
+    return f'{{"value": …}}, or any of the fields {", ".join(_changeable(parameter))}'

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search_spaces.errors import InvalidConfig, SpaceTooConstrained
+from search_spaces.errors import InvalidConfig
+from search_spaces.listing import changed
 from search_spaces.scales import Array
 
 if TYPE_CHECKING:
@@ -90,38 +91,37 @@ def assemble(space: Space, cells: Mapping[str, Sequence[Any]], n: int) -> list[C
 
 def repaired(space: Space, configs: list[Config]) -> list[Config]:
     """Replace every configuration that violates a constraint by a near valid one."""
-    if not space.constraints:
-        return configs
-    return [config if space.satisfies(config) else nearest_valid(space, config) for config in configs]
+    for group in space.groups:
+        if group.constraints:
+            configs = [config if group.satisfies(config) else _repair(space, group, config) for config in configs]
+    return configs
 
 
-def nearest_valid(space: Space, config: Config) -> Config:
+def _repair(space: Space, group: Space, config: Config) -> Config:
+    part = {name: value for name, value in config.items() if name in group.by_name}
+    rest = {name: value for name, value in config.items() if name not in group.by_name}
+    return space.arrange(rest | _nearest_valid(group, part))
+
+
+def _nearest_valid(group: Space, config: Config) -> Config:
     """The nearest valid configuration, by squared distance in the cube, among all that differ in the value of one
-    parameter of a violated constraint; if there is none, among a fixed sample of the space."""
-    candidates = [other for other in _single_changes(space, config) if space.satisfies(other)]
-    if not candidates:
-        candidates = _pool(space)
-    points, target = encode(space, candidates), encode(space, [config])
-    gap = np.where(points.active | target.active, points.values - target.values, 0.0)
+    parameter of a violated constraint; if there is none, among a fixed sample of the group."""
+    candidates = [other for other in _single_changes(group, config) if group.satisfies(other)] or _pool(group)
+    points, target = encode(group, candidates), encode(group, [config])
+    # A dimension that exists on one side only is as far away as the width of the cube.
+    gap = np.where(points.active == target.active, points.values - target.values, 1.0)
     return candidates[int(np.argmin((gap**2).sum(axis=1)))]
 
 
-def _single_changes(space: Space, config: Config) -> list[Config]:
-    from search_spaces.listing import changed
-
-    violated = [constraint for constraint in space.constraints if not constraint.holds(config)]
+def _single_changes(group: Space, config: Config) -> list[Config]:
+    violated = [constraint for constraint in group.constraints if not constraint.holds(config)]
     names = dict.fromkeys(name for constraint in violated for name in constraint.parameters if name in config)
-    return [changed(space, config, name, value) for name in names for value in space.by_name[name].grid(_RESOLUTION)]
+    return [changed(group, config, name, value) for name in names for value in group.by_name[name].grid(_RESOLUTION)]
 
 
-def _pool(space: Space) -> list[Config]:
-    """Valid configurations, drawn once for each space."""
-    from search_spaces.sampling import sample
-
-    pool: list[Config] | None = space.__dict__.get("_pool")
+def _pool(group: Space) -> list[Config]:
+    """Valid configurations, drawn once for each group."""
+    pool: list[Config] | None = group.__dict__.get("_pool")
     if pool is None:
-        pool = sample(space, _POOL, np.random.default_rng(0))
-        space.__dict__["_pool"] = pool
-    if not pool:
-        raise SpaceTooConstrained("no valid configuration was found")
+        pool = group.__dict__["_pool"] = group.sample(_POOL, np.random.default_rng(0))
     return pool

@@ -40,15 +40,15 @@ class InvalidConfig(SpaceError):
 
     Args:
         parameter: the parameter at fault, or several joined by a comma when a constraint is violated.
-        found: the offending value.
+        value: the offending value.
         allowed: what would do, in words.
     """
 
-    def __init__(self, parameter: str, found: object, allowed: str) -> None:
+    def __init__(self, parameter: str, value: object, allowed: str) -> None:
         self.parameter = parameter
-        self.found = found
+        self.value = value
         self.allowed = allowed
-        super().__init__(f"{parameter}: found {found!r}, allowed: {allowed}")
+        super().__init__(f"{parameter}: found {value!r}, allowed: {allowed}")
 
 
 class InfiniteSpace(SpaceError):

@@ -68,30 +68,16 @@ def combinations(space: Space) -> int | None:
 
 def count(space: Space) -> int | None:
     """Number of valid configurations; see `Space.count`."""
-    if any(parameter.size is None for parameter in space.parameters):
+    products = [combinations(group) for group in space.groups]
+    if None in products:
         return None
-    return math.prod(_count_group(space, group) for group in _groups(space))
+    return math.prod(_count_group(group, product or 0) for group, product in zip(space.groups, products, strict=True))
 
 
-def _count_group(space: Space, names: tuple[str, ...]) -> int:
-    """Valid combinations of parameters that hang together; independent of all other parameters."""
-    product = _product(space, names)
-    assert product is not None  # finite, or `count` had answered already
-    rules = [constraint for constraint in space.constraints if constraint.parameters[0] in names]
-    if not rules or product > _COUNTED:
+def _count_group(group: Space, product: int) -> int:
+    if not group.constraints or product > _COUNTED:
         return product
-    return sum(all(rule.holds(config) for rule in rules) for config in _combine(space, names, {}, None))
-
-
-def _groups(space: Space) -> list[tuple[str, ...]]:
-    """Parameters joined by conditions or constraints, parents first within each group."""
-    leader = {name: name for name in space.order}
-    ties = [(condition.child, condition.parent) for condition in space.conditions]
-    ties += [(rule.parameters[0], name) for rule in space.constraints for name in rule.parameters]
-    for one, other in ties:
-        old, new = leader[one], leader[other]
-        leader = {name: new if lead == old else lead for name, lead in leader.items()}
-    return [tuple(name for name in space.order if leader[name] == lead) for lead in dict.fromkeys(leader.values())]
+    return sum(1 for _ in every(group))
 
 
 def _product(space: Space, names: Sequence[str]) -> int | None:

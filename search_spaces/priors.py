@@ -16,6 +16,7 @@ import numpy as np
 
 from search_spaces.errors import InvalidSpace
 from search_spaces.scales import Array
+from search_spaces.values import is_number
 
 _STANDARD = NormalDist()
 
@@ -33,7 +34,7 @@ class Bell:
     spread: float = 0.2
 
     def __post_init__(self) -> None:
-        if not 0 < self.spread <= 1:
+        if not is_number(self.spread) or not 0 < self.spread <= 1:
             raise InvalidSpace(f"prior: `spread` must lie in (0, 1], found {self.spread!r}")
 
     def quantiles(self, uniform: Array, centre: float) -> Array:
@@ -64,7 +65,8 @@ class Weights:
     weights: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(weight) and weight > 0 for weight in self.weights):
+        object.__setattr__(self, "weights", tuple(self.weights))
+        if not all(is_number(weight) and weight > 0 for weight in self.weights):
             raise InvalidSpace(f"prior: every weight must be finite and above 0, found {list(self.weights)!r}")
 
     def draw(self, uniform: Array) -> Array:
@@ -94,5 +96,5 @@ def prior_from_json(data: object, name: str) -> Prior | None:
         if set(data) <= {"mode", "spread"} and "mode" in data:
             return Bell(**data)
         if set(data) == {"weights"} and isinstance(data["weights"], list | tuple):
-            return Weights(tuple(float(weight) for weight in data["weights"]))
+            return Weights(tuple(data["weights"]))
     raise InvalidSpace(f'{name}: prior: found {data!r}, allowed: {{"mode": …, "spread": …}} or {{"weights": […]}}')

@@ -15,11 +15,13 @@ from search_spaces.scales import Array
 if TYPE_CHECKING:
     from search_spaces.space import Space
 
-# Rejected draws in a row after which the space is looked at in another way.
+# A group of tied parameters is given up on when, after this many draws, fewer than one in `_RARE` was valid.
 _PATIENCE = 20_000
-# A space with at most this many combinations is listed when rejection finds too little.
+_RARE = 2_000
+# A group with at most this many combinations is listed instead as soon as fewer than one in ten draws is valid.
 _LISTED = 200_000
-_BATCH = 4096
+_FIRST_LOOK = 1_000
+_BATCH = 4_096
 
 
 def place(space: Space, points: Array) -> list[Config]:
@@ -36,30 +38,43 @@ def place(space: Space, points: Array) -> list[Config]:
 
 def sample(space: Space, n: int, rng: np.random.Generator) -> list[Config]:
     """Draw `n` valid configurations; see `Space.sample`."""
-    if not space.constraints:
-        return place(space, rng.random((n, space.draws)))
+    parts = [_sample_group(group, n, rng) for group in space.groups]
+    if len(parts) == 1:
+        return parts[0]
+    merged = [{name: value for part in row for name, value in part.items()} for row in zip(*parts, strict=True)]
+    return [space.arrange(config) for config in merged]
+
+
+def _sample_group(group: Space, n: int, rng: np.random.Generator) -> list[Config]:
+    """Draw by rejection, or from the list of all valid configurations where rejection wastes too much."""
+    if not group.constraints:
+        return place(group, rng.random((n, group.draws)))
     found: list[Config] = []
-    rejected = 0
-    while len(found) < n and rejected < _PATIENCE:
-        batch = place(space, rng.random((min(max(2 * (n - len(found)), 64), _BATCH), space.draws)))
-        valid = [config for config in batch if space.satisfies(config)]
-        found += valid
-        rejected = 0 if valid else rejected + len(batch)
-    if len(found) < n:
-        found += _from_list(space, n - len(found), rng)
+    drawn = 0
+    while len(found) < n:
+        if drawn >= _FIRST_LOOK and len(found) < drawn / 10 and _is_listable(group):
+            return found + _from_list(group, n - len(found), rng)
+        if drawn >= _PATIENCE and len(found) < drawn / _RARE:
+            raise SpaceTooConstrained(f"{len(found)} of {drawn} configurations drawn were valid: {_blame(group, rng)}")
+        batch = place(group, rng.random((min(max(2 * (n - len(found)), 64), _BATCH), group.draws)))
+        found += [config for config in batch if group.satisfies(config)]
+        drawn += len(batch)
     return found[:n]
 
 
-def _from_list(space: Space, n: int, rng: np.random.Generator) -> list[Config]:
-    """Draw from the list of all valid configurations, for a small space of which rejection finds too little."""
-    product = listing.combinations(space)
-    if product is None or product > _LISTED:
-        raise SpaceTooConstrained(f"none of {_PATIENCE} configurations drawn in a row was valid: {_blame(space, rng)}")
-    valid = list(listing.every(space))
+def _is_listable(group: Space) -> bool:
+    product = listing.combinations(group)
+    return product is not None and product <= _LISTED
+
+
+def _from_list(group: Space, n: int, rng: np.random.Generator) -> list[Config]:
+    valid: list[Config] | None = group.__dict__.get("_valid")
+    if valid is None:
+        valid = group.__dict__["_valid"] = list(listing.every(group))
     if not valid:
-        raise SpaceTooConstrained(f"no configuration satisfies all constraints: {_blame(space, rng)}")
-    weights = np.exp(log_prior(space, valid))
-    return [dict(valid[index]) for index in rng.choice(len(valid), size=n, p=weights / weights.sum()).tolist()]
+        raise SpaceTooConstrained(f"no configuration satisfies all constraints: {_blame(group, rng)}")
+    weights = np.exp(log_prior(group, valid))
+    return [dict(valid[row]) for row in rng.choice(len(valid), size=n, p=weights / weights.sum()).tolist()]
 
 
 def _blame(space: Space, rng: np.random.Generator) -> str:

@@ -17,9 +17,10 @@ import numpy as np
 from search_spaces import editing, encoding, listing, sampling, serialization
 from search_spaces.columns import Column
 from search_spaces.conditions import Condition, parents_first
-from search_spaces.constraints import Constraint
+from search_spaces.constraints import Constraint, check_fits
 from search_spaces.encoding import Encoded
 from search_spaces.errors import InvalidConfig, InvalidSpace
+from search_spaces.groups import split
 from search_spaces.parameters import Parameter
 from search_spaces.scales import Array
 
@@ -47,14 +48,14 @@ class Space:
         for field in ("parameters", "conditions", "constraints"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
         names = [parameter.name for parameter in self.parameters]
+        if wrong := [name for name in names if not isinstance(name, str) or not name]:
+            raise InvalidSpace(f"a parameter's name must be text, found {wrong[0]!r}")
         if not names:
             raise InvalidSpace("a space needs at least one parameter")
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise InvalidSpace(f"parameter names must differ, found twice: {', '.join(repeated)}")
         for constraint in self.constraints:
-            for name in constraint.parameters:
-                if name not in names:
-                    raise InvalidSpace(f"constraint {constraint.message!r}: unknown parameter {name!r}")
+            check_fits(constraint, self.by_name)
         object.__setattr__(self, "_order", parents_first(self.parameters, self.conditions))
 
     # What it is made of
@@ -90,6 +91,11 @@ class Space:
         condition = self.condition_of.get(name)
         return condition is None or (condition.parent in config and config[condition.parent] in condition.values)
 
+    @cached_property
+    def groups(self) -> tuple[Space, ...]:
+        """Independent parts: every set of parameters tied by constraints, and one part of all the others."""
+        return split(self)
+
     # Configurations
 
     def validate(self, config: Mapping[str, Any]) -> None:
@@ -98,6 +104,8 @@ class Space:
         Raises:
             InvalidConfig: naming the parameter, the value and what is allowed.
         """
+        if not isinstance(config, Mapping):
+            raise InvalidConfig("configuration", config, "an object from parameter names to values")
         for name, value in config.items():
             if name not in self.by_name:
                 raise InvalidConfig(name, value, f"no such parameter; the space has {', '.join(self.by_name)}")
@@ -216,6 +224,21 @@ class Space:
         return encoding.repaired(self, encoding.decode(self, values))
 
     # Changes and storage
+
+    def carry_over(self, config: Mapping[str, Any], implied: Mapping[str, Any] | None = None) -> Config | None:
+        """A configuration from before a change of the space as one of this space; None if it has no place in it.
+
+        Args:
+            config: valid in an earlier form of this space.
+            implied: for each parameter that was added since, the value that it had without being searched.
+        """
+        full = {**(implied or {}), **config}
+        there: Config = {}
+        for name in self.order:
+            if name in full and self.is_active(name, there):
+                there[name] = full[name]
+        there.update({name: value for name, value in config.items() if name not in there})
+        return self.arrange(there) if self.contains(there) else None
 
     def add(self, parameter: Parameter, condition: Condition | None = None) -> Space:
         """The space with one more parameter, at the end."""

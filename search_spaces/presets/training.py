@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search_spaces.limits import SCHEDULES
 from search_spaces.parameters import Categorical, Float, Ordinal, Parameter
 from search_spaces.presets.shape import ModelShape
 from search_spaces.priors import Bell
@@ -23,7 +24,7 @@ def training_parameters() -> tuple[Parameter, ...]:
         Ordinal("batch_size", (8, 16, 32, 64), prior=Bell(16, spread=0.3)),
         Float("weight_decay", 0.0, 0.1),
         Float("warmup_ratio", 0.0, 0.2),
-        Categorical("schedule", ("linear", "cosine", "constant")),
+        Categorical("schedule", SCHEDULES),
     )
 
 

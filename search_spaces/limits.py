@@ -1,0 +1,20 @@
+"""How far a user's overrides may go beyond a ready-made space: the training hyperparameters with which a trial can be
+trained at all. The knobs of a method have no entry here: their own declaration says what the method can do."""
+
+from __future__ import annotations
+
+from search_spaces.parameters import Categorical, Float, Int, Parameter
+
+SCHEDULES = ("linear", "cosine", "constant")
+
+_WIDEST: tuple[Parameter, ...] = (
+    Float("learning_rate", 1e-8, 10.0, scale="log"),
+    Int("batch_size", 1, 65_536),
+    Int("gradient_accumulation", 1, 4_096),
+    Float("weight_decay", 0.0, 10.0),
+    Float("warmup_ratio", 0.0, 0.99),
+    Categorical("schedule", SCHEDULES),
+    Float("label_smoothing", 0.0, 0.9),
+    Float("max_grad_norm", 0.0, 1e6),
+)
+TRAINING_LIMITS: dict[str, Parameter] = {parameter.name: parameter for parameter in _WIDEST}
