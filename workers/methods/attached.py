@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from torch import Tensor, nn
 
 Batch = Mapping[str, "Tensor"]
@@ -51,8 +49,8 @@ class Attached(Protocol):
         """Take over what `extra_state` gave."""
         ...
 
-    def evaluating(self) -> AbstractContextManager[None]:
-        """Within it the adapter behaves as in evaluation (no dropout). Otherwise it trains; the base never does."""
+    def set_training(self, training: bool) -> None:
+        """Switch the adapter (never the base) between training and evaluation; it starts in training."""
         ...
 
     def auxiliary_loss(self) -> Tensor | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ class OwnAdapter:
             parameter.requires_grad_(True)
         known = self._snapshot.original_modules()
         self._own = [module for module in self.model.modules() if id(module) not in known]
-        self._train(True)
+        self.set_training(True)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         return dict(self._parameters)
@@ -63,13 +62,9 @@ class OwnAdapter:
         if state:
             raise ValueError(f"{self._method} keeps no extra state, found {sorted(state)}")
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        self._train(False)
-        try:
-            yield
-        finally:
-            self._train(True)
+    def set_training(self, training: bool) -> None:
+        for module in self._own:
+            module.training = training
 
     def auxiliary_loss(self) -> Tensor | None:
         return None if self._auxiliary_loss is None else self._auxiliary_loss()
@@ -103,10 +98,6 @@ class OwnAdapter:
 
     def detach(self) -> None:
         self._snapshot.restore()
-
-    def _train(self, training: bool) -> None:
-        for module in self._own:
-            module.training = training
 
 
 def _train_head(base: Base) -> dict[str, nn.Parameter]:

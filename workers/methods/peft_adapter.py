@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ class PeftAdapter:
         heads = {id(part) for module in _saved_modules(model) for part in module.modules()}
         known = snapshot.original_modules() | heads
         self._own = [module for module in model.modules() if id(module) not in known]
-        self._train(True)
+        self.set_training(True)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
@@ -49,13 +48,9 @@ class PeftAdapter:
         if state:
             raise ValueError(f"a peft adapter keeps no extra state, found {sorted(state)}")
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        self._train(False)
-        try:
-            yield
-        finally:
-            self._train(True)
+    def set_training(self, training: bool) -> None:
+        for module in self._own:
+            module.training = training
 
     def auxiliary_loss(self) -> Tensor | None:
         loss = self._hooks.auxiliary_loss
@@ -72,10 +67,6 @@ class PeftAdapter:
 
     def detach(self) -> None:
         self._snapshot.restore()
-
-    def _train(self, training: bool) -> None:
-        for module in self._own:
-            module.training = training
 
 
 def attach_peft(
