@@ -1,0 +1,96 @@
+"""What a trial costs: measured latency, accounted memory, floating-point operations, bytes. Needs torch.
+
+Latency is measured on the model as it would be served: a method that merges leaves the base's architecture behind, so
+its latency is that of the base. Memory is accounted rather than read from the process: what training adds to the
+frozen model (parameters, gradients, AdamW's two moments, activations kept for the backward pass of the largest batch).
+The resident size of a process that has run other trials says nothing about this one; the account is exact,
+repeatable, and the same on every machine. Temporary buffers inside one operation are not in it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from workers.models.architectures import Anatomy
+from workers.models.loading import Base
+
+BYTES_PER_TRAINED = 4 * 4  # float32 parameter, gradient and two moments
+MEBIBYTE = 1 << 20
+BATCH_ROWS = 32
+_WARM_UP, _REPEATS = 2, 9
+
+
+def head_parameters(base: Base) -> int:
+    """Parameters of the classification head."""
+    return sum(value.numel() for module in base.head_modules().values() for value in module.parameters())
+
+
+def adapter_bytes(folder: Path) -> int:
+    """Bytes of the weights in an exported adapter's folder."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def latency_milliseconds(model: nn.Module, anatomy: Anatomy, rows: int, tokens: int) -> float:
+    """Median time of a warm forward pass of `rows` rows of `tokens` tokens each, in milliseconds."""
+    device = next(model.parameters()).device
+    ids = torch.randint(anatomy.vocabulary, (rows, tokens), generator=torch.Generator().manual_seed(0)).to(device)
+    mask = torch.ones_like(ids)
+    times = []
+    with torch.inference_mode():
+        for _ in range(_WARM_UP + _REPEATS):
+            _wait(device)
+            start = time.perf_counter()
+            model(input_ids=ids, attention_mask=mask)
+            _wait(device)
+            times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[_WARM_UP:])
+
+
+def training_memory(model: nn.Module, trained: Iterable[nn.Parameter], batch: Mapping[str, Tensor]) -> int:
+    """Bytes that training adds to the frozen model, with `batch` as its largest batch. Runs one forward pass."""
+    own = {_storage(value) for value in (*model.parameters(), *model.buffers(), *batch.values())}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if _storage(tensor) not in own:
+            kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    alive: list[object] = []  # storages must outlive the count, or a freed address would be counted once for two
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        alive.append(model(**batch).logits)
+        total = sum(kept.values())
+    return BYTES_PER_TRAINED * sum(value.numel() for value in trained) + total
+
+
+def training_flops(
+    anatomy: Anatomy, lowest_layer: int, trained: int, lengths: NDArray[np.integer], epochs: float
+) -> float:
+    """Floating-point operations of a training, from tokens per training row [rows]; a multiply-add counts two.
+
+    Forward through the whole model; backward (activations only, as much again) through the layers from `lowest_layer`
+    up; forward, backward and weight gradient of the trained parameters (6 per parameter and token). Norms,
+    activation functions and softmax are left out, as is usual; so is the head.
+    """
+    tokens, squares = float(lengths.sum()), float((lengths.astype(np.float64) ** 2).sum())
+    weights = sum(linear.in_features * linear.out_features for linear in anatomy.linears)
+    one_layer = 2 * weights * tokens + 4 * anatomy.heads * anatomy.head_size * squares
+    passes = anatomy.layers + (anatomy.layers - lowest_layer)
+    return epochs * (passes * one_layer + 6 * trained * tokens)
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
