@@ -1,0 +1,84 @@
+"""`python -m service.conductor`: the conductor as a process of its own, set up by the `PEFTSEARCH_*` variables."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from service.conductor.loop import Conductor
+from service.conductor.proposer import Proposer
+from service.conductor.takeover import take_over
+from service.errors import ServiceError
+from service.home import HomeInUseError, HomeLock, home_identity
+from service.lifeline import follow_parent
+from service.settings import Settings, SettingsError
+from service.store.store import open_store
+
+LONGEST_SCRATCH = 40  # characters: Ray appends its session's and sockets' names, and a socket's path ends at 107
+WAIT_FOR_DEAD = 10.0  # seconds for a killed conductor's last threads to let go of the home
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Run until a signal or the parent's death. Exit status 0 after a signal, 1 when it could not start."""
+    supervised = follow_parent()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s conductor: %(message)s", datefmt="%H:%M:%S")
+    try:
+        conduct(Settings.read(), supervised)
+    except (SettingsError, HomeInUseError, ServiceError, ConnectionError) as error:
+        print(f"conductor: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def conduct(settings: Settings, supervised: bool = False) -> None:
+    """Take the home, free what its dead conductor held, and drive jobs until SIGTERM (or SIGINT, when on our own).
+
+    Raises HomeInUseError when another conductor works on this home, and Unavailable without its database.
+    """
+    from service.conductor.ray_executor import RayExecutor  # starts the import of Ray only when it is needed
+
+    lock = HomeLock(settings.home, "conductor")
+    lock.acquire(wait=WAIT_FOR_DEAD)
+    store = open_store(settings.database)
+    identity = f"{home_identity(settings.home)}."
+    take_over(store, identity)
+    executor = RayExecutor(settings.ray, ray_scratch(settings.home), settings.home, settings.artifacts)
+    proposer = Proposer()
+    try:
+        stop = _on_signal(supervised)
+        log.info("ready: %s", executor.machine())
+        Conductor(store, executor, proposer, owner=identity + secrets.token_hex(3)).run(stop)
+    finally:
+        proposer.close()
+        executor.close()
+        store.close()
+        lock.release()
+
+
+def _on_signal(supervised: bool) -> threading.Event:
+    """An event that SIGTERM sets. Ctrl-C reaches the whole group: a supervised conductor leaves that to its parent."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN if supervised else lambda *_: stop.set())
+    return stop
+
+
+def ray_scratch(home: Path) -> Path:
+    """Where Ray puts its sockets and logs: in the home, or for a long path in the system's temporary folder."""
+    inside = home / "ray"
+    if len(str(inside)) <= LONGEST_SCRATCH:
+        return inside
+    digest = hashlib.sha256(str(home).encode()).hexdigest()[:8]
+    return Path(tempfile.gettempdir()) / f"peftsearch-{os.getuid()}-{digest}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""One leased job in the conductor's memory: a mirror of the store, and what optimizer and scheduler make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from optimizers.problem import Problem
+from service.assignments import assignment_of
+from service.conductor.decisions import Shape, Verdict, is_replaceable, next_waiting, seconds_active, shape, verdict
+from service.conductor.proposer import Request
+from service.conductor.seeds import trial_seed
+from service.conductor.suggestions import Suggestions
+from service.jobspec import JobSpec
+from service.problem import problem_on, references
+from service.store.records import Event, Job, NewTrial, StoredReport, Trial
+from workers.assignment import Assignment, Decision
+from workers.models.description import describe
+
+OUTSIDE_AHEAD = 4
+"""Suggestions kept ready for outside workers, whose number nobody knows, beside one for every trial they run."""
+
+
+@dataclass
+class JobRun:
+    """Everything about a job that the conductor decides from. Rebuilt from the store at any time."""
+
+    job: Job
+    spec: JobSpec
+    problem: Problem
+    suggestions: Suggestions
+    concurrency: int = 1
+    trials: dict[str, Trial] = field(default_factory=dict)
+    curves: dict[str, list[StoredReport]] = field(default_factory=dict)  # of the latest attempt, by trial
+    next_number: int = 0
+
+    @classmethod
+    def of(cls, job: Job, trials: Iterable[Trial], reports: Iterable[StoredReport]) -> JobRun:
+        """Build the run of a job from its stored form; raises what building its problem raises."""
+        spec = JobSpec.model_validate(job.spec)
+        problem = problem_on(spec, describe(spec.task.model))
+        run = cls(job, spec, problem, Suggestions(spec, job.spec, problem))
+        for trial in trials:
+            run.put(trial)
+        for report in reports:
+            run._keep(report)
+        return run
+
+    # The mirror
+
+    def put(self, trial: Trial) -> None:
+        """Mirror a trial's present row; what is known to be newer stays."""
+        known = self.trials.get(trial.id)
+        if known is None or known.attempt <= trial.attempt:
+            self.trials[trial.id] = trial
+        self.next_number = max(self.next_number, trial.number + 1)
+
+    def drop(self, trial_ids: Iterable[str]) -> None:
+        """Forget suggestions that were taken back."""
+        for trial_id in trial_ids:
+            self.trials.pop(trial_id, None)
+
+    def is_news(self, event: Event) -> bool:
+        """Whether a trial's event tells something that the mirror does not show."""
+        known = self.trials.get(event.payload["trial_id"])
+        if known is None or f"trial.{known.state}" != event.kind:
+            return known is None or known.attempt <= event.payload["attempt"]
+        same_config = event.payload.get("config", known.config) == known.config
+        return known.attempt < event.payload["attempt"] or not same_config
+
+    def record(self, event: Event) -> Decision:
+        """Add a reported point to its trial's learning curve; what the scheduler makes of it."""
+        self._keep(StoredReport(**event.payload, created_at=event.created_at))
+        return "continue"
+
+    def _keep(self, report: StoredReport) -> None:
+        curve = self.curves.setdefault(report.trial_id, [])
+        if curve and curve[-1].attempt < report.attempt:
+            curve.clear()
+        if not curve or (curve[-1].attempt == report.attempt and curve[-1].step < report.step):
+            curve.append(report)
+
+    # What is next
+
+    @property
+    def shape(self) -> Shape:
+        """What one of its trials occupies."""
+        return shape(self.spec.resources)
+
+    @property
+    def running(self) -> int:
+        """Trials under way."""
+        return sum(trial.state == "running" for trial in self.trials.values())
+
+    @property
+    def ahead(self) -> int:
+        """Suggestions to keep ready: one for every slot, since all of them may become free at once."""
+        if self.spec.resources.executor == "external" and self.spec.resources.concurrency == "auto":
+            return self.running + OUTSIDE_AHEAD
+        return self.concurrency
+
+    def startable(self) -> int:
+        """Trials that could start now, within the job's own concurrency."""
+        if self.job.state != "running" or self.spec.resources.executor != "ray":
+            return 0
+        waiting = sum(trial.state in ("queued", "paused") for trial in self.trials.values())
+        return max(0, min(waiting, self.concurrency - self.running))
+
+    def next_trial(self) -> Trial | None:
+        """The waiting trial to start next."""
+        return next_waiting(self.trials.values())
+
+    def ask(self) -> Request | None:
+        """What to ask the optimizer now, if anything."""
+        epochs = {trial_id: curve[-1].epoch for trial_id, curve in self.curves.items()}
+        return self.suggestions.request(self.job.id, self.trials, self.ahead, epochs)
+
+    def spend_time(self, now: datetime) -> list[str] | None:
+        """When the wall-clock budget has just run out: the suggestions that will not be tried. Else None."""
+        limit = self.spec.budget.wall_clock
+        if limit is None or self.suggestions.no_more or seconds_active(self.trials.values(), now) < limit:
+            return None
+        self.suggestions.no_more = f"the wall-clock budget of {limit:g} s is spent"
+        return [trial.id for trial in self.trials.values() if is_replaceable(trial)]
+
+    def verdict(self) -> Verdict | None:
+        """How the job ends, or None while it goes on."""
+        asked = self.suggestions
+        return verdict(tuple(self.trials.values()), self.spec, asked.no_more, asked.broken)
+
+    def assignment(self, trial: Trial) -> Assignment:
+        """What a worker needs to train `trial`, as claimed."""
+        return assignment_of(self.spec, trial)
+
+
+def reference_trials(spec: JobSpec) -> list[NewTrial]:
+    """The trials that every search starts with, so that its front shows what the search gained."""
+    labelled: Sequence[tuple[str, dict[str, Any]]] = references(spec, describe(spec.task.model))
+    return [
+        NewTrial(dict(config), "reference", trial_seed(spec.seed, number), label)
+        for number, (label, config) in enumerate(labelled[: spec.budget.trials])
+    ]

@@ -1,0 +1,351 @@
+"""The conductor: takes jobs under a lease and moves each of them on, one short tick at a time.
+
+A thin shell. What to do is decided in `decisions` and `suggestions`, how a trial is trained is the executor's business,
+and whatever matters is in the store before anyone acts on it. In memory there is only what the store can give again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from service.conductor.decisions import Verdict, allot, concurrency
+from service.conductor.executor import Executor, Lost, Message
+from service.conductor.job_run import JobRun, reference_trials
+from service.conductor.proposer import Proposer, Reply
+from service.errors import Conflict, NotFound, ServiceError, Unavailable
+from service.store.records import Event, Job, Trial
+from service.store.states import JOB_OVER
+from service.store.store import Clock, Store, utc_now
+from workers.assignment import Decision, Outcome, Report
+
+LEASE = 15.0  # seconds after which a silent conductor or worker is taken for dead
+GRACE = 10.0  # seconds that the trials of a job that is over have to end by themselves
+WAIT = 0.1  # seconds that a tick waits for messages
+LOOK_FOR_JOBS = 0.5  # seconds between looks for new jobs
+EVENT_BATCH = 1000
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Dispatched:
+    """A trial that our executor trains."""
+
+    job_id: str
+    attempt: int
+    interrupted: str | None = None  # what it was told: pause or stop
+    kill_at: float | None = None  # monotonic time
+
+
+@dataclass
+class Conductor:
+    """Drives the jobs of one store on one executor. Several conductors may share a store: leases keep them apart."""
+
+    store: Store
+    executor: Executor
+    proposer: Proposer
+    owner: str
+    lease: float = LEASE
+    clock: Clock = utc_now
+    monotonic: Callable[[], float] = time.monotonic
+    _runs: dict[str, JobRun] = field(default_factory=dict)
+    _dispatched: dict[str, _Dispatched] = field(default_factory=dict)
+    _inbox: deque[Message] = field(default_factory=deque)
+    _sequence: int = -1  # of the last event seen
+    _last: dict[str, float] = field(default_factory=dict)  # when each periodic duty was last done
+    _dispatches: int = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Tick until `stop` is set, then hand everything back so that the next conductor goes on at once."""
+        while not stop.is_set():
+            try:
+                self.tick()
+            except Unavailable as error:
+                log.warning("waiting for the database: %s", error.detail)
+                stop.wait(1.0)
+        self.hand_back()
+
+    def tick(self, wait: float = WAIT) -> None:
+        """Do all that is due now, after waiting up to `wait` seconds for messages from the workers."""
+        # Own leases first: after a long sleep of the machine they must be renewed before expired ones are looked for.
+        if self._due("leases", self.lease / 3):
+            self._keep_leases()
+        if self._due("expired", self.lease / 5):
+            self._mirror(self.store.requeue_expired())
+        if self._due("jobs", LOOK_FOR_JOBS):
+            self._take_jobs()
+        self._inbox.extend(self.executor.receive(wait))
+        self._apply_messages()
+        self._follow_events()
+        for reply in self.proposer.poll():
+            self._apply_reply(reply)
+        for run in list(self._runs.values()):
+            self._guarded(run, self._advance)
+        self._dispatch()
+
+    def hand_back(self) -> None:
+        """Take the trials from their workers, without counting it against them, and release the jobs."""
+        for trial_id, dispatched in list(self._dispatched.items()):
+            self._abandon(trial_id)
+            self._requeue(trial_id, dispatched.attempt, "the conductor was stopped", blameless=True)
+        for job_id in list(self._runs):
+            self._forget(job_id)
+
+    # Leases
+
+    def _due(self, duty: str, period: float) -> bool:
+        now = self.monotonic()
+        if now - self._last.get(duty, -period) < period:
+            return False
+        self._last[duty] = now
+        return True
+
+    def _keep_leases(self) -> None:
+        for job_id, run in list(self._runs.items()):
+            if run.job.state == "running" and not self.store.extend_job_lease(job_id, self.owner, self.lease):
+                self._lose(job_id)
+        for trial_id, dispatched in list(self._dispatched.items()):
+            if not self.store.extend_trial_lease(trial_id, dispatched.attempt, self.lease):
+                log.warning("%s is no longer ours; its worker is ended", trial_id)
+                self._abandon(trial_id)
+
+    def _lose(self, job_id: str) -> None:
+        """The job's lease is not ours: it has ended or paused (then mirror that), or another conductor has taken it."""
+        self._mirror_job(job_id)
+        run = self._runs.get(job_id)
+        if run is not None and run.job.state == "running":
+            log.warning("job %s has gone to %s", job_id, run.job.lease_owner)
+            self._drop_run(job_id)
+
+    def _take_jobs(self) -> None:
+        while (job := self.store.lease_job(self.owner, self.lease)) is not None:
+            try:
+                self._runs[job.id] = self._open(job)
+            except Unavailable:
+                raise
+            except Exception as error:
+                self._fail_job(job.id, error)
+
+    def _open(self, job: Job) -> JobRun:
+        """Rebuild everything about the job from the store; a new job gets its reference trials first."""
+        if self._sequence < 0:
+            self._sequence = self.store.last_sequence()  # before the trials are read, so that nothing falls between
+        run = JobRun.of(job, self.store.all_trials(job.id), self.store.job_reports(job.id))
+        run.concurrency = concurrency(run.spec.resources, self.executor.machine())
+        if not run.trials:
+            for trial in self.store.add_trials(job.id, reference_trials(run.spec)):
+                run.put(trial)
+        log.info("job %s: %d trials so far, %d at once", job.id, len(run.trials), run.concurrency)
+        return run
+
+    # What others changed
+
+    def _mirror(self, trials: Iterable[Trial]) -> None:
+        for trial in trials:
+            if (run := self._runs.get(trial.job_id)) is not None:
+                run.put(trial)
+
+    def _mirror_job(self, job_id: str) -> None:
+        """Read the job again; a changed spec rebuilds its run, a deleted job ends it."""
+        run = self._runs[job_id]
+        try:
+            job = self.store.get_job(job_id)
+            if job.spec != run.job.spec:
+                self._runs[job_id] = self._open(job)
+            run.job = job
+        except NotFound:
+            self._drop_run(job_id)
+
+    def _drop_run(self, job_id: str) -> None:
+        """End our part in a job that is not ours (any more)."""
+        for trial_id in self._trials_under_way(job_id):
+            self._abandon(trial_id)
+        self.proposer.forget(job_id)
+        self._runs.pop(job_id, None)
+
+    def _follow_events(self) -> None:
+        """Bring the mirror up to date with what the API, outside workers and other conductors have done."""
+        if not self._runs:
+            self._sequence = -1  # nobody to follow for: the next job begins at the newest event
+            return
+        jobs: set[str] = set()
+        trials: set[tuple[str, str]] = set()
+        while events := self.store.events_after(self._sequence, limit=EVENT_BATCH):
+            self._sequence = events[-1].sequence
+            for event in events:
+                if (run := self._runs.get(event.job_id)) is not None:
+                    self._note_event(run, event, jobs, trials)
+        for job_id in jobs:
+            self._mirror_job(job_id)
+        for job_id, trial_id in trials:
+            with suppress(NotFound):
+                if job_id in self._runs:
+                    self._runs[job_id].put(self.store.get_trial(trial_id))
+
+    def _note_event(self, run: JobRun, event: Event, jobs: set[str], trials: set[tuple[str, str]]) -> None:
+        if event.kind in ("job.state", "job.spec"):
+            jobs.add(run.job.id)
+        elif event.kind == "trial.dropped":
+            run.drop([event.payload["trial_id"]])
+        elif event.kind == "trial.report":
+            if (decision := run.record(event)) != "continue":
+                self.executor.signal(event.payload["trial_id"], decision)
+        elif event.kind.startswith("trial.") and run.is_news(event):
+            trials.add((run.job.id, event.payload["trial_id"]))
+
+    # What the workers and the optimizer say
+
+    def _apply_messages(self) -> None:
+        """Store what has come in. A message leaves the inbox only when it is stored, so an outage loses none."""
+        reports = [message for message in self._inbox if isinstance(message, Report)]
+        if reports:
+            self.store.add_reports(reports)  # refused ones belong to trials that `_keep_leases` will end
+            self._inbox = deque(message for message in self._inbox if not isinstance(message, Report))
+        while self._inbox:
+            message = self._inbox[0]
+            if isinstance(message, Outcome):
+                self._finish(message)
+            elif isinstance(message, Lost):
+                self._requeue(message.trial_id, message.attempt, message.reason)
+            self._dispatched.pop(message.trial_id, None)
+            self._inbox.popleft()
+
+    def _finish(self, outcome: Outcome) -> None:
+        dispatched = self._dispatched.get(outcome.trial_id)
+        run = self._runs.get(dispatched.job_id) if dispatched is not None else None
+        if run is not None:
+            outcome = _explained(outcome, run.job)
+        try:
+            self._mirror([self.store.finish_trial(outcome)])
+        except (NotFound, Conflict) as refusal:
+            log.warning("outcome of %s refused: %s", outcome.trial_id, refusal.detail)
+
+    def _requeue(self, trial_id: str, attempt: int, reason: str, blameless: bool = False) -> None:
+        try:
+            self._mirror([self.store.requeue_trial(trial_id, attempt, reason, blameless)])
+        except (NotFound, Conflict) as refusal:
+            log.info("%s needs no requeueing: %s", trial_id, refusal.detail)
+
+    def _apply_reply(self, reply: Reply) -> None:
+        run = self._runs.get(reply.request.job_id)
+        if run is None:
+            return
+        refill = run.suggestions.accept(reply, run.trials, run.next_number)
+        try:
+            for note in refill.notes:
+                self.store.add_event(run.job.id, "note", {"message": note})
+            if refill.drop or refill.add:
+                stored = self.store.replace_queued(run.job.id, refill.drop, refill.add)
+                self._mirror(stored)
+                run.suggestions.stored(stored, refill.evidence)
+        except (NotFound, Conflict) as refusal:  # the job ended while the optimizer worked
+            log.info("suggestions for %s refused: %s", run.job.id, refusal.detail)
+
+    # What is next
+
+    def _guarded(self, run: JobRun, step: Callable[[JobRun], None]) -> None:
+        """A fault in one job must not stop the others: it fails with the error as its reason."""
+        try:
+            step(run)
+        except Unavailable:
+            raise
+        except Exception as error:
+            self._fail_job(run.job.id, error)
+
+    def _fail_job(self, job_id: str, error: Exception) -> None:
+        log.error("job %s fails", job_id, exc_info=error)
+        reason = error.detail if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
+        with suppress(NotFound, Conflict):
+            self.store.set_job_state(job_id, "failed", reason)
+
+    def _advance(self, run: JobRun) -> None:
+        if run.job.state != "running":
+            self._wind_up(run)
+            return
+        if (unwanted := run.spend_time(self.clock())) is not None:
+            self.store.replace_queued(run.job.id, unwanted, [])
+            run.drop(unwanted)
+        if (verdict := run.verdict()) is not None:
+            self._end(run, verdict)
+        elif (request := run.ask()) is not None:
+            self.proposer.submit(request)
+
+    def _end(self, run: JobRun, verdict: Verdict) -> None:
+        log.info("job %s is %s%s", run.job.id, verdict.state, f": {verdict.reason}" if verdict.reason else "")
+        try:
+            run.job = self.store.set_job_state(run.job.id, verdict.state, verdict.reason)
+        except (NotFound, Conflict):  # cancelled or deleted in this very moment
+            self._mirror_job(run.job.id)
+
+    def _wind_up(self, run: JobRun) -> None:
+        """Interrupt the trials of a job that is paused or over; when none is left, the job is no longer ours."""
+        over = run.job.state in JOB_OVER
+        for trial_id in self._trials_under_way(run.job.id):
+            dispatched = self._dispatched[trial_id]
+            decision: Decision = "stop" if over else "pause"
+            if dispatched.interrupted != decision:
+                dispatched.interrupted = decision
+                dispatched.kill_at = self.monotonic() + GRACE if over else None
+                self.executor.signal(trial_id, decision)
+            elif dispatched.kill_at is not None and self.monotonic() >= dispatched.kill_at:
+                self.executor.abandon(trial_id)
+                self._inbox.append(Outcome(trial_id=trial_id, attempt=dispatched.attempt, status="stopped"))
+        if not self._trials_under_way(run.job.id):
+            self._forget(run.job.id)
+
+    def _forget(self, job_id: str) -> None:
+        self.store.release_job(job_id, self.owner)
+        self._drop_run(job_id)
+
+    # Dispatch
+
+    def _trials_under_way(self, job_id: str) -> list[str]:
+        return [trial_id for trial_id, dispatched in self._dispatched.items() if dispatched.job_id == job_id]
+
+    def _abandon(self, trial_id: str) -> None:
+        self.executor.abandon(trial_id)
+        self._dispatched.pop(trial_id, None)
+
+    def _dispatch(self) -> None:
+        """Give every free slot to a queued trial, fairly among the jobs."""
+        while True:
+            fitting = {id: run for id, run in self._runs.items() if self.executor.free(run.shape) > 0}
+            startable = {job_id: run.startable() for job_id, run in fitting.items()}
+            chosen = allot(1, {job_id: run.running for job_id, run in fitting.items()}, startable)
+            if not chosen or not self._start_next(fitting[chosen[0]]):
+                return
+
+    def _start_next(self, run: JobRun) -> bool:
+        """Claim the job's next trial and start it; False when it turned out not to be there."""
+        trial = run.next_trial()
+        assert trial is not None
+        self._dispatches += 1
+        worker = f"{self.owner}/{self._dispatches}"
+        try:
+            claimed = self.store.claim_trial(run.job.id, worker, self.lease, trial.id)
+        except NotFound:
+            claimed = None
+        if claimed is None:  # claimed by an outside worker, or the job is not running any more: look again
+            run.drop([trial.id])
+            with suppress(NotFound):
+                run.put(self.store.get_trial(trial.id))
+            self._mirror_job(run.job.id)
+            return False
+        run.put(claimed)
+        self._dispatched[claimed.id] = _Dispatched(run.job.id, claimed.attempt)
+        self.executor.start(run.assignment(claimed), run.shape)
+        return True
+
+
+def _explained(outcome: Outcome, job: Job) -> Outcome:
+    """An interrupted trial says why; one that paused for a job that is over by now will not go on."""
+    if outcome.status == "paused" and job.state == "paused":
+        return outcome.model_copy(update={"reason": "the job is paused"})
+    if outcome.status in ("paused", "stopped") and job.state in JOB_OVER:
+        return outcome.model_copy(update={"status": "stopped", "reason": f"the job is {job.state}"})
+    return outcome

@@ -1,0 +1,156 @@
+"""Runs optimizers in a process of their own, one proposal at a time, and survives their crashes and hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from optimizers.problem import History
+from service.conductor.replay import to_json
+
+PATIENCE = 180.0  # seconds that a proposal may take before its process is replaced
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to ask the optimizer `optimizer(**options)` of a job; `spec` is its JobSpec as JSON."""
+
+    job_id: str
+    spec: Mapping[str, Any]
+    optimizer: str
+    options: Mapping[str, Any]
+    history: History
+    n: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to `request`: configurations and notes, or the `error` that kept the optimizer from answering."""
+
+    request: Request
+    configs: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass
+class _Child:
+    process: subprocess.Popen[str]
+    lines: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+
+    def listen(self, source: IO[str]) -> None:
+        for line in source:
+            self.lines.put(line)
+
+
+class Proposer:
+    """A queue of requests in front of one process. `submit` and `poll` never wait.
+
+    The process is started with the first request, its threads limited to one, and replaced after a crash or when a
+    proposal takes longer than `patience` seconds; the request that met with it is answered with an error.
+    """
+
+    def __init__(self, patience: float = PATIENCE, environment: Mapping[str, str] | None = None) -> None:
+        self._patience = patience
+        self._environment = {**os.environ, **ONE_THREAD, "CUDA_VISIBLE_DEVICES": "", **(environment or {})}
+        self._waiting: deque[Request] = deque()
+        self._current: tuple[Request, float] | None = None  # with the time it was sent
+        self._child: _Child | None = None
+
+    def submit(self, request: Request) -> None:
+        """Put a request at the end of the queue."""
+        self._waiting.append(request)
+        self._send_next()
+
+    def poll(self) -> list[Reply]:
+        """The replies that have come in since the last call."""
+        replies: list[Reply] = []
+        while (reply := self._finished()) is not None:
+            replies.append(reply)
+            self._current = None
+            self._send_next()
+        return replies
+
+    def forget(self, job_id: str) -> None:
+        """Drop the requests of a job that is over; one already being worked on is still answered."""
+        self._waiting = deque(request for request in self._waiting if request.job_id != job_id)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._child is not None:
+            self._child.process.kill()
+            self._child.process.wait()
+            self._child = None
+
+    def _send_next(self) -> None:
+        if self._current is not None or not self._waiting:
+            return
+        request = self._waiting.popleft()
+        self._current = (request, time.monotonic())
+        child = self._child = self._child or _start(self._environment)
+        assert child.process.stdin is not None
+        try:
+            child.process.stdin.write(json.dumps(_message(request)) + "\n")
+            child.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # `_finished` finds the process dead and says so
+
+    def _finished(self) -> Reply | None:
+        if self._current is None or self._child is None:
+            return None
+        request, sent = self._current
+        ended = self._child.process.poll()  # before the lines: what it wrote before it died still counts
+        try:
+            answer = json.loads(self._child.lines.get(timeout=0.2 if ended is not None else 0.0))
+        except queue.Empty:
+            if ended is not None:
+                self._child = None
+                return Reply(request, error=f"the optimizer's process died ({_cause(ended)})")
+            if time.monotonic() - sent < self._patience:
+                return None
+            self.close()
+            return Reply(request, error=f"the optimizer did not answer within {self._patience:g} s")
+        if "error" in answer:
+            return Reply(request, error=answer["error"])
+        return Reply(request, tuple(answer["configs"]), tuple(answer["notes"]))
+
+
+def _start(environment: Mapping[str, str]) -> _Child:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service.conductor.proposing"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=dict(environment),
+        text=True,
+    )
+    assert process.stdout is not None
+    child = _Child(process)
+    threading.Thread(target=child.listen, args=(process.stdout,), daemon=True).start()
+    return child
+
+
+def _message(request: Request) -> dict[str, Any]:
+    return {
+        "spec": request.spec,
+        "optimizer": request.optimizer,
+        "options": request.options,
+        "history": to_json(request.history),
+        "n": request.n,
+        "seed": request.seed,
+    }
+
+
+def _cause(status: int) -> str:
+    return signal.Signals(-status).name if status < 0 else f"exit status {status}"

@@ -1,0 +1,179 @@
+"""Trains trials on Ray: a pool of worker actors that keep their base model between trials."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from workers.ray_worker import TrialWorker
+
+from service.conductor.decisions import Machine, Shape
+from service.conductor.executor import Lost, Message
+from workers.assignment import Assignment, Decision, Outcome, Report
+
+OBJECT_STORE_BYTES = 100_000_000  # only reports and outcomes pass through it
+RESOURCES_AGE = 5.0  # seconds for which the cluster's size is not asked for again
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Running:
+    actor: Any
+    stream: Any  # ray.ObjectRefGenerator of Reports, then the Outcome
+    attempt: int
+    shape: Shape
+
+
+class RayExecutor:
+    """An `Executor` on a local Ray started here, or on the cluster at `address`."""
+
+    def __init__(self, address: str | None, scratch: Path, home: Path, artifacts: str) -> None:
+        """Start or join Ray.
+
+        Args:
+            address: of a cluster, `host:port` or `auto`; None starts a local one.
+            scratch: folder for the sockets and logs of a local one; no other Ray may be using it.
+            home: folder where workers keep caches; on a cluster, a path on each of its machines.
+            artifacts: folder or URL where workers store adapters, reachable from all of them.
+
+        Raises:
+            ConnectionError: nothing answers at `address`.
+        """
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if address is None:
+            _start_local(scratch)
+        elif address.startswith("ray://"):
+            raise ConnectionError(
+                f"ray: found {address!r}; reports cannot be streamed through a Ray client. Run the conductor on a "
+                "machine of the cluster (`ray start --address=HOST:6379 --num-cpus=0`) and give it `auto`"
+            )
+        else:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+        self._home, self._artifacts = home, artifacts
+        self._idle: dict[Shape, list[Any]] = {}
+        self._running: dict[str, _Running] = {}
+        self._machine = Machine(0, 0, 0)
+        self._machine_asked = -RESOURCES_AGE
+
+    def machine(self) -> Machine:
+        """Cores, GPUs and memory of the whole cluster."""
+        if time.monotonic() - self._machine_asked >= RESOURCES_AGE:
+            resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            self._machine = Machine(resources.get("CPU", 0.0), resources.get("GPU", 0.0), resources.get("memory", 0.0))
+            self._machine_asked = time.monotonic()
+        return self._machine
+
+    def free(self, shape: Shape) -> int:
+        """Trials of this shape that fit beside those running."""
+        machine = self.machine()
+        cpus = machine.cpus - sum(trial.shape.cpus for trial in self._running.values())
+        gpus = machine.gpus - sum(trial.shape.gpus for trial in self._running.values())
+        fitting = cpus / shape.cpus
+        if shape.gpus:
+            fitting = min(fitting, gpus / shape.gpus)
+        return max(0, int(fitting + 1e-9))
+
+    def start(self, assignment: Assignment, shape: Shape) -> None:
+        """Hand the assignment to an idle worker of this shape, or to a new one."""
+        actor = self._worker(shape)
+        stream = actor.train.options(num_returns="streaming").remote(assignment)
+        self._running[assignment.trial_id] = _Running(actor, stream, assignment.attempt, shape)
+
+    def signal(self, trial_id: str, decision: Decision) -> None:
+        """Pass the decision on; it takes effect at the trial's next report."""
+        if (trial := self._running.get(trial_id)) is not None:
+            trial.actor.signal.remote(trial_id, decision)
+
+    def abandon(self, trial_id: str) -> None:
+        """Kill the trial's worker."""
+        if (trial := self._running.pop(trial_id, None)) is not None:
+            ray.kill(trial.actor)
+
+    def receive(self, timeout: float) -> list[Message]:
+        """Everything the running trials have sent."""
+        if not self._running:
+            time.sleep(timeout)
+            return []
+        messages: list[Message] = []
+        while self._running:
+            by_stream = {trial.stream: trial_id for trial_id, trial in self._running.items()}
+            ready, _ = ray.wait(list(by_stream), num_returns=1, timeout=timeout if not messages else 0)
+            if not ready:
+                break
+            messages.append(self._next(by_stream[ready[0]]))
+        return messages
+
+    def close(self) -> None:
+        """Kill the workers; a local Ray ends, a cluster is left running."""
+        for trial_id in list(self._running):
+            self.abandon(trial_id)
+        ray.shutdown()
+
+    def _next(self, trial_id: str) -> Message:
+        trial = self._running[trial_id]
+        try:
+            message = ray.get(next(trial.stream))
+        except StopIteration:
+            return self._lost(trial_id, "its worker ended without an outcome")
+        except RayTaskError as error:
+            return self._lost(trial_id, f"its worker raised {type(error.cause).__name__}: {error.cause}")
+        except RayError as error:
+            return self._lost(trial_id, f"its worker died: {str(error).splitlines()[0]}")
+        if isinstance(message, Outcome):
+            del self._running[trial_id]
+            self._idle.setdefault(trial.shape, []).append(trial.actor)
+        assert isinstance(message, Report | Outcome)
+        return message
+
+    def _lost(self, trial_id: str, reason: str) -> Lost:
+        attempt = self._running[trial_id].attempt
+        self.abandon(trial_id)
+        return Lost(trial_id, attempt, reason)
+
+    def _worker(self, shape: Shape) -> Any:
+        if idle := self._idle.get(shape):
+            return idle.pop()
+        self._make_room(shape)
+        # Ray limits OMP_NUM_THREADS of an actor to its whole CPUs, so trials side by side do not fight for cores.
+        options = {"num_cpus": shape.cpus, "num_gpus": shape.gpus, "max_restarts": 0}
+        return TrialWorker.options(**options).remote(str(self._home), self._artifacts)
+
+    def _make_room(self, shape: Shape) -> None:
+        """Idle workers hold their cores: end those of other shapes as long as the new one would not fit."""
+        machine = self.machine()
+        for other, actors in self._idle.items():
+            while actors and not self._fits(shape, machine):
+                log.info("ending an idle worker of %s to make room for %s", other, shape)
+                ray.kill(actors.pop())
+
+    def _fits(self, shape: Shape, machine: Machine) -> bool:
+        held = [trial.shape for trial in self._running.values()]
+        held += [idle for idle, actors in self._idle.items() for _ in actors]
+        cpus = sum(each.cpus for each in held) + shape.cpus
+        gpus = sum(each.gpus for each in held) + shape.gpus
+        return cpus <= machine.cpus + 1e-9 and gpus <= machine.gpus + 1e-9
+
+
+def _start_local(scratch: Path) -> None:
+    """Start Ray on this machine without dashboard. Logs of earlier runs go: each would leave some megabytes."""
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for session in scratch.glob("session_*"):
+        if session.is_symlink():
+            session.unlink()
+        else:
+            shutil.rmtree(session, ignore_errors=True)
+    ray.init(
+        address="local",  # never join another user's cluster on this machine
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        _temp_dir=str(scratch),
+        log_to_driver=False,
+        logging_level=logging.WARNING,
+    )

@@ -1,0 +1,69 @@
+"""Stored trials -> the history that an optimizer sees: nothing but the database is needed to go on after a crash."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from optimizers.problem import CompletedTrial, FailedTrial, History, PendingTrial, Problem, StoppedTrial
+from service.store.records import Trial
+
+T = TypeVar("T")
+
+
+def history(trials: Iterable[Trial], problem: Problem, epochs: Mapping[str, float]) -> History:
+    """Sort `trials` by what they prove about `problem`; `epochs` tells how far each stopped trial got.
+
+    Trials whose configuration lies outside the space (such as the head-only reference of a LoRA search) are left out:
+    no encoding of the space could hold them. A completed trial that lacks an objective is evidence of failure.
+    """
+    inside = [trial for trial in sorted(trials, key=lambda trial: trial.number) if problem.space.contains(trial.config)]
+    return History(
+        completed=tuple(
+            CompletedTrial(trial.id, trial.config, trial.metrics)
+            for trial in inside
+            if trial.state == "completed" and not _unmeasured(trial, problem)
+        ),
+        stopped=tuple(
+            StoppedTrial(trial.id, trial.config, trial.metrics, epochs.get(trial.id, 0.0))
+            for trial in inside
+            if trial.state == "stopped"
+        ),
+        failed=tuple(
+            FailedTrial(trial.id, trial.config, trial.reason or _unmeasured(trial, problem))
+            for trial in inside
+            if trial.state == "failed" or (trial.state == "completed" and _unmeasured(trial, problem))
+        ),
+        pending=tuple(
+            PendingTrial(trial.id, trial.config) for trial in inside if trial.state in ("queued", "running", "paused")
+        ),
+    )
+
+
+def _unmeasured(trial: Trial, problem: Problem) -> str:
+    """Why a completed trial is no evidence; empty when every objective is a finite number."""
+    for objective in problem.objectives:
+        if not math.isfinite(trial.metrics.get(objective.metric, math.nan)):
+            return f"unmeasured: {objective.metric} is missing or not finite"
+    return ""
+
+
+def to_json(evidence: History) -> dict[str, Any]:
+    """The JSON form of a history, as the proposer's process receives it."""
+    return asdict(evidence)
+
+
+def from_json(value: Mapping[str, list[dict[str, Any]]]) -> History:
+    """The inverse of `to_json`."""
+    return History(
+        completed=_read(CompletedTrial, value["completed"]),
+        stopped=_read(StoppedTrial, value["stopped"]),
+        failed=_read(FailedTrial, value["failed"]),
+        pending=_read(PendingTrial, value["pending"]),
+    )
+
+
+def _read(kind: Callable[..., T], rows: list[dict[str, Any]]) -> tuple[T, ...]:
+    return tuple(kind(**row) for row in rows)

@@ -1,0 +1,141 @@
+"""Keeps a job's short queue of ready suggestions full and fresh. Pure: requests out, replies in, rows to write out.
+
+A suggestion is stale when trials have ended since it was asked for. Stale ones are asked for again together with the
+missing ones and replaced by what newer evidence gives, unless somebody has claimed them in the meantime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, count
+from typing import Any
+
+from optimizers.problem import Problem
+from search_spaces.space import config_hash
+from service.conductor.decisions import is_replaceable, wanted
+from service.conductor.proposer import Reply, Request
+from service.conductor.replay import history
+from service.conductor.seeds import proposal_seed, trial_seed
+from service.jobspec import JobSpec, OptimizerSpec
+from service.store.records import NewTrial, Trial
+from service.store.states import TRIAL_OVER
+
+TRIES_PER_OPTIMIZER = 2
+FALLBACKS = ("sobol", "random")
+"""What proposes when the job's own optimizer keeps failing: a search that goes on blindly beats one that stops."""
+
+
+@dataclass(frozen=True)
+class Refill:
+    """What a reply changes: suggestions to drop and to add (one transaction), and notes for the job's event log."""
+
+    drop: tuple[str, ...] = ()
+    add: tuple[NewTrial, ...] = ()
+    notes: tuple[str, ...] = ()
+    evidence: int = 0  # trials that had ended when the optimizer was asked
+
+
+@dataclass
+class Suggestions:
+    """The asking side of one job. All of it can be rebuilt: what it remembers only tells stale suggestions apart."""
+
+    spec: JobSpec
+    spec_json: Mapping[str, Any]
+    problem: Problem
+    no_more: str | None = None  # why nothing further will be proposed
+    broken: str | None = None  # why nothing further can be proposed although the budget is not spent
+    failures: int = 0  # of the proposer in a row
+    _asked: tuple[Request, frozenset[str], int] | None = None  # with the stale trials it excludes and the evidence then
+    _evidence: dict[str, int] = field(default_factory=dict)  # by trial: how many trials had ended when it was proposed
+
+    def request(
+        self, job_id: str, trials: Mapping[str, Trial], ahead: int, epochs: Mapping[str, float]
+    ) -> Request | None:
+        """The next thing to ask the optimizer, or None when the queue is full and fresh or an answer is under way."""
+        if self._asked is not None or self.no_more or self.broken:
+            return None
+        missing = wanted(trials.values(), self.spec.budget.trials, ahead)
+        ended = _ended(trials.values())
+        stale = frozenset(t.id for t in trials.values() if is_replaceable(t) and self._evidence.get(t.id, 0) < ended)
+        if not missing and not stale:
+            return None
+        kept = [trial for trial in trials.values() if trial.id not in stale]
+        chosen = _optimizer(self.spec.optimizer, self.failures)
+        request = Request(
+            job_id=job_id,
+            spec=self.spec_json,
+            optimizer=chosen.name,
+            options=chosen.options,
+            history=history(kept, self.problem, epochs),
+            n=missing + len(stale),
+            seed=proposal_seed(self.spec.seed, len(kept)),
+        )
+        self._asked = (request, stale, ended)
+        return request
+
+    def accept(self, reply: Reply, trials: Mapping[str, Trial], next_number: int) -> Refill:
+        """Turn the answer to the last request into rows, given the trials as they are now."""
+        if self._asked is None or reply.request is not self._asked[0]:
+            return Refill()
+        request, stale, ended = self._asked
+        self._asked = None
+        if reply.error is not None:
+            return self._failed(request, reply.error)
+        self.failures = 0 if request.optimizer == self.spec.optimizer.name else TRIES_PER_OPTIMIZER - 1
+        if len(reply.configs) < request.n:
+            self.no_more = (
+                f"the space is exhausted after {len(trials) - len(stale) + len(reply.configs)} configurations"
+            )
+        refill = _refill(reply.configs, stale, trials, self.spec, next_number)
+        self._evidence.update(dict.fromkeys(stale - set(refill.drop), ended))  # proposed again: as fresh as new ones
+        return Refill(refill.drop, refill.add, reply.notes, ended)
+
+    def stored(self, trials: Iterable[Trial], evidence: int) -> None:
+        """Remember how many trials had ended when these suggestions were asked for."""
+        self._evidence.update((trial.id, evidence) for trial in trials)
+
+    def _failed(self, request: Request, error: str) -> Refill:
+        self.failures += 1
+        following = _optimizer(self.spec.optimizer, self.failures).name
+        if self.failures >= TRIES_PER_OPTIMIZER * (1 + len(FALLBACKS)):
+            self.broken = f"no optimizer could propose a trial: {error}"
+            return Refill(notes=(self.broken,))
+        change = "" if following == request.optimizer else f"; {following} proposes instead"
+        return Refill(notes=(f"optimizer {request.optimizer} failed: {error}{change}",))
+
+
+def _ended(trials: Iterable[Trial]) -> int:
+    return sum(trial.state in TRIAL_OVER for trial in trials)
+
+
+def _optimizer(asked: OptimizerSpec, failures: int) -> OptimizerSpec:
+    names = [asked.name, *(name for name in FALLBACKS if name != asked.name)]
+    index = min(failures // TRIES_PER_OPTIMIZER, len(names) - 1)
+    return asked if index == 0 else OptimizerSpec(name=names[index])
+
+
+def _refill(
+    configs: Iterable[dict[str, Any]],
+    stale: frozenset[str],
+    trials: Mapping[str, Trial],
+    spec: JobSpec,
+    next_number: int,
+) -> Refill:
+    """Suggestions proposed again stay, the other stale ones give way to new ones, as many as there are.
+
+    Stale suggestions claimed while the optimizer worked are missing from the queue now, so their share of the answer is
+    still wanted; only the budget limits what is added.
+    """
+    proposed = {config_hash(config): config for config in configs}
+    replaceable = [trial for trial in trials.values() if trial.id in stale and is_replaceable(trial)]
+    outdated = {trial.number: trial.id for trial in replaceable if config_hash(trial.config) not in proposed}
+    known = {config_hash(trial.config) for trial in trials.values() if trial.id not in outdated.values()}
+    room = max(0, spec.budget.trials - len(trials) + len(outdated))
+    new = [config for key, config in proposed.items() if key not in known][:room]
+    drop = sorted(outdated)[: len(new)]
+    seeds = (trial_seed(spec.seed, number) for number in chain(drop, count(next_number)))  # the store numbers alike
+    return Refill(
+        drop=tuple(outdated[number] for number in drop),
+        add=tuple(NewTrial(config, "optimizer", seed) for config, seed in zip(new, seeds, strict=False)),
+    )

@@ -1,0 +1,129 @@
+"""`python -m service.serve`: the whole service on its embedded defaults, or one of its two halves.
+
+The API answers in this process; the conductor runs as a supervised child, so that neither a GP fit nor Ray can block a
+request. With `--only api` or `--only conductor` each is a service of its own, on as many machines as you like.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+
+from service.api.app import create_app
+from service.errors import ServiceError, Unauthorized
+from service.home import HomeInUseError, HomeLock, write_private
+from service.lifeline import spawn
+from service.settings import Settings, SettingsError
+from service.store.store import Store, open_store
+from service.supervisor import Supervisor
+
+GRACE = 3  # seconds for open requests when the service stops
+BACKLOG = 2048
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal. Exit status: 0 stopped, 1 could not run, 2 a setting cannot be used."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    flags = _parser().parse_args(arguments)
+    try:
+        settings = Settings.read({name: value for name, value in vars(flags).items() if name != "only"})
+    except SettingsError as error:
+        print(f"serve: {error}", file=sys.stderr)
+        return 2
+    try:
+        if flags.only == "conductor":
+            from service.conductor.__main__ import conduct
+
+            conduct(settings)
+        else:
+            serve(settings, with_conductor=flags.only is None)
+    except (HomeInUseError, ServiceError, OSError) as error:
+        print(f"serve: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def serve(settings: Settings, with_conductor: bool) -> None:
+    """Answer requests until SIGINT or SIGTERM, with or without a conductor beside it.
+
+    Raises HomeInUseError when another one serves this home, OSError when the address is taken.
+    """
+    lock = HomeLock(settings.home, "api")
+    lock.acquire()
+    listener = _listen(settings)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    lock.describe(f"peftsearch serve (process {os.getpid()}, {settings.url})")
+    store = open_store(settings.database)
+    token = _admin_token(settings, store)
+    # uvicorn raises the signal that stopped it once more at its end; by default that would cut our clean-up short.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: None)
+    conductor = Supervisor("conductor", lambda: spawn(["service.conductor"], settings.as_environment()))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings, store), log_level="warning", timeout_graceful_shutdown=GRACE)
+    )
+    if with_conductor:
+        conductor.start()
+    try:
+        print(f"peftsearch is at {settings.url}/" + ("" if settings.no_auth else f"?token={token}"), flush=True)
+        server.run(sockets=[listener])
+    finally:
+        conductor.stop()
+        store.close()
+        lock.release()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="peftsearch serve", description=__doc__)
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (8765; 0 picks a free one)")
+    parser.add_argument("--home", help="folder of all state (~/.peftsearch)")
+    parser.add_argument("--database", help="SQLAlchemy URL (SQLite in the home)")
+    parser.add_argument("--ray", help="address of a Ray cluster (a local one is started)")
+    parser.add_argument(
+        "--data-root", dest="data_roots", action="append", help="folder job files may read (repeatable)"
+    )
+    parser.add_argument("--artifacts", help="folder or fsspec URL of adapters (in the home)")
+    parser.add_argument("--no-auth", action="store_true", default=None, help="answer without tokens, loopback only")
+    parser.add_argument("--only", choices=["api", "conductor"], help="run one half of the service")
+    return parser
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind before anything else starts: a taken port must not leave half a service behind."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise OSError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+    return listener
+
+
+def _admin_token(settings: Settings, store: Store) -> str:
+    """The token in the home if this database knows it, else a new one, written for this user's eyes only."""
+    if settings.token_file.exists():
+        token = settings.token_file.read_text().strip()
+        try:
+            store.check_token(token)
+        except Unauthorized:
+            pass
+        else:
+            return token
+    token, _ = store.create_token("admin", ["admin"])
+    write_private(settings.token_file, token + "\n")
+    return token
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Stored trials become the history that an optimizer sees."""
+
+from __future__ import annotations
+
+import json
+
+from optimizers.problem import CompletedTrial, FailedTrial, History, Objective, PendingTrial, Problem, StoppedTrial
+from search_spaces.parameters import Int
+from search_spaces.space import Space
+from service.conductor.replay import from_json, history, to_json
+from tests.service.conductor.stored import stored_trial
+
+PROBLEM = Problem(Space((Int("rank", 1, 64),)), (Objective("accuracy", "maximize"),))
+
+
+def test_every_state_becomes_its_kind_of_evidence_in_the_order_of_numbers() -> None:
+    trials = [
+        stored_trial(5, "paused"),
+        stored_trial(0, "completed", metrics={"accuracy": 0.5}),
+        stored_trial(1, "stopped", metrics={"accuracy": 0.2}),
+        stored_trial(2, "failed", reason="nan_loss: at step 3"),
+        stored_trial(4, "running"),
+        stored_trial(3, "queued"),
+    ]
+    found = history(trials, PROBLEM, {"jx-1": 1.5})
+    assert found == History(
+        completed=(CompletedTrial("jx-0", {"rank": 1}, {"accuracy": 0.5}),),
+        stopped=(StoppedTrial("jx-1", {"rank": 2}, {"accuracy": 0.2}, 1.5),),
+        failed=(FailedTrial("jx-2", {"rank": 4}, "nan_loss: at step 3"),),
+        pending=(
+            PendingTrial("jx-3", {"rank": 8}),
+            PendingTrial("jx-4", {"rank": 16}),
+            PendingTrial("jx-5", {"rank": 32}),
+        ),
+    )
+
+
+def test_a_completed_trial_without_its_objective_counts_as_failed() -> None:
+    found = history([stored_trial(0, "completed", metrics={"loss": 1.0})], PROBLEM, {})
+    assert found.completed == ()
+    assert found.failed == (FailedTrial("jx-0", {"rank": 1}, "unmeasured: accuracy is missing or not finite"),)
+
+
+def test_trials_outside_the_space_are_left_out() -> None:
+    head = stored_trial(0, "completed", origin="reference", config={"method": "head"}, metrics={"accuracy": 0.4})
+    assert history([head], PROBLEM, {}) == History()
+
+
+def test_a_history_survives_its_way_to_the_proposer() -> None:
+    trials = [
+        stored_trial(0, "completed", metrics={"accuracy": 0.1 + 0.2}),
+        stored_trial(1, "stopped", metrics={"accuracy": 0.2}),
+        stored_trial(2, "failed", reason="x"),
+        stored_trial(3, "running"),
+    ]
+    evidence = history(trials, PROBLEM, {"jx-1": 0.75})
+    assert from_json(json.loads(json.dumps(to_json(evidence)))) == evidence

@@ -1,0 +1,159 @@
+"""The queue of ready suggestions stays full and fresh, whatever happens while the optimizer works."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from optimizers.problem import Objective, Problem
+from search_spaces.parameters import Int
+from search_spaces.space import Space
+from service.conductor.proposer import Reply, Request
+from service.conductor.seeds import trial_seed
+from service.conductor.suggestions import FALLBACKS, TRIES_PER_OPTIMIZER, Suggestions
+from service.jobspec import JobSpec
+from service.store.records import NewTrial, Trial
+from tests.service.conductor.stored import stored_trial
+
+PROBLEM = Problem(Space((Int("rank", 1, 64),)), (Objective("accuracy", "maximize"),))
+
+
+def suggestions(trials: int = 20) -> Suggestions:
+    document = {
+        "name": "t",
+        "task": {"model": "builtin:minilm", "train": "builtin:pydocs"},
+        "space": {"parameters": [{"type": "int", "name": "rank", "low": 1, "high": 64}]},
+        "objectives": [{"metric": "accuracy", "direction": "maximize"}],
+        "optimizer": {"name": "gp", "options": {"warmup": 3}},
+        "budget": {"trials": trials},
+        "seed": 7,
+    }
+    return Suggestions(JobSpec.model_validate(document), document, PROBLEM)
+
+
+def by_id(*trials: Trial) -> dict[str, Trial]:
+    return {trial.id: trial for trial in trials}
+
+
+def ask(asked: Suggestions, trials: dict[str, Trial], ahead: int = 2) -> Request:
+    request = asked.request("jx", trials, ahead, {})
+    assert request is not None
+    return request
+
+
+def ranks(*values: int) -> tuple[dict[str, Any], ...]:
+    return tuple({"rank": value} for value in values)
+
+
+def test_asks_once_for_what_is_missing_and_numbers_the_answer() -> None:
+    asked = suggestions()
+    request = ask(asked, {})
+    assert (request.n, request.optimizer, request.options) == (2, "gp", {"warmup": 3})
+    assert asked.request("jx", {}, 2, {}) is None  # an answer is under way
+    refill = asked.accept(Reply(request, ranks(8, 16)), {}, next_number=5)
+    assert refill.drop == ()
+    assert refill.add == (
+        NewTrial({"rank": 8}, "optimizer", trial_seed(7, 5)),
+        NewTrial({"rank": 16}, "optimizer", trial_seed(7, 6)),
+    )
+    assert asked.no_more is None
+
+
+def test_fresh_suggestions_are_left_alone() -> None:
+    asked = suggestions()
+    trials = by_id(stored_trial(0, "queued"), stored_trial(1, "queued"))
+    assert asked.request("jx", trials, 2, {}) is None
+
+
+def test_newer_evidence_replaces_what_nobody_has_claimed() -> None:
+    asked = suggestions()
+    done = stored_trial(0, "completed", metrics={"accuracy": 0.5})
+    trials = by_id(done, stored_trial(1, "queued"), stored_trial(2, "queued"))
+    request = ask(asked, trials)
+    assert request.n == 2
+    assert [trial.id for trial in request.history.completed] == ["jx-0"]
+    assert request.history.pending == ()  # what may be replaced does not stand in its own way
+    refill = asked.accept(Reply(request, ranks(2, 33)), trials, next_number=3)  # rank 2 is what jx-1 has already
+    assert refill.drop == ("jx-2",)
+    assert refill.add == (NewTrial({"rank": 33}, "optimizer", trial_seed(7, 2)),)  # it takes the number of jx-2
+    asked.stored([stored_trial(2, "queued", config={"rank": 33})], refill.evidence)
+    trials["jx-2"] = stored_trial(2, "queued", config={"rank": 33})
+    assert asked.request("jx", trials, 2, {}) is None  # both are as new as the evidence
+
+
+def test_a_suggestion_claimed_while_the_optimizer_worked_is_refilled_not_replaced() -> None:
+    asked = suggestions()
+    trials = by_id(stored_trial(0, "completed", metrics={"accuracy": 0.5}), stored_trial(1, "queued"))
+    request = ask(asked, trials, ahead=1)
+    trials["jx-1"] = stored_trial(1, "running")  # rank 2, claimed meanwhile
+    refill = asked.accept(Reply(request, ranks(33)), trials, next_number=2)
+    assert refill.drop == ()
+    assert [new.config for new in refill.add] == [{"rank": 33}]
+
+
+def test_the_same_configuration_is_never_queued_twice() -> None:
+    asked = suggestions()
+    trials = by_id(stored_trial(0, "completed", metrics={"accuracy": 0.5}), stored_trial(1, "queued"))
+    request = ask(asked, trials, ahead=1)
+    trials["jx-1"] = stored_trial(1, "running")
+    refill = asked.accept(Reply(request, ranks(2)), trials, next_number=2)  # what jx-1 trains by now
+    assert refill.add == ()
+    assert refill.drop == ()
+
+
+def test_the_budget_is_never_exceeded() -> None:
+    asked = suggestions(trials=3)
+    trials = by_id(stored_trial(0, "running"), stored_trial(1, "running"))
+    request = ask(asked, trials)
+    assert request.n == 1
+    refill = asked.accept(Reply(request, ranks(40, 41)), trials, next_number=2)
+    assert len(refill.add) == 1
+
+
+def test_an_exhausted_space_ends_the_asking() -> None:
+    asked = suggestions()
+    request = ask(asked, {})
+    asked.accept(Reply(request, ranks(1)), {}, next_number=0)
+    assert asked.no_more == "the space is exhausted after 1 configurations"
+    assert asked.request("jx", {}, 2, {}) is None
+
+
+def test_a_failing_optimizer_gives_way_with_a_note_and_the_job_ends_when_all_fail() -> None:
+    asked = suggestions()
+    tried, notes = [], []
+    while (request := asked.request("jx", {}, 2, {})) is not None:
+        tried.append(request.optimizer)
+        notes += asked.accept(Reply(request, error="boom"), {}, 0).notes
+    expected = [name for name in ("gp", *FALLBACKS) for _ in range(TRIES_PER_OPTIMIZER)]
+    assert tried == expected
+    assert notes[1] == "optimizer gp failed: boom; sobol proposes instead"
+    assert asked.broken == "no optimizer could propose a trial: boom"
+
+
+def test_the_jobs_own_optimizer_is_tried_again_after_a_fallback_helped_out() -> None:
+    asked = suggestions()
+    for _ in range(TRIES_PER_OPTIMIZER):
+        asked.accept(Reply(ask(asked, {}), error="boom"), {}, 0)
+    fallback = ask(asked, {})
+    assert (fallback.optimizer, fallback.options) == ("sobol", {})
+    asked.accept(Reply(fallback, ranks(1, 2)), {}, 0)
+    assert ask(asked, {}).optimizer == "gp"
+
+
+def test_notes_of_the_optimizer_are_passed_on() -> None:
+    asked = suggestions()
+    request = ask(asked, {})
+    assert asked.accept(Reply(request, ranks(1, 2), ("the fit failed",)), {}, 0).notes == ("the fit failed",)
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_lost_and_reference_trials_in_the_queue_count_but_are_not_replaced(ahead: int) -> None:
+    asked = suggestions()
+    trials = by_id(
+        stored_trial(0, "completed", metrics={"accuracy": 0.5}),
+        stored_trial(1, "queued", attempt=1),
+        stored_trial(2, "queued", origin="reference"),
+    )
+    request = asked.request("jx", trials, ahead, {})
+    assert (request.n if request else 0) == max(0, ahead - 2)
