@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,10 +40,11 @@ class TrainingDied(PeftsearchError):
 class TrainingProcess:
     """Trains one assignment at a time. Started with the first one and again after it died."""
 
-    def __init__(self, artifacts: str) -> None:
+    def __init__(self, artifacts: str, home: Path) -> None:
+        """`artifacts`: where adapters go, a folder or an fsspec URL; `home`: a folder for caches."""
         if importlib.util.find_spec(MODULE.partition(".")[0]) is None:
             raise NoTrainer
-        self._artifacts = artifacts
+        self._command = [sys.executable, "-m", MODULE, "--artifacts", artifacts, "--home", str(home)]
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -70,8 +72,7 @@ class TrainingProcess:
             self._process = None
 
     def _start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", MODULE, "--artifacts", self._artifacts]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def _write(self, process: subprocess.Popen[str], message: Mapping[str, Any]) -> None:
         assert process.stdin is not None

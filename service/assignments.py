@@ -1,4 +1,4 @@
-"""What a worker is given to train: a job's spec and a claimed trial as one value, for Ray's workers and outside ones."""
+"""What a worker is given to train: a job's spec and a claimed trial in one value, for Ray's and outside workers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def assignment_of(spec: JobSpec, trial: Trial) -> Assignment:
         config=trial.config,
         epochs=spec.budget.epochs,
         seed=trial.seed,
+        data_seed=spec.seed,
         engine=spec.resources.engine,
         checkpoint=checkpoint,
     )

@@ -27,16 +27,17 @@ def build_problem(spec: JobSpec) -> Problem:
         InvalidInput: the model or a method cannot be used.
         InvalidSpace: the space cannot be built as described.
     """
-    return problem_on(spec, describe(spec.task.model))
+    model = describe(spec.task.model)
+    return problem_on(spec, build_space(spec.space, model), model)
 
 
-def problem_on(spec: JobSpec, model: ModelDescription) -> Problem:
-    """The same, when the model has been described already."""
+def problem_on(spec: JobSpec, space: Space, model: ModelDescription) -> Problem:
+    """The same, when its space has been built and its model described already."""
     known: dict[str, Callable[[Config], float]] = {
         one.metric: FORMULAS[one.metric](model) for one in spec.objectives if one.metric in FORMULAS
     }
     return Problem(
-        space=build_space(spec.space, model),
+        space=space,
         objectives=tuple(Objective(one.metric, one.direction) for one in spec.objectives),
         constraints=tuple(OutcomeConstraint(one.metric, one.min, one.max) for one in spec.constraints),
         known=known,

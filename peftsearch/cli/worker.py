@@ -38,7 +38,7 @@ def worker(
 ) -> None:
     """Train trials of a job with `resources.executor: external` until the job is over."""
     name = worker_id or f"{socket.gethostname()}-{os.getpid()}"
-    with connect(url, token) as client, TrainingProcess(artifacts or str(home() / "artifacts")) as training:
+    with connect(url, token) as client, TrainingProcess(artifacts or str(home() / "artifacts"), home()) as training:
         while (assignment := _next(client, job_id, name)) is not None:
             messages.print(f"training {assignment['trial_id']} (attempt {assignment['attempt']})", highlight=False)
             with _kept(client, job_id, name, assignment):

@@ -1,0 +1,69 @@
+"""The REST API as an ASGI app. Imports neither torch nor ray."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from service.api import problems
+from service.api.body_limit import BodyLimit
+from service.api.dashboard import dashboard
+from service.api.dependencies import Clock, Surroundings
+from service.api.event_feed import EventFeed
+from service.api.numbers import Numbers, RequestTimer
+from service.api.routes import events, fronts, health, jobs, methods, spaces, tokens, trials, work
+from service.jobspec import JobSpec
+from service.settings import Settings
+from service.store.store import Store
+from workers.artifacts import ArtifactStore
+
+ROUTERS: tuple[APIRouter, ...] = (
+    jobs.router,
+    trials.router,
+    fronts.router,
+    events.router,
+    work.router,
+    spaces.router,
+    methods.router,
+    tokens.router,
+    health.router,
+)
+
+
+def create_app(
+    settings: Settings, store: Store, artifacts: ArtifactStore, clock: Clock = lambda: datetime.now(UTC)
+) -> FastAPI:
+    """The API on a store and its artifacts, with the dashboard at `/`. `clock` gives aware UTC times."""
+    app = _Api(
+        title="peftsearch",
+        version=version("peftsearch"),
+        summary="AutoML search for parameter-efficient fine-tuning",
+        openapi_url="/v1/openapi.json",
+        docs_url="/v1/docs",
+        redoc_url=None,
+    )
+    app.state.surroundings = Surroundings(settings, store, artifacts, clock, EventFeed(store))
+    app.state.numbers = Numbers()
+    problems.install(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(RequestTimer, numbers=app.state.numbers)
+    for router in ROUTERS:
+        app.include_router(router, prefix="/v1")
+    app.include_router(health.unversioned)
+    app.mount("/", dashboard(), name="dashboard")
+    return app
+
+
+class _Api(FastAPI):
+    """FastAPI, with the JobSpec among the schemas: its route reads YAML too, so FastAPI does not see it."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        document = super().openapi()
+        schema = JobSpec.model_json_schema(ref_template="#/components/schemas/{model}")
+        parts = schema.pop("$defs", {})
+        document["components"]["schemas"].update({**parts, "JobSpec": schema})
+        return document

@@ -1,0 +1,128 @@
+"""What routes ask for by annotation: store, artifacts, settings, a page of a list, a caller with a scope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from service.api.event_feed import EventFeed
+from service.errors import Forbidden, Unauthorized
+from service.settings import LOOPBACK, Settings
+from service.store.store import Store
+from workers.artifacts import ArtifactStore
+
+Clock = Callable[[], datetime]
+
+SCOPES = {
+    "read": frozenset({"read"}),
+    "submit": frozenset({"read", "submit"}),
+    "work": frozenset({"read", "work"}),
+    "admin": frozenset({"read", "submit", "work", "admin"}),
+}
+"""What each scope of a token allows."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Everything that the routes work with; one per app."""
+
+    settings: Settings
+    store: Store
+    artifacts: ArtifactStore
+    clock: Clock
+    feed: EventFeed
+
+
+def surroundings(request: Request) -> Surroundings:
+    """The app's surroundings."""
+    found: Surroundings = request.app.state.surroundings
+    return found
+
+
+def _store(request: Request) -> Store:
+    return surroundings(request).store
+
+
+def _artifacts(request: Request) -> ArtifactStore:
+    return surroundings(request).artifacts
+
+
+def _settings(request: Request) -> Settings:
+    return surroundings(request).settings
+
+
+def _now(request: Request) -> datetime:
+    return surroundings(request).clock()
+
+
+def _feed(request: Request) -> EventFeed:
+    return surroundings(request).feed
+
+
+StoreDep = Annotated[Store, Depends(_store)]
+ArtifactsDep = Annotated[ArtifactStore, Depends(_artifacts)]
+SettingsDep = Annotated[Settings, Depends(_settings)]
+Now = Annotated[datetime, Depends(_now)]
+FeedDep = Annotated[EventFeed, Depends(_feed)]
+
+
+@dataclass(frozen=True)
+class Paging:
+    """Which page of a list is asked for."""
+
+    cursor: str | None
+    limit: int
+
+
+def _paging(
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="items on a page")] = 50,
+) -> Paging:
+    return Paging(cursor, limit)
+
+
+PagingDep = Annotated[Paging, Depends(_paging)]
+
+_bearer = HTTPBearer(auto_error=False, description="An API token: `Authorization: Bearer …`")
+
+
+class _Scope:
+    """Lets a request through when its token has a scope."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+
+    def __call__(
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> None:
+        """Raise Unauthorized without a good token, Forbidden when it lacks the scope."""
+        if surroundings(request).settings.no_auth:
+            _check_local(request)
+            return
+        if credentials is None:
+            raise Unauthorized("send `Authorization: Bearer <token>`; the service writes one to <home>/token")
+        granted = surroundings(request).store.check_token(credentials.credentials).scopes
+        if not any(self.scope in SCOPES.get(scope, ()) for scope in granted):
+            raise Forbidden(
+                f"this needs a token with the scope `{self.scope}`; this one has: {', '.join(sorted(granted))}"
+            )
+
+
+READ, SUBMIT, WORK, ADMIN = (Depends(_Scope(scope)) for scope in SCOPES)
+
+
+def _check_local(request: Request) -> None:
+    """Without tokens, a web page in the user's browser must not reach the API: neither by a cross-site request nor by
+    a name that was made to point at this machine (DNS rebinding)."""
+    host = urlsplit(f"//{request.headers.get('host', '')}")
+    if host.hostname not in LOOPBACK:
+        raise Forbidden(f"without tokens only {', '.join(sorted(LOOPBACK))} are answered, not host {host.netloc!r}")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != host.netloc:
+        raise Forbidden(f"without tokens no requests from other sites are answered; this one came from {origin!r}")

@@ -1,0 +1,77 @@
+"""Numbers for Prometheus: requests as they are answered, jobs and trials as the store has them when it is asked."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Tally
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.store.records import Job
+from service.store.states import JOB_STATES, TRIAL_STATES
+from service.store.store import Store
+
+PAGE = 500
+
+
+class Numbers:
+    """One registry per app, so that several apps in a process do not add up."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Histogram(
+            "peftsearch_request_seconds",
+            "Seconds until the answer began",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._jobs = Gauge("peftsearch_jobs", "Jobs by state", ("state",), registry=self._registry)
+        self._trials = Gauge("peftsearch_trials", "Trials by state", ("state",), registry=self._registry)
+
+    def exposition(self, store: Store) -> bytes:
+        """Everything in the Prometheus text format."""
+        jobs, trials = Tally[str](), Tally[str]()
+        for job in _all_jobs(store):
+            jobs[job.state] += 1
+            trials.update(job.counts)
+        for state in JOB_STATES:
+            self._jobs.labels(state).set(jobs[state])
+        for trial_state in TRIAL_STATES:
+            self._trials.labels(trial_state).set(trials[trial_state])
+        return generate_latest(self._registry)
+
+
+class RequestTimer:
+    """ASGI middleware that measures each request until its answer begins (a stream may go on for hours)."""
+
+    def __init__(self, app: ASGIApp, numbers: Numbers) -> None:
+        self.app, self.numbers = app, numbers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and note when the first message of its answer is sent."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start = time.perf_counter()
+
+        async def timed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # The route's pattern, not the path: ids would make a series for each job.
+                route = getattr(scope.get("route"), "path", "(none)")
+                labels = (scope["method"], route, str(message["status"]))
+                self.numbers.requests.labels(*labels).observe(time.perf_counter() - start)
+            await send(message)
+
+        await self.app(scope, receive, timed)
+
+
+def _all_jobs(store: Store) -> Iterator[Job]:
+    cursor = None
+    while True:
+        page = store.list_jobs(cursor, PAGE)
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return

@@ -1,0 +1,102 @@
+"""Errors as RFC 9457 problem documents: `type`, `title`, `status`, `detail` and, for bad input, `errors`."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from service.errors import BadInput, FieldProblem, ServiceError
+
+MEDIA_TYPE = "application/problem+json"
+_LOG = logging.getLogger(__name__)
+
+
+def problem(error: ServiceError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer for an error of ours."""
+    body: dict[str, Any] = {
+        "type": _type_of(type(error).__name__),
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+    }
+    if isinstance(error, BadInput):
+        body["errors"] = [_entry(one) for one in error.errors]
+    return JSONResponse(body, error.status, {**_headers_for(error.status), **(headers or {})}, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error as a problem document."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _bug)
+
+
+def field_problems(errors: Sequence[Mapping[str, Any]], skip: int = 0) -> list[FieldProblem]:
+    """Pydantic's errors in our terms. `skip` drops leading parts of each location (`body`, `query`)."""
+    return [_field_problem(error, skip) for error in errors]
+
+
+def _field_problem(error: Mapping[str, Any], skip: int) -> FieldProblem:
+    kind, context = str(error["type"]), error.get("ctx", {})
+    path = [str(part) for part in error["loc"][skip:] if not _names_a_branch(part)]
+    field = ".".join(path) or "(whole body)"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if kind == "missing":
+        return FieldProblem(field, None, "a value", f"{field} is required and was not given")
+    found = error.get("input")
+    allowed = str(context.get("expected") or message[:1].lower() + message[1:])
+    return FieldProblem(field, _short(found), allowed, f"found {_short(found)!r}; {message[:1].lower()}{message[1:]}")
+
+
+def _names_a_branch(part: object) -> bool:
+    """Pydantic puts the name of the tried branch of a union into the location; it is no field."""
+    return isinstance(part, str) and ("[" in part or part in {"float", "int", "str", "bool", "literal"})
+
+
+def _short(value: Any) -> Any:
+    """A value as it is quoted back: never a whole document."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def _entry(one: FieldProblem) -> dict[str, Any]:
+    return {"field": one.field, "found": _short(one.found), "allowed": one.allowed, "message": one.message}
+
+
+def _type_of(name: str) -> str:
+    return "urn:peftsearch:problem:" + re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def _headers_for(status: int) -> dict[str, str]:
+    return {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status, {})
+
+
+def _service_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ServiceError)
+    return problem(error)
+
+
+def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return problem(BadInput.of(field_problems(error.errors(), skip=1)))
+
+
+def _http_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    body = {"type": "about:blank", "title": str(error.detail), "status": error.status_code, "detail": str(error.detail)}
+    return JSONResponse(body, error.status_code, error.headers, MEDIA_TYPE)
+
+
+def _bug(request: Request, error: Exception) -> JSONResponse:
+    _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(ServiceError("an error of the server's own; its log says more"))

@@ -1,0 +1,70 @@
+"""What happens to a job, as server-sent events that can be resumed where they broke off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import StreamingResponse
+
+from service.api.dependencies import READ, FeedDep, StoreDep
+from service.api.event_feed import EventFeed
+from service.api.views import event_data
+from service.errors import NotFound
+from service.store.records import Event
+from service.store.states import JOB_OVER
+from service.store.store import Store
+
+router = APIRouter(tags=["events"], dependencies=[READ])
+BATCH = 500
+HEARTBEAT = ": heartbeat\n\n"
+END = "event: end\ndata: {}\n\n"
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "`id`, `event` and `data` of each event"}},
+)
+def stream_events(
+    job_id: str,
+    store: StoreDep,
+    feed: FeedDep,
+    last_event_id: Annotated[int, Header(ge=0, description="go on after the event with this id")] = 0,
+    until_over: Annotated[bool, Query(description="end with an event `end` once the job is over")] = False,
+) -> StreamingResponse:
+    """Every event of the job from the first (or `Last-Event-ID`) on, then each new one as it happens. A comment is
+    sent every 15 s so that neither side takes a quiet stream for a dead one."""
+    store.get_job(job_id)
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    stream = _stream(job_id, last_event_id, until_over, store, feed)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+async def _stream(job_id: str, last: int, until_over: bool, store: Store, feed: EventFeed) -> AsyncIterator[str]:
+    while True:
+        seen = feed.position  # before reading: what is stored after this wakes us
+        over = until_over and await to_thread.run_sync(_is_over, store, job_id)
+        events = await to_thread.run_sync(store.events_after, last, job_id, BATCH)
+        if events:
+            last = events[-1].sequence
+            yield "".join(map(_format, events))
+        elif over:
+            yield END
+            return
+        elif not await feed.changed(seen, last, feed.heartbeat):
+            yield HEARTBEAT
+
+
+def _format(event: Event) -> str:
+    return f"id: {event.sequence}\nevent: {event.kind}\ndata: {json.dumps(event_data(event))}\n\n"
+
+
+def _is_over(store: Store, job_id: str) -> bool:
+    try:
+        return store.get_job(job_id).state in JOB_OVER
+    except NotFound:
+        return True  # it was deleted meanwhile

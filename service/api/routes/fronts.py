@@ -1,0 +1,55 @@
+"""What a job has found: its Pareto front and the best trial under constraints."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from service import queries
+from service.api.answers import tagged
+from service.api.dependencies import READ, StoreDep
+from service.api.views import BestView, FrontView, TrialView, objectives_of
+from service.jobspec import JobSpec
+from service.snippets import snippet
+from workers.metrics import METRICS
+
+router = APIRouter(prefix="/jobs/{job_id}", tags=["fronts"], dependencies=[READ])
+
+
+@router.get("/pareto", response_model=FrontView)
+def get_front(job_id: str, request: Request, store: StoreDep) -> Response:
+    """The completed trials that no other one beats on every objective, best first by the first objective; and the
+    reference trials, whether they are on the front or not."""
+    job = store.get_job(job_id)
+    references = [trial for trial in store.all_trials(job_id) if trial.origin == "reference"]
+    front = FrontView(
+        objectives=objectives_of(job),
+        items=[TrialView.of(trial) for trial in store.front(job_id)],
+        reference=[TrialView.of(trial) for trial in references],
+    )
+    return tagged(request, front)
+
+
+@router.get("/best", response_model=BestView)
+def get_best(
+    job_id: str,
+    request: Request,
+    store: StoreDep,
+    maximize: Annotated[str | None, Query(description="metric", examples=["accuracy"])] = None,
+    minimize: Annotated[str | None, Query(description="metric", examples=["latency_ms"])] = None,
+    where: Annotated[
+        list[str] | None,
+        Query(description="clause on a metric or a hyperparameter; repeatable", examples=["trainable_params<=20000"]),
+    ] = None,
+) -> Response:
+    """The best completed trial by one metric (the first objective when none is named) among those that satisfy every
+    clause and the job's constraints, and code that trains it again."""
+    spec = JobSpec.model_validate(store.get_job(job_id).spec)
+    found = queries.best(store.all_trials(job_id), spec, METRICS, maximize, minimize, where or ())
+    view = BestView(
+        trial=TrialView.of(found.trial),
+        objectives=found.objectives,
+        snippet=snippet(spec.task.model, found.trial.config),
+    )
+    return tagged(request, view)

@@ -1,0 +1,36 @@
+"""Whether the service lives, whether it is ready, and its numbers for Prometheus."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, Request, Response
+
+from service.api.answers import answer
+from service.api.dependencies import READ, StoreDep
+from service.api.numbers import Numbers
+from service.api.views import HealthView
+
+router = APIRouter(tags=["health"])
+unversioned = APIRouter(tags=["health"])
+VERSION = version("peftsearch")
+
+
+@router.get("/healthz", response_model=HealthView)
+def healthz() -> Response:
+    """The process lives."""
+    return answer(HealthView(status="ok", version=VERSION))
+
+
+@router.get("/readyz", response_model=HealthView)
+def readyz(store: StoreDep) -> Response:
+    """The store answers; 503 when it does not."""
+    store.list_jobs(limit=1)
+    return answer(HealthView(status="ready", version=VERSION))
+
+
+@unversioned.get("/metrics", dependencies=[READ], response_class=Response)
+def prometheus(request: Request, store: StoreDep) -> Response:
+    """Requests, jobs and trials in the Prometheus text format."""
+    numbers: Numbers = request.app.state.numbers
+    return Response(numbers.exposition(store), media_type="text/plain; version=0.0.4; charset=utf-8")

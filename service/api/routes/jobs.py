@@ -1,0 +1,125 @@
+"""Jobs: submit, list, read, steer, clone, extend, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from service.api.admission import admit
+from service.api.answers import answer, has_version, tagged
+from service.api.dependencies import READ, SUBMIT, Now, PagingDep, SettingsDep, StoreDep
+from service.api.job_views import view_job
+from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
+from service.api.views import ExtendRequest, JobView, PageView
+from service.errors import BadInput, Conflict
+from service.store.records import JobState
+from service.store.states import JOB_OVER
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+Key = Annotated[
+    str | None,
+    Header(max_length=200, description="the same key never creates a second job", examples=["3f1c9e"]),
+]
+RawBody = Annotated[Any, Depends(read_body)]
+
+
+@router.get("", response_model=PageView[JobView], dependencies=[READ])
+def list_jobs(request: Request, store: StoreDep, now: Now, paging: PagingDep) -> Response:
+    """All jobs, newest first."""
+    page = store.list_jobs(paging.cursor, paging.limit)
+    items = [view_job(job, store, now) for job in page.items]
+    return tagged(request, PageView[JobView](items=items, next_cursor=page.next_cursor))
+
+
+@router.post("", response_model=JobView, status_code=201, dependencies=[SUBMIT], openapi_extra=SPEC_BODY)
+def create_job(
+    body: RawBody, store: StoreDep, settings: SettingsDep, now: Now, idempotency_key: Key = None
+) -> Response:
+    """Submit a JobSpec as JSON or YAML. It is checked against the data, the model and the space; every problem found
+    is in the 422, and nothing is stored then."""
+    return _create(body, store, settings, now, idempotency_key)
+
+
+@router.get("/{job_id}", response_model=JobView, dependencies=[READ])
+def get_job(job_id: str, request: Request, store: StoreDep, now: Now) -> Response:
+    """One job with its progress."""
+    job = store.get_job(job_id)
+    tag = f"{job.id}.{job.version}"
+    if has_version(request, tag):
+        return Response(status_code=304, headers={"ETag": f'W/"{tag}"'})
+    return tagged(request, view_job(job, store, now), tag)
+
+
+@router.delete("/{job_id}", status_code=204, dependencies=[SUBMIT])
+def delete_job(job_id: str, store: StoreDep) -> None:
+    """Delete a job that is over or was never started, with its trials and reports."""
+    job = store.get_job(job_id)
+    if job.state not in JOB_OVER and (job.counts["running"] or job.state == "running"):
+        raise Conflict(f"job {job_id} is {job.state}; cancel it before you delete it")
+    store.delete_job(job_id)
+
+
+@router.post("/{job_id}/pause", response_model=JobView, dependencies=[SUBMIT])
+def pause_job(job_id: str, store: StoreDep, now: Now) -> Response:
+    """Start no further trial; running ones end. Pausing a paused job changes nothing."""
+    return _steer(job_id, store, now, to="paused", already=("paused",))
+
+
+@router.post("/{job_id}/resume", response_model=JobView, dependencies=[SUBMIT])
+def resume_job(job_id: str, store: StoreDep, now: Now) -> Response:
+    """Go on with a paused job. Resuming one that is queued or running changes nothing."""
+    return _steer(job_id, store, now, to="queued", already=("queued", "running"), only_from=("paused",))
+
+
+@router.post("/{job_id}/cancel", response_model=JobView, dependencies=[SUBMIT])
+def cancel_job(job_id: str, store: StoreDep, now: Now) -> Response:
+    """End a job now. What it has measured stays. Cancelling a cancelled job changes nothing."""
+    return _steer(job_id, store, now, to="cancelled", already=("cancelled",))
+
+
+@router.post("/{job_id}/clone", response_model=JobView, status_code=201, dependencies=[SUBMIT])
+def clone_job(
+    job_id: str, changes: dict[str, Any], store: StoreDep, settings: SettingsDep, now: Now, idempotency_key: Key = None
+) -> Response:
+    """Submit the job's spec again with the body merged into it (RFC 7396: null removes a field)."""
+    return _create(merge_patch(store.get_job(job_id).spec, changes), store, settings, now, idempotency_key)
+
+
+@router.post("/{job_id}/extend", response_model=JobView, dependencies=[SUBMIT])
+def extend_job(job_id: str, more: ExtendRequest, store: StoreDep, settings: SettingsDep, now: Now) -> Response:
+    """Give a job more trials, and more wall clock where it is limited. A job that is over is queued again."""
+    if not more.trials and more.wall_clock is None:
+        raise BadInput("trials", 0, "at least 1, or more `wall_clock`")
+    spec = store.get_job(job_id).spec
+    budget = {**spec["budget"], "trials": spec["budget"]["trials"] + more.trials}
+    if more.wall_clock is not None:
+        if budget["wall_clock"] is None:
+            raise BadInput("wall_clock", more.wall_clock, "nothing: the wall clock of this job has no limit")
+        budget["wall_clock"] += more.wall_clock
+    admitted = admit({**spec, "budget": budget}, settings)
+    return answer(view_job(store.extend_job(job_id, admitted.model_dump(mode="json")), store, now))
+
+
+def _create(body: Any, store: StoreDep, settings: SettingsDep, now: Now, key: str | None) -> Response:
+    spec = admit(body, settings)
+    job = store.create_job(spec.name, spec.model_dump(mode="json"), key)
+    response = answer(view_job(job, store, now), 201)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return response
+
+
+def _steer(
+    job_id: str,
+    store: StoreDep,
+    now: Now,
+    to: JobState,
+    already: tuple[JobState, ...],
+    only_from: tuple[JobState, ...] | None = None,
+) -> Response:
+    job = store.get_job(job_id)
+    if job.state not in already:
+        if only_from is not None and job.state not in only_from:
+            raise Conflict(f"job {job_id} is {job.state}; only a paused job can be resumed, others can be extended")
+        job = store.set_job_state(job_id, to)
+    return answer(view_job(job, store, now))

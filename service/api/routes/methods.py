@@ -1,0 +1,64 @@
+"""The PEFT methods that can be searched."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from search_spaces.serialization import parameter_to_json
+from service.api.answers import tagged
+from service.api.dependencies import READ, SettingsDep
+from service.api.models import DEFAULT_MODEL, described
+from service.api.views import ItemsView, MethodView, MetricView
+from workers.methods.method import Method
+from workers.methods.registry import methods
+from workers.metrics import METRICS
+from workers.models.description import ModelDescription
+
+router = APIRouter(tags=["catalogue"], dependencies=[READ])
+
+
+@router.get("/methods", response_model=ItemsView[MethodView])
+def list_methods(
+    request: Request,
+    settings: SettingsDep,
+    model: Annotated[str, Query(description="the model that knobs are scaled to")] = DEFAULT_MODEL,
+) -> Response:
+    """Every method that works on the model, with its knobs, ranges and source."""
+    description = described(model, settings)
+    items = [_view(method, description) for method in methods().values() if method.supports(description)]
+    return tagged(request, ItemsView[MethodView](items=items))
+
+
+@router.get("/metrics", response_model=ItemsView[MetricView])
+def list_metrics(request: Request) -> Response:
+    """Every metric that objectives, constraints and clauses can name."""
+    items = [
+        MetricView(
+            name=one.name,
+            kind=one.kind,
+            direction=one.direction,
+            unit=one.unit,
+            description=one.description,
+            task_types=list(one.task_types),
+            known_from_config=one.known_from_config,
+        )
+        for one in METRICS.values()
+    ]
+    return tagged(request, ItemsView[MetricView](items=items))
+
+
+def _view(method: Method, model: ModelDescription) -> MethodView:
+    rates = method.learning_rates
+    return MethodView(
+        name=method.name,
+        family=method.family,
+        summary=method.summary,
+        source=method.source,
+        task_types=list(method.task_types),
+        mergeable=method.mergeable,
+        format=method.format,
+        learning_rate={"low": rates.low, "high": rates.high, "mode": rates.mode},
+        knobs=[parameter_to_json(parameter) for parameter in method.knobs(model).parameters],
+    )

@@ -1,0 +1,79 @@
+"""Trials: list, read, learning curve, adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from service.api.answers import tagged
+from service.api.dependencies import READ, ArtifactsDep, PagingDep, StoreDep
+from service.api.suggestions import unknown_name
+from service.api.views import ItemsView, PageView, ReportView, TrialView
+from service.errors import BadInput, NotFound
+from service.store.records import TrialState
+from workers.artifacts import ArtifactMissing
+from workers.metrics import METRICS
+
+router = APIRouter(tags=["trials"], dependencies=[READ])
+CHUNK = 1 << 18
+"""Bytes of an adapter that are in memory at a time."""
+
+
+@router.get("/jobs/{job_id}/trials", response_model=PageView[TrialView])
+def list_trials(
+    job_id: str,
+    request: Request,
+    store: StoreDep,
+    paging: PagingDep,
+    state: Annotated[list[TrialState] | None, Query(description="only trials in these states")] = None,
+    sort: Annotated[str, Query(description="`number` or a metric", examples=["accuracy"])] = "number",
+    descending: bool = False,
+) -> Response:
+    """The trials of a job; those without the metric that is sorted by come last."""
+    if sort != "number" and sort not in METRICS:
+        raise BadInput.of([unknown_name("sort", sort, ["number", *METRICS], "metric")])
+    store.get_job(job_id)
+    page = store.list_trials(job_id, state, sort, descending, paging.cursor, paging.limit)
+    items = [TrialView.of(trial) for trial in page.items]
+    return tagged(request, PageView[TrialView].model_construct(items=items, next_cursor=page.next_cursor))
+
+
+@router.get("/trials/{trial_id}", response_model=TrialView)
+def get_trial(trial_id: str, request: Request, store: StoreDep) -> Response:
+    """One trial."""
+    return tagged(request, TrialView.of(store.get_trial(trial_id)))
+
+
+@router.get("/trials/{trial_id}/reports", response_model=ItemsView[ReportView])
+def list_reports(trial_id: str, request: Request, store: StoreDep) -> Response:
+    """The learning curve of a trial: its reports of all attempts, oldest first."""
+    store.get_trial(trial_id)
+    items = [ReportView.of(report) for report in store.reports(trial_id)]
+    return tagged(request, ItemsView[ReportView].model_construct(items=items))
+
+
+@router.get(
+    "/trials/{trial_id}/adapter",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {}}, "description": "the adapter's folder as a zip"}},
+)
+def get_adapter(trial_id: str, store: StoreDep, artifacts: ArtifactsDep) -> StreamingResponse:
+    """The trained adapter as a zip: in `peft` format where peft knows the method."""
+    trial = store.get_trial(trial_id)
+    if trial.adapter is None:
+        raise NotFound(f"adapter, as the trial is {trial.state}, of trial", trial_id)
+    try:
+        content = artifacts.open(trial.adapter)
+    except ArtifactMissing:
+        raise NotFound("artifact any more of trial", trial_id) from None
+    headers = {"Content-Disposition": f'attachment; filename="{trial_id}.zip"', "ETag": f'"{trial.adapter}"'}
+    return StreamingResponse(_chunks(content), media_type="application/zip", headers=headers)
+
+
+def _chunks(content: BinaryIO) -> Iterator[bytes]:
+    with content:
+        while chunk := content.read(CHUNK):
+            yield chunk

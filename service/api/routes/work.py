@@ -1,0 +1,84 @@
+"""Outside workers: claim a trial, report on it, tell how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+from anyio import to_thread
+from fastapi import APIRouter, Response
+
+from service.api.answers import answer
+from service.api.dependencies import WORK, StoreDep
+from service.api.views import AskRequest, AssignmentView, DecisionView, TrialView
+from service.assignments import assignment_of
+from service.errors import BadInput, Conflict
+from service.jobspec import JobSpec
+from service.store.records import Job, Trial
+from service.store.states import JOB_OVER
+from service.store.store import Store
+from workers.assignment import Decision, Outcome, Report
+
+router = APIRouter(tags=["work"], dependencies=[WORK])
+
+LEASE = 60.0
+"""Seconds that a trial belongs to an outside worker after each sign of life; then another may have it."""
+
+LOOK_AGAIN = 0.3
+"""Seconds between two looks at the queue while a worker waits for a trial."""
+
+
+@router.post(
+    "/jobs/{job_id}/ask",
+    response_model=AssignmentView,
+    responses={204: {"description": "nothing to do now; ask again"}, 409: {"description": "the job is over"}},
+)
+async def ask(job_id: str, body: AskRequest, store: StoreDep) -> Response:
+    """Claim a trial. Asking again with the same worker id returns the same open trial and renews its lease."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + body.wait
+    while True:
+        job, trial = await to_thread.run_sync(_claim, store, job_id, body.worker_id)
+        if trial is not None:
+            assignment = assignment_of(JobSpec.model_validate(job.spec), trial)
+            return answer(AssignmentView(**assignment.model_dump(), lease_seconds=LEASE))
+        if loop.time() + LOOK_AGAIN > deadline:
+            return Response(status_code=204)
+        await asyncio.sleep(LOOK_AGAIN)
+
+
+@router.post("/trials/{trial_id}/report", response_model=DecisionView)
+def report(trial_id: str, body: Report, store: StoreDep) -> Response:
+    """Store what the trial has reached, renew its lease and learn whether to go on. 409 when the trial was given to
+    another worker meanwhile; nothing is stored then."""
+    _check_id(trial_id, body.trial_id)
+    store.add_report(body)
+    store.extend_trial_lease(trial_id, body.attempt, LEASE)
+    job = store.get_job(store.get_trial(trial_id).job_id)
+    return answer(DecisionView(decision=decide(job)))
+
+
+@router.post("/trials/{trial_id}/tell", response_model=TrialView)
+def tell(trial_id: str, body: Outcome, store: StoreDep) -> Response:
+    """Store how the trial ended, with the front and the events, in one transaction. Telling the same again changes
+    nothing; 409 when the trial was given to another worker meanwhile."""
+    _check_id(trial_id, body.trial_id)
+    return answer(TrialView.of(store.finish_trial(body)))
+
+
+def decide(job: Job) -> Decision:
+    """What a worker does next, by the state of its job: a paused job lets running trials end."""
+    return "stop" if job.state in JOB_OVER else "continue"
+
+
+def _claim(store: Store, job_id: str, worker_id: str) -> tuple[Job, Trial | None]:
+    job = store.get_job(job_id)
+    if job.state in JOB_OVER:
+        raise Conflict(f"job {job_id} is {job.state}: there is nothing more to train")
+    if job.spec["resources"]["executor"] != "external":
+        raise Conflict(f"the service trains job {job_id} itself; outside workers need `resources.executor: external`")
+    return job, store.claim_trial(job_id, worker_id, LEASE)
+
+
+def _check_id(in_path: str, in_body: str) -> None:
+    if in_path != in_body:
+        raise BadInput("trial_id", in_body, f"the id in the path, {in_path!r}")

@@ -1,0 +1,106 @@
+"""Checks of a job's search space: that it can be built, holds something, and that what it holds can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from search_spaces.errors import InvalidOverride, InvalidSpace, SpaceTooConstrained
+from search_spaces.space import Space
+from service.api.suggestions import unknown_name
+from service.errors import FieldProblem
+from service.jobspec import JobSpec, SpaceSpec
+from service.problem import all_presets, build_space, references
+from workers.errors import InvalidInput
+from workers.hyperparameters import Hyperparameters, split_config
+from workers.methods.registry import method
+from workers.models.description import ModelDescription
+
+SAMPLES = 64
+"""Configurations that are drawn to see whether a space holds what can be trained."""
+
+
+def read_space(spec: SpaceSpec, model: ModelDescription) -> Space | list[FieldProblem]:
+    """The space of a job, or what is wrong with it."""
+    if spec.preset is not None and spec.preset not in all_presets():
+        return [unknown_name("space.preset", spec.preset, all_presets(), "preset")]
+    try:
+        space = build_space(spec, model)
+        configs = space.sample(SAMPLES, np.random.default_rng(0))
+    except InvalidOverride as error:
+        field = f"space.overrides.{error.parameter}"
+        return [FieldProblem(field, error.found, error.allowed, f"found {error.found!r}; allowed: {error.allowed}")]
+    except SpaceTooConstrained as error:
+        return [
+            FieldProblem("space.constraints", len(spec.constraints), "constraints that leave something", str(error))
+        ]
+    except (InvalidSpace, InvalidInput) as error:
+        return [FieldProblem("space", _named(spec), "a space that can be built", str(error))]
+    field = "space" if spec.preset is None else f"space.preset {spec.preset}"
+    return list(_untrainable(field, configs[0], model)) or _first_untrainable(field, configs, model) or space
+
+
+def check_references(spec: JobSpec, model: ModelDescription) -> list[FieldProblem]:
+    """Problems of the user's own reference configurations (ours are sound)."""
+    if isinstance(spec.reference_trials, bool):
+        return []
+    return [
+        problem
+        for number, config in enumerate(spec.reference_trials)
+        for problem in _untrainable(f"reference_trials.{number}", config, model)
+    ]
+
+
+def check_batch(spec: JobSpec, space: Space, model: ModelDescription, rows: int) -> list[FieldProblem]:
+    """A batch must fit into the training rows: in the space, in the reference trials and by default."""
+    largest = _largest(space)
+    problems = []
+    if largest > rows:
+        advice = f'narrow it: `overrides: {{batch_size: {{"value": {_power_below(rows)}}}}}`'
+        message = f"batches of up to {largest} rows, and the training data has {rows}; {advice}, or give more rows"
+        problems.append(FieldProblem("space.batch_size", largest, f"at most {rows}", message))
+    for label, config in references(spec, model):
+        size = config.get("batch_size", Hyperparameters().batch_size)
+        if isinstance(size, int) and size > rows:
+            message = (
+                f"{label} trains with batches of {size} rows, and the training data has {rows}; give your own list"
+            )
+            problems.append(FieldProblem("reference_trials", size, f"at most {rows}", message))
+    return problems
+
+
+def _largest(space: Space) -> int:
+    """The largest batch size that the space can propose."""
+    found = [parameter for name, parameter in space.by_name.items() if name.rpartition(".")[2] == "batch_size"]
+    if not found:
+        return Hyperparameters().batch_size
+    return max(int(value) for parameter in found for value in _extremes(parameter))
+
+
+def _extremes(parameter: Any) -> tuple[Any, ...]:
+    if hasattr(parameter, "high"):
+        return (parameter.high,)
+    return tuple(getattr(parameter, "values", ()) or getattr(parameter, "choices", ()))
+
+
+def _power_below(rows: int) -> int:
+    return 1 << max(rows.bit_length() - 1, 0)
+
+
+def _first_untrainable(field: str, configs: list[dict[str, Any]], model: ModelDescription) -> list[FieldProblem]:
+    return next((found for config in configs if (found := list(_untrainable(field, config, model)))), [])
+
+
+def _untrainable(field: str, config: Mapping[str, Any], model: ModelDescription) -> Iterator[FieldProblem]:
+    """Why a configuration cannot be trained: an unknown method or knob, a value out of range."""
+    try:
+        name, knobs, _ = split_config(config)
+        method(name).complete(model, knobs)
+    except InvalidInput as error:
+        yield FieldProblem(f"{field}.{error.field}", error.found, error.allowed, error.message)
+
+
+def _named(spec: SpaceSpec) -> Any:
+    return spec.preset if spec.preset is not None else [one.get("name") for one in spec.parameters or ()]

@@ -1,0 +1,49 @@
+"""What is wrong with the shape of a JobSpec: pydantic's errors with the names that would have been right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from service.api.problems import field_problems
+from service.api.suggestions import unknown_name
+from service.errors import FieldProblem
+from service.jobspec import JobSpec
+
+
+def spec_problems(error: ValidationError) -> list[FieldProblem]:
+    """Every problem of a JobSpec's shape."""
+    entries = error.errors(include_url=False)
+    plain = field_problems(entries)
+    return [
+        _unknown_field(problem, entry["loc"]) if entry["type"] == "extra_forbidden" else problem
+        for problem, entry in zip(plain, entries, strict=True)
+    ]
+
+
+def _unknown_field(problem: FieldProblem, path: Sequence[int | str]) -> FieldProblem:
+    section = _section_at(path[:-1])
+    return unknown_name(problem.field, str(path[-1]), section.model_fields, "field") if section else problem
+
+
+def _section_at(path: Sequence[int | str]) -> type[BaseModel] | None:
+    """The model whose field lies at `path` in a JobSpec; list indices are passed over."""
+    section: type[BaseModel] | None = JobSpec
+    for part in path:
+        if isinstance(part, int) or section is None:
+            continue
+        field = section.model_fields.get(part)
+        section = None if field is None else _model_in(field.annotation)
+    return section
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model in an annotation such as `list[ObjectiveSpec]` or `TaskSpec | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (list, tuple, Union, UnionType):
+        return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+    return None

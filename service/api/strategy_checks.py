@@ -1,0 +1,38 @@
+"""Checks of what searches a space: the optimizer and the scheduler of a job."""
+
+from __future__ import annotations
+
+from optimizers import registry
+from optimizers.errors import BadOption, UnsupportedProblem
+from optimizers.problem import Problem
+from service.api.suggestions import unknown_name
+from service.errors import FieldProblem
+from service.jobspec import OptimizerSpec, SchedulerSpec
+
+SCHEDULERS = ("none",)
+"""Every trial runs to its full budget."""
+
+
+def check_optimizer(spec: OptimizerSpec, problem: Problem | None) -> list[FieldProblem]:
+    """Unknown optimizers and options, and problems that the optimizer does not solve."""
+    if spec.name not in registry.names():
+        return [unknown_name("optimizer.name", spec.name, registry.names(), "optimizer")]
+    try:
+        registry.optimizer(spec.name, **spec.options)
+        if problem is not None:
+            registry.check(spec.name, problem)
+    except BadOption as error:
+        return [FieldProblem(f"optimizer.options.{error.option}", error.found, error.allowed, str(error))]
+    except UnsupportedProblem as error:
+        return [FieldProblem("optimizer.name", spec.name, "an optimizer for this problem", str(error))]
+    return []
+
+
+def check_scheduler(spec: SchedulerSpec) -> list[FieldProblem]:
+    """Unknown schedulers and options."""
+    if spec.name not in SCHEDULERS:
+        return [unknown_name("scheduler.name", spec.name, SCHEDULERS, "scheduler")]
+    if spec.options:
+        message = f"the scheduler {spec.name!r} has no options"
+        return [FieldProblem("scheduler.options", dict(spec.options), "nothing", message)]
+    return []

@@ -1,0 +1,256 @@
+"""What the API answers: the public form of the store's records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.store.records import Event, Job, JobState, Page, Scope, StoredReport, Token, Trial, TrialOrigin, TrialState
+from workers.assignment import Assignment, Decision
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class View(BaseModel):
+    """The root of all answers: immutable."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class PageView(View, Generic[T]):
+    """One page of a list. Ask again with `cursor` set to `next_cursor` until that is null."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+class ItemsView(View, Generic[T]):
+    """A whole list."""
+
+    items: list[T]
+
+
+class ObjectiveView(View):
+    """A metric that the job maximizes or minimizes."""
+
+    metric: str
+    direction: str
+
+
+class ProgressView(View):
+    """Trials by state. `trials_total` is the budget; `seconds_left` an estimate, null until a trial has ended."""
+
+    trials_total: int
+    queued: int
+    running: int
+    paused: int
+    completed: int
+    stopped: int
+    failed: int
+    seconds_left: float | None
+
+
+class JobView(View):
+    """A search job. `best` holds the best value of each objective so far."""
+
+    id: str = Field(examples=["jk3x9q2mdf5a"])
+    name: str
+    state: JobState
+    reason: str | None = Field(description="why the job failed or was stopped")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    spec: dict[str, Any] = Field(description="the JobSpec as it was admitted: defaults filled in, paths absolute")
+    progress: ProgressView
+    front_size: int
+    best: dict[str, float]
+    objectives: list[ObjectiveView]
+
+
+class TrialView(View):
+    """One configuration of a job and what became of it. `label` names reference trials."""
+
+    id: str = Field(examples=["jk3x9q2mdf5a-17"])
+    job_id: str
+    number: int
+    state: TrialState
+    origin: TrialOrigin
+    label: str | None
+    config: dict[str, Any]
+    seed: int
+    attempt: int
+    metrics: dict[str, float]
+    on_front: bool
+    has_adapter: bool
+    engine: str | None
+    engine_reason: str | None = Field(description="why the fast engine did not take it")
+    reason: str | None
+    worker_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    environment: dict[str, str]
+
+    @classmethod
+    def of(cls, trial: Trial) -> TrialView:
+        """The public form of a stored trial."""
+        values = {name: getattr(trial, name) for name in cls.model_fields if name != "has_adapter"}
+        return cls.model_construct(**values, has_adapter=trial.adapter is not None)
+
+
+class ReportView(View):
+    """What a trial had reached at an optimizer step."""
+
+    step: int
+    epoch: float
+    seconds: float
+    metrics: dict[str, float]
+    attempt: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, report: StoredReport) -> ReportView:
+        """The public form of a stored report."""
+        return cls.model_construct(**{name: getattr(report, name) for name in cls.model_fields})
+
+
+class FrontView(View):
+    """The Pareto front, and the reference trials whether they are on it or not."""
+
+    objectives: list[ObjectiveView]
+    items: list[TrialView]
+    reference: list[TrialView]
+
+
+class BestView(View):
+    """The best measured trial under the given clauses, and code that trains the same again."""
+
+    trial: TrialView
+    objectives: dict[str, float]
+    snippet: str
+
+
+class AskRequest(View):
+    """An outside worker asks for a trial."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    worker_id: str = Field(min_length=1, max_length=200, description="asking again with it returns the same open trial")
+    wait: float = Field(default=0, ge=0, le=20, description="seconds to wait for a trial when there is none now")
+
+
+class AssignmentView(Assignment):
+    """The trial to train, and for how many seconds the lease on it holds between two reports."""
+
+    lease_seconds: float
+
+
+class DecisionView(View):
+    """What the worker shall do next."""
+
+    decision: Decision
+
+
+class ExtendRequest(View):
+    """More budget for a job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trials: int = Field(default=0, ge=0, le=1_000_000, description="trials to add")
+    wall_clock: float | None = Field(default=None, gt=0, description="seconds to add, for a job with a limit")
+
+
+class TokenRequest(View):
+    """A token to make."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+    scopes: list[Scope] = Field(min_length=1, examples=[["read", "submit"]])
+    ttl: float | None = Field(default=None, gt=0, description="seconds until it expires; null: until revoked")
+
+
+class TokenView(View):
+    """A token as the store knows it; the secret itself is not kept."""
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, token: Token) -> TokenView:
+        """The public form of a stored token."""
+        values = {name: getattr(token, name) for name in cls.model_fields}
+        return cls(**values | {"scopes": sorted(token.scopes)})
+
+
+class NewTokenView(TokenView):
+    """A new token. `secret` is shown this once."""
+
+    secret: str
+
+
+class SpaceView(View):
+    """A ready-made search space, scaled to a model."""
+
+    name: str
+    model: str
+    configurations: int | None = Field(description="how many there are; null when a parameter is continuous")
+    parameters: list[dict[str, Any]]
+    conditions: list[dict[str, Any]]
+    constraints: list[dict[str, Any]]
+
+
+class MethodView(View):
+    """A PEFT method: its knobs on a model, its learning rates and where it comes from."""
+
+    name: str
+    family: str
+    summary: str
+    source: str
+    task_types: list[str]
+    mergeable: bool
+    format: str = Field(
+        description="`peft`: plain peft loads the adapter; `peftsearch`: `peftsearch.load_adapter` does"
+    )
+    learning_rate: dict[str, float]
+    knobs: list[dict[str, Any]]
+
+
+class MetricView(View):
+    """A metric that jobs can name."""
+
+    name: str
+    kind: str
+    direction: str
+    unit: str
+    description: str
+    task_types: list[str]
+    known_from_config: bool
+
+
+class HealthView(View):
+    """Whether the process lives (`healthz`) and whether what it needs answers (`readyz`)."""
+
+    status: str
+    version: str
+
+
+def page_of(view: type[T], page: Page[Any], items: list[T]) -> PageView[T]:
+    """A page of views for a page of records."""
+    return PageView[view].model_construct(items=items, next_cursor=page.next_cursor)  # type: ignore[valid-type]
+
+
+def objectives_of(job: Job) -> list[ObjectiveView]:
+    """The objectives of a stored job."""
+    return [ObjectiveView(metric=one["metric"], direction=one["direction"]) for one in job.spec["objectives"]]
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """The `data` of a server-sent event."""
+    return {**event.payload, "job_id": event.job_id, "created_at": event.created_at.isoformat()}

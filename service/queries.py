@@ -1,0 +1,140 @@
+"""The question "which hyperparameters should I use?", answered from the measured trials of one job."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import BadInput, NotFound
+from service.jobspec import JobSpec
+from service.store.records import Trial
+
+_CLAUSE = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(<=|>=|==|!=|<|>|=)\s*(.+?)\s*")
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+    "==": operator.eq,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
+_EQUALITIES = frozenset({"==", "=", "!="})
+_FORM = "NAME OP VALUE, such as `trainable_params<=20000`, with OP one of <=, >=, <, >, ==, !="
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A condition on a metric or on a key of the configuration."""
+
+    name: str
+    comparison: str
+    value: float | str | bool
+
+    def holds(self, trial: Trial) -> bool:
+        """Whether the trial has the name and its value compares as asked."""
+        found = trial.metrics.get(self.name, trial.config.get(self.name))
+        if found is None:
+            return False
+        if self.comparison in _EQUALITIES:
+            return _COMPARISONS[self.comparison](found, self.value)
+        comparable = isinstance(found, int | float) and isinstance(self.value, int | float)
+        return comparable and _COMPARISONS[self.comparison](found, self.value)
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.comparison}{self.value}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best trial and what it reached on the job's objectives."""
+
+    trial: Trial
+    objectives: dict[str, float]
+
+
+def parse_clause(text: str) -> Clause:
+    """Read `trainable_params<=20000` or `targets==qv`. Raises BadInput."""
+    match = _CLAUSE.fullmatch(text)
+    if match is None:
+        raise BadInput("where", text, _FORM, f"found {text!r}; a clause has the form {_FORM}")
+    name, comparison, written = match.groups()
+    value = _value(written)
+    if comparison not in _EQUALITIES and (isinstance(value, str | bool)):
+        raise BadInput("where", text, _FORM, f"found {written!r} in {text!r}; {comparison} compares with a number")
+    return Clause(name, comparison, value)
+
+
+def best(
+    trials: Iterable[Trial],
+    spec: JobSpec,
+    known_metrics: Iterable[str],
+    maximize: str | None,
+    minimize: str | None,
+    where: Sequence[str],
+) -> Answer:
+    """The best completed trial by one metric (the first objective when none is named) among those that satisfy every
+    clause and the job's own constraints; ties go to whoever is better on the other objectives, then to the earlier.
+
+    Raises:
+        BadInput: both directions are given, a clause cannot be read, or a name is neither a metric nor a
+            hyperparameter of the job.
+        NotFound: no completed trial satisfies the clauses.
+    """
+    completed = [trial for trial in trials if trial.state == "completed"]
+    metric, sign = _ranking(spec, maximize, minimize)
+    clauses = [parse_clause(text) for text in where]
+    _check_names(metric, clauses, completed, set(known_metrics))
+    clauses += _constraints(spec)
+    fitting = [
+        trial for trial in completed if metric in trial.metrics and all(clause.holds(trial) for clause in clauses)
+    ]
+    if not fitting:
+        raise NotFound("completed trial that satisfies", " and ".join(map(str, clauses)) or f"a measured {metric}")
+    signs = {one.metric: -1.0 if one.direction == "maximize" else 1.0 for one in spec.objectives}
+
+    def rank(trial: Trial) -> tuple[float, ...]:
+        others = (sign * trial.metrics.get(name, float("inf")) for name, sign in signs.items())
+        return (sign * trial.metrics[metric], *others, trial.number)
+
+    chosen = min(fitting, key=rank)
+    return Answer(chosen, {name: chosen.metrics[name] for name in signs if name in chosen.metrics})
+
+
+def _ranking(spec: JobSpec, maximize: str | None, minimize: str | None) -> tuple[str, float]:
+    """(metric, -1 to maximize or 1 to minimize)."""
+    if maximize is not None and minimize is not None:
+        raise BadInput("minimize", minimize, "one of `maximize` and `minimize`, not both")
+    if maximize is not None:
+        return maximize, -1.0
+    if minimize is not None:
+        return minimize, 1.0
+    first = spec.objectives[0]
+    return first.metric, -1.0 if first.direction == "maximize" else 1.0
+
+
+def _constraints(spec: JobSpec) -> list[Clause]:
+    lower = [Clause(one.metric, ">=", one.min) for one in spec.constraints if one.min is not None]
+    return lower + [Clause(one.metric, "<=", one.max) for one in spec.constraints if one.max is not None]
+
+
+def _check_names(metric: str, clauses: Sequence[Clause], trials: Sequence[Trial], metrics: set[str]) -> None:
+    metrics = metrics | {name for trial in trials for name in trial.metrics}
+    if metric not in metrics:
+        raise BadInput("maximize", metric, f"a metric: {', '.join(sorted(metrics))}")
+    names = metrics | {name for trial in trials for name in trial.config}
+    for clause in clauses:
+        if clause.name not in names and trials:
+            raise BadInput("where", clause.name, f"a metric or a hyperparameter: {', '.join(sorted(names))}")
+
+
+def _value(written: str) -> float | str | bool:
+    if written.casefold() in {"true", "false"}:
+        return written.casefold() == "true"
+    try:
+        return float(written.replace("_", ""))
+    except ValueError:
+        return written.strip("'\"")

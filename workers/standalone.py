@@ -1,0 +1,54 @@
+"""Trains assignments that arrive on stdin, one JSON object per line: the process behind `peftsearch worker`.
+
+In: `{"assignment": …}`, then `{"decision": "continue" | "pause" | "stop"}` after each report.
+Out: `{"report": …}` any number of times, then one `{"outcome": …}`. Ends when stdin does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from workers.artifacts import ArtifactStore
+from workers.assignment import Assignment, Decision, Report
+from workers.trial import train
+from workers.workbench import Workbench
+
+
+def main() -> None:
+    """Train until stdin ends."""
+    arguments = argparse.ArgumentParser(description="train assignments from stdin")
+    arguments.add_argument("--artifacts", required=True, help="folder or fsspec URL of adapters and checkpoints")
+    arguments.add_argument("--home", type=Path, required=True, help="folder for caches")
+    given = arguments.parse_args()
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints must not get between the answers
+    serve(sys.stdin, answers, Workbench(given.home, ArtifactStore(given.artifacts)))
+
+
+def serve(source: IO[str], target: IO[str], workbench: Workbench) -> None:
+    """Train every assignment of `source`, writing reports and outcomes to `target`."""
+    messages: Iterator[dict[str, Any]] = (json.loads(line) for line in source)
+
+    def on_report(report: Report) -> Decision:
+        _write(target, "report", report.model_dump(mode="json"))
+        decision: Decision = next(messages)["decision"]
+        return decision
+
+    for message in messages:
+        outcome = train(Assignment.model_validate(message["assignment"]), workbench, on_report)
+        _write(target, "outcome", outcome.model_dump(mode="json"))
+
+
+def _write(target: IO[str], kind: str, value: dict[str, Any]) -> None:
+    target.write(json.dumps({kind: value}) + "\n")
+    target.flush()
+
+
+if __name__ == "__main__":
+    main()
