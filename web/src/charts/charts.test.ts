@@ -57,6 +57,9 @@ describe("fitScale", () => {
     expect(scale.label(4)).toBe("10k");
     expect(scale.toAxis(100000)).toBeCloseTo(5);
     expect(scale.min).toBeLessThan(2);
+    expect(scale.ticks?.map(scale.label)).toEqual(["0", "1k", "2k", "5k", "10k", "20k", "50k", "100k", "200k"]);
+    const wide = fitScale([10, 1e7]);
+    expect(wide.ticks?.map(wide.label)).toEqual(["10", "100", "1k", "10k", "100k", "1M", "10M"]);
   });
   it("stays linear for close values, negative values and nothing", () => {
     expect(fitScale([0.4, 0.8]).kind).toBe("linear");

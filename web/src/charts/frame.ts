@@ -20,14 +20,14 @@ export function valueAxis(theme: Theme, { name, scale }: AxisLook, vertical: boo
     },
     min: scale.min,
     max: scale.max,
-    ...(scale.interval === null ? { splitNumber: vertical ? 5 : 6 } : { interval: scale.interval }),
+    splitNumber: vertical ? 5 : 6,
     axisLine: { show: !vertical, lineStyle: { color: theme.line } },
-    axisTick: { show: false },
+    // Split lines follow the ticks, shown or not.
+    axisTick: { show: false, ...(scale.ticks && { customValues: scale.ticks }) },
     axisLabel: {
       color: theme.muted, fontFamily: theme.font, fontSize: 11, hideOverlap: true,
-      showMinLabel: scale.kind === "log" ? undefined : false,
-      showMaxLabel: scale.kind === "log" ? undefined : false,
       formatter: scale.label,
+      ...(scale.ticks ? { customValues: scale.ticks, showMinLabel: true } : { showMinLabel: false, showMaxLabel: false }),
     },
     splitLine: { lineStyle: { color: theme.faint, width: 1 } },
   };

@@ -10,8 +10,8 @@ export interface Scale {
   label: (position: number) => string;
   min: number;
   max: number;
-  /** Distance of the ticks, or null to let the chart choose. */
-  interval: number | null;
+  /** Positions of the ticks, or null to let the chart choose. */
+  ticks: number[] | null;
 }
 
 /** Positive values that span this much are shown by decades. */
@@ -35,22 +35,29 @@ export function fitScale(values: readonly number[]): Scale {
 function linear(low: number, high: number): Scale {
   const margin = (high - low || Math.abs(high) || 1) * 0.06;
   const min = low >= 0 && low < margin ? 0 - margin * 0.5 : low - margin;
-  return { kind: "linear", toAxis: (value) => value, label: compact, min, max: high + margin, interval: null };
+  return { kind: "linear", toAxis: (value) => value, label: compact, min, max: high + margin, ticks: null };
 }
 
 function logarithmic(low: number, smallest: number, high: number): Scale {
   const floor = Math.floor(Math.log10(smallest) + 1e-9);
   const zero = floor - 1;
   const margin = 0.12;
+  const min = (low === 0 ? zero : Math.log10(low)) - margin;
+  const max = Math.log10(high) + margin;
+  const ticks = decades(floor, max).filter((tick) => tick >= min && tick <= max);
   return {
     kind: "log",
     toAxis: (value) => (value > 0 ? Math.log10(value) : zero),
-    label: (position) => {
-      if (!Number.isInteger(position)) return "";
-      return low === 0 && position <= zero ? (position === zero ? "0" : "") : compact(10 ** position);
-    },
-    min: low === 0 ? zero - margin : Math.log10(low) - margin,
-    max: Math.log10(high) + margin,
-    interval: 1,
+    label: (position) => (low === 0 && position === zero ? "0" : compact(Number((10 ** position).toPrecision(3)))),
+    min,
+    max,
+    ticks: low === 0 ? [zero, ...ticks] : ticks,
   };
+}
+
+/** Powers of ten; with 2 and 5 between them when they are few. */
+function decades(from: number, to: number): number[] {
+  const count = Math.ceil(to - from) + 1;
+  const steps = count > 4 ? [1] : [1, 2, 5];
+  return Array.from({ length: count }, (_, index) => steps.map((step) => from + index + Math.log10(step))).flat();
 }

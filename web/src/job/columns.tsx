@@ -19,13 +19,18 @@ export interface Column {
 export function columnsOf(
   job: Job, trials: readonly Trial[], front: ReadonlySet<string>, metrics: ReadonlyMap<string, MetricInfo>,
 ): Column[] {
+  const objectives = new Set(job.objectives.map((objective) => objective.metric));
+  const names = metricNames(job, trials);
+  const metric = (name: string) => metricColumn(name, metrics.get(name)?.unit);
+  const isOnFront = (trial: Trial) => front.has(trial.id);
   return [
-    { id: "number", title: "#", width: 56, numeric: true, sortBy: (trial) => trial.number, cell: (trial) => trial.number },
-    { id: "marks", title: "Marks", width: 132, numeric: false, sortBy: (trial) => markOrder(trial, front), cell: (trial) => <Marks trial={trial} onFront={front.has(trial.id)} /> },
-    { id: "state", title: "State", width: 104, numeric: false, sortBy: (trial) => trial.state, cell: (trial) => <StateBadge state={trial.state} /> },
-    ...metricNames(job, trials).map((name) => metricColumn(name, metrics.get(name)?.unit)),
-    { id: "configuration", title: "Configuration", width: 520, numeric: false, sortBy: (trial) => configLine(trial.config), cell: (trial) => <ConfigCell trial={trial} /> },
-    { id: "engine", title: "Engine", width: 92, numeric: false, sortBy: (trial) => trial.engine ?? undefined, cell: (trial) => trial.engine ?? "–" },
+    { id: "number", title: "#", width: 64, numeric: true, sortBy: (trial) => trial.number, cell: (trial) => trial.number },
+    { id: "state", title: "State", width: 112, numeric: false, sortBy: (trial) => trial.state, cell: (trial) => <StateBadge state={trial.state} /> },
+    ...names.filter((name) => objectives.has(name)).map(metric),
+    { id: "front", title: "Front", width: 72, numeric: false, sortBy: (trial) => (isOnFront(trial) ? 0 : 1), cell: (trial) => isOnFront(trial) && <span className="mark" data-mark="front">front</span> },
+    { id: "configuration", title: "Configuration", width: 620, numeric: false, sortBy: (trial) => configLine(trial.config), cell: (trial) => <ConfigCell trial={trial} /> },
+    ...names.filter((name) => !objectives.has(name)).map(metric),
+    { id: "engine", title: "Engine", width: 104, numeric: false, sortBy: (trial) => trial.engine ?? undefined, cell: (trial) => trial.engine ?? "–" },
   ];
 }
 
@@ -33,28 +38,18 @@ function metricColumn(name: string, unit: string | undefined): Column {
   return {
     id: `metric:${name}`,
     title: name,
-    width: Math.max(96, 26 + name.length * 7.4),
+    width: Math.max(96, 40 + name.length * 7),
     numeric: true,
     sortBy: (trial) => trial.metrics[name],
     cell: (trial) => metricValue(trial.metrics[name], unit),
   };
 }
 
-const markOrder = (trial: Trial, front: ReadonlySet<string>): number => (front.has(trial.id) ? 0 : trial.label ? 1 : 2);
-
-function Marks({ trial, onFront }: { trial: Trial; onFront: boolean }) {
-  return (
-    <>
-      {onFront && <span className="mark" data-mark="front">front</span>}
-      {trial.origin === "reference" && <span className="mark" data-mark="reference">{trial.label ?? "reference"}</span>}
-    </>
-  );
-}
-
 function ConfigCell({ trial }: { trial: Trial }) {
   if (trial.state === "failed" && trial.reason) return <span className="reason" title={trial.reason}>{trial.reason}</span>;
   return (
     <span className="config" title={configLine(trial.config)}>
+      {trial.origin === "reference" && <span className="mark" data-mark="reference">{trial.label ?? "reference"}</span>}
       <strong>{methodName(trial.config)}</strong>
       {knobs(trial.config).map((knob) => <span key={knob.name}><i>{knob.name}</i> {knob.value}</span>)}
     </span>

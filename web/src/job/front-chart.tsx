@@ -109,19 +109,19 @@ function referencePoints(trials: readonly Trial[], axes: Axes, scales: Scales, t
   const data = trials.flatMap((trial) =>
     spots([trial], axes, scales).map((value) => ({
       value,
-      label: { formatter: trial.label ?? "reference", position: labelSide(value, scales) },
+      label: { formatter: trial.label ?? "reference", ...labelPlace(value, scales) },
     })),
   );
   return {
     id: "reference", type: "scatter", data, symbol: "diamond", symbolSize: 13, z: 4,
     itemStyle: { color: theme.surface, borderColor: theme.reference, borderWidth: 2 },
-    label: { show: true, distance: 7, color: theme.reference, fontFamily: theme.font, fontSize: 11, fontWeight: 600 },
+    label: { show: true, distance: 4, color: theme.reference, fontFamily: theme.font, fontSize: 11, fontWeight: 600 },
   };
 }
 
-/** Labels stay inside: points in the right half carry theirs on the left. */
-function labelSide([x]: Spot, { x: scale }: Scales): "left" | "right" {
-  return x > (scale.min + scale.max) / 2 ? "left" : "right";
+/** Above the border, which runs on from the point, and inside: points in the right half carry theirs on the left. */
+function labelPlace([x]: Spot, { x: scale }: Scales) {
+  return { position: x > (scale.min + scale.max) / 2 ? ("left" as const) : ("right" as const), offset: [0, -9] };
 }
 
 function ring(data: Spot[], theme: Theme): ScatterSeriesOption {

@@ -63,20 +63,18 @@ function AxisChoice({ label, axis, names, value }: { label: string; axis: "x" | 
 function Gains({ job, pareto, metrics }: { job: Job; pareto: Pareto | undefined; metrics: ReadonlyMap<string, MetricInfo> }) {
   const objective = job.objectives[0];
   const best = objective && job.best[objective.metric];
-  if (!objective || best === undefined || !pareto) return null;
-  const unit = metrics.get(objective.metric)?.unit;
+  if (!objective || best === undefined) return null;
+  const { metric, direction } = objective;
+  const measured = pareto?.reference.filter((trial) => trial.metrics[metric] !== undefined) ?? [];
+  if (measured.length === 0) return null;
   return (
-    <ul className="gains" aria-label="Gain over the reference trials">
-      {pareto.reference.map((trial) => {
-        const value = trial.metrics[objective.metric];
-        if (value === undefined) return null;
-        const gained = gain(best, value, objective.direction);
-        return (
-          <li key={trial.id}>
-            best {objective.metric} <strong>{gained < 0 ? "−" : "+"}{metricValue(Math.abs(gained), unit)}</strong> over {trial.label}
-          </li>
-        );
+    <p className="gains">
+      best {metric}{" "}
+      {measured.map((trial, index) => {
+        const gained = gain(best, trial.metrics[metric] as number, direction);
+        const text = metricValue(Math.abs(gained), metrics.get(metric)?.unit);
+        return <span key={trial.id}>{index > 0 && ", "}<strong>{gained < 0 ? "−" : "+"}{text}</strong> over {trial.label}</span>;
       })}
-    </ul>
+    </p>
   );
 }

@@ -13,7 +13,7 @@ export function JobHeader({ job, status }: { job: Job; status: StreamStatus }) {
       <div className="job-title">
         <h1>{job.name}</h1>
         <span role="status" className="job-state"><StateBadge state={job.state} /></span>
-        <Connection status={status} />
+        <Connection status={status} over={job.finished_at !== null} />
         <JobActions job={job} />
       </div>
       {job.reason && <p className="reason" role="alert">{job.reason}</p>}
@@ -41,11 +41,12 @@ function ProgressText({ job }: { job: Job }) {
   );
 }
 
-function Connection({ status }: { status: StreamStatus }) {
+/** Silent about a job that is over, unless the connection is lost. */
+function Connection({ status, over }: { status: StreamStatus; over: boolean }) {
   const text = {
-    connecting: "connecting…",
-    live: "live",
+    connecting: over ? "" : "connecting…",
+    live: over ? "" : "live",
     waiting: status.state === "waiting" ? `reconnecting in ${status.seconds} s: ${status.reason}` : "",
   }[status.state];
-  return <span role="status" className="connection" data-state={status.state}>{text}</span>;
+  return <span role="status" className="connection" data-state={text && status.state}>{text}</span>;
 }

@@ -46,7 +46,7 @@ export function JobPage({ id }: { id: string }) {
         label="About this job"
         tabs={[
           { id: "trials", title: "Trials" },
-          { id: "best", title: "Pick one" },
+          { id: "best", title: "Best" },
           { id: "spec", title: "Spec" },
           { id: "log", title: "Log" },
         ]}

@@ -34,7 +34,7 @@ function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
     const base = frame(
       theme,
       { name: "", scale: { ...fitScale(epochs), min: 0, max: Math.max(...epochs) } },
-      { name: names.join(" · "), scale: { ...fitScale(values), interval: null } },
+      { name: names.join(" · "), scale: fitScale(values) },
     );
     return {
       ...base,

@@ -72,15 +72,13 @@ function JobRow({ job, now }: { job: Job; now: number }) {
         <a href={jobPath(job.id)}>{job.name}</a>
         <span className="sub">{describe(job)}</span>
       </th>
-      <td>
-        <StateBadge state={job.state} />
-        {job.reason && <span className="sub">{job.reason}</span>}
-      </td>
+      <td><StateBadge state={job.state} /></td>
       <td className="progress-cell">
         <ProgressBar progress={progress} label={`Progress of ${job.name}`} />
         <span className="sub">
           {done} of {progress.trials_total}
           {job.state === "running" && progress.seconds_left !== null && ` · ${timeLeft(progress.seconds_left)}`}
+          {job.reason && ` · ${job.reason}`}
         </span>
       </td>
       <td><BestValues job={job} /></td>

@@ -4,6 +4,7 @@ import { short } from "./numbers";
 
 export interface Knob {
   name: string;
+  /** Empty for a switch that is on; a switch that is off is left out. */
   value: string;
 }
 
@@ -11,6 +12,8 @@ export interface Knob {
 const shortNames: Record<string, string> = {
   learning_rate: "lr",
   batch_size: "batch",
+  use_rslora: "rslora",
+  use_dora: "dora",
   weight_decay: "decay",
   warmup_ratio: "warmup",
   max_grad_norm: "clip",
@@ -25,7 +28,7 @@ export function configValue(value: Json): string {
   return JSON.stringify(value);
 }
 
-/** Everything but the method, in the order given; `layer_0 … layer_5` switches become one pattern `●○●●○○`. */
+/** Everything but the method, in the order given. Numbered switches such as `layer_0 … layer_5` become one pattern `●○●●○○`. */
 export function knobs(config: Config): Knob[] {
   const method = methodName(config);
   const result: Knob[] = [];
@@ -35,7 +38,7 @@ export function knobs(config: Config): Knob[] {
     const name = key.startsWith(`${method}.`) ? key.slice(method.length + 1) : key;
     const stem = typeof value === "boolean" ? /^(.+)_\d+$/.exec(name)?.[1] : undefined;
     if (stem === undefined) {
-      result.push({ name: shortNames[name] ?? name, value: configValue(value) });
+      if (value !== false) result.push({ name: shortNames[name] ?? name, value: value === true ? "" : configValue(value) });
       continue;
     }
     const known = switches.get(stem);
@@ -54,5 +57,5 @@ export const methodName = (config: Config): string => String(config.method ?? "�
 
 /** `lora rank=8 alpha=16 lr=2e-4`. */
 export function configLine(config: Config): string {
-  return [methodName(config), ...knobs(config).map((knob) => `${knob.name}=${knob.value}`)].join(" ");
+  return [methodName(config), ...knobs(config).map((knob) => (knob.value ? `${knob.name}=${knob.value}` : knob.name))].join(" ");
 }

@@ -37,9 +37,9 @@ describe("time", () => {
 });
 
 describe("configuration", () => {
-  it("drops the method's prefix and shortens names", () => {
-    expect(configLine({ method: "lora", "lora.rank": 8, learning_rate: 2e-4, use_dora: false })).toBe(
-      "lora rank=8 lr=2e-4 use_dora=false");
+  it("drops the method's prefix and switches that are off, and shortens names", () => {
+    expect(configLine({ method: "lora", "lora.rank": 8, learning_rate: 2e-4, use_dora: false, use_rslora: true })).toBe(
+      "lora rank=8 lr=2e-4 rslora");
   });
   it("draws numbered switches as one pattern", () => {
     const config = { method: "autopeft", layer_0: true, layer_1: false, layer_2: true, serial_size: 0 };
