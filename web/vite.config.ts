@@ -1,5 +1,5 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 // Relative asset paths and hash routes: the API serves the files at `/`, a proxy may put them anywhere.
 export default defineConfig({
@@ -20,5 +20,6 @@ export default defineConfig({
       },
     },
   },
+  test: { css: { include: /tokens/ } },
   server: { proxy: { "/v1": "http://127.0.0.1:8080" } },
 });

@@ -61,8 +61,10 @@ class Updates {
   }
 
   private takeTrial(kind: string, trialId: string): void {
-    if (kind === "trial.dropped") this.dropped.add(trialId);
-    else if (!this.isOver(trialId)) this.changed.add(trialId);
+    if (kind === "trial.dropped") {
+      this.changed.delete(trialId);
+      this.dropped.add(trialId);
+    } else if (!this.isOver(trialId)) this.changed.add(trialId);
   }
 
   /** The past, told again when a page opens: this trial is over and already here. */

@@ -49,6 +49,7 @@ export const trialsOptions = (jobId: string, cache: QueryClient) =>
   queryOptions({
     queryKey: keys.trials(jobId),
     staleTime: Infinity,
+    gcTime: 0, // nobody patches it once the page is left
     queryFn: async ({ signal }): Promise<Trial[]> => {
       let trials: Trial[] = [];
       let cursor: string | null = null;
@@ -64,7 +65,7 @@ export const trialsOptions = (jobId: string, cache: QueryClient) =>
 
 /** What happened to the job since this page was opened, oldest first. Filled by `useLiveJob`, never fetched. */
 export const useLog = (jobId: string) =>
-  useQuery<LogEntry[]>({ queryKey: keys.log(jobId), queryFn: () => [], enabled: false, initialData: [], staleTime: Infinity });
+  useQuery<LogEntry[]>({ queryKey: keys.log(jobId), queryFn: () => [], enabled: false, initialData: [], staleTime: Infinity, gcTime: 0 });
 
 /** The metric catalogue by name; empty until it has arrived, then units appear. */
 export function useMetrics(): ReadonlyMap<string, MetricInfo> {

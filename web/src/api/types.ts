@@ -8,7 +8,8 @@ export type JobAction = "pause" | "resume" | "cancel";
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 export type Config = Record<string, Json>;
-export type Metrics = Record<string, number>;
+/** `null` is a value that is not a finite number, such as a NaN loss. */
+export type Metrics = Record<string, number | null>;
 
 export interface Objective {
   metric: string;

@@ -40,7 +40,7 @@ function metricColumn(name: string, unit: string | undefined): Column {
     title: name,
     width: Math.max(96, 40 + name.length * 7),
     numeric: true,
-    sortBy: (trial) => trial.metrics[name],
+    sortBy: (trial) => trial.metrics[name] ?? undefined,
     cell: (trial) => metricValue(trial.metrics[name], unit),
   };
 }

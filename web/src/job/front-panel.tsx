@@ -63,9 +63,9 @@ function AxisChoice({ label, axis, names, value }: { label: string; axis: "x" | 
 function Gains({ job, pareto, metrics }: { job: Job; pareto: Pareto | undefined; metrics: ReadonlyMap<string, MetricInfo> }) {
   const objective = job.objectives[0];
   const best = objective && job.best[objective.metric];
-  if (!objective || best === undefined) return null;
+  if (!objective || best === undefined || best === null) return null;
   const { metric, direction } = objective;
-  const measured = pareto?.reference.filter((trial) => trial.metrics[metric] !== undefined) ?? [];
+  const measured = pareto?.reference.filter((trial) => typeof trial.metrics[metric] === "number") ?? [];
   if (measured.length === 0) return null;
   return (
     <p className="gains">

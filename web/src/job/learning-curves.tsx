@@ -64,7 +64,7 @@ function line(name: string, index: number, attempt: number, reports: readonly Re
     type: "line", name, symbolSize: 5, itemStyle: { color },
     lineStyle: { color, width: 1.75, opacity: attempt === last ? 1 : 0.35, type: index === 0 ? "solid" : "dashed" },
     data: reports
-      .filter((report) => report.attempt === attempt && report.metrics[name] !== undefined)
+      .filter((report) => report.attempt === attempt && typeof report.metrics[name] === "number")
       .map((report) => [report.epoch, report.metrics[name] as number]),
   };
 }

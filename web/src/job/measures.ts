@@ -24,7 +24,7 @@ export function defaultAxes(job: Job, names: readonly string[]): Axes {
 }
 
 export const measure = (trial: Trial, name: string): number | undefined =>
-  name === NUMBER ? trial.number : trial.metrics[name];
+  name === NUMBER ? trial.number : (trial.metrics[name] ?? undefined);
 
 /** `accuracy`, `train_seconds (seconds)`, `trial`; without the unit where the name says it. */
 export function axisTitle(name: string, metrics: ReadonlyMap<string, MetricInfo>): string {

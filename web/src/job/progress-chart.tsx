@@ -77,7 +77,7 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
 /** Completed trials that have every objective, by the time they finished. */
 function inOrder(trials: readonly Trial[], job: Job): Trial[] {
   return trials
-    .filter((trial) => trial.state === "completed" && job.objectives.every(({ metric }) => trial.metrics[metric] !== undefined))
+    .filter((trial) => trial.state === "completed" && job.objectives.every(({ metric }) => typeof trial.metrics[metric] === "number"))
     .sort((a, b) => (a.finished_at ?? "").localeCompare(b.finished_at ?? ""));
 }
 

@@ -26,8 +26,8 @@ export function FieldErrors({ message, errors, text, onShow }: Props) {
                 <span className="mono">{error.field}</span>
               )}
               <p>{error.message}</p>
-              <Detail name="found" value={error.found} />
-              <Detail name="would do" value={error.allowed} />
+              <Detail name="found" value={error.found} said={error.message} />
+              <Detail name="would do" value={error.allowed} said={error.message} />
             </li>
           );
         })}
@@ -36,7 +36,9 @@ export function FieldErrors({ message, errors, text, onShow }: Props) {
   );
 }
 
-function Detail({ name, value }: { name: string; value: Json | undefined }) {
+/** Left out where the message says it already. */
+function Detail({ name, value, said }: { name: string; value: Json | undefined; said: string }) {
   if (value === undefined || value === null || value === "") return null;
-  return <p className="muted">{name}: <code>{configValue(value)}</code></p>;
+  const text = configValue(value);
+  return said.includes(text) ? null : <p className="muted">{name}: <code>{text}</code></p>;
 }
