@@ -23,6 +23,7 @@ from service.lifeline import spawn
 from service.settings import Settings, SettingsError
 from service.store.store import Store, open_store
 from service.supervisor import Supervisor
+from workers.artifacts import ArtifactStore
 
 GRACE = 3  # seconds for open requests when the service stops
 BACKLOG = 2048
@@ -66,9 +67,8 @@ def serve(settings: Settings, with_conductor: bool) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: None)
     conductor = Supervisor("conductor", lambda: spawn(["service.conductor"], settings.as_environment()))
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings, store), log_level="warning", timeout_graceful_shutdown=GRACE)
-    )
+    app = create_app(settings, store, ArtifactStore(settings.artifacts))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE))
     if with_conductor:
         conductor.start()
     try:

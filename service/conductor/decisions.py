@@ -137,6 +137,6 @@ def allot(free: int, running: Mapping[str, int], startable: Mapping[str, int]) -
 
 
 def next_waiting(trials: Iterable[Trial]) -> Trial | None:
-    """The trial to start next: begun ones first (lost by their worker or paused with the job), then by number."""
+    """The trial to start next: begun ones first (lost by their worker, or paused), then by number."""
     waiting = [trial for trial in trials if trial.state in ("queued", "paused")]
     return min(waiting, key=lambda trial: (trial.attempt == 0, trial.number), default=None)

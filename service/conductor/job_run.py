@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,13 +14,23 @@ from service.conductor.proposer import Request
 from service.conductor.seeds import trial_seed
 from service.conductor.suggestions import Suggestions
 from service.jobspec import JobSpec
-from service.problem import problem_on, references
+from service.problem import build_problem, references
 from service.store.records import Event, Job, NewTrial, StoredReport, Trial
 from workers.assignment import Assignment, Decision
 from workers.models.description import describe
 
 OUTSIDE_AHEAD = 4
 """Suggestions kept ready for outside workers, whose number nobody knows, beside one for every trial they run."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What a trial had reached at an optimizer step, after `epoch` passes over the training rows."""
+
+    attempt: int
+    step: int
+    epoch: float
+    metrics: Mapping[str, float]
 
 
 @dataclass
@@ -33,19 +43,19 @@ class JobRun:
     suggestions: Suggestions
     concurrency: int = 1
     trials: dict[str, Trial] = field(default_factory=dict)
-    curves: dict[str, list[StoredReport]] = field(default_factory=dict)  # of the latest attempt, by trial
+    curves: dict[str, list[CurvePoint]] = field(default_factory=dict)  # of the latest attempt, by trial
     next_number: int = 0
 
     @classmethod
     def of(cls, job: Job, trials: Iterable[Trial], reports: Iterable[StoredReport]) -> JobRun:
         """Build the run of a job from its stored form; raises what building its problem raises."""
         spec = JobSpec.model_validate(job.spec)
-        problem = problem_on(spec, describe(spec.task.model))
+        problem = build_problem(spec)
         run = cls(job, spec, problem, Suggestions(spec, job.spec, problem))
         for trial in trials:
             run.put(trial)
         for report in reports:
-            run._keep(report)
+            run._keep(report.trial_id, CurvePoint(report.attempt, report.step, report.epoch, report.metrics))
         return run
 
     # The mirror
@@ -72,15 +82,16 @@ class JobRun:
 
     def record(self, event: Event) -> Decision:
         """Add a reported point to its trial's learning curve; what the scheduler makes of it."""
-        self._keep(StoredReport(**event.payload, created_at=event.created_at))
+        told = event.payload
+        self._keep(told["trial_id"], CurvePoint(told["attempt"], told["step"], told["epoch"], told["metrics"]))
         return "continue"
 
-    def _keep(self, report: StoredReport) -> None:
-        curve = self.curves.setdefault(report.trial_id, [])
-        if curve and curve[-1].attempt < report.attempt:
+    def _keep(self, trial_id: str, point: CurvePoint) -> None:
+        curve = self.curves.setdefault(trial_id, [])
+        if curve and curve[-1].attempt < point.attempt:
             curve.clear()
-        if not curve or (curve[-1].attempt == report.attempt and curve[-1].step < report.step):
-            curve.append(report)
+        if not curve or (curve[-1].attempt == point.attempt and curve[-1].step < point.step):
+            curve.append(point)
 
     # What is next
 

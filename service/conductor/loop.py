@@ -22,7 +22,7 @@ from service.errors import Conflict, NotFound, ServiceError, Unavailable
 from service.store.records import Event, Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Clock, Store, utc_now
-from workers.assignment import Decision, Outcome, Report
+from workers.assignment import Outcome, Report
 
 LEASE = 15.0  # seconds after which a silent conductor or worker is taken for dead
 GRACE = 10.0  # seconds that the trials of a job that is over have to end by themselves
@@ -38,8 +38,7 @@ class _Dispatched:
 
     job_id: str
     attempt: int
-    interrupted: str | None = None  # what it was told: pause or stop
-    kill_at: float | None = None  # monotonic time
+    kill_at: float | None = None  # monotonic time, once it was told to stop
 
 
 @dataclass
@@ -157,6 +156,8 @@ class Conductor:
             job = self.store.get_job(job_id)
             if job.spec != run.job.spec:
                 self._runs[job_id] = self._open(job)
+            elif job.state == "paused" and run.job.state == "running":
+                self.store.release_job(job_id, self.owner)  # whoever is asked to resume it may take it at once
             run.job = job
         except NotFound:
             self._drop_run(job_id)
@@ -283,16 +284,15 @@ class Conductor:
             self._mirror_job(run.job.id)
 
     def _wind_up(self, run: JobRun) -> None:
-        """Interrupt the trials of a job that is paused or over; when none is left, the job is no longer ours."""
-        over = run.job.state in JOB_OVER
+        """Trials of a paused job end by themselves, those of a job that is over are told to; then it is not ours."""
         for trial_id in self._trials_under_way(run.job.id):
             dispatched = self._dispatched[trial_id]
-            decision: Decision = "stop" if over else "pause"
-            if dispatched.interrupted != decision:
-                dispatched.interrupted = decision
-                dispatched.kill_at = self.monotonic() + GRACE if over else None
-                self.executor.signal(trial_id, decision)
-            elif dispatched.kill_at is not None and self.monotonic() >= dispatched.kill_at:
+            if run.job.state not in JOB_OVER:
+                continue
+            if dispatched.kill_at is None:
+                dispatched.kill_at = self.monotonic() + GRACE
+                self.executor.signal(trial_id, "stop")
+            elif self.monotonic() >= dispatched.kill_at:
                 self.executor.abandon(trial_id)
                 self._inbox.append(Outcome(trial_id=trial_id, attempt=dispatched.attempt, status="stopped"))
         if not self._trials_under_way(run.job.id):
@@ -343,9 +343,7 @@ class Conductor:
 
 
 def _explained(outcome: Outcome, job: Job) -> Outcome:
-    """An interrupted trial says why; one that paused for a job that is over by now will not go on."""
-    if outcome.status == "paused" and job.state == "paused":
-        return outcome.model_copy(update={"reason": "the job is paused"})
+    """An interrupted trial says why; one that paused in a job that is over by now will not go on."""
     if outcome.status in ("paused", "stopped") and job.state in JOB_OVER:
         return outcome.model_copy(update={"status": "stopped", "reason": f"the job is {job.state}"})
     return outcome

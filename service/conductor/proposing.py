@@ -40,7 +40,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """Propose as asked: `{"configs": [...], "notes": [...]}`, or `{"error": "..."}` when the optimizer raised."""
     try:
         problem = _problem(json.dumps(request["spec"], sort_keys=True))
-        chosen = optimizer(request["optimizer"], **request["options"])
+        chosen = optimizer(request["optimizer"], seed=request["spec"]["seed"], **request["options"])
         rng = np.random.default_rng(request["seed"])
         proposal = chosen.propose(problem, from_json(request["history"]), request["n"], rng)
     except Exception as error:

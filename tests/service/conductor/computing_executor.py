@@ -1,0 +1,73 @@
+"""An executor that computes each trial's metrics from its configuration at once: it trains nothing, so it proves
+nothing about training, but every number it reports follows from the configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from service.conductor.decisions import Machine, Shape
+from service.conductor.executor import Message
+from workers.assignment import Assignment, Decision, Outcome, Report
+
+
+def accuracy(config: dict[str, object]) -> float:
+    """A smooth function of rank and learning rate with its best value at rank 16 and rate 1e-3."""
+    rank, rate = float(config.get("rank", 1)), float(config["learning_rate"])  # type: ignore[arg-type]
+    return 0.9 - 0.01 * (math.log2(rank) - 4) ** 2 - 0.05 * (math.log10(rate) + 3) ** 2
+
+
+def complete(assignment: Assignment) -> list[Message]:
+    """Two reports and an outcome."""
+    given = {"trial_id": assignment.trial_id, "attempt": assignment.attempt}
+    reached = accuracy(assignment.config)
+    reports = [
+        Report(**given, step=step, epoch=step, seconds=step, metrics={"accuracy": reached - 0.1 / step})
+        for step in (1, 2)
+    ]
+    return [*reports, Outcome(**given, status="completed", metrics={"accuracy": reached})]
+
+
+@dataclass
+class ComputingExecutor:
+    """`slots` trials at once; `script` says what a started trial sends, one message a tick."""
+
+    slots: int = 2
+    script: Callable[[Assignment], list[Message]] = complete
+    started: list[Assignment] = field(default_factory=list)
+    signals: list[tuple[str, Decision]] = field(default_factory=list)
+    abandoned: list[str] = field(default_factory=list)
+    most_at_once: int = 0
+    running: dict[str, list[Message]] = field(default_factory=dict)
+
+    def machine(self) -> Machine:
+        return Machine(self.slots, 0, 1e12)
+
+    def free(self, shape: Shape) -> int:
+        return int((self.slots - len(self.running)) / shape.cpus)
+
+    def start(self, assignment: Assignment, shape: Shape) -> None:
+        assert self.free(shape) > 0
+        assert assignment.trial_id not in self.running
+        self.started.append(assignment)
+        self.running[assignment.trial_id] = self.script(assignment)
+        self.most_at_once = max(self.most_at_once, len(self.running))
+
+    def signal(self, trial_id: str, decision: Decision) -> None:
+        self.signals.append((trial_id, decision))
+
+    def abandon(self, trial_id: str) -> None:
+        self.abandoned.append(trial_id)
+        self.running.pop(trial_id, None)
+
+    def receive(self, timeout: float) -> list[Message]:
+        del timeout
+        messages = [script.pop(0) for script in self.running.values() if script]
+        for message in messages:
+            if not isinstance(message, Report):
+                del self.running[message.trial_id]
+        return messages
+
+    def close(self) -> None:
+        self.running.clear()

@@ -1,0 +1,370 @@
+"""The conductor on a real store, with a real proposer; trials are computed instead of trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.conductor.executor import Lost
+from service.conductor.loop import GRACE, LEASE, Conductor
+from service.conductor.proposer import Proposer
+from service.conductor.seeds import trial_seed
+from service.conductor.takeover import SUSPECT_AFTER, take_over
+from service.errors import Unavailable
+from service.jobspec import JobSpec
+from service.store.records import Job
+from service.store.store import Store, open_store
+from tests.service.conductor.computing_executor import ComputingExecutor, accuracy, complete
+from workers.assignment import Assignment, Outcome, Report
+
+SPEC: dict[str, Any] = {
+    "name": "ranks",
+    "task": {"model": "builtin:minilm", "train": "builtin:pydocs"},
+    "space": {"preset": "lora"},
+    "objectives": [{"metric": "accuracy", "direction": "maximize"}],
+    "optimizer": {"name": "random"},
+    "budget": {"trials": 6, "epochs": 2},
+    "seed": 3,
+}
+
+
+class Clock:
+    """Time that passes when told to; one for wall clock and monotonic time."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path}/jobs.db", clock.now)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def proposer() -> Iterator[Proposer]:
+    started = Proposer()
+    yield started
+    started.close()
+
+
+Make = Callable[..., Conductor]
+
+
+@pytest.fixture
+def make(store: Store, clock: Clock, proposer: Proposer) -> Make:
+    def conductor(executor: ComputingExecutor | None = None, owner: str = "home.a") -> Conductor:
+        return Conductor(
+            store, executor or ComputingExecutor(), proposer, owner, clock=clock.now, monotonic=clock.monotonic
+        )
+
+    return conductor
+
+
+def submit(store: Store, **changes: Any) -> Job:
+    spec = JobSpec.model_validate({**SPEC, **changes})
+    return store.create_job(spec.name, spec.model_dump(mode="json"))
+
+
+def never_ending(_: Assignment) -> list[Any]:
+    """A trial that sends nothing."""
+    return []
+
+
+def tick_until(conductor: Conductor, clock: Clock, done: Callable[[], bool], step: float = 0.5) -> None:
+    """Tick until `done`; the proposer is a real process, so real time may pass, too."""
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline, "the conductor does not get there"
+        conductor.tick(wait=0)
+        clock.seconds += step
+        time.sleep(0.005)
+
+
+def is_over(store: Store, job: Job) -> Callable[[], bool]:
+    return lambda: store.get_job(job.id).state in ("completed", "failed", "cancelled")
+
+
+def test_a_job_runs_to_its_end_and_every_trial_counts_once(make: Make, store: Store, clock: Clock) -> None:
+    job, executor = submit(store), ComputingExecutor()
+    tick_until(make(executor), clock, is_over(store, job))
+    ended = store.get_job(job.id)
+    assert (ended.state, ended.reason) == ("completed", None)
+    trials = store.all_trials(job.id)
+    assert [trial.number for trial in trials] == list(range(6))
+    assert [trial.label for trial in trials[:2]] == ["head-only", "literature-default"]
+    assert {trial.origin for trial in trials[2:]} == {"optimizer"}
+    assert {trial.state for trial in trials} == {"completed"}
+    assert [trial.seed for trial in trials] == [trial_seed(3, number) for number in range(6)]
+    assert [trial.metrics["accuracy"] for trial in trials] == [accuracy(trial.config) for trial in trials]
+    assert sorted(one.trial_id for one in executor.started) == sorted(trial.id for trial in trials)
+    assert executor.most_at_once == 2
+    assert {one.epochs for one in executor.started} == {2.0}
+    assert all(len(store.reports(trial.id)) == 2 for trial in trials)
+
+
+def test_reference_trials_can_be_the_users_own_or_none(make: Make, store: Store, clock: Clock) -> None:
+    config = {"method": "lora", "rank": 4, "learning_rate": 1e-3}
+    own = submit(store, reference_trials=[config], budget={"trials": 2, "epochs": 1})
+    none = submit(store, reference_trials=False, budget={"trials": 1, "epochs": 1})
+    tick_until(make(), clock, lambda: is_over(store, own)() and is_over(store, none)())
+    assert store.all_trials(own.id)[0].config == config
+    assert [trial.label for trial in store.all_trials(own.id)] == ["reference-1", None]
+    assert [trial.origin for trial in store.all_trials(none.id)] == ["optimizer"]
+
+
+def test_two_jobs_share_the_slots(make: Make, store: Store, clock: Clock) -> None:
+    executor = ComputingExecutor(slots=2, script=never_ending)
+    first, second = submit(store), submit(store)
+    conductor = make(executor)
+    tick_until(conductor, clock, lambda: len(executor.started) == 2)
+    assert {one.trial_id.rpartition("-")[0] for one in executor.started} == {first.id, second.id}
+
+
+def test_a_job_whose_every_trial_fails_stops_early(make: Make, store: Store, clock: Clock) -> None:
+    def fail(assignment: Assignment) -> list[Any]:
+        given = {"trial_id": assignment.trial_id, "attempt": assignment.attempt}
+        return [Outcome(**given, status="failed", reason="out_of_memory: 9 GB asked for")]
+
+    job = submit(store, budget={"trials": 40, "epochs": 1})
+    tick_until(make(ComputingExecutor(script=fail)), clock, is_over(store, job))
+    ended = store.get_job(job.id)
+    assert ended.state == "failed"
+    assert ended.reason is not None
+    assert "none completed; most often: out_of_memory: 9 GB asked for" in ended.reason
+    assert len([trial for trial in store.all_trials(job.id) if trial.state == "failed"]) < 8
+
+
+def test_a_failed_trial_keeps_its_reason_and_reports_and_the_job_goes_on(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    def script(assignment: Assignment) -> list[Any]:
+        if not assignment.trial_id.endswith("-1"):
+            return complete(assignment)
+        given = {"trial_id": assignment.trial_id, "attempt": assignment.attempt}
+        return [complete(assignment)[0], Outcome(**given, status="failed", reason="nan_loss: step 2")]
+
+    job = submit(store)
+    tick_until(make(ComputingExecutor(script=script)), clock, is_over(store, job))
+    failed = store.get_trial(f"{job.id}-1")
+    assert (failed.state, failed.reason, len(store.reports(failed.id))) == ("failed", "nan_loss: step 2", 1)
+    assert store.get_job(job.id).state == "completed"
+    assert store.counts(job.id)["completed"] == 5
+
+
+def test_a_trial_whose_worker_dies_is_tried_again_and_fails_at_last(make: Make, store: Store, clock: Clock) -> None:
+    def script(assignment: Assignment) -> list[Any]:
+        dies = assignment.trial_id.endswith("-0") and (assignment.attempt < 2 or assignment.seed < 0)
+        dies = dies or assignment.trial_id.endswith("-1")
+        return [Lost(assignment.trial_id, assignment.attempt, "its worker died")] if dies else complete(assignment)
+
+    job = submit(store)
+    tick_until(make(ComputingExecutor(script=script)), clock, is_over(store, job))
+    once, always = store.get_trial(f"{job.id}-0"), store.get_trial(f"{job.id}-1")
+    assert (once.state, once.attempt) == ("completed", 2)
+    assert (always.state, always.attempt) == ("failed", 3)
+    assert "its worker died" in str(always.reason)
+
+
+def test_cancelling_stops_running_trials_and_takes_back_the_queued(make: Make, store: Store, clock: Clock) -> None:
+    executor = ComputingExecutor(script=lambda assignment: complete(assignment)[:1])  # report once, then go on for ever
+    job, conductor = submit(store), make(executor)
+    tick_until(conductor, clock, lambda: len(executor.started) == 2 and store.counts(job.id)["queued"] > 0)
+    store.set_job_state(job.id, "cancelled")
+    conductor.tick(wait=0)
+    assert {decision for _, decision in executor.signals} == {"stop"}
+    assert executor.abandoned == []  # they have a moment to end by themselves
+    tick_until(conductor, clock, lambda: not executor.running, step=GRACE / 2)
+    conductor.tick(wait=0)
+    assert {(trial.state, trial.reason) for trial in store.all_trials(job.id)} == {("stopped", "the job is cancelled")}
+    assert store.get_job(job.id).lease_owner is None
+
+
+def test_a_paused_job_lets_its_trials_end_and_starts_no_others_until_resumed(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    executor = ComputingExecutor(script=lambda assignment: complete(assignment)[:1])  # report once, then wait
+    job, conductor = submit(store, budget={"trials": 4, "epochs": 1}), make(executor)
+    tick_until(conductor, clock, lambda: len(executor.started) == 2 and store.counts(job.id)["queued"] > 0)
+    store.set_job_state(job.id, "paused")
+    conductor.tick(wait=0)
+    assert store.get_job(job.id).lease_owner is None  # any conductor may take it when it is resumed
+    for one in list(executor.started):
+        executor.running[one.trial_id] = complete(one)[1:]
+    for _ in range(20):
+        clock.seconds += LEASE / 5  # the trials' leases are kept all the while
+        conductor.tick(wait=0)
+    assert executor.signals == []
+    assert executor.abandoned == []
+    assert len(executor.started) == 2
+    assert store.counts(job.id)["completed"] == 2
+    executor.script = complete
+    store.set_job_state(job.id, "queued")
+    tick_until(conductor, clock, is_over(store, job))
+    assert store.counts(job.id)["completed"] == 4
+    assert {trial.attempt for trial in store.all_trials(job.id)} == {1}
+
+
+def test_the_wall_clock_budget_lets_running_trials_end_and_nothing_more_begin(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    job = submit(store, budget={"trials": 1000, "epochs": 1, "wall_clock": 40})
+    tick_until(make(), clock, is_over(store, job), step=4)
+    ended = store.get_job(job.id)
+    assert (ended.state, ended.reason) == ("completed", "the wall-clock budget of 40 s is spent")
+    assert {trial.state for trial in store.all_trials(job.id)} == {"completed"}
+
+
+def test_a_small_space_is_searched_to_its_end(make: Make, store: Store, clock: Clock) -> None:
+    parameters = [
+        {"type": "categorical", "name": "rank", "choices": [2, 4, 8]},
+        {"type": "categorical", "name": "learning_rate", "choices": [1e-3]},
+    ]
+    job = submit(store, space={"method": "lora", "parameters": parameters}, reference_trials=False)
+    tick_until(make(), clock, is_over(store, job))
+    assert store.get_job(job.id).reason == "the space is exhausted after 3 configurations"
+    assert sorted(trial.config["rank"] for trial in store.all_trials(job.id)) == [2, 4, 8]
+
+
+def test_extending_a_finished_job_makes_it_go_on(make: Make, store: Store, clock: Clock) -> None:
+    job, conductor = submit(store, budget={"trials": 3, "epochs": 2}), make()
+    tick_until(conductor, clock, is_over(store, job))
+    store.extend_job(job.id, {**store.get_job(job.id).spec, "budget": {"trials": 5, "epochs": 2, "wall_clock": None}})
+    tick_until(conductor, clock, lambda: store.counts(job.id)["completed"] == 5 and is_over(store, job)())
+    assert [trial.seed for trial in store.all_trials(job.id)] == [trial_seed(3, number) for number in range(5)]
+
+
+def test_an_outside_workers_job_gets_suggestions_but_no_dispatch(make: Make, store: Store, clock: Clock) -> None:
+    executor = ComputingExecutor()
+    job = submit(store, resources={"executor": "external"}, reference_trials=False)
+    conductor = make(executor)
+    tick_until(conductor, clock, lambda: store.counts(job.id)["queued"] >= 2)
+    while store.get_job(job.id).state == "running":
+        trial = store.claim_trial(job.id, "outside", 60)
+        if trial is not None:
+            given = {"trial_id": trial.id, "attempt": trial.attempt}
+            store.add_reports([Report(**given, step=1, epoch=1, seconds=1, metrics={"accuracy": 0.5})])
+            store.finish_trial(Outcome(**given, status="completed", metrics={"accuracy": 0.5}))
+        conductor.tick(wait=0)
+        clock.seconds += 0.5
+        time.sleep(0.005)
+    assert executor.started == []
+    assert store.counts(job.id)["completed"] == 6
+
+
+def test_a_successor_goes_on_where_a_dead_conductor_of_the_same_home_left(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    dead = ComputingExecutor(script=lambda assignment: complete(assignment)[:1])
+    job = submit(store)
+    tick_until(make(dead, "home.a"), clock, lambda: len(dead.started) == 2)
+    take_over(store, "home.")  # the home's lock was free, so its holder is dead
+    assert {trial.state for trial in store.all_trials(job.id)} == {"queued"}
+    successor = ComputingExecutor()
+    started = clock.seconds
+    tick_until(make(successor, "home.b"), clock, lambda: len(successor.started) >= 2, step=0.1)
+    assert clock.seconds - started < LEASE / 3  # no waiting for leases to run out
+    tick_until(make(successor, "home.b"), clock, is_over(store, job))
+    assert {trial.attempt for trial in store.all_trials(job.id)} == {1, 2}
+    assert {trial.state for trial in store.all_trials(job.id)} == {"completed"}
+
+
+def test_a_service_that_dies_again_and_again_under_one_trial_suspects_it_at_last(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    job = submit(store, resources={"max_attempts": 1}, budget={"trials": 1, "epochs": 1})
+    for death in range(SUSPECT_AFTER):
+        executor = ComputingExecutor(script=never_ending)
+        tick_until(make(executor, f"home.{death}"), clock, lambda e=executor: len(e.started) == 1)  # type: ignore[misc]
+        assert store.all_trials(job.id)[0].state == "running"
+        take_over(store, "home.")
+    trial = store.all_trials(job.id)[0]
+    assert (trial.state, trial.attempt) == ("failed", SUSPECT_AFTER)
+
+
+def test_a_conductor_of_another_home_waits_for_the_leases(make: Make, store: Store, clock: Clock) -> None:
+    dead = ComputingExecutor(script=never_ending)
+    job = submit(store)
+    tick_until(make(dead, "home.a"), clock, lambda: len(dead.started) == 2)
+    take_over(store, "elsewhere.")
+    other = ComputingExecutor()
+    conductor = make(other, "elsewhere.a")
+    conductor.tick(wait=0)
+    assert other.started == []
+    clock.seconds += LEASE + 1
+    tick_until(conductor, clock, is_over(store, job))
+    assert {trial.state for trial in store.all_trials(job.id)} == {"completed"}
+
+
+def test_a_stopped_conductor_hands_everything_back(make: Make, store: Store, clock: Clock) -> None:
+    executor = ComputingExecutor(script=never_ending)
+    job, conductor = submit(store), make(executor)
+    tick_until(conductor, clock, lambda: len(executor.started) == 2)
+    conductor.hand_back()
+    assert sorted(executor.abandoned) == sorted(one.trial_id for one in executor.started)
+    assert {trial.state for trial in store.all_trials(job.id)} == {"queued"}
+    assert store.get_job(job.id).lease_owner is None
+
+
+def test_a_trial_taken_from_us_is_ended(make: Make, store: Store, clock: Clock) -> None:
+    executor = ComputingExecutor(script=never_ending)
+    job, conductor = submit(store), make(executor)
+    tick_until(conductor, clock, lambda: len(executor.started) == 2)
+    store.requeue_trial(f"{job.id}-0", 1, "somebody else says so")
+    clock.seconds += LEASE / 2
+    conductor.tick(wait=0)
+    assert executor.abandoned == [f"{job.id}-0"]
+    assert (executor.started[-1].trial_id, executor.started[-1].attempt) == (f"{job.id}-0", 2)
+
+
+def test_a_job_whose_problem_cannot_be_built_fails_with_the_reason_and_spares_the_others(
+    make: Make, store: Store, clock: Clock, tmp_path: Path
+) -> None:
+    task = {"model": str(tmp_path / "gone"), "train": "builtin:pydocs"}
+    broken, sound = submit(store, task=task), submit(store)
+    tick_until(make(), clock, is_over(store, sound))
+    assert store.get_job(broken.id).state == "failed"
+    assert "gone" in str(store.get_job(broken.id).reason)
+    assert store.get_job(sound.id).state == "completed"
+
+
+def test_an_outage_of_the_database_loses_no_message(
+    make: Make, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, conductor = submit(store), make()
+    healthy, outages = store.finish_trial, iter(range(3))
+
+    def finish(outcome: Outcome) -> Any:
+        if next(outages, None) is not None:
+            raise Unavailable("the database does not answer")
+        return healthy(outcome)
+
+    monkeypatch.setattr(store, "finish_trial", finish)
+    deadline = time.monotonic() + 60
+    while not is_over(store, job)():
+        assert time.monotonic() < deadline
+        try:
+            conductor.tick(wait=0)
+        except Unavailable:
+            clock.seconds += 1
+        clock.seconds += 0.5
+        time.sleep(0.005)
+    assert store.counts(job.id)["completed"] == 6
+    assert all(len(store.reports(trial.id)) == 2 for trial in store.all_trials(job.id))
