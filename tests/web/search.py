@@ -1,0 +1,94 @@
+"""Plays the conductor and the workers of one job: everything goes through the store, as theirs does."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from service.store.records import Job, NewTrial, Trial
+from service.store.store import Store
+from workers.artifacts import ArtifactStore
+from workers.assignment import Artifact, Outcome, Report
+
+SPEC: dict[str, Any] = {
+    "name": "a search",
+    "kind": "search",
+    "task": {"type": "text-classification", "model": "builtin:minilm", "train": "builtin:pydocs", "label": "label"},
+    "space": {"preset": "lora", "overrides": {}},
+    "objectives": [
+        {"metric": "accuracy", "direction": "maximize"},
+        {"metric": "trainable_params", "direction": "minimize"},
+    ],
+    "budget": {"trials": 40, "epochs": 2.0},
+}
+REPORTS = 4
+
+
+class Search:
+    """One job, from suggestions to results."""
+
+    def __init__(self, store: Store, artifacts: ArtifactStore, folder: Path) -> None:
+        self.store, self._artifacts, self._folder = store, artifacts, folder
+        self.job: Job = store.create_job(SPEC["name"], SPEC)
+
+    def begin(self) -> str:
+        """Make the job running and end the two reference trials; returns the job's id."""
+        assert self.store.lease_job("conductor", 600) is not None
+        self.complete(self.suggest({"method": "head"}, "reference", "head-only"), 0.475, 0)
+        default = {"method": "lora", "rank": 8, "learning_rate": 2e-4}
+        self.complete(self.suggest(default, "reference", "literature-default"), 0.66, 73_728)
+        return self.job.id
+
+    def suggest(self, config: dict[str, Any], origin: Any = "optimizer", label: str | None = None) -> Trial:
+        """Store a queued trial."""
+        (trial,) = self.store.add_trials(self.job.id, [NewTrial(config, origin, seed=0, label=label)])
+        return trial
+
+    def lora(self, rank: int) -> Trial:
+        """Suggest a LoRA of this rank."""
+        return self.suggest({"method": "lora", "rank": rank, "targets": "qv", "learning_rate": 3e-4})
+
+    def claim(self, trial: Trial) -> Trial:
+        """A worker takes the trial."""
+        claimed = self.store.claim_trial(self.job.id, f"worker of {trial.id}", 600, trial_id=trial.id)
+        assert claimed is not None
+        return claimed
+
+    def report(self, trial: Trial, step: int, accuracy: float) -> None:
+        """The worker tells how far it has come."""
+        metrics = {"accuracy": accuracy, "loss": math.exp(-step), "train_loss": math.exp(-step) * 0.9}
+        report = Report(
+            trial_id=trial.id, attempt=trial.attempt, step=step, epoch=step / 2, metrics=metrics, seconds=step
+        )
+        self.store.add_reports([report])
+
+    def complete(self, trial: Trial, accuracy: float, params: int, adapter: bool = False) -> Trial:
+        """A worker takes the trial, reports and ends it well."""
+        claimed = self.claim(trial)
+        for step in range(1, REPORTS + 1):
+            self.report(claimed, step, accuracy * (1 - 0.3 * math.exp(-step)))
+        return self.finish(claimed, accuracy, params, adapter)
+
+    def finish(self, claimed: Trial, accuracy: float, params: int, adapter: bool = False) -> Trial:
+        """The worker ends the trial well."""
+        metrics = {"accuracy": accuracy, "trainable_params": params, "latency_ms": 2.5, "adapter_bytes": params * 4}
+        return self._end(
+            claimed, status="completed", metrics=metrics, adapter=self._adapter(claimed) if adapter else None
+        )
+
+    def fail(self, trial: Trial, reason: str) -> Trial:
+        """A worker takes the trial and fails."""
+        return self._end(self.claim(trial), status="failed", reason=reason)
+
+    def _end(self, claimed: Trial, **outcome: Any) -> Trial:
+        environment = {"torch": "2.13.0", "platform": "Linux"}
+        return self.store.finish_trial(
+            Outcome(trial_id=claimed.id, attempt=claimed.attempt, engine="fast", environment=environment, **outcome)
+        )
+
+    def _adapter(self, trial: Trial) -> Artifact:
+        folder = self._folder / trial.id
+        folder.mkdir()
+        (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+        return self._artifacts.put_folder(folder)

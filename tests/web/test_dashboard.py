@@ -1,0 +1,304 @@
+"""What a person does on the dashboard, done in a browser against the real service."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from service.store.records import NewTrial
+from tests.web.search import Search
+from tests.web.server import Server
+
+pytestmark = pytest.mark.browser
+
+BAD_JOB = """\
+name: wrong in three places
+task:
+  model: builtin:minilm
+  train: nowhere.csv
+space: {preset: lora}
+objectives:
+  - {metric: acuracy, direction: maximize}
+budget:
+  trials: 4
+"""
+GOOD_JOB = """\
+name: from the browser
+task:
+  model: builtin:minilm
+  train: train.csv
+  validation: 0.25
+  max_length: 16
+space: {preset: lora, overrides: {batch_size: {value: 8}}}
+objectives:
+  - {metric: accuracy, direction: maximize}
+  - {metric: trainable_params, direction: minimize}
+optimizer: {name: random}
+budget: {trials: 4, epochs: 1}
+"""
+
+
+def open_job(page: Page, search: Search, query: str = "") -> None:
+    """Go to the page of the search and wait until it is live."""
+    page.goto(f"/#/jobs/{search.job.id}{query}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("a search")
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+
+
+def rows(page: Page) -> Locator:
+    """The rows of the trials table that are drawn."""
+    return page.get_by_role("grid", name="Trials").locator("tbody tr[data-index]")
+
+
+def row(page: Page, number: int) -> Locator:
+    """The row of one trial."""
+    return rows(page).filter(has=page.locator("td:first-child", has_text=re.compile(f"^{number}$")))
+
+
+def front_chart(page: Page) -> Locator:
+    """The chart of the Pareto front; its label says what it shows."""
+    return page.get_by_role("img", name=re.compile("on the Pareto front"))
+
+
+def test_jobs_show_their_progress_and_follow_it(page: Page, search: Search) -> None:
+    search.begin()
+    entry = page.get_by_role("row").filter(has_text="a search")
+    expect(entry).to_contain_text("2 of 40")
+    expect(entry).to_contain_text("running")
+    expect(entry).to_contain_text("0.6600")
+    search.complete(search.lora(4), 0.71, 36_864)
+    expect(entry).to_contain_text("3 of 40")
+    expect(entry).to_contain_text("0.7100")
+    entry.get_by_role("link", name="a search").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("a search")
+
+
+def test_the_token_leaves_the_address(page: Page, search: Search, token: str) -> None:
+    search.begin()
+    expect(page.get_by_role("link", name="a search")).to_be_visible()
+    assert token not in page.url
+    page.reload()
+    expect(page.get_by_role("link", name="a search")).to_be_visible()
+
+
+def test_without_a_token_it_asks_for_one(page: Page, search: Search, token: str) -> None:
+    page.expected_errors = ("401",)  # type: ignore[attr-defined]
+    search.begin()
+    page.evaluate("sessionStorage.clear()")
+    page.reload()
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("link", name="a search")).to_be_visible()
+
+
+def test_front_and_table_grow_live(page: Page, search: Search) -> None:
+    search.begin()
+    open_job(page, search)
+    expect(rows(page)).to_have_count(2)
+    expect(front_chart(page)).to_have_attribute("aria-label", re.compile("of 2 trials, 2 on the Pareto front"))
+
+    trial = search.lora(4)
+    expect(row(page, 2)).to_contain_text("queued")
+    claimed = search.claim(trial)
+    expect(row(page, 2)).to_contain_text("running")
+    search.finish(claimed, 0.7, 36_864)
+    expect(row(page, 2)).to_contain_text("completed")
+    expect(row(page, 2)).to_contain_text("36,864")
+    expect(row(page, 2)).to_contain_text("front")
+    # It dominates the literature's default, which leaves the front.
+    expect(front_chart(page)).to_have_attribute("aria-label", re.compile("of 3 trials, 2 on the Pareto front"))
+    expect(row(page, 1)).not_to_contain_text("front")
+    expect(page.get_by_text("best accuracy +0.2250 over head-only, +0.0400 over literature-default")).to_be_visible()
+
+    search.complete(search.lora(16), 0.74, 147_456)
+    expect(front_chart(page)).to_have_attribute("aria-label", re.compile("of 4 trials, 3 on the Pareto front"))
+    expect(rows(page)).to_have_count(4)
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "4")
+
+
+def test_a_suggestion_that_is_replaced_changes_in_place(page: Page, search: Search) -> None:
+    search.begin()
+    trial = search.lora(4)
+    open_job(page, search)
+    expect(row(page, 2)).to_contain_text("rank 4")
+    search.store.replace_queued(search.job.id, [trial.id], [NewTrial({"method": "lora", "rank": 32}, "optimizer", 0)])
+    expect(row(page, 2)).to_contain_text("rank 32")
+    expect(rows(page)).to_have_count(3)
+
+
+def test_a_trial_in_full(page: Page, search: Search) -> None:
+    search.begin()
+    search.complete(search.lora(4), 0.7, 36_864, adapter=True)
+    open_job(page, search)
+    row(page, 2).click()
+    drawer = page.get_by_role("complementary", name="Trial 2")
+    expect(drawer.get_by_role("term").filter(has_text="learning_rate")).to_be_visible()
+    expect(drawer).to_contain_text("147 kB")
+    expect(drawer).to_contain_text("2.13.0")
+    expect(drawer.get_by_role("img", name=re.compile("accuracy over 4 reports"))).to_be_visible()
+    with page.expect_download() as download:
+        drawer.get_by_role("button", name="Download adapter").click()
+    assert zipfile.ZipFile(download.value.path()).namelist() == ["adapter_config.json"]
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    assert "trial=" not in page.url
+
+
+def test_learning_curves_grow_while_a_trial_runs(page: Page, search: Search) -> None:
+    search.begin()
+    claimed = search.claim(search.lora(4))
+    search.report(claimed, 1, 0.4)
+    open_job(page, search, "?trial=2")
+    expect(page.get_by_role("img", name=re.compile("accuracy over 1 reports"))).to_be_visible()
+    search.report(claimed, 2, 0.5)
+    expect(page.get_by_role("img", name=re.compile("accuracy over 2 reports, last accuracy 0.5"))).to_be_visible()
+
+
+def test_the_keyboard_is_enough(page: Page, search: Search) -> None:
+    search.begin()
+    search.complete(search.lora(4), 0.7, 36_864)
+    open_job(page, search)
+    row(page, 2).focus()
+    page.keyboard.press("ArrowDown")
+    expect(row(page, 1)).to_be_focused()
+    page.keyboard.press("End")
+    expect(row(page, 0)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary", name="Trial 0")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(row(page, 0)).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(row(page, 1)).to_be_focused()
+    page.get_by_role("tab", name="Trials").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Best")).to_be_focused()
+
+
+def test_a_failed_trial_says_why(page: Page, search: Search) -> None:
+    search.begin()
+    search.fail(search.lora(64), "out_of_memory: 4.2 GiB were not enough")
+    open_job(page, search)
+    expect(row(page, 2)).to_contain_text("out_of_memory: 4.2 GiB were not enough")
+    page.get_by_role("group", name="Show trials").get_by_role("button", name=re.compile("^failed")).click()
+    expect(rows(page)).to_have_count(1)
+    row(page, 2).click()
+    expect(page.get_by_role("complementary").get_by_role("alert")).to_contain_text("out_of_memory")
+
+
+def test_rows_sort_by_any_column(page: Page, search: Search) -> None:
+    search.begin()
+    search.complete(search.lora(4), 0.7, 36_864)
+    search.lora(8)
+    open_job(page, search)
+    numbers = rows(page).locator("td:first-child")
+    expect(numbers).to_have_text(["3", "2", "1", "0"])
+    page.get_by_role("button", name="accuracy", exact=True).click()
+    expect(numbers).to_have_text(["2", "1", "0", "3"])
+    page.get_by_role("button", name="accuracy", exact=True).click()
+    expect(numbers).to_have_text(["0", "1", "2", "3"])
+    expect(page.get_by_role("columnheader", name="accuracy")).to_have_attribute("aria-sort", "ascending")
+
+
+def test_pause_resume_cancel_delete(page: Page, search: Search) -> None:
+    search.begin()
+    open_job(page, search)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".job-state")).to_have_text("paused")
+    assert search.store.get_job(search.job.id).state == "paused"
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".job-state")).to_have_text("queued")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.locator(".job-state")).to_have_text("queued")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel job").click()
+    expect(page.locator(".job-state")).to_have_text("cancelled")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete job").click()
+    expect(page.get_by_text("No jobs yet.")).to_be_visible()
+
+
+def test_the_best_under_a_limit_with_its_code(page: Page, search: Search) -> None:
+    page.expected_errors = ("404",)  # type: ignore[attr-defined]
+    search.begin()
+    search.complete(search.lora(4), 0.7, 36_864)
+    search.complete(search.lora(16), 0.74, 147_456)
+    open_job(page, search)
+    page.get_by_role("tab", name="Best").click()
+    panel = page.get_by_role("tabpanel")
+    expect(panel.get_by_role("button", name="Trial 3")).to_be_visible()
+    panel.get_by_label("Limit 1: value").fill("50000")
+    expect(panel.get_by_role("button", name="Trial 2")).to_be_visible()
+    expect(panel.get_by_label("Python code of this configuration")).to_contain_text("LoraConfig")
+    panel.get_by_label("Limit 1: value").fill("-1")
+    expect(panel.get_by_role("alert")).to_be_visible()
+
+
+def test_log_and_spec(page: Page, search: Search) -> None:
+    search.begin()
+    open_job(page, search, "?tab=log")
+    search.store.add_event(search.job.id, "note", {"message": "the surrogate could not be fitted"})
+    expect(page.get_by_role("list", name="Events, newest first")).to_contain_text("the surrogate could not be fitted")
+    page.get_by_role("tab", name="Spec").click()
+    expect(page.get_by_label("Spec of the job")).to_contain_text("model: builtin:minilm")
+
+
+def test_a_bad_job_is_refused_field_by_field_and_mended(page: Page, search: Search) -> None:
+    page.expected_errors = ("422",)  # type: ignore[attr-defined]
+    page.get_by_role("link", name="New job").first.click()
+    editor = page.get_by_label("Job file (YAML)")
+    expect(editor).to_have_value(re.compile("builtin:minilm"))
+    editor.fill(BAD_JOB)
+    page.get_by_role("button", name="Submit").click()
+    refused = page.get_by_role("alert", name="Why the job was refused")
+    expect(refused.get_by_role("listitem").filter(has_text="task.train")).to_contain_text("nowhere.csv")
+    wrong = refused.get_by_role("listitem").filter(has_text="objectives.0.metric")
+    expect(wrong).to_contain_text("acuracy")
+    wrong.get_by_role("button", name=re.compile("line 7")).click()
+    expect(editor).to_be_focused()
+    assert len(search.store.list_jobs().items) == 1
+
+    editor.fill(GOOD_JOB)
+    editor.press("Control+Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("from the browser")
+    expect(page.get_by_text("No trial has been suggested yet.")).to_be_visible()
+    page.get_by_role("link", name="Copy").click()
+    expect(editor).to_have_value(re.compile("name: from the browser"))
+
+
+def test_it_says_when_the_service_is_away_and_catches_up(page: Page, search: Search, server: Server) -> None:
+    page.expected_errors = ("ERR_", "Failed to fetch")  # type: ignore[attr-defined]
+    search.begin()
+    open_job(page, search)
+    server.stop()
+    expect(page.get_by_text(re.compile("^reconnecting in"))).to_be_visible()
+    search.complete(search.lora(4), 0.7, 36_864)
+    server.start()
+    expect(page.get_by_text("live", exact=True)).to_be_visible(timeout=20_000)
+    expect(row(page, 2)).to_contain_text("36,864")
+
+
+def test_thousands_of_trials_draw_few_rows(page: Page, search: Search) -> None:
+    search.begin()
+    many = [NewTrial({"method": "lora", "rank": rank}, "optimizer", seed=rank) for rank in range(3000)]
+    search.store.add_trials(search.job.id, many)
+    open_job(page, search)
+    grid = page.get_by_role("grid", name="Trials")
+    expect(grid).to_have_attribute("aria-rowcount", "3003")
+    assert rows(page).count() < 100
+    rows(page).first.focus()
+    page.keyboard.press("End")
+    expect(row(page, 0)).to_be_focused()
+    assert rows(page).count() < 100
+
+
+@pytest.mark.parametrize("path", ["", "#/new", "#/jobs/{job}", "#/jobs/{job}?tab=best", "#/jobs/{job}?trial=1"])
+def test_fits_a_phone(page: Page, search: Search, path: str) -> None:
+    search.begin()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/" + path.format(job=search.job.id))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
