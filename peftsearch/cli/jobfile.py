@@ -11,7 +11,7 @@ import yaml
 from peftsearch.errors import BadInput, Problem
 
 _ELSEWHERE = ("builtin:", "hub:")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 
 
 def read(file: Path) -> dict[str, Any]:

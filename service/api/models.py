@@ -13,7 +13,7 @@ from workers.errors import InvalidInput
 from workers.models.description import ModelDescription, describe
 
 DEFAULT_MODEL = "builtin:minilm"
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 
 
 def located(model: str, settings: Settings, field: str = "model") -> str:

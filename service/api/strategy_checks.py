@@ -18,9 +18,10 @@ def check_optimizer(spec: OptimizerSpec, problem: Problem | None) -> list[FieldP
     if spec.name not in registry.names():
         return [unknown_name("optimizer.name", spec.name, registry.names(), "optimizer")]
     try:
-        registry.optimizer(spec.name, **spec.options)
-        if problem is not None:
-            registry.check(spec.name, problem)
+        if problem is None:
+            registry.optimizer(spec.name, **spec.options)
+        else:
+            registry.check(spec.name, problem, **spec.options)
     except BadOption as error:
         return [FieldProblem(f"optimizer.options.{error.option}", error.found, error.allowed, str(error))]
     except UnsupportedProblem as error:

@@ -1,0 +1,103 @@
+"""What can be searched, the service's numbers, its own description and the dashboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.api import dashboard
+from service.api.app import create_app
+from service.problem import FORMULAS, all_presets
+from workers.methods.registry import methods
+from workers.metrics import METRICS
+
+
+def test_spaces_are_scaled_to_the_model(api: TestClient) -> None:
+    spaces = {space["name"]: space for space in api.get("/v1/spaces").json()["items"]}
+    assert set(spaces) == set(all_presets())
+    assert {"autopeft", "lora"} <= set(spaces)
+    names = [parameter["name"] for parameter in spaces["autopeft"]["parameters"]]
+    assert [name for name in names if name.startswith("layer_")] == [f"layer_{index}" for index in range(6)]
+    assert spaces["lora"]["configurations"] is None
+    assert spaces["autopeft"]["constraints"]
+
+
+def test_methods_come_with_knobs_and_sources(api: TestClient) -> None:
+    found = {method["name"]: method for method in api.get("/v1/methods").json()["items"]}
+    assert set(found) == set(methods())
+    assert "rank" in {knob["name"] for knob in found["lora"]["knobs"]}
+    assert all(method["source"] and method["learning_rate"]["low"] > 0 for method in found.values())
+
+
+@pytest.mark.parametrize("path", ["/v1/spaces", "/v1/methods"])
+def test_catalogues_refuse_unknown_models(api: TestClient, path: str) -> None:
+    problem = api.get(path, params={"model": "builtin:none"}).json()
+    assert (problem["status"], problem["errors"][0]["field"]) == (422, "model")
+    outside = api.get(path, params={"model": "/etc"}).json()
+    assert "outside the data roots" in outside["detail"]
+
+
+def test_metrics_say_what_is_known_beforehand(api: TestClient) -> None:
+    found = {metric["name"]: metric for metric in api.get("/v1/metrics").json()["items"]}
+    assert set(found) == set(METRICS)
+    assert {name for name, metric in found.items() if metric["known_from_config"]} == set(FORMULAS)
+
+
+def test_prometheus_counts_requests_by_route(api: TestClient, spec: dict[str, Any], worker: Any) -> None:
+    job_id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(job_id)
+    worker.suggest(job_id, 3)
+    for _ in range(2):
+        api.get(f"/v1/jobs/{job_id}")
+    text = api.get("/metrics").text
+    assert 'peftsearch_jobs{state="running"} 1.0' in text
+    assert 'peftsearch_trials{state="queued"} 3.0' in text
+    assert 'peftsearch_request_seconds_count{method="GET",route="/jobs/{job_id}",status="200"} 2.0' in text
+    assert job_id not in text
+
+
+def test_the_description_is_complete(api: TestClient) -> None:
+    document = api.get("/v1/openapi.json").json()
+    assert "JobSpec" in document["components"]["schemas"]
+    body = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
+    assert set(body) == {"application/json", "application/yaml"}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation.get("description"), f"{method} {path}"
+
+
+def test_the_example_in_the_description_is_admitted(api: TestClient) -> None:
+    body = api.get("/v1/openapi.json").json()["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
+    assert api.post("/v1/jobs", json=body["application/json"]["example"]).status_code == 201
+    yaml = {"Content-Type": "application/yaml"}
+    assert api.post("/v1/jobs", content=body["application/yaml"]["example"], headers=yaml).status_code == 201
+
+
+def test_the_dashboard_is_served_at_the_root(
+    settings: Any, store: Any, artifacts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = tmp_path / "dist"
+    (built / "assets").mkdir(parents=True)
+    (built / "index.html").write_text("<title>jobs</title>")
+    (built / "assets" / "app.js").write_text("1")
+    monkeypatch.setattr(dashboard, "PLACES", (built,))
+    with TestClient(create_app(settings, store, artifacts), base_url="http://127.0.0.1") as client:
+        page = client.get("/")
+        assert "jobs" in page.text
+        assert "script" not in page.headers["content-security-policy"]
+        assert page.headers["referrer-policy"] == "no-referrer"
+        assert client.get("/assets/app.js").headers["content-type"].startswith("text/javascript")
+        assert client.get("/../home/peftsearch.db").status_code == 404
+        assert client.get("/v1/healthz").json()["status"] == "ok"
+
+
+def test_an_unbuilt_dashboard_says_how_to_build_it(
+    settings: Any, store: Any, artifacts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "PLACES", (tmp_path / "none",))
+    with TestClient(create_app(settings, store, artifacts), base_url="http://127.0.0.1") as client:
+        assert "make web" in client.get("/").text
+        assert client.get("/assets/app.js").status_code == 404

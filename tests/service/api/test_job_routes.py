@@ -1,0 +1,147 @@
+"""Jobs over REST: submit, list, read, steer, clone, extend, delete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fastapi.testclient import TestClient
+
+Spec = dict[str, Any]
+
+
+def test_a_submitted_job_is_queued_with_absolute_paths(api: TestClient, spec: Spec, data_root: Path) -> None:
+    response = api.post("/v1/jobs", json=spec)
+    job = response.json()
+    assert response.status_code == 201, job
+    assert response.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert (job["state"], job["name"], job["front_size"], job["best"]) == ("queued", "small", 0, {})
+    assert job["spec"]["task"]["train"] == str(data_root / "train.csv")
+    assert job["spec"]["budget"] == {"trials": 6, "epochs": 1.0, "wall_clock": None}
+    assert job["progress"]["trials_total"] == 6
+    assert job["progress"]["seconds_left"] is None
+    assert job["objectives"] == spec["objectives"]
+    assert api.get(f"/v1/jobs/{job['id']}").json() == job
+
+
+def test_yaml_says_the_same_as_json(api: TestClient, spec: Spec) -> None:
+    spec["budget"]["wall_clock"] = "1h30m"
+    posted = api.post("/v1/jobs", content=yaml.safe_dump(spec), headers={"Content-Type": "application/yaml"}).json()
+    assert posted["spec"]["budget"]["wall_clock"] == 5400
+    assert posted["spec"] == api.post("/v1/jobs", json=spec).json()["spec"]
+
+
+def test_one_idempotency_key_makes_one_job(api: TestClient, spec: Spec) -> None:
+    key = {"Idempotency-Key": "again"}
+    first, second = (api.post("/v1/jobs", json=spec, headers=key).json() for _ in range(2))
+    assert first["id"] == second["id"]
+    assert len(api.get("/v1/jobs").json()["items"]) == 1
+    other = api.post("/v1/jobs", json=spec | {"name": "other"}, headers=key)
+    assert other.status_code == 409
+    assert first["id"] in other.json()["detail"]
+
+
+def test_lists_come_newest_first_in_pages(api: TestClient, spec: Spec) -> None:
+    for number in range(5):
+        api.post("/v1/jobs", json=spec | {"name": f"job {number}"})
+    names, cursor = [], None
+    while True:
+        page = api.get("/v1/jobs", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        assert len(page["items"]) <= 2
+        names += [job["name"] for job in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert names == [f"job {number}" for number in (4, 3, 2, 1, 0)]
+
+
+def test_an_unchanged_job_is_not_sent_again(api: TestClient, spec: Spec, worker: Any) -> None:
+    job = api.post("/v1/jobs", json=spec).json()
+    first = api.get(f"/v1/jobs/{job['id']}")
+    same = api.get(f"/v1/jobs/{job['id']}", headers={"If-None-Match": first.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
+    worker.start(job["id"])
+    changed = api.get(f"/v1/jobs/{job['id']}", headers={"If-None-Match": first.headers["etag"]})
+    assert changed.status_code == 200
+    assert changed.json()["state"] == "running"
+
+
+def test_progress_best_and_time_left_follow_the_trials(api: TestClient, spec: Spec, worker: Any) -> None:
+    job_id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(job_id)
+    worker.suggest(job_id, 3)
+    worker.complete(job_id, accuracy=0.7, params=500)
+    worker.complete(job_id, accuracy=0.8, params=900)
+    job = api.get(f"/v1/jobs/{job_id}").json()
+    assert job["progress"]["completed"] == 2
+    assert job["progress"]["queued"] == 1
+    assert job["front_size"] == 2
+    assert job["best"] == {"accuracy": 0.8, "trainable_params": 500}
+    assert job["progress"]["seconds_left"] > 0
+
+
+def test_pause_resume_cancel(api: TestClient, spec: Spec) -> None:
+    job_id = api.post("/v1/jobs", json=spec).json()["id"]
+    assert api.post(f"/v1/jobs/{job_id}/pause").json()["state"] == "paused"
+    assert api.post(f"/v1/jobs/{job_id}/pause").json()["state"] == "paused"
+    assert api.post(f"/v1/jobs/{job_id}/resume").json()["state"] == "queued"
+    assert api.post(f"/v1/jobs/{job_id}/resume").json()["state"] == "queued"
+    assert api.post(f"/v1/jobs/{job_id}/cancel").json()["state"] == "cancelled"
+    assert api.post(f"/v1/jobs/{job_id}/cancel").json()["state"] == "cancelled"
+    for verb in ("pause", "resume"):
+        refused = api.post(f"/v1/jobs/{job_id}/{verb}")
+        assert refused.status_code == 409
+        assert "cancelled" in refused.json()["detail"]
+
+
+def test_a_clone_takes_changes(api: TestClient, spec: Spec) -> None:
+    job = api.post("/v1/jobs", json=spec).json()
+    response = api.post(f"/v1/jobs/{job['id']}/clone", json={"name": "copy", "budget": {"trials": 9}})
+    clone = response.json()
+    assert response.status_code == 201
+    assert clone["id"] != job["id"]
+    assert clone["spec"] == job["spec"] | {"name": "copy", "budget": job["spec"]["budget"] | {"trials": 9}}
+    refused = api.post(f"/v1/jobs/{job['id']}/clone", json={"budget": {"trials": 0}})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "budget.trials"
+
+
+def test_extending_a_finished_job_queues_it_again(api: TestClient, spec: Spec) -> None:
+    job_id = api.post("/v1/jobs", json=spec).json()["id"]
+    api.post(f"/v1/jobs/{job_id}/cancel")
+    extended = api.post(f"/v1/jobs/{job_id}/extend", json={"trials": 4}).json()
+    assert (extended["state"], extended["progress"]["trials_total"]) == ("queued", 10)
+    nothing = api.post(f"/v1/jobs/{job_id}/extend", json={})
+    assert (nothing.status_code, nothing.json()["errors"][0]["field"]) == (422, "trials")
+    unlimited = api.post(f"/v1/jobs/{job_id}/extend", json={"wall_clock": 60})
+    assert (unlimited.status_code, unlimited.json()["errors"][0]["field"]) == (422, "wall_clock")
+
+
+def test_only_jobs_that_do_not_run_can_be_deleted(api: TestClient, spec: Spec, worker: Any) -> None:
+    job_id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(job_id)
+    refused = api.delete(f"/v1/jobs/{job_id}")
+    assert refused.status_code == 409
+    assert "cancel" in refused.json()["detail"]
+    api.post(f"/v1/jobs/{job_id}/cancel")
+    assert api.delete(f"/v1/jobs/{job_id}").status_code == 204
+    assert api.get(f"/v1/jobs/{job_id}").status_code == 404
+
+
+def test_unknown_jobs_are_404_everywhere(api: TestClient) -> None:
+    for method, path in [
+        ("GET", ""),
+        ("DELETE", ""),
+        ("POST", "/pause"),
+        ("POST", "/resume"),
+        ("POST", "/cancel"),
+        ("GET", "/trials"),
+        ("GET", "/pareto"),
+        ("GET", "/best"),
+        ("GET", "/events"),
+    ]:
+        response = api.request(method, f"/v1/jobs/jnone{path}")
+        assert response.status_code == 404, path
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["detail"] == "there is no job 'jnone'"

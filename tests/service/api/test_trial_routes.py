@@ -1,0 +1,154 @@
+"""Trials, learning curves, fronts, the best trial and adapters over REST."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+Spec = dict[str, Any]
+
+
+@pytest.fixture
+def job_id(api: TestClient, spec: Spec, worker: Any) -> str:
+    """A running job with a reference trial and three others completed and one queued; the third is dominated."""
+    id: str = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(id)
+    worker.suggest(id, 1, origin="reference", label="literature-default")
+    worker.complete(id, accuracy=0.6, params=400)
+    worker.suggest(id, 4)
+    for accuracy, params in ((0.7, 300), (0.9, 900), (0.65, 800)):
+        worker.complete(id, accuracy, params, adapter=accuracy == 0.9)
+    return id
+
+
+def test_trials_are_sorted_filtered_and_paged(api: TestClient, job_id: str) -> None:
+    def numbers(**query: Any) -> list[int]:
+        found: list[int] = []
+        cursor = None
+        while True:
+            page = api.get(
+                f"/v1/jobs/{job_id}/trials", params={**query, **({"cursor": cursor} if cursor else {})}
+            ).json()
+            found += [trial["number"] for trial in page["items"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return found
+
+    assert numbers() == [0, 1, 2, 3, 4]
+    assert numbers(sort="accuracy", descending=True, limit=2) == [2, 1, 3, 0, 4]
+    assert numbers(sort="trainable_params", limit=3) == [1, 0, 3, 2, 4]
+    assert numbers(state="queued") == [4]
+    assert numbers(state=["queued", "completed"], limit=2) == [0, 1, 2, 3, 4]
+
+
+def test_a_trial_says_what_it_is_and_reached(api: TestClient, job_id: str) -> None:
+    trial = api.get(f"/v1/trials/{job_id}-0").json()
+    assert (trial["label"], trial["origin"], trial["state"]) == ("literature-default", "reference", "completed")
+    assert trial["metrics"] == {"accuracy": 0.6, "trainable_params": 400}
+    assert trial["config"]["method"] == "lora"
+    assert (trial["on_front"], trial["has_adapter"], trial["engine"]) == (False, False, "reference")
+    assert trial["engine_reason"] == "asked for"
+    assert "adapter" not in trial
+    assert api.get("/v1/trials/none-1").status_code == 404
+
+
+def test_reports_are_the_learning_curve(api: TestClient, job_id: str) -> None:
+    reports = api.get(f"/v1/trials/{job_id}-1/reports").json()["items"]
+    assert [(report["step"], report["epoch"], report["metrics"]) for report in reports] == [
+        (1, 0.5, {"loss": 1.0}),
+        (2, 1.0, {"loss": 0.5}),
+    ]
+    assert api.get("/v1/trials/none-1/reports").status_code == 404
+
+
+def test_the_front_and_its_reference_trials(api: TestClient, job_id: str, spec: Spec) -> None:
+    front = api.get(f"/v1/jobs/{job_id}/pareto").json()
+    assert front["objectives"] == spec["objectives"]
+    assert [trial["number"] for trial in front["items"]] == [2, 1]
+    assert all(trial["on_front"] for trial in front["items"])
+    assert [trial["label"] for trial in front["reference"]] == ["literature-default"]
+
+
+def test_best_under_clauses(api: TestClient, job_id: str) -> None:
+    def best(**query: Any) -> Any:
+        return api.get(f"/v1/jobs/{job_id}/best", params=query)
+
+    assert best().json()["trial"]["number"] == 2
+    small = best(maximize="accuracy", where="trainable_params<=800").json()
+    assert small["trial"]["number"] == 1
+    assert small["objectives"] == {"accuracy": 0.7, "trainable_params": 300}
+    assert best(maximize="accuracy", where=["trainable_params<=800", "rank!=1"]).json()["trial"]["number"] == 3
+    assert best(minimize="trainable_params", where="accuracy>0.8").json()["trial"]["number"] == 2
+    assert best(where="rank==3").json()["trial"]["number"] == 3
+    nothing = best(where=["accuracy>=0.99", "targets==qv"])
+    assert nothing.status_code == 404
+    assert "accuracy>=0.99 and targets==qv" in nothing.json()["detail"]
+
+
+def test_the_snippet_is_python_that_names_the_configuration(api: TestClient, job_id: str) -> None:
+    snippet = api.get(f"/v1/jobs/{job_id}/best").json()["snippet"]
+    compile(snippet, "snippet", "exec")
+    assert "r=2" in snippet
+    assert "learning_rate=0.001" in snippet
+    assert "from peft import LoraConfig" in snippet
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "words"),
+    [
+        ({"where": "trainable_params"}, "where", ["NAME OP VALUE"]),
+        ({"where": "accuracy<=high"}, "where", ["number", "high"]),
+        ({"where": "trainable_parms<=5"}, "where", ["trainable_parms", "trainable_params"]),
+        ({"maximize": "acuracy"}, "maximize", ["acuracy", "accuracy"]),
+        ({"maximize": "accuracy", "minimize": "loss"}, "minimize", ["not both"]),
+    ],
+)
+def test_questions_that_make_no_sense(
+    api: TestClient, job_id: str, query: dict[str, str], field: str, words: list[str]
+) -> None:
+    response = api.get(f"/v1/jobs/{job_id}/best", params=query)
+    problem = response.json()
+    assert response.status_code == 422
+    assert problem["errors"][0]["field"] == field
+    assert all(word in problem["detail"] for word in words)
+
+
+def test_the_adapter_comes_as_a_zip(api: TestClient, job_id: str) -> None:
+    response = api.get(f"/v1/trials/{job_id}-2/adapter")
+    assert response.headers["content-type"] == "application/zip"
+    assert f"{job_id}-2.zip" in response.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        assert sorted(archive.namelist()) == ["adapter_config.json", "adapter_model.safetensors"]
+        assert archive.read("adapter_config.json") == b'{"r": 8}'
+    missing = api.get(f"/v1/trials/{job_id}-1/adapter")
+    assert missing.status_code == 404
+    assert "adapter" in missing.json()["detail"]
+
+
+def test_an_adapter_whose_file_is_gone_is_404(api: TestClient, job_id: str, worker: Any, store: Any) -> None:
+    worker.artifacts.delete(store.get_trial(f"{job_id}-2").adapter)
+    assert api.get(f"/v1/trials/{job_id}-2/adapter").status_code == 404
+
+
+def test_unchanged_lists_are_not_sent_again(api: TestClient, job_id: str, worker: Any) -> None:
+    for path in (f"/v1/jobs/{job_id}/trials", f"/v1/jobs/{job_id}/pareto", f"/v1/trials/{job_id}-0"):
+        tag = {"If-None-Match": api.get(path).headers["etag"]}
+        assert api.get(path, headers=tag).status_code == 304
+    tag = {"If-None-Match": api.get(f"/v1/jobs/{job_id}/trials").headers["etag"]}
+    worker.complete(job_id, 0.95, 100)
+    assert api.get(f"/v1/jobs/{job_id}/trials", headers=tag).status_code == 200
+
+
+def test_sorting_by_an_unknown_metric_names_the_right_one(api: TestClient, job_id: str) -> None:
+    problem = api.get(f"/v1/jobs/{job_id}/trials", params={"sort": "acuracy"}).json()
+    assert problem["status"] == 422
+    assert "did you mean 'accuracy'" in problem["detail"]
+
+
+def test_a_foreign_cursor_is_refused(api: TestClient, job_id: str) -> None:
+    problem = api.get(f"/v1/jobs/{job_id}/trials", params={"cursor": "bogus"}).json()
+    assert (problem["status"], problem["errors"][0]["field"]) == (422, "cursor")
