@@ -120,7 +120,7 @@ def _fetch(source: str, role: str) -> Path:
     if match is None:
         raise InvalidInput(role, source, "hub:owner/name, hub:owner/name/config, each with an optional @revision")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = ["*.parquet", "*.csv", "*.tsv", "*.jsonl"]
     try:
@@ -129,7 +129,7 @@ def _fetch(source: str, role: str) -> Path:
                 match["repository"], repo_type="dataset", revision=match["revision"], allow_patterns=patterns
             )
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         detail = str(error).splitlines()[0]
         raise InvalidInput(role, source, "a data set this machine can reach", f"{role}: {source}: {detail}") from error
     return folder / match["config"] if match["config"] else folder

@@ -49,6 +49,8 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
     "unknown builtin model": (_set("task.model", "builtin:bert"), "task.model", ["builtin:bert", "builtin:minilm"]),
     "folder without a model": (_set("task.model", "./plain"), "task.model", ["plain", "config.json"]),
     "missing model folder": (_set("task.model", "./nothing"), "task.model", ["nothing", "does not exist"]),
+    "impossible hub id": (_set("task.model", "no--body/none"), "task.model", ["no--body/none", "builtin:minilm"]),
+    "impossible hub data": (_set("task.train", "hub:no--body/none"), "task.train", ["hub:no--body/none"]),
     "unknown preset": (_set("space.preset", "lorra"), "space.preset", ["lorra", "did you mean 'lora'", "autopeft"]),
     "no space": (_set("space", {}), "space", ["preset", "parameters"]),
     "unknown override": (
