@@ -115,7 +115,7 @@ def _distinct(values: FloatArray) -> tuple[FloatArray, IntArray, BoolArray]:
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] == 0:
         raise ValueError(f"values: expected [n, m] with m >= 1, found {values.shape}")
-    valid: BoolArray = ~np.isnan(values).any(axis=1)
+    valid = np.asarray(~np.isnan(values).any(axis=1))
     points, inverse = np.unique(values[valid], axis=0, return_inverse=True)
     return points, inverse.reshape(-1).astype(np.int64), valid
 

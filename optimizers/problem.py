@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
+
 from search_spaces.space import Space
 
 Config = Mapping[str, Any]
@@ -102,7 +103,7 @@ class Proposal:
 class Optimizer(Protocol):
     """Proposes configurations from history. Pure: the same arguments and seed give the same proposal."""
 
-    name: str
+    name: ClassVar[str]
 
     def propose(self, problem: Problem, history: History, n: int, rng: np.random.Generator) -> Proposal:
         """Return up to `n` valid configurations, none of them equal to one in `history` or to one another."""

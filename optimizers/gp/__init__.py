@@ -1,0 +1,1 @@
+"""Bayesian optimization with Gaussian processes: features, regression, improvement, candidates, and the optimizer."""

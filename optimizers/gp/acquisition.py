@@ -1,0 +1,125 @@
+"""How much a configuration is worth trying next: expected improvement × feasibility × prior.
+
+With objectives that follow from the configuration (`known`), plain hypervolume improvement misleads: a cheap
+configuration is certain to be cheap, so as long as its quality is in doubt it promises a certain gain, and the search
+sinks into the cheap corner. Each suggestion therefore draws one budget for the known objectives at random and asks
+for the best improvement of the others within it. Over many suggestions the budgets cover the front, and the expected
+improvement averaged over budgets is the hypervolume improvement (measured in `docs/decisions/known-objectives.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizers.evidence import Evidence
+from optimizers.gp.improvement import Improvement, Points, improvement
+from optimizers.gp.outcomes import Scaling
+from optimizers.gp.surrogate import Surrogate
+from optimizers.pareto import infer_reference, non_domination_ranks
+from optimizers.problem import Config
+
+FloatArray = NDArray[np.float64]
+
+# Sampled fronts and the points they are sampled at, by number of modelled objectives: the cells that a front leaves
+# open grow with the power of the objectives less one.
+_SAMPLES = {1: 32, 2: 32, 3: 8}
+_BASELINE = {1: 40, 2: 40, 3: 20}
+_FEW = (4, 12)
+# Sampled fronts that are enough to tell promising candidates from others.
+SCREENING = slice(0, 8)
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """The worth of configurations, given one drawn budget."""
+
+    surrogate: Surrogate
+    modelled: list[int]  # objectives whose improvement counts
+    improvement: Improvement
+    budget: FloatArray | None  # [m]: bound of each known objective (infinite for the others); None without slices
+    prior_power: float
+
+    def __call__(self, configs: Sequence[Config], samples: slice = slice(None)) -> FloatArray:
+        """Worth `[k]`, not negative; 0 beyond the budget."""
+        points = self.surrogate.points(configs)
+        worth = self.improvement(Points(points.features, points.known[:, self.modelled]), samples)
+        worth = worth * self.surrogate.feasibility(configs, points)
+        if self.budget is not None:
+            worth[(np.nan_to_num(points.known, nan=-np.inf) > self.budget + 1e-9).any(axis=1)] = 0.0
+        if self.prior_power > 0:
+            worth = worth * np.exp(np.clip(self.prior_power * self.surrogate.problem.space.log_prior(configs), -50, 50))
+        return np.nan_to_num(worth, nan=0.0)
+
+
+def acquisition(
+    surrogate: Surrogate, evidence: Evidence, pending: Sequence[Config], prior_power: float, rng: np.random.Generator
+) -> Acquisition:
+    """Sample fronts at the measured and `pending` configurations under a budget drawn with `rng`."""
+    known = [j for j, model in enumerate(surrogate.models) if model is None]
+    modelled = [j for j, model in enumerate(surrogate.models) if model is not None]
+    observed = surrogate.scaled(evidence.objectives)
+    outside = surrogate.scaled(evidence.outside)
+    eligible = evidence.on_front
+    standing = np.concatenate([observed[eligible], outside]) if eligible.any() or len(outside) else observed
+    reference = infer_reference(standing)
+    budget = None
+    if known and modelled:
+        budget = _draw_budget(surrogate.scalings, np.concatenate([standing, observed]), known, rng)
+        eligible = eligible & (observed <= budget).all(axis=1)
+        outside = outside[(outside <= budget).all(axis=1)]
+    counted = modelled or known
+    measured = [evidence.configs[index] for index in np.flatnonzero(eligible)]
+    baseline = _baseline(surrogate, measured, pending, budget, _BASELINE.get(len(modelled), _FEW[1]))
+    return Acquisition(
+        surrogate=surrogate,
+        modelled=counted,
+        improvement=improvement(
+            [surrogate.models[j] for j in counted],
+            Points(baseline.features, baseline.known[:, counted]),
+            outside[:, counted],
+            reference[counted],
+            _SAMPLES.get(len(modelled), _FEW[0]),
+            rng,
+        ),
+        budget=budget,
+        prior_power=prior_power,
+    )
+
+
+def _draw_budget(
+    scalings: Sequence[Scaling], standing: FloatArray, known: list[int], rng: np.random.Generator
+) -> FloatArray:
+    """One scaled bound for each known objective `[m]`, all at the same share of the way from cheapest to dearest.
+
+    An objective that spans decades is scaled by its logarithm. Half of the budgets are drawn evenly there and half
+    evenly in the objective's own unit, because a front is looked at on both axes.
+    """
+    share, even_in_unit = rng.random(), rng.random() < 0.5
+    budget = np.full(len(scalings), np.inf)
+    for j in known:
+        low, high = standing[:, j].min(), standing[:, j].max()
+        if even_in_unit and scalings[j].floor is not None:
+            decades = (high - low) * scalings[j].spread  # natural logarithm of dearest over cheapest
+            budget[j] = high + np.log(share + (1.0 - share) * np.exp(-decades)) / scalings[j].spread
+        else:
+            budget[j] = low + share * (high - low)
+    return budget
+
+
+def _baseline(
+    surrogate: Surrogate, measured: Sequence[Config], pending: Sequence[Config], budget: FloatArray | None, most: int
+) -> Points:
+    """The points at which fronts are sampled: those of `measured` likeliest to be on one, and all pending ones."""
+    points = surrogate.points(measured)
+    if len(points) > most:
+        ranks = non_domination_ranks(surrogate.mean(points))
+        points = points.take(np.argsort(ranks, kind="stable")[:most])
+    awaited = surrogate.points(pending)
+    if budget is not None:
+        within = np.asarray((np.nan_to_num(awaited.known, nan=-np.inf) <= budget).all(axis=1))
+        awaited = awaited.take(within)
+    return Points(np.concatenate([points.features, awaited.features]), np.concatenate([points.known, awaited.known]))

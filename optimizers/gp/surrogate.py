@@ -1,0 +1,154 @@
+"""Everything the Gaussian processes of one problem know: objectives, outcome constraints and the chance of success."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from optimizers.evidence import Evidence, holds, known_values
+from optimizers.gp.features import FeatureMap, feature_map
+from optimizers.gp.improvement import Points
+from optimizers.gp.outcomes import Scaling, scaling
+from optimizers.gp.regression import GaussianProcess, fit
+from optimizers.pareto import non_domination_ranks
+from optimizers.problem import Config, OutcomeConstraint, Problem
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A modelled outcome constraint."""
+
+    constraint: OutcomeConstraint
+    scaling: Scaling
+    model: GaussianProcess
+
+    def probability(self, features: FloatArray) -> FloatArray:
+        """Probability `[k]` that the metric's true value is within bounds at `features [k, f]`."""
+        mean, variance = self.model.predict(features)
+        deviation = np.sqrt(variance)
+        low, high = self.constraint.min, self.constraint.max
+        above = ndtr((mean - self._scaled(low)) / deviation) if low is not None else 1.0
+        below = ndtr((self._scaled(high) - mean) / deviation) if high is not None else 1.0
+        probability: FloatArray = np.broadcast_to(above * below, mean.shape)
+        return probability
+
+    def _scaled(self, bound: float) -> float:
+        return float(self.scaling.uncut(np.array([bound]))[0])
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """Fitted models of one problem. Objectives are minimised and scaled; `models` has None for known ones."""
+
+    problem: Problem
+    features: FeatureMap
+    scalings: tuple[Scaling, ...]
+    models: tuple[GaussianProcess | None, ...]
+    limits: tuple[Limit, ...]
+    success: GaussianProcess | None  # of +1 for measured and −1 for failed trials; None when nothing failed
+
+    def points(self, configs: Sequence[Config]) -> Points:
+        """Configurations as the models see them."""
+        known = np.full((len(configs), len(self.models)), np.nan)
+        for j, (objective, model) in enumerate(zip(self.problem.objectives, self.models, strict=True)):
+            if model is None:
+                values = known_values(self.problem, objective.metric, configs)
+                known[:, j] = self.scalings[j].uncut(-values if objective.direction == "maximize" else values)
+        return Points(self.features(configs), known)
+
+    def scaled(self, objectives: FloatArray) -> FloatArray:
+        """Minimised objectives `[n, m]` on the models' scale; known ones keep their exact place."""
+        columns = [
+            scale.uncut(objectives[:, j]) if model is None else scale(objectives[:, j])
+            for j, (scale, model) in enumerate(zip(self.scalings, self.models, strict=True))
+        ]
+        return np.stack(columns, axis=1)
+
+    def mean(self, points: Points) -> FloatArray:
+        """Posterior means `[k, m]`; the exact value where an objective is known."""
+        columns = [
+            points.known[:, j] if model is None else model.predict(points.features)[0]
+            for j, model in enumerate(self.models)
+        ]
+        return np.stack(columns, axis=1)
+
+    def feasibility(self, configs: Sequence[Config], points: Points) -> FloatArray:
+        """Probability `[k]` that a trial succeeds and meets all outcome constraints; known ones are certain."""
+        probability = np.ones(len(points))
+        for limit in self.limits:
+            probability *= limit.probability(points.features)
+        if self.success is not None:
+            mean, variance = self.success.predict(points.features)
+            probability *= ndtr(mean / np.sqrt(variance + self.success.noise))
+        for constraint in self.problem.constraints:
+            if constraint.metric in self.problem.known:
+                values = known_values(self.problem, constraint.metric, configs)
+                probability *= [holds((constraint,), (value,)) for value in values]
+        return probability
+
+
+def learn(problem: Problem, evidence: Evidence, limit: int, fitted: int) -> Surrogate:
+    """Fit all models to `evidence`, which must hold at least one measured trial.
+
+    At most `limit` trials enter a model, and `fitted` of these its hyperparameters. Raises `numpy.linalg.LinAlgError`
+    or ValueError when a model cannot be fitted.
+    """
+    chosen = informative(evidence, limit)
+    space_map = feature_map(problem.space)
+    features = space_map([evidence.configs[index] for index in chosen])
+    groups = space_map.groups
+    scalings = tuple(scaling(column) for column in evidence.objectives.T)
+    models = tuple(
+        None if objective.metric in problem.known else fit(features, groups, scalings[j](column[chosen]), fitted)
+        for j, (objective, column) in enumerate(zip(problem.objectives, evidence.objectives.T, strict=True))
+    )
+    return Surrogate(
+        problem=problem,
+        features=space_map,
+        scalings=scalings,
+        models=models,
+        limits=_limits(problem, evidence, features, groups, chosen, fitted),
+        success=_success(evidence, space_map, features, limit, fitted),
+    )
+
+
+def informative(evidence: Evidence, limit: int) -> IntArray:
+    """Indices of at most `limit` trials to learn from: the better half of them by front, the rest evenly over time."""
+    n = len(evidence.configs)
+    if n <= limit:
+        return np.arange(n)
+    order = np.argsort(non_domination_ranks(evidence.objectives), kind="stable")
+    best = order[: limit // 2]
+    rest = np.sort(order[limit // 2 :])
+    others = rest[np.linspace(0, len(rest) - 1, limit - len(best)).astype(np.int64)]
+    return np.sort(np.concatenate([best, others]))
+
+
+def _limits(
+    problem: Problem, evidence: Evidence, features: FloatArray, groups: IntArray, chosen: IntArray, fitted: int
+) -> tuple[Limit, ...]:
+    limits = []
+    for constraint, column in zip(problem.constraints, evidence.constrained[chosen].T, strict=True):
+        measured = np.isfinite(column)
+        if constraint.metric not in problem.known and measured.any():
+            scale = scaling(column[measured])
+            model = fit(features[measured], groups, scale.uncut(column[measured]), fitted)
+            limits.append(Limit(constraint, scale, model))
+    return tuple(limits)
+
+
+def _success(
+    evidence: Evidence, space_map: FeatureMap, features: FloatArray, limit: int, fitted: int
+) -> GaussianProcess | None:
+    if not evidence.failed:
+        return None
+    failed = space_map(evidence.failed[-limit:])
+    labels = np.concatenate([np.ones(len(features)), -np.ones(len(failed))])
+    return fit(np.concatenate([features, failed]), space_map.groups, labels, fitted)
