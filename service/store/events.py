@@ -39,6 +39,13 @@ _AFTER = (
 )
 _LAST = select(func.max(EVENTS.c.sequence))
 _AFTER_OF_JOB = _AFTER.where(EVENTS.c.job_id == bindparam("job"))
+_NEWEST_OF_JOB = (
+    select(EVENTS.c.sequence)
+    .where(EVENTS.c.job_id == bindparam("job"))
+    .order_by(EVENTS.c.sequence.desc())
+    .offset(bindparam("newer"))
+    .limit(1)
+)
 
 
 def append(connection: Connection, events: Sequence[NewEvent], now: datetime) -> None:
@@ -63,6 +70,11 @@ def events_after(connection: Connection, sequence: int, job_id: str | None, limi
 def last_sequence(connection: Connection) -> int:
     """The greatest number given out, 0 before the first."""
     return connection.execute(_LAST).scalar_one() or 0
+
+
+def sequence_before(connection: Connection, job_id: str, newest: int) -> int:
+    """The number after which the `newest` last events of the job come; 0 when it has no more than those."""
+    return connection.execute(_NEWEST_OF_JOB, {"job": job_id, "newer": newest}).scalar_one_or_none() or 0
 
 
 def job_event(job: Job) -> NewEvent:

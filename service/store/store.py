@@ -238,6 +238,10 @@ class Store:
         """The number of the newest event of all (0 when there is none): where to begin to follow what comes."""
         return self._database.read(events.last_sequence)
 
+    def sequence_before(self, job_id: str, newest: int) -> int:
+        """The number after which the `newest` last events of the job come; 0 when it has no more than those."""
+        return self._database.read(lambda c: events.sequence_before(c, job_id, newest))
+
     # Tokens
 
     def create_token(

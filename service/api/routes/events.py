@@ -34,11 +34,16 @@ def stream_events(
     store: StoreDep,
     feed: FeedDep,
     last_event_id: Annotated[int, Header(ge=0, description="go on after the event with this id")] = 0,
+    recent: Annotated[
+        int | None, Query(ge=0, le=10_000, description="begin with this many of the newest events, not with the first")
+    ] = None,
     until_over: Annotated[bool, Query(description="end with an event `end` once the job is over")] = False,
 ) -> StreamingResponse:
-    """Every event of the job from the first (or `Last-Event-ID`) on, then each new one as it happens. A comment is
-    sent every 15 s so that neither side takes a quiet stream for a dead one."""
+    """Every event of the job from the first (or `Last-Event-ID`, or the `recent` ones) on, then each new one as it
+    happens. A comment is sent every 15 s so that neither side takes a quiet stream for a dead one."""
     store.get_job(job_id)
+    if recent is not None and last_event_id == 0:
+        last_event_id = store.sequence_before(job_id, recent)
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     stream = _stream(job_id, last_event_id, until_over, store, feed)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)

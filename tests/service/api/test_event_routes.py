@@ -55,6 +55,26 @@ def test_a_stream_tells_everything_from_the_start_and_resumes(
         assert list(_read(response)) == events[3:]
 
 
+def test_a_stream_can_begin_with_the_newest_events(served: httpx.Client, spec: Spec, worker: Any, store: Any) -> None:
+    job_id = _submit(served, spec)
+    other = _submit(served, {**spec, "name": "other"})
+    worker.start(job_id)
+    worker.suggest(job_id, 3)
+    for id in (job_id, other):
+        served.post(f"/v1/jobs/{id}/cancel")
+    sequences = [event.sequence for event in store.events_after(0, job_id)]
+
+    def told(query: str, after: int = 0) -> list[int]:
+        path = f"/v1/jobs/{job_id}/events?until_over=true&{query}"
+        with served.stream("GET", path, headers={"Last-Event-ID": str(after)} if after else {}) as response:
+            return [int(event["id"]) for event in list(_read(response))[:-1]]
+
+    assert told("recent=2") == sequences[-2:]
+    assert told("recent=0") == []
+    assert told("recent=1000") == sequences
+    assert told("recent=2", after=sequences[1]) == sequences[2:]
+
+
 def test_new_events_arrive_while_the_stream_is_open(served: httpx.Client, spec: Spec, worker: Any) -> None:
     job_id = _submit(served, spec)
     with served.stream("GET", f"/v1/jobs/{job_id}/events") as response:

@@ -88,8 +88,9 @@ export const submitJob = (yaml: string, key: string) =>
     headers: { "Content-Type": "application/yaml", "Idempotency-Key": key },
   });
 
+/** Begins with the newest events: enough for the log, and for what happened while the page was loading. */
 export const openEvents = (jobId: string, lastEventId: string, signal: AbortSignal) =>
-  request(`jobs/${jobId}/events`, {
+  request(`jobs/${jobId}/events?recent=500`, {
     signal,
     headers: { Accept: "text/event-stream", ...(lastEventId ? { "Last-Event-ID": lastEventId } : {}) },
   });
