@@ -1,4 +1,4 @@
-"""A real store on a SQLite file, real artifacts, and the app on top of them."""
+"""Fixtures around the REST API: a real store on a SQLite file, real artifacts, the app on top, a server around it."""
 
 from __future__ import annotations
 
@@ -149,7 +149,9 @@ def served(app: FastAPI) -> Iterator[httpx.Client]:
     while not server.started:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-        yield client
-    server.should_exit = True
-    thread.join()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,216 @@
+"""Every verb of the command line against a running server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Spec = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("url")
+
+
+@pytest.fixture
+def job_id(client: Any, spec: Spec, worker: Any) -> str:
+    """A running job with a reference trial off the front, two trials on it and one queued."""
+    id: str = client.submit(spec).id
+    worker.start(id)
+    worker.suggest(id, 1, origin="reference", label="literature-default")
+    worker.complete(id, accuracy=0.6, params=400)
+    worker.suggest(id, 3)
+    worker.complete(id, 0.7, 300)
+    worker.complete(id, 0.9, 21_900, adapter=True)
+    return id
+
+
+def test_submit_resolves_paths_from_the_job_file(
+    run: Any, job_file: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("submit", str(job_file), "--json")
+    assert done.code == 0, done.err
+    assert done.json["spec"]["task"]["train"] == str(data_root / "train.csv")
+    assert done.json["spec"]["task"]["model"] == "builtin:minilm"
+    plain = run("submit", str(job_file))
+    assert (plain.code, plain.out.startswith("submitted j")) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, ["job.yaml", "No such file"]),
+        ("a: [", ["job.yaml", "YAML"]),
+        ("- 1", ["job.yaml", "list", "JobSpec"]),
+        ("name: x", ["task", "required"]),
+    ],
+)
+def test_bad_job_files_exit_with_2(run: Any, job_file: Path, text: str | None, words: list[str]) -> None:
+    job_file.unlink() if text is None else job_file.write_text(text)
+    done = run("submit", str(job_file))
+    assert done.code == 2
+    assert all(word in done.err for word in words), done.err
+    assert run("jobs", "--json").json == []
+
+
+def test_refusals_name_every_field(run: Any, job_file: Path) -> None:
+    job_file.write_text(job_file.read_text().replace("accuracy", "acuracy").replace("train.csv", "trian.csv"))
+    done = run("submit", str(job_file))
+    assert done.code == 2
+    assert "objectives.0.metric" in done.err
+    assert "did you mean 'accuracy'" in done.err
+    assert "task.train" in done.err
+
+
+def test_jobs_and_trials_as_tables_and_json(run: Any, job_id: str) -> None:
+    assert [job["id"] for job in run("jobs", "--json").json] == [job_id]
+    assert job_id in run("jobs").out
+    trials = run("trials", job_id, "--json").json
+    assert [trial["number"] for trial in trials] == [0, 1, 2, 3]
+    sorted_trials = run("trials", job_id, "--sort", "accuracy", "--descending", "--state", "completed", "--json").json
+    assert [trial["metrics"]["accuracy"] for trial in sorted_trials] == [0.9, 0.7, 0.6]
+    table = run("trials", job_id).out
+    assert "literature-default" in table
+    assert "21,900" in table
+
+
+def test_pareto_marks_the_reference_trials(run: Any, job_id: str) -> None:
+    front = run("pareto", job_id, "--json").json
+    assert [trial["metrics"]["accuracy"] for trial in front["items"]] == [0.9, 0.7]
+    assert [trial["label"] for trial in front["reference"]] == ["literature-default"]
+    table = run("pareto", job_id).out
+    assert table.index("Pareto front") < table.index("Reference trials off the front") < table.index("literature-defa")
+
+
+def test_best_answers_with_configuration_objectives_and_snippet(run: Any, job_id: str) -> None:
+    done = run("best", job_id, "--where", "trainable_params<=20000")
+    assert done.code == 0
+    for word in (f"{job_id}-1", "accuracy 0.7", "trainable_params 300", "rank=1", "LoraConfig", "learning_rate=0.001"):
+        assert word in done.out
+    assert run("best", job_id, "--json").json["trial"]["id"] == f"{job_id}-2"
+    cheap = run("best", job_id, "--minimize", "trainable_params", "--json").json
+    assert cheap["objectives"] == {"accuracy": 0.7, "trainable_params": 300}
+    nothing = run("best", job_id, "--where", "accuracy>0.99")
+    assert (nothing.code, "accuracy>0.99" in nothing.err) == (2, True)
+    assert run("best", job_id, "--where", "accuracy is high").code == 2
+
+
+def test_export_unpacks_the_adapter(run: Any, job_id: str, tmp_path: Path) -> None:
+    target = tmp_path / "out" / "adapter"
+    done = run("export", f"{job_id}-2", str(target))
+    assert done.code == 0
+    assert (target / "adapter_config.json").read_text() == '{"r": 8}'
+    assert (target / "adapter_model.safetensors").stat().st_size == 300_000
+    missing = run("export", f"{job_id}-1", str(tmp_path / "none"))
+    assert missing.code == 2
+    assert not (tmp_path / "none").exists()
+
+
+def test_steering(run: Any, job_id: str) -> None:
+    def state(*command: str) -> str:
+        found: str = run(*command, "--json").json["state"]
+        return found
+
+    assert state("pause", job_id) == "paused"
+    assert state("resume", job_id) == "queued"
+    assert state("cancel", job_id) == "cancelled"
+    assert run("pause", "jnone").code == 2
+
+
+def test_cancel_extend_clone_delete(run: Any, job_id: str) -> None:
+    assert run("cancel", job_id, "--json").json["state"] == "cancelled"
+    refused = run("resume", job_id)
+    assert (refused.code, "cancelled" in refused.err) == (1, True)
+    extended = run("extend", job_id, "--trials", "3", "--json").json
+    assert (extended["state"], extended["progress"]["trials_total"]) == ("queued", 9)
+    clone = run("clone", job_id, "--name", "copy", "--seed", "7", "--json").json
+    assert (clone["name"], clone["spec"]["seed"]) == ("copy", 7)
+    run("cancel", job_id)
+    assert run("delete", job_id, "--yes").code == 0
+    assert [job["id"] for job in run("jobs", "--json").json] == [clone["id"]]
+
+
+def test_watch_follows_to_the_end(run: Any, client: Any, spec: Spec, worker: Any, store: Any) -> None:
+    job_id = client.submit(spec).id
+    worker.start(job_id)
+
+    def train() -> None:
+        time.sleep(0.5)
+        worker.suggest(job_id, 2)
+        worker.complete(job_id, 0.8, 500)
+        worker.complete(job_id, 0.7, 300)
+        time.sleep(0.5)
+        store.set_job_state(job_id, "completed")
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    done = run("watch", job_id)
+    thread.join()
+    assert done.code == 0
+    assert "#0    completed" in done.out
+    assert "accuracy 0.8" in done.out
+    assert "● on the front" in done.out
+    assert f"job {job_id} completed" in done.out
+    assert "Pareto front" in done.out
+
+
+def test_watching_a_job_that_failed_exits_with_1(run: Any, client: Any, spec: Spec, store: Any) -> None:
+    job_id = client.submit(spec).id
+    store.set_job_state(job_id, "failed", "every trial ran out of memory")
+    done = run("watch", job_id)
+    assert done.code == 1
+    assert "every trial ran out of memory" in done.out
+
+
+def test_submit_and_watch_in_one(run: Any, job_file: Path, client: Any) -> None:
+    def cancel() -> None:
+        while not (jobs := client.jobs()):
+            time.sleep(0.1)
+        client.cancel(jobs[0].id)
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    done = run("submit", str(job_file), "--watch")
+    thread.join()
+    assert done.code == 1
+    assert "cancelled" in done.out
+
+
+def test_catalogues(run: Any) -> None:
+    assert {"lora", "autopeft"} <= {space["name"] for space in run("spaces", "--json").json}
+    assert "rank" in run("spaces").out
+    assert {"head", "lora"} <= {method["name"] for method in run("methods", "--json").json}
+    assert "low-rank" in run("methods").out
+
+
+def test_doctor_finds_a_healthy_installation(run: Any) -> None:
+    findings = {finding["what"]: finding["ok"] for finding in run("doctor", "--json").json}
+    assert findings.items() >= {"python": True, "server": True, "store": True, "token": True}.items()
+    assert "ok" in run("doctor").out
+
+
+def test_an_absent_server_is_named(run: Any) -> None:
+    gone = "http://127.0.0.1:9"
+    done = run("jobs", "--url", gone)
+    assert done.code == 1
+    assert gone in done.err
+    assert "peftsearch serve" in done.err
+    doctor = run("doctor", "--url", gone)
+    assert doctor.code == 1
+    assert "wrong" in doctor.out
+
+
+def test_usage_errors_exit_with_2(run: Any) -> None:
+    assert run("jobs", "--limit", "0").code == 2
+    assert run("best").code == 2
+    assert run("nonsense").code == 2
+    assert run("--help").code == 0
+
+
+def test_the_installed_command_answers() -> None:
+    done = subprocess.run([sys.executable, "-m", "peftsearch", "jobs", "--json"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
