@@ -21,5 +21,5 @@ export default defineConfig({
     },
   },
   test: { css: { include: /tokens/ } },
-  server: { proxy: { "/v1": "http://127.0.0.1:8080" } },
+  server: { proxy: { "/v1": "http://127.0.0.1:8765" } },
 });
