@@ -37,6 +37,7 @@ class Assignment(_Frozen):
     config: Config = Field(description="method, its knobs and the training hyperparameters")
     epochs: float = Field(gt=0, description="passes over the training rows")
     seed: int
+    data_seed: int = Field(default=0, description="seed of splits and samples: the job's, equal for all its trials")
     engine: Literal["auto", "fast", "reference"] = "auto"
     reports_per_epoch: int = Field(default=1, ge=1)
     checkpoint: Artifact | None = Field(default=None, description="where to continue from")

@@ -1,0 +1,117 @@
+"""The course of a trial, driven by a trainee whose numbers are planned: order, reports, decisions, ends."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from workers.assignment import Artifact, Assignment, Decision, Report
+from workers.checkpoints import Checkpoint
+from workers.engines.course import Ending, TrainStep, Trial, course, drive
+from workers.hyperparameters import Hyperparameters
+from workers.task import TaskSpec
+
+LABELS = np.array([0, 1, 1, 0])
+KEPT = Artifact(sha256="0" * 64, size=1)
+
+
+class Script:
+    """A trainee whose loss at step k is `losses(k)`."""
+
+    def __init__(self, losses=lambda step: 1.0 / step) -> None:
+        self.steps: list[TrainStep] = []
+        self._losses = losses
+
+    def train_step(self, step: TrainStep) -> float:
+        self.steps.append(step)
+        return self._losses(step.number)
+
+    def evaluate(self) -> NDArray[np.float32]:
+        return np.eye(2, dtype=np.float32)[LABELS]
+
+    def save(self) -> dict[str, torch.Tensor]:
+        return {"steps": torch.tensor(len(self.steps))}
+
+
+def run(script: Script, decide=lambda _report: "continue", resume: Checkpoint | None = None, **changes):
+    reports: list[Report] = []
+    kept: list[Checkpoint] = []
+
+    def on_report(report: Report) -> Decision:
+        reports.append(report)
+        return decide(report)
+
+    def keep(checkpoint: Checkpoint) -> Artifact:
+        kept.append(checkpoint)
+        return KEPT
+
+    fields = {"config": {"method": "head"}, "epochs": 3, "seed": 0} | changes
+    task = TaskSpec(model="builtin:minilm", train="builtin:pydocs")
+    assignment = Assignment(trial_id="t", attempt=1, task=task, **fields)
+    trial = Trial(
+        assignment, Hyperparameters(batch_size=4, learning_rate=0.1), np.full(20, 5), LABELS, on_report, keep, resume
+    )
+    ending: Ending = drive(course(trial), script)
+    return ending, reports, kept
+
+
+def test_a_trial_takes_every_step_and_reports_each_epoch() -> None:
+    script = Script()
+    ending, reports, kept = run(script)
+    assert [step.number for step in script.steps] == list(range(1, 16))
+    assert [(report.step, report.epoch) for report in reports] == [(5, 1.0), (10, 2.0), (15, 3.0)]
+    assert reports[0].metrics["train_loss"] == pytest.approx(sum(1 / k for k in range(1, 6)) / 5)
+    assert (ending.status, ending.epoch, kept) == ("completed", 3.0, [])
+    assert ending.metrics["accuracy"] == 1.0
+    assert script.steps[0].learning_rate == 0 < script.steps[1].learning_rate  # warm-up
+
+
+@pytest.mark.parametrize(("decision", "status"), [("stop", "stopped"), ("pause", "paused")])
+def test_a_decision_holds_at_its_report(decision: str, status: str) -> None:
+    script = Script()
+    ending, reports, kept = run(script, decide=lambda report: decision if report.step == 10 else "continue")
+    assert (ending.status, ending.epoch, len(reports), len(script.steps)) == (status, 2.0, 2, 10)
+    assert (ending.checkpoint == KEPT) == (len(kept) == 1) == (status == "paused")
+
+
+def test_a_rung_pauses_with_a_checkpoint_that_continues_to_the_same_end() -> None:
+    first = Script()
+    ending, reports, kept = run(first, stop_at_epoch=1.4, reports_per_epoch=2)
+    assert (ending.status, ending.epoch) == ("paused", 1.4)
+    assert reports[-1].checkpoint == KEPT
+    second, whole = Script(), Script()
+    end, _, _ = run(second, resume=kept[0])
+    run(whole)
+    assert end.status == "completed"
+    together = [*first.steps, *second.steps]
+    assert [s.learning_rate for s in together] == [s.learning_rate for s in whole.steps]
+    for mine, theirs in zip(together, whole.steps, strict=True):
+        assert np.array_equal(mine.micro_batches[0], theirs.micro_batches[0])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_diverged_trial_fails_with_its_reason_and_last_metrics(bad: float) -> None:
+    ending, reports, _ = run(Script(lambda step: bad if step == 7 else 1.0))
+    assert ending.status == "failed"
+    assert ending.reason is not None
+    assert ending.reason.startswith("nan_loss:")
+    assert "step 7" in ending.reason
+    assert len(reports) == 1
+    assert ending.metrics == reports[0].metrics
+
+
+def test_checkpoints_are_kept_with_every_report_when_asked() -> None:
+    _, reports, kept = run(Script(), keep_checkpoints=True)
+    assert [checkpoint.step for checkpoint in kept] == [5, 10, 15]
+    assert all(report.checkpoint == KEPT for report in reports)
+
+
+def test_resuming_after_the_last_step_only_evaluates() -> None:
+    _, _, kept = run(Script(), keep_checkpoints=True)
+    script = Script()
+    ending, reports, _ = run(script, resume=kept[-1])
+    assert (ending.status, ending.metrics["accuracy"], script.steps, reports) == ("completed", 1.0, [], [])

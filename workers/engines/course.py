@@ -1,0 +1,234 @@
+"""The course of one trial: which step comes next, when to evaluate, report, pause and end.
+
+The course is a generator. It asks for work (`TrainStep`, `Evaluate`, `Save`) and is sent the answer; what trains, one
+trial alone or thirty in one pass, is the business of whoever drives it. So there is one training loop for all engines.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from workers.assignment import Artifact, Assignment, Decision, Report
+from workers.checkpoints import Checkpoint
+from workers.engines.batches import Rows, StepPlan
+from workers.engines.schedule import learning_rate_at
+from workers.hyperparameters import Hyperparameters
+from workers.metrics import quality
+
+Status = Literal["completed", "stopped", "paused", "failed"]
+OnReport = Callable[[Report], Decision]
+KeepCheckpoint = Callable[[Checkpoint], Artifact]
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """Do one optimizer step on the rows of `micro_batches` at this rate; answer with the mean loss over the rows."""
+
+    number: int
+    micro_batches: tuple[Rows, ...]
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Answer with the validation logits `[rows, classes]` (float32, in the order of the rows)."""
+
+
+@dataclass(frozen=True)
+class Save:
+    """Answer with every tensor that continuing needs, by name."""
+
+
+Request = TrainStep | Evaluate | Save
+
+
+class Trainee(Protocol):
+    """What trains: answers the requests of a course."""
+
+    def train_step(self, step: TrainStep) -> float:
+        """Do one optimizer step; the mean loss over its rows."""
+
+    def evaluate(self) -> NDArray[np.float32]:
+        """Validation logits `[rows, classes]`."""
+
+    def save(self) -> dict[str, Tensor]:
+        """Every tensor that continuing needs."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the course ended. `seconds` is training wall clock without evaluation, `epoch` the passes over the rows."""
+
+    status: Status
+    epoch: float
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    checkpoint: Artifact | None = None
+    reason: str | None = None
+
+
+Course = Generator[Request, Any, Ending]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a course needs to know besides the model: the trial, its data's lengths and labels, and whom to tell."""
+
+    assignment: Assignment
+    hyperparameters: Hyperparameters
+    train_lengths: NDArray[np.int64]  # [rows] tokens
+    validation_labels: NDArray[np.int64]  # [rows]
+    on_report: OnReport
+    keep_checkpoint: KeepCheckpoint
+    resume: Checkpoint | None = None
+
+    def plan(self) -> StepPlan:
+        """The optimizer steps of the whole trial."""
+        hp = self.hyperparameters
+        return StepPlan(
+            self.train_lengths,
+            hp.batch_size,
+            hp.gradient_accumulation,
+            self.assignment.epochs,
+            self.assignment.seed,
+        )
+
+
+def course(trial: Trial) -> Course:
+    """Run `trial` to its end, its pause or its failure; see the module's description."""
+    run = _Run.of(trial)
+    for batches in run.plan.after(run.step):
+        started = time.perf_counter()
+        loss = yield run.next_step(batches)
+        run.add(loss, sum(len(rows) for rows in batches), time.perf_counter() - started)
+        if not math.isfinite(loss):
+            return run.ending("failed", f"nan_loss: the training loss was {loss} at step {run.step}")
+        if run.step in run.report_steps:
+            early = yield from _report(run)
+            if early is not None:
+                return early
+    if not run.metrics:  # resumed after its last step: only the numbers are missing
+        run.metrics = quality((yield Evaluate()), trial.validation_labels)
+    return run.ending("completed")
+
+
+def _report(run: _Run) -> Generator[Request, Any, Ending | None]:
+    """Evaluate, report, and obey; an ending if the course is over before its last step."""
+    logits = yield Evaluate()
+    measured = quality(logits, run.trial.validation_labels)
+    if not math.isfinite(measured["loss"]):
+        return run.ending("failed", f"nan_loss: the validation loss was {measured['loss']} at step {run.step}")
+    run.metrics = measured | {"train_loss": run.take_mean_loss()}
+    pausing = run.step == run.pause_at and not run.done
+    stored = None
+    if pausing or run.trial.assignment.keep_checkpoints:
+        stored = run.trial.keep_checkpoint(run.checkpoint((yield Save())))
+    decision = run.trial.on_report(run.report(stored))
+    if run.done or (decision == "continue" and not pausing):
+        return None
+    if decision == "stop":
+        return run.ending("stopped", "stopped by the scheduler", stored)
+    return run.ending("paused", None, stored or run.trial.keep_checkpoint(run.checkpoint((yield Save()))))
+
+
+def drive(course: Course, trainee: Trainee) -> Ending:
+    """Let one trainee answer one course to its end."""
+    answer: Any = None
+    while True:
+        try:
+            request = course.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        match request:
+            case TrainStep():
+                answer = trainee.train_step(request)
+            case Evaluate():
+                answer = trainee.evaluate()
+            case Save():
+                answer = trainee.save()
+
+
+def in_row_order(values: Tensor, batches: list[Rows]) -> NDArray[np.float32]:
+    """Undo batching: `values` `[rows, …]` came in the order of `batches`; return them in the order of the rows."""
+    ordered = torch.empty_like(values)
+    ordered[torch.from_numpy(np.concatenate(batches))] = values
+    return ordered.numpy()
+
+
+def extra_state(saved: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The method's own part of saved tensors, which engines file under `extra/`."""
+    return {name.removeprefix("extra/"): value for name, value in saved.items() if name.startswith("extra/")}
+
+
+@dataclass
+class _Run:
+    """A trial under way: steps and seconds done, the last metrics, and the losses since the last report."""
+
+    trial: Trial
+    plan: StepPlan
+    report_steps: frozenset[int]
+    pause_at: int | None
+    step: int = 0
+    seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    _loss_sum: float = 0.0
+    _loss_rows: int = 0
+
+    @classmethod
+    def of(cls, trial: Trial) -> _Run:
+        plan, assignment = trial.plan(), trial.assignment
+        pause_at = None if assignment.stop_at_epoch is None else plan.step_at(assignment.stop_at_epoch)
+        due = plan.report_steps(assignment.reports_per_epoch) | (set() if pause_at is None else {pause_at})
+        run = cls(trial, plan, frozenset(due), pause_at)
+        if (saved := trial.resume) is not None:
+            run.step, run.seconds = saved.step, saved.seconds
+            run._loss_sum, run._loss_rows = float(saved.extras["loss_sum"]), int(saved.extras["loss_rows"])
+        return run
+
+    @property
+    def done(self) -> bool:
+        return self.step >= self.plan.steps
+
+    def next_step(self, batches: tuple[Rows, ...]) -> TrainStep:
+        hp, number = self.trial.hyperparameters, self.step + 1
+        rate = learning_rate_at(number, self.plan.steps, hp.learning_rate, hp.warmup_ratio, hp.schedule)
+        return TrainStep(number, batches, rate)
+
+    def add(self, loss: float, rows: int, seconds: float) -> None:
+        self.step += 1
+        self.seconds += seconds
+        self._loss_sum += loss * rows
+        self._loss_rows += rows
+
+    def take_mean_loss(self) -> float:
+        mean = self._loss_sum / self._loss_rows
+        self._loss_sum, self._loss_rows = 0.0, 0
+        return mean
+
+    def checkpoint(self, tensors: dict[str, Tensor]) -> Checkpoint:
+        losses = {"loss_sum": self._loss_sum, "loss_rows": self._loss_rows}
+        return Checkpoint(self.step, self.seconds, tensors, losses)
+
+    def report(self, stored: Artifact | None) -> Report:
+        assignment = self.trial.assignment
+        return Report(
+            trial_id=assignment.trial_id,
+            attempt=assignment.attempt,
+            step=self.step,
+            epoch=self.plan.epoch_at(self.step),
+            metrics=self.metrics,
+            seconds=self.seconds,
+            checkpoint=stored,
+        )
+
+    def ending(self, status: Status, reason: str | None = None, stored: Artifact | None = None) -> Ending:
+        return Ending(status, self.plan.epoch_at(self.step), self.seconds, self.metrics, stored, reason)

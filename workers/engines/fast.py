@@ -1,0 +1,115 @@
+"""The fast engine: the reference's mathematics with the waste removed.
+
+What is gone: the frozen layers below the lowest trained one (their outputs are stored once and read back, over epochs
+and trials), every token but one for a method that trains the head alone, and the optimizer's per-tensor overhead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from workers.checkpoints import random_states, restore_random_states
+from workers.engines.batches import Rows, token_budget_batches
+from workers.engines.course import TrainStep, extra_state, in_row_order
+from workers.engines.flat_adamw import FlatAdamW
+from workers.engines.inputs import Inputs
+from workers.engines.passes import EVALUATION_TOKENS, Pass, WholePass, upper_passes
+from workers.engines.prefix import pooling
+from workers.engines.prefix_store import PrefixStore
+from workers.engines.resident import ResidentBase
+from workers.hyperparameters import Hyperparameters
+from workers.methods.attached import Attached
+from workers.models.loading import Base
+
+
+class FastTrainee:
+    """One attached model with its passes and its optimizer; answers the requests of a course."""
+
+    def __init__(self, attached: Attached, train: Pass, validation: Pass, hyperparameters: Hyperparameters) -> None:
+        self._attached, self._train, self._validation = attached, train, validation
+        self._hyperparameters = hyperparameters
+        self._optimizer = FlatAdamW(attached.parameters(), hyperparameters.weight_decay)
+
+    def train_step(self, step: TrainStep) -> float:
+        """One optimizer step; the mean loss over its rows, auxiliary loss included."""
+        rows_in_step = sum(len(rows) for rows in step.micro_batches)
+        total = 0.0
+        for rows in step.micro_batches:
+            loss = self._loss(rows) * (len(rows) / rows_in_step)
+            loss.backward()
+            total += loss.item()
+        self._optimizer.clip(self._hyperparameters.max_grad_norm)
+        self._optimizer.step(step.learning_rate)
+        self._attached.after_step(step.number)
+        self._optimizer.clear_gradients()
+        return total
+
+    @torch.no_grad()
+    def evaluate(self) -> NDArray[np.float32]:
+        """Validation logits `[rows, classes]`."""
+        batches = token_budget_batches(self._validation.inputs.lengths, EVALUATION_TOKENS)
+        self._attached.set_training(False)
+        logits = [self._validation.logits(rows).float() for rows in batches]
+        self._attached.set_training(True)
+        return in_row_order(torch.cat(logits), batches)
+
+    def save(self) -> dict[str, Tensor]:
+        """Parameters, moments and random states by name; the reference engine saves the same names."""
+        extra = {f"extra/{name}": value for name, value in self._attached.extra_state().items()}
+        return self._optimizer.save() | extra | random_states()
+
+    def load(self, saved: dict[str, Tensor]) -> None:
+        """Continue from what `save` returned."""
+        self._optimizer.load(saved)
+        self._attached.load_extra_state(extra_state(saved))
+        restore_random_states(saved)
+
+    def release(self) -> None:
+        """Give the parameters back their own memory."""
+        self._optimizer.release()
+
+    def _loss(self, rows: Rows) -> Tensor:
+        logits = self._train.logits(rows)
+        targets = self._train.inputs.targets(rows)
+        loss = cross_entropy(logits.float(), targets, label_smoothing=self._hyperparameters.label_smoothing)
+        auxiliary = self._attached.auxiliary_loss()
+        return loss if auxiliary is None else loss + auxiliary
+
+
+def refusal(base: Base) -> str | None:
+    """Why the fast engine cannot take a trial; None when it can."""
+    if pooling(base) is None:
+        return f"stored hidden states are not known to be exact for {base.description.anatomy.model_type}"
+    return None
+
+
+@contextmanager
+def fast_trainee(
+    resident: ResidentBase,
+    attached: Attached,
+    train: Inputs,
+    validation: Inputs,
+    hyperparameters: Hyperparameters,
+    store: PrefixStore,
+) -> Iterator[FastTrainee]:
+    """A trainee that skips every layer it may. On leaving, base and adapter are whole again."""
+    with ExitStack() as undo:
+        passes = None
+        if attached.lowest_layer > 0:
+            passes = undo.enter_context(
+                upper_passes(resident, attached.model, (train, validation), attached.lowest_layer, store, torch.float32)
+            )
+        if passes is None:  # nothing lies below, or no room for its states: the rest of the gain stays
+            passes = (WholePass(attached.model, train), WholePass(attached.model, validation))
+        trainee = FastTrainee(attached, *passes, hyperparameters)
+        try:
+            yield trainee
+        finally:
+            trainee.release()

@@ -1,0 +1,86 @@
+"""AdamW over one flat buffer: a tiny adapter's step costs its Python calls, so there are few of them.
+
+Same mathematics and constants as `torch.optim.AdamW` (Loshchilov & Hutter 2019) with two groups: matrices decay,
+vectors (biases, norms, scales) do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
+class FlatAdamW:
+    """Moves `parameters` into one contiguous buffer (they stay ordinary parameters, as views of it) and updates them.
+
+    `release` gives every parameter its own memory back.
+    """
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], weight_decay: float) -> None:
+        # Matrices first, so that weight decay is one operation on one slice.
+        self._parameters = dict(sorted(parameters.items(), key=lambda item: item[1].ndim < 2))
+        tensors = list(self._parameters.values())
+        self._values = torch.cat([p.detach().reshape(-1).float() for p in tensors])  # [parameters]
+        self._gradients = torch.zeros_like(self._values)
+        self._mean = torch.zeros_like(self._values)
+        self._square = torch.zeros_like(self._values)
+        self._decayed = sum(p.numel() for p in tensors if p.ndim >= 2)
+        self._weight_decay = weight_decay
+        self.steps = 0
+        for parameter, value, gradient in zip(
+            tensors, self._views(self._values), self._views(self._gradients), strict=True
+        ):
+            parameter.data, parameter.grad = value, gradient
+
+    def clip(self, max_norm: float) -> None:
+        """Scale the gradient to a global norm of at most `max_norm`; 0 is off."""
+        if max_norm > 0:
+            norm = torch.linalg.vector_norm(self._gradients)
+            self._gradients.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
+
+    def step(self, learning_rate: float) -> None:
+        """Update the parameters from their gradients."""
+        self.steps += 1
+        if self._weight_decay:
+            self._values[: self._decayed].mul_(1.0 - learning_rate * self._weight_decay)
+        self._mean.lerp_(self._gradients, 1.0 - BETAS[0])
+        self._square.mul_(BETAS[1]).addcmul_(self._gradients, self._gradients, value=1.0 - BETAS[1])
+        mean_correction, square_correction = (1.0 - beta**self.steps for beta in BETAS)
+        denominator = self._square.sqrt().div_(square_correction**0.5).add_(EPSILON)
+        self._values.addcdiv_(self._mean, denominator, value=-learning_rate / mean_correction)
+
+    def clear_gradients(self) -> None:
+        """Set every gradient to zero."""
+        self._gradients.zero_()
+
+    def save(self) -> dict[str, Tensor]:
+        """Parameters and moments by name, as `load` takes them."""
+        kinds = {"parameter": self._values, "mean": self._mean, "square": self._square}
+        saved = {
+            f"{kind}/{name}": view.clone()
+            for kind, flat in kinds.items()
+            for name, view in zip(self._parameters, self._views(flat), strict=True)
+        }
+        return saved | {"steps": torch.tensor(self.steps)}
+
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        """Continue from what `save` returned; a missing parameter raises `KeyError`."""
+        for kind, flat in {"parameter": self._values, "mean": self._mean, "square": self._square}.items():
+            for name, view in zip(self._parameters, self._views(flat), strict=True):
+                view.copy_(saved[f"{kind}/{name}"])
+        self.steps = int(saved["steps"])
+
+    def release(self) -> None:
+        """Give every parameter memory of its own and drop its gradient."""
+        for parameter in self._parameters.values():
+            parameter.data, parameter.grad = parameter.detach().clone(), None
+
+    def _views(self, flat: Tensor) -> list[Tensor]:
+        shapes = [p.shape for p in self._parameters.values()]
+        pieces = flat.split([shape.numel() for shape in shapes])
+        return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]

@@ -1,0 +1,56 @@
+"""From stored tokens to padded batches."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from workers.data.tokens import Tokens
+from workers.engines.batches import Rows
+
+
+class Inputs:
+    """One split as batches for a Hugging Face model, padded on the right to the longest row of the batch."""
+
+    def __init__(self, tokens: Tokens, padding_id: int) -> None:
+        self.lengths: NDArray[np.int64] = tokens.lengths()
+        self.labels: NDArray[np.int64] = tokens.labels.astype(np.int64)
+        self._starts = torch.from_numpy(np.array(tokens.offsets[:-1], dtype=np.int64))
+        self._lengths = torch.from_numpy(self.lengths)
+        self._labels = torch.from_numpy(self.labels)
+        self._ids = torch.from_numpy(np.array(tokens.input_ids, dtype=np.int64))
+        types = tokens.token_type_ids
+        self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64))
+        self._padding_id = padding_id
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, rows: Rows) -> dict[str, Tensor]:
+        """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`."""
+        index = torch.from_numpy(rows)
+        lengths = self._lengths[index, None]
+        positions = torch.arange(int(lengths.max())).expand(len(rows), -1)
+        real = positions < lengths
+        flat = self._starts[index, None] + positions.where(real, 0)
+        batch = {"input_ids": self._ids[flat].where(real, self._padding_id), "attention_mask": real.long()}
+        if self._types is not None:
+            batch["token_type_ids"] = self._types[flat].where(real, 0)
+        return batch
+
+    def targets(self, rows: Rows) -> Tensor:
+        """Class indices `[rows]`, int64."""
+        return self._labels[torch.from_numpy(rows)]
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of everything the model reads of this split (not the labels)."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.lengths).tobytes())
+        for values in (self._ids, self._types):
+            digest.update(b"none" if values is None else values.numpy().tobytes())
+        return digest.hexdigest()

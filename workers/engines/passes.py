@@ -1,0 +1,134 @@
+"""How one split goes through the model: whole, from stored hidden states, or from the one token the head reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from workers.engines.batches import Rows, token_budget_batches
+from workers.engines.inputs import Inputs
+from workers.engines.prefix import (
+    PrefixInput,
+    capturing,
+    pooled_positions,
+    pooling,
+    run_until_captured,
+    without_lower_layers,
+)
+from workers.engines.prefix_store import HiddenStates, PrefixStore
+from workers.engines.resident import ResidentBase
+
+EVALUATION_TOKENS = 4096
+
+
+class Pass(Protocol):
+    """Runs rows of one split through the model."""
+
+    inputs: Inputs
+
+    def logits(self, rows: Rows) -> Tensor:
+        """Logits `[rows, classes]` of the given rows."""
+
+
+@dataclass(frozen=True)
+class WholePass:
+    """Every layer, from the tokens."""
+
+    model: nn.Module
+    inputs: Inputs
+
+    def logits(self, rows: Rows) -> Tensor:
+        """Logits `[rows, classes]`."""
+        return self.model(**self.inputs.batch(rows)).logits  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class UpperPass:
+    """The upper layers, from stored states of every token."""
+
+    model: nn.Module
+    inputs: Inputs
+    states: HiddenStates
+    entry: PrefixInput
+
+    def logits(self, rows: Rows) -> Tensor:
+        """Logits `[rows, classes]`."""
+        batch = self.inputs.batch(rows)
+        self.entry.set(self.states.batch(rows, batch["input_ids"].shape[1]))
+        return self.model(**batch).logits  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class HeadPass:
+    """The head alone, from the one stored state per row that it reads."""
+
+    model: nn.Module
+    inputs: Inputs
+    states: HiddenStates
+    entry: PrefixInput
+
+    def logits(self, rows: Rows) -> Tensor:
+        """Logits `[rows, classes]`."""
+        self.entry.set(self.states.batch(rows, 1))
+        # One token per row; which one no longer matters, since its state is given.
+        one = torch.ones(len(rows), 1, dtype=torch.long)
+        return self.model(input_ids=one, attention_mask=one).logits  # type: ignore[no-any-return]
+
+
+@contextmanager
+def upper_passes(
+    resident: ResidentBase,
+    model: nn.Module,
+    splits: tuple[Inputs, ...],
+    layers: int,
+    store: PrefixStore,
+    dtype: torch.dtype,
+) -> Iterator[tuple[Pass, ...] | None]:
+    """Passes for `splits` that skip the lowest `layers` (≥ 1) of the base; `model` is the base with an adapter.
+
+    Yields None when the states have no room in the store. On leaving, the base has all of its layers again.
+    """
+    base = resident.base
+    kind = pooling(base)
+    head_only = layers == base.description.anatomy.layers and kind in ("first", "last")
+    states = [_states(resident, inputs, layers, head_only, store, dtype) for inputs in splits]
+    found = [one for one in states if one is not None]
+    if len(found) < len(splits):
+        yield None
+        return
+    make = HeadPass if head_only else UpperPass
+    with without_lower_layers(base, layers) as entry:
+        yield tuple(make(model, inputs, one, entry) for inputs, one in zip(splits, found, strict=True))
+
+
+def _states(
+    resident: ResidentBase,
+    inputs: Inputs,
+    layers: int,
+    head_only: bool,
+    store: PrefixStore,
+    dtype: torch.dtype,
+) -> HiddenStates | None:
+    base = resident.base
+    kind = pooling(base)
+    assert kind is not None
+    padding_id = base.model.config.pad_token_id
+
+    def compute(states: HiddenStates) -> None:
+        with capturing(base, layers) as captured:
+            for rows in token_budget_batches(inputs.lengths, EVALUATION_TOKENS):
+                batch = inputs.batch(rows)
+                hidden = run_until_captured(base, captured, batch).to(dtype)
+                if head_only:
+                    hidden = hidden[torch.arange(len(rows)), pooled_positions(kind, batch, padding_id)][:, None]
+                states.scatter(rows, hidden)
+
+    lengths = np.ones_like(inputs.lengths) if head_only else inputs.lengths
+    key = (resident.weights_hash, inputs.content_hash, f"layer {layers}", kind if head_only else "all")
+    return store.get_or_compute(key, lengths, base.description.anatomy.hidden_size, dtype, compute)

@@ -1,0 +1,157 @@
+"""Run only the layers that a trial trains: what lies below is read from the prefix store.
+
+The model's own code still runs from its first line, so it builds masks, positions and rotary tables itself; only the
+embeddings and the frozen lower layers are swapped for modules that hand on stored hidden states. That is exact: the
+base has no dropout, attention masks hide padding from every real token, and nothing trained lies below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from workers.models.architectures import Anatomy
+from workers.models.loading import Base
+
+Pooling = Literal["first", "last", "all"]
+
+# Classes whose layers take hidden states first and return hidden states alone, checked by the equality tests.
+_POOLING: dict[str, Pooling] = {
+    "bert": "first",
+    "roberta": "first",
+    "xlm-roberta": "first",
+    "distilbert": "first",
+    "modernbert": "first",
+    "gpt2": "last",
+    "llama": "last",
+}
+
+
+def pooling(base: Base) -> Pooling | None:
+    """Which token the head reads, or None for a model class that the prefix is not known to be exact for."""
+    kind = _POOLING.get(base.description.anatomy.model_type)
+    if kind == "first" and getattr(base.model.config, "classifier_pooling", "cls") != "cls":
+        return "all"
+    return kind
+
+
+class _Feed(nn.Module):
+    """Stands for the embeddings or the last skipped layer: returns the states of the current batch."""
+
+    def __init__(self, replaced: nn.Module) -> None:
+        super().__init__()
+        self.states: Tensor | None = None
+        _carry_layer_type(replaced, self)
+
+    def forward(self, *_args: Any, **_kwargs: Any) -> Tensor | None:
+        return self.states
+
+
+class _Skip(nn.Module):
+    """Stands for a skipped layer: hands its input on."""
+
+    def __init__(self, replaced: nn.Module) -> None:
+        super().__init__()
+        _carry_layer_type(replaced, self)
+
+    def forward(self, hidden_states: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
+        return hidden_states
+
+
+def _carry_layer_type(replaced: nn.Module, standin: nn.Module) -> None:
+    # ModernBERT's loop picks the mask by this attribute of each layer.
+    if hasattr(replaced, "attention_type"):
+        standin.attention_type = replaced.attention_type  # type: ignore[assignment]
+
+
+@dataclass
+class PrefixInput:
+    """Where a batch's stored states go in; set `states` `[rows, length, hidden]` before each forward pass."""
+
+    _feeds: tuple[_Feed, ...]
+
+    def set(self, states: Tensor) -> None:
+        """Use `states` in the next forward pass."""
+        for feed in self._feeds:
+            feed.states = states
+
+
+@contextmanager
+def without_lower_layers(base: Base, layers: int) -> Iterator[PrefixInput]:
+    """Replace the embeddings and the lowest `layers` (at least 1) by stored states, and put them back at the end."""
+    anatomy = base.description.anatomy
+    stack = base.model.get_submodule(anatomy.layers_path)
+    body = base.model.get_submodule(anatomy.body)
+    assert isinstance(stack, nn.ModuleList)
+    lower = list(stack[:layers])
+    feeds = [_Feed(lower[-1])]
+    embeddings = getattr(body, "embeddings", None)
+    try:
+        for index, layer in enumerate(lower[:-1]):
+            stack[index] = _Skip(layer)
+        stack[layers - 1] = feeds[0]
+        if embeddings is not None:
+            # Saves the lookups; its output only gives the mask's code a shape and a number format.
+            feeds.append(_Feed(embeddings))
+            body.embeddings = feeds[1]
+        yield PrefixInput(tuple(feeds))
+    finally:
+        for index, layer in enumerate(lower):
+            stack[index] = layer
+        if embeddings is not None:
+            body.embeddings = embeddings
+
+
+@contextmanager
+def capturing(base: Base, layers: int) -> Iterator[list[Tensor]]:
+    """Collect the output of layer `layers - 1` of every forward pass and stop the pass there.
+
+    Run the model through `run_until_captured` inside.
+    """
+    stack = base.model.get_submodule(base.description.anatomy.layers_path)
+    captured: list[Tensor] = []
+
+    def stop(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        captured.append(output if isinstance(output, Tensor) else output[0])
+        raise _CapturedError
+
+    handle = stack[layers - 1].register_forward_hook(stop)  # type: ignore[index]
+    try:
+        yield captured
+    finally:
+        handle.remove()
+
+
+class _CapturedError(Exception):
+    """Ends a forward pass whose upper layers nobody needs."""
+
+
+@torch.no_grad()
+def run_until_captured(base: Base, captured: list[Tensor], batch: dict[str, Tensor]) -> Tensor:
+    """The hidden states `[rows, length, hidden]` that the hook of `capturing` saw for `batch`."""
+    try:
+        base.model(**batch)
+    except _CapturedError:
+        return captured.pop()
+    raise RuntimeError(f"{base.description.anatomy.model_type}: the forward pass never reached the captured layer")
+
+
+def pooled_positions(kind: Pooling, batch: dict[str, Tensor], padding_id: int | None) -> Tensor:
+    """Positions `[rows]` of the token that the head reads, by the model's own rule."""
+    tokens = batch["input_ids"]
+    if kind == "first":
+        return torch.zeros(len(tokens), dtype=torch.long)
+    if padding_id is None:
+        return torch.full((len(tokens),), tokens.shape[1] - 1)
+    positions = torch.arange(tokens.shape[1]) * (tokens != padding_id)
+    return positions.argmax(-1)
+
+
+def skippable_layers(anatomy: Anatomy, lowest_layer: int) -> int:
+    """How many layers need never run again when `lowest_layer` is the lowest one a trial touches."""
+    return max(0, min(lowest_layer, anatomy.layers))

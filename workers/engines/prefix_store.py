@@ -1,0 +1,128 @@
+"""Hidden states below the lowest trained layer, computed once and shared by epochs, trials and worker processes.
+
+One memory-mapped file per (weights, rows, layer, number format), holding only real tokens. The folder has a size
+limit; what was used longest ago goes first. A file being read may be deleted: its mapping stays valid (POSIX).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_SUFFIX = ".hidden"
+
+
+class HiddenStates:
+    """`[tokens, hidden]` states of all rows, one row after another."""
+
+    def __init__(self, tokens: Tensor, lengths: NDArray[np.int64]) -> None:
+        self._tokens = tokens
+        self._lengths = torch.from_numpy(lengths.astype(np.int64))
+        self._starts = self._lengths.cumsum(0) - self._lengths
+
+    def batch(self, rows: NDArray[np.int64], length: int) -> Tensor:
+        """States `[rows, length, hidden]`. Padding repeats a row's first token: nothing real ever looks at it."""
+        index = torch.from_numpy(rows)
+        positions = torch.arange(length).expand(len(rows), length)
+        within = positions.where(positions < self._lengths[index, None], 0)
+        flat = (self._starts[index, None] + within).reshape(-1)
+        return self._tokens.index_select(0, flat).view(len(rows), length, -1)
+
+    def scatter(self, rows: NDArray[np.int64], states: Tensor) -> None:
+        """Store `states` `[rows, length, hidden]` of one batch, without its padding."""
+        for row, state in zip(rows, states, strict=True):
+            start, length = int(self._starts[row]), int(self._lengths[row])
+            self._tokens[start : start + length] = state[:length]
+
+
+class PrefixStore:
+    """A folder of hidden states of at most `limit` bytes."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder, self._limit = folder, limit
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def get_or_compute(
+        self,
+        key: tuple[str, ...],
+        lengths: NDArray[np.int64],
+        hidden: int,
+        dtype: torch.dtype,
+        compute: Callable[[HiddenStates], None],
+    ) -> HiddenStates | None:
+        """The states filed under `key`; `compute` fills them if they are not there yet.
+
+        Args:
+            key: everything that the values depend on.
+            lengths: `[rows]` stored tokens per row.
+            hidden: width of a state.
+            dtype: number format of the file.
+            compute: writes every row through `HiddenStates.scatter`.
+
+        Returns:
+            The states, or None when they would not fit under the limit or on the disk.
+        """
+        name = hashlib.sha256("\0".join((*key, str(dtype), str(hidden))).encode()).hexdigest()
+        path = self._folder / f"{name}{_SUFFIX}"
+        shape = (int(lengths.sum()), hidden)
+        with self._only_one_process(name):
+            if not path.exists():
+                if not self._make_room(shape[0] * shape[1] * dtype.itemsize):
+                    return None
+                self._create(path, shape, dtype, lengths, compute)
+            os.utime(path)  # the mark of use that eviction goes by
+            return HiddenStates(_map(path, shape, dtype, shared=False), lengths)
+
+    def size(self) -> int:
+        """Bytes in use."""
+        return sum(path.stat().st_size for path in self._files())
+
+    def _create(
+        self,
+        path: Path,
+        shape: tuple[int, int],
+        dtype: torch.dtype,
+        lengths: NDArray[np.int64],
+        compute: Callable[[HiddenStates], None],
+    ) -> None:
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            compute(HiddenStates(_map(partial, shape, dtype, shared=True), lengths))
+            partial.rename(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _make_room(self, needed: int) -> bool:
+        if needed > self._limit:
+            return False
+        oldest_first = sorted(self._files(), key=lambda path: path.stat().st_mtime)
+        used = self.size()
+        while oldest_first and used + needed > self._limit:
+            path = oldest_first.pop(0)
+            used -= path.stat().st_size
+            path.unlink(missing_ok=True)
+        return shutil.disk_usage(self._folder).free > 2 * needed
+
+    def _files(self) -> list[Path]:
+        return [path for path in self._folder.glob(f"*{_SUFFIX}") if not path.name.startswith(".")]
+
+    @contextmanager
+    def _only_one_process(self, name: str) -> Iterator[None]:
+        with (self._folder / f"{name[:2]}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _map(path: Path, shape: tuple[int, int], dtype: torch.dtype, shared: bool) -> Tensor:
+    return torch.from_file(str(path), shared=shared, size=shape[0] * shape[1], dtype=dtype).view(shape)

@@ -1,0 +1,114 @@
+"""The reference engine: plain PyTorch around a Hugging Face model. Every method works on it; others must equal it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
+
+from workers.checkpoints import random_states, restore_random_states
+from workers.engines.batches import Rows, token_budget_batches
+from workers.engines.course import TrainStep, extra_state, in_row_order
+from workers.engines.inputs import Inputs
+from workers.hyperparameters import Hyperparameters
+from workers.methods.attached import Attached
+
+Precision = Literal["fp32", "bf16"]
+
+# A pass without gradients keeps one layer's activations, so a few thousand tokens fit anywhere and fill the cores.
+EVALUATION_TOKENS = 4096
+
+
+class ReferenceTrainee:
+    """One attached model with its data and its AdamW; answers the requests of a course."""
+
+    def __init__(
+        self,
+        attached: Attached,
+        train: Inputs,
+        validation: Inputs,
+        hyperparameters: Hyperparameters,
+        precision: Precision = "fp32",
+    ) -> None:
+        self._attached, self._train, self._validation = attached, train, validation
+        self._hyperparameters, self._precision = hyperparameters, precision
+        self._parameters = attached.parameters()
+        # Weight decay is for matrices: decaying norms and biases pulls them to values that mean nothing.
+        matrices = [p for p in self._parameters.values() if p.ndim >= 2]
+        vectors = [p for p in self._parameters.values() if p.ndim < 2]
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": hyperparameters.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ],
+            lr=0.0,
+        )
+
+    def train_step(self, step: TrainStep) -> float:
+        """One optimizer step; the mean loss over its rows, auxiliary loss included."""
+        rows_in_step = sum(len(rows) for rows in step.micro_batches)
+        total = 0.0
+        for rows in step.micro_batches:
+            loss = self._loss(rows) * (len(rows) / rows_in_step)
+            loss.backward()
+            total += loss.item()
+        if self._hyperparameters.max_grad_norm > 0:
+            clip_grad_norm_(self._parameters.values(), self._hyperparameters.max_grad_norm)
+        for group in self._optimizer.param_groups:
+            group["lr"] = step.learning_rate
+        self._optimizer.step()
+        self._attached.after_step(step.number)
+        self._optimizer.zero_grad()
+        return total
+
+    @torch.no_grad()
+    def evaluate(self) -> NDArray[np.float32]:
+        """Validation logits `[rows, classes]`."""
+        batches = token_budget_batches(self._validation.lengths, EVALUATION_TOKENS)
+        self._attached.set_training(False)
+        with self._autocast():
+            logits = [self._attached.model(**self._validation.batch(rows)).logits.float() for rows in batches]
+        self._attached.set_training(True)
+        return in_row_order(torch.cat(logits), batches)
+
+    def save(self) -> dict[str, Tensor]:
+        """Parameters, moments and random states by name; the fast engine saves the same names."""
+        saved = {f"parameter/{name}": p.detach().clone() for name, p in self._parameters.items()}
+        steps = 0
+        for name, parameter in self._parameters.items():
+            state = self._optimizer.state[parameter]
+            saved[f"mean/{name}"], saved[f"square/{name}"] = state["exp_avg"].clone(), state["exp_avg_sq"].clone()
+            steps = int(state["step"])
+        saved |= {f"extra/{name}": value for name, value in self._attached.extra_state().items()}
+        return saved | {"steps": torch.tensor(steps)} | random_states()
+
+    def load(self, saved: dict[str, Tensor]) -> None:
+        """Continue from what `save` returned."""
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                parameter.copy_(saved[f"parameter/{name}"])
+                self._optimizer.state[parameter] = {
+                    "step": saved["steps"].float(),
+                    "exp_avg": saved[f"mean/{name}"].clone(),
+                    "exp_avg_sq": saved[f"square/{name}"].clone(),
+                }
+        self._attached.load_extra_state(extra_state(saved))
+        restore_random_states(saved)
+
+    def _loss(self, rows: Rows) -> Tensor:
+        with self._autocast():
+            logits = self._attached.model(**self._train.batch(rows)).logits
+        loss = cross_entropy(
+            logits.float(), self._train.targets(rows), label_smoothing=self._hyperparameters.label_smoothing
+        )
+        auxiliary = self._attached.auxiliary_loss()
+        return loss if auxiliary is None else loss + auxiliary
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        return torch.autocast("cpu", torch.bfloat16) if self._precision == "bf16" else nullcontext()

@@ -1,0 +1,215 @@
+"""One trial from assignment to outcome: data, base, method, engine, costs, adapter. Faults become a failed outcome."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from workers import costs
+from workers.artifacts import ArtifactStore
+from workers.assignment import Artifact, Assignment, EngineName, Outcome
+from workers.checkpoints import Checkpoint, read, write
+from workers.engines.course import Ending, OnReport, Trainee, Trial, course, drive
+from workers.engines.fast import fast_trainee, refusal
+from workers.engines.inputs import Inputs
+from workers.engines.reference import ReferenceTrainee
+from workers.engines.resident import ResidentBase
+from workers.errors import InvalidInput
+from workers.hyperparameters import Hyperparameters, Knobs, split_config
+from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
+from workers.methods.method import Method
+from workers.methods.registry import method
+from workers.workbench import PreparedData, Workbench, environment, latency
+
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
+_REASON_LENGTH = 500  # characters
+
+
+def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:
+    """Train one trial. A fault of the trial is not raised: the outcome is `failed` and has a reason."""
+    try:
+        return _train(_prepare(assignment, workbench), workbench, on_report)
+    except Exception as error:  # whatever a configuration can provoke must end this trial and no other
+        return Outcome(
+            trial_id=assignment.trial_id,
+            attempt=assignment.attempt,
+            status="failed",
+            reason=failure_reason(error),
+            environment=environment(),
+        )
+
+
+def failure_reason(error: Exception) -> str:
+    """`out_of_memory: …`, `invalid_config: …` or `exception: …` with a short message."""
+    text = str(error).strip().replace("\n", " ")[:_REASON_LENGTH]
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
+        return f"out_of_memory: {text or 'an allocation failed'}"
+    if isinstance(error, InvalidInput):
+        return f"invalid_config: {text}"
+    return f"exception: {type(error).__name__}: {text}"
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A trial with everything it needs except its adapter."""
+
+    assignment: Assignment
+    method: Method
+    knobs: Knobs
+    hyperparameters: Hyperparameters
+    resident: ResidentBase
+    data: PreparedData
+    base_latency: dict[str, float]
+
+
+def _prepare(assignment: Assignment, workbench: Workbench) -> _Prepared:
+    name, knobs, hyperparameters = split_config(assignment.config)
+    data = workbench.data(assignment.task, assignment.data_seed)
+    resident = workbench.base(assignment.task.model, len(data.tokens.classes))
+    chosen = method(name)
+    values = chosen.complete(resident.base.description, knobs)
+    # Measured now: later the base carries an adapter.
+    base_latency = workbench.base_latency(resident, _typical_tokens(data)) if assignment.measure_latency else {}
+    return _Prepared(assignment, chosen, values, hyperparameters, resident, data, base_latency)
+
+
+def _train(prepared: _Prepared, workbench: Workbench, on_report: OnReport) -> Outcome:
+    assignment, data = prepared.assignment, prepared.data
+    trial = Trial(
+        assignment,
+        prepared.hyperparameters,
+        data.train.lengths,
+        data.validation.labels,
+        on_report,
+        lambda checkpoint: _keep(checkpoint, workbench.artifacts),
+        None if assignment.checkpoint is None else _fetch(assignment.checkpoint, workbench.artifacts),
+    )
+    setup = TrainingSetup(trial.plan().steps, lambda size: _labelled_batches(data.train, size))
+    attached = prepared.method.attach(prepared.resident.base, prepared.knobs, assignment.seed, setup)
+    try:
+        engine, why_not_fast = _choose_engine(prepared)
+        torch.manual_seed(assignment.seed)
+        with _trainee(engine, prepared, attached, workbench) as trainee:
+            if trial.resume is not None:
+                trainee.load(trial.resume.tensors)
+            ending = drive(course(trial), trainee)
+        return _outcome(prepared, ending, attached, engine, why_not_fast, workbench.artifacts)
+    finally:
+        attached.detach()
+
+
+def _choose_engine(prepared: _Prepared) -> tuple[EngineName, str | None]:
+    """The engine, and why it is not the fast one."""
+    if prepared.assignment.engine == "reference":
+        return "reference", "the job asks for the reference engine"
+    why_not = refusal(prepared.resident.base)
+    return ("fast", None) if why_not is None else ("reference", why_not)
+
+
+@contextmanager
+def _trainee(engine: EngineName, prepared: _Prepared, attached: Attached, workbench: Workbench) -> Iterator[Trainee]:
+    data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
+    if engine == "reference":
+        yield ReferenceTrainee(attached, data.train, data.validation, hyperparameters)
+        return
+    with fast_trainee(resident, attached, data.train, data.validation, hyperparameters, workbench.prefixes) as trainee:
+        yield trainee
+
+
+def _outcome(
+    prepared: _Prepared,
+    ending: Ending,
+    attached: Attached,
+    engine: EngineName,
+    why_not_fast: str | None,
+    artifacts: ArtifactStore,
+) -> Outcome:
+    metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
+    adapter = None
+    if ending.status in ("completed", "stopped"):
+        metrics |= _costs(prepared, attached, ending)
+        metrics["adapter_bytes"], adapter = _export(prepared, attached, metrics, artifacts)
+    return Outcome(
+        trial_id=prepared.assignment.trial_id,
+        attempt=prepared.assignment.attempt,
+        status=ending.status,
+        metrics=metrics,
+        adapter=adapter,
+        checkpoint=ending.checkpoint,
+        engine=engine,
+        engine_reason=why_not_fast,
+        environment=environment(),
+        reason=ending.reason,
+    )
+
+
+def _costs(prepared: _Prepared, attached: Attached, ending: Ending) -> dict[str, float]:
+    base, lengths = prepared.resident.base, prepared.data.train.lengths
+    trained = list(attached.parameters().values())
+    adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
+    batch_size = prepared.hyperparameters.batch_size
+    largest = prepared.data.train.batch(np.argsort(-lengths, kind="stable")[:batch_size])
+    anatomy = base.description.anatomy
+    flops = costs.training_flops(anatomy, attached.lowest_layer, adapter, lengths, ending.epoch)
+    return {
+        "trainable_params": float(adapter),
+        "head_params": float(costs.head_parameters(base)),
+        "peak_memory_mb": costs.training_memory(attached.model, trained, largest) / costs.MEBIBYTE,
+        "train_tflops": flops / 1e12,
+        **_latency(prepared, attached),
+    }
+
+
+def _latency(prepared: _Prepared, attached: Attached) -> dict[str, float]:
+    """Latency as served: what merges into the base is as fast as the base, which is measured once and kept."""
+    if prepared.method.mergeable or not prepared.assignment.measure_latency:
+        return prepared.base_latency
+    attached.set_training(False)
+    measured = latency(attached.model, prepared.resident.base, _typical_tokens(prepared.data))
+    attached.set_training(True)
+    return measured
+
+
+def _typical_tokens(data: PreparedData) -> int:
+    return int(np.median(data.validation.lengths))
+
+
+def _export(
+    prepared: _Prepared, attached: Attached, metrics: dict[str, float], artifacts: ArtifactStore
+) -> tuple[float, Artifact]:
+    """Bytes of the exported weights, and the stored folder."""
+    assignment = prepared.assignment
+    card = AdapterCard(
+        method=prepared.method.name,
+        base_model=assignment.task.model,
+        task=assignment.task.model_dump(exclude_none=True),
+        config=assignment.config,
+        metrics=metrics,
+        classes=prepared.data.tokens.classes,
+        trial_id=assignment.trial_id,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        attached.save(Path(folder), card)
+        return float(costs.adapter_bytes(Path(folder))), artifacts.put_folder(Path(folder))
+
+
+def _keep(checkpoint: Checkpoint, artifacts: ArtifactStore) -> Artifact:
+    with tempfile.TemporaryDirectory() as folder:
+        return artifacts.put_folder(write(checkpoint, Path(folder) / "checkpoint"))
+
+
+def _fetch(stored: Artifact, artifacts: ArtifactStore) -> Checkpoint:
+    with tempfile.TemporaryDirectory() as folder:
+        return read(artifacts.extract(stored.sha256, Path(folder) / "checkpoint"))
+
+
+def _labelled_batches(inputs: Inputs, size: int) -> Iterator[Batch]:
+    """Batches in the order of the rows, with labels, for methods that look at the data before training."""
+    for rows in torch.arange(len(inputs)).split(size):
+        yield {**inputs.batch(rows.numpy()), "labels": inputs.targets(rows.numpy())}

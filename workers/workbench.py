@@ -1,0 +1,108 @@
+"""What a worker process keeps between trials: base models, tokenised data, stored hidden states, artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import transformers
+from torch import nn
+
+from workers import costs
+from workers.artifacts import ArtifactStore
+from workers.data.rows import LabelledData
+from workers.data.sources import load_data
+from workers.data.tokens import TokenisedData, shared_tokens
+from workers.engines.inputs import Inputs
+from workers.engines.prefix_store import PrefixStore
+from workers.engines.resident import ResidentBase
+from workers.models.loading import Base, load_base, load_tokenizer
+from workers.task import TaskSpec
+
+_Value = TypeVar("_Value")
+
+GIBIBYTE = 1 << 30
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A task's data, ready for batches."""
+
+    tokens: TokenisedData
+    train: Inputs
+    validation: Inputs
+
+
+@dataclass
+class Workbench:
+    """Everything expensive that trials of one process share.
+
+    Attributes:
+        home: folder for caches that all processes of a machine share.
+        artifacts: where adapters and checkpoints go.
+        prefix_bytes: limit of the store of hidden states.
+        kept: how many bases and how many data sets stay loaded; the one used longest ago goes first.
+    """
+
+    home: Path
+    artifacts: ArtifactStore
+    prefix_bytes: int = 8 * GIBIBYTE
+    kept: int = 2
+    _bases: dict[Hashable, ResidentBase] = field(default_factory=dict, repr=False)
+    _data: dict[Hashable, PreparedData] = field(default_factory=dict, repr=False)
+    _latencies: dict[Hashable, dict[str, float]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.prefixes = PrefixStore(self.home / "cache" / "prefixes", self.prefix_bytes)
+
+    def data(self, task: TaskSpec, seed: int) -> PreparedData:
+        """The task's data, split and sampled with `seed`. Raises `InvalidInput` naming the field."""
+        return self._resident(self._data, (task.model_dump_json(), seed), lambda: self._prepare(task, seed))
+
+    def base(self, reference: str, classes: int) -> ResidentBase:
+        """The frozen model with a head for `classes` labels. Raises `InvalidInput`."""
+        return self._resident(self._bases, (reference, classes), lambda: ResidentBase.of(load_base(reference, classes)))
+
+    def base_latency(self, resident: ResidentBase, tokens: int) -> dict[str, float]:
+        """Latency metrics of the plain base (call while it carries no adapter's hooks that matter) for one length."""
+        return self._resident(
+            self._latencies,
+            (resident.weights_hash, tokens),
+            lambda: latency(resident.base.model, resident.base, tokens),
+        )
+
+    def _prepare(self, task: TaskSpec, seed: int) -> PreparedData:
+        rows: LabelledData = load_data(task, seed)
+        tokens = shared_tokens(rows, load_tokenizer(task.model), task.max_length, self.home / "cache")
+        return PreparedData(
+            tokens, Inputs(tokens.train, tokens.pad_token_id), Inputs(tokens.validation, tokens.pad_token_id)
+        )
+
+    def _resident(self, cache: dict[Hashable, _Value], key: Hashable, load: Callable[[], _Value]) -> _Value:
+        value = cache.pop(key) if key in cache else load()
+        cache[key] = value  # the most recently used is the last
+        while len(cache) > self.kept:
+            cache.pop(next(iter(cache)))
+        return value
+
+
+def latency(model: nn.Module, base: Base, tokens: int) -> dict[str, float]:
+    """`latency_ms` and `latency_batch_ms` of `model`, which is `base` with or without an adapter."""
+    anatomy = base.description.anatomy
+    return {
+        "latency_ms": costs.latency_milliseconds(model, anatomy, 1, tokens),
+        "latency_batch_ms": costs.latency_milliseconds(model, anatomy, costs.BATCH_ROWS, tokens),
+    }
+
+
+def environment() -> dict[str, str]:
+    """What numbers of a trial may depend on besides its assignment."""
+    return {
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "threads": str(torch.get_num_threads()),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+    }
