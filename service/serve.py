@@ -32,6 +32,7 @@ BACKLOG = 2048
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until a signal. Exit status: 0 stopped, 1 could not run, 2 a setting cannot be used."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every look at the schema
     flags = _parser().parse_args(arguments)
     try:
         settings = Settings.read({name: value for name, value in vars(flags).items() if name != "only"})

@@ -30,6 +30,7 @@ def main() -> int:
     """Run until a signal or the parent's death. Exit status 0 after a signal, 1 when it could not start."""
     supervised = follow_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s conductor: %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every look at the schema
     try:
         conduct(Settings.read(), supervised)
     except (SettingsError, HomeInUseError, ServiceError, ConnectionError) as error:

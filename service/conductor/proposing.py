@@ -15,9 +15,9 @@ from functools import lru_cache
 from typing import IO, Any
 
 import numpy as np
-from optimizers.registry import optimizer
 
 from optimizers.problem import Problem
+from optimizers.registry import optimizer
 from service.conductor.replay import from_json
 from service.jobspec import JobSpec
 from service.problem import build_problem

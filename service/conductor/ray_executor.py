@@ -12,11 +12,11 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
-from workers.ray_worker import TrialWorker
 
 from service.conductor.decisions import Machine, Shape
 from service.conductor.executor import Lost, Message
 from workers.assignment import Assignment, Decision, Outcome, Report
+from workers.ray_worker import TrialWorker, WorkerSettings
 
 OBJECT_STORE_BYTES = 100_000_000  # only reports and outcomes pass through it
 RESOURCES_AGE = 5.0  # seconds for which the cluster's size is not asked for again
@@ -141,9 +141,9 @@ class RayExecutor:
         if idle := self._idle.get(shape):
             return idle.pop()
         self._make_room(shape)
-        # Ray limits OMP_NUM_THREADS of an actor to its whole CPUs, so trials side by side do not fight for cores.
-        options = {"num_cpus": shape.cpus, "num_gpus": shape.gpus, "max_restarts": 0}
-        return TrialWorker.options(**options).remote(str(self._home), self._artifacts)
+        settings = WorkerSettings(str(self._home), self._artifacts, threads=max(1, int(shape.cpus)))
+        actor_class: Any = TrialWorker  # Ray turns the class into one with `options`, which its types do not tell
+        return actor_class.options(num_cpus=shape.cpus, num_gpus=shape.gpus, max_restarts=0).remote(settings)
 
     def _make_room(self, shape: Shape) -> None:
         """Idle workers hold their cores: end those of other shapes as long as the new one would not fit."""
@@ -169,6 +169,8 @@ def _start_local(scratch: Path) -> None:
             session.unlink()
         else:
             shutil.rmtree(session, ignore_errors=True)
+    # Ray warns on every start that its ports ask for a token, which is as it should be.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     ray.init(
         address="local",  # never join another user's cluster on this machine
         include_dashboard=False,

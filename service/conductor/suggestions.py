@@ -26,6 +26,10 @@ FALLBACKS = ("sobol", "random")
 """What proposes when the job's own optimizer keeps failing: a search that goes on blindly beats one that stops."""
 
 
+BLIND = frozenset({"random", "sobol", "grid"})
+"""Optimizers that do not learn from evidence: a newer suggestion of theirs is no better than an older one."""
+
+
 @dataclass(frozen=True)
 class Refill:
     """What a reply changes: suggestions to drop and to add (one transaction), and notes for the job's event log."""
@@ -57,11 +61,11 @@ class Suggestions:
             return None
         missing = wanted(trials.values(), self.spec.budget.trials, ahead)
         ended = _ended(trials.values())
-        stale = frozenset(t.id for t in trials.values() if is_replaceable(t) and self._evidence.get(t.id, 0) < ended)
+        chosen = _optimizer(self.spec.optimizer, self.failures)
+        stale = frozenset[str]() if chosen.name in BLIND else self._stale(trials.values(), ended)
         if not missing and not stale:
             return None
         kept = [trial for trial in trials.values() if trial.id not in stale]
-        chosen = _optimizer(self.spec.optimizer, self.failures)
         request = Request(
             job_id=job_id,
             spec=self.spec_json,
@@ -94,6 +98,11 @@ class Suggestions:
     def stored(self, trials: Iterable[Trial], evidence: int) -> None:
         """Remember how many trials had ended when these suggestions were asked for."""
         self._evidence.update((trial.id, evidence) for trial in trials)
+
+    def _stale(self, trials: Iterable[Trial], ended: int) -> frozenset[str]:
+        return frozenset(
+            trial.id for trial in trials if is_replaceable(trial) and self._evidence.get(trial.id, 0) < ended
+        )
 
     def _failed(self, request: Request, error: str) -> Refill:
         self.failures += 1

@@ -19,13 +19,13 @@ from tests.service.conductor.stored import stored_trial
 PROBLEM = Problem(Space((Int("rank", 1, 64),)), (Objective("accuracy", "maximize"),))
 
 
-def suggestions(trials: int = 20) -> Suggestions:
+def suggestions(trials: int = 20, optimizer: str = "gp") -> Suggestions:
     document = {
         "name": "t",
         "task": {"model": "builtin:minilm", "train": "builtin:pydocs"},
         "space": {"parameters": [{"type": "int", "name": "rank", "low": 1, "high": 64}]},
         "objectives": [{"metric": "accuracy", "direction": "maximize"}],
-        "optimizer": {"name": "gp", "options": {"warmup": 3}},
+        "optimizer": {"name": optimizer, "options": {"warmup": 3}},
         "budget": {"trials": trials},
         "seed": 7,
     }
@@ -80,6 +80,13 @@ def test_newer_evidence_replaces_what_nobody_has_claimed() -> None:
     asked.stored([stored_trial(2, "queued", config={"rank": 33})], refill.evidence)
     trials["jx-2"] = stored_trial(2, "queued", config={"rank": 33})
     assert asked.request("jx", trials, 2, {}) is None  # both are as new as the evidence
+
+
+@pytest.mark.parametrize("optimizer", ["random", "sobol", "grid"])
+def test_what_does_not_learn_from_evidence_replaces_nothing(optimizer: str) -> None:
+    asked = suggestions(optimizer=optimizer)
+    done = stored_trial(0, "completed", metrics={"accuracy": 0.5})
+    assert asked.request("jx", by_id(done, stored_trial(1, "queued")), 1, {}) is None
 
 
 def test_a_suggestion_claimed_while_the_optimizer_worked_is_refilled_not_replaced() -> None:

@@ -1,0 +1,104 @@
+"""`python -m service.serve` as a user runs it: a group of processes of its own that a test can kill as a whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from peftsearch import Client
+from peftsearch.errors import PeftsearchError
+
+READY_WITHIN = 60.0  # seconds
+
+
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Serving:
+    """A running service."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def client(self) -> Client:
+        """A client without a token."""
+        return Client(self.url, "")
+
+    def family(self) -> list[psutil.Process]:
+        """The process and all that it has started, Ray's included."""
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def kill(self) -> None:
+        """`kill -9` everything at once: first all are frozen, so that none can clean up after another."""
+        family = self.family()
+        for sent in (signal.SIGSTOP, signal.SIGKILL):
+            for process in family:
+                try:
+                    process.send_signal(sent)
+                except psutil.NoSuchProcess:
+                    continue
+        psutil.wait_procs(family, timeout=10)
+        self.process.wait(10)
+
+    def stop(self, within: float = 40.0) -> int:
+        """Ctrl-C; the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(within)
+
+
+@contextmanager
+def serving(home: Path, *flags: str, environment: dict[str, str] | None = None) -> Iterator[Serving]:
+    """Run the service on `home` until the end of the block, ready to answer at its beginning."""
+    port = free_port()
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "serve.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service.serve", f"--home={home}", f"--port={port}", "--no-auth", *flags],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+            start_new_session=True,
+        )
+    running = Serving(process, f"http://127.0.0.1:{port}", log)
+    try:
+        _await_ready(running)
+        yield running
+    finally:
+        if process.poll() is None:
+            try:
+                running.stop()
+            except subprocess.TimeoutExpired:
+                running.kill()
+                raise
+
+
+def _await_ready(running: Serving) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    with running.client() as client:
+        while True:
+            assert running.process.poll() is None, f"the service ended:\n{running.log.read_text()}"
+            try:
+                client.health(ready=True)
+                return
+            except PeftsearchError:
+                assert time.monotonic() < deadline, f"not ready in time:\n{running.log.read_text()}"
+                time.sleep(0.1)

@@ -1,0 +1,76 @@
+"""`kill -9` of the whole service at a random point, then `serve` again: the job goes on by itself and loses nothing."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from peftsearch import Client
+from peftsearch.results import Job
+from search_spaces.space import config_hash
+from service.store.store import open_store
+from tests.service.serving import serving
+from tests.service.tiny_task import tiny_job
+
+TRIALS = 6
+EPOCHS = 2
+END_WITHIN = 60.0  # seconds after the restart
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_or_done_twice_when_everything_is_killed(tmp_path: Path) -> None:
+    moment = random.SystemRandom().uniform(0.0, 1.0)  # part of the job that is done when the blow falls
+    print(f"kill when {moment:.3f} of the job is done")
+    home, root = tmp_path / "home", f"--data-root={tmp_path}"
+    with serving(home, root) as first, first.client() as client:
+        job = client.submit(tiny_job(tmp_path, TRIALS, train_rows=800))
+        before = _await(client, job.id, lambda now: _done(now) >= moment * TRIALS)
+        time.sleep(random.SystemRandom().uniform(0.0, 1.0))
+        first.kill()
+    with serving(home, root) as second, second.client() as client:
+        # No request asks for it: the service continues by itself.
+        after = _await(client, job.id, lambda now: now.over)
+        assert second.stop() == 0
+    assert (after.state, after.reason) == ("completed", None)
+    assert _done(after) >= _done(before)
+    _check_store(home, job.id)
+
+
+def _done(job: Job) -> int:
+    return job.progress.completed
+
+
+def _await(client: Client, job_id: str, condition: object) -> Job:
+    deadline = time.monotonic() + END_WITHIN
+    while not condition(job := client.job(job_id)):  # type: ignore[operator]
+        assert time.monotonic() < deadline, f"the job does not get there: {job}"
+        assert job.state in ("queued", "running"), job.reason
+        time.sleep(0.05)
+    return job
+
+
+def _check_store(home: Path, job_id: str) -> None:
+    store = open_store(f"sqlite:///{home}/peftsearch.db")
+    trials = store.all_trials(job_id)
+    assert [trial.number for trial in trials] == list(range(TRIALS))
+    assert {trial.state for trial in trials} == {"completed"}
+    assert all({"accuracy", "trainable_params"} <= trial.metrics.keys() and trial.adapter for trial in trials)
+    assert len({config_hash(trial.config) for trial in trials}) == TRIALS
+    events = store.events_after(0, job_id, limit=100_000)
+    completions = Counter(event.payload["trial_id"] for event in events if event.kind == "trial.completed")
+    assert completions == {trial.id: 1 for trial in trials}
+    reported = Counter(
+        (event.payload["trial_id"], event.payload["attempt"], event.payload["step"])
+        for event in events
+        if event.kind == "trial.report"
+    )
+    assert set(reported.values()) == {1}
+    for trial in trials:
+        last = [report for report in store.reports(trial.id) if report.attempt == trial.attempt]
+        assert [report.epoch for report in last] == [1.0, EPOCHS]
+        assert last[-1].metrics["accuracy"] == trial.metrics["accuracy"]
+    store.close()
