@@ -112,7 +112,7 @@ class SumAtLeast:
 
 @dataclass(frozen=True)
 class Predicate:
-    """Any pure rule over `names`, registered under `name` in every process that reads the space."""
+    """Any pure rule, registered under `name` in every process that reads the space. It sees the parameters `names`."""
 
     name: str
     names: tuple[str, ...]
@@ -135,7 +135,8 @@ class Predicate:
 
     def holds(self, config: Config) -> bool:
         """Whether the active parameters of `config` satisfy the rule."""
-        return any(name not in config for name in self.names) or _PREDICATES[self.name](config)
+        seen = {name: config[name] for name in self.names if name in config}
+        return len(seen) < len(self.names) or bool(_PREDICATES[self.name](seen))
 
 
 Constraint = Divides | SumAtMost | SumAtLeast | Predicate

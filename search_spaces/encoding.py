@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from search_spaces.errors import InvalidConfig
 from search_spaces.listing import changed
+from search_spaces.parameters import Parameter, Simplex
 from search_spaces.scales import Array
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ Mask = NDArray[np.bool_]
 
 # How many alternatives of a continuous parameter a repair looks at.
 _RESOLUTION = 65
+_SPREAD = 256
 # How many valid configurations stand ready for points that no single change can repair.
 _POOL = 512
 
@@ -116,7 +118,14 @@ def _nearest_valid(group: Space, config: Config) -> Config:
 def _single_changes(group: Space, config: Config) -> list[Config]:
     violated = [constraint for constraint in group.constraints if not constraint.holds(config)]
     names = dict.fromkeys(name for constraint in violated for name in constraint.parameters if name in config)
-    return [changed(group, config, name, value) for name in names for value in group.by_name[name].grid(_RESOLUTION)]
+    return [changed(group, config, name, value) for name in names for value in _alternatives(group.by_name[name])]
+
+
+def _alternatives(parameter: Parameter) -> list[Any]:
+    """All values of a parameter, or a fixed choice of them spread over its range."""
+    if isinstance(parameter, Simplex):  # an even grid grows with the power of its parts
+        return parameter.draw(np.random.default_rng(0).random((_SPREAD, parameter.draws)))
+    return list(parameter.grid(_RESOLUTION))
 
 
 def _pool(group: Space) -> list[Config]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from search_spaces.constraints import Constraint
     from search_spaces.space import Space
 
 Config = dict[str, Any]
@@ -41,23 +42,36 @@ def neighbours(space: Space, config: Mapping[str, Any], step: float) -> list[Con
 
 def every(space: Space, resolution: int | None = None) -> Iterator[Config]:
     """All valid configurations; see `Space.enumerate`."""
-    for config in _combine(space, space.order, {}, resolution):
-        if space.satisfies(config):
-            yield space.arrange(config)
+    # Tied parameters come first and a rule is checked as soon as it can be, or a rule that leaves nothing would be
+    # found out only after every combination of the others.
+    order = [name for group in space.groups for name in group.order]
+    rules: dict[str, list[Constraint]] = {name: [] for name in order}
+    for rule in space.constraints:
+        rules[max(rule.parameters, key=order.index)].append(rule)
+    for config in _combine(space, order, rules, {}, resolution):
+        yield space.arrange(config)
 
 
-def _combine(space: Space, names: Sequence[str], config: Config, resolution: int | None) -> Iterator[Config]:
-    """All ways to extend `config` by the active ones of `names`; yields the same dict again and again."""
+def _combine(
+    space: Space,
+    names: Sequence[str],
+    rules: Mapping[str, Sequence[Constraint]],
+    config: Config,
+    resolution: int | None,
+) -> Iterator[Config]:
+    """All valid ways to extend `config` by the active ones of `names`; yields the same dict again and again."""
     if not names:
         yield config
         return
     name, rest = names[0], names[1:]
     if not space.is_active(name, config):
-        yield from _combine(space, rest, config, resolution)
+        if all(rule.holds(config) for rule in rules[name]):
+            yield from _combine(space, rest, rules, config, resolution)
         return
     for value in space.by_name[name].grid(resolution):
         config[name] = value
-        yield from _combine(space, rest, config, resolution)
+        if all(rule.holds(config) for rule in rules[name]):
+            yield from _combine(space, rest, rules, config, resolution)
     del config[name]
 
 

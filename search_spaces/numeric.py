@@ -107,7 +107,8 @@ class Float:
     def _shorten(self, value: float) -> float:
         if self.scale == "linear":
             # Digits count from the width of the range: near zero the map is only exact relative to that width.
-            return round(value, SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(self.high - self.low)))
+            # Adding zero turns -0.0 into 0.0, which reads and hashes the same after every trip.
+            return round(value, SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(self.high - self.low))) + 0.0
         return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 

@@ -37,5 +37,5 @@ def to_proportions(cube: Array) -> Array:
     exponents = np.arange(width, 0, -1, dtype=np.float64)
     left = np.cumprod(np.clip(cube, 0.0, 1.0) ** (1.0 / exponents), axis=1)
     steps = np.hstack([np.full((rows, 1), GRID), np.rint(left * GRID), np.zeros((rows, 1))])
-    proportions: Array = -np.diff(steps, axis=1) / GRID
+    proportions: Array = (steps[:, :-1] - steps[:, 1:]) / GRID
     return proportions
