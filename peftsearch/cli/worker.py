@@ -47,12 +47,14 @@ def worker(
 
 
 def _next(client: Client, job_id: str, name: str) -> dict[str, Any] | None:
-    """Wait for the next trial; None when the job is over."""
+    """Wait for the next trial; None when the job is over. Raises Conflict when the job is not for outside workers."""
     while True:
         try:
             found = client.ask(job_id, name, WAIT)
         except Conflict:
-            return None
+            if client.job(job_id).over:
+                return None
+            raise
         if found is not None:
             return dict(found)
 
