@@ -146,6 +146,10 @@ class Store:
         """Every trial of the job, by number."""
         return self._database.read(lambda c: trials.all_trials(c, job_id))
 
+    def reference_trials(self, job_id: str) -> tuple[Trial, ...]:
+        """The trials that the search is measured against, by number."""
+        return self._database.read(lambda c: trials.reference_trials(c, job_id))
+
     def counts(self, job_id: str) -> dict[TrialState, int]:
         """Trials in each state; raises NotFound."""
         return self._database.read(lambda c: trials.counts(c, job_id))

@@ -17,6 +17,7 @@ from service.store.states import JOB_OVER, TRIAL_STATES
 
 _ADD = insert(TRIALS)
 _ALL = select(*TRIAL_COLUMNS).where(TRIALS.c.job_id == bindparam("job")).order_by(TRIALS.c.number)
+_REFERENCES = _ALL.where(TRIALS.c.origin == "reference")
 _COUNTS = select(*(JOBS.c[state] for state in TRIAL_STATES)).where(JOBS.c.id == bindparam("job"))
 
 
@@ -92,6 +93,11 @@ def _trial(row: Mapping[str, Any]) -> Trial:
 def all_trials(connection: Connection, job_id: str) -> tuple[Trial, ...]:
     """Every trial of the job, by number."""
     return tuple(trial_of(row) for row in connection.execute(_ALL, {"job": job_id}))
+
+
+def reference_trials(connection: Connection, job_id: str) -> tuple[Trial, ...]:
+    """The trials that the search is measured against, by number."""
+    return tuple(trial_of(row) for row in connection.execute(_REFERENCES, {"job": job_id}))
 
 
 def counts(connection: Connection, job_id: str) -> dict[TrialState, int]:

@@ -22,11 +22,10 @@ def get_front(job_id: str, request: Request, store: StoreDep) -> Response:
     """The completed trials that no other one beats on every objective, best first by the first objective; and the
     reference trials, whether they are on the front or not."""
     job = store.get_job(job_id)
-    references = [trial for trial in store.all_trials(job_id) if trial.origin == "reference"]
     front = FrontView(
         objectives=objectives_of(job),
         items=[TrialView.of(trial) for trial in store.front(job_id)],
-        reference=[TrialView.of(trial) for trial in references],
+        reference=[TrialView.of(trial) for trial in store.reference_trials(job_id)],
     )
     return tagged(request, front)
 
