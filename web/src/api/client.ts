@@ -57,8 +57,9 @@ export const listJobs = (cursor: string | null, signal?: AbortSignal) =>
 
 export const getJob = (id: string, signal?: AbortSignal) => json<Job>(`jobs/${id}`, { signal });
 
+/** Newest first. */
 export const listTrials = (jobId: string, cursor: string | null, signal?: AbortSignal) =>
-  json<Page<Trial>>(`jobs/${jobId}/trials?${query({ sort: "number", cursor, limit: 1000 })}`, { signal });
+  json<Page<Trial>>(`jobs/${jobId}/trials?${query({ sort: "number", descending: "true", cursor, limit: 1000 })}`, { signal });
 
 export const getTrial = (id: string, signal?: AbortSignal) => json<Trial>(`trials/${id}`, { signal });
 

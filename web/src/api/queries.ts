@@ -1,7 +1,6 @@
 /** What the pages read. The query cache is the only place where server data lives. */
-import { type QueryClient, queryOptions, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getJob, getPareto, getReports, listJobs, listMetrics, listTrials } from "./client";
-import { mergeTrials } from "./trial-set";
 import type { MetricInfo, Trial } from "./types";
 
 export interface LogEntry {
@@ -39,29 +38,35 @@ export const usePareto = (jobId: string) =>
 export const useReports = (trialId: string) =>
   useQuery({ queryKey: keys.reports(trialId), queryFn: ({ signal }) => getReports(trialId, signal) });
 
-/** All trials of a job by number; grows page by page while it loads, later only by what `useLiveJob` patches. */
+/** All trials of a job by number; grows while it loads, newest first, later only by what `useLiveJob` patches. */
 export function useTrials(jobId: string) {
   const cache = useQueryClient();
-  return useQuery(trialsOptions(jobId, cache));
-}
-
-export const trialsOptions = (jobId: string, cache: QueryClient) =>
-  queryOptions({
+  return useQuery({
     queryKey: keys.trials(jobId),
+    queryFn: ({ signal }) => loadTrials(jobId, signal, (some) => cache.setQueryData(keys.trials(jobId), some)),
     staleTime: Infinity,
     gcTime: 0, // nobody patches it once the page is left
-    queryFn: async ({ signal }): Promise<Trial[]> => {
-      let trials: Trial[] = [];
-      let cursor: string | null = null;
-      do {
-        const page = await listTrials(jobId, cursor, signal);
-        trials = mergeTrials(trials, page.items);
-        cursor = page.next_cursor;
-        if (cursor) cache.setQueryData(keys.trials(jobId), trials);
-      } while (cursor);
-      return trials;
-    },
   });
+}
+
+/** Between two looks at what has been loaded so far: drawing tens of thousands of points takes its time. */
+const SHOW_EVERY_MS = 2000;
+
+async function loadTrials(jobId: string, signal: AbortSignal, show: (some: Trial[]) => void): Promise<Trial[]> {
+  const newestFirst: Trial[] = [];
+  let cursor: string | null = null;
+  let shownAt = -Infinity;
+  do {
+    const page = await listTrials(jobId, cursor, signal);
+    newestFirst.push(...page.items);
+    cursor = page.next_cursor;
+    if (cursor && performance.now() - shownAt > SHOW_EVERY_MS) {
+      show(newestFirst.toReversed());
+      shownAt = performance.now();
+    }
+  } while (cursor);
+  return newestFirst.toReversed();
+}
 
 /** What happened to the job since this page was opened, oldest first. Filled by `useLiveJob`, never fetched. */
 export const useLog = (jobId: string) =>

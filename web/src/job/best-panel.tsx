@@ -2,22 +2,20 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiError, getBest } from "../api/client";
-import type { Job, MetricInfo, Trial } from "../api/types";
+import type { Job, MetricInfo } from "../api/types";
 import { CopyButton } from "../shell/copy-button";
 import { configLine } from "../text/config";
 import { metricValue } from "../text/numbers";
 import { type Limit, Limits, usable } from "./limits";
-import { metricNames } from "./measures";
 
 interface Props {
   job: Job;
-  trials: readonly Trial[];
+  names: readonly string[];
   metrics: ReadonlyMap<string, MetricInfo>;
   onSelect: (number: number) => void;
 }
 
-export function BestPanel({ job, trials, metrics, onSelect }: Props) {
-  const names = metricNames(job, trials);
+export function BestPanel({ job, names, metrics, onSelect }: Props) {
   const [metric, setMetric] = useState(names[0] ?? "");
   const [limits, setLimits] = useState<Limit[]>([{ metric: names[1] ?? names[0] ?? "", relation: "<=", value: "" }]);
   return (

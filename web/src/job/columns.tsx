@@ -4,7 +4,6 @@ import type { Job, MetricInfo, Trial } from "../api/types";
 import { StateBadge } from "../shell/state-badge";
 import { configLine, knobs, methodName } from "../text/config";
 import { metricValue } from "../text/numbers";
-import { metricNames } from "./measures";
 
 export interface Column {
   id: string;
@@ -17,10 +16,9 @@ export interface Column {
 }
 
 export function columnsOf(
-  job: Job, trials: readonly Trial[], front: ReadonlySet<string>, metrics: ReadonlyMap<string, MetricInfo>,
+  job: Job, names: readonly string[], front: ReadonlySet<string>, metrics: ReadonlyMap<string, MetricInfo>,
 ): Column[] {
   const objectives = new Set(job.objectives.map((objective) => objective.metric));
-  const names = metricNames(job, trials);
   const metric = (name: string) => metricColumn(name, metrics.get(name)?.unit);
   const isOnFront = (trial: Trial) => front.has(trial.id);
   return [

@@ -4,21 +4,20 @@ import type { Job, MetricInfo, Pareto, Trial } from "../api/types";
 import { setQuery, useRoute } from "../shell/router";
 import { metricValue } from "../text/numbers";
 import { FrontChart } from "./front-chart";
-import { type Axes, defaultAxes, gain, metricNames, NUMBER } from "./measures";
+import { type Axes, defaultAxes, gain, NUMBER } from "./measures";
 
 interface Props {
   job: Job;
   trials: readonly Trial[];
+  names: readonly string[];
   pareto: Pareto | undefined;
   metrics: ReadonlyMap<string, MetricInfo>;
   selected: Trial | undefined;
   onSelect: (number: number) => void;
 }
 
-export function FrontPanel({ job, trials, pareto, metrics, selected, onSelect }: Props) {
+export function FrontPanel({ job, trials, names, pareto, metrics, selected, onSelect }: Props) {
   const { query } = useRoute();
-  const namesKey = metricNames(job, trials).join("\n");
-  const names = useMemo(() => namesKey.split("\n"), [namesKey]);
   const x = query.get("x");
   const y = query.get("y");
   const axes = useMemo((): Axes => {

@@ -11,6 +11,7 @@ import { BestPanel } from "./best-panel";
 import { FrontPanel } from "./front-panel";
 import { JobHeader } from "./job-header";
 import { JobLog } from "./job-log";
+import { useMetricNames } from "./measures";
 import { ProgressChart } from "./progress-chart";
 import { SpecView } from "./spec-view";
 import { TrialDrawer } from "./trial-drawer";
@@ -28,13 +29,14 @@ export function JobPage({ id }: { id: string }) {
   const { data: pareto } = usePareto(id);
   const metrics = useMetrics();
   const trials = trialsQuery.data ?? noTrials;
+  const names = useMetricNames(job.data, trials);
   const front = useMemo(() => new Set(pareto?.items.map((trial) => trial.id)), [pareto]);
   if (job.isPending) return <p className="page muted" role="status">Loading the job…</p>;
   if (job.isError && !job.data) return <Failure error={job.error} what="The job" />;
   const number = query.get("trial");
   const selected = number === null ? undefined : trials[indexOfNumber(trials, Number(number))];
   const tab = query.get("tab") ?? "trials";
-  const shared = { job: job.data, trials, metrics, onSelect: select };
+  const shared = { job: job.data, trials, names, metrics, onSelect: select };
   return (
     <div className="page job" data-drawer={selected ? "open" : undefined}>
       <JobHeader job={job.data} status={status} />

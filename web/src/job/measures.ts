@@ -1,4 +1,5 @@
 /** What a chart can put on an axis: a metric that trials have, or the trial's number. */
+import { useMemo } from "react";
 import type { Job, MetricInfo, Trial } from "../api/types";
 
 export const NUMBER = "number";
@@ -8,12 +9,16 @@ export interface Axes {
   y: string;
 }
 
-/** Every metric that occurs: objectives first, then the rest by name. */
-export function metricNames(job: Job, trials: readonly Trial[]): string[] {
-  const objectives = job.objectives.map((objective) => objective.metric);
-  const others = new Set<string>();
-  for (const trial of trials) for (const name in trial.metrics) others.add(name);
-  return [...objectives, ...[...others].filter((name) => !objectives.includes(name)).sort()];
+/** Every metric that occurs: objectives first, then the rest by name. The same array until a new one occurs. */
+export function useMetricNames(job: Job | undefined, trials: readonly Trial[]): readonly string[] {
+  const key = useMemo(() => {
+    const objectives = job?.objectives.map((objective) => objective.metric) ?? [];
+    const others = new Set<string>();
+    for (const trial of trials) for (const name in trial.metrics) others.add(name);
+    objectives.forEach((name) => others.delete(name));
+    return [...objectives, ...[...others].sort()].join(" ");
+  }, [job, trials]);
+  return useMemo(() => key.split(" ").filter(Boolean), [key]);
 }
 
 /** First objective upwards; across, what it is traded for. */

@@ -78,7 +78,9 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
 function inOrder(trials: readonly Trial[], job: Job): Trial[] {
   return trials
     .filter((trial) => trial.state === "completed" && job.objectives.every(({ metric }) => typeof trial.metrics[metric] === "number"))
-    .sort((a, b) => (a.finished_at ?? "").localeCompare(b.finished_at ?? ""));
+    .map((trial) => ({ trial, finished: Date.parse(trial.finished_at ?? "") }))
+    .sort((a, b) => a.finished - b.finished)
+    .map(({ trial }) => trial);
 }
 
 function courseOf(shown: string, finished: readonly Trial[], job: Job): Course {

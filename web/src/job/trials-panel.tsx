@@ -8,6 +8,7 @@ import { TrialsTable } from "./trials-table";
 interface Props {
   job: Job;
   trials: readonly Trial[];
+  names: readonly string[];
   front: ReadonlySet<string>;
   metrics: ReadonlyMap<string, MetricInfo>;
   selected: Trial | undefined;
@@ -18,11 +19,11 @@ interface Props {
 
 const states: TrialState[] = ["completed", "running", "queued", "paused", "stopped", "failed"];
 
-export function TrialsPanel({ job, trials, front, metrics, selected, loading, error, onSelect }: Props) {
+export function TrialsPanel({ job, trials, names, front, metrics, selected, loading, error, onSelect }: Props) {
   const [filter, setFilter] = useState("all");
   const [order, setOrder] = useState<Order>({ column: "number", descending: true });
   const settled = useDeferredValue(trials);
-  const columns = useMemo(() => columnsOf(job, settled, front, metrics), [job, settled, front, metrics]);
+  const columns = useMemo(() => columnsOf(job, names, front, metrics), [job, names, front, metrics]);
   const rows = useMemo(
     () => sortTrials(settled.filter(keeper(filter, front)), columns, order),
     [settled, filter, front, columns, order],
