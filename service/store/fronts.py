@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, select, update
 
 from optimizers.pareto import non_dominated
+from service.errors import NotFound
 from service.store.events import NewEvent
 from service.store.records import Trial
 from service.store.rows import JOBS, TRIAL_COLUMNS, TRIALS, trial_of
@@ -108,9 +109,12 @@ def _set_flags(connection: Connection, ids: Sequence[str], on_front: bool) -> No
 
 
 def front(connection: Connection, job_id: str) -> tuple[Trial, ...]:
-    """The trials on the front, best first by the first objective."""
+    """The trials on the front, best first by the first objective; raises NotFound when there is no such job."""
+    spec = connection.execute(_SPEC, {"job": job_id}).scalar_one_or_none()
+    if spec is None:
+        raise NotFound("job", job_id)
     trials = [trial_of(row) for row in connection.execute(_FRONT, {"job": job_id})]
     if trials:
-        metric, sign = next(iter(Goals.of(connection.execute(_SPEC, {"job": job_id}).scalar_one()).signs.items()))
+        metric, sign = next(iter(Goals.of(spec).signs.items()))
         trials.sort(key=lambda trial: sign * trial.metrics[metric])
     return tuple(trials)
