@@ -65,7 +65,7 @@ def training_memory(model: nn.Module, trained: Iterable[nn.Parameter], batch: Ma
     def keep(tensor: Tensor) -> Tensor:
         if _storage(tensor) not in own:
             kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
-        return tensor
+        return tensor.detach()  # the tensor itself would hold the graph that holds it: a leak no collector finds
 
     alive: list[object] = []  # storages must outlive the count, or a freed address would be counted once for two
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
