@@ -29,6 +29,8 @@ FloatArray = NDArray[np.float64]
 _SAMPLES = {1: 32, 2: 32, 3: 8}
 _BASELINE = {1: 40, 2: 40, 3: 20}
 _FEW = (4, 12)
+# Configurations drawn to learn how far the known objectives reach.
+_PROBED = 256
 # Sampled fronts that are enough to tell promising candidates from others.
 SCREENING = slice(0, 8)
 
@@ -68,7 +70,8 @@ def acquisition(
     reference = infer_reference(standing)
     budget = None
     if known and modelled:
-        budget = _draw_budget(surrogate.scalings, np.concatenate([standing, observed]), known, rng)
+        reachable = surrogate.points(surrogate.problem.space.sample(_PROBED, rng)).known
+        budget = _draw_budget(surrogate.scalings, np.concatenate([standing, reachable]), known, rng)
         eligible = eligible & (observed <= budget).all(axis=1)
         outside = outside[(outside <= budget).all(axis=1)]
     counted = modelled or known
@@ -91,9 +94,10 @@ def acquisition(
 
 
 def _draw_budget(
-    scalings: Sequence[Scaling], standing: FloatArray, known: list[int], rng: np.random.Generator
+    scalings: Sequence[Scaling], reachable: FloatArray, known: list[int], rng: np.random.Generator
 ) -> FloatArray:
-    """One scaled bound for each known objective `[m]`, all at the same share of the way from cheapest to dearest.
+    """One scaled bound for each known objective `[m]`, all at the same share of the way from cheapest to dearest
+    among the `reachable [n, m]` values.
 
     An objective that spans decades is scaled by its logarithm. Half of the budgets are drawn evenly there and half
     evenly in the objective's own unit, because a front is looked at on both axes.
@@ -101,7 +105,7 @@ def _draw_budget(
     share, even_in_unit = rng.random(), rng.random() < 0.5
     budget = np.full(len(scalings), np.inf)
     for j in known:
-        low, high = standing[:, j].min(), standing[:, j].max()
+        low, high = np.nanmin(reachable[:, j]), np.nanmax(reachable[:, j])
         if even_in_unit and scalings[j].floor is not None:
             decades = (high - low) * scalings[j].spread  # natural logarithm of dearest over cheapest
             budget[j] = high + np.log(share + (1.0 - share) * np.exp(-decades)) / scalings[j].spread
