@@ -14,7 +14,17 @@ import httpx
 
 from peftsearch import calls
 from peftsearch.calls import Call, Page
-from peftsearch.connection import PAGE, STREAM_TIMEOUT, TIMEOUT, Connection, check, pauses, request_of, result_of
+from peftsearch.connection import (
+    PAGE,
+    STREAM_TIMEOUT,
+    TIMEOUT,
+    Connection,
+    check,
+    may_repeat,
+    pauses,
+    request_of,
+    result_of,
+)
 from peftsearch.errors import Unreachable
 from peftsearch.event_stream import END, EventReader
 from peftsearch.results import Best, Entry, Event, Front, Job, Report, Rows, Trial
@@ -180,7 +190,7 @@ class AsyncClient:
             try:
                 return result_of(call, await self._http.send(request_of(self._http, call)))
             except httpx.TransportError as error:
-                await self._wait(waits, error)
+                await self._wait(waits if may_repeat(call, error) else iter((None,)), error)
 
     async def _pages(self, page: Callable[[str | None, int], Call[Page[T]]], limit: int | None) -> AsyncIterator[T]:
         cursor, left = None, limit

@@ -23,6 +23,7 @@ class Call(Generic[T]):
     query: Query = ()
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = True  # sending it twice does no more than sending it once
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def clone(job_id: str, changes: Mapping[str, Any]) -> Call[Job]:
 def extend(job_id: str, trials: int, seconds: float | None) -> Call[Job]:
     """Give a job more trials, and more wall clock when it has a limit."""
     body = {"trials": trials} | ({} if seconds is None else {"wall_clock": seconds})
-    return Call("POST", f"/v1/jobs/{job_id}/extend", Job.from_json, body=body, headers=_once())
+    return Call("POST", f"/v1/jobs/{job_id}/extend", Job.from_json, body=body, repeatable=False)
 
 
 def delete(job_id: str) -> Call[None]:

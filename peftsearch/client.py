@@ -14,7 +14,17 @@ import httpx
 
 from peftsearch import calls
 from peftsearch.calls import Call, Page
-from peftsearch.connection import PAGE, STREAM_TIMEOUT, TIMEOUT, Connection, check, pauses, request_of, result_of
+from peftsearch.connection import (
+    PAGE,
+    STREAM_TIMEOUT,
+    TIMEOUT,
+    Connection,
+    check,
+    may_repeat,
+    pauses,
+    request_of,
+    result_of,
+)
 from peftsearch.errors import Unreachable
 from peftsearch.event_stream import END, EventReader
 from peftsearch.results import Best, Entry, Event, Front, Job, Report, Rows, Trial
@@ -191,7 +201,7 @@ class Client:
             try:
                 return result_of(call, self._http.send(request_of(self._http, call)))
             except httpx.TransportError as error:
-                self._wait(waits, error)
+                self._wait(waits if may_repeat(call, error) else iter((None,)), error)
 
     def _pages(self, page: Callable[[str | None, int], Call[Page[T]]], limit: int | None) -> Iterator[T]:
         cursor, left = None, limit

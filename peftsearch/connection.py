@@ -24,8 +24,8 @@ PAGE = 500
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 STREAM_TIMEOUT = httpx.Timeout(45.0, connect=5.0)  # three missed heartbeats of 15 s
 PAUSES = (0.1, 0.3, 1.0)
-"""Seconds to wait before each repetition. Every call may be repeated: reading changes nothing, creating carries an
-Idempotency-Key, steering is idempotent and what a worker tells is fenced by its attempt."""
+"""Seconds to wait before each repetition of a request whose connection broke. Reading changes nothing, creating
+carries an Idempotency-Key, steering is idempotent and what a worker tells is fenced by its attempt."""
 
 
 def home() -> Path:
@@ -79,6 +79,11 @@ def check(response: httpx.Response) -> None:
     except ValueError:
         body = {"detail": response.text[:500]}
     raise refusal(response.status_code, body if isinstance(body, Mapping) else {"detail": str(body)})
+
+
+def may_repeat(call: Call[T], error: httpx.TransportError) -> bool:
+    """Whether a request may be sent again: always when it cannot have arrived, else when twice is as good as once."""
+    return call.repeatable or isinstance(error, httpx.ConnectError)
 
 
 def pauses() -> Iterator[float | None]:

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,6 +38,9 @@ def serve(
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Answer without a token; loopback only [env: PEFTSEARCH_NO_AUTH]")
     ] = False,
+    only: Annotated[
+        Literal["api", "conductor"] | None, typer.Option(help="Run one half; several machines run several of each")
+    ] = None,
 ) -> None:
     """Run the service: REST API, dashboard and conductor. Ctrl-C stops it; nothing is lost."""
     if importlib.util.find_spec("service") is None:
@@ -50,6 +53,7 @@ def serve(
         ("--database", database),
         ("--ray", ray),
         ("--artifacts", artifacts),
+        ("--only", only),
         *(("--data-root", root) for root in data_root or ()),
     ]
     given = [part for flag, value in flags if value is not None for part in (flag, str(value))]

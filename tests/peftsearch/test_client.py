@@ -124,6 +124,7 @@ class Relay:
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self.accepted = 0
+        self.lose_next_answer = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -150,16 +151,18 @@ class Relay:
             far = socket.create_connection(("127.0.0.1", self._target))
             self._open += [near, far]
             for source, target in ((near, far), (far, near)):
-                threading.Thread(target=_copy, args=(source, target), daemon=True).start()
+                threading.Thread(target=self._copy, args=(source, target, source is far), daemon=True).start()
 
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while chunk := source.recv(65536):
-            target.sendall(chunk)
-        target.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
+    def _copy(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+        try:
+            while chunk := source.recv(65536):
+                if is_answer and self.lose_next_answer:
+                    self.lose_next_answer = False
+                    break
+                target.sendall(chunk)
+            target.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
 
 
 def test_events_go_on_where_a_broken_connection_stopped(
@@ -182,13 +185,24 @@ def test_events_go_on_where_a_broken_connection_stopped(
     relay.close()
 
 
-def test_a_request_survives_a_broken_connection_without_doubling(url: str, client: Any, spec: Spec) -> None:
+def test_a_request_whose_answer_was_lost_is_repeated_without_doubling(url: str, client: Any, spec: Spec) -> None:
     relay = Relay(int(url.rpartition(":")[2]))
     with Client(f"http://127.0.0.1:{relay.port}") as cut_off:
-        cut_off.jobs()
-        relay.cut()
+        relay.lose_next_answer = True
         job = cut_off.submit(spec)
+    assert not relay.lose_next_answer
     assert [one.id for one in client.jobs()] == [job.id]
+    relay.close()
+
+
+def test_extending_is_never_sent_twice_by_itself(url: str, client: Any, spec: Spec) -> None:
+    relay = Relay(int(url.rpartition(":")[2]))
+    job = client.submit(spec)
+    with Client(f"http://127.0.0.1:{relay.port}") as cut_off:
+        relay.lose_next_answer = True
+        with pytest.raises(Unreachable):
+            cut_off.extend(job.id, trials=5)
+        assert cut_off.job(job.id).progress.trials_total == 11
     relay.close()
 
 

@@ -1,0 +1,91 @@
+"""No command, option, route, job field or setting is undocumented, and the examples in the docs are admitted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import typer.main
+import yaml
+from pydantic import BaseModel
+
+from peftsearch.cli import app as cli
+from service.api.admission import admit
+from service.jobspec import JobSpec
+from service.settings import ENVIRONMENT
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def _sections(page: str) -> dict[str, str]:
+    """Text below each third-level heading."""
+    parts = re.split(r"^### (\w+)\n", (DOCS / page).read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_command_and_option_is_documented() -> None:
+    sections = _sections("cli.md")
+    commands = typer.main.get_command(cli).commands  # type: ignore[attr-defined]
+    assert set(sections) == set(commands)
+    for name, command in commands.items():
+        for parameter in command.params:
+            for option in (*parameter.opts, *parameter.secondary_opts):
+                shared = option in {"--url", "--token", "--json"}
+                if option.startswith("--") and not shared:
+                    assert f"`{option}" in sections[name] or f"{option} " in sections[name], f"{name} {option}"
+
+
+def test_every_environment_variable_is_documented() -> None:
+    text = (DOCS / "cli.md").read_text()
+    for variable in (*ENVIRONMENT.values(), "PEFTSEARCH_URL", "PEFTSEARCH_TOKEN"):
+        assert f"`{variable}`" in text
+
+
+def test_every_route_is_documented_and_no_other(api: Any) -> None:
+    documented = set(re.findall(r"^\| `(\w+ /\S+)` \|", (DOCS / "rest-api.md").read_text(), flags=re.MULTILINE))
+    served = {
+        f"{method.upper()} {path}"
+        for path, operations in api.get("/v1/openapi.json").json()["paths"].items()
+        for method in operations
+    }
+    assert documented == served
+
+
+def test_every_query_parameter_of_events_and_trials_is_documented(api: Any) -> None:
+    text = (DOCS / "rest-api.md").read_text()
+    for path, operations in api.get("/v1/openapi.json").json()["paths"].items():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "query":
+                    assert re.search(rf"`{parameter['name']}\b", text), f"{path} {parameter['name']}"
+
+
+def _fields(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        yield prefix + name
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from _fields(part, f"{prefix}{name}.")
+
+
+def test_every_field_of_a_job_is_documented_and_no_other() -> None:
+    documented = re.findall(r"^\| `([\w.]+)` \|", (DOCS / "jobspec.md").read_text(), flags=re.MULTILINE)
+    assert sorted(documented) == sorted(_fields(JobSpec))
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_examples_of_the_job_page_are_admitted(spec: dict[str, Any], settings: Any, number: int) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (DOCS / "jobspec.md").read_text(), flags=re.DOTALL)
+    assert len(blocks) == 3
+    example = yaml.safe_load(blocks[number])
+    example = spec | example | {"task": spec["task"]}
+    task = {"model": "builtin:minilm", "train": "builtin:pydocs", "train_rows": 100, "validation_rows": 20}
+    assert admit(example | {"task": task}, settings).space == JobSpec.model_validate(example).space
+
+
+@pytest.mark.parametrize("file", sorted((DOCS.parent / "examples").glob("*.yaml")), ids=lambda file: file.name)
+def test_the_example_job_files_are_admitted(settings: Any, file: Path) -> None:
+    assert admit(yaml.safe_load(file.read_text()), settings).name
