@@ -100,6 +100,7 @@ def attach_peft(
     except BaseException:
         snapshot.restore()
         raise
+    model.eval()  # an initialisation may have switched the base to training
     return PeftAdapter(base, snapshot, model, knobs, lowest_layer, hooks)
 
 

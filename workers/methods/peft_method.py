@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.parameters import Categorical, Int, Parameter
 from workers.methods.attached import Attached, TrainingSetup
+from workers.methods.knob_kinds import placed
 from workers.methods.method import Family, Knobs, KnobValues, LearningRates, Method
 from workers.methods.snippets import peft_snippet
 from workers.models.architectures import Linear
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     from workers.models.loading import Base
 
 Arguments = Callable[[ModelDescription, KnobValues], dict[str, Any]]
-
-
-def placement(model: ModelDescription, targets: tuple[str, ...] | None = None) -> tuple[Parameter, ...]:
-    """The knobs that say where a method sits: which linear layers, in how many of the top encoder layers."""
-    return (
-        Categorical("targets", model.shape.targets if targets is None else targets),
-        Int("top_layers", 1, model.shape.layers),
-    )
-
-
-def placed(model: ModelDescription, knobs: KnobValues) -> list[tuple[int, Linear]]:
-    """The linear layers that the knobs of `placement` name, with the index of their encoder layer."""
-    return list(model.linears(knobs["targets"], model.layer_range(knobs["top_layers"])))
 
 
 def target_pattern(model: ModelDescription, names: Iterable[tuple[int, str]]) -> str:

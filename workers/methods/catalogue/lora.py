@@ -20,7 +20,6 @@ def lora_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]
         "target_modules": target_modules(model, knobs),
         "use_rslora": knobs["use_rslora"],
         "use_dora": knobs["use_dora"],
-        **({"fan_in_fan_out": True} if model.anatomy.linears[0].transposed else {}),
     }
 
 

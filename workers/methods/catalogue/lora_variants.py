@@ -1,0 +1,234 @@
+"""LoRA with another start or another rule for what is trained; all are options of peft's `LoraConfig`.
+
+PiSSA, OLoRA and KaSA take their first factors from the base weights and subtract them there, so the base is rewritten
+while the adapter is on it; detaching restores it, and loading repeats the same deterministic decomposition. EVA takes A
+from the principal directions of the layer's inputs. LoRA-FA keeps the random A frozen. MiCA trains A in the space of
+the smallest singular directions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from search_spaces.parameters import Float
+from workers.methods.attached import TrainingSetup
+from workers.methods.catalogue.lora import DEFAULTS, lora_arguments, lora_parameters
+from workers.methods.knob_kinds import WITH_LINEAR, alpha, dropout, even_rank, placement, rank
+from workers.methods.method import Knobs, KnobValues, LearningRates, Method
+from workers.methods.peft_method import Arguments, PeftHooks, peft_method, per_layer
+from workers.models.architectures import Linear
+from workers.models.description import ModelDescription
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_RATES = LearningRates(5e-5, 1e-2, 7e-4)
+_PRINCIPAL_RATES = LearningRates(1e-5, 3e-3, 2e-4)
+_EVA_ROWS, _EVA_BATCHES = 16, 16
+_PLAIN = {"use_rslora": False, "use_dora": False}
+
+
+def _knobs(model: ModelDescription) -> Knobs:
+    return Knobs((rank(model), alpha(), dropout(), *placement(model)), defaults={"dropout": 0.0, "targets": "qv"})
+
+
+def _even_knobs(model: ModelDescription) -> Knobs:
+    own = (even_rank(model), alpha(), dropout(), *placement(model))
+    return Knobs(own, defaults={"dropout": 0.0, "targets": "qv"})
+
+
+def _kasa_knobs(model: ModelDescription) -> Knobs:
+    own = (Float("beta", 1e-6, 1e-2, scale="log"), Float("gamma", 1e-6, 1e-2, scale="log"))
+    shared = (rank(model), alpha(), dropout(), *placement(model))
+    return Knobs((*shared, *own), defaults={**DEFAULTS, "beta": 1e-4, "gamma": 1e-3})
+
+
+def _with(**options: Any) -> Arguments:
+    """Arguments of plain LoRA and these."""
+
+    def arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
+        return {**lora_arguments(model, {**_PLAIN, **knobs}), **options}
+
+    return arguments
+
+
+def _scale_one(start: str) -> Arguments:
+    """Factors cut out of the weights belong back at scale 1, so alpha equals the rank."""
+
+    def arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
+        plain = lora_arguments(model, {**_PLAIN, "alpha": knobs["rank"], **knobs})
+        return {**plain, "init_lora_weights": start}
+
+    return arguments
+
+
+def _cut_out_knobs(model: ModelDescription) -> Knobs:
+    return Knobs((rank(model), dropout(), *placement(model)), defaults={"dropout": 0.0, "targets": "qv"})
+
+
+def _eva_config(_knobs: KnobValues, _setup: TrainingSetup | None) -> dict[str, Any]:
+    """The same rank everywhere, so that the number of parameters follows from the configuration."""
+    from peft import EvaConfig
+
+    return {"eva_config": EvaConfig(rho=1.0)}
+
+
+def _kasa_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
+    return lora_arguments(model, {**_PLAIN, **knobs})
+
+
+def _kasa_config(knobs: KnobValues, _setup: TrainingSetup | None) -> dict[str, Any]:
+    from peft import KasaConfig
+
+    return {"kasa_config": KasaConfig(beta=knobs["beta"], gamma=knobs["gamma"])}
+
+
+def _kasa_loss(model: Any, _knobs: KnobValues) -> Tensor:
+    return model.base_model._get_kasa_loss()
+
+
+def _factors(linear: Linear, knobs: KnobValues) -> int:
+    return lora_parameters(linear, {**knobs, "use_dora": False})
+
+
+def _one_factor(linear: Linear, knobs: KnobValues) -> int:
+    return knobs["rank"] * linear.out_features
+
+
+def _freeze_a(model: Any, _base: Any, _knobs: KnobValues, _setup: TrainingSetup | None) -> None:
+    for name, value in model.named_parameters():
+        if "lora_A" in name:
+            value.requires_grad_(False)
+
+
+def _eva_start(model: Any, _base: Any, _knobs: KnobValues, setup: TrainingSetup | None) -> None:
+    """Principal directions of the inputs of every layer, from a few batches; random where there is no data yet."""
+    from itertools import islice
+
+    from peft import initialize_lora_eva_weights
+
+    if setup is None:
+        return
+    batches = [
+        {name: value for name, value in one.items() if name != "labels"}
+        for one in islice(setup.batches(_EVA_ROWS), _EVA_BATCHES)
+    ]
+    initialize_lora_eva_weights(model, batches, forward_fn=_forward, show_progress_bar=False)
+
+
+def _forward(model: Any, batch: dict[str, Tensor]) -> Any:
+    return model(**batch)
+
+
+_LORA = peft_method(
+    "rslora",
+    "LoraConfig",
+    family="low-rank",
+    summary="LoRA scaled by alpha / √rank",
+    source="Kalajdzievski 2023, arXiv 2312.03732",
+    learning_rates=_RATES,
+    knobs=_knobs,
+    arguments=_with(use_rslora=True),
+    trainable_parameters=per_layer(_factors),
+    variant_of="lora",
+)
+
+
+def _variant(name: str, summary: str, source: str, arguments: Arguments, **changes: Any) -> Method:
+    """A variant of LoRA with both factors trained."""
+    options = {"learning_rates": _RATES, "knobs": _knobs, "trainable_parameters": per_layer(_factors), **changes}
+    return peft_method(
+        name,
+        "LoraConfig",
+        family="low-rank",
+        summary=summary,
+        source=source,
+        arguments=arguments,
+        variant_of="lora",
+        **options,
+    )
+
+
+METHODS = (
+    _LORA,
+    _variant(
+        "dora",
+        "LoRA of the direction, and a trained magnitude for each output",
+        "Liu et al. 2024, arXiv 2402.09353",
+        _with(use_dora=True),
+        trainable_parameters=per_layer(lambda linear, knobs: lora_parameters(linear, {**knobs, "use_dora": True})),
+    ),
+    _variant(
+        "pissa",
+        "LoRA that starts with the principal singular directions of the weights",
+        "Meng et al. 2024, arXiv 2404.02948",
+        _scale_one("pissa"),
+        knobs=_cut_out_knobs,
+        learning_rates=_PRINCIPAL_RATES,
+        changes_base=True,
+        model_types=WITH_LINEAR,
+    ),
+    _variant(
+        "olora",
+        "LoRA that starts with an orthonormal factor of the weights",
+        "Büyükakyüz 2024, arXiv 2406.01775",
+        _scale_one("olora"),
+        knobs=_cut_out_knobs,
+        learning_rates=_PRINCIPAL_RATES,
+        changes_base=True,
+        model_types=WITH_LINEAR,
+    ),
+    _variant(
+        "lora_orthogonal",
+        "LoRA whose factors start orthogonal to each other",
+        "peft 0.21, init_lora_weights='orthogonal'",
+        _with(init_lora_weights="orthogonal"),
+        knobs=_even_knobs,
+        model_types=WITH_LINEAR,
+    ),
+    _variant(
+        "mica",
+        "LoRA in the smallest singular directions, one factor frozen",
+        "peft 0.21, init_lora_weights='mica'",
+        _with(init_lora_weights="mica"),
+        trainable_parameters=per_layer(lambda linear, knobs: knobs["rank"] * linear.in_features),
+        model_types=WITH_LINEAR,
+    ),
+    _variant(
+        "kasa",
+        "LoRA with trained singular values, in place of the smallest components of the weights",
+        "Wang et al. 2024, arXiv 2412.06071",
+        _kasa_arguments,
+        knobs=_kasa_knobs,
+        trainable_parameters=per_layer(lambda linear, knobs: _factors(linear, knobs) + knobs["rank"]),
+        hooks=PeftHooks(arguments=_kasa_config, auxiliary_loss=_kasa_loss),
+        changes_base=True,
+        unchanged_at_start=False,
+        model_types=WITH_LINEAR,
+    ),
+    _variant(
+        "lora_fa",
+        "LoRA whose first factor stays at its random start",
+        "Zhang et al. 2023, arXiv 2308.03303",
+        _with(),
+        learning_rates=LearningRates(1e-4, 2e-2, 2e-3),
+        trainable_parameters=per_layer(_one_factor),
+        hooks=PeftHooks(ready=_freeze_a),
+    ),
+    _variant(
+        "lora_bias",
+        "LoRA with a bias on its second factor",
+        "peft 0.21, lora_bias",
+        _with(lora_bias=True),
+        trainable_parameters=per_layer(lambda linear, knobs: _factors(linear, knobs) + linear.out_features),
+        model_types=("bert", "roberta", "xlm-roberta", "distilbert", "gpt2"),
+    ),
+    _variant(
+        "eva",
+        "LoRA that starts with the principal directions of the layer's inputs",
+        "Paischer et al. 2024, arXiv 2410.07170",
+        _with(init_lora_weights="eva"),
+        hooks=PeftHooks(arguments=_eva_config, ready=_eva_start),
+        model_types=WITH_LINEAR,
+    ),
+)
