@@ -57,9 +57,9 @@ export const listJobs = (cursor: string | null, signal?: AbortSignal) =>
 
 export const getJob = (id: string, signal?: AbortSignal) => json<Job>(`jobs/${id}`, { signal });
 
-/** Newest first. */
+/** Newest first. The first page is short: it is what the reader waits for. */
 export const listTrials = (jobId: string, cursor: string | null, signal?: AbortSignal) =>
-  json<Page<Trial>>(`jobs/${jobId}/trials?${query({ sort: "number", descending: "true", cursor, limit: 1000 })}`, { signal });
+  json<Page<Trial>>(`jobs/${jobId}/trials?${query({ sort: "number", descending: "true", cursor, limit: cursor ? 1000 : 200 })}`, { signal });
 
 export const getTrial = (id: string, signal?: AbortSignal) => json<Trial>(`trials/${id}`, { signal });
 

@@ -68,7 +68,7 @@ async function loadTrials(jobId: string, signal: AbortSignal, show: (some: Trial
   return newestFirst.toReversed();
 }
 
-/** What happened to the job since this page was opened, oldest first. Filled by `useLiveJob`, never fetched. */
+/** What happened to the job of late, oldest first. Filled by `useLiveJob`, never fetched. */
 export const useLog = (jobId: string) =>
   useQuery<LogEntry[]>({ queryKey: keys.log(jobId), queryFn: () => [], enabled: false, initialData: [], staleTime: Infinity, gcTime: 0 });
 

@@ -1,13 +1,15 @@
 /** The parts of ECharts that we draw with; importing only these keeps the bundle to a third of the whole. */
-import { LineChart, type LineSeriesOption, ScatterChart, type ScatterSeriesOption } from "echarts/charts";
+import {
+  LineChart, LinesChart, type LineSeriesOption, type LinesSeriesOption, ScatterChart, type ScatterSeriesOption,
+} from "echarts/charts";
 import { GridComponent, type GridComponentOption, TooltipComponent, type TooltipComponentOption } from "echarts/components";
 import { type ComposeOption, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 
-use([LineChart, ScatterChart, GridComponent, TooltipComponent, CanvasRenderer]);
+use([LineChart, LinesChart, ScatterChart, GridComponent, TooltipComponent, CanvasRenderer]);
 
 export type ChartOption = ComposeOption<
-  LineSeriesOption | ScatterSeriesOption | GridComponentOption | TooltipComponentOption
+  LineSeriesOption | LinesSeriesOption | ScatterSeriesOption | GridComponentOption | TooltipComponentOption
 >;
-export type { LineSeriesOption, ScatterSeriesOption };
+export type { LineSeriesOption, LinesSeriesOption, ScatterSeriesOption };
 export { init };

@@ -22,7 +22,7 @@ export function columnsOf(
   const metric = (name: string) => metricColumn(name, metrics.get(name)?.unit);
   const isOnFront = (trial: Trial) => front.has(trial.id);
   return [
-    { id: "number", title: "#", width: 64, numeric: true, sortBy: (trial) => trial.number, cell: (trial) => trial.number },
+    { id: "number", title: "#", width: 76, numeric: true, sortBy: (trial) => trial.number, cell: (trial) => trial.number },
     { id: "state", title: "State", width: 112, numeric: false, sortBy: (trial) => trial.state, cell: (trial) => <StateBadge state={trial.state} /> },
     ...names.filter((name) => objectives.has(name)).map(metric),
     { id: "front", title: "Front", width: 72, numeric: false, sortBy: (trial) => (isOnFront(trial) ? 0 : 1), cell: (trial) => isOnFront(trial) && <span className="mark" data-mark="front">front</span> },

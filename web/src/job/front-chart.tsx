@@ -3,7 +3,7 @@ import { useDeferredValue, useMemo } from "react";
 import type { Job, MetricInfo, Pareto, Trial } from "../api/types";
 import { indexOfNumber } from "../api/trial-set";
 import { Chart } from "../charts/chart";
-import type { ChartOption, LineSeriesOption, ScatterSeriesOption } from "../charts/echarts";
+import type { ChartOption, LinesSeriesOption, ScatterSeriesOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
 import { type Point, stepLine } from "../charts/front";
 import { fitScale, type Scale } from "../charts/scale";
@@ -83,16 +83,18 @@ function cloud(data: Spot[], theme: Theme): ScatterSeriesOption {
   };
 }
 
-function border(front: Spot[], job: Job, axes: Axes, scales: Scales, theme: Theme): LineSeriesOption {
+function border(front: Spot[], job: Job, axes: Axes, scales: Scales, theme: Theme): LinesSeriesOption {
   const direction = (name: string) => job.objectives.find((objective) => objective.metric === name)?.direction;
   const dx = direction(axes.x);
   const dy = direction(axes.y);
   const drawn = job.objectives.length === 2 && dx && dy && axes.x !== axes.y;
   const points = front.map(([x, y]): Point => [x, y]);
   const box = { x: [scales.x.min, scales.x.max], y: [scales.y.min, scales.y.max] } as const;
+  const line = drawn ? stepLine(points, [dx, dy], box).map((point) => [...point]) : [];
   return {
-    id: "border", type: "line", silent: true, showSymbol: false, z: 2, clip: true,
-    data: drawn ? stepLine(points, [dx, dy], box).map((point) => [...point]) : [],
+    // Not a line series: that one leaves out steps of less than a pixel and so tilts what should be level.
+    id: "border", type: "lines", coordinateSystem: "cartesian2d", polyline: true, silent: true, z: 2, clip: true,
+    data: line.length ? [{ coords: line }] : [],
     lineStyle: { color: theme.front, width: 1.5, opacity: 0.85 },
   };
 }
@@ -100,7 +102,7 @@ function border(front: Spot[], job: Job, axes: Axes, scales: Scales, theme: Them
 function frontPoints(data: Spot[], theme: Theme): ScatterSeriesOption {
   return {
     id: "front", type: "scatter", data, symbolSize: 10, z: 3,
-    itemStyle: { color: theme.front, borderColor: theme.surface, borderWidth: 1.5 },
+    itemStyle: { color: theme.front, borderColor: theme.surface, borderWidth: 1.5, opacity: 1 },
     emphasis: { scale: 1.3 },
   };
 }
@@ -114,7 +116,7 @@ function referencePoints(trials: readonly Trial[], axes: Axes, scales: Scales, t
   );
   return {
     id: "reference", type: "scatter", data, symbol: "diamond", symbolSize: 13, z: 4,
-    itemStyle: { color: theme.surface, borderColor: theme.reference, borderWidth: 2 },
+    itemStyle: { color: theme.surface, borderColor: theme.reference, borderWidth: 2, opacity: 1 },
     label: { show: true, distance: 4, color: theme.reference, fontFamily: theme.font, fontSize: 11, fontWeight: 600 },
   };
 }

@@ -4,6 +4,7 @@ import type { Job } from "../api/types";
 import { ProgressBar } from "../shell/progress-bar";
 import { StateBadge } from "../shell/state-badge";
 import { useNow } from "../shell/use-now";
+import { integer } from "../text/numbers";
 import { duration, moment, secondsBetween, timeLeft } from "../text/time";
 import { JobActions } from "./job-actions";
 
@@ -31,8 +32,8 @@ function ProgressText({ job }: { job: Job }) {
   const parts = (["running", "queued", "paused", "stopped", "failed"] as const).filter((state) => progress[state] > 0);
   return (
     <p className="facts">
-      <span><strong>{done}</strong> of {progress.trials_total} trials</span>
-      {parts.map((state) => <span key={state} data-fact={state}>{progress[state]} {state}</span>)}
+      <span><strong>{integer(done)}</strong> of {integer(progress.trials_total)} trials</span>
+      {parts.map((state) => <span key={state} data-fact={state}>{integer(progress[state])} {state}</span>)}
       <span><strong>{job.front_size}</strong> on the front</span>
       {ran !== null && <span title={`started ${moment(job.started_at ?? job.created_at)}`}>{duration(ran)}</span>}
       {job.state === "running" && progress.seconds_left !== null && <span>{timeLeft(progress.seconds_left)}</span>}

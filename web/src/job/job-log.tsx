@@ -1,36 +1,33 @@
 /** What happened to the job, newest first. */
-import { useLog, type LogEntry } from "../api/queries";
+import { type LogEntry, useLog } from "../api/queries";
 import { numberOf } from "../api/trial-set";
 import type { Job } from "../api/types";
-import { clock } from "../text/time";
-import { configValue } from "../text/config";
-import type { Json } from "../api/types";
-
-/** Shown by the first column and the link; the rest of a payload is the message. */
-const known = new Set(["job_id", "trial_id", "number", "created_at"]);
+import { clock, moment } from "../text/time";
+import { logMessage } from "./log-message";
 
 export function JobLog({ job, onSelect }: { job: Job; onSelect: (number: number) => void }) {
   const { data: entries } = useLog(job.id);
-  if (entries.length === 0) return <p className="empty muted">Nothing has happened since this page was opened.</p>;
+  if (entries.length === 0) return <p className="empty muted">Nothing has happened yet.</p>;
   return (
     <ol className="log" aria-label="Events, newest first" tabIndex={0}>
-      {[...entries].reverse().map((entry) => <Entry key={entry.id} entry={entry} onSelect={onSelect} />)}
+      {entries.toReversed().map((entry) => <Entry key={entry.id} entry={entry} job={job} onSelect={onSelect} />)}
     </ol>
   );
 }
 
-function Entry({ entry, onSelect }: { entry: LogEntry; onSelect: (number: number) => void }) {
-  const { payload } = entry;
+function Entry({ entry, job, onSelect }: { entry: LogEntry; job: Job; onSelect: (number: number) => void }) {
+  const { kind, payload } = entry;
   const trial = typeof payload.trial_id === "string" ? numberOf(payload.trial_id) : null;
-  const rest = Object.entries(payload).filter(([name, value]) => !known.has(name) && value !== null);
+  const at = typeof payload.created_at === "string" ? payload.created_at : null;
+  const message = logMessage(kind, payload, job.objectives);
   return (
-    <li data-kind={entry.kind}>
-      <time>{typeof payload.created_at === "string" ? clock(payload.created_at) : ""}</time>
-      <span className="kind">{entry.kind}</span>
+    <li data-kind={kind}>
+      {at ? <time dateTime={at} title={moment(at)}>{clock(at)}</time> : <span />}
+      <span className="kind">{kind}</span>
       {trial !== null && (
         <button type="button" className="link" onClick={() => onSelect(trial)}>trial {trial}</button>
       )}
-      <span className="message">{rest.map(([name, value]) => `${name}: ${configValue(value as Json)}`).join(" · ")}</span>
+      <span className="message" title={message}>{message}</span>
     </li>
   );
 }

@@ -101,7 +101,7 @@ function volumeCourse(finished: readonly Trial[], { objectives: [first, second] 
   const y = column(second?.metric);
   const points = x.map((value, index): Point => [value, y[index] as number]);
   const soFar = hypervolumeSoFar(points, [first?.direction ?? "maximize", second?.direction ?? "maximize"]);
-  return { values: [], soFar, scale: { ...fitScale([0, soFar.at(-1) ?? 1]), min: 0 } };
+  return { values: [], soFar, scale: fitScale(soFar.length ? soFar : [0, 1]) };
 }
 
 function tooltipOf(shown: string, unit: string | undefined, finished: readonly Trial[], values: number[], soFar: number[]) {

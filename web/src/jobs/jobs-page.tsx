@@ -6,7 +6,7 @@ import { ProgressBar } from "../shell/progress-bar";
 import { jobPath } from "../shell/router";
 import { StateBadge } from "../shell/state-badge";
 import { useNow } from "../shell/use-now";
-import { metricValue } from "../text/numbers";
+import { integer, metricValue } from "../text/numbers";
 import { age, moment, timeLeft } from "../text/time";
 
 export function JobsPage() {
@@ -76,7 +76,7 @@ function JobRow({ job, now }: { job: Job; now: number }) {
       <td className="progress-cell">
         <ProgressBar progress={progress} label={`Progress of ${job.name}`} />
         <span className="sub">
-          {done} of {progress.trials_total}
+          {integer(done)} of {integer(progress.trials_total)}
           {job.state === "running" && progress.seconds_left !== null && ` · ${timeLeft(progress.seconds_left)}`}
           {job.reason && ` · ${job.reason}`}
         </span>
