@@ -1,7 +1,16 @@
 /** One function per REST call. Failures throw `ApiError`, which carries the problem details of the service. */
 import { readToken } from "./token";
 import type {
-  Best, FieldError, Job, JobAction, MetricInfo, Page, Pareto, ProblemDetails, Report, Trial,
+  Best,
+  FieldError,
+  Job,
+  JobAction,
+  MetricInfo,
+  Page,
+  Pareto,
+  ProblemDetails,
+  Report,
+  Trial,
 } from "./types";
 
 /** A refused or failed request. `status` 0 means that the service was not reached. */
@@ -28,7 +37,11 @@ async function request(path: string, { headers, ...rest }: Options = {}): Promis
   const authorization: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
   let response: Response;
   try {
-    response = await fetch(`v1/${path}`, { ...rest, signal: rest.signal ?? null, headers: { ...authorization, ...headers } });
+    response = await fetch(`v1/${path}`, {
+      ...rest,
+      signal: rest.signal ?? null,
+      headers: { ...authorization, ...headers },
+    });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError(0, { title: "the service cannot be reached" });
@@ -45,7 +58,8 @@ async function problemOf(response: Response): Promise<Partial<ProblemDetails>> {
   }
 }
 
-const json = async <T>(path: string, options?: Options): Promise<T> => (await request(path, options)).json() as Promise<T>;
+const json = async <T>(path: string, options?: Options): Promise<T> =>
+  (await request(path, options)).json() as Promise<T>;
 
 const query = (values: Record<string, string | number | null | undefined>): string => {
   const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
@@ -59,7 +73,10 @@ export const getJob = (id: string, signal?: AbortSignal) => json<Job>(`jobs/${id
 
 /** Newest first. The first page is short: it is what the reader waits for. */
 export const listTrials = (jobId: string, cursor: string | null, signal?: AbortSignal) =>
-  json<Page<Trial>>(`jobs/${jobId}/trials?${query({ sort: "number", descending: "true", cursor, limit: cursor ? 1000 : 200 })}`, { signal });
+  json<Page<Trial>>(
+    `jobs/${jobId}/trials?${query({ sort: "number", descending: "true", cursor, limit: cursor ? 1000 : 200 })}`,
+    { signal },
+  );
 
 export const getTrial = (id: string, signal?: AbortSignal) => json<Trial>(`trials/${id}`, { signal });
 
@@ -69,7 +86,13 @@ export const getReports = async (trialId: string, signal?: AbortSignal) =>
 export const getPareto = (jobId: string, signal?: AbortSignal) => json<Pareto>(`jobs/${jobId}/pareto`, { signal });
 
 /** `where` holds comparisons such as `trainable_params<=20000`. */
-export function getBest(jobId: string, metric: string, direction: "maximize" | "minimize", where: string[], signal?: AbortSignal) {
+export function getBest(
+  jobId: string,
+  metric: string,
+  direction: "maximize" | "minimize",
+  where: string[],
+  signal?: AbortSignal,
+) {
   const parameters = new URLSearchParams([[direction, metric], ...where.map((one) => ["where", one])]);
   return json<Best>(`jobs/${jobId}/best?${parameters}`, { signal });
 }

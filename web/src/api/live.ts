@@ -87,7 +87,10 @@ class Updates {
     if (this.job) stale.push(keys.job(this.jobId));
     if (this.front) stale.push(keys.pareto(this.jobId));
     this.job = this.front = false;
-    await Promise.allSettled([this.patchTrials(), ...stale.map((queryKey) => this.cache.invalidateQueries({ queryKey }))]);
+    await Promise.allSettled([
+      this.patchTrials(),
+      ...stale.map((queryKey) => this.cache.invalidateQueries({ queryKey })),
+    ]);
     this.scheduled = false;
     if (this.changed.size + this.dropped.size + this.reported.size || this.job || this.front) this.schedule();
   }
@@ -102,9 +105,14 @@ class Updates {
     // While the first pages are still arriving, they would overwrite a patch: wait.
     if (this.cache.isFetching({ queryKey: keys.trials(this.jobId) }) > 0) return;
     const gone = new Set(drain(this.dropped));
-    const changed = await this.fetchTrials([...drain(this.changed)].filter((id) => !gone.has(id) && !this.isOver(id)), gone);
+    const changed = await this.fetchTrials(
+      [...drain(this.changed)].filter((id) => !gone.has(id) && !this.isOver(id)),
+      gone,
+    );
     if (this.signal.aborted || changed.length + gone.size === 0) return;
-    this.cache.setQueryData<Trial[]>(keys.trials(this.jobId), (old = []) => mergeTrials(withoutTrials(old, gone), changed));
+    this.cache.setQueryData<Trial[]>(keys.trials(this.jobId), (old = []) =>
+      mergeTrials(withoutTrials(old, gone), changed),
+    );
   }
 
   /** A few at a time. Those that no longer exist go into `gone`, those that could not be had are asked for again later. */

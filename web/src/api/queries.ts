@@ -29,8 +29,7 @@ export const useJobs = () =>
     refetchInterval: 3000,
   });
 
-export const useJob = (id: string) =>
-  useQuery({ queryKey: keys.job(id), queryFn: ({ signal }) => getJob(id, signal) });
+export const useJob = (id: string) => useQuery({ queryKey: keys.job(id), queryFn: ({ signal }) => getJob(id, signal) });
 
 export const usePareto = (jobId: string) =>
   useQuery({ queryKey: keys.pareto(jobId), queryFn: ({ signal }) => getPareto(jobId, signal) });
@@ -70,7 +69,14 @@ async function loadTrials(jobId: string, signal: AbortSignal, show: (some: Trial
 
 /** What happened to the job of late, oldest first. Filled by `useLiveJob`, never fetched. */
 export const useLog = (jobId: string) =>
-  useQuery<LogEntry[]>({ queryKey: keys.log(jobId), queryFn: () => [], enabled: false, initialData: [], staleTime: Infinity, gcTime: 0 });
+  useQuery<LogEntry[]>({
+    queryKey: keys.log(jobId),
+    queryFn: () => [],
+    enabled: false,
+    initialData: [],
+    staleTime: Infinity,
+    gcTime: 0,
+  });
 
 /** The metric catalogue by name; empty until it has arrived, then units appear. */
 export function useMetrics(): ReadonlyMap<string, MetricInfo> {

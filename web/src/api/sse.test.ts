@@ -7,7 +7,8 @@ const parse = (...chunks: string[]) => {
 };
 
 describe("EventParser", () => {
-  const stream = 'id: 7\nevent: trial.completed\ndata: {"trial_id":"j1-3"}\n\n: heartbeat\n\nid: 8\ndata: a\ndata: b\n\n';
+  const stream =
+    'id: 7\nevent: trial.completed\ndata: {"trial_id":"j1-3"}\n\n: heartbeat\n\nid: 8\ndata: a\ndata: b\n\n';
 
   it("reads id, kind and data, and skips comments", () => {
     expect(parse(stream)).toEqual([

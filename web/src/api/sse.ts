@@ -46,9 +46,7 @@ export class EventParser {
 }
 
 export type StreamStatus =
-  | { state: "connecting" }
-  | { state: "live" }
-  | { state: "waiting"; seconds: number; reason: string };
+  { state: "connecting" } | { state: "live" } | { state: "waiting"; seconds: number; reason: string };
 
 interface StreamOptions {
   open: (lastEventId: string, signal: AbortSignal) => Promise<Response>;
@@ -67,10 +65,17 @@ export async function followEvents(options: StreamOptions): Promise<void> {
     options.onStatus({ state: "connecting" });
     let reason = "the service closed the stream";
     try {
-      await readOnce(options, lastEventId, (event) => {
-        if (event.id) lastEventId = event.id;
-        options.onEvent(event);
-      }, () => { failures = 0; });
+      await readOnce(
+        options,
+        lastEventId,
+        (event) => {
+          if (event.id) lastEventId = event.id;
+          options.onEvent(event);
+        },
+        () => {
+          failures = 0;
+        },
+      );
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);
     }
@@ -117,6 +122,13 @@ async function readOnce(
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
   });
 }

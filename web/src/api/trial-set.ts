@@ -38,4 +38,5 @@ export function indexOfNumber(trials: readonly Trial[], number: number): number 
 export const numberOf = (trialId: string): number => Number(trialId.slice(trialId.lastIndexOf("-") + 1));
 
 /** States that a trial never leaves. */
-export const isOver = (state: TrialState): boolean => state === "completed" || state === "stopped" || state === "failed";
+export const isOver = (state: TrialState): boolean =>
+  state === "completed" || state === "stopped" || state === "failed";

@@ -6,14 +6,55 @@ const box = { x: [0, 10], y: [0, 1] } as const;
 
 describe("stepLine", () => {
   it("turns at the corner that both neighbours dominate", () => {
-    const line = stepLine([[5, 0.8], [1, 0.5]], ["minimize", "maximize"], box);
-    expect(line).toEqual([[1, 0], [1, 0.5], [5, 0.5], [5, 0.8], [10, 0.8]]);
+    const line = stepLine(
+      [
+        [5, 0.8],
+        [1, 0.5],
+      ],
+      ["minimize", "maximize"],
+      box,
+    );
+    expect(line).toEqual([
+      [1, 0],
+      [1, 0.5],
+      [5, 0.5],
+      [5, 0.8],
+      [10, 0.8],
+    ]);
   });
   it("mirrors when both are minimized or both maximized", () => {
-    expect(stepLine([[1, 0.8], [5, 0.2]], ["minimize", "minimize"], box)).toEqual(
-      [[1, 1], [1, 0.8], [5, 0.8], [5, 0.2], [10, 0.2]]);
-    expect(stepLine([[1, 0.8], [5, 0.2]], ["maximize", "maximize"], box)).toEqual(
-      [[0, 0.8], [1, 0.8], [1, 0.2], [5, 0.2], [5, 0]]);
+    expect(
+      stepLine(
+        [
+          [1, 0.8],
+          [5, 0.2],
+        ],
+        ["minimize", "minimize"],
+        box,
+      ),
+    ).toEqual([
+      [1, 1],
+      [1, 0.8],
+      [5, 0.8],
+      [5, 0.2],
+      [10, 0.2],
+    ]);
+    expect(
+      stepLine(
+        [
+          [1, 0.8],
+          [5, 0.2],
+        ],
+        ["maximize", "maximize"],
+        box,
+      ),
+    ).toEqual([
+      [0, 0.8],
+      [1, 0.8],
+      [1, 0.2],
+      [5, 0.2],
+      [5, 0],
+    ]);
   });
   it("is empty without points", () => expect(stepLine([], ["minimize", "maximize"], box)).toEqual([]));
 });
@@ -26,8 +67,17 @@ describe("so far", () => {
 
   it("measures the dominated share", () => {
     // Worst corner (4, 0), best corner (0, 1): the second trial covers half of the width and half of the height.
-    expect(hypervolumeSoFar([[4, 0], [2, 0.5], [0, 0.25], [2, 1]], ["minimize", "maximize"])).toEqual(
-      [0, 0.25, 0.375, 0.625]);
+    expect(
+      hypervolumeSoFar(
+        [
+          [4, 0],
+          [2, 0.5],
+          [0, 0.25],
+          [2, 1],
+        ],
+        ["minimize", "maximize"],
+      ),
+    ).toEqual([0, 0.25, 0.375, 0.625]);
   });
 
   it("agrees with counting cells of a grid", () => {

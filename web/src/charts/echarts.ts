@@ -1,8 +1,18 @@
 /** The parts of ECharts that we draw with; importing only these keeps the bundle to a third of the whole. */
 import {
-  LineChart, LinesChart, type LineSeriesOption, type LinesSeriesOption, ScatterChart, type ScatterSeriesOption,
+  LineChart,
+  LinesChart,
+  type LineSeriesOption,
+  type LinesSeriesOption,
+  ScatterChart,
+  type ScatterSeriesOption,
 } from "echarts/charts";
-import { GridComponent, type GridComponentOption, TooltipComponent, type TooltipComponentOption } from "echarts/components";
+import {
+  GridComponent,
+  type GridComponentOption,
+  TooltipComponent,
+  type TooltipComponentOption,
+} from "echarts/components";
 import { type ComposeOption, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 

@@ -15,7 +15,9 @@ export function valueAxis(theme: Theme, { name, scale }: AxisLook, vertical: boo
     nameLocation: vertical ? ("end" as const) : ("middle" as const),
     nameGap: vertical ? 12 : 28,
     nameTextStyle: {
-      color: theme.muted, fontFamily: theme.font, fontSize: 12,
+      color: theme.muted,
+      fontFamily: theme.font,
+      fontSize: 12,
       ...(vertical ? { align: "left" as const, padding: [0, 0, 0, -40] } : {}),
     },
     min: scale.min,
@@ -25,9 +27,14 @@ export function valueAxis(theme: Theme, { name, scale }: AxisLook, vertical: boo
     // Split lines follow the ticks, shown or not.
     axisTick: { show: false, ...(scale.ticks && { customValues: scale.ticks }) },
     axisLabel: {
-      color: theme.muted, fontFamily: theme.font, fontSize: 11, hideOverlap: true,
+      color: theme.muted,
+      fontFamily: theme.font,
+      fontSize: 11,
+      hideOverlap: true,
       formatter: scale.label,
-      ...(scale.ticks ? { customValues: scale.ticks, showMinLabel: true } : { showMinLabel: false, showMaxLabel: false }),
+      ...(scale.ticks
+        ? { customValues: scale.ticks, showMinLabel: true }
+        : { showMinLabel: false, showMaxLabel: false }),
     },
     splitLine: { lineStyle: { color: theme.faint, width: 1 } },
   };

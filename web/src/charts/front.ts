@@ -44,8 +44,14 @@ export function bestSoFar(values: readonly number[], direction: Direction): numb
  * O(n log n) as long as the front stays small: each trial costs one search and what it removes.
  */
 export function hypervolumeSoFar(points: readonly Point[], [dx, dy]: Directions): number[] {
-  const u = unit(points.map((point) => point[0]), dx);
-  const v = unit(points.map((point) => point[1]), dy);
+  const u = unit(
+    points.map((point) => point[0]),
+    dx,
+  );
+  const v = unit(
+    points.map((point) => point[1]),
+    dy,
+  );
   const front: Point[] = []; // u ascending, v descending
   let volume = 0;
   return points.map((_, index) => (volume += insert(front, u[index] ?? 0, v[index] ?? 0)));

@@ -24,7 +24,11 @@ export function BestPanel({ job, names, metrics, onSelect }: Props) {
         <label className="inline">
           Best
           <select value={metric} onChange={(event) => setMetric(event.target.value)}>
-            {names.map((name) => <option key={name} value={name}>{name}</option>)}
+            {names.map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
           </select>
         </label>
         <Limits names={names} limits={limits} onChange={setLimits} />
@@ -49,23 +53,41 @@ function Answer({ job, metric, where, metrics, onSelect }: AnswerProps) {
     placeholderData: (previous) => previous,
     retry: false,
   });
-  if (best.isPending) return <p className="muted" role="status">Looking…</p>;
+  if (best.isPending)
+    return (
+      <p className="muted" role="status">
+        Looking…
+      </p>
+    );
   if (best.isError) {
     const none = best.error instanceof ApiError && best.error.status === 404;
-    return <p className={none ? "empty" : "reason"} role="alert">{best.error.message}</p>;
+    return (
+      <p className={none ? "empty" : "reason"} role="alert">
+        {best.error.message}
+      </p>
+    );
   }
   const { trial, objectives, snippet } = best.data;
   return (
     <div className="answer" aria-live="polite">
       <p>
-        <button type="button" className="link" onClick={() => onSelect(trial.number)}>Trial {trial.number}</button>
+        <button type="button" className="link" onClick={() => onSelect(trial.number)}>
+          Trial {trial.number}
+        </button>
         {" · "}
-        {Object.entries(objectives).map(([name, value]) => `${name} ${metricValue(value, metrics.get(name)?.unit)}`).join(" · ")}
+        {Object.entries(objectives)
+          .map(([name, value]) => `${name} ${metricValue(value, metrics.get(name)?.unit)}`)
+          .join(" · ")}
       </p>
       <p className="mono muted">{configLine(trial.config)}</p>
       <div className="code-block">
-        <div className="code-head"><span>Ready to paste</span><CopyButton text={snippet} what="snippet" /></div>
-        <pre tabIndex={0} aria-label="Python code of this configuration"><code>{snippet}</code></pre>
+        <div className="code-head">
+          <span>Ready to paste</span>
+          <CopyButton text={snippet} what="snippet" />
+        </div>
+        <pre tabIndex={0} aria-label="Python code of this configuration">
+          <code>{snippet}</code>
+        </pre>
       </div>
     </div>
   );

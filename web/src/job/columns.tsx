@@ -16,19 +16,62 @@ export interface Column {
 }
 
 export function columnsOf(
-  job: Job, names: readonly string[], front: ReadonlySet<string>, metrics: ReadonlyMap<string, MetricInfo>,
+  job: Job,
+  names: readonly string[],
+  front: ReadonlySet<string>,
+  metrics: ReadonlyMap<string, MetricInfo>,
 ): Column[] {
   const objectives = new Set(job.objectives.map((objective) => objective.metric));
   const metric = (name: string) => metricColumn(name, metrics.get(name)?.unit);
   const isOnFront = (trial: Trial) => front.has(trial.id);
   return [
-    { id: "number", title: "#", width: 76, numeric: true, sortBy: (trial) => trial.number, cell: (trial) => trial.number },
-    { id: "state", title: "State", width: 112, numeric: false, sortBy: (trial) => trial.state, cell: (trial) => <StateBadge state={trial.state} /> },
+    {
+      id: "number",
+      title: "#",
+      width: 76,
+      numeric: true,
+      sortBy: (trial) => trial.number,
+      cell: (trial) => trial.number,
+    },
+    {
+      id: "state",
+      title: "State",
+      width: 112,
+      numeric: false,
+      sortBy: (trial) => trial.state,
+      cell: (trial) => <StateBadge state={trial.state} />,
+    },
     ...names.filter((name) => objectives.has(name)).map(metric),
-    { id: "front", title: "Front", width: 72, numeric: false, sortBy: (trial) => (isOnFront(trial) ? 0 : 1), cell: (trial) => isOnFront(trial) && <span className="mark" data-mark="front">front</span> },
-    { id: "configuration", title: "Configuration", width: 620, numeric: false, sortBy: (trial) => configLine(trial.config), cell: (trial) => <ConfigCell trial={trial} /> },
+    {
+      id: "front",
+      title: "Front",
+      width: 72,
+      numeric: false,
+      sortBy: (trial) => (isOnFront(trial) ? 0 : 1),
+      cell: (trial) =>
+        isOnFront(trial) && (
+          <span className="mark" data-mark="front">
+            front
+          </span>
+        ),
+    },
+    {
+      id: "configuration",
+      title: "Configuration",
+      width: 620,
+      numeric: false,
+      sortBy: (trial) => configLine(trial.config),
+      cell: (trial) => <ConfigCell trial={trial} />,
+    },
     ...names.filter((name) => !objectives.has(name)).map(metric),
-    { id: "engine", title: "Engine", width: 104, numeric: false, sortBy: (trial) => trial.engine ?? undefined, cell: (trial) => trial.engine ?? "–" },
+    {
+      id: "engine",
+      title: "Engine",
+      width: 104,
+      numeric: false,
+      sortBy: (trial) => trial.engine ?? undefined,
+      cell: (trial) => trial.engine ?? "–",
+    },
   ];
 }
 
@@ -44,12 +87,25 @@ function metricColumn(name: string, unit: string | undefined): Column {
 }
 
 function ConfigCell({ trial }: { trial: Trial }) {
-  if (trial.state === "failed" && trial.reason) return <span className="reason" title={trial.reason}>{trial.reason}</span>;
+  if (trial.state === "failed" && trial.reason)
+    return (
+      <span className="reason" title={trial.reason}>
+        {trial.reason}
+      </span>
+    );
   return (
     <span className="config" title={configLine(trial.config)}>
-      {trial.origin === "reference" && <span className="mark" data-mark="reference">{trial.label ?? "reference"}</span>}
+      {trial.origin === "reference" && (
+        <span className="mark" data-mark="reference">
+          {trial.label ?? "reference"}
+        </span>
+      )}
       <strong>{methodName(trial.config)}</strong>
-      {knobs(trial.config).map((knob) => <span key={knob.name}><i>{knob.name}</i> {knob.value}</span>)}
+      {knobs(trial.config).map((knob) => (
+        <span key={knob.name}>
+          <i>{knob.name}</i> {knob.value}
+        </span>
+      ))}
     </span>
   );
 }
@@ -60,15 +116,20 @@ export interface Order {
 }
 
 /** Trials without a value go last, whichever way the rest is sorted. */
-export function sortTrials(trials: readonly Trial[], columns: readonly Column[], { column, descending }: Order): readonly Trial[] {
+export function sortTrials(
+  trials: readonly Trial[],
+  columns: readonly Column[],
+  { column, descending }: Order,
+): readonly Trial[] {
   const by = columns.find((one) => one.id === column)?.sortBy;
   if (!by || (column === "number" && !descending)) return trials;
   const sign = descending ? -1 : 1;
   return trials
     .map((trial) => ({ trial, value: by(trial) }))
     .sort((a, b) => {
-      if (a.value === undefined || b.value === undefined) return Number(a.value === undefined) - Number(b.value === undefined);
-      return (sign * compare(a.value, b.value)) || a.trial.number - b.trial.number;
+      if (a.value === undefined || b.value === undefined)
+        return Number(a.value === undefined) - Number(b.value === undefined);
+      return sign * compare(a.value, b.value) || a.trial.number - b.trial.number;
     })
     .map(({ trial }) => trial);
 }

@@ -77,8 +77,14 @@ function spots(trials: readonly Trial[], axes: Axes, scales: Scales): Spot[] {
 
 function cloud(data: Spot[], theme: Theme): ScatterSeriesOption {
   return {
-    id: "trials", type: "scatter", data, symbolSize: data.length > LARGE ? 4 : 7, z: 1,
-    large: data.length > LARGE, largeThreshold: LARGE, progressive: 0,
+    id: "trials",
+    type: "scatter",
+    data,
+    symbolSize: data.length > LARGE ? 4 : 7,
+    z: 1,
+    large: data.length > LARGE,
+    largeThreshold: LARGE,
+    progressive: 0,
     itemStyle: { color: theme.point, opacity: data.length > LARGE ? 0.35 : 0.7 },
   };
 }
@@ -93,7 +99,13 @@ function border(front: Spot[], job: Job, axes: Axes, scales: Scales, theme: Them
   const line = drawn ? stepLine(points, [dx, dy], box).map((point) => [...point]) : [];
   return {
     // Not a line series: that one leaves out steps of less than a pixel and so tilts what should be level.
-    id: "border", type: "lines", coordinateSystem: "cartesian2d", polyline: true, silent: true, z: 2, clip: true,
+    id: "border",
+    type: "lines",
+    coordinateSystem: "cartesian2d",
+    polyline: true,
+    silent: true,
+    z: 2,
+    clip: true,
     data: line.length ? [{ coords: line }] : [],
     lineStyle: { color: theme.front, width: 1.5, opacity: 0.85 },
   };
@@ -101,7 +113,11 @@ function border(front: Spot[], job: Job, axes: Axes, scales: Scales, theme: Them
 
 function frontPoints(data: Spot[], theme: Theme): ScatterSeriesOption {
   return {
-    id: "front", type: "scatter", data, symbolSize: 10, z: 3,
+    id: "front",
+    type: "scatter",
+    data,
+    symbolSize: 10,
+    z: 3,
     itemStyle: { color: theme.front, borderColor: theme.surface, borderWidth: 1.5, opacity: 1 },
     emphasis: { scale: 1.3 },
   };
@@ -115,7 +131,12 @@ function referencePoints(trials: readonly Trial[], axes: Axes, scales: Scales, t
     })),
   );
   return {
-    id: "reference", type: "scatter", data, symbol: "diamond", symbolSize: 13, z: 4,
+    id: "reference",
+    type: "scatter",
+    data,
+    symbol: "diamond",
+    symbolSize: 13,
+    z: 4,
     itemStyle: { color: theme.surface, borderColor: theme.reference, borderWidth: 2, opacity: 1 },
     label: { show: true, distance: 4, color: theme.reference, fontFamily: theme.font, fontSize: 11, fontWeight: 600 },
   };
@@ -128,7 +149,12 @@ function labelPlace([x]: Spot, { x: scale }: Scales) {
 
 function ring(data: Spot[], theme: Theme): ScatterSeriesOption {
   return {
-    id: "selected", type: "scatter", data, silent: true, symbolSize: 20, z: 5,
+    id: "selected",
+    type: "scatter",
+    data,
+    silent: true,
+    symbolSize: 20,
+    z: 5,
     itemStyle: { color: "transparent", borderColor: theme.text, borderWidth: 2 },
   };
 }

@@ -46,12 +46,26 @@ export function FrontPanel({ job, trials, names, pareto, metrics, selected, onSe
   );
 }
 
-function AxisChoice({ label, axis, names, value }: { label: string; axis: "x" | "y"; names: readonly string[]; value: string }) {
+function AxisChoice({
+  label,
+  axis,
+  names,
+  value,
+}: {
+  label: string;
+  axis: "x" | "y";
+  names: readonly string[];
+  value: string;
+}) {
   return (
     <label className="inline">
       {label}
       <select value={value} onChange={(event) => setQuery({ [axis]: event.target.value })}>
-        {names.map((name) => <option key={name} value={name}>{name}</option>)}
+        {names.map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
         <option value={NUMBER}>trial number</option>
       </select>
     </label>
@@ -59,7 +73,15 @@ function AxisChoice({ label, axis, names, value }: { label: string; axis: "x" | 
 }
 
 /** `accuracy +0.1240 over head-only`: the first objective's best against each reference trial. */
-function Gains({ job, pareto, metrics }: { job: Job; pareto: Pareto | undefined; metrics: ReadonlyMap<string, MetricInfo> }) {
+function Gains({
+  job,
+  pareto,
+  metrics,
+}: {
+  job: Job;
+  pareto: Pareto | undefined;
+  metrics: ReadonlyMap<string, MetricInfo>;
+}) {
   const objective = job.objectives[0];
   const best = objective && job.best[objective.metric];
   if (!objective || best === undefined || best === null) return null;
@@ -72,7 +94,16 @@ function Gains({ job, pareto, metrics }: { job: Job; pareto: Pareto | undefined;
       {measured.map((trial, index) => {
         const gained = gain(best, trial.metrics[metric] as number, direction);
         const text = metricValue(Math.abs(gained), metrics.get(metric)?.unit);
-        return <span key={trial.id}>{index > 0 && ", "}<strong>{gained < 0 ? "−" : "+"}{text}</strong> over {trial.label}</span>;
+        return (
+          <span key={trial.id}>
+            {index > 0 && ", "}
+            <strong>
+              {gained < 0 ? "−" : "+"}
+              {text}
+            </strong>{" "}
+            over {trial.label}
+          </span>
+        );
       })}
     </p>
   );

@@ -25,18 +25,38 @@ export function JobActions({ job }: { job: Job }) {
   const error = act.error ?? remove.error;
   return (
     <div className="actions">
-      {error && <span className="reason" role="alert">{error.message}</span>}
+      {error && (
+        <span className="reason" role="alert">
+          {error.message}
+        </span>
+      )}
       {(job.state === "running" || job.state === "queued") && (
-        <button type="button" disabled={busy} onClick={() => act.mutate("pause")}>Pause</button>
+        <button type="button" disabled={busy} onClick={() => act.mutate("pause")}>
+          Pause
+        </button>
       )}
       {job.state === "paused" && (
-        <button type="button" className="primary" disabled={busy} onClick={() => act.mutate("resume")}>Resume</button>
+        <button type="button" className="primary" disabled={busy} onClick={() => act.mutate("resume")}>
+          Resume
+        </button>
       )}
-      <a className="button" href={`#/new?from=${job.id}`}>Copy</a>
+      <a className="button" href={`#/new?from=${job.id}`}>
+        Copy
+      </a>
       {over ? (
-        <Confirmed name="Delete" disabled={busy} question={`Delete ${job.name} with all of its trials and adapters?`} onConfirm={() => remove.mutate()} />
+        <Confirmed
+          name="Delete"
+          disabled={busy}
+          question={`Delete ${job.name} with all of its trials and adapters?`}
+          onConfirm={() => remove.mutate()}
+        />
       ) : (
-        <Confirmed name="Cancel" disabled={busy} question={`Cancel ${job.name}? Running trials stop; finished ones stay.`} onConfirm={() => act.mutate("cancel")} />
+        <Confirmed
+          name="Cancel"
+          disabled={busy}
+          question={`Cancel ${job.name}? Running trials stop; finished ones stay.`}
+          onConfirm={() => act.mutate("cancel")}
+        />
       )}
     </div>
   );
@@ -53,7 +73,9 @@ function Confirmed({ name, question, disabled, onConfirm }: ConfirmedProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   return (
     <>
-      <button type="button" className="danger" disabled={disabled} onClick={() => dialog.current?.showModal()}>{name}</button>
+      <button type="button" className="danger" disabled={disabled} onClick={() => dialog.current?.showModal()}>
+        {name}
+      </button>
       <dialog
         ref={dialog}
         aria-label={`${name}?`}
@@ -62,8 +84,12 @@ function Confirmed({ name, question, disabled, onConfirm }: ConfirmedProps) {
         <form method="dialog">
           <p>{question}</p>
           <div className="actions">
-            <button type="submit" value="no" autoFocus>Keep it</button>
-            <button type="submit" value="yes" className="danger">{name} job</button>
+            <button type="submit" value="no" autoFocus>
+              Keep it
+            </button>
+            <button type="submit" value="yes" className="danger">
+              {name} job
+            </button>
           </div>
         </form>
       </dialog>

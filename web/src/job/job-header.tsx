@@ -13,11 +13,17 @@ export function JobHeader({ job, status }: { job: Job; status: StreamStatus }) {
     <header className="job-header">
       <div className="job-title">
         <h1>{job.name}</h1>
-        <span role="status" className="job-state"><StateBadge state={job.state} /></span>
+        <span role="status" className="job-state">
+          <StateBadge state={job.state} />
+        </span>
         <Connection status={status} over={job.finished_at !== null} />
         <JobActions job={job} />
       </div>
-      {job.reason && <p className="reason" role="alert">{job.reason}</p>}
+      {job.reason && (
+        <p className="reason" role="alert">
+          {job.reason}
+        </p>
+      )}
       <ProgressBar progress={job.progress} label="Progress of the job" />
       <ProgressText job={job} />
     </header>
@@ -32,12 +38,22 @@ function ProgressText({ job }: { job: Job }) {
   const parts = (["running", "queued", "paused", "stopped", "failed"] as const).filter((state) => progress[state] > 0);
   return (
     <p className="facts">
-      <span><strong>{integer(done)}</strong> of {integer(progress.trials_total)} trials</span>
-      {parts.map((state) => <span key={state} data-fact={state}>{integer(progress[state])} {state}</span>)}
-      <span><strong>{job.front_size}</strong> on the front</span>
+      <span>
+        <strong>{integer(done)}</strong> of {integer(progress.trials_total)} trials
+      </span>
+      {parts.map((state) => (
+        <span key={state} data-fact={state}>
+          {integer(progress[state])} {state}
+        </span>
+      ))}
+      <span>
+        <strong>{job.front_size}</strong> on the front
+      </span>
       {ran !== null && <span title={`started ${moment(job.started_at ?? job.created_at)}`}>{duration(ran)}</span>}
       {job.state === "running" && progress.seconds_left !== null && <span>{timeLeft(progress.seconds_left)}</span>}
-      <span className="mono" title={`created ${moment(job.created_at)}`}>{job.id}</span>
+      <span className="mono" title={`created ${moment(job.created_at)}`}>
+        {job.id}
+      </span>
     </p>
   );
 }
@@ -49,5 +65,9 @@ function Connection({ status, over }: { status: StreamStatus; over: boolean }) {
     live: over ? "" : "live",
     waiting: status.state === "waiting" ? `reconnecting in ${status.seconds} s: ${status.reason}` : "",
   }[status.state];
-  return <span role="status" className="connection" data-state={text && status.state}>{text}</span>;
+  return (
+    <span role="status" className="connection" data-state={text && status.state}>
+      {text}
+    </span>
+  );
 }

@@ -10,7 +10,9 @@ export function JobLog({ job, onSelect }: { job: Job; onSelect: (number: number)
   if (entries.length === 0) return <p className="empty muted">Nothing has happened yet.</p>;
   return (
     <ol className="log" aria-label="Events, newest first" tabIndex={0}>
-      {entries.toReversed().map((entry) => <Entry key={entry.id} entry={entry} job={job} onSelect={onSelect} />)}
+      {entries.toReversed().map((entry) => (
+        <Entry key={entry.id} entry={entry} job={job} onSelect={onSelect} />
+      ))}
     </ol>
   );
 }
@@ -22,12 +24,22 @@ function Entry({ entry, job, onSelect }: { entry: LogEntry; job: Job; onSelect: 
   const message = logMessage(kind, payload, job.objectives);
   return (
     <li data-kind={kind}>
-      {at ? <time dateTime={at} title={moment(at)}>{clock(at)}</time> : <span />}
+      {at ? (
+        <time dateTime={at} title={moment(at)}>
+          {clock(at)}
+        </time>
+      ) : (
+        <span />
+      )}
       <span className="kind">{kind}</span>
       {trial !== null && (
-        <button type="button" className="link" onClick={() => onSelect(trial)}>trial {trial}</button>
+        <button type="button" className="link" onClick={() => onSelect(trial)}>
+          trial {trial}
+        </button>
       )}
-      <span className="message" title={message}>{message}</span>
+      <span className="message" title={message}>
+        {message}
+      </span>
     </li>
   );
 }

@@ -31,7 +31,12 @@ export function JobPage({ id }: { id: string }) {
   const trials = trialsQuery.data ?? noTrials;
   const names = useMetricNames(job.data, trials);
   const front = useMemo(() => new Set(pareto?.items.map((trial) => trial.id)), [pareto]);
-  if (job.isPending) return <p className="page muted" role="status">Loading the job…</p>;
+  if (job.isPending)
+    return (
+      <p className="page muted" role="status">
+        Loading the job…
+      </p>
+    );
   if (job.isError && !job.data) return <Failure error={job.error} what="The job" />;
   const number = query.get("trial");
   const selected = number === null ? undefined : trials[indexOfNumber(trials, Number(number))];
@@ -56,7 +61,13 @@ export function JobPage({ id }: { id: string }) {
         onChange={(next) => setQuery({ tab: next === "trials" ? null : next })}
       >
         {tab === "trials" && (
-          <TrialsPanel {...shared} front={front} selected={selected} loading={trialsQuery.isFetching} error={trialsQuery.error} />
+          <TrialsPanel
+            {...shared}
+            front={front}
+            selected={selected}
+            loading={trialsQuery.isFetching}
+            error={trialsQuery.error}
+          />
         )}
         {tab === "best" && <BestPanel {...shared} />}
         {tab === "spec" && <SpecView job={job.data} />}

@@ -15,13 +15,25 @@ const LOSSES = ["loss", "train_loss"];
 export function LearningCurves({ trial }: { trial: Trial }) {
   const { data: reports, isPending, error } = useReports(trial.id);
   if (isPending) return <p className="muted">Loading…</p>;
-  if (error) return <p className="reason" role="alert">{error.message}</p>;
+  if (error)
+    return (
+      <p className="reason" role="alert">
+        {error.message}
+      </p>
+    );
   if (reports.length === 0) return <p className="muted">No reports yet.</p>;
   const names = [...new Set(reports.flatMap((report) => Object.keys(report.metrics)))];
-  const groups = [...names.filter((name) => !LOSSES.includes(name)).map((name) => [name]), names.filter((name) => LOSSES.includes(name))];
+  const groups = [
+    ...names.filter((name) => !LOSSES.includes(name)).map((name) => [name]),
+    names.filter((name) => LOSSES.includes(name)),
+  ];
   return (
     <div className="curves">
-      {groups.filter((group) => group.length > 0).map((group) => <Curve key={group.join()} names={group} reports={reports} />)}
+      {groups
+        .filter((group) => group.length > 0)
+        .map((group) => (
+          <Curve key={group.join()} names={group} reports={reports} />
+        ))}
     </div>
   );
 }
@@ -46,22 +58,39 @@ function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
           return tip(`Epoch ${short(value[0] ?? 0)}`, [[seriesName, short(value[1] ?? 0)]]);
         },
       },
-      series: names.flatMap((name, index) => attempts(reports).map((attempt) => line(name, index, attempt, reports, theme))),
+      series: names.flatMap((name, index) =>
+        attempts(reports).map((attempt) => line(name, index, attempt, reports, theme)),
+      ),
     };
   }, [names.join(), reports, theme]);
   const last = reports.at(-1);
   const said = names.map((name) => `${name} ${short(last?.metrics[name] ?? Number.NaN)}`).join(", ");
-  return <Chart className="chart chart-curve" option={option} label={`${names.join(" and ")} over ${reports.length} reports, last ${said}`} />;
+  return (
+    <Chart
+      className="chart chart-curve"
+      option={option}
+      label={`${names.join(" and ")} over ${reports.length} reports, last ${said}`}
+    />
+  );
 }
 
 /** A trial that was tried again has a curve for each attempt; only the last one counts. */
 const attempts = (reports: readonly Report[]): number[] => [...new Set(reports.map((report) => report.attempt))];
 
-function line(name: string, index: number, attempt: number, reports: readonly Report[], theme: Theme): LineSeriesOption {
+function line(
+  name: string,
+  index: number,
+  attempt: number,
+  reports: readonly Report[],
+  theme: Theme,
+): LineSeriesOption {
   const last = Math.max(...attempts(reports));
   const color = index === 0 ? theme.front : theme.second;
   return {
-    type: "line", name, symbolSize: 5, itemStyle: { color },
+    type: "line",
+    name,
+    symbolSize: 5,
+    itemStyle: { color },
     lineStyle: { color, width: 1.75, opacity: attempt === last ? 1 : 0.35, type: index === 0 ? "solid" : "dashed" },
     data: reports
       .filter((report) => report.attempt === attempt && typeof report.metrics[name] === "number")

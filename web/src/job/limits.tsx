@@ -8,7 +8,9 @@ export interface Limit {
 
 /** The filled-in rows in the form of the API: `trainable_params<=20000`. */
 export const usable = (limits: readonly Limit[]): string[] =>
-  limits.filter(({ value }) => value.trim() !== "" && Number.isFinite(Number(value))).map(({ metric, relation, value }) => `${metric}${relation}${Number(value)}`);
+  limits
+    .filter(({ value }) => value.trim() !== "" && Number.isFinite(Number(value)))
+    .map(({ metric, relation, value }) => `${metric}${relation}${Number(value)}`);
 
 interface Props {
   names: readonly string[];
@@ -25,8 +27,16 @@ export function Limits({ names, limits, onChange }: Props) {
       {limits.map((limit, index) => (
         <div key={index} className="limit">
           <span>where</span>
-          <select aria-label={`Limit ${index + 1}: metric`} value={limit.metric} onChange={(event) => change(index, { metric: event.target.value })}>
-            {names.map((name) => <option key={name} value={name}>{name}</option>)}
+          <select
+            aria-label={`Limit ${index + 1}: metric`}
+            value={limit.metric}
+            onChange={(event) => change(index, { metric: event.target.value })}
+          >
+            {names.map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
           </select>
           <select
             aria-label={`Limit ${index + 1}: relation`}
@@ -43,10 +53,23 @@ export function Limits({ names, limits, onChange }: Props) {
             value={limit.value}
             onChange={(event) => change(index, { value: event.target.value })}
           />
-          <button type="button" className="small" aria-label={`Remove limit ${index + 1}`} onClick={() => onChange(limits.filter((_, at) => at !== index))}>×</button>
+          <button
+            type="button"
+            className="small"
+            aria-label={`Remove limit ${index + 1}`}
+            onClick={() => onChange(limits.filter((_, at) => at !== index))}
+          >
+            ×
+          </button>
         </div>
       ))}
-      <button type="button" className="small" onClick={() => onChange([...limits, { metric: names[0] ?? "", relation: "<=", value: "" }])}>Add a limit</button>
+      <button
+        type="button"
+        className="small"
+        onClick={() => onChange([...limits, { metric: names[0] ?? "", relation: "<=", value: "" }])}
+      >
+        Add a limit
+      </button>
     </fieldset>
   );
 }

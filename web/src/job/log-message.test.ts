@@ -5,13 +5,19 @@ const objectives = [{ metric: "accuracy", direction: "maximize" }] as const;
 const say = (kind: string, payload: Record<string, unknown>) => logMessage(kind, payload, objectives);
 
 it("names the trials that joined and left the front", () => {
-  expect(say("front", { joined: ["j1-7"], left: ["j1-2", "j1-3"], size: 4 })).toBe("7 joined · 2, 3 left · 4 on the front");
+  expect(say("front", { joined: ["j1-7"], left: ["j1-2", "j1-3"], size: 4 })).toBe(
+    "7 joined · 2, 3 left · 4 on the front",
+  );
   expect(say("front", { joined: ["j1-7"], left: [], size: 5 })).toBe("7 joined · 5 on the front");
 });
 
 it("shows the objectives of a result and the configuration of a suggestion", () => {
-  expect(say("trial.completed", { trial_id: "j1-7", number: 7, metrics: { accuracy: 0.7, loss: 1 }, reason: null })).toBe("accuracy 0.7000");
-  expect(say("trial.queued", { config: { method: "lora", rank: 8 }, label: "head-only" })).toBe("lora rank=8 · head-only");
+  expect(
+    say("trial.completed", { trial_id: "j1-7", number: 7, metrics: { accuracy: 0.7, loss: 1 }, reason: null }),
+  ).toBe("accuracy 0.7000");
+  expect(say("trial.queued", { config: { method: "lora", rank: 8 }, label: "head-only" })).toBe(
+    "lora rank=8 · head-only",
+  );
 });
 
 it("passes on messages, reasons and what it does not know", () => {

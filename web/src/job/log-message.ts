@@ -7,7 +7,17 @@ import { metricValue } from "../text/numbers";
 type Payload = Record<string, unknown>;
 
 /** What the line says elsewhere, or what would fill it: the spec has a tab, a worker its trial's drawer. */
-const silent = new Set(["job_id", "trial_id", "number", "created_at", "attempt", "on_front", "spec", "worker_id", "origin"]);
+const silent = new Set([
+  "job_id",
+  "trial_id",
+  "number",
+  "created_at",
+  "attempt",
+  "on_front",
+  "spec",
+  "worker_id",
+  "origin",
+]);
 
 export function logMessage(kind: string, payload: Payload, objectives: readonly Objective[]): string {
   if (kind === "front") return frontMessage(payload);
@@ -35,5 +45,7 @@ function frontMessage({ joined, left, size }: Payload): string {
   const names = (ids: unknown) => (Array.isArray(ids) ? ids.map((id) => numberOf(String(id))).join(", ") : "");
   const joins = names(joined);
   const leaves = names(left);
-  return [joins && `${joins} joined`, leaves && `${leaves} left`, `${String(size)} on the front`].filter(Boolean).join(" · ");
+  return [joins && `${joins} joined`, leaves && `${leaves} left`, `${String(size)} on the front`]
+    .filter(Boolean)
+    .join(" · ");
 }

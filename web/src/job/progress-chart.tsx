@@ -38,16 +38,35 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
     const unit = metrics.get(shown)?.unit;
     const across = fitScale([0, finished.length]);
     const name = shown === HYPERVOLUME ? "share of the objective box" : axisTitle(shown, metrics);
-    const base = frame(theme, { name: "finished trials", scale: { ...across, min: 0, max: Math.max(1, finished.length) } }, { name, scale });
+    const base = frame(
+      theme,
+      { name: "finished trials", scale: { ...across, min: 0, max: Math.max(1, finished.length) } },
+      { name, scale },
+    );
     const spot = (value: number, index: number) => [index + 1, scale.toAxis(value), finished[index]?.number ?? 0];
     return {
       ...base,
       tooltip: { ...base.tooltip, formatter: tooltipOf(shown, unit, finished, values, soFar) },
       series: [
-        { id: "each", type: "scatter", data: values.map(spot), symbolSize: 5, itemStyle: { color: theme.point, opacity: 0.7 }, large: values.length > 2000 },
         {
-          id: "so-far", type: "line", step: "end", data: soFar.map(spot), z: 3, symbolSize: 6, sampling: "max",
-          showSymbol: soFar.length < 100, itemStyle: { color: theme.front }, lineStyle: { color: theme.front, width: 1.75 },
+          id: "each",
+          type: "scatter",
+          data: values.map(spot),
+          symbolSize: 5,
+          itemStyle: { color: theme.point, opacity: 0.7 },
+          large: values.length > 2000,
+        },
+        {
+          id: "so-far",
+          type: "line",
+          step: "end",
+          data: soFar.map(spot),
+          z: 3,
+          symbolSize: 6,
+          sampling: "max",
+          showSymbol: soFar.length < 100,
+          itemStyle: { color: theme.front },
+          lineStyle: { color: theme.front, width: 1.75 },
         },
       ],
     };
@@ -60,7 +79,11 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
         <label className="inline">
           <span className="sr-only">Show</span>
           <select value={shown} onChange={(event) => setShown(event.target.value)}>
-            {choices.map((choice) => <option key={choice} value={choice}>{choice === HYPERVOLUME ? choice : `best ${choice}`}</option>)}
+            {choices.map((choice) => (
+              <option key={choice} value={choice}>
+                {choice === HYPERVOLUME ? choice : `best ${choice}`}
+              </option>
+            ))}
           </select>
         </label>
       </div>
@@ -77,7 +100,10 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
 /** Completed trials that have every objective, by the time they finished. */
 function inOrder(trials: readonly Trial[], job: Job): Trial[] {
   return trials
-    .filter((trial) => trial.state === "completed" && job.objectives.every(({ metric }) => typeof trial.metrics[metric] === "number"))
+    .filter(
+      (trial) =>
+        trial.state === "completed" && job.objectives.every(({ metric }) => typeof trial.metrics[metric] === "number"),
+    )
     .map((trial) => ({ trial, finished: Date.parse(trial.finished_at ?? "") }))
     .sort((a, b) => a.finished - b.finished)
     .map(({ trial }) => trial);
@@ -104,10 +130,18 @@ function volumeCourse(finished: readonly Trial[], { objectives: [first, second] 
   return { values: [], soFar, scale: fitScale(soFar.length ? soFar : [0, 1]) };
 }
 
-function tooltipOf(shown: string, unit: string | undefined, finished: readonly Trial[], values: number[], soFar: number[]) {
+function tooltipOf(
+  shown: string,
+  unit: string | undefined,
+  finished: readonly Trial[],
+  values: number[],
+  soFar: number[],
+) {
   return (point: unknown): HTMLElement => {
     const index = ((point as { value: number[] }).value[0] ?? 1) - 1;
-    const rows: [string, string][] = [[shown === HYPERVOLUME ? shown : `best ${shown}`, metricValue(soFar[index], unit)]];
+    const rows: [string, string][] = [
+      [shown === HYPERVOLUME ? shown : `best ${shown}`, metricValue(soFar[index], unit)],
+    ];
     if (values.length) rows.push(["this trial", metricValue(values[index], unit)]);
     return tip(`Trial ${finished[index]?.number ?? ""}, finished as ${index + 1}`, rows);
   };

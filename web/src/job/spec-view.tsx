@@ -11,7 +11,9 @@ export function SpecView({ job }: { job: Job }) {
         <span>As accepted, defaults filled in</span>
         <CopyButton text={text} what="spec" />
       </div>
-      <pre tabIndex={0} aria-label="Spec of the job"><code>{text}</code></pre>
+      <pre tabIndex={0} aria-label="Spec of the job">
+        <code>{text}</code>
+      </pre>
     </div>
   );
 }

@@ -29,7 +29,9 @@ export function TrialDrawer({ job, trial, onFront, metrics, onClose }: Props) {
     };
   }, []);
   const objectives = job.objectives.map((objective) => objective.metric);
-  const others = Object.keys(trial.metrics).filter((name) => !objectives.includes(name)).sort();
+  const others = Object.keys(trial.metrics)
+    .filter((name) => !objectives.includes(name))
+    .sort();
   return (
     <aside
       ref={drawer}
@@ -41,35 +43,67 @@ export function TrialDrawer({ job, trial, onFront, metrics, onClose }: Props) {
       <header>
         <h2 id="drawer-title">Trial {trial.number}</h2>
         <StateBadge state={trial.state} />
-        {onFront && <span className="mark" data-mark="front">front</span>}
-        {trial.origin === "reference" && <span className="mark" data-mark="reference">{trial.label ?? "reference"}</span>}
-        <button type="button" className="close" aria-label="Close" onClick={onClose}>×</button>
+        {onFront && (
+          <span className="mark" data-mark="front">
+            front
+          </span>
+        )}
+        {trial.origin === "reference" && (
+          <span className="mark" data-mark="reference">
+            {trial.label ?? "reference"}
+          </span>
+        )}
+        <button type="button" className="close" aria-label="Close" onClick={onClose}>
+          ×
+        </button>
       </header>
-      {trial.reason && <p className={trial.state === "failed" ? "reason" : "muted"} role={trial.state === "failed" ? "alert" : undefined}>{trial.reason}</p>}
+      {trial.reason && (
+        <p
+          className={trial.state === "failed" ? "reason" : "muted"}
+          role={trial.state === "failed" ? "alert" : undefined}
+        >
+          {trial.reason}
+        </p>
+      )}
       <dl className="headline">
-        {objectives.map((name) => <Pair key={name} name={name} value={metricValue(trial.metrics[name], metrics.get(name)?.unit)} />)}
+        {objectives.map((name) => (
+          <Pair key={name} name={name} value={metricValue(trial.metrics[name], metrics.get(name)?.unit)} />
+        ))}
       </dl>
       <Adapter trial={trial} />
-      <Section title="Learning curves"><LearningCurves trial={trial} /></Section>
+      <Section title="Learning curves">
+        <LearningCurves trial={trial} />
+      </Section>
       {others.length > 0 && (
         <Section title="Metrics">
           <dl className="pairs">
             {others.map((name) => (
-              <Pair key={name} name={name} hint={metrics.get(name)?.description} value={metricValue(trial.metrics[name], metrics.get(name)?.unit)} />
+              <Pair
+                key={name}
+                name={name}
+                hint={metrics.get(name)?.description}
+                value={metricValue(trial.metrics[name], metrics.get(name)?.unit)}
+              />
             ))}
           </dl>
         </Section>
       )}
       <Section title="Configuration" aside={<CopyButton text={toYaml(trial.config)} what="configuration" />}>
         <dl className="pairs mono">
-          {Object.entries(trial.config).map(([name, value]) => <Pair key={name} name={name} value={configValue(value)} />)}
+          {Object.entries(trial.config).map(([name, value]) => (
+            <Pair key={name} name={name} value={configValue(value)} />
+          ))}
         </dl>
       </Section>
-      <Section title="Run"><Run trial={trial} /></Section>
+      <Section title="Run">
+        <Run trial={trial} />
+      </Section>
       {Object.keys(trial.environment).length > 0 && (
         <Section title="Environment">
           <dl className="pairs mono">
-            {Object.entries(trial.environment).map(([name, value]) => <Pair key={name} name={name} value={value} />)}
+            {Object.entries(trial.environment).map(([name, value]) => (
+              <Pair key={name} name={name} value={value} />
+            ))}
           </dl>
         </Section>
       )}
@@ -80,7 +114,10 @@ export function TrialDrawer({ job, trial, onFront, metrics, onClose }: Props) {
 function Section({ title, aside, children }: { title: string; aside?: React.ReactNode; children: React.ReactNode }) {
   return (
     <section>
-      <h3>{title}{aside}</h3>
+      <h3>
+        {title}
+        {aside}
+      </h3>
       {children}
     </section>
   );
@@ -124,9 +161,15 @@ function Adapter({ trial }: { trial: Trial }) {
   };
   return (
     <div className="adapter">
-      <button type="button" className="primary" onClick={() => void download()}>Download adapter</button>
+      <button type="button" className="primary" onClick={() => void download()}>
+        Download adapter
+      </button>
       <code>peftsearch export {trial.id} adapter/</code>
-      {problem && <p className="reason" role="alert">{problem}</p>}
+      {problem && (
+        <p className="reason" role="alert">
+          {problem}
+        </p>
+      )}
     </div>
   );
 }

@@ -34,10 +34,16 @@ export function TrialsPanel({ job, trials, names, front, metrics, selected, load
       <p className="sr-only" role="status">
         {loading ? `Loading trials, ${trials.length} so far` : `${rows.length} trials shown`}
       </p>
-      {error && <p className="reason" role="alert">Trials could not be loaded: {error.message}</p>}
+      {error && (
+        <p className="reason" role="alert">
+          Trials could not be loaded: {error.message}
+        </p>
+      )}
       {loading && <p className="muted loading">Loading… {integer(trials.length)} so far</p>}
       {rows.length === 0 && !loading ? (
-        <p className="empty muted">{trials.length ? "No trial matches this filter." : "No trial has been suggested yet."}</p>
+        <p className="empty muted">
+          {trials.length ? "No trial matches this filter." : "No trial has been suggested yet."}
+        </p>
       ) : (
         <TrialsTable {...{ rows, columns, order, selected, onSelect, front }} onOrder={setOrder} />
       )}
@@ -67,7 +73,9 @@ function Filters({ trials, front, filter, onChange }: FiltersProps) {
   const choices: [string, number][] = [
     ["all", trials.length],
     ["front", front.size],
-    ...states.filter((state) => counts.has(state) || state === filter).map((state): [string, number] => [state, counts.get(state) ?? 0]),
+    ...states
+      .filter((state) => counts.has(state) || state === filter)
+      .map((state): [string, number] => [state, counts.get(state) ?? 0]),
   ];
   return (
     <div className="filters" role="group" aria-label="Show trials">

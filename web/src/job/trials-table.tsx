@@ -38,7 +38,8 @@ export function TrialsTable({ rows, columns, order, selected, front, onSelect, o
     // A row that scrolled out of view took the focus with it; give it back unless it went somewhere else meanwhile.
     const frame = scroller.current;
     const free = document.activeElement === document.body || frame?.contains(document.activeElement);
-    if (focused !== null && free) frame?.querySelector<HTMLElement>(`tr[data-index="${focused}"]`)?.focus({ preventScroll: true });
+    if (focused !== null && free)
+      frame?.querySelector<HTMLElement>(`tr[data-index="${focused}"]`)?.focus({ preventScroll: true });
   }, [focused, items]);
 
   const goTo = (index: number) => {
@@ -48,7 +49,14 @@ export function TrialsTable({ rows, columns, order, selected, front, onSelect, o
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (!(event.target instanceof HTMLTableRowElement)) return;
-    const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE, Home: -Infinity, End: Infinity };
+    const steps: Record<string, number> = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: PAGE,
+      PageUp: -PAGE,
+      Home: -Infinity,
+      End: Infinity,
+    };
     const step = steps[event.key];
     const row = rows[here];
     if (step !== undefined) goTo(here + step);
@@ -68,7 +76,11 @@ export function TrialsTable({ rows, columns, order, selected, front, onSelect, o
         onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && setFocused(null)}
         style={{ width: columns.reduce((sum, column) => sum + column.width, 0) }}
       >
-        <colgroup>{columns.map((column) => <col key={column.id} style={{ width: column.width }} />)}</colgroup>
+        <colgroup>
+          {columns.map((column) => (
+            <col key={column.id} style={{ width: column.width }} />
+          ))}
+        </colgroup>
         <Head columns={columns} order={order} onOrder={onOrder} />
         <tbody>
           {above > 0 && <tr aria-hidden="true" className="spacer" style={{ height: above }} />}
@@ -88,7 +100,9 @@ export function TrialsTable({ rows, columns, order, selected, front, onSelect, o
                 onClick={() => onSelect(trial.number)}
               >
                 {columns.map((column) => (
-                  <td key={column.id} className={column.numeric ? "number" : undefined}>{column.cell(trial)}</td>
+                  <td key={column.id} className={column.numeric ? "number" : undefined}>
+                    {column.cell(trial)}
+                  </td>
                 ))}
               </tr>
             );

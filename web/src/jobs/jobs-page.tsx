@@ -11,19 +11,35 @@ import { age, moment, timeLeft } from "../text/time";
 
 export function JobsPage() {
   const jobs = useJobs();
-  if (jobs.isPending) return <p className="page muted" role="status">Loading jobs…</p>;
+  if (jobs.isPending)
+    return (
+      <p className="page muted" role="status">
+        Loading jobs…
+      </p>
+    );
   if (jobs.isError && !jobs.data) return <Failure error={jobs.error} what="Jobs" />;
   const items = jobs.data.pages.flatMap((page) => page.items);
   return (
     <div className="page">
       <div className="page-head">
         <h1>Jobs</h1>
-        {jobs.isError && <p className="stale" role="status">Not current: {jobs.error.message}. Trying again…</p>}
-        <a className="button primary" href="#/new">New job</a>
+        {jobs.isError && (
+          <p className="stale" role="status">
+            Not current: {jobs.error.message}. Trying again…
+          </p>
+        )}
+        <a className="button primary" href="#/new">
+          New job
+        </a>
       </div>
       {items.length === 0 ? <Empty /> : <JobsTable jobs={items} />}
       {jobs.hasNextPage && (
-        <button type="button" className="more" disabled={jobs.isFetchingNextPage} onClick={() => void jobs.fetchNextPage()}>
+        <button
+          type="button"
+          className="more"
+          disabled={jobs.isFetchingNextPage}
+          onClick={() => void jobs.fetchNextPage()}
+        >
           Show older jobs
         </button>
       )}
@@ -36,7 +52,8 @@ function Empty() {
     <div className="empty">
       <p>No jobs yet.</p>
       <p className="muted">
-        <a href="#/new">Write one here</a>, or submit a file: <code>peftsearch submit examples/quickstart.yaml --watch</code>
+        <a href="#/new">Write one here</a>, or submit a file:{" "}
+        <code>peftsearch submit examples/quickstart.yaml --watch</code>
       </p>
     </div>
   );
@@ -53,11 +70,19 @@ function JobsTable({ jobs }: { jobs: Job[] }) {
             <th scope="col">State</th>
             <th scope="col">Progress</th>
             <th scope="col">Best</th>
-            <th scope="col" className="number">Front</th>
-            <th scope="col" className="number">Created</th>
+            <th scope="col" className="number">
+              Front
+            </th>
+            <th scope="col" className="number">
+              Created
+            </th>
           </tr>
         </thead>
-        <tbody>{jobs.map((job) => <JobRow key={job.id} job={job} now={now} />)}</tbody>
+        <tbody>
+          {jobs.map((job) => (
+            <JobRow key={job.id} job={job} now={now} />
+          ))}
+        </tbody>
       </table>
     </div>
   );
@@ -72,7 +97,9 @@ function JobRow({ job, now }: { job: Job; now: number }) {
         <a href={jobPath(job.id)}>{job.name}</a>
         <span className="sub">{describe(job)}</span>
       </th>
-      <td><StateBadge state={job.state} /></td>
+      <td>
+        <StateBadge state={job.state} />
+      </td>
       <td className="progress-cell">
         <ProgressBar progress={progress} label={`Progress of ${job.name}`} />
         <span className="sub">
@@ -81,9 +108,15 @@ function JobRow({ job, now }: { job: Job; now: number }) {
           {job.reason && ` · ${job.reason}`}
         </span>
       </td>
-      <td><BestValues job={job} /></td>
-      <td className="number" data-label="Front">{job.front_size}</td>
-      <td className="number muted" data-label="Created" title={moment(job.created_at)}>{age(job.created_at, now)}</td>
+      <td>
+        <BestValues job={job} />
+      </td>
+      <td className="number" data-label="Front">
+        {job.front_size}
+      </td>
+      <td className="number muted" data-label="Created" title={moment(job.created_at)}>
+        {age(job.created_at, now)}
+      </td>
     </tr>
   );
 }
@@ -94,7 +127,9 @@ function BestValues({ job }: { job: Job }) {
     <dl className="best-values">
       {job.objectives.map(({ metric, direction }) => (
         <div key={metric}>
-          <dt>{direction === "maximize" ? "↑" : "↓"} {metric}</dt>
+          <dt>
+            {direction === "maximize" ? "↑" : "↓"} {metric}
+          </dt>
           <dd>{metricValue(job.best[metric], metrics.get(metric)?.unit)}</dd>
         </div>
       ))}

@@ -21,7 +21,9 @@ export function FieldErrors({ message, errors, text, onShow }: Props) {
           return (
             <li key={`${error.field} ${error.message}`}>
               {line ? (
-                <button type="button" className="link mono" onClick={() => onShow(error.field)}>{error.field} <span className="muted">line {line}</span></button>
+                <button type="button" className="link mono" onClick={() => onShow(error.field)}>
+                  {error.field} <span className="muted">line {line}</span>
+                </button>
               ) : (
                 <span className="mono">{error.field}</span>
               )}
@@ -40,5 +42,9 @@ export function FieldErrors({ message, errors, text, onShow }: Props) {
 function Detail({ name, value, said }: { name: string; value: Json | undefined; said: string }) {
   if (value === undefined || value === null || value === "") return null;
   const text = configValue(value);
-  return said.includes(text) ? null : <p className="muted">{name}: <code>{text}</code></p>;
+  return said.includes(text) ? null : (
+    <p className="muted">
+      {name}: <code>{text}</code>
+    </p>
+  );
 }

@@ -18,8 +18,16 @@ budget:
 
 describe("lineOf", () => {
   it.each([
-    ["name", 1], ["task.train", 5], ["task.label", 2], ["space.preset", 6], ["objectives.1.direction", 10],
-    ["objectives.1.metric", 9], ["objectives.0.metric", 8], ["budget.trials", 12], ["objectives[1]", 9], ["nothing", null],
+    ["name", 1],
+    ["task.train", 5],
+    ["task.label", 2],
+    ["space.preset", 6],
+    ["objectives.1.direction", 10],
+    ["objectives.1.metric", 9],
+    ["objectives.0.metric", 8],
+    ["budget.trials", 12],
+    ["objectives[1]", 9],
+    ["nothing", null],
   ])("finds %s on line %s", (field, line) => expect(lineOf(text, field)).toBe(line));
 
   it("finds items that are not indented under their key", () => {

@@ -4,7 +4,10 @@
  */
 export function lineOf(text: string, field: string): number | null {
   const lines = text.split("\n");
-  const steps = field.replace(/\[(\w+)\]/g, ".$1").split(".").filter((step) => step && step !== "body");
+  const steps = field
+    .replace(/\[(\w+)\]/g, ".$1")
+    .split(".")
+    .filter((step) => step && step !== "body");
   let from = 0;
   let to = lines.length;
   let found: number | null = null;

@@ -19,7 +19,12 @@ export function NewJobPage({ from }: { from: string | null }) {
     enabled: from !== null,
   });
   if (from === null) return <Editor start={QUICKSTART} />;
-  if (source.isPending) return <p className="page muted" role="status">Loading the spec…</p>;
+  if (source.isPending)
+    return (
+      <p className="page muted" role="status">
+        Loading the spec…
+      </p>
+    );
   if (source.isError) return <Failure error={source.error} what="The job to copy" />;
   return <Editor start={toYaml(source.data.spec)} />;
 }
@@ -56,7 +61,9 @@ function Editor({ start }: { start: string }) {
     <form className="page new-job" onSubmit={onSubmit}>
       <div className="page-head">
         <h1>New job</h1>
-        <button type="submit" className="primary" disabled={submit.isPending}>{submit.isPending ? "Checking…" : "Submit"}</button>
+        <button type="submit" className="primary" disabled={submit.isPending}>
+          {submit.isPending ? "Checking…" : "Submit"}
+        </button>
       </div>
       <div className="editor">
         <label htmlFor="job-file">Job file (YAML)</label>
@@ -72,7 +79,9 @@ function Editor({ start }: { start: string }) {
           onChange={(event) => setText(event.target.value)}
           onKeyDown={onKeyDown}
         />
-        <p className="muted hint"><kbd>Ctrl</kbd> <kbd>Enter</kbd> submits. Every field is described in the <a href="v1/docs">API reference</a>.</p>
+        <p className="muted hint">
+          <kbd>Ctrl</kbd> <kbd>Enter</kbd> submits. Every field is described in the <a href="v1/docs">API reference</a>.
+        </p>
       </div>
       <div id="job-errors" className="field-errors">
         {submit.error && <FieldErrors message={submit.error.message} errors={errors} text={text} onShow={showField} />}

@@ -9,19 +9,29 @@ export function App() {
   const route = useRoute();
   return (
     <>
-      <a className="skip-link" href="#main" onClick={skipToMain}>Skip to content</a>
+      <a className="skip-link" href="#main" onClick={skipToMain}>
+        Skip to content
+      </a>
       <header className="topbar">
         <a className="wordmark" href="#/">
           <Mark />
           peftsearch
         </a>
         <nav aria-label="Main">
-          <NavLink href="#/" here={route.path.length === 0 || route.path[0] === "jobs"}>Jobs</NavLink>
-          <NavLink href="#/new" here={route.path[0] === "new"}>New job</NavLink>
+          <NavLink href="#/" here={route.path.length === 0 || route.path[0] === "jobs"}>
+            Jobs
+          </NavLink>
+          <NavLink href="#/new" here={route.path[0] === "new"}>
+            New job
+          </NavLink>
         </nav>
-        <a className="topbar-docs" href="v1/docs">API</a>
+        <a className="topbar-docs" href="v1/docs">
+          API
+        </a>
       </header>
-      <main id="main" tabIndex={-1}>{pageOf(route)}</main>
+      <main id="main" tabIndex={-1}>
+        {pageOf(route)}
+      </main>
     </>
   );
 }
@@ -34,7 +44,9 @@ function pageOf({ path, query }: Route): ReactNode {
   return (
     <div className="page notice" role="alert">
       <h1>There is no such page</h1>
-      <p><a href="#/">All jobs</a></p>
+      <p>
+        <a href="#/">All jobs</a>
+      </p>
     </div>
   );
 }
@@ -46,13 +58,24 @@ function skipToMain(event: React.MouseEvent): void {
 }
 
 function NavLink({ href, here, children }: { href: string; here: boolean; children: ReactNode }) {
-  return <a href={href} aria-current={here ? "page" : undefined}>{children}</a>;
+  return (
+    <a href={href} aria-current={here ? "page" : undefined}>
+      {children}
+    </a>
+  );
 }
 
 function Mark() {
   return (
     <svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true">
-      <path d="M2.5 17.5v-5h5v-5h5v-5h5" fill="none" stroke="currentColor" strokeWidth="2.2" strokeLinejoin="round" strokeLinecap="round" />
+      <path
+        d="M2.5 17.5v-5h5v-5h5v-5h5"
+        fill="none"
+        stroke="currentColor"
+        strokeWidth="2.2"
+        strokeLinejoin="round"
+        strokeLinecap="round"
+      />
     </svg>
   );
 }

@@ -4,7 +4,12 @@ import { useState } from "react";
 export function CopyButton({ text, what }: { text: string; what: string }) {
   const [said, setSaid] = useState("");
   const copy = async () => {
-    setSaid(await navigator.clipboard.writeText(text).then(() => "Copied", () => "Not allowed here"));
+    setSaid(
+      await navigator.clipboard.writeText(text).then(
+        () => "Copied",
+        () => "Not allowed here",
+      ),
+    );
     setTimeout(() => setSaid(""), 2000);
   };
   return (

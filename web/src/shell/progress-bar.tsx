@@ -6,7 +6,10 @@ const parts = ["completed", "stopped", "failed", "running", "paused"] as const;
 export function ProgressBar({ progress, label }: { progress: Progress; label: string }) {
   const done = progress.completed + progress.stopped + progress.failed;
   const total = Math.max(1, progress.trials_total);
-  const said = parts.filter((part) => progress[part] > 0).map((part) => `${progress[part]} ${part}`).join(", ");
+  const said = parts
+    .filter((part) => progress[part] > 0)
+    .map((part) => `${progress[part]} ${part}`)
+    .join(", ");
   return (
     <div
       className="progress"
@@ -17,9 +20,12 @@ export function ProgressBar({ progress, label }: { progress: Progress; label: st
       aria-valuenow={done}
       aria-valuetext={`${done} of ${progress.trials_total} trials${said ? `: ${said}` : ""}`}
     >
-      {parts.map((part) => progress[part] > 0 && (
-        <span key={part} data-state={part} style={{ width: `${(100 * progress[part]) / total}%` }} />
-      ))}
+      {parts.map(
+        (part) =>
+          progress[part] > 0 && (
+            <span key={part} data-state={part} style={{ width: `${(100 * progress[part]) / total}%` }} />
+          ),
+      )}
     </div>
   );
 }

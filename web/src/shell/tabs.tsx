@@ -44,7 +44,9 @@ export function Tabs({ label, tabs, current, onChange, children }: Props) {
           </button>
         ))}
       </div>
-      <div role="tabpanel" id="tab-panel" aria-labelledby={`tab-${current}`}>{children}</div>
+      <div role="tabpanel" id="tab-panel" aria-labelledby={`tab-${current}`}>
+        {children}
+      </div>
     </section>
   );
 }

@@ -15,16 +15,42 @@ function contrast(a: string, b: string): number {
   return (light + 0.05) / (dark + 0.05);
 }
 
-const colours = (part: string) => new Map([...part.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, hex]) => [name, hex] as const));
+const colours = (part: string) =>
+  new Map([...part.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, hex]) => [name, hex] as const));
 const [light = "", dark = ""] = css.split("@media (prefers-color-scheme: dark)");
-const words = ["text", "text-muted", "accent", "front", "reference", "running", "completed", "stopped", "failed", "paused", "queued"];
+const words = [
+  "text",
+  "text-muted",
+  "accent",
+  "front",
+  "reference",
+  "running",
+  "completed",
+  "stopped",
+  "failed",
+  "paused",
+  "queued",
+];
 
-describe.each([["light", colours(light)], ["dark", colours(dark)]])("%s", (_, tokens) => {
+describe.each([
+  ["light", colours(light)],
+  ["dark", colours(dark)],
+])("%s", (_, tokens) => {
   const of = (name: string) => tokens.get(name) ?? "";
-  it.each(words.flatMap((word) => [[word, "surface"], [word, "ground"]]))("%s can be read on %s", (word = "", ground = "") => {
+  it.each(
+    words.flatMap((word) => [
+      [word, "surface"],
+      [word, "ground"],
+    ]),
+  )("%s can be read on %s", (word = "", ground = "") => {
     expect(contrast(of(word), of(ground))).toBeGreaterThanOrEqual(4.5);
   });
-  it.each([["front", "accent-soft"], ["reference", "reference-soft"], ["on-accent", "accent"], ["text-muted", "surface-raised"]])(
-    "%s can be read on %s", (word, ground) => expect(contrast(of(word), of(ground))).toBeGreaterThanOrEqual(4.5));
-  it("points can be told from the ground", () => expect(contrast(of("point"), of("surface"))).toBeGreaterThanOrEqual(2.5));
+  it.each([
+    ["front", "accent-soft"],
+    ["reference", "reference-soft"],
+    ["on-accent", "accent"],
+    ["text-muted", "surface-raised"],
+  ])("%s can be read on %s", (word, ground) => expect(contrast(of(word), of(ground))).toBeGreaterThanOrEqual(4.5));
+  it("points can be told from the ground", () =>
+    expect(contrast(of("point"), of("surface"))).toBeGreaterThanOrEqual(2.5));
 });

@@ -38,7 +38,8 @@ export function knobs(config: Config): Knob[] {
     const name = key.startsWith(`${method}.`) ? key.slice(method.length + 1) : key;
     const stem = typeof value === "boolean" ? /^(.+)_\d+$/.exec(name)?.[1] : undefined;
     if (stem === undefined) {
-      if (value !== false) result.push({ name: shortNames[name] ?? name, value: value === true ? "" : configValue(value) });
+      if (value !== false)
+        result.push({ name: shortNames[name] ?? name, value: value === true ? "" : configValue(value) });
       continue;
     }
     const known = switches.get(stem);
@@ -57,5 +58,8 @@ export const methodName = (config: Config): string => String(config.method ?? "â
 
 /** `lora rank=8 alpha=16 lr=2e-4`. */
 export function configLine(config: Config): string {
-  return [methodName(config), ...knobs(config).map((knob) => (knob.value ? `${knob.name}=${knob.value}` : knob.name))].join(" ");
+  return [
+    methodName(config),
+    ...knobs(config).map((knob) => (knob.value ? `${knob.name}=${knob.value}` : knob.name)),
+  ].join(" ");
 }

@@ -17,10 +17,17 @@ export function short(value: number): string {
 
 /** `2e-4`, `2.5e-4`. */
 function exponent(value: number): string {
-  return value.toExponential(2).replace(/\.?0*e/, "e").replace("e+", "e");
+  return value
+    .toExponential(2)
+    .replace(/\.?0*e/, "e")
+    .replace("e+", "e");
 }
 
-const prefixes: [number, string][] = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
+const prefixes: [number, string][] = [
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "k"],
+];
 
 /** For axes: `950`, `12k`, `1.5M`. */
 export function compact(value: number): string {
@@ -31,7 +38,11 @@ export function compact(value: number): string {
   return size === 0 ? "0" : String(Number(value.toPrecision(3)));
 }
 
-const byteSteps: [number, string][] = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]];
+const byteSteps: [number, string][] = [
+  [1e9, "GB"],
+  [1e6, "MB"],
+  [1e3, "kB"],
+];
 
 /** `148 kB`, decimal units. */
 export function bytes(value: number): string {

@@ -5,12 +5,26 @@ import { age, duration, timeLeft } from "./time";
 import { toYaml } from "./yaml";
 
 describe("numbers", () => {
-  it.each([[0, "0"], [2e-4, "2e-4"], [2.5e-5, "2.5e-5"], [0.67142, "0.6714"], [12.34567, "12.35"], [123456, "123,456"]])(
-    "shortens %d to %s", (value, text) => expect(short(value)).toBe(text));
-  it.each([[0, "0"], [950, "950"], [12_300, "12.3k"], [1_500_000, "1.5M"], [-2000, "-2k"]])(
-    "writes %d on an axis as %s", (value, text) => expect(compact(value)).toBe(text));
-  it.each([[12, "12 B"], [148_200, "148 kB"], [3_210_000, "3.21 MB"]])(
-    "writes %d bytes as %s", (value, text) => expect(bytes(value)).toBe(text));
+  it.each([
+    [0, "0"],
+    [2e-4, "2e-4"],
+    [2.5e-5, "2.5e-5"],
+    [0.67142, "0.6714"],
+    [12.34567, "12.35"],
+    [123456, "123,456"],
+  ])("shortens %d to %s", (value, text) => expect(short(value)).toBe(text));
+  it.each([
+    [0, "0"],
+    [950, "950"],
+    [12_300, "12.3k"],
+    [1_500_000, "1.5M"],
+    [-2000, "-2k"],
+  ])("writes %d on an axis as %s", (value, text) => expect(compact(value)).toBe(text));
+  it.each([
+    [12, "12 B"],
+    [148_200, "148 kB"],
+    [3_210_000, "3.21 MB"],
+  ])("writes %d bytes as %s", (value, text) => expect(bytes(value)).toBe(text));
   it("writes metrics in their unit", () => {
     expect(metricValue(73728, "parameters")).toBe("73,728");
     expect(metricValue(3.14159, "milliseconds")).toBe("3.14 ms");
@@ -24,8 +38,15 @@ describe("numbers", () => {
 });
 
 describe("time", () => {
-  it.each([[0.4, "0 s"], [59, "59 s"], [61, "1 min 1 s"], [600, "10 min"], [3600, "1 h"], [5000, "1 h 23 min"], [90000, "1 d 1 h"]])(
-    "says %d s as %s", (seconds, text) => expect(duration(seconds)).toBe(text));
+  it.each([
+    [0.4, "0 s"],
+    [59, "59 s"],
+    [61, "1 min 1 s"],
+    [600, "10 min"],
+    [3600, "1 h"],
+    [5000, "1 h 23 min"],
+    [90000, "1 d 1 h"],
+  ])("says %d s as %s", (seconds, text) => expect(duration(seconds)).toBe(text));
   it("rounds estimates and ages", () => {
     expect(timeLeft(3)).toBe("a few seconds left");
     expect(timeLeft(42)).toBe("about 50 s left");
@@ -39,21 +60,32 @@ describe("time", () => {
 describe("configuration", () => {
   it("drops the method's prefix and switches that are off, and shortens names", () => {
     expect(configLine({ method: "lora", "lora.rank": 8, learning_rate: 2e-4, use_dora: false, use_rslora: true })).toBe(
-      "lora rank=8 lr=2e-4 rslora");
+      "lora rank=8 lr=2e-4 rslora",
+    );
   });
   it("draws numbered switches as one pattern", () => {
     const config = { method: "autopeft", layer_0: true, layer_1: false, layer_2: true, serial_size: 0 };
-    expect(knobs(config)).toEqual([{ name: "layers", value: "●○●" }, { name: "serial_size", value: "0" }]);
+    expect(knobs(config)).toEqual([
+      { name: "layers", value: "●○●" },
+      { name: "serial_size", value: "0" },
+    ]);
   });
 });
 
 describe("toYaml", () => {
   it("writes nested specs in block style", () => {
-    const spec = { name: "a job", space: { preset: "lora" }, objectives: [{ metric: "accuracy", direction: "maximize" }],
-      task: { model: "builtin:minilm", rows: 3, deep: { a: [1, 2], b: null, c: "yes" } }, text: "12", empty: {} };
+    const spec = {
+      name: "a job",
+      space: { preset: "lora" },
+      objectives: [{ metric: "accuracy", direction: "maximize" }],
+      task: { model: "builtin:minilm", rows: 3, deep: { a: [1, 2], b: null, c: "yes" } },
+      text: "12",
+      empty: {},
+    };
     expect(toYaml(spec)).toBe(
-      'name: a job\nspace: {preset: lora}\nobjectives:\n  - {metric: accuracy, direction: maximize}\n' +
-      'task:\n  model: builtin:minilm\n  rows: 3\n  deep:\n    a: [1, 2]\n    b: null\n    c: "yes"\ntext: "12"\nempty: {}\n');
+      "name: a job\nspace: {preset: lora}\nobjectives:\n  - {metric: accuracy, direction: maximize}\n" +
+        'task:\n  model: builtin:minilm\n  rows: 3\n  deep:\n    a: [1, 2]\n    b: null\n    c: "yes"\ntext: "12"\nempty: {}\n',
+    );
   });
   it("starts a list item's mapping on the dash's line", () => {
     expect(toYaml({ list: [{ a: 1, b: 2, c: 3 }] })).toBe("list:\n  - a: 1\n    b: 2\n    c: 3\n");

@@ -30,7 +30,9 @@ function isFlow(value: Json): boolean {
 function flow(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
   if (value === null || typeof value !== "object") return scalar(value);
-  return `{${Object.entries(value).map(([key, item]) => `${scalar(key)}: ${flow(item)}`).join(", ")}}`;
+  return `{${Object.entries(value)
+    .map(([key, item]) => `${scalar(key)}: ${flow(item)}`)
+    .join(", ")}}`;
 }
 
 function scalar(value: string | number | boolean | null): string {
