@@ -1,0 +1,54 @@
+"""The Ray actor: reports stream out before the outcome, decisions reach a running trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from workers.assignment import Assignment, Decision, Outcome, Report
+from workers.task import TaskSpec
+
+TASK = TaskSpec(model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=16)
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    import ray
+
+    from workers.ray_worker import TrialWorker, WorkerSettings
+
+    home = tmp_path_factory.mktemp("home")
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    yield TrialWorker.options(num_cpus=1).remote(WorkerSettings(str(home), str(home / "artifacts"), threads=1))
+    ray.shutdown()
+
+
+def stream(worker: Any, trial_id: str, epochs: int, signal_at_first: Decision | None = None) -> list[Report | Outcome]:
+    import ray
+
+    config = {"method": "lora", "rank": 4, "alpha": 8, "top_layers": 1, "targets": "qv"}
+    assignment = Assignment(trial_id=trial_id, attempt=1, task=TASK, config=config, epochs=epochs, seed=0)
+    items: list[Report | Outcome] = []
+    for reference in worker.train.options(num_returns="streaming").remote(assignment):
+        items.append(ray.get(reference))
+        if signal_at_first and len(items) == 1:
+            ray.get(worker.signal.remote(trial_id, signal_at_first))
+    return items
+
+
+def test_a_trial_streams_its_reports_and_ends_with_the_outcome(worker: Any) -> None:
+    *reports, outcome = stream(worker, "whole", epochs=4)
+    assert [report.epoch for report in reports if isinstance(report, Report)] == [float(k) for k in range(1, 5)]
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.engine) == ("completed", "fast")
+
+
+@pytest.mark.parametrize(("decision", "status"), [("stop", "stopped"), ("pause", "paused")])
+def test_a_signal_ends_a_running_trial_and_no_other(worker: Any, decision: Decision, status: str) -> None:
+    *reports, outcome = stream(worker, status, epochs=30, signal_at_first=decision)
+    assert isinstance(outcome, Outcome)
+    assert outcome.status == status
+    assert len(reports) < 30
+    assert (outcome.checkpoint is not None) == (status == "paused")

@@ -1,0 +1,127 @@
+"""A trial end to end on a real pretrained model: both engines, every ending, memory of the process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from workers.artifacts import ArtifactStore
+from workers.assignment import Assignment, Outcome, Report
+from workers.task import TaskSpec
+from workers.trial import failure_reason, train
+from workers.workbench import Workbench
+
+TASK = TaskSpec(model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=32)
+LORA = {"method": "lora", "rank": 4, "alpha": 8, "top_layers": 1, "targets": "qv", "learning_rate": 5e-3}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    torch.set_num_threads(1)
+    home = tmp_path_factory.mktemp("home")
+    return Workbench(home, ArtifactStore(home / "artifacts"))
+
+
+def run(bench: Workbench, config: dict[str, Any], **changes: Any) -> tuple[Outcome, list[Report]]:
+    reports: list[Report] = []
+    fields = {"epochs": 2, "seed": 1, "measure_latency": False} | changes
+    decision = fields.pop("decision", "continue")
+    assignment = Assignment(trial_id="t", attempt=3, task=TASK, config=config, **fields)
+    outcome = train(assignment, bench, lambda report: (reports.append(report), decision)[1])
+    return outcome, reports
+
+
+@pytest.mark.parametrize(
+    "config", [{"method": "head"}, LORA, {"method": "autopeft", "layer_5": True, "serial_size": 12}]
+)
+def test_both_engines_reach_the_same_outcome(bench: Workbench, config: dict[str, Any]) -> None:
+    fast, fast_reports = run(bench, config)
+    slow, slow_reports = run(bench, config, engine="reference")
+    assert (fast.status, fast.engine, fast.engine_reason) == ("completed", "fast", None)
+    assert (slow.status, slow.engine) == ("completed", "reference")
+    assert slow.engine_reason is not None
+    for mine, theirs in zip(fast_reports, slow_reports, strict=True):
+        assert mine.metrics == pytest.approx(theirs.metrics, rel=1e-4)
+    for name in ("trainable_params", "head_params", "adapter_bytes", "peak_memory_mb", "train_tflops"):
+        assert fast.metrics[name] == slow.metrics[name]
+
+
+def test_equal_seeds_repeat_exactly_and_others_differ(bench: Workbench) -> None:
+    first, second, other = (run(bench, LORA, seed=seed)[0] for seed in (1, 1, 2))
+    assert first.metrics["loss"] == second.metrics["loss"] != other.metrics["loss"]
+    assert first.adapter is not None
+
+
+@pytest.mark.parametrize("engine", ["fast", "reference"])
+def test_a_paused_trial_continues_bit_for_bit(bench: Workbench, engine: str) -> None:
+    config = LORA | {"dropout": 0.1, "weight_decay": 0.01}
+    whole, reports = run(bench, config, engine=engine)
+    paused, _ = run(bench, config, engine=engine, stop_at_epoch=1)
+    assert (paused.status, paused.adapter) == ("paused", None)
+    rest, rest_reports = run(bench, config, engine=engine, checkpoint=paused.checkpoint)
+    assert rest.metrics["loss"] == whole.metrics["loss"]
+    assert rest_reports[-1].metrics == reports[-1].metrics
+    assert rest_reports[-1].step == reports[-1].step
+
+
+def test_the_saved_adapter_reproduces_the_recorded_accuracy_with_plain_peft(bench: Workbench, tmp_path: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForSequenceClassification
+
+    from workers.models.references import resolve
+
+    outcome, _ = run(bench, LORA)
+    assert outcome.adapter is not None
+    folder = bench.artifacts.extract(outcome.adapter.sha256, tmp_path / "adapter")
+    plain = AutoModelForSequenceClassification.from_pretrained(resolve(TASK.model), num_labels=4)
+    model = PeftModel.from_pretrained(plain, folder).eval()
+    validation = bench.data(TASK, 0).validation
+    rows = np.arange(len(validation))
+    with torch.no_grad():
+        predicted = model(**validation.batch(rows)).logits.argmax(-1)
+    assert float((predicted.numpy() == validation.labels).mean()) == outcome.metrics["accuracy"]
+
+
+def test_a_stopped_trial_has_its_metrics_and_adapter(bench: Workbench) -> None:
+    outcome, reports = run(bench, LORA, decision="stop")
+    assert (outcome.status, len(reports)) == ("stopped", 1)
+    assert outcome.metrics["accuracy"] == reports[0].metrics["accuracy"]
+    assert outcome.adapter is not None
+
+
+def test_a_diverging_trial_fails_with_nan_loss_and_leaves_the_base_clean(bench: Workbench) -> None:
+    outcome, _ = run(bench, LORA | {"learning_rate": 1e30, "warmup_ratio": 0.0, "max_grad_norm": 0.0})
+    assert outcome.status == "failed"
+    assert outcome.reason is not None
+    assert outcome.reason.startswith("nan_loss: ")
+    good, _ = run(bench, LORA)
+    assert good.status == "completed"
+
+
+def test_nonsense_fails_by_name(bench: Workbench) -> None:
+    outcome, _ = run(bench, {"method": "lora", "rank": -3})
+    assert (outcome.status, outcome.attempt) == ("failed", 3)
+    assert outcome.reason is not None
+    assert "rank" in outcome.reason
+
+
+def test_memory_errors_are_told_from_others() -> None:
+    assert failure_reason(MemoryError()).startswith("out_of_memory: ")
+    assert failure_reason(RuntimeError("DefaultCPUAllocator: can't allocate memory: x")).startswith("out_of_memory: ")
+    assert failure_reason(KeyError("x")) == "exception: KeyError: 'x'"
+
+
+def test_memory_stays_flat_over_many_trials(bench: Workbench) -> None:
+    import psutil
+
+    process = psutil.Process()
+    for index in range(3):
+        run(bench, LORA, seed=index)
+    before = process.memory_info().rss
+    for index in range(10):
+        run(bench, LORA | {"rank": 1 + index % 8}, seed=index)
+    assert process.memory_info().rss < before * 1.02
