@@ -55,7 +55,7 @@ class RayExecutor:
                 "machine of the cluster (`ray start --address=HOST:6379 --num-cpus=0`) and give it `auto`"
             )
         else:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+            _join(address)
         self._home, self._artifacts = home, artifacts
         self._idle: dict[Shape, list[Any]] = {}
         self._running: dict[str, _Running] = {}
@@ -159,6 +159,14 @@ class RayExecutor:
         cpus = sum(each.cpus for each in held) + shape.cpus
         gpus = sum(each.gpus for each in held) + shape.gpus
         return cpus <= machine.cpus + 1e-9 and gpus <= machine.gpus + 1e-9
+
+
+def _join(address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+    except ConnectionError as error:
+        hint = "is it up? A cluster that asks for a token needs RAY_AUTH_MODE=token and the token here, too"
+        raise ConnectionError(f"ray: {error}; {hint}") from error
 
 
 def _start_local(scratch: Path) -> None:

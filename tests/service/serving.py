@@ -58,9 +58,9 @@ class Serving:
         self.process.wait(10)
 
     def stop(self, within: float = 40.0) -> int:
-        """Ctrl-C; the exit status."""
+        """Ctrl-C, as a terminal sends it: to the whole group. The exit status."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(within)
 
 

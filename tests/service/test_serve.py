@@ -1,0 +1,145 @@
+"""The whole service through its doors: real Ray, real (tiny) training, everything over REST."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from peftsearch import Client
+from peftsearch.results import Job
+from tests.service.serving import Serving, serving
+from tests.service.tiny_task import tiny_job
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that job files may read."""
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture(scope="module")
+def service(root: Path) -> Iterator[Serving]:
+    """One service for the tests that leave it as they found it."""
+    with serving(root / "home", f"--data-root={root}") as started:
+        yield started
+
+
+def wait_for(client: Client, job_id: str, within: float = 120.0) -> Job:
+    deadline = time.monotonic() + within
+    while not (job := client.job(job_id)).over:
+        assert time.monotonic() < deadline, f"the job does not end: {job}"
+        time.sleep(0.1)
+    return job
+
+
+def run_serve(*flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "service.serve", *flags]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_job_from_submission_to_the_adapter_in_hand(service: Serving, root: Path) -> None:
+    from safetensors import safe_open
+
+    with service.client() as client:
+        job = client.submit(tiny_job(root, trials=5, optimizer={"name": "auto"}))
+        ended = wait_for(client, job.id)
+        assert (ended.state, ended.reason) == ("completed", None)
+        trials = client.trials(job.id)
+        assert [trial.state for trial in trials] == ["completed"] * 5
+        assert [trial.label for trial in trials[:2]] == ["head-only", "literature-default"]
+        assert {trial.metrics["trainable_params"] for trial in trials if trial.label == "head-only"} == {0.0}
+        front = client.pareto(job.id)
+        assert {trial.id for trial in front.reference} == {trials[0].id, trials[1].id}
+        assert {trial.id for trial in front.items} == {trial.id for trial in trials if trial.on_front}
+        for trial in trials:
+            curve = client.reports(trial.id)
+            assert [point.epoch for point in curve] == [1.0, 2.0]
+            assert curve[-1].metrics["accuracy"] == trial.metrics["accuracy"]
+        best = client.best(job.id, maximize="accuracy", where=["trainable_params<=100000"])
+        assert best.trial.metrics["accuracy"] == max(trial.metrics["accuracy"] for trial in trials)
+        folder = client.export(best.trial.id, root / "adapter")
+        with safe_open(next(folder.glob("*.safetensors")), framework="numpy") as tensors:
+            assert list(tensors.keys())
+        kinds = [event.kind for event in client.events(job.id)]
+        assert kinds.count("trial.completed") == 5
+        assert kinds.count("trial.report") == 10
+
+
+def test_cancelling_a_running_job_ends_its_trials(service: Serving, root: Path) -> None:
+    with service.client() as client:
+        job = client.submit(tiny_job(root, trials=50, train_rows=2000))
+        deadline = time.monotonic() + 90
+        while client.job(job.id).progress.completed < 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        client.cancel(job.id)
+        while any(trial.state in ("queued", "running") for trial in client.trials(job.id)):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert client.job(job.id).state == "cancelled"
+        stopped = client.trials(job.id, states=["stopped"])
+        assert {trial.reason for trial in stopped} <= {"the job is cancelled"}
+
+
+def test_a_second_service_on_the_same_home_is_refused(service: Serving) -> None:
+    second = run_serve(f"--home={service.log.parent}", "--port=0")
+    assert second.returncode == 1
+    assert f"process {service.process.pid}, {service.url}" in second.stderr
+    assert "--home" in second.stderr
+
+
+def test_a_taken_port_is_refused_before_anything_starts(service: Serving, tmp_path: Path) -> None:
+    port = service.url.rpartition(":")[2]
+    second = run_serve(f"--home={tmp_path}", f"--port={port}")
+    assert second.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in second.stderr
+
+
+def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    found = run_serve(f"--home={tmp_path}", "--no-auth", "--host=0.0.0.0")
+    assert found.returncode == 2
+    assert "no_auth" in found.stderr
+
+
+def test_the_admin_token_is_private_and_survives(tmp_path: Path) -> None:
+    token = ""
+    for _ in range(2):
+        with serving(tmp_path, "--only=api", environment={"PEFTSEARCH_NO_AUTH": ""}) as service:
+            file = tmp_path / "token"
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            assert token in ("", file.read_text())
+            token = file.read_text()
+            assert service.stop() == 0
+
+
+def test_the_conductor_is_started_again_when_it_dies_and_dies_with_the_service(tmp_path: Path) -> None:
+    with serving(tmp_path / "home") as service:
+        conductor = _conductor(service)
+        os.kill(conductor.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while (successor := _conductor(service, of_another=conductor.pid)) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        family = service.family()
+        service.process.kill()  # the parent only: nobody is left to tell the child
+        gone, alive = psutil.wait_procs(family, timeout=20)
+        assert successor in gone
+        assert alive == []
+
+
+def _conductor(service: Serving, of_another: int = -1) -> psutil.Process | None:
+    for process in psutil.Process(service.process.pid).children():
+        if "service.conductor" in process.cmdline() and process.pid != of_another:
+            return process
+    return None
