@@ -117,7 +117,7 @@ def test_expected_shortfall_stays_ordered_far_below_the_bound() -> None:
     assert expected_shortfall(np.array(-np.inf), np.zeros(1), np.ones(1)) == 0.0
 
 
-def test_improvement_agrees_with_botorch(wavy: regression.GaussianProcess) -> None:
+def test_improvement_agrees_with_botorch() -> None:
     """The same processes, front and reference: our closed form against qLogNEHVI's Monte Carlo."""
     torch = pytest.importorskip("torch")
     from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement

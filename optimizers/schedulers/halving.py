@@ -1,0 +1,120 @@
+"""Successive halving without waiting: ASHA (Li et al. 2020) in its stopping form, and Hyperband's brackets on top.
+
+A trial that reaches a rung goes on only when it is among the best 1/η of all trials, running or finished, that have
+reached this rung, judged by what each showed there. With several objectives "best" means non-dominated first, lonely
+on its front second, as in multi-objective ASHA (Schmucker et al. 2021).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from optimizers.errors import BadOption
+from optimizers.problem import Problem
+from optimizers.schedulers.contract import TOLERANCE, Curve, Decision
+from optimizers.schedulers.ranking import better_peers, comparable, minimised
+
+
+@dataclass(frozen=True)
+class Asha:
+    """Asynchronous successive halving.
+
+    Args:
+        reduction: η; one in η trials goes on from each rung.
+        grace: epochs before the first rung; None for the budget over η².
+    """
+
+    reduction: float = 3.0
+    grace: float | None = None
+    name: ClassVar[str] = "asha"
+
+    def __post_init__(self) -> None:
+        _check(self.reduction, self.grace)
+
+    def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:
+        """See `optimizers.schedulers.contract.Scheduler`."""
+        grace = self.grace if self.grace is not None else budget_epochs / self.reduction**2
+        levels = rungs(grace, self.reduction, budget_epochs)
+        return at_rungs(trial_id, curves, problem, levels, self.reduction, budget_epochs)
+
+
+@dataclass(frozen=True)
+class Hyperband:
+    """ASHA in several brackets that start to stop trials at different epochs, for when early results mislead.
+
+    Args:
+        reduction: η of every bracket.
+        grace: epochs before the first rung of the most eager bracket; None for the budget over η².
+    """
+
+    reduction: float = 3.0
+    grace: float | None = None
+    name: ClassVar[str] = "hyperband"
+
+    def __post_init__(self) -> None:
+        _check(self.reduction, self.grace)
+
+    def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:
+        """See `optimizers.schedulers.contract.Scheduler`."""
+        grace = self.grace if self.grace is not None else budget_epochs / self.reduction**2
+        levels = rungs(grace, self.reduction, budget_epochs)
+        bracket = self._bracket(trial_id, len(levels))
+        peers = {name: curve for name, curve in curves.items() if self._bracket(name, len(levels)) == bracket}
+        return at_rungs(trial_id, peers, problem, levels[bracket:], self.reduction, budget_epochs)
+
+    def _bracket(self, trial_id: str, levels: int) -> int:
+        """Bracket b skips the first b rungs. A hash of the id decides, so that a replay decides the same.
+
+        Hyperband spends equally on every bracket; bracket b costs about η^b times as much per trial as bracket 0 at
+        its first rung and has b rungs less, hence the shares (Li et al. 2018, algorithm 1).
+        """
+        weights = np.array([self.reduction ** (levels - b) / (levels - b + 1) for b in range(levels + 1)])
+        share = int.from_bytes(hashlib.sha256(trial_id.encode()).digest()[:8], "big") / 2**64
+        return int(np.searchsorted(np.cumsum(weights / weights.sum()), share, side="right").clip(0, levels))
+
+
+def rungs(grace: float, reduction: float, budget_epochs: float) -> list[float]:
+    """Epochs `grace · reduction^k` below the budget."""
+    count = math.ceil(math.log(budget_epochs / grace, reduction) - TOLERANCE) if grace < budget_epochs else 0
+    return [grace * reduction**k for k in range(count)]
+
+
+def at_rungs(
+    trial_id: str,
+    curves: Mapping[str, Curve],
+    problem: Problem,
+    levels: Sequence[float],
+    reduction: float,
+    budget_epochs: float,
+) -> Decision:
+    """Stop when the latest report of the trial is its first at or beyond a rung and too many peers are better there."""
+    curve = curves.get(trial_id)
+    if curve is None or not curve.points or curve.points[-1].epoch >= budget_epochs - TOLERANCE:
+        return "continue"
+    objectives = comparable(problem, curve.points[-1].metrics)
+    if not any(objective.metric not in problem.known for objective in objectives):
+        return "continue"  # nothing that training changes has been reported
+    for level in levels:
+        if curve.reached(level) is not curve.points[-1]:
+            continue
+        there = {name: point for name, other in curves.items() if (point := other.reached(level)) is not None}
+        values = np.array(
+            [minimised(objectives, point.metrics, curves[name].config, problem) for name, point in there.items()]
+        )
+        own = list(there).index(trial_id)
+        if better_peers(values, own) >= max(1, math.floor(len(there) / reduction)):
+            return "stop"
+    return "continue"
+
+
+def _check(reduction: float, grace: float | None) -> None:
+    if not reduction > 1:
+        raise BadOption("reduction", reduction, "a number above 1")
+    if grace is not None and not grace > 0:
+        raise BadOption("grace", grace, "epochs above 0")
