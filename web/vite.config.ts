@@ -21,5 +21,6 @@ export default defineConfig({
     },
   },
   test: { css: { include: /tokens/ } },
-  server: { proxy: { "/v1": "http://127.0.0.1:8765" } },
+  // The editor starts with ../examples/quickstart.yaml.
+  server: { fs: { allow: [".."] }, proxy: { "/v1": "http://127.0.0.1:8765" } },
 });

@@ -267,6 +267,9 @@ def test_a_bad_job_is_refused_field_by_field_and_mended(page: Page, search: Sear
     expect(page.get_by_text("No trial has been suggested yet.")).to_be_visible()
     page.get_by_role("link", name="Copy").click()
     expect(editor).to_have_value(re.compile("name: from the browser"))
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("No trial has been suggested yet.")).to_be_visible()
+    assert [job.name for job in search.store.list_jobs().items[:2]] == ["from the browser"] * 2
 
 
 def test_it_says_when_the_service_is_away_and_catches_up(page: Page, search: Search, server: Server) -> None:

@@ -9,7 +9,7 @@ import { jobPath, navigate } from "../shell/router";
 import { toYaml } from "../text/yaml";
 import { FieldErrors } from "./field-errors";
 import { lineOf } from "./line-of-field";
-import { QUICKSTART } from "./quickstart";
+import quickstart from "../../../examples/quickstart.yaml?raw";
 
 /** `from` is the job whose spec the editor starts with. */
 export function NewJobPage({ from }: { from: string | null }) {
@@ -18,7 +18,7 @@ export function NewJobPage({ from }: { from: string | null }) {
     queryFn: ({ signal }) => getJob(from ?? "", signal),
     enabled: from !== null,
   });
-  if (from === null) return <Editor start={QUICKSTART} />;
+  if (from === null) return <Editor start={quickstart} />;
   if (source.isPending)
     return (
       <p className="page muted" role="status">
