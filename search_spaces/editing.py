@@ -96,7 +96,7 @@ def _replacement(parameter: Parameter, change: Mapping[str, Any]) -> Parameter:
 def _changed(parameter: Parameter, changes: Mapping[str, Any]) -> Parameter:
     """The parameter with some of its fields replaced."""
     if isinstance(parameter, Ordinal) and changes and set(changes) <= {"low", "high"}:
-        return _between(parameter, **changes)
+        return _between(parameter, changes)
     if unknown := [field for field in changes if field not in _changeable(parameter)]:
         raise InvalidOverride(parameter.name, {unknown[0]: changes[unknown[0]]}, _override_in_words(parameter))
     new = dict(changes)
@@ -107,14 +107,14 @@ def _changed(parameter: Parameter, changes: Mapping[str, Any]) -> Parameter:
     return replace(parameter, **new)
 
 
-def _between(parameter: Ordinal, low: float = -math.inf, high: float = math.inf) -> Ordinal:
+def _between(parameter: Ordinal, ends: Mapping[str, Any]) -> Ordinal:
     """The numeric values of an ordinal from `low` to `high`."""
-    found = {field: end for field, end in (("low", low), ("high", high)) if not is_number(end) or math.isfinite(end)}
-    if not all(map(is_number, found.values())):
-        raise InvalidOverride(parameter.name, found, "numbers")
+    if not all(map(is_number, ends.values())):
+        raise InvalidOverride(parameter.name, dict(ends), "numbers")
+    low, high = ends.get("low", -math.inf), ends.get("high", math.inf)
     values = tuple(value for value in parameter.values if is_number(value) and low <= value <= high)
     if not values or parameter.size == 1:
-        raise InvalidOverride(parameter.name, found, f"a range around {parameter.allowed}, or other `values`")
+        raise InvalidOverride(parameter.name, dict(ends), f"a range around {parameter.allowed}, or other `values`")
     return replace(parameter, values=values, prior=_surviving_prior(parameter, {"values": values}))
 
 
@@ -143,9 +143,12 @@ def _check_within(old: Parameter, new: Parameter) -> None:
 
 def _witnesses(parameter: Int | Ordinal | Categorical) -> list[Any]:
     """Values that show whether all are allowed: every one, or the ends and the first step of a long range."""
-    if isinstance(parameter, Int) and parameter.size > _LONG:
-        return [parameter.low, parameter.low + parameter.step, parameter.high]
-    return list(parameter.grid())
+    if not isinstance(parameter, Int):
+        return list(parameter.grid())
+    ends = [parameter.low, parameter.high]
+    if parameter.size > _LONG:
+        return [*ends, parameter.low + parameter.step]
+    return [*ends, *parameter.grid()]
 
 
 def _find(space: Space, name: str) -> Parameter:

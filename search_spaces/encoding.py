@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search_spaces.errors import InvalidConfig
+from search_spaces.errors import InvalidConfig, SpaceTooConstrained
 from search_spaces.listing import changed
 from search_spaces.parameters import Parameter, Simplex
 from search_spaces.scales import Array
@@ -129,8 +129,12 @@ def _alternatives(parameter: Parameter) -> list[Any]:
 
 
 def _pool(group: Space) -> list[Config]:
-    """Valid configurations, drawn once for each group."""
+    """Valid configurations, drawn once for each group; a single one where more are too hard to find."""
     pool: list[Config] | None = group.__dict__.get("_pool")
     if pool is None:
-        pool = group.__dict__["_pool"] = group.sample(_POOL, np.random.default_rng(0))
+        try:
+            pool = group.sample(_POOL, np.random.default_rng(0))
+        except SpaceTooConstrained:
+            pool = group.sample(1, np.random.default_rng(0))
+        group.__dict__["_pool"] = pool
     return pool
