@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from service.jobspec import JobSpec
+from service.store.records import Trial
 from workers.hyperparameters import Hyperparameters, split_config
 from workers.methods.registry import method
 from workers.models.description import describe
 
 
-def snippet(model: str, config: Mapping[str, Any]) -> str:
-    """Code for a configuration on a model, ready to paste."""
-    name, knobs, hyperparameters = split_config(config)
-    chosen, description = method(name), describe(model)
-    code = chosen.snippet(description, chosen.complete(description, knobs))
-    return code.rstrip() + "\n\n" + _training(hyperparameters)
+def snippet(spec: JobSpec, trial: Trial) -> str:
+    """Code for a trial of a job, ready to paste into a script that has the data."""
+    name, knobs, hyperparameters = split_config(trial.config)
+    chosen, model = method(name), describe(spec.task.model)
+    code = chosen.snippet(model, chosen.complete(model, knobs)).rstrip()
+    return f"{code}\n\n{_training(hyperparameters, spec, trial.seed)}"
 
 
-def _training(chosen: Hyperparameters) -> str:
-    """Arguments of `transformers.Trainer` with the same meaning; what this product fixes is written out."""
-    schedule = {"constant": "constant_with_warmup"}.get(chosen.schedule, chosen.schedule)
+def _training(chosen: Hyperparameters, spec: JobSpec, seed: int) -> str:
+    """Arguments of `transformers.Trainer` (version 5) with the same meaning."""
     arguments = {
+        "num_train_epochs": spec.budget.epochs,
         "learning_rate": chosen.learning_rate,
         "per_device_train_batch_size": chosen.batch_size,
         "gradient_accumulation_steps": chosen.gradient_accumulation,
         "weight_decay": chosen.weight_decay,
-        "warmup_ratio": chosen.warmup_ratio,
-        "lr_scheduler_type": schedule,
+        "warmup_steps": chosen.warmup_ratio,  # below 1 it is the share of all steps
+        "lr_scheduler_type": {"constant": "constant_with_warmup"}.get(chosen.schedule, chosen.schedule),
         "max_grad_norm": chosen.max_grad_norm,
         "label_smoothing_factor": chosen.label_smoothing,
+        "seed": seed % 2**32,  # the largest that NumPy takes
     }
     lines = "\n".join(f"    {name}={value!r}," for name, value in arguments.items())
-    return f'from transformers import TrainingArguments\n\narguments = TrainingArguments(\n    "output",\n{lines}\n)\n'
+    return (
+        "from transformers import TrainingArguments\n\n"
+        f"# texts were cut to {spec.task.max_length} tokens\n"
+        f'arguments = TrainingArguments(\n    "output",\n{lines}\n)\n'
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -14,8 +15,16 @@ from rich.table import Table
 
 from peftsearch.results import Job, Objective, Trial
 
-console = Console()
-messages = Console(stderr=True)
+PIPED_WIDTH = 160
+"""Columns where there is no terminal to ask: tables in files and pipes need not be folded to 80."""
+
+
+def _width(is_terminal: bool) -> int | None:
+    return None if is_terminal or "COLUMNS" in os.environ else PIPED_WIDTH
+
+
+console = Console(width=_width(sys.stdout.isatty()))
+messages = Console(stderr=True, width=_width(sys.stderr.isatty()))
 
 _STYLES = {
     "completed": "green",

@@ -28,11 +28,14 @@ def follow(client: Client, job_id: str) -> Job:
         looked = 0.0
         for event in client.events(job_id):
             trial = _ended(client, event)
-            if trial is not None:
-                live.console.print(_line(trial, job), markup=False, highlight=False, soft_wrap=True)
-            if time.monotonic() - looked >= REFRESH or event.kind == "job.state":
+            if trial is not None or time.monotonic() - looked >= REFRESH or event.kind == "job.state":
                 job, looked = client.job(job_id), time.monotonic()
                 _show(bar, task, job)
+            if trial is not None:
+                live.console.print(_line(trial, job), markup=False, highlight=False, soft_wrap=True)
+                if not console.is_terminal:  # nothing is live in a file: say with each trial what the bar would show
+                    done = f"      {job.progress.done} of {job.progress.trials_total} trials   {summary(job)}"
+                    console.print(done, markup=False, highlight=False, soft_wrap=True)
         job = client.job(job_id)
         _show(bar, task, job)
     finish(client, job)
@@ -54,7 +57,8 @@ def finish(client: Client, job: Job) -> None:
 def summary(job: Job) -> str:
     """The live line: best values, front size and time left."""
     best = "  ".join(f"{metric} {number(value)}" for metric, value in job.best.items()) or "nothing measured yet"
-    return f"best: {best}   front: {job.front_size}   left: {seconds(job.progress.seconds_left)}"
+    left = "" if job.over else f"   left: {seconds(job.progress.seconds_left)}"
+    return f"best: {best}   front: {job.front_size}{left}"
 
 
 def _bar(job: Job) -> tuple[Progress, TaskID]:

@@ -132,6 +132,12 @@ class BestView(View):
     snippet: str
 
 
+class SnippetView(View):
+    """Code that trains a configuration again."""
+
+    snippet: str
+
+
 class AskRequest(View):
     """An outside worker asks for a trial."""
 

@@ -49,6 +49,6 @@ def get_best(
     view = BestView(
         trial=TrialView.of(found.trial),
         objectives=found.objectives,
-        snippet=snippet(spec.task.model, found.trial.config),
+        snippet=snippet(spec, found.trial),
     )
     return tagged(request, view)

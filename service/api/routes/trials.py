@@ -11,8 +11,9 @@ from fastapi.responses import StreamingResponse
 from service.api.answers import tagged
 from service.api.dependencies import READ, ArtifactsDep, PagingDep, StoreDep
 from service.api.suggestions import unknown_name
-from service.api.views import ItemsView, PageView, ReportView, TrialView
+from service.api.views import ItemsView, PageView, ReportView, SnippetView, TrialView
 from service.errors import BadInput, NotFound
+from service.snippets import snippet
 from service.store.records import TrialState
 from workers.artifacts import ArtifactMissing
 from workers.metrics import METRICS
@@ -53,6 +54,14 @@ def list_reports(trial_id: str, request: Request, store: StoreDep) -> Response:
     store.get_trial(trial_id)
     items = [ReportView.of(report) for report in store.reports(trial_id)]
     return tagged(request, ItemsView[ReportView].model_construct(items=items))
+
+
+@router.get("/trials/{trial_id}/snippet", response_model=SnippetView)
+def get_snippet(trial_id: str, request: Request, store: StoreDep) -> Response:
+    """Python code that trains the trial's configuration again."""
+    trial = store.get_trial(trial_id)
+    model = store.get_job(trial.job_id).spec["task"]["model"]
+    return tagged(request, SnippetView(snippet=snippet(model, trial.config)))
 
 
 @router.get(

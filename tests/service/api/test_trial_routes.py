@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zipfile
 from typing import Any
 
@@ -89,12 +91,18 @@ def test_best_under_clauses(api: TestClient, job_id: str) -> None:
     assert "accuracy>=0.99 and targets==qv" in nothing.json()["detail"]
 
 
-def test_the_snippet_is_python_that_names_the_configuration(api: TestClient, job_id: str) -> None:
+@pytest.mark.slow
+def test_the_snippet_runs_as_it_is(api: TestClient, job_id: str) -> None:
     snippet = api.get(f"/v1/jobs/{job_id}/best").json()["snippet"]
-    compile(snippet, "snippet", "exec")
-    assert "r=2" in snippet
-    assert "learning_rate=0.001" in snippet
     assert "from peft import LoraConfig" in snippet
+    checks = """
+assert model.peft_config["default"].r == 2
+assert (arguments.learning_rate, arguments.num_train_epochs, arguments.seed) == (1e-3, 1.0, 1)
+assert arguments.get_warmup_steps(100) == 6
+"""
+    program = snippet.replace("NUM_LABELS", "2") + checks
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
