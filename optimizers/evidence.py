@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optimizers.pareto import non_domination_ranks
 from optimizers.problem import Config, History, OutcomeConstraint, Problem
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,18 @@ def known_values(problem: Problem, metric: str, configs: Sequence[Config]) -> Fl
     """The known `metric` of each configuration, `[n]`, in its own unit and direction."""
     formula = problem.known[metric]
     return np.array([float(formula(config)) for config in configs], dtype=np.float64)
+
+
+def informative(evidence: Evidence, limit: int) -> IntArray:
+    """Indices of at most `limit` trials to learn from: the better half of them by front, the rest evenly over time."""
+    n = len(evidence.configs)
+    if n <= limit:
+        return np.arange(n)
+    order = np.argsort(non_domination_ranks(evidence.objectives), kind="stable")
+    best = order[: limit // 2]
+    rest = np.sort(order[limit // 2 :])
+    others = rest[np.linspace(0, len(rest) - 1, limit - len(best)).astype(np.int64)]
+    return np.sort(np.concatenate([best, others]))
 
 
 def _minimised(problem: Problem, config: Config, metrics: Mapping[str, float], known: Mapping[str, Any]) -> list[float]:

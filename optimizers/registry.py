@@ -14,8 +14,10 @@ _CLASSES = {
     "auto": ("optimizers.auto", "AutoSearch"),
     "gp": ("optimizers.gp.optimizer", "GaussianProcessSearch"),
     "grid": ("optimizers.designs", "GridSearch"),
+    "nsga2": ("optimizers.optuna_samplers", "Nsga2Search"),
     "random": ("optimizers.designs", "RandomSearch"),
     "sobol": ("optimizers.designs", "SobolSearch"),
+    "tpe": ("optimizers.optuna_samplers", "TpeSearch"),
 }
 
 

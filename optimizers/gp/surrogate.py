@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from optimizers.evidence import Evidence, holds, known_values
+from optimizers.evidence import Evidence, holds, informative, known_values
 from optimizers.gp.features import FeatureMap, feature_map
 from optimizers.gp.improvement import Points
 from optimizers.gp.outcomes import Scaling, scaling
 from optimizers.gp.regression import GaussianProcess, fit
-from optimizers.pareto import non_domination_ranks
 from optimizers.problem import Config, OutcomeConstraint, Problem
 
 FloatArray = NDArray[np.float64]
@@ -117,18 +116,6 @@ def learn(problem: Problem, evidence: Evidence, limit: int, fitted: int) -> Surr
         limits=_limits(problem, evidence, features, groups, chosen, fitted),
         success=_success(evidence, space_map, features, limit, fitted),
     )
-
-
-def informative(evidence: Evidence, limit: int) -> IntArray:
-    """Indices of at most `limit` trials to learn from: the better half of them by front, the rest evenly over time."""
-    n = len(evidence.configs)
-    if n <= limit:
-        return np.arange(n)
-    order = np.argsort(non_domination_ranks(evidence.objectives), kind="stable")
-    best = order[: limit // 2]
-    rest = np.sort(order[limit // 2 :])
-    others = rest[np.linspace(0, len(rest) - 1, limit - len(best)).astype(np.int64)]
-    return np.sort(np.concatenate([best, others]))
 
 
 def _limits(
