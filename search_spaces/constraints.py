@@ -140,7 +140,9 @@ class Predicate:
 
 
 Constraint = Divides | SumAtMost | SumAtLeast | Predicate
-_TYPES: dict[str, type[Constraint]] = {kind.type: kind for kind in (Divides, SumAtMost, SumAtLeast, Predicate)}
+CONSTRAINT_TYPES: dict[str, type[Constraint]] = {
+    kind.type: kind for kind in (Divides, SumAtMost, SumAtLeast, Predicate)
+}
 
 
 def register_predicate(name: str, rule: Rule) -> None:
@@ -202,9 +204,11 @@ def constraint_to_json(constraint: Constraint) -> dict[str, Any]:
 
 def constraint_from_json(data: object) -> Constraint:
     """Read one constraint; `InvalidSpace` says what is missing or unknown."""
-    kind = _TYPES.get(str(data.get("type"))) if isinstance(data, Mapping) else None
+    kind = CONSTRAINT_TYPES.get(str(data.get("type"))) if isinstance(data, Mapping) else None
     if kind is None or not isinstance(data, Mapping):
-        raise InvalidSpace(f"constraint: found {data!r}, allowed: an object whose `type` is one of {', '.join(_TYPES)}")
+        raise InvalidSpace(
+            f"constraint: found {data!r}, allowed: an object whose `type` is one of {', '.join(CONSTRAINT_TYPES)}"
+        )
     expected = {field.name for field in fields(kind)}
     if set(data) - {"type"} != expected:
         raise InvalidSpace(

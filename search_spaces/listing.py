@@ -18,6 +18,8 @@ _COUNTED = 1_000_000
 
 def changed(space: Space, config: Mapping[str, Any], name: str, value: Any) -> Config:
     """`config` with another value for `name`; children it closes are dropped, those it opens take their default."""
+    if name not in space.parents:
+        return {**config, name: value}
     new: Config = {}
     for other in space.order:
         if space.is_active(other, new):

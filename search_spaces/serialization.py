@@ -15,7 +15,7 @@ from search_spaces.priors import prior_from_json
 if TYPE_CHECKING:
     from search_spaces.space import Space
 
-_TYPES: dict[str, type[Parameter]] = {kind.type: kind for kind in (Float, Int, Ordinal, Categorical, Simplex)}
+PARAMETER_TYPES: dict[str, type[Parameter]] = {kind.type: kind for kind in (Float, Int, Ordinal, Categorical, Simplex)}
 _SECTIONS = ("parameters", "conditions", "constraints")
 
 
@@ -41,9 +41,9 @@ def parameter_from_json(data: object) -> Parameter:
     name = data.get("name") if isinstance(data, Mapping) else None
     if not isinstance(data, Mapping) or not isinstance(name, str) or not name:
         raise InvalidSpace(f"parameter: found {data!r}, allowed: an object with a `name` and a `type`")
-    kind = _TYPES.get(str(data.get("type")))
+    kind = PARAMETER_TYPES.get(str(data.get("type")))
     if kind is None:
-        raise InvalidSpace(f"{name}: type: found {data.get('type')!r}, allowed: {', '.join(_TYPES)}")
+        raise InvalidSpace(f"{name}: type: found {data.get('type')!r}, allowed: {', '.join(PARAMETER_TYPES)}")
     known = [field.name for field in fields(kind)]
     needed = [field.name for field in fields(kind) if field.default is MISSING]
     given = {key: value for key, value in data.items() if key != "type"}

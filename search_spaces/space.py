@@ -26,6 +26,8 @@ from search_spaces.scales import Array
 
 Config = dict[str, Any]
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 @dataclass(frozen=True)
 class Space:
@@ -69,6 +71,11 @@ class Space:
     def condition_of(self) -> dict[str, Condition]:
         """The condition of every conditional parameter, by the child's name."""
         return {condition.child: condition for condition in self.conditions}
+
+    @cached_property
+    def parents(self) -> frozenset[str]:
+        """Names of the parameters on which others hang."""
+        return frozenset(condition.parent for condition in self.conditions)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -269,8 +276,7 @@ class Space:
 def config_hash(config: Mapping[str, Any]) -> str:
     """A stable name (16 hex digits) for the content of a configuration: equal configurations have equal hashes in
     every process and after any JSON round trip. Order of keys does not matter, and the whole float 1.0 equals 1."""
-    text = json.dumps(_canonical(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_ENCODER.encode(_canonical(config)).encode()).hexdigest()[:16]
 
 
 def _canonical(value: Any) -> Any:
