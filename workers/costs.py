@@ -20,17 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workers.models.architectures import Anatomy
-from workers.models.loading import Base
 
 BYTES_PER_TRAINED = 4 * 4  # float32 parameter, gradient and two moments
 MEBIBYTE = 1 << 20
 BATCH_ROWS = 32
 _WARM_UP, _REPEATS, _ENOUGH_SECONDS = 2, 9, 1.0
-
-
-def head_parameters(base: Base) -> int:
-    """Parameters of the classification head."""
-    return sum(value.numel() for module in base.head_modules().values() for value in module.parameters())
 
 
 def adapter_bytes(folder: Path) -> int:

@@ -159,7 +159,7 @@ def _costs(prepared: _Prepared, attached: Attached, ending: Ending) -> dict[str,
     flops = costs.training_flops(anatomy, attached.lowest_layer, adapter, lengths, ending.epoch)
     return {
         "trainable_params": float(adapter),
-        "head_params": float(costs.head_parameters(base)),
+        "head_params": float(base.head_size),
         "peak_memory_mb": costs.training_memory(attached.model, trained, largest) / costs.MEBIBYTE,
         "train_tflops": flops / 1e12,
         **_latency(prepared, attached),

@@ -84,6 +84,15 @@ class OwnAdapter:
                     raise ValueError(f"the adapter does not fit this model: {name} is {found}, allowed: {wanted}")
                 parameter.copy_(tensors[name])
 
+    def merge(self) -> None:
+        """Fold the adapter into plain layers of the base's kind, for serving; only `detach` may follow.
+
+        Modules that can be folded have `folded()`, which returns the module to put in their place.
+        """
+        for path, module in list(self.model.named_modules()):
+            if hasattr(module, "folded"):
+                set_submodule(self.model, path, module.folded())
+
     def save(self, folder: Path, card: AdapterCard) -> None:
         config = AdapterConfig(
             method=self._method,

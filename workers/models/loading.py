@@ -31,6 +31,7 @@ class Base:
     model: PreTrainedModel
     description: ModelDescription
     head: tuple[str, ...]
+    head_size: int  # parameters of the head
     folder: str
 
     def head_modules(self) -> Mapping[str, nn.Module]:
@@ -96,7 +97,8 @@ def make_base(
         orphans = sorted({name.rpartition(".")[0] for name in missing})
         usual = description.anatomy.head
         head = (*(name for name in orphans if not name.startswith(usual)), *usual)
-    return Base(model, description, head, folder)
+    size = sum(value.numel() for name in head for value in model.get_submodule(name).parameters())
+    return Base(model, description, head, size, folder)
 
 
 @contextmanager

@@ -53,17 +53,17 @@ def _with(**options: Any) -> Arguments:
 
 
 def _scale_one(start: str) -> Arguments:
-    """Factors cut out of the weights belong back at scale 1, so alpha equals the rank."""
+    """Factors cut out of the weights belong back in full: at scale 1 (alpha equals the rank) and without dropout."""
 
     def arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
-        plain = lora_arguments(model, {**_PLAIN, "alpha": knobs["rank"], **knobs})
+        plain = lora_arguments(model, {**_PLAIN, "alpha": knobs["rank"], "dropout": 0.0, **knobs})
         return {**plain, "init_lora_weights": start}
 
     return arguments
 
 
 def _cut_out_knobs(model: ModelDescription) -> Knobs:
-    return Knobs((rank(model), dropout(), *placement(model)), defaults={"dropout": 0.0, "targets": "qv"})
+    return Knobs((rank(model), *placement(model)), defaults={"targets": "qv"})
 
 
 def _eva_config(_knobs: KnobValues, _setup: TrainingSetup | None) -> dict[str, Any]:

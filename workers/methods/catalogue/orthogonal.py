@@ -3,7 +3,7 @@
 All start at the identity. OFT: blocks of size b on the diagonal, Cayley-transformed. BOFT: a product of butterfly
 factors of such blocks, with a scale for each output; one factor here, because peft silently uses one wherever its CUDA
 extension cannot be built. HRA: a product of Householder reflections, in pairs that cancel
-at the start. PSOFT: a rotation inside the top principal subspace. RoAd: 2-D rotations and scales of the outputs.
+at the start (without Gram-Schmidt, which divides by zero on such pairs). PSOFT: a rotation inside the top principal subspace. RoAd: 2-D rotations and scales of the outputs.
 """
 
 from __future__ import annotations
@@ -54,13 +54,12 @@ def _boft_parameters(linear: Linear, knobs: KnobValues) -> int:
 
 
 def _hra_knobs(model: ModelDescription) -> Knobs:
-    return Knobs((even_rank(model, high=32), Categorical("gram_schmidt", (False, True)), *placement(model)))
+    return Knobs((even_rank(model, high=32), *placement(model)))
 
 
 def _hra_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
     return {
         "r": knobs["rank"],
-        "apply_GS": knobs["gram_schmidt"],
         "target_modules": target_modules(model, knobs),
     }
 

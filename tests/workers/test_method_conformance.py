@@ -1,0 +1,350 @@
+"""What every registered method must do, on a tiny encoder and a tiny decoder. A new method adds one row to `CASES`."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.workers.tiny_models import CLASSES, LABELS, LAYERS, VOCABULARY, batch, tiny_base, tiny_model
+from workers.errors import InvalidInput
+from workers.methods.attached import AdapterCard, Attached, TrainingSetup
+from workers.methods.own_adapter import OwnAdapter
+from workers.methods.registry import method, methods
+from workers.models.loading import Base
+
+# Knobs to try for each method; what is left out takes its default.
+CASES: dict[str, list[dict[str, Any]]] = {
+    "adalora": [{"rank": 3, "extra_rank": 2}, {"targets": "mlp", "top_layers": 1}],
+    "apet": [{"rank": 2}, {"targets": "all", "top_layers": 1}],
+    "autopeft": [{"serial_size": 6, "parallel_size": 3, "prefix_length": 3}, {"layer_0": False, "prefix_length": 0}],
+    "beft": [{}, {"top_layers": 1}],
+    "boft": [{"block_size": 4}, {"block_size": 2, "targets": "mlp", "top_layers": 1}],
+    "bone": [{"rank": 4}, {"rank": 6, "targets": "all", "top_layers": 1}],
+    "c3a": [{"block_size": 12}, {"block_size": 4, "targets": "mlp", "top_layers": 1}],
+    "deft": [{"rank": 3}, {"decomposition": "qr", "targets": "all", "top_layers": 1}],
+    "delora": [{"rank": 3}, {"bound": 30.0, "targets": "mlp", "top_layers": 1}],
+    "dora": [{"rank": 3}, {"targets": "all", "top_layers": 1}],
+    "eva": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
+    "fourierft": [{"coefficients": 20}, {"targets": "mlp", "top_layers": 1}],
+    "glora": [{"weights": "lora"}, {"weights": "vector", "biases": "vector", "targets": "all", "top_layers": 1}],
+    "gralora": [{"grid": 2}, {"grid": 4, "targets": "mlp", "top_layers": 1}],
+    "head": [{}],
+    "hira": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
+    "hra": [{"rank": 2}, {"rank": 4, "targets": "mlp", "top_layers": 1}],
+    "ia3": [{}, {"scaled": "mlp", "top_layers": 1}, {"scaled": "attention"}],
+    "kasa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
+    "ln_tuning": [{}, {"top_layers": 1}],
+    "loha": [{"rank": 2}, {"targets": "mlp", "top_layers": 1}],
+    "lokr": [{"rank": 2}, {"rank": 1, "decompose_both": True, "targets": "mlp", "top_layers": 1}],
+    "lora": [
+        {"rank": 3},
+        {"targets": "mlp", "use_dora": True, "top_layers": 1},
+        {"targets": "all", "use_rslora": True},
+    ],
+    "lora_bias": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
+    "lora_fa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
+    "lora_orthogonal": [{"rank": 4}, {"rank": 2, "targets": "mlp", "top_layers": 1}],
+    "mica": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
+    "miss": [{"rank": 4}, {"rank": 2, "targets": "all", "top_layers": 1}],
+    "oft": [{"block_size": 4}, {"block_share": True, "targets": "mlp", "top_layers": 1}],
+    "olora": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
+    "p_tuning": [{"length": 3, "encoder_size": 32}],
+    "para": [{"rank": 2}, {"targets": "mlp", "top_layers": 1}],
+    "peanut": [{"rank": 3}, {"depth": 2, "targets": "mlp", "top_layers": 1}],
+    "pissa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
+    "prefix_tuning": [{"length": 3}, {"length": 2, "projection": True, "encoder_size": 6}],
+    "prompt_tuning": [{"length": 3}],
+    "psoft": [{"rank": 4}, {"rank": 3, "magnitudes": False, "targets": "mlp", "top_layers": 1}],
+    "randlora": [{"rank": 5}, {"sparse": True, "targets": "mlp", "top_layers": 1}],
+    "road": [{"variant": "road_1", "group_size": 4}, {"variant": "road_4", "group_size": 2, "targets": "mlp"}],
+    "rslora": [{"rank": 3}, {"targets": "all", "top_layers": 1}],
+    "supertuning": [{"density": 0.05}, {"select": "smallest", "targets": "mlp", "top_layers": 1}],
+    "unilora": [{"length": 50}, {"length": 30, "targets": "mlp", "top_layers": 1}],
+    "vblora": [{"vectors": 16, "vector_length": 8}, {"vectors": 16, "vector_length": 12, "targets": "mlp"}],
+    "vera": [{"rank": 16}, {"rank": 32, "targets": "mlp", "top_layers": 1}],
+    "waveft": [{"coefficients": 20}, {"targets": "mlp", "top_layers": 1}],
+}
+ROWS = [
+    pytest.param(name, knobs, id=f"{name}-{number}")
+    for name, all_ in CASES.items()
+    for number, knobs in enumerate(all_)
+]
+STEPS = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def bases() -> dict[str, Base]:
+    return {kind: tiny_base(kind) for kind in ("bert", "modernbert", "gpt2", "llama")}
+
+
+@pytest.fixture
+def base(bases: dict[str, Base]) -> Base:
+    return bases["bert"]
+
+
+def attach(base: Base, name: str, knobs: dict[str, Any], seed: int = 7) -> tuple[Attached, dict[str, Any]]:
+    one = method(name)
+    values = one.complete(base.description, knobs)
+    return one.attach(base, values, seed, TrainingSetup(STEPS, batches)), values
+
+
+def batches(size: int) -> Iterator[dict[str, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        ids = torch.randint(3, VOCABULARY, (size, 9), generator=generator)
+        labels = torch.randint(0, CLASSES, (size,), generator=generator)
+        yield {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+
+
+def logits(model: torch.nn.Module, **inputs: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return model(**(inputs or batch())).logits
+
+
+def train(attached: Attached, rate: float, steps: int = STEPS) -> list[float]:
+    """Losses before each step; the adapter is left in evaluation mode."""
+    attached.set_training(True)
+    optimizer = torch.optim.AdamW(attached.parameters().values(), lr=rate, weight_decay=0.0)
+    losses = []
+    for step in range(1, steps + 1):
+        loss = torch.nn.functional.cross_entropy(attached.model(**batch()).logits, LABELS)
+        extra = attached.auxiliary_loss()
+        (loss if extra is None else loss + extra).backward()
+        optimizer.step()
+        attached.after_step(step)
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    attached.set_training(False)
+    return losses
+
+
+def decoder_of(name: str, bases: dict[str, Base]) -> Base:
+    for kind in ("gpt2", "llama"):
+        if method(name).supports(bases[kind].description):
+            return bases[kind]
+    pytest.skip(f"{name} is for encoders")
+
+
+def test_every_method_has_a_row() -> None:
+    assert set(CASES) == set(methods())
+
+
+@pytest.mark.parametrize(("name", "knobs"), ROWS)
+def test_trained_parameters_equal_the_formula(base: Base, name: str, knobs: dict[str, Any]) -> None:
+    attached, values = attach(base, name, knobs)
+    found = sum(value.numel() for value in attached.parameters().values()) - base.head_size
+    attached.detach()
+    assert found == method(name).trainable_parameters(base.description, values)
+
+
+@pytest.mark.parametrize(("name", "knobs"), ROWS)
+def test_decoders_count_the_same_way(bases: dict[str, Base], name: str, knobs: dict[str, Any]) -> None:
+    decoder = decoder_of(name, bases)
+    attached, values = attach(decoder, name, knobs)
+    found = sum(value.numel() for value in attached.parameters().values()) - decoder.head_size
+    attached.detach()
+    assert found == method(name).trainable_parameters(decoder.description, values)
+
+
+@pytest.mark.parametrize(("name", "knobs"), ROWS)
+def test_start_is_as_promised(base: Base, name: str, knobs: dict[str, Any]) -> None:
+    base.initialise_head(7)
+    before = logits(base.model)
+    attached, _ = attach(base, name, knobs)
+    attached.set_training(False)
+    after = logits(attached.model)
+    attached.detach()
+    if method(name).unchanged_at_start:
+        torch.testing.assert_close(after, before, atol=1e-5, rtol=0)
+    assert torch.isfinite(after).all()
+
+
+@pytest.mark.parametrize(("name", "knobs"), ROWS)
+def test_exactly_the_intended_tensors_change(base: Base, name: str, knobs: dict[str, Any]) -> None:
+    original = {key: value.clone() for key, value in base.model.state_dict().items()}
+    attached, _ = attach(base, name, knobs)
+    trained = attached.parameters()
+    untouched = {
+        key: value.detach().clone()
+        for key, value in attached.model.named_parameters()
+        if not any(value is one for one in trained.values())
+    }
+    start = {key: value.detach().clone() for key, value in trained.items()}
+    train(attached, method(name).learning_rates.mode)
+    still = [key for key, value in trained.items() if torch.equal(value, start[key])]
+    moved = [key for key, value in untouched.items() if not torch.equal(value, attached.model.get_parameter(key))]
+    attached.detach()
+    body = {key: value for key, value in base.model.state_dict().items() if not key.startswith(base.head)}
+    assert not still
+    assert not moved
+    assert list(base.model.state_dict()) == list(original)
+    assert all(torch.equal(value, original[key]) for key, value in body.items())
+    assert not any(value.requires_grad for value in base.model.parameters())
+
+
+@pytest.mark.parametrize(("name", "knobs"), ROWS)
+def test_layers_below_the_lowest_are_untouched(base: Base, name: str, knobs: dict[str, Any]) -> None:
+    """The input of layer `lowest_layer` is that of the frozen base, after training too."""
+    attached, _ = attach(base, name, knobs)
+    lowest = attached.lowest_layer
+    train(attached, 0.05)
+    with torch.no_grad():
+        adapted = attached.model(**batch(), output_hidden_states=True).hidden_states
+    attached.detach()
+    with torch.no_grad():
+        plain = base.model(**batch(), output_hidden_states=True).hidden_states
+    assert 0 <= lowest <= LAYERS
+    if lowest > 0:
+        torch.testing.assert_close(adapted[lowest], plain[lowest], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "knobs"), ROWS)
+def test_padding_does_not_matter(base: Base, name: str, knobs: dict[str, Any]) -> None:
+    attached, _ = attach(base, name, knobs)
+    train(attached, method(name).learning_rates.mode)
+    rows = batch()
+    short = {key: value[:1, :6] for key, value in rows.items()}
+    padded, alone = logits(attached.model)[:1], logits(attached.model, **short)
+    attached.detach()
+    torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "knobs"), ROWS)
+def test_loss_falls(base: Base, name: str, knobs: dict[str, Any]) -> None:
+    attached, _ = attach(base, name, knobs)
+    losses = train(attached, method(name).learning_rates.mode, steps=12)
+    attached.detach()
+    assert min(losses[-3:]) < losses[0]
+
+
+@pytest.mark.parametrize(("name", "knobs"), ROWS)
+def test_decoders_train(bases: dict[str, Base], name: str, knobs: dict[str, Any]) -> None:
+    decoder = decoder_of(name, bases)
+    attached, _ = attach(decoder, name, knobs)
+    losses = train(attached, method(name).learning_rates.mode, steps=12)
+    rows = batch()
+    short = {key: value[:1, :6] for key, value in rows.items()}
+    padded, alone = logits(attached.model)[:1], logits(attached.model, **short)
+    attached.detach()
+    assert min(losses[-3:]) < losses[0]
+    torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "knobs"), ROWS)
+def test_merged_equals_unmerged(base: Base, name: str, knobs: dict[str, Any]) -> None:
+    if not method(name).mergeable:
+        pytest.skip("does not merge")
+    attached, _ = attach(base, name, knobs)
+    train(attached, method(name).learning_rates.mode)
+    unmerged = logits(attached.model)
+    if isinstance(attached, OwnAdapter):
+        attached.merge()
+        merged = logits(attached.model)
+    else:
+        model = copy.deepcopy(attached.model)
+        model.merge_adapter()
+        merged = logits(model)
+    attached.detach()
+    torch.testing.assert_close(merged, unmerged, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sampled_configurations_never_fail(bases: dict[str, Base], name: str) -> None:
+    """What the space admits can be attached: divisibility and the like are constraints, never failed trials."""
+    for kind in ("bert", "modernbert", "llama"):
+        model = bases[kind]
+        one = method(name)
+        if not one.supports(model.description):
+            with pytest.raises(InvalidInput, match=kind):
+                one.space(model.description)
+            continue
+        for config in one.space(model.description).sample(4, np.random.default_rng(0)):
+            own = one.knobs(model.description)
+            knobs = {p.name: config[p.name] for p in own.parameters if p.name in config}
+            one.attach(model, one.complete(model.description, knobs), 0, TrainingSetup(STEPS, batches)).detach()
+
+
+def test_unknown_and_impossible_knobs_are_refused(base: Base) -> None:
+    with pytest.raises(InvalidInput, match="no such parameter"):
+        method("lora").complete(base.description, {"rnak": 3})
+    with pytest.raises(InvalidInput, match=r"block_size.*5"):
+        method("oft").complete(base.description, {"block_size": 5})
+    with pytest.raises(InvalidInput, match="at least 1"):
+        method("autopeft").complete(base.description, {"serial_size": 0, "parallel_size": 0, "prefix_length": 0})
+    with pytest.raises(InvalidInput, match="no knobs"):
+        method("head").complete(base.description, {"rank": 1})
+
+
+_RELOAD = """
+import json, sys
+import torch
+from peft import PeftModel
+from safetensors.torch import save_file
+from transformers import AutoModelForSequenceClassification
+from transformers.utils import logging
+logging.set_verbosity_error()
+torch.set_num_threads(1)
+folder, inputs = sys.argv[1], torch.load(sys.argv[1] + "/inputs.pt", weights_only=True)
+plans = json.load(open(folder + "/plans.json"))
+found = {}
+for name, kind in sorted(plans.items(), key=lambda item: item[1] != "peft"):
+    base = AutoModelForSequenceClassification.from_pretrained(folder + "/base").eval()
+    if kind == "peft":
+        assert "workers" not in sys.modules and "peftsearch" not in sys.modules
+        model = PeftModel.from_pretrained(base, folder + "/" + name).eval()
+    else:
+        import peftsearch
+        model = peftsearch.load_adapter(base, folder + "/" + name)
+    with torch.no_grad():
+        found[name] = model(**inputs).logits
+save_file(found, folder + "/logits.safetensors")
+"""
+
+
+@pytest.fixture(scope="module")
+def reloaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], Path]:
+    """Logits (before saving, after loading in a fresh process) of every row, peft's own by plain peft."""
+    folder = tmp_path_factory.mktemp("adapters")
+    model = tiny_model("bert")
+    model.save_pretrained(folder / "base")
+    base = tiny_base("bert")
+    before, plans = {}, {}
+    for row in ROWS:
+        name, knobs = row.values
+        attached, values = attach(base, name, knobs)
+        train(attached, method(name).learning_rates.mode)
+        before[row.id] = logits(attached.model)
+        classes = tuple("abc")
+        attached.save(folder / row.id, AdapterCard(name, "tiny", config=values, classes=classes))
+        attached.detach()
+        plans[row.id] = method(name).format
+    (folder / "plans.json").write_text(json.dumps(plans))
+    torch.save(batch(), folder / "inputs.pt")
+    subprocess.run([sys.executable, "-c", _RELOAD, str(folder)], check=True, capture_output=True)
+    return before, load_file(folder / "logits.safetensors"), folder
+
+
+@pytest.mark.parametrize("row", [row.id for row in ROWS])
+def test_saved_adapter_gives_the_same_logits_in_a_fresh_process(reloaded: Any, row: str) -> None:
+    before, after, folder = reloaded
+    torch.testing.assert_close(after[row], before[row], atol=1e-6, rtol=0)
+    card = (folder / row / "README.md").read_text()
+    assert "AutoModelForSequenceClassification" in card

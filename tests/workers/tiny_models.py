@@ -1,0 +1,90 @@
+"""Tiny random models of every supported class, and a batch of padded token ids for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import transformers
+
+from workers.models.loading import Base, make_base
+
+VOCABULARY, CLASSES, LAYERS = 60, 3, 2
+_IDS = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+_COMMON = {"vocab_size": VOCABULARY, "num_labels": CLASSES, "initializer_range": 0.2, **_IDS}
+_ENCODER = {
+    "hidden_size": 24,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+}
+
+
+def _bert() -> transformers.PreTrainedModel:
+    return transformers.BertForSequenceClassification(transformers.BertConfig(**_ENCODER, **_COMMON))
+
+
+def _roberta() -> transformers.PreTrainedModel:
+    return transformers.RobertaForSequenceClassification(transformers.RobertaConfig(**_ENCODER, **_COMMON))
+
+
+def _distilbert() -> transformers.PreTrainedModel:
+    sizes = {"dim": 24, "n_layers": LAYERS, "n_heads": 4, "hidden_dim": 48}
+    return transformers.DistilBertForSequenceClassification(transformers.DistilBertConfig(**sizes, **_COMMON))
+
+
+def _modernbert() -> transformers.PreTrainedModel:
+    window = {"local_attention": 4, "global_attn_every_n_layers": 2, "cls_token_id": 1, "sep_token_id": 2}
+    return transformers.ModernBertForSequenceClassification(
+        transformers.ModernBertConfig(**_ENCODER, **_COMMON, **window)
+    )
+
+
+def _gpt2() -> transformers.PreTrainedModel:
+    sizes = {"n_embd": 24, "n_layer": LAYERS, "n_head": 4}
+    return transformers.GPT2ForSequenceClassification(transformers.GPT2Config(**sizes, **_COMMON))
+
+
+def _llama() -> transformers.PreTrainedModel:
+    return transformers.LlamaForSequenceClassification(
+        transformers.LlamaConfig(**_ENCODER, num_key_value_heads=2, **_COMMON)
+    )
+
+
+BUILDERS: dict[str, Callable[[], transformers.PreTrainedModel]] = {
+    "bert": _bert,
+    "roberta": _roberta,
+    "distilbert": _distilbert,
+    "modernbert": _modernbert,
+    "gpt2": _gpt2,
+    "llama": _llama,
+}
+
+
+def tiny_model(kind: str) -> transformers.PreTrainedModel:
+    """A random model, the same every time, with biases that are not zero."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = BUILDERS[kind]()
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                if name.endswith("bias"):
+                    value.normal_(0.0, 0.1)
+        return model
+
+
+def tiny_base(kind: str) -> Base:
+    """The same model as a frozen base."""
+    return make_base(tiny_model(kind), folder="tiny")
+
+
+def batch() -> dict[str, torch.Tensor]:
+    """Four rows of nine tokens; the first has six and is padded on the right."""
+    ids = torch.randint(3, VOCABULARY, (4, 9), generator=torch.Generator().manual_seed(1))
+    mask = torch.ones_like(ids)
+    mask[0, 6:] = 0
+    return {"input_ids": ids * mask, "attention_mask": mask}
+
+
+LABELS = torch.tensor([0, 1, 2, 1])
