@@ -139,6 +139,7 @@ def test_a_trial_in_full(page: Page, search: Search) -> None:
     expect(drawer).to_contain_text("147 kB")
     expect(drawer).to_contain_text("2.13.0")
     expect(drawer.get_by_role("img", name=re.compile("accuracy over 4 reports"))).to_be_visible()
+    expect(drawer.get_by_label("Python code of this trial")).to_contain_text("r=4")
     with page.expect_download() as download:
         drawer.get_by_role("button", name="Download adapter").click()
     assert zipfile.ZipFile(download.value.path()).namelist() == ["adapter_config.json"]

@@ -13,6 +13,7 @@ from service.api.dependencies import READ, ArtifactsDep, PagingDep, StoreDep
 from service.api.suggestions import unknown_name
 from service.api.views import ItemsView, PageView, ReportView, SnippetView, TrialView
 from service.errors import BadInput, NotFound
+from service.jobspec import JobSpec
 from service.snippets import snippet
 from service.store.records import TrialState
 from workers.artifacts import ArtifactMissing
@@ -60,8 +61,8 @@ def list_reports(trial_id: str, request: Request, store: StoreDep) -> Response:
 def get_snippet(trial_id: str, request: Request, store: StoreDep) -> Response:
     """Python code that trains the trial's configuration again."""
     trial = store.get_trial(trial_id)
-    model = store.get_job(trial.job_id).spec["task"]["model"]
-    return tagged(request, SnippetView(snippet=snippet(model, trial.config)))
+    spec = JobSpec.model_validate(store.get_job(trial.job_id).spec)
+    return tagged(request, SnippetView(snippet=snippet(spec, trial)))
 
 
 @router.get(

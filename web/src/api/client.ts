@@ -83,6 +83,10 @@ export const getTrial = (id: string, signal?: AbortSignal) => json<Trial>(`trial
 export const getReports = async (trialId: string, signal?: AbortSignal) =>
   (await json<{ items: Report[] }>(`trials/${trialId}/reports`, { signal })).items;
 
+/** Python code that trains the trial's configuration again. */
+export const getSnippet = async (trialId: string, signal?: AbortSignal) =>
+  (await json<{ snippet: string }>(`trials/${trialId}/snippet`, { signal })).snippet;
+
 export const getPareto = (jobId: string, signal?: AbortSignal) => json<Pareto>(`jobs/${jobId}/pareto`, { signal });
 
 /** `where` holds comparisons such as `trainable_params<=20000`. */

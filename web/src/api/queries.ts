@@ -1,6 +1,6 @@
 /** What the pages read. The query cache is the only place where server data lives. */
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getJob, getPareto, getReports, listJobs, listMetrics, listTrials } from "./client";
+import { getJob, getPareto, getReports, getSnippet, listJobs, listMetrics, listTrials } from "./client";
 import type { MetricInfo, Trial } from "./types";
 
 export interface LogEntry {
@@ -36,6 +36,14 @@ export const usePareto = (jobId: string) =>
 
 export const useReports = (trialId: string) =>
   useQuery({ queryKey: keys.reports(trialId), queryFn: ({ signal }) => getReports(trialId, signal) });
+
+/** Code for a configuration never changes. */
+export const useSnippet = (trialId: string) =>
+  useQuery({
+    queryKey: ["snippet", trialId],
+    queryFn: ({ signal }) => getSnippet(trialId, signal),
+    staleTime: Infinity,
+  });
 
 /** All trials of a job by number; grows while it loads, newest first, later only by what `useLiveJob` patches. */
 export function useTrials(jobId: string) {

@@ -56,7 +56,6 @@ export interface Trial {
   on_front: boolean;
   has_adapter: boolean;
   engine: string | null;
-  engine_reason?: string | null;
   reason: string | null;
   worker_id: string | null;
   created_at: string;

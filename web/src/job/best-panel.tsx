@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiError, getBest } from "../api/client";
 import type { Job, MetricInfo } from "../api/types";
-import { CopyButton } from "../shell/copy-button";
+import { CodeBlock } from "../shell/code-block";
 import { configLine } from "../text/config";
 import { metricValue } from "../text/numbers";
 import { type Limit, Limits, usable } from "./limits";
@@ -80,15 +80,7 @@ function Answer({ job, metric, where, metrics, onSelect }: AnswerProps) {
           .join(" · ")}
       </p>
       <p className="mono muted">{configLine(trial.config)}</p>
-      <div className="code-block">
-        <div className="code-head">
-          <span>Ready to paste</span>
-          <CopyButton text={snippet} what="snippet" />
-        </div>
-        <pre tabIndex={0} aria-label="Python code of this configuration">
-          <code>{snippet}</code>
-        </pre>
-      </div>
+      <CodeBlock title="Ready to paste" what="snippet" label="Python code of this configuration" text={snippet} />
     </div>
   );
 }

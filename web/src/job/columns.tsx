@@ -4,6 +4,7 @@ import type { Job, MetricInfo, Trial } from "../api/types";
 import { StateBadge } from "../shell/state-badge";
 import { configLine, knobs, methodName } from "../text/config";
 import { metricValue } from "../text/numbers";
+import { FrontMark, ReferenceMark } from "./trial-marks";
 
 export interface Column {
   id: string;
@@ -48,12 +49,7 @@ export function columnsOf(
       width: 72,
       numeric: false,
       sortBy: (trial) => (isOnFront(trial) ? 0 : 1),
-      cell: (trial) =>
-        isOnFront(trial) && (
-          <span className="mark" data-mark="front">
-            front
-          </span>
-        ),
+      cell: (trial) => isOnFront(trial) && <FrontMark />,
     },
     {
       id: "configuration",
@@ -95,11 +91,7 @@ function ConfigCell({ trial }: { trial: Trial }) {
     );
   return (
     <span className="config" title={configLine(trial.config)}>
-      {trial.origin === "reference" && (
-        <span className="mark" data-mark="reference">
-          {trial.label ?? "reference"}
-        </span>
-      )}
+      <ReferenceMark trial={trial} />
       <strong>{methodName(trial.config)}</strong>
       {knobs(trial.config).map((knob) => (
         <span key={knob.name}>
