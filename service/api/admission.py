@@ -65,7 +65,7 @@ class _Admission:
         if data is not None and problem is not None and model is not None:
             self.problems += check_batch(spec, problem.space, model, data.train_rows)
         self.problems += check_optimizer(spec.optimizer, problem)
-        self.problems += check_scheduler(spec.scheduler)
+        self.problems += check_scheduler(spec.scheduler, problem)
         if task is None or model is None:
             return spec
         task = task.model_copy(update={"model": located(spec.task.model, self.settings)})

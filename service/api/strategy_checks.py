@@ -5,12 +5,10 @@ from __future__ import annotations
 from optimizers import registry
 from optimizers.errors import BadOption, UnsupportedProblem
 from optimizers.problem import Problem
+from optimizers.schedulers import registry as schedulers
 from service.api.suggestions import unknown_name
 from service.errors import FieldProblem
 from service.jobspec import OptimizerSpec, SchedulerSpec
-
-SCHEDULERS = ("none",)
-"""Every trial runs to its full budget."""
 
 
 def check_optimizer(spec: OptimizerSpec, problem: Problem | None) -> list[FieldProblem]:
@@ -29,11 +27,17 @@ def check_optimizer(spec: OptimizerSpec, problem: Problem | None) -> list[FieldP
     return []
 
 
-def check_scheduler(spec: SchedulerSpec) -> list[FieldProblem]:
-    """Unknown schedulers and options."""
-    if spec.name not in SCHEDULERS:
-        return [unknown_name("scheduler.name", spec.name, SCHEDULERS, "scheduler")]
-    if spec.options:
-        message = f"the scheduler {spec.name!r} has no options"
-        return [FieldProblem("scheduler.options", dict(spec.options), "nothing", message)]
+def check_scheduler(spec: SchedulerSpec, problem: Problem | None) -> list[FieldProblem]:
+    """Unknown schedulers and options, and problems that the scheduler cannot work on."""
+    if spec.name not in schedulers.names():
+        return [unknown_name("scheduler.name", spec.name, schedulers.names(), "scheduler")]
+    try:
+        if problem is None:
+            schedulers.scheduler(spec.name, **spec.options)
+        else:
+            schedulers.check(spec.name, problem, **spec.options)
+    except BadOption as error:
+        return [FieldProblem(f"scheduler.options.{error.option}", error.found, error.allowed, str(error))]
+    except UnsupportedProblem as error:
+        return [FieldProblem("scheduler.name", spec.name, "a scheduler for this problem", str(error))]
     return []

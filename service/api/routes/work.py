@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 
 from service.api.answers import answer
 from service.api.dependencies import WORK, StoreDep
+from service.api.scheduling import decide
 from service.api.views import AskRequest, AssignmentView, DecisionView, TrialView
 from service.assignments import assignment_of
 from service.errors import BadInput, Conflict
@@ -16,7 +17,7 @@ from service.jobspec import JobSpec
 from service.store.records import Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Store
-from workers.assignment import Decision, Outcome, Report
+from workers.assignment import Outcome, Report
 
 router = APIRouter(tags=["work"], dependencies=[WORK])
 
@@ -54,7 +55,7 @@ def report(trial_id: str, body: Report, store: StoreDep) -> Response:
     store.add_report(body)
     store.extend_trial_lease(trial_id, body.attempt, LEASE)
     job = store.get_job(store.get_trial(trial_id).job_id)
-    return answer(DecisionView(decision=decide(job)))
+    return answer(DecisionView(decision=decide(job, trial_id, store)))
 
 
 @router.post("/trials/{trial_id}/tell", response_model=TrialView)
@@ -63,11 +64,6 @@ def tell(trial_id: str, body: Outcome, store: StoreDep) -> Response:
     nothing; 409 when the trial was given to another worker meanwhile."""
     _check_id(trial_id, body.trial_id)
     return answer(TrialView.of(store.finish_trial(body)))
-
-
-def decide(job: Job) -> Decision:
-    """What a worker does next, by the state of its job: a paused job lets running trials end."""
-    return "stop" if job.state in JOB_OVER else "continue"
 
 
 def _claim(store: Store, job_id: str, worker_id: str) -> tuple[Job, Trial | None]:

@@ -145,6 +145,18 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
         ["temperature"],
     ),
     "unknown scheduler": (_set("scheduler", {"name": "ahsa"}), "scheduler.name", ["ahsa", "none"]),
+    "unknown scheduler option": (
+        _set("scheduler", {"name": "asha", "options": {"speed": 3}}),
+        "scheduler.options.speed",
+        ["speed"],
+    ),
+    "scheduler with nothing to watch": (
+        lambda spec: spec.update(
+            objectives=[{"metric": "trainable_params", "direction": "minimize"}], scheduler={"name": "asha"}
+        ),
+        "scheduler.name",
+        ["trainable_params"],
+    ),
     "unknown kind": (_set("kind", "hunt"), "kind", ["hunt", "search"]),
     "not a job": (lambda spec: spec.clear(), "name", ["required"]),
 }

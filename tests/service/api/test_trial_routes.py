@@ -100,6 +100,7 @@ assert model.peft_config["default"].r == 2
 assert (arguments.learning_rate, arguments.num_train_epochs, arguments.seed) == (1e-3, 1.0, 1)
 assert arguments.get_warmup_steps(100) == 6
 """
+    assert api.get(f"/v1/trials/{job_id}-2/snippet").json() == {"snippet": snippet}
     program = snippet.replace("NUM_LABELS", "2") + checks
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr

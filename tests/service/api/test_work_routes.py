@@ -121,3 +121,19 @@ def test_ids_and_bodies_must_agree(api: TestClient, job_id: str) -> None:
     assert unknown.json()["errors"][0]["field"] == "score"
     missing = api.post("/v1/trials/jx-1/tell", json=outcome | {"trial_id": "jx-1"})
     assert missing.status_code == 404
+
+
+def test_the_scheduler_of_the_job_answers_reports(api: TestClient, spec: Spec, worker: Any) -> None:
+    asked = {"resources": {"executor": "external"}, "scheduler": {"name": "asha"}}
+    asked |= {"objectives": spec["objectives"][:1], "budget": {"trials": 9, "epochs": 9}}
+    job_id = api.post("/v1/jobs", json=spec | asked).json()["id"]
+    worker.start(job_id)
+    worker.suggest(job_id, 8)
+    decisions = []
+    for number in range(8):  # each worse than all before it
+        assignment = _ask(api, job_id, f"w{number}").json()
+        report = {"step": 1, "epoch": 1.0, "metrics": {"accuracy": 0.9 - number / 10}, "seconds": 1}
+        report |= {name: assignment[name] for name in ("trial_id", "attempt")}
+        decisions.append(api.post(f"/v1/trials/{assignment['trial_id']}/report", json=report).json()["decision"])
+    assert decisions[0] == "continue"
+    assert decisions[-1] == "stop"
