@@ -1,6 +1,7 @@
 """Rules that tie parameters of one configuration together. All are immutable, JSON-able and carry a message.
 
-A rule speaks about active parameters only: a sum counts inactive ones as 0; the others hold when one is inactive.
+A rule speaks about active parameters only: a sum counts inactive ones as 0 and asks for nothing when all are inactive;
+the others hold when one is inactive.
 """
 
 from __future__ import annotations
@@ -83,7 +84,10 @@ class SumAtMost:
 
 @dataclass(frozen=True)
 class SumAtLeast:
-    """The values of `names` (numbers, or booleans counted as 0 and 1) sum to at least `limit`."""
+    """The values of `names` (numbers, or booleans counted as 0 and 1) sum to at least `limit`.
+
+    With none of them active the rule does not apply: its branch of the space was not taken.
+    """
 
     names: tuple[str, ...]
     limit: float
@@ -107,7 +111,8 @@ class SumAtLeast:
 
     def holds(self, config: Config) -> bool:
         """Whether the active parameters of `config` satisfy the rule."""
-        return bool(sum(config.get(name, 0) for name in self.names) >= self.limit)
+        values = [config[name] for name in self.names if name in config]
+        return not values or bool(sum(values) >= self.limit)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from search_spaces.space import Space
 from service.jobspec import JobSpec, SpaceSpec
 from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
+from workers.methods.space import PRESET as METHODS_PRESET
+from workers.methods.space import methods_space
 from workers.models.description import ModelDescription, describe
 
 
@@ -62,6 +64,8 @@ def build_space(spec: SpaceSpec, model: ModelDescription) -> Space:
 
 def preset_space(name: str, model: ModelDescription) -> Space:
     """A ready-made space on a model: a preset of the language of spaces, or a method's own. Raises InvalidSpace."""
+    if name == METHODS_PRESET:
+        return methods_space(model)
     if name not in preset_names() and name in methods():
         return method(name).space(model)
     return preset(name, model.shape)
@@ -69,7 +73,7 @@ def preset_space(name: str, model: ModelDescription) -> Space:
 
 def all_presets() -> tuple[str, ...]:
     """Names of every ready-made space."""
-    return tuple(sorted({*preset_names(), *methods()}))
+    return tuple(sorted({METHODS_PRESET, *preset_names(), *methods()}))
 
 
 def model_shape(spec: JobSpec) -> ModelShape:
