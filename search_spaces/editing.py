@@ -14,7 +14,7 @@ from search_spaces.limits import TRAINING_LIMITS
 from search_spaces.parameters import Categorical, Float, Int, Ordinal, Parameter, Simplex
 from search_spaces.priors import Prior, prior_from_json
 from search_spaces.serialization import parameter_from_json
-from search_spaces.values import is_number
+from search_spaces.values import is_number, number_hint
 
 if TYPE_CHECKING:
     from search_spaces.space import Space
@@ -138,7 +138,7 @@ def _check_within(old: Parameter, new: Parameter) -> None:
     else:
         outside = [value for value in _witnesses(new) if not old.contains(value)]
     if outside:
-        raise InvalidOverride(new.name, outside[0], old.allowed)
+        raise InvalidOverride(new.name, outside[0], old.allowed + number_hint(outside[0]))
 
 
 def _witnesses(parameter: Int | Ordinal | Categorical) -> list[Any]:

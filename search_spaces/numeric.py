@@ -15,7 +15,7 @@ from search_spaces.errors import InfiniteSpace, InvalidSpace
 from search_spaces.ordered import bell_density, check_bell, prior_positions
 from search_spaces.priors import Bell, Prior
 from search_spaces.scales import SCALES, Array, Scale, domain, unwarp, warp
-from search_spaces.values import evenly, is_int, is_number
+from search_spaces.values import evenly, is_int, is_number, number_hint
 
 # Decoded floats keep this many significant digits: short to read, and rounding undoes the error of the maps, so that
 # a value the space has produced survives encode and decode exactly.
@@ -235,7 +235,7 @@ def _check_range(name: str, low: object, high: object, scale: str) -> None:
     above, below = domain(scale)
     for field, value in (("low", low), ("high", high)):
         if not is_number(value):
-            raise InvalidSpace(f"{name}: `{field}` must be a finite number, found {value!r}")
+            raise InvalidSpace(f"{name}: `{field}` must be a finite number, found {value!r}{number_hint(value)}")
         if not above < value < below:
             raise InvalidSpace(
                 f"{name}: `{field}` must lie between {above:g} and {below:g} on a {scale} scale, found {value!r}"

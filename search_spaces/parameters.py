@@ -22,7 +22,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -74,7 +73,7 @@ class Simplex:
         """The allowed values in words."""
         return f"{len(self.parts)} numbers from 0 to 1 that sum to 1, one for each of {', '.join(self.parts)}"
 
-    @cached_property
+    @property
     def default(self) -> list[float]:
         """A value to start from."""
         equal = [1 / len(self.parts)] * len(self.parts)

@@ -147,7 +147,7 @@ class Space:
         """Whether `config`, whose values are allowed one by one, meets all constraints."""
         return all(constraint.holds(config) for constraint in self.constraints)
 
-    @cached_property
+    @property
     def default(self) -> Config:
         """The configuration of all defaults, or the valid one nearest to it."""
         config: Config = {}

@@ -21,7 +21,19 @@ def is_int(value: object) -> TypeGuard[int]:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether `value` is a finite number and not a boolean."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an int beyond every float
+        return False
+
+
+def number_hint(value: object) -> str:
+    """What to say to a number that arrived as text."""
+    try:
+        float(value if isinstance(value, str) else "")
+    except ValueError:
+        return ""
+    return " (text; YAML reads 1e-4 as text, write 1.0e-4)"
 
 
 def key(value: object) -> Key:

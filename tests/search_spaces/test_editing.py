@@ -142,6 +142,11 @@ def test_training_hyperparameters_are_found_behind_a_methods_prefix() -> None:
         ("top_layers", {"value": 7}, "top_layers: found 7, allowed: a whole number from 1 to 6"),
         ("targets", {"choices": ["qv", "qkv"]}, "targets: found 'qkv', allowed: one of 'qv', 'attention'"),
         ("targets", {"low": 1}, "targets: found {'low': 1}, allowed"),
+        (
+            "learning_rate",
+            {"value": "1e-4"},
+            "learning_rate: found '1e-4', allowed: a number from 1e-08 to 10 (text; YAML",
+        ),
         ("learning_rate", {"value": 100}, "learning_rate: found 100, allowed: a number from 1e-08 to 10"),
         ("learning_rate", {"type": "float", "low": 0.1}, "learning_rate: found {'type': 'float', 'low': 0.1}, allowed"),
         ("batch_size", {"value": 0}, "batch_size: found 0, allowed: a whole number from 1 to 65536"),
