@@ -266,7 +266,7 @@ def test_a_bad_job_is_refused_field_by_field_and_mended(page: Page, search: Sear
     editor.press("Control+Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("from the browser")
     expect(page.get_by_text("No trial has been suggested yet.")).to_be_visible()
-    page.get_by_role("link", name="Copy").click()
+    page.get_by_role("link", name="Clone").click()
     expect(editor).to_have_value(re.compile("name: from the browser"))
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_text("No trial has been suggested yet.")).to_be_visible()
@@ -283,6 +283,13 @@ def test_it_says_when_the_service_is_away_and_catches_up(page: Page, search: Sea
     server.start()
     expect(page.get_by_text("live", exact=True)).to_be_visible(timeout=20_000)
     expect(row(page, 2)).to_contain_text("36,864")
+
+
+def test_a_job_that_is_not_there(page: Page) -> None:
+    page.expected_errors = ("404",)  # type: ignore[attr-defined]
+    page.goto("/#/jobs/jnone")
+    expect(page.get_by_role("alert")).to_contain_text("The job could not be loaded")
+    expect(page.get_by_role("alert")).to_contain_text("jnone")
 
 
 def test_thousands_of_trials_draw_few_rows(page: Page, search: Search) -> None:

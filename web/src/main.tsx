@@ -1,7 +1,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { ApiError } from "./api/client";
+import { isRefusal } from "./api/client";
 import { adoptTokenFromUrl } from "./api/token";
 import { App } from "./shell/app";
 import "./styles/index.css";
@@ -9,8 +9,7 @@ import "./styles/index.css";
 adoptTokenFromUrl();
 
 /** Asking again helps when the service was not reached or is overloaded, never when it refused. */
-const retry = (failures: number, error: Error): boolean =>
-  failures < 3 && (!(error instanceof ApiError) || error.status === 0 || error.status >= 500);
+const retry = (failures: number, error: Error): boolean => failures < 3 && !isRefusal(error);
 
 const cache = new QueryClient({ defaultOptions: { queries: { retry, staleTime: 1000 } } });
 

@@ -25,6 +25,10 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether asking again will be answered in the same way: the service understood and said no. */
+export const isRefusal = (error: unknown): boolean =>
+  error instanceof ApiError && error.status >= 400 && error.status < 500;
+
 interface Options {
   method?: "GET" | "POST" | "DELETE";
   headers?: Record<string, string>;

@@ -1,7 +1,7 @@
 /** Keeps a job's page current: listens to its events and fetches only what they say has changed. */
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { ApiError, getTrial, openEvents } from "./client";
+import { ApiError, getTrial, isRefusal, openEvents } from "./client";
 import { keys, type LogEntry } from "./queries";
 import { followEvents, type ServerEvent, type StreamStatus } from "./sse";
 import { indexOfNumber, isOver, mergeTrials, numberOf, withoutTrials } from "./trial-set";
@@ -23,6 +23,7 @@ export function useLiveJob(jobId: string): StreamStatus {
       open: (lastEventId, signal) => openEvents(jobId, lastEventId, signal),
       onEvent: (event) => updates.take(event),
       onStatus: setStatus,
+      isFinal: isRefusal,
       signal: stop.signal,
     });
     return () => stop.abort();

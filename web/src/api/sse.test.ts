@@ -53,6 +53,7 @@ describe("followEvents", () => {
         if (event.id === "2") stop.abort();
       },
       onStatus: (status) => states.push(status.state),
+      isFinal: () => false,
       signal: stop.signal,
     });
     expect(asked).toEqual(["", "1"]);
@@ -70,8 +71,21 @@ describe("followEvents", () => {
         statuses.push(status);
         if (status.state === "waiting") stop.abort();
       },
+      isFinal: () => false,
       signal: stop.signal,
     });
     expect(statuses.at(-1)).toEqual({ state: "waiting", seconds: 1, reason: "refused" });
+  });
+
+  it("gives up when it is refused", async () => {
+    const statuses: StreamStatus[] = [];
+    await followEvents({
+      open: () => Promise.reject(new Error("no such job")),
+      onEvent: () => {},
+      onStatus: (status) => statuses.push(status),
+      isFinal: (error) => error instanceof Error && error.message === "no such job",
+      signal: new AbortController().signal,
+    });
+    expect(statuses).toEqual([{ state: "connecting" }, { state: "refused", reason: "no such job" }]);
   });
 });

@@ -46,18 +46,23 @@ export class EventParser {
 }
 
 export type StreamStatus =
-  { state: "connecting" } | { state: "live" } | { state: "waiting"; seconds: number; reason: string };
+  | { state: "connecting" }
+  | { state: "live" }
+  | { state: "waiting"; seconds: number; reason: string }
+  | { state: "refused"; reason: string };
 
 interface StreamOptions {
   open: (lastEventId: string, signal: AbortSignal) => Promise<Response>;
   onEvent: (event: ServerEvent) => void;
   onStatus: (status: StreamStatus) => void;
   signal: AbortSignal;
+  /** Whether trying again cannot help. */
+  isFinal: (error: unknown) => boolean;
   /** The server sends a heartbeat every 15 s; a stream silent for longer than this is taken for dead. */
   silenceMs?: number;
 }
 
-/** Follow a stream until `signal` aborts: resumes after the last event, waits 1, 2, 4 … 15 s between failures. */
+/** Follow a stream until `signal` aborts or the server refuses: resumes after the last event, waits 1, 2, 4 … 15 s between failures. */
 export async function followEvents(options: StreamOptions): Promise<void> {
   let lastEventId = "";
   let failures = 0;
@@ -78,6 +83,7 @@ export async function followEvents(options: StreamOptions): Promise<void> {
       );
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);
+      if (!options.signal.aborted && options.isFinal(error)) return options.onStatus({ state: "refused", reason });
     }
     if (options.signal.aborted) return;
     const seconds = Math.min(15, 2 ** failures);

@@ -1,4 +1,4 @@
-/** Pause, resume, cancel, copy, delete: only what the job's state allows. What cannot be undone asks first. */
+/** Pause, resume, cancel, clone, delete: only what the job's state allows. What cannot be undone asks first. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef } from "react";
 import { actOnJob, deleteJob } from "../api/client";
@@ -41,7 +41,7 @@ export function JobActions({ job }: { job: Job }) {
         </button>
       )}
       <a className="button" href={`#/new?from=${job.id}`}>
-        Copy
+        Clone
       </a>
       {over ? (
         <Confirmed

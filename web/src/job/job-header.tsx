@@ -11,6 +11,7 @@ import { JobActions } from "./job-actions";
 export function JobHeader({ job, status }: { job: Job; status: StreamStatus }) {
   return (
     <header className="job-header">
+      <title>{`${job.name} · ${job.state} · peftsearch`}</title>
       <div className="job-title">
         <h1>{job.name}</h1>
         <span role="status" className="job-state">
@@ -63,6 +64,7 @@ function Connection({ status, over }: { status: StreamStatus; over: boolean }) {
   const text = {
     connecting: over ? "" : "connecting…",
     live: over ? "" : "live",
+    refused: status.state === "refused" ? `not live: ${status.reason}` : "",
     waiting: status.state === "waiting" ? `reconnecting in ${status.seconds} s: ${status.reason}` : "",
   }[status.state];
   return (

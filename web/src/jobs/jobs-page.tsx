@@ -21,6 +21,7 @@ export function JobsPage() {
   const items = jobs.data.pages.flatMap((page) => page.items);
   return (
     <div className="page">
+      <title>Jobs · peftsearch</title>
       <div className="page-head">
         <h1>Jobs</h1>
         {jobs.isError && (

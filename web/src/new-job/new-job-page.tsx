@@ -59,6 +59,7 @@ function Editor({ start }: { start: string }) {
   const errors = submit.error instanceof ApiError ? submit.error.errors : [];
   return (
     <form className="page new-job" onSubmit={onSubmit}>
+      <title>New job · peftsearch</title>
       <div className="page-head">
         <h1>New job</h1>
         <button type="submit" className="primary" disabled={submit.isPending}>

@@ -25,7 +25,6 @@ export function Failure({ error, what }: Props) {
 }
 
 function TokenForm({ refused }: { refused: string }) {
-  const cache = useQueryClient();
   const [token, setToken] = useState("");
   return (
     <form
@@ -33,7 +32,7 @@ function TokenForm({ refused }: { refused: string }) {
       onSubmit={(event) => {
         event.preventDefault();
         keepToken(token.trim());
-        void cache.resetQueries();
+        window.location.reload();
       }}
     >
       <h1>This service asks for a token</h1>
