@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from optimizers.problem import Problem
-from optimizers.schedulers.contract import Curve, Point
-from optimizers.schedulers.registry import scheduler
+from optimizers.schedulers.contract import Point
+from service import scheduling
 from service.jobspec import JobSpec
 from service.problem import build_problem
 from service.store.records import Job, StoredReport, Trial
@@ -23,19 +24,18 @@ def decide(job: Job, trial_id: str, store: Store) -> Decision:
     spec = JobSpec.model_validate(job.spec)
     if spec.scheduler.name == "none":
         return "continue"
-    curves = _curves(store.all_trials(job.id), store.job_reports(job.id))
-    chosen = scheduler(spec.scheduler.name, **spec.scheduler.options)
-    return chosen.decide(trial_id, curves, _problem(json.dumps(job.spec, sort_keys=True)), spec.budget.epochs)
+    trials = {trial.id: trial for trial in store.all_trials(job.id)}
+    problem = _problem(json.dumps(job.spec, sort_keys=True))
+    return scheduling.decide(spec, problem, trial_id, trials, _points(trials, store.job_reports(job.id)))
 
 
-def _curves(trials: tuple[Trial, ...], reports: tuple[StoredReport, ...]) -> dict[str, Curve]:
+def _points(trials: Mapping[str, Trial], reports: Iterable[StoredReport]) -> dict[str, list[Point]]:
     """The learning curve of every trial that has reported in its latest attempt."""
     points: dict[str, list[Point]] = {}
-    current = {trial.id: trial for trial in trials}
     for report in reports:
-        if report.trial_id in current and report.attempt == current[report.trial_id].attempt:
+        if report.trial_id in trials and report.attempt == trials[report.trial_id].attempt:
             points.setdefault(report.trial_id, []).append(Point(report.epoch, report.metrics))
-    return {id: Curve(tuple(curve), current[id].config) for id, curve in points.items()}
+    return points
 
 
 @lru_cache(maxsize=16)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from optimizers.problem import Problem
+from optimizers.schedulers.contract import Point
 from service.assignments import assignment_of
 from service.conductor.decisions import Shape, Verdict, is_replaceable, next_waiting, seconds_active, shape, verdict
 from service.conductor.proposer import Request
@@ -15,6 +16,7 @@ from service.conductor.seeds import trial_seed
 from service.conductor.suggestions import Suggestions
 from service.jobspec import JobSpec
 from service.problem import build_problem, references
+from service.scheduling import decide
 from service.store.records import Event, Job, NewTrial, StoredReport, Trial
 from workers.assignment import Assignment, Decision
 from workers.models.description import describe
@@ -23,14 +25,12 @@ OUTSIDE_AHEAD = 4
 """Suggestions kept ready for outside workers, whose number nobody knows, beside one for every trial they run."""
 
 
-@dataclass(frozen=True)
-class CurvePoint:
-    """What a trial had reached at an optimizer step, after `epoch` passes over the training rows."""
+@dataclass
+class _Reports:
+    """The learning curve of a trial's latest attempt."""
 
     attempt: int
-    step: int
-    epoch: float
-    metrics: Mapping[str, float]
+    points: list[Point] = field(default_factory=list)
 
 
 @dataclass
@@ -43,7 +43,7 @@ class JobRun:
     suggestions: Suggestions
     concurrency: int = 1
     trials: dict[str, Trial] = field(default_factory=dict)
-    curves: dict[str, list[CurvePoint]] = field(default_factory=dict)  # of the latest attempt, by trial
+    curves: dict[str, _Reports] = field(default_factory=dict)  # by trial
     next_number: int = 0
 
     @classmethod
@@ -55,7 +55,7 @@ class JobRun:
         for trial in trials:
             run.put(trial)
         for report in reports:
-            run._keep(report.trial_id, CurvePoint(report.attempt, report.step, report.epoch, report.metrics))
+            run._keep(report.trial_id, report.attempt, Point(report.epoch, report.metrics))
         return run
 
     # The mirror
@@ -83,15 +83,18 @@ class JobRun:
     def record(self, event: Event) -> Decision:
         """Add a reported point to its trial's learning curve; what the scheduler makes of it."""
         told = event.payload
-        self._keep(told["trial_id"], CurvePoint(told["attempt"], told["step"], told["epoch"], told["metrics"]))
-        return "continue"
+        self._keep(told["trial_id"], told["attempt"], Point(told["epoch"], told["metrics"]))
+        if told["trial_id"] not in self.trials:
+            return "continue"
+        points = {trial_id: curve.points for trial_id, curve in self.curves.items()}
+        return decide(self.spec, self.problem, told["trial_id"], self.trials, points)
 
-    def _keep(self, trial_id: str, point: CurvePoint) -> None:
-        curve = self.curves.setdefault(trial_id, [])
-        if curve and curve[-1].attempt < point.attempt:
-            curve.clear()
-        if not curve or (curve[-1].attempt == point.attempt and curve[-1].step < point.step):
-            curve.append(point)
+    def _keep(self, trial_id: str, attempt: int, point: Point) -> None:
+        curve = self.curves.setdefault(trial_id, _Reports(attempt))
+        if curve.attempt < attempt:
+            curve = self.curves[trial_id] = _Reports(attempt)
+        if curve.attempt == attempt and (not curve.points or curve.points[-1].epoch < point.epoch):
+            curve.points.append(point)
 
     # What is next
 
@@ -125,7 +128,7 @@ class JobRun:
 
     def ask(self) -> Request | None:
         """What to ask the optimizer now, if anything."""
-        epochs = {trial_id: curve[-1].epoch for trial_id, curve in self.curves.items()}
+        epochs = {trial_id: curve.points[-1].epoch for trial_id, curve in self.curves.items()}
         return self.suggestions.request(self.job.id, self.trials, self.ahead, epochs)
 
     def spend_time(self, now: datetime) -> list[str] | None:

@@ -368,3 +368,26 @@ def test_an_outage_of_the_database_loses_no_message(
         time.sleep(0.005)
     assert store.counts(job.id)["completed"] == 6
     assert all(len(store.reports(trial.id)) == 2 for trial in store.all_trials(job.id))
+
+
+def test_the_scheduler_stops_the_worse_trials_and_never_a_reference(make: Make, store: Store, clock: Clock) -> None:
+    executor = ComputingExecutor()
+
+    def stop_when_told(trial_id: str, decision: str) -> None:
+        executor.signals.append((trial_id, "stop"))
+        outcome = executor.running[trial_id][-1]
+        assert isinstance(outcome, Outcome)
+        assert decision == "stop"
+        executor.running[trial_id] = [outcome.model_copy(update={"status": "stopped", "reason": "the scheduler"})]
+
+    executor.signal = stop_when_told  # type: ignore[method-assign]
+    job = submit(store, scheduler={"name": "asha", "options": {"grace": 1}}, budget={"trials": 12, "epochs": 2})
+    tick_until(make(executor), clock, is_over(store, job))
+    trials = store.all_trials(job.id)
+    stopped = [trial for trial in trials if trial.state == "stopped"]
+    completed = [trial for trial in trials if trial.state == "completed" and trial.origin == "optimizer"]
+    assert {trial.id for trial in stopped} == {trial_id for trial_id, _ in executor.signals}
+    assert {trial.state for trial in trials if trial.origin == "reference"} == {"completed"}
+    assert stopped
+    assert max(accuracy(trial.config) for trial in stopped) <= max(accuracy(trial.config) for trial in completed)
+    assert all(len(store.reports(trial.id)) == 1 for trial in stopped)
