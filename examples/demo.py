@@ -35,6 +35,7 @@ def main() -> int:
     parser.add_argument("--job", type=Path, default=EXAMPLES / "quickstart.yaml", help="job file")
     given = parser.parse_args()
     home, started = given.home.absolute(), time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that the service is stopped on the way out
     with serving(home) as url:
         token = (home / "token").read_text().strip()
         console.print(f"The service is up. Dashboard: {url}/?token={token}", soft_wrap=True, highlight=False)
