@@ -70,7 +70,10 @@ def distinct(name: str, field: str, values: object) -> tuple[Any, ...]:
     for value in values:
         if not (value is None or isinstance(value, str | bool | list | tuple) or is_number(value)):
             raise InvalidSpace(f"{name}: `{field}` must be numbers, strings, booleans or null, found {value!r}")
-    seen = {tuple(value) if isinstance(value, list | tuple) else value for value in values}
+    try:
+        seen = {tuple(value) if isinstance(value, list | tuple) else value for value in values}
+    except TypeError:
+        raise InvalidSpace(f"{name}: lists in `{field}` must be flat, found {list(values)!r}") from None
     if len(seen) < len(values):
         raise InvalidSpace(f"{name}: `{field}` must differ from one another, found {list(values)!r}")
     return tuple(values)
