@@ -2,8 +2,9 @@
 
 All start at the identity. OFT: blocks of size b on the diagonal, Cayley-transformed. BOFT: a product of butterfly
 factors of such blocks, with a scale for each output; one factor here, because peft silently uses one wherever its CUDA
-extension cannot be built. HRA: a product of Householder reflections, in pairs that cancel
-at the start (without Gram-Schmidt, which divides by zero on such pairs). PSOFT: a rotation inside the top principal subspace. RoAd: 2-D rotations and scales of the outputs.
+extension cannot be built. HRA: a product of Householder reflections, in pairs that cancel at the start (without
+Gram-Schmidt, which divides by zero on such pairs). PSOFT: a rotation inside the top principal subspace. RoAd: 2-D
+rotations and scales of the outputs.
 """
 
 from __future__ import annotations

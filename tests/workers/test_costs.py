@@ -1,0 +1,60 @@
+"""Costs: operations against torch's counter, memory against what is really saved, latency, bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.workers.tiny_models import batch, tiny_base
+from workers.costs import BYTES_PER_TRAINED, adapter_bytes, latency_milliseconds, training_flops, training_memory
+from workers.methods.attached import AdapterCard
+from workers.methods.registry import method
+from workers.models.loading import load_base
+
+
+def test_flops_match_torchs_counter() -> None:
+    base = load_base("builtin:minilm", classes=3)
+    one = method("lora")
+    knobs = one.complete(base.description, {"top_layers": 3, "targets": "all"})
+    attached = one.attach(base, knobs, 0, None)
+    ids = torch.full((4, 24), 7)
+    with FlopCounterMode(display=False) as counter:
+        attached.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.sum().backward()
+    trained = one.trainable_parameters(
+        base.description, one.complete(base.description, {"top_layers": 3, "targets": "all"})
+    )
+    found = training_flops(base.description.anatomy, attached.lowest_layer, trained, np.full(4, 24), epochs=1)
+    attached.detach()
+    assert found == pytest.approx(counter.get_total_flops(), rel=0.05)
+
+
+def test_memory_counts_state_and_activations_above_the_lowest_layer() -> None:
+    base = tiny_base("bert")
+    one = method("lora")
+    found = {}
+    for top in (1, 2):
+        attached = one.attach(base, one.complete(base.description, {"top_layers": top}), 0, None)
+        trained = attached.parameters().values()
+        found[top] = training_memory(attached.model, trained, batch())
+        assert found[top] > BYTES_PER_TRAINED * sum(value.numel() for value in trained)
+        attached.detach()
+    head = method("head").attach(base, {}, 0, None)
+    only_head = training_memory(head.model, head.parameters().values(), batch())
+    head.detach()
+    assert only_head < found[1] < found[2]
+    assert only_head < BYTES_PER_TRAINED * base.head_size + 4 * 4 * 24 * 4
+
+
+def test_latency_grows_with_rows_and_bytes_are_those_of_the_weights(tmp_path: Path) -> None:
+    base = tiny_base("bert")
+    one = latency_milliseconds(base.model, base.description.anatomy, rows=1, tokens=8)
+    many = latency_milliseconds(base.model, base.description.anatomy, rows=64, tokens=60)
+    assert 0 < one < many
+    attached = method("head").attach(base, {}, 0, None)
+    attached.save(tmp_path, AdapterCard("head", "tiny", classes=("a", "b", "c")))
+    attached.detach()
+    assert base.head_size * 4 < adapter_bytes(tmp_path) < base.head_size * 4 + 1000
