@@ -1,7 +1,7 @@
 """The fast engine: the reference's mathematics with the waste removed.
 
 What is gone: the frozen layers below the lowest trained one (their outputs are stored once and read back, over epochs
-and trials), every token but one for a method that trains the head alone, and the optimizer's per-tensor overhead.
+and trials), the tokens of the last layer that the head never sees, and the optimizer's per-tensor overhead.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from workers.engines.batches import Rows, token_budget_batches
 from workers.engines.course import TrainStep, extra_state, in_row_order
 from workers.engines.flat_adamw import FlatAdamW
 from workers.engines.inputs import Inputs
+from workers.engines.one_token import last_layer_for_one_token
 from workers.engines.passes import EVALUATION_TOKENS, Pass, WholePass, upper_passes
 from workers.engines.prefix import pooling
 from workers.engines.prefix_store import PrefixStore
@@ -102,6 +103,8 @@ def fast_trainee(
     """A trainee that skips every layer it may. On leaving, base and adapter are whole again."""
     with ExitStack() as undo:
         passes = None
+        if attached.lowest_layer < resident.base.description.anatomy.layers:
+            undo.enter_context(last_layer_for_one_token(resident.base))
         if attached.lowest_layer > 0:
             passes = undo.enter_context(
                 upper_passes(resident, attached.model, (train, validation), attached.lowest_layer, store, torch.float32)
