@@ -12,10 +12,13 @@ from optimizers.problem import Optimizer, Problem
 # Name → module and class. Each class is a frozen dataclass whose fields are the options.
 _CLASSES = {
     "auto": ("optimizers.auto", "AutoSearch"),
+    "cmaes": ("optimizers.cmaes", "CmaEsSearch"),
     "gp": ("optimizers.gp.optimizer", "GaussianProcessSearch"),
     "grid": ("optimizers.designs", "GridSearch"),
+    "mcts": ("optimizers.decision_tree", "MctsSearch"),
     "nsga2": ("optimizers.optuna_samplers", "Nsga2Search"),
     "random": ("optimizers.designs", "RandomSearch"),
+    "smbo": ("optimizers.decision_tree", "SmboSearch"),
     "sobol": ("optimizers.designs", "SobolSearch"),
     "tpe": ("optimizers.optuna_samplers", "TpeSearch"),
 }
