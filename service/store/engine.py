@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -127,15 +127,12 @@ def _begin_sqlite(connection: Connection) -> None:
 def _switch_to_wal(file: Path) -> None:
     """Make the file a WAL database. It stays one, and SQLite does not wait for locks here, so we do."""
     deadline = time.monotonic() + LOCK_SECONDS
-    connection = sqlite3.connect(file, timeout=LOCK_SECONDS)
-    try:
-        while True:
-            try:
+    while True:
+        try:
+            with closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL").fetchone()
                 return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise Unavailable(f"cannot open the database {file}: {error}") from error
-                time.sleep(0.02)
-    finally:
-        connection.close()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise Unavailable(f"cannot open the database {file}: {error}") from error
+            time.sleep(0.02)

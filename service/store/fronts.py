@@ -6,6 +6,7 @@ is compared with the present front alone, and only a change of objectives or con
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -116,5 +117,5 @@ def front(connection: Connection, job_id: str) -> tuple[Trial, ...]:
     trials = [trial_of(row) for row in connection.execute(_FRONT, {"job": job_id})]
     if trials:
         metric, sign = next(iter(Goals.of(spec).signs.items()))
-        trials.sort(key=lambda trial: sign * trial.metrics[metric])
+        trials.sort(key=lambda trial: sign * trial.metrics.get(metric, math.inf * sign))
     return tuple(trials)

@@ -121,7 +121,7 @@ def _close_waiting(connection: Connection, id: str, reason: str, now: datetime) 
     dropped = connection.execute(
         delete(TRIALS).where(waiting, TRIALS.c.attempt == 0).returning(TRIALS.c.id, TRIALS.c.number)
     ).all()
-    left = connection.execute(select(TRIALS.c.state).where(waiting).with_for_update()).scalars().all()
+    left = connection.execute(select(TRIALS.c.state).where(waiting).with_for_update(key_share=True)).scalars().all()
     stop = {"state": "stopped", "reason": reason, "finished_at": now, "lease_until": None}
     stopped = connection.execute(update(TRIALS).where(waiting).values(stop).returning(*TRIAL_COLUMNS)).all()
     changes = {"queued": -len(dropped) - left.count("queued"), "paused": -left.count("paused"), "stopped": len(left)}

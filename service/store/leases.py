@@ -39,7 +39,7 @@ _FREE_JOB = (
     )
     .order_by(JOBS.c.created_at, JOBS.c.id)
     .limit(1)
-    .with_for_update(skip_locked=True)
+    .with_for_update(skip_locked=True, key_share=True)
 )
 _OPEN_TRIAL = (
     select(*TRIAL_COLUMNS)
@@ -193,7 +193,7 @@ def _take_back(
         select(TRIALS.c.id, TRIALS.c.attempt, TRIALS.c.losses, TRIALS.c.worker_id)
         .where(TRIALS.c.job_id == job_id, TRIALS.c.state == "running", which)
         .order_by(TRIALS.c.number)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).all()
     trials = []
     for row in lost:

@@ -19,7 +19,7 @@ _RUNNING = (
     select(TRIALS.c.id, TRIALS.c.attempt)
     .where(TRIALS.c.id.in_(bindparam("trials", expanding=True)), TRIALS.c.state == "running")
     .order_by(TRIALS.c.id)
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 _KEY = (REPORTS.c.trial_id, REPORTS.c.attempt, REPORTS.c.step)
 _INSERT = {
@@ -47,12 +47,13 @@ def add_reports(connection: Connection, reports: Sequence[Report], now: datetime
     ids = sorted({report.trial_id for report in reports})
     running = {(row.id, row.attempt) for row in connection.execute(_RUNNING, {"trials": ids})}
     accepted = tuple((report.trial_id, report.attempt) in running for report in reports)
-    rows = [_row(report, now) for report, current in zip(reports, accepted, strict=True) if current]
+    rows: dict[tuple[str, int, int], dict[str, Any]] = {}
+    for report, current in zip(reports, accepted, strict=True):
+        if current:
+            rows.setdefault((report.trial_id, report.attempt, report.step), _row(report, now))
     if rows:
-        stored = connection.execute(_INSERT[connection.dialect.name], rows).all()
-        new = {tuple(key) for key in stored}
-        events = [_event(row) for row in rows if (row["trial_id"], row["attempt"], row["step"]) in new]
-        append(connection, events, now)
+        stored = connection.execute(_INSERT[connection.dialect.name], list(rows.values())).all()
+        append(connection, [_event(rows[id, attempt, step]) for id, attempt, step in sorted(map(tuple, stored))], now)
     return accepted
 
 

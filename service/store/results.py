@@ -23,7 +23,7 @@ _LOCK = (
     select(JOBS.c.spec, TRIALS.c.outcome, TRIALS.c.losses, *TRIAL_COLUMNS)
     .select_from(JOBS.join(TRIALS, TRIALS.c.job_id == JOBS.c.id))
     .where(TRIALS.c.id == bindparam("trial"))
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 _FINISH = (
     update(TRIALS)

@@ -2,7 +2,9 @@
 
 A transaction that changes a job's trials first locks the job's row. So a job's counters, front and numbers are
 never computed from something that is about to change, and two transactions cannot wait for each other in a circle.
-SQLite ignores FOR UPDATE: there, beginning the transaction has locked everything already.
+The locks are FOR NO KEY UPDATE (`key_share=True`): writing an event or a report checks that its job or trial exists,
+and a plain FOR UPDATE would make that check wait, in a circle when the lock's holder waits to write an event itself.
+SQLite ignores all this: there, beginning the transaction has locked everything already.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ def job_id_of(trial_id: str) -> str:
     return trial_id.rpartition("-")[0]
 
 
-_LOCK_JOB = select(*JOB_COLUMNS).where(JOBS.c.id == bindparam("id")).with_for_update()
+_LOCK_JOB = select(*JOB_COLUMNS).where(JOBS.c.id == bindparam("id")).with_for_update(key_share=True)
 _TRIAL = select(*TRIAL_COLUMNS).where(TRIALS.c.id == bindparam("id"))
 _CHANGE_JOB = (
     update(JOBS)

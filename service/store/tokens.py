@@ -62,18 +62,15 @@ def list_tokens(connection: Connection) -> tuple[Token, ...]:
 
 def revoke_token(connection: Connection, id: str, now: datetime) -> Token:
     """Make the token useless; raises NotFound. Revoking again changes nothing."""
-    row = connection.execute(
-        update(TOKENS).where(TOKENS.c.id == id, TOKENS.c.revoked_at.is_(None)).values(revoked_at=now)
-    )
+    connection.execute(update(TOKENS).where(TOKENS.c.id == id, TOKENS.c.revoked_at.is_(None)).values(revoked_at=now))
     found = connection.execute(select(*TOKEN_COLUMNS).where(TOKENS.c.id == id)).one_or_none()
     if found is None:
         raise NotFound("token", id)
-    del row
     return _token(tuple(found))
 
 
 def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _token(row: tuple[object, ...]) -> Token:

@@ -41,7 +41,10 @@ def replace_queued(
     job = _open_job(connection, job_id)
     waiting = (TRIALS.c.job_id == job_id) & (TRIALS.c.state == "queued") & (TRIALS.c.attempt == 0)
     found = connection.execute(
-        select(*TRIAL_COLUMNS).where(waiting, TRIALS.c.id.in_(drop)).order_by(TRIALS.c.number).with_for_update()
+        select(*TRIAL_COLUMNS)
+        .where(waiting, TRIALS.c.id.in_(drop))
+        .order_by(TRIALS.c.number)
+        .with_for_update(key_share=True)
     )
     free = [trial_of(row) for row in found]
     kept = add[: max(0, len(add) - (len(set(drop)) - len(free)))]

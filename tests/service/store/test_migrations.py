@@ -1,0 +1,102 @@
+"""The schema: migrations make what the models say, old databases open, and an upgrade happens wholly or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from service.errors import BadInput, Unavailable
+from service.store.engine import Database
+from service.store.store import open_store
+from service.store.tables import Table
+
+DUMPS = sorted((Path(__file__).parent / "databases").glob("*.sql"))
+
+
+def test_migrations_make_the_tables_of_the_models(empty_url: str) -> None:
+    open_store(empty_url).close()
+    database = Database(empty_url)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, Table.metadata)
+    database.close()
+    assert differences == []
+
+
+def test_opening_again_keeps_everything(empty_url: str) -> None:
+    first = open_store(empty_url)
+    job = first.create_job("a", {"objectives": []})
+    first.close()
+    second = open_store(empty_url)
+    assert second.get_job(job.id) == job
+    second.close()
+
+
+@pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.stem)
+def test_databases_of_every_release_open_and_read(dump: Path, tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    with sqlite3.connect(file) as connection:
+        connection.executescript(dump.read_text())
+    connection.close()
+    store = open_store(f"sqlite:///{file}")
+    job = next(job for job in store.list_jobs().items if job.name == "of an old release")
+    trials = {trial.number: trial for trial in store.all_trials(job.id)}
+    assert [trials[n].state for n in sorted(trials)] == ["completed", "failed", "running", "paused", "queued"]
+    assert job.counts["completed"] == 1
+    assert [trial.number for trial in store.front(job.id)] == [0]
+    assert trials[0].metrics["accuracy"] == 0.75
+    assert trials[0].config == {"method": "lora", "rank": 0}
+    assert trials[1].reason == "nan_loss: at step 3"
+    assert [stored.metrics for stored in store.reports(trials[0].id)] == [{"accuracy": 0.1}, {"accuracy": 0.2}]
+    assert len(store.events_after(0, job.id)) == 17
+    assert store.create_job(job.name, job.spec, "key of an old release").id == job.id
+    assert store.check_token("pfs_of_an_old_release").scopes == {"read", "work"}
+    claimed = store.claim_trial(job.id, "worker of today", 60)
+    assert claimed is not None
+    assert claimed.number == 4
+    store.close()
+
+
+def test_there_is_a_database_of_the_first_release() -> None:
+    assert [dump.stem for dump in DUMPS][:1] == ["0001"]
+
+
+def test_a_database_of_a_newer_release_is_refused(empty_url: str) -> None:
+    open_store(empty_url).close()
+    database = Database(empty_url)
+    database.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    database.close()
+    with pytest.raises(Unavailable, match=r"schema 9999.*newer version"):
+        open_store(empty_url)
+
+
+def test_an_upgrade_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE trials (mine TEXT)"))  # in the way of the first migration's fifth table
+    with pytest.raises((Unavailable, OperationalError), match="trials"):
+        open_store(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT name FROM sqlite_master")).scalars().all() == ["trials"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["", "mysql://host/db", "sqlite://", "sqlite:///:memory:", "store.db", "http://x"])
+def test_other_databases_are_refused_by_name(url: str) -> None:
+    with pytest.raises(BadInput, match=r"sqlite:///FILE or postgresql://"):
+        open_store(url)
+
+
+def test_a_database_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        open_store("postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=2")
+    (tmp_path / "folder.db").mkdir()
+    with pytest.raises(Unavailable, match=r"folder\.db"):
+        open_store(f"sqlite:///{tmp_path / 'folder.db'}")
