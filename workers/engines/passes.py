@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -115,15 +115,23 @@ def _states(
     store: PrefixStore,
     dtype: torch.dtype,
 ) -> HiddenStates | None:
-    base = resident.base
+    base, hidden_size = resident.base, resident.base.description.anatomy.hidden_size
     kind = pooling(base)
     assert kind is not None
     padding_id = base.model.config.pad_token_id
 
     def compute(states: HiddenStates) -> None:
-        with capturing(base, layers) as captured:
+        # Layer by layer, each from the stored states below it: whatever a later trial asks for, no layer runs twice.
+        below = None
+        if layers > 1 and store.fits(layers * int(inputs.lengths.sum()) * hidden_size * dtype.itemsize):
+            below = _states(resident, inputs, layers - 1, False, store, dtype)
+        with ExitStack() as undo:
+            entry = None if below is None else undo.enter_context(without_lower_layers(base, layers - 1))
+            captured = undo.enter_context(capturing(base, layers))
             for rows in token_budget_batches(inputs.lengths, EVALUATION_TOKENS):
                 batch = inputs.batch(rows)
+                if below is not None and entry is not None:
+                    entry.set(below.batch(rows, batch["input_ids"].shape[1]))
                 hidden = run_until_captured(base, captured, batch).to(dtype)
                 if head_only:
                     hidden = hidden[torch.arange(len(rows)), pooled_positions(kind, batch, padding_id)][:, None]
@@ -131,4 +139,4 @@ def _states(
 
     lengths = np.ones_like(inputs.lengths) if head_only else inputs.lengths
     key = (resident.weights_hash, inputs.content_hash, f"layer {layers}", kind if head_only else "all")
-    return store.get_or_compute(key, lengths, base.description.anatomy.hidden_size, dtype, compute)
+    return store.get_or_compute(key, lengths, hidden_size, dtype, compute)

@@ -84,6 +84,10 @@ class PrefixStore:
             os.utime(path)  # the mark of use that eviction goes by
             return HiddenStates(_map(path, shape, dtype, shared=False), lengths)
 
+    def fits(self, needed: int) -> bool:
+        """Whether `needed` bytes are at most half of the limit, so that storing them drives out little else."""
+        return 2 * needed <= self._limit
+
     def size(self) -> int:
         """Bytes in use."""
         return sum(path.stat().st_size for path in self._files())
@@ -119,7 +123,7 @@ class PrefixStore:
 
     @contextmanager
     def _only_one_process(self, name: str) -> Iterator[None]:
-        with (self._folder / f"{name[:2]}.lock").open("w") as lock:
+        with (self._folder / f".{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
