@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { bestSoFar, hypervolumeSoFar, type Point, stepLine } from "./front";
-import { fitScale } from "./scale";
+import { countScale, fitScale, shareScale } from "./scale";
 
 const box = { x: [0, 10], y: [0, 1] } as const;
 
@@ -118,4 +118,11 @@ describe("fitScale", () => {
     const single = fitScale([5]);
     expect(single.max).toBeGreaterThan(single.min);
   });
+  it("counts in whole numbers", () => {
+    expect(countScale(4).ticks).toEqual([0, 1, 2, 3, 4]);
+    expect(countScale(24).ticks).toEqual([0, 5, 10, 15, 20]);
+    expect(countScale(0).ticks).toEqual([0, 1]);
+    expect(countScale(50_000).ticks?.length).toBeLessThan(8);
+  });
+  it("keeps shares on a plain axis", () => expect(shareScale([0.001, 0.6]).kind).toBe("linear"));
 });

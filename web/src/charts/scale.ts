@@ -2,7 +2,7 @@
  * Axis scales. ECharts' log axis cannot show zero, and zero is where the head-only trial sits on the axis of trainable
  * parameters; so values are placed on a plain axis in powers of ten, with zero one decade below the smallest positive value.
  */
-import { compact } from "../text/numbers";
+import { compact, tick } from "../text/numbers";
 
 export interface Scale {
   kind: "linear" | "log";
@@ -32,10 +32,30 @@ export function fitScale(values: readonly number[]): Scale {
   return low >= 0 && high >= SPAN * smallest ? logarithmic(low, smallest, high) : linear(low, high);
 }
 
+/** A scale for a course of shares that only grows; plain, however small the first ones are. */
+export function shareScale(growing: readonly number[]): Scale {
+  return linear(growing[0] ?? 0, growing.at(-1) ?? 1);
+}
+
+/** A scale from zero for things that are counted, such as trials and epochs: ticks on whole numbers only. */
+export function countScale(max: number): Scale {
+  const top = Math.max(1, max);
+  const step = wholeStep(top / 6);
+  const ticks = Array.from({ length: Math.floor(top / step) + 1 }, (_, index) => index * step);
+  return { kind: "linear", toAxis: (value) => value, label: compact, min: 0, max: top, ticks };
+}
+
+/** The least of 1, 2, 5, 10, 20 … that is not below `size`. */
+function wholeStep(size: number): number {
+  const power = 10 ** Math.max(0, Math.floor(Math.log10(size)));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= size) ?? 10 * power;
+}
+
 function linear(low: number, high: number): Scale {
   const margin = (high - low || Math.abs(high) || 1) * 0.06;
   const min = low >= 0 && low < margin ? 0 - margin * 0.5 : low - margin;
-  return { kind: "linear", toAxis: (value) => value, label: compact, min, max: high + margin, ticks: null };
+  const max = high + margin;
+  return { kind: "linear", toAxis: (value) => value, label: (value) => tick(value, max - min), min, max, ticks: null };
 }
 
 function logarithmic(low: number, smallest: number, high: number): Scale {

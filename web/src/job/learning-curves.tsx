@@ -5,7 +5,7 @@ import type { Report, Trial } from "../api/types";
 import { Chart } from "../charts/chart";
 import type { ChartOption, LineSeriesOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
-import { fitScale } from "../charts/scale";
+import { countScale, fitScale } from "../charts/scale";
 import { type Theme, useTheme } from "../charts/theme";
 import { short } from "../text/numbers";
 
@@ -45,7 +45,7 @@ function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
     const epochs = reports.map((report) => report.epoch);
     const base = frame(
       theme,
-      { name: "", scale: { ...fitScale(epochs), min: 0, max: Math.max(...epochs) } },
+      { name: "", scale: countScale(Math.max(...epochs)) },
       { name: names.join(" · "), scale: fitScale(values) },
     );
     return {

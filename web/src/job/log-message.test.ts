@@ -6,9 +6,9 @@ const say = (kind: string, payload: Record<string, unknown>) => logMessage(kind,
 
 it("names the trials that joined and left the front", () => {
   expect(say("front", { joined: ["j1-7"], left: ["j1-2", "j1-3"], size: 4 })).toBe(
-    "7 joined · 2, 3 left · 4 on the front",
+    "trial 7 joined · trials 2, 3 left · size 4",
   );
-  expect(say("front", { joined: ["j1-7"], left: [], size: 5 })).toBe("7 joined · 5 on the front");
+  expect(say("front", { joined: ["j1-7"], left: [], size: 5 })).toBe("trial 7 joined · size 5");
 });
 
 it("shows the objectives of a result and the configuration of a suggestion", () => {

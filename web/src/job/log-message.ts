@@ -42,10 +42,11 @@ function part(name: string, value: unknown, objectives: readonly Objective[]): s
 }
 
 function frontMessage({ joined, left, size }: Payload): string {
-  const names = (ids: unknown) => (Array.isArray(ids) ? ids.map((id) => numberOf(String(id))).join(", ") : "");
-  const joins = names(joined);
-  const leaves = names(left);
-  return [joins && `${joins} joined`, leaves && `${leaves} left`, `${String(size)} on the front`]
-    .filter(Boolean)
-    .join(" · ");
+  return [trials(joined, "joined"), trials(left, "left"), `size ${String(size)}`].filter(Boolean).join(" · ");
+}
+
+function trials(ids: unknown, what: string): string {
+  if (!Array.isArray(ids) || ids.length === 0) return "";
+  const numbers = ids.map((id) => numberOf(String(id))).join(", ");
+  return `${ids.length === 1 ? "trial" : "trials"} ${numbers} ${what}`;
 }

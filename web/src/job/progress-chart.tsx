@@ -5,7 +5,7 @@ import { Chart } from "../charts/chart";
 import type { ChartOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
 import { bestSoFar, hypervolumeSoFar, type Point } from "../charts/front";
-import { fitScale, type Scale } from "../charts/scale";
+import { countScale, fitScale, type Scale, shareScale } from "../charts/scale";
 import { useTheme } from "../charts/theme";
 import { metricValue } from "../text/numbers";
 import { axisTitle } from "./measures";
@@ -36,13 +36,8 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
   const option = useMemo<ChartOption>(() => {
     const { values, soFar, scale } = course;
     const unit = metrics.get(shown)?.unit;
-    const across = fitScale([0, finished.length]);
     const name = shown === HYPERVOLUME ? "share of the objective box" : axisTitle(shown, metrics);
-    const base = frame(
-      theme,
-      { name: "finished trials", scale: { ...across, min: 0, max: Math.max(1, finished.length) } },
-      { name, scale },
-    );
+    const base = frame(theme, { name: "finished trials", scale: countScale(finished.length) }, { name, scale });
     const spot = (value: number, index: number) => [index + 1, scale.toAxis(value), finished[index]?.number ?? 0];
     return {
       ...base,
@@ -127,7 +122,7 @@ function volumeCourse(finished: readonly Trial[], { objectives: [first, second] 
   const y = column(second?.metric);
   const points = x.map((value, index): Point => [value, y[index] as number]);
   const soFar = hypervolumeSoFar(points, [first?.direction ?? "maximize", second?.direction ?? "maximize"]);
-  return { values: [], soFar, scale: fitScale(soFar.length ? soFar : [0, 1]) };
+  return { values: [], soFar, scale: shareScale(soFar) };
 }
 
 function tooltipOf(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { configLine, knobs } from "./config";
-import { bytes, compact, metricValue, short } from "./numbers";
+import { bytes, compact, metricValue, short, tick } from "./numbers";
 import { age, duration, timeLeft } from "./time";
 import { toYaml } from "./yaml";
 
@@ -25,6 +25,15 @@ describe("numbers", () => {
     [148_200, "148 kB"],
     [3_210_000, "3.21 MB"],
   ])("writes %d bytes as %s", (value, text) => expect(bytes(value)).toBe(text));
+  it.each([
+    [0.55, 0.2, "0.55"],
+    [1.3765, 0.008, "1.3765"],
+    [40_000, 100_000, "40k"],
+    [41_200, 3000, "41.2k"],
+    [41_203, 5, "41203.0"],
+    [0, 1, "0"],
+    [-2, 10, "-2"],
+  ])("writes the tick %d on an axis of span %d as %s", (value, span, text) => expect(tick(value, span)).toBe(text));
   it("writes metrics in their unit", () => {
     expect(metricValue(73728, "parameters")).toBe("73,728");
     expect(metricValue(3.14159, "milliseconds")).toBe("3.14 ms");
