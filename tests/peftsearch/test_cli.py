@@ -154,7 +154,7 @@ def test_watch_follows_to_the_end(run: Any, client: Any, spec: Spec, worker: Any
     assert "#0    completed" in done.out
     assert "accuracy 0.8" in done.out
     assert "● on the front" in done.out
-    assert "2 of 6 trials   best: accuracy 0.8  trainable_params 300   front: 2   left: " in done.out
+    assert "2 of 6 trials   best: accuracy 0.8  trainable_params 300   front: 2" in done.out
     assert f"job {job_id} completed" in done.out
     assert "Pareto front" in done.out
 
