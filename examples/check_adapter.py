@@ -11,9 +11,11 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, logging
 
 BATCH = 32
+logging.set_verbosity_error()  # a new head on the base model is expected: the adapter brings the trained one
+logging.disable_progress_bar()
 
 
 def main(adapter: str, rows_file: str, base_model: str, max_length: str = "64") -> None:

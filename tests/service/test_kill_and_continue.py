@@ -18,7 +18,7 @@ from tests.service.tiny_task import tiny_job
 
 TRIALS = 6
 EPOCHS = 2
-END_WITHIN = 60.0  # seconds after the restart
+END_WITHIN = 120.0  # seconds for either half, on a machine that has much else to do
 
 
 @pytest.mark.slow
