@@ -24,6 +24,7 @@ class TestReports:
         trial = claimed(store, job.id)
         first = [report(trial, step) for step in (1, 2)]
         assert store.add_reports([*first, first[0]]) == (True, True, True)
+        assert [event.payload["step"] for event in store.events_after(0) if event.kind == "trial.report"] == [1, 2]
         stored, events = store.reports(trial.id), store.events_after(0)
         again = [report(trial, 1), report(trial, 2, accuracy=0.9), report(trial, 3)]
         assert store.add_reports(again) == (True, True, True)
