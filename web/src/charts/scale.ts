@@ -15,7 +15,7 @@ export interface Scale {
 }
 
 /** Positive values that span this much are shown by decades. */
-const SPAN = 30;
+const SPAN = 10;
 
 /** Choose and fit a scale. `values` may be empty. */
 export function fitScale(values: readonly number[]): Scale {

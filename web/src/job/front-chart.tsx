@@ -138,7 +138,16 @@ function referencePoints(trials: readonly Trial[], axes: Axes, scales: Scales, t
     symbolSize: 13,
     z: 4,
     itemStyle: { color: theme.surface, borderColor: theme.reference, borderWidth: 2, opacity: 1 },
-    label: { show: true, distance: 4, color: theme.reference, fontFamily: theme.font, fontSize: 11, fontWeight: 600 },
+    label: {
+      show: true,
+      distance: 4,
+      color: theme.reference,
+      fontFamily: theme.font,
+      fontSize: 11,
+      fontWeight: 600,
+      textBorderColor: theme.surface,
+      textBorderWidth: 3,
+    },
   };
 }
 

@@ -41,7 +41,7 @@ export function compact(value: number): string {
 /** For ticks on an axis that shows `span` from end to end: as many decimals as tell neighbours apart. */
 export function tick(value: number, span: number): string {
   const [step, letter] = prefixes.find(([least]) => Math.abs(value) >= least && span >= least / 100) ?? [1, ""];
-  const decimals = Math.max(0, Math.ceil(-Math.log10(span / step / 10)));
+  const decimals = Math.max(0, Math.ceil(-Math.log10(span / step / 6)));
   return value === 0 ? "0" : `${(value / step).toFixed(Math.min(decimals, 10))}${letter}`;
 }
 

@@ -27,10 +27,10 @@ describe("numbers", () => {
   ])("writes %d bytes as %s", (value, text) => expect(bytes(value)).toBe(text));
   it.each([
     [0.55, 0.2, "0.55"],
-    [1.3765, 0.008, "1.3765"],
+    [1.376, 0.008, "1.376"],
     [40_000, 100_000, "40k"],
     [41_200, 3000, "41.2k"],
-    [41_203, 5, "41203.0"],
+    [41_203, 8, "41203"],
     [0, 1, "0"],
     [-2, 10, "-2"],
   ])("writes the tick %d on an axis of span %d as %s", (value, span, text) => expect(tick(value, span)).toBe(text));
