@@ -63,6 +63,6 @@ def _bend(values: FloatArray, floor: float | None) -> FloatArray:
 def _log_floor(values: FloatArray) -> float | None:
     """What to add before the logarithm: the smallest positive value when there are zeros, else nothing."""
     positive = values[values > 0]
-    if (values < 0).any() or not len(positive) or positive.max() < _DECADES * positive.min():
+    if (values < 0).any() or not len(positive) or positive.max() / _DECADES < positive.min():
         return None
     return float(positive.min()) if (values == 0).any() else 0.0

@@ -25,6 +25,10 @@ _JITTER = 1e-8
 _LENGTH_LOCATION, _LENGTH_SPREAD = np.sqrt(2.0), np.sqrt(3.0)
 # Noise variance as a share of the signal's: log-normal around exp(-4) with a spread of 1 (same paper).
 _NOISE_LOCATION, _NOISE_SPREAD = -4.0, 1.0
+# Sparse axis-aligned subspaces (Eriksson & Jankowiak 2021): inverse squared length scales are half-Cauchy around zero
+# with a global scale τ. The published recipe integrates over τ by NUTS; here (MAP-SAAS) each τ gives one fit, and the
+# one that predicts held-out trials best is kept.
+_SHRINKAGES = (0.01, 0.1, 1.0)
 _LOG_LENGTH_BOUNDS, _LOG_NOISE_BOUNDS = (-4.0, 6.0), (-11.5, 1.0)
 # Signal variance: inverse gamma with the weight of four observations of variance 1, the variance of the targets.
 _SCALE_WEIGHT = 4.0
@@ -66,18 +70,31 @@ class GaussianProcess:
         return covariance
 
 
-def fit(features: FloatArray, groups: IntArray, targets: FloatArray, limit: int = 200) -> GaussianProcess:
+def fit(
+    features: FloatArray, groups: IntArray, targets: FloatArray, limit: int = 200, sparse: bool = False
+) -> GaussianProcess:
     """Fit a process to `features [n, f]` and standardised `targets [n]`.
 
     `groups [f]` numbers the parameter that each feature belongs to; features of one parameter share a length scale.
     Rows measured several times are averaged and trusted accordingly. Hyperparameters are learned from at most `limit`
-    rows, evenly spread, and the process is conditioned on all of them. Raises `numpy.linalg.LinAlgError` when no
+    rows, evenly spread, and the process is conditioned on all of them. With `sparse`, the prior believes that few
+    parameters matter (see `_SHRINKAGES`). Raises `numpy.linalg.LinAlgError` when no
     hyperparameters make the correlation positive definite.
     """
     rows, inverse, counts = np.unique(features, axis=0, return_inverse=True, return_counts=True)
     values = np.bincount(inverse.reshape(-1), weights=targets) / counts
     chosen = np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int)
-    log_lengths, log_noise = _learn(rows[chosen], groups, values[chosen], counts[chosen])
+    learned = [
+        _learn(rows[chosen], groups, values[chosen], counts[chosen], shrinkage)
+        for shrinkage in (_SHRINKAGES if sparse else (None,))
+    ]
+    log_lengths, log_noise = (
+        learned[0]
+        if len(learned) == 1
+        else min(
+            learned, key=lambda found: _held_out_loss(rows[chosen], groups, values[chosen], counts[chosen], *found)
+        )
+    )
     return condition(rows, values, counts, np.exp(log_lengths)[groups], float(np.exp(log_noise)))
 
 
@@ -112,7 +129,7 @@ def _squared_distance(left: FloatArray, right: FloatArray) -> FloatArray:
 
 
 def _learn(
-    rows: FloatArray, groups: IntArray, values: FloatArray, counts: NDArray[np.integer]
+    rows: FloatArray, groups: IntArray, values: FloatArray, counts: NDArray[np.integer], shrinkage: float | None
 ) -> tuple[FloatArray, float]:
     """Most probable log length scales `[g]` and log noise ratio, from two starts."""
     g = int(groups.max()) + 1
@@ -124,7 +141,7 @@ def _learn(
         found = minimize(
             _negative_log_posterior,
             np.append(np.full(g, start), _NOISE_LOCATION),
-            args=(rows, groups, values, counts, centre),
+            args=(rows, groups, values, counts, centre, shrinkage),
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
@@ -142,6 +159,7 @@ def _negative_log_posterior(
     values: FloatArray,
     counts: NDArray[np.integer],
     centre: float,
+    shrinkage: float | None = None,
 ) -> tuple[float, FloatArray]:
     """Value and gradient `[g + 1]`; mean and signal variance are at their optimum for given length scales and noise."""
     n = len(values)
@@ -167,6 +185,32 @@ def _negative_log_posterior(
     slope = sensitivity * (5.0 / 3.0) * (1.0 + distance) * decay
     per_feature = 2.0 * ((scaled**2 * slope.sum(axis=1)[:, None]).sum(axis=0) - ((slope @ scaled) * scaled).sum(axis=0))
     gradient = np.append(np.bincount(groups, weights=per_feature), noise * (np.diag(sensitivity) / counts).sum())
-    offsets = np.append((log_lengths - centre) / _LENGTH_SPREAD, (parameters[-1] - _NOISE_LOCATION) / _NOISE_SPREAD)
-    spreads = np.append(np.full(len(log_lengths), _LENGTH_SPREAD), _NOISE_SPREAD)
-    return float(value + 0.5 * (offsets**2).sum()), gradient + offsets / spreads
+    length_value, length_gradient = _length_prior(log_lengths, centre, shrinkage)
+    noise_offset = (parameters[-1] - _NOISE_LOCATION) / _NOISE_SPREAD
+    total = float(value + length_value + 0.5 * noise_offset**2)
+    return total, gradient + np.append(length_gradient, noise_offset / _NOISE_SPREAD)
+
+
+def _length_prior(log_lengths: FloatArray, centre: float, shrinkage: float | None) -> tuple[float, FloatArray]:
+    """Negative log prior of the length scales, and its gradient `[g]`."""
+    if shrinkage is None:
+        offsets = (log_lengths - centre) / _LENGTH_SPREAD
+        return float(0.5 * (offsets**2).sum()), offsets / _LENGTH_SPREAD
+    ratio = (np.exp(-2.0 * log_lengths) / shrinkage) ** 2
+    return float(np.log1p(ratio).sum()), -4.0 * ratio / (1.0 + ratio)
+
+
+def _held_out_loss(
+    rows: FloatArray,
+    groups: IntArray,
+    values: FloatArray,
+    counts: NDArray[np.integer],
+    log_lengths: FloatArray,
+    log_noise: float,
+) -> float:
+    """Negative log density of each value given all others, in closed form (Rasmussen & Williams 2006, eq. 5.10)."""
+    process = condition(rows, values, counts, np.exp(log_lengths)[groups], float(np.exp(log_noise)))
+    precision = cho_solve((process.cholesky, True), np.eye(len(values)), check_finite=False)
+    variances = process.variance / np.diag(precision)
+    errors = process.weights / np.diag(precision)
+    return float((0.5 * np.log(variances) + 0.5 * errors**2 / variances).sum())

@@ -93,10 +93,11 @@ class Surrogate:
         return probability
 
 
-def learn(problem: Problem, evidence: Evidence, limit: int, fitted: int) -> Surrogate:
+def learn(problem: Problem, evidence: Evidence, limit: int, fitted: int, sparse: bool = False) -> Surrogate:
     """Fit all models to `evidence`, which must hold at least one measured trial.
 
-    At most `limit` trials enter a model, and `fitted` of these its hyperparameters. Raises `numpy.linalg.LinAlgError`
+    At most `limit` trials enter a model, and `fitted` of these its hyperparameters; `sparse` chooses the prior of the
+    objectives' length scales. Raises `numpy.linalg.LinAlgError`
     or ValueError when a model cannot be fitted.
     """
     chosen = informative(evidence, limit)
@@ -104,15 +105,15 @@ def learn(problem: Problem, evidence: Evidence, limit: int, fitted: int) -> Surr
     features = space_map([evidence.configs[index] for index in chosen])
     groups = space_map.groups
     scalings = tuple(scaling(column) for column in evidence.objectives.T)
-    models = tuple(
-        None if objective.metric in problem.known else fit(features, groups, scalings[j](column[chosen]), fitted)
-        for j, (objective, column) in enumerate(zip(problem.objectives, evidence.objectives.T, strict=True))
-    )
+    models: list[GaussianProcess | None] = []
+    for objective, scale, column in zip(problem.objectives, scalings, evidence.objectives.T, strict=True):
+        known = objective.metric in problem.known
+        models.append(None if known else fit(features, groups, scale(column[chosen]), fitted, sparse))
     return Surrogate(
         problem=problem,
         features=space_map,
         scalings=scalings,
-        models=models,
+        models=tuple(models),
         limits=_limits(problem, evidence, features, groups, chosen, fitted),
         success=_success(evidence, space_map, features, limit, fitted),
     )

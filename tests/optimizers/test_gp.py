@@ -33,11 +33,12 @@ def wavy() -> regression.GaussianProcess:
     return regression.fit(points, np.arange(3), _wavy(points) + 0.01 * rng.standard_normal(40))
 
 
-def test_gradient_of_the_posterior_is_its_derivative() -> None:
+@pytest.mark.parametrize("shrinkage", [None, 0.1])
+def test_gradient_of_the_posterior_is_its_derivative(shrinkage: float | None) -> None:
     rng = np.random.default_rng(1)
     rows, values, counts = rng.random((15, 4)), rng.standard_normal(15), rng.integers(1, 4, 15)
     parameters = np.append(rng.normal(0, 0.5, 3), -2.0)
-    arguments = (rows, np.array([0, 1, 1, 2]), values, counts, 2.0)
+    arguments = (rows, np.array([0, 1, 1, 2]), values, counts, 2.0, shrinkage)
     _, gradient = regression._negative_log_posterior(parameters, *arguments)
     numeric = approx_fprime(parameters, lambda at: regression._negative_log_posterior(at, *arguments)[0], 1e-6)
     assert gradient == pytest.approx(numeric, abs=1e-4)
@@ -50,6 +51,17 @@ def test_prediction_is_close_and_knows_how_close(wavy: regression.GaussianProces
     assert np.sqrt((errors**2).mean()) < 0.05
     assert (np.abs(errors) < 3 * np.sqrt(variance)).mean() > 0.95
     assert wavy.lengths[2] > 2 * wavy.lengths[0]  # the third parameter does nothing
+
+
+def test_sparse_prior_finds_the_few_parameters_that_matter() -> None:
+    rng = np.random.default_rng(5)
+    points, fresh = rng.random((40, 20)), rng.random((300, 20))
+    targets = _wavy(points) + 0.01 * rng.standard_normal(40)
+    sparse = regression.fit(points, np.arange(20), targets, sparse=True)
+    dense = regression.fit(points, np.arange(20), targets)
+    assert sorted(np.argsort(sparse.lengths)[:2]) == [0, 1]
+    error = [np.abs(model.predict(fresh)[0] - _wavy(fresh)).mean() for model in (sparse, dense)]
+    assert error[0] < error[1]
 
 
 def test_repeated_measurements_count_as_one_better_one() -> None:

@@ -1,0 +1,135 @@
+"""LLAMBO against real HTTP servers that are helpful, confused, broken or asleep."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from optimizers.errors import UnsupportedProblem
+from optimizers.problem import History
+from optimizers.registry import check, optimizer
+from search_spaces.space import config_hash
+from tests.optimizers.computed_problems import MIXED, TWO, completed
+
+DRAWN = MIXED.sample(30, np.random.default_rng(3))
+HISTORY = History(tuple(completed(i, config) for i, config in enumerate(DRAWN[:12])))
+GOOD = DRAWN[20:26]
+
+Answer = Callable[[str], object]
+
+
+@contextmanager
+def server(answer: Answer, monkeypatch: pytest.MonkeyPatch, seen: list[str] | None = None) -> Iterator[None]:
+    """An endpoint that answers a prompt with the content `answer(prompt)`, or with raw bytes, or not at all (None)."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            prompt = body["messages"][0]["content"]
+            if seen is not None:
+                seen.append(prompt)
+            content = answer(prompt)
+            if content is None:
+                time.sleep(8)
+                return
+            message = {"choices": [{"message": {"content": content}}]}
+            raw = content if isinstance(content, bytes) else json.dumps(message).encode()
+            self.send_response(200 if raw != b"error" else 500)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    monkeypatch.setenv("PEFTSEARCH_LLM_URL", f"http://127.0.0.1:{running.server_port}/v1")
+    monkeypatch.setenv("PEFTSEARCH_LLM_MODEL", "scripted")
+    try:
+        yield
+    finally:
+        running.shutdown()
+
+
+def helpful(prompt: str) -> str:
+    """Six good configurations; predicts that the fourth is the best."""
+    if "Predict" in prompt:
+        return json.dumps({"scores": [0.5, 0.4, 0.3, -0.3, 0.2, 0.6]})
+    return "Sure! ```json\n" + json.dumps({"configurations": GOOD}) + "\n```"
+
+
+def test_takes_the_candidates_that_the_model_predicts_to_improve(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    with server(helpful, monkeypatch, seen):
+        check("llambo", TWO)
+        proposal = optimizer("llambo").propose(TWO, HISTORY, 2, np.random.default_rng(0))
+    assert list(proposal.configs) == [GOOD[3], GOOD[4]]
+    assert proposal.notes == ()
+    assert all(json.dumps(dict(trial.config)) in seen[0] for trial in HISTORY.completed)
+    assert "only when method is one of ['lora']" in seen[0]
+
+
+def test_rejects_malformed_repeated_and_invalid_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = GOOD[0] | {"learning_rate": 5.0}
+    mixed = [GOOD[0], GOOD[0], HISTORY.completed[0].config, outside, {"rank": 4}, "rank=4", None]
+    with server(lambda _: json.dumps({"configurations": mixed}), monkeypatch):
+        proposal = optimizer("llambo").propose(TWO, HISTORY, 2, np.random.default_rng(0))
+    assert len(proposal.configs) == 2
+    assert proposal.configs[0] == GOOD[0]
+    assert config_hash(proposal.configs[1]) != config_hash(GOOD[0])
+    assert proposal.notes == (
+        "llambo: rejected 4 malformed or invalid answers",
+        "llambo: rejected 2 repeated answers",
+        "llambo: 1 of 2 configurations come from gp",
+    )
+
+
+@pytest.mark.parametrize(
+    "answer", ["no idea", "{}", "[]", '{"configurations": 3}', b"error", b"\xff\xfe", b"{}", b'{"choices": []}', b""]
+)
+def test_garbage_leaves_it_to_gp(monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
+    with server(lambda _: answer, monkeypatch):
+        proposal = optimizer("llambo").propose(TWO, HISTORY, 1, np.random.default_rng(0))
+    assert len(proposal.configs) == 1
+    assert proposal.notes[0].startswith("llambo: the language model gave no candidates (")
+
+
+def test_predictions_may_fail_without_losing_the_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(prompt: str) -> str:
+        return '{"scores": [1, "two"]}' if "Predict" in prompt else helpful(prompt)
+
+    with server(forgetful, monkeypatch):
+        proposal = optimizer("llambo").propose(TWO, HISTORY, 1, np.random.default_rng(0))
+    assert proposal.configs == (GOOD[0],)
+    assert "predicted nothing" in proposal.notes[0]
+
+
+def test_a_server_that_hangs_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(lambda _: None, monkeypatch):
+        start = time.perf_counter()
+        proposal = optimizer("llambo", seconds=0.5).propose(TWO, HISTORY, 1, np.random.default_rng(0))
+        assert time.perf_counter() - start < 5
+    assert len(proposal.configs) == 1
+    assert "no candidates" in proposal.notes[0]
+
+
+def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEFTSEARCH_LLM_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("PEFTSEARCH_LLM_MODEL", "scripted")
+    proposal = optimizer("llambo").propose(TWO, HISTORY, 1, np.random.default_rng(0))
+    assert len(proposal.configs) == 1
+    assert "ConnectError" in proposal.notes[0]
+
+
+def test_is_refused_where_there_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PEFTSEARCH_LLM_URL", raising=False)
+    with pytest.raises(UnsupportedProblem, match="llambo: the service has no language model"):
+        check("llambo", TWO)
