@@ -164,6 +164,10 @@ class AsyncClient:
         """See `Client.methods`."""
         return await self._send(calls.catalogue("methods"))
 
+    async def predict(self, law: str, **question: Any) -> Mapping[str, Any]:
+        """See `Client.predict`."""
+        return await self._send(calls.predict(law, question))
+
     async def health(self, ready: bool = False) -> Mapping[str, Any]:
         """See `Client.health`."""
         return await self._send(calls.health(ready))

@@ -135,6 +135,12 @@ def catalogue(noun: str) -> Call[Rows[Entry]]:
     return Call("GET", f"/v1/{noun}", lambda data: Rows(map(Entry.from_json, data["items"])))
 
 
+def predict(law: str, question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
+    """Ask a law; fields that are None are left to the server's defaults."""
+    body = {name: value for name, value in question.items() if value is not None}
+    return Call("POST", f"/v1/predict/{law}", dict, body=body)
+
+
 def health(ready: bool) -> Call[Mapping[str, Any]]:
     """Whether the server lives or, with `ready`, whether everything behind it answers."""
     return Call("GET", "/v1/readyz" if ready else "/v1/healthz", dict)

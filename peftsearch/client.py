@@ -171,6 +171,12 @@ class Client:
         """The PEFT methods, their knobs and where they come from."""
         return self._send(calls.catalogue("methods"))
 
+    def predict(self, law: str, **question: Any) -> Mapping[str, Any]:
+        """Ask a law that answers without training: `step-law`, `power`, `critical-batch`, `lora-lr`, `lora-params`,
+        `loss-curve`. The answer has each predicted number under its name, and `units`, `intervals`, `source`,
+        `standing`, `valid_for` and `warnings`. Raises BadInput naming the field that no law can answer for."""
+        return self._send(calls.predict(law, question))
+
     def health(self, ready: bool = False) -> Mapping[str, Any]:
         """Whether the server lives or, with `ready`, whether its store answers too."""
         return self._send(calls.health(ready))

@@ -64,10 +64,11 @@ class Answer:
 
 
 def positive(**arguments: float) -> None:
-    """Raise `OutOfDomain` for the first argument that is not a positive, finite number."""
+    """Raise `OutOfDomain` for the first argument that is not a positive number of this world (1e-30 to 1e30, so that
+    no power of it overflows)."""
     for name, value in arguments.items():
-        if not (value > 0 and value < float("inf")):
-            raise OutOfDomain(name, value, "a positive, finite number")
+        if not 1e-30 < value < 1e30:
+            raise OutOfDomain(name, value, "a positive, finite number (1e-30 to 1e30)")
 
 
 def outside(**checks: tuple[Range, float]) -> tuple[str, ...]:

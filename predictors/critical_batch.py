@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from predictors.answer import Answer, OutOfDomain, Quantity, Standing, positive
 
@@ -103,6 +102,8 @@ def fit_loss_surface(parameters: Floats, steps: Floats, batch: Floats, loss: Flo
     Raises:
         OutOfDomain: too few runs, numbers that are not positive, or losses that are all equal.
     """
+    from scipy.optimize import least_squares
+
     columns = [np.asarray(column, dtype=np.float64) for column in (parameters, steps, batch, loss)]
     if len({column.shape for column in columns}) != 1 or columns[0].size < 8:
         raise OutOfDomain("runs", [column.shape for column in columns], "four columns of equal length, at least 8 rows")

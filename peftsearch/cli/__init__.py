@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from peftsearch.cli import catalogue, doctor, jobs, serve, trials, worker
+from peftsearch.cli import catalogue, doctor, jobs, predict, serve, trials, worker
 from peftsearch.cli.output import messages
 from peftsearch.errors import BadInput, NotFound, PeftsearchError
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 for part in (serve, jobs, trials, catalogue, worker, doctor):
     app.registered_commands.extend(part.app.registered_commands)
+app.add_typer(predict.app, name="predict")
 
 
 def main() -> None:

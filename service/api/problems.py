@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from predictors.answer import OutOfDomain
 from service.errors import BadInput, FieldProblem, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,6 +35,7 @@ def problem(error: ServiceError, headers: Mapping[str, str] | None = None) -> JS
 def install(app: FastAPI) -> None:
     """Make `app` answer every error as a problem document."""
     app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(OutOfDomain, _out_of_domain)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _bug)
@@ -84,6 +86,11 @@ def _headers_for(status: int) -> dict[str, str]:
 def _service_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     return problem(error)
+
+
+def _out_of_domain(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OutOfDomain)
+    return problem(BadInput(error.field, repr(error.found), error.allowed, str(error)))
 
 
 def _invalid_request(_request: Request, error: Exception) -> JSONResponse:

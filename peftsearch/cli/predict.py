@@ -1,0 +1,121 @@
+"""`peftsearch predict LAW`: hyperparameters from laws, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from peftsearch.cli.options import AsJson, Token, Url, connect
+from peftsearch.cli.output import console, messages, print_json, rows_table
+
+app = typer.Typer(no_args_is_help=True, help="Ask a law that answers without training.")
+
+Parameters = Annotated[float, typer.Option("--params", help="Non-embedding parameters, such as 1.07e9")]
+Tokens = Annotated[float, typer.Option("--tokens", help="Training tokens, such as 2e10")]
+
+
+@app.command("step-law")
+def step_law(
+    params: Parameters,
+    tokens: Tokens,
+    sequence_length: Annotated[int, typer.Option(help="Tokens a sequence")] = 2048,
+    level: Annotated[float, typer.Option(help="Probability that the intervals cover")] = 0.9,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Learning rate and batch size for pretraining."""
+    question = {"parameters": params, "tokens": tokens, "sequence_length": sequence_length, "level": level}
+    _ask("step-law", question, as_json, url, token)
+
+
+@app.command("power")
+def power(
+    tokens: Tokens,
+    batch_sequences: Annotated[float, typer.Option(help="Sequences a batch")],
+    amplitude: Annotated[float | None, typer.Option(help="Your own `a` [default: the published one]")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Learning rate of the power scheduler (µP)."""
+    question = {"tokens": tokens, "batch_sequences": batch_sequences, "amplitude": amplitude}
+    _ask("power", question, as_json, url, token)
+
+
+@app.command("critical-batch")
+def critical_batch(
+    loss: Annotated[float, typer.Option(help="Loss in nats a token")],
+    steps: Annotated[float | None, typer.Option(help="Optimizer steps of a run")] = None,
+    batch_tokens: Annotated[float | None, typer.Option(help="Tokens a batch of that run")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Critical batch size at a loss."""
+    _ask("critical-batch", {"loss": loss, "steps": steps, "batch_tokens": batch_tokens}, as_json, url, token)
+
+
+@app.command("lora-lr")
+def lora_lr(
+    hidden_size: Annotated[int, typer.Option(help="Width of the model")],
+    family: Annotated[str, typer.Option(help="llama or qwen")],
+    full_fine_tuning: Annotated[bool, typer.Option("--full-fine-tuning", help="The rate without LoRA")] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Learning rate of LoRA on all layers."""
+    question = {"hidden_size": hidden_size, "family": family, "full_fine_tuning": full_fine_tuning}
+    _ask("lora-lr", question, as_json, url, token)
+
+
+@app.command("lora-params")
+def lora_params(
+    model: Annotated[str, typer.Option(help="A known model, such as llama-3.1-8b")],
+    rank: Annotated[int, typer.Option(help="Rank of every adapter")] = 1,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Parameters that LoRA trains."""
+    _ask("lora-params", {"model": model, "rank": rank}, as_json, url, token)
+
+
+@app.command("loss-curve")
+def loss_curve(
+    params: Parameters,
+    tokens: Tokens,
+    batch_tokens: Annotated[float, typer.Option(help="Tokens a batch")],
+    points: Annotated[int, typer.Option(help="Points of the curve")] = 20,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Final loss and course of the loss of a pretraining run."""
+    question = {"parameters": params, "tokens": tokens, "batch_tokens": batch_tokens, "points": points}
+    _ask("loss-curve", question, as_json, url, token)
+
+
+def _ask(law: str, question: Mapping[str, Any], as_json: bool, url: str | None, token: str | None) -> None:
+    with connect(url, token) as client:
+        answer = client.predict(law, **question)
+    if as_json:
+        print_json(answer)
+        return
+    console.print(
+        rows_table([_row(answer, name) for name in answer["units"]], ("quantity", "value", "unit", "between"))
+    )
+    if "curve" in answer:
+        console.print(rows_table(answer["curve"], ("tokens", "loss")))
+    messages.print(f"{answer['standing']}: {answer['source']}. Valid for {answer['valid_for']}.", highlight=False)
+    for warning in answer["warnings"]:
+        messages.print(f"warning: {warning}", markup=False, highlight=False)
+
+
+def _row(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
+    interval = answer["intervals"].get(name)
+    between = f"{interval['low']:.4g} to {interval['high']:.4g} ({interval['level']:.0%})" if interval else ""
+    return {"quantity": name, "value": answer[name], "unit": answer["units"][name], "between": between}
