@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from service.conductor.mirror import TrialMirror
 from service.jobspec import JobSpec, ResourcesSpec
-from service.store.records import Trial, TrialState
+from service.store.records import Trial
 
 HOPELESS_AFTER = 5
 """Trials that may fail with nothing completed before the job is given up."""
 
-OPEN_STATES: frozenset[TrialState] = frozenset({"queued", "running", "paused"})
 BYTES_PER_WORKER = 1_000_000_000  # a resident base model, torch and transformers, with room for activations
 
 
@@ -65,13 +65,9 @@ def is_replaceable(trial: Trial) -> bool:
     return trial.state == "queued" and trial.attempt == 0 and trial.origin == "optimizer"
 
 
-def wanted(trials: Iterable[Trial], budget: int, ahead: int) -> int:
+def wanted(trials: TrialMirror, budget: int, ahead: int) -> int:
     """Suggestions to ask for now: enough to keep `ahead` trials queued without exceeding the `budget` of trials."""
-    total, queued = 0, 0
-    for trial in trials:
-        total += 1
-        queued += trial.state == "queued"
-    return max(0, min(ahead - queued, budget - total))
+    return max(0, min(ahead - trials.states["queued"], budget - len(trials)))
 
 
 def seconds_active(trials: Iterable[Trial], now: datetime) -> float:
@@ -90,22 +86,22 @@ def seconds_active(trials: Iterable[Trial], now: datetime) -> float:
     return seconds
 
 
-def verdict(trials: Sequence[Trial], spec: JobSpec, no_more: str | None, broken: str | None) -> Verdict | None:
+def verdict(trials: TrialMirror, spec: JobSpec, no_more: str | None, broken: str | None) -> Verdict | None:
     """How the job ends, or None while it goes on.
 
     `no_more` says why nothing further will be proposed (space exhausted, time spent), `broken` why nothing further can.
     """
-    states = Counter(trial.state for trial in trials)
+    states = trials.states
     all_failed = states["failed"] > 0 and states["completed"] == states["stopped"] == 0
     if all_failed and states["failed"] >= HOPELESS_AFTER:
-        return Verdict("failed", common_reason(trials))
-    if any(states[state] for state in OPEN_STATES):
+        return Verdict("failed", common_reason(trials.values()))
+    if trials.open:
         return None
     spent = len(trials) >= spec.budget.trials
     if not (spent or no_more or broken):
         return None
     if all_failed:
-        return Verdict("failed", common_reason(trials))
+        return Verdict("failed", common_reason(trials.values()))
     if broken and not spent:
         return Verdict("failed", broken)
     return Verdict("completed", None if spent else no_more)
@@ -136,7 +132,6 @@ def allot(free: int, running: Mapping[str, int], startable: Mapping[str, int]) -
     return tuple(given)
 
 
-def next_waiting(trials: Iterable[Trial]) -> Trial | None:
+def next_waiting(trials: TrialMirror) -> Trial | None:
     """The trial to start next: begun ones first (lost by their worker, or paused), then by number."""
-    waiting = [trial for trial in trials if trial.state in ("queued", "paused")]
-    return min(waiting, key=lambda trial: (trial.attempt == 0, trial.number), default=None)
+    return min(trials.waiting.values(), key=lambda trial: (trial.attempt == 0, trial.number), default=None)

@@ -9,8 +9,8 @@ from typing import Any
 
 from optimizers.problem import Problem
 from optimizers.schedulers.contract import Point
-from service.assignments import assignment_of
-from service.conductor.decisions import Shape, Verdict, is_replaceable, next_waiting, seconds_active, shape, verdict
+from service.conductor.decisions import Shape, Verdict, is_replaceable, seconds_active, shape, verdict
+from service.conductor.mirror import TrialMirror
 from service.conductor.proposer import Request
 from service.conductor.seeds import trial_seed
 from service.conductor.suggestions import Suggestions
@@ -18,7 +18,7 @@ from service.jobspec import JobSpec
 from service.problem import build_problem, references
 from service.scheduling import decide
 from service.store.records import Event, Job, NewTrial, StoredReport, Trial
-from workers.assignment import Assignment, Decision
+from workers.assignment import Decision
 from workers.models.description import describe
 
 OUTSIDE_AHEAD = 4
@@ -41,44 +41,21 @@ class JobRun:
     spec: JobSpec
     problem: Problem
     suggestions: Suggestions
+    trials: TrialMirror
     concurrency: int = 1
-    trials: dict[str, Trial] = field(default_factory=dict)
     curves: dict[str, _Reports] = field(default_factory=dict)  # by trial
-    next_number: int = 0
 
     @classmethod
     def of(cls, job: Job, trials: Iterable[Trial], reports: Iterable[StoredReport]) -> JobRun:
         """Build the run of a job from its stored form; raises what building its problem raises."""
         spec = JobSpec.model_validate(job.spec)
         problem = build_problem(spec)
-        run = cls(job, spec, problem, Suggestions(spec, job.spec, problem))
-        for trial in trials:
-            run.put(trial)
+        run = cls(job, spec, problem, Suggestions(spec, job.spec, problem), TrialMirror(trials))
         for report in reports:
             run._keep(report.trial_id, report.attempt, Point(report.epoch, report.metrics))
         return run
 
-    # The mirror
-
-    def put(self, trial: Trial) -> None:
-        """Mirror a trial's present row; what is known to be newer stays."""
-        known = self.trials.get(trial.id)
-        if known is None or known.attempt <= trial.attempt:
-            self.trials[trial.id] = trial
-        self.next_number = max(self.next_number, trial.number + 1)
-
-    def drop(self, trial_ids: Iterable[str]) -> None:
-        """Forget suggestions that were taken back."""
-        for trial_id in trial_ids:
-            self.trials.pop(trial_id, None)
-
-    def is_news(self, event: Event) -> bool:
-        """Whether a trial's event tells something that the mirror does not show."""
-        known = self.trials.get(event.payload["trial_id"])
-        if known is None or f"trial.{known.state}" != event.kind:
-            return known is None or known.attempt <= event.payload["attempt"]
-        same_config = event.payload.get("config", known.config) == known.config
-        return known.attempt < event.payload["attempt"] or not same_config
+    # What has been reported
 
     def record(self, event: Event) -> Decision:
         """Add a reported point to its trial's learning curve; what the scheduler makes of it."""
@@ -106,7 +83,7 @@ class JobRun:
     @property
     def running(self) -> int:
         """Trials under way."""
-        return sum(trial.state == "running" for trial in self.trials.values())
+        return self.trials.states["running"]
 
     @property
     def ahead(self) -> int:
@@ -119,17 +96,14 @@ class JobRun:
         """Trials that could start now, within the job's own concurrency."""
         if self.job.state != "running" or self.spec.resources.executor != "ray":
             return 0
-        waiting = sum(trial.state in ("queued", "paused") for trial in self.trials.values())
-        return max(0, min(waiting, self.concurrency - self.running))
-
-    def next_trial(self) -> Trial | None:
-        """The waiting trial to start next."""
-        return next_waiting(self.trials.values())
+        return max(0, min(len(self.trials.waiting), self.concurrency - self.running))
 
     def ask(self) -> Request | None:
         """What to ask the optimizer now, if anything."""
-        epochs = {trial_id: curve.points[-1].epoch for trial_id, curve in self.curves.items()}
-        return self.suggestions.request(self.job.id, self.trials, self.ahead, epochs)
+        return self.suggestions.request(self.job.id, self.trials, self.ahead, self._epochs)
+
+    def _epochs(self) -> dict[str, float]:
+        return {trial_id: curve.points[-1].epoch for trial_id, curve in self.curves.items()}
 
     def spend_time(self, now: datetime) -> list[str] | None:
         """When the wall-clock budget has just run out: the suggestions that will not be tried. Else None."""
@@ -137,16 +111,12 @@ class JobRun:
         if limit is None or self.suggestions.no_more or seconds_active(self.trials.values(), now) < limit:
             return None
         self.suggestions.no_more = f"the wall-clock budget of {limit:g} s is spent"
-        return [trial.id for trial in self.trials.values() if is_replaceable(trial)]
+        return [trial.id for trial in self.trials.waiting.values() if is_replaceable(trial)]
 
     def verdict(self) -> Verdict | None:
         """How the job ends, or None while it goes on."""
         asked = self.suggestions
-        return verdict(tuple(self.trials.values()), self.spec, asked.no_more, asked.broken)
-
-    def assignment(self, trial: Trial) -> Assignment:
-        """What a worker needs to train `trial`, as claimed."""
-        return assignment_of(self.spec, trial)
+        return verdict(self.trials, self.spec, asked.no_more, asked.broken)
 
 
 def reference_trials(spec: JobSpec) -> list[NewTrial]:

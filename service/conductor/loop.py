@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from service.conductor.decisions import Verdict, allot, concurrency
+from service.assignments import assignment_of
+from service.conductor.decisions import Verdict, allot, concurrency, next_waiting
 from service.conductor.executor import Executor, Lost, Message
 from service.conductor.job_run import JobRun, reference_trials
 from service.conductor.proposer import Proposer, Reply
@@ -138,7 +139,7 @@ class Conductor:
         run.concurrency = concurrency(run.spec.resources, self.executor.machine())
         if not run.trials:
             for trial in self.store.add_trials(job.id, reference_trials(run.spec)):
-                run.put(trial)
+                run.trials.put(trial)
         log.info("job %s: %d trials so far, %d at once", job.id, len(run.trials), run.concurrency)
         return run
 
@@ -147,7 +148,7 @@ class Conductor:
     def _mirror(self, trials: Iterable[Trial]) -> None:
         for trial in trials:
             if (run := self._runs.get(trial.job_id)) is not None:
-                run.put(trial)
+                run.trials.put(trial)
 
     def _mirror_job(self, job_id: str) -> None:
         """Read the job again; a changed spec rebuilds its run, a deleted job ends it."""
@@ -186,17 +187,17 @@ class Conductor:
         for job_id, trial_id in trials:
             with suppress(NotFound):
                 if job_id in self._runs:
-                    self._runs[job_id].put(self.store.get_trial(trial_id))
+                    self._runs[job_id].trials.put(self.store.get_trial(trial_id))
 
     def _note_event(self, run: JobRun, event: Event, jobs: set[str], trials: set[tuple[str, str]]) -> None:
         if event.kind in ("job.state", "job.spec"):
             jobs.add(run.job.id)
         elif event.kind == "trial.dropped":
-            run.drop([event.payload["trial_id"]])
+            run.trials.drop([event.payload["trial_id"]])
         elif event.kind == "trial.report":
             if (decision := run.record(event)) != "continue":
                 self.executor.signal(event.payload["trial_id"], decision)
-        elif event.kind.startswith("trial.") and run.is_news(event):
+        elif event.kind.startswith("trial.") and run.trials.is_news(event):
             trials.add((run.job.id, event.payload["trial_id"]))
 
     # What the workers and the optimizer say
@@ -236,7 +237,7 @@ class Conductor:
         run = self._runs.get(reply.request.job_id)
         if run is None:
             return
-        refill = run.suggestions.accept(reply, run.trials, run.next_number)
+        refill = run.suggestions.accept(reply, run.trials)
         try:
             for note in refill.notes:
                 self.store.add_event(run.job.id, "note", {"message": note})
@@ -270,7 +271,7 @@ class Conductor:
             return
         if (unwanted := run.spend_time(self.clock())) is not None:
             self.store.replace_queued(run.job.id, unwanted, [])
-            run.drop(unwanted)
+            run.trials.drop(unwanted)
         if (verdict := run.verdict()) is not None:
             self._end(run, verdict)
         elif (request := run.ask()) is not None:
@@ -322,7 +323,7 @@ class Conductor:
 
     def _start_next(self, run: JobRun) -> bool:
         """Claim the job's next trial and start it; False when it turned out not to be there."""
-        trial = run.next_trial()
+        trial = next_waiting(run.trials)
         assert trial is not None
         self._dispatches += 1
         worker = f"{self.owner}/{self._dispatches}"
@@ -331,14 +332,14 @@ class Conductor:
         except NotFound:
             claimed = None
         if claimed is None:  # claimed by an outside worker, or the job is not running any more: look again
-            run.drop([trial.id])
+            run.trials.drop([trial.id])
             with suppress(NotFound):
-                run.put(self.store.get_trial(trial.id))
+                run.trials.put(self.store.get_trial(trial.id))
             self._mirror_job(run.job.id)
             return False
-        run.put(claimed)
+        run.trials.put(claimed)
         self._dispatched[claimed.id] = _Dispatched(run.job.id, claimed.attempt)
-        self.executor.start(run.assignment(claimed), run.shape)
+        self.executor.start(assignment_of(run.spec, claimed), run.shape)
         return True
 
 

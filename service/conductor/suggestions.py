@@ -6,7 +6,7 @@ missing ones and replaced by what newer evidence gives, unless somebody has clai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
@@ -14,12 +14,12 @@ from typing import Any
 from optimizers.problem import Problem
 from search_spaces.space import config_hash
 from service.conductor.decisions import is_replaceable, wanted
+from service.conductor.mirror import TrialMirror
 from service.conductor.proposer import Reply, Request
 from service.conductor.replay import history
 from service.conductor.seeds import proposal_seed, trial_seed
 from service.jobspec import JobSpec, OptimizerSpec
 from service.store.records import NewTrial, Trial
-from service.store.states import TRIAL_OVER
 
 TRIES_PER_OPTIMIZER = 2
 FALLBACKS = ("sobol", "random")
@@ -54,15 +54,17 @@ class Suggestions:
     _evidence: dict[str, int] = field(default_factory=dict)  # by trial: how many trials had ended when it was proposed
 
     def request(
-        self, job_id: str, trials: Mapping[str, Trial], ahead: int, epochs: Mapping[str, float]
+        self, job_id: str, trials: TrialMirror, ahead: int, epochs: Callable[[], Mapping[str, float]]
     ) -> Request | None:
-        """The next thing to ask the optimizer, or None when the queue is full and fresh or an answer is under way."""
+        """The next thing to ask the optimizer, or None when the queue is full and fresh or an answer is under way.
+
+        `epochs` tells how far each trial has got; it is called only when there is something to ask.
+        """
         if self._asked is not None or self.no_more or self.broken:
             return None
-        missing = wanted(trials.values(), self.spec.budget.trials, ahead)
-        ended = _ended(trials.values())
+        missing = wanted(trials, self.spec.budget.trials, ahead)
         chosen = _optimizer(self.spec.optimizer, self.failures)
-        stale = frozenset[str]() if chosen.name in BLIND else self._stale(trials.values(), ended)
+        stale = frozenset[str]() if chosen.name in BLIND else self._stale(trials)
         if not missing and not stale:
             return None
         kept = [trial for trial in trials.values() if trial.id not in stale]
@@ -71,14 +73,14 @@ class Suggestions:
             spec=self.spec_json,
             optimizer=chosen.name,
             options=chosen.options,
-            history=history(kept, self.problem, epochs),
+            history=history(kept, self.problem, epochs()),
             n=missing + len(stale),
             seed=proposal_seed(self.spec.seed, len(kept)),
         )
-        self._asked = (request, stale, ended)
+        self._asked = (request, stale, trials.ended)
         return request
 
-    def accept(self, reply: Reply, trials: Mapping[str, Trial], next_number: int) -> Refill:
+    def accept(self, reply: Reply, trials: TrialMirror) -> Refill:
         """Turn the answer to the last request into rows, given the trials as they are now."""
         if self._asked is None or reply.request is not self._asked[0]:
             return Refill()
@@ -91,7 +93,7 @@ class Suggestions:
             self.no_more = (
                 f"the space is exhausted after {len(trials) - len(stale) + len(reply.configs)} configurations"
             )
-        refill = _refill(reply.configs, stale, trials, self.spec, next_number)
+        refill = _refill(reply.configs, stale, trials, self.spec)
         self._evidence.update(dict.fromkeys(stale - set(refill.drop), ended))  # proposed again: as fresh as new ones
         return Refill(refill.drop, refill.add, reply.notes, ended)
 
@@ -99,9 +101,10 @@ class Suggestions:
         """Remember how many trials had ended when these suggestions were asked for."""
         self._evidence.update((trial.id, evidence) for trial in trials)
 
-    def _stale(self, trials: Iterable[Trial], ended: int) -> frozenset[str]:
+    def _stale(self, trials: TrialMirror) -> frozenset[str]:
+        waiting = trials.waiting.values()
         return frozenset(
-            trial.id for trial in trials if is_replaceable(trial) and self._evidence.get(trial.id, 0) < ended
+            trial.id for trial in waiting if is_replaceable(trial) and self._evidence.get(trial.id, 0) < trials.ended
         )
 
     def _failed(self, request: Request, error: str) -> Refill:
@@ -114,36 +117,28 @@ class Suggestions:
         return Refill(notes=(f"optimizer {request.optimizer} failed: {error}{change}",))
 
 
-def _ended(trials: Iterable[Trial]) -> int:
-    return sum(trial.state in TRIAL_OVER for trial in trials)
-
-
 def _optimizer(asked: OptimizerSpec, failures: int) -> OptimizerSpec:
     names = [asked.name, *(name for name in FALLBACKS if name != asked.name)]
     index = min(failures // TRIES_PER_OPTIMIZER, len(names) - 1)
     return asked if index == 0 else OptimizerSpec(name=names[index])
 
 
-def _refill(
-    configs: Iterable[dict[str, Any]],
-    stale: frozenset[str],
-    trials: Mapping[str, Trial],
-    spec: JobSpec,
-    next_number: int,
-) -> Refill:
+def _refill(configs: Iterable[dict[str, Any]], stale: frozenset[str], trials: TrialMirror, spec: JobSpec) -> Refill:
     """Suggestions proposed again stay, the other stale ones give way to new ones, as many as there are.
 
     Stale suggestions claimed while the optimizer worked are missing from the queue now, so their share of the answer is
     still wanted; only the budget limits what is added.
     """
     proposed = {config_hash(config): config for config in configs}
-    replaceable = [trial for trial in trials.values() if trial.id in stale and is_replaceable(trial)]
+    replaceable = [trials[id] for id in stale & trials.waiting.keys() if is_replaceable(trials[id])]
     outdated = {trial.number: trial.id for trial in replaceable if config_hash(trial.config) not in proposed}
     known = {config_hash(trial.config) for trial in trials.values() if trial.id not in outdated.values()}
     room = max(0, spec.budget.trials - len(trials) + len(outdated))
     new = [config for key, config in proposed.items() if key not in known][:room]
     drop = sorted(outdated)[: len(new)]
-    seeds = (trial_seed(spec.seed, number) for number in chain(drop, count(next_number)))  # the store numbers alike
+    seeds = (
+        trial_seed(spec.seed, number) for number in chain(drop, count(trials.next_number))
+    )  # the store numbers alike
     return Refill(
         drop=tuple(outdated[number] for number in drop),
         add=tuple(NewTrial(config, "optimizer", seed) for config, seed in zip(new, seeds, strict=False)),

@@ -24,6 +24,7 @@ from service.conductor.decisions import (
     verdict,
     wanted,
 )
+from service.conductor.mirror import TrialMirror
 from service.jobspec import JobSpec, ResourcesSpec
 from tests.service.conductor.stored import stored_trial
 
@@ -80,7 +81,8 @@ def test_a_trial_takes_one_core_unless_told_otherwise() -> None:
     ],
 )
 def test_the_queue_is_filled_within_the_budget(states: list[Any], budget: int, ahead: int, expected: int) -> None:
-    assert wanted([stored_trial(n, state) for n, state in enumerate(states)], budget, ahead) == expected
+    trials = TrialMirror(stored_trial(n, state) for n, state in enumerate(states))
+    assert wanted(trials, budget, ahead) == expected
 
 
 def test_only_suggestions_nobody_ever_claimed_may_be_replaced() -> None:
@@ -117,17 +119,17 @@ def test_active_time_counts_every_second_once(pairs: list[tuple[int, int]]) -> N
 
 
 def test_a_job_goes_on_while_trials_are_open_or_wanted() -> None:
-    assert verdict([stored_trial(0, "running")], job_spec(1), None, None) is None
-    assert verdict([stored_trial(0, "paused")], job_spec(1), None, None) is None
-    assert verdict([stored_trial(0, "completed")], job_spec(2), None, None) is None
-    assert verdict([], job_spec(2), None, None) is None
+    assert verdict(TrialMirror([stored_trial(0, "running")]), job_spec(1), None, None) is None
+    assert verdict(TrialMirror([stored_trial(0, "paused")]), job_spec(1), None, None) is None
+    assert verdict(TrialMirror([stored_trial(0, "completed")]), job_spec(2), None, None) is None
+    assert verdict(TrialMirror([]), job_spec(2), None, None) is None
 
 
 def test_a_job_completes_when_its_budget_is_spent_or_nothing_more_will_come() -> None:
     done = [stored_trial(0, "completed"), stored_trial(1, "failed", reason="x")]
-    assert verdict(done, job_spec(2), None, None) == Verdict("completed", None)
-    assert verdict(done, job_spec(9), "time is up", None) == Verdict("completed", "time is up")
-    assert verdict(done, job_spec(9), None, "nobody proposes") == Verdict("failed", "nobody proposes")
+    assert verdict(TrialMirror(done), job_spec(2), None, None) == Verdict("completed", None)
+    assert verdict(TrialMirror(done), job_spec(9), "time is up", None) == Verdict("completed", "time is up")
+    assert verdict(TrialMirror(done), job_spec(9), None, "nobody proposes") == Verdict("failed", "nobody proposes")
 
 
 def test_a_job_whose_every_trial_fails_stops_early_with_the_common_reason() -> None:
@@ -135,18 +137,18 @@ def test_a_job_whose_every_trial_fails_stops_early_with_the_common_reason() -> N
         return stored_trial(number, "failed", reason=reason)
 
     trials = [failed(n, f"out_of_memory: tried {n} MB") for n in range(HOPELESS_AFTER - 1)]
-    assert verdict(trials, job_spec(40), None, None) is None
+    assert verdict(TrialMirror(trials), job_spec(40), None, None) is None
     trials.append(failed(9, "nan_loss: at step 3"))
-    found = verdict([*trials, stored_trial(10, "running")], job_spec(40), None, None)
+    found = verdict(TrialMirror([*trials, stored_trial(10, "running")]), job_spec(40), None, None)
     assert found is not None
     assert found.state == "failed"
     assert found.reason == "4 of 5 trials failed, none completed; most often: out_of_memory: tried 0 MB"
     trials.append(stored_trial(11, "completed"))
-    assert verdict(trials, job_spec(40), None, None) is None
+    assert verdict(TrialMirror(trials), job_spec(40), None, None) is None
 
 
 def test_a_small_job_whose_every_trial_failed_has_failed() -> None:
-    found = verdict([stored_trial(0, "failed", reason="exception: boom")], job_spec(1), None, None)
+    found = verdict(TrialMirror([stored_trial(0, "failed", reason="exception: boom")]), job_spec(1), None, None)
     assert found == Verdict("failed", "1 of 1 trials failed, none completed; most often: exception: boom")
 
 
@@ -172,7 +174,7 @@ def test_no_slot_is_wasted_and_no_job_gets_more_than_it_can_start(free: int, job
 
 def test_begun_trials_start_before_new_ones() -> None:
     new, lost, paused = stored_trial(2, "queued"), stored_trial(7, "queued", attempt=1), stored_trial(5, "paused")
-    assert next_waiting([new, lost, paused]) == paused
-    assert next_waiting([new, lost]) == lost
-    assert next_waiting([new]) == new
-    assert next_waiting([stored_trial(1, "running")]) is None
+    assert next_waiting(TrialMirror([new, lost, paused])) == paused
+    assert next_waiting(TrialMirror([new, lost])) == lost
+    assert next_waiting(TrialMirror([new])) == new
+    assert next_waiting(TrialMirror([stored_trial(1, "running")])) is None

@@ -9,6 +9,7 @@ import pytest
 from optimizers.problem import Objective, Problem
 from search_spaces.parameters import Int
 from search_spaces.space import Space
+from service.conductor.mirror import TrialMirror
 from service.conductor.proposer import Reply, Request
 from service.conductor.seeds import trial_seed
 from service.conductor.suggestions import FALLBACKS, TRIES_PER_OPTIMIZER, Suggestions
@@ -32,12 +33,16 @@ def suggestions(trials: int = 20, optimizer: str = "gp") -> Suggestions:
     return Suggestions(JobSpec.model_validate(document), document, PROBLEM)
 
 
-def by_id(*trials: Trial) -> dict[str, Trial]:
-    return {trial.id: trial for trial in trials}
+def by_id(*trials: Trial) -> TrialMirror:
+    return TrialMirror(trials)
 
 
-def ask(asked: Suggestions, trials: dict[str, Trial], ahead: int = 2) -> Request:
-    request = asked.request("jx", trials, ahead, {})
+def nowhere() -> dict[str, float]:
+    return {}
+
+
+def ask(asked: Suggestions, trials: TrialMirror, ahead: int = 2) -> Request:
+    request = asked.request("jx", trials, ahead, nowhere)
     assert request is not None
     return request
 
@@ -48,10 +53,10 @@ def ranks(*values: int) -> tuple[dict[str, Any], ...]:
 
 def test_asks_once_for_what_is_missing_and_numbers_the_answer() -> None:
     asked = suggestions()
-    request = ask(asked, {})
+    request = ask(asked, by_id())
     assert (request.n, request.optimizer, request.options) == (2, "gp", {"warmup": 3})
-    assert asked.request("jx", {}, 2, {}) is None  # an answer is under way
-    refill = asked.accept(Reply(request, ranks(8, 16)), {}, next_number=5)
+    assert asked.request("jx", by_id(), 2, nowhere) is None  # an answer is under way
+    refill = asked.accept(Reply(request, ranks(8, 16)), by_id(stored_trial(4, "completed", config={"rank": 3})))
     assert refill.drop == ()
     assert refill.add == (
         NewTrial({"rank": 8}, "optimizer", trial_seed(7, 5)),
@@ -63,7 +68,7 @@ def test_asks_once_for_what_is_missing_and_numbers_the_answer() -> None:
 def test_fresh_suggestions_are_left_alone() -> None:
     asked = suggestions()
     trials = by_id(stored_trial(0, "queued"), stored_trial(1, "queued"))
-    assert asked.request("jx", trials, 2, {}) is None
+    assert asked.request("jx", trials, 2, nowhere) is None
 
 
 def test_newer_evidence_replaces_what_nobody_has_claimed() -> None:
@@ -74,27 +79,27 @@ def test_newer_evidence_replaces_what_nobody_has_claimed() -> None:
     assert request.n == 2
     assert [trial.id for trial in request.history.completed] == ["jx-0"]
     assert request.history.pending == ()  # what may be replaced does not stand in its own way
-    refill = asked.accept(Reply(request, ranks(2, 33)), trials, next_number=3)  # rank 2 is what jx-1 has already
+    refill = asked.accept(Reply(request, ranks(2, 33)), trials)  # rank 2 is what jx-1 has already
     assert refill.drop == ("jx-2",)
     assert refill.add == (NewTrial({"rank": 33}, "optimizer", trial_seed(7, 2)),)  # it takes the number of jx-2
     asked.stored([stored_trial(2, "queued", config={"rank": 33})], refill.evidence)
-    trials["jx-2"] = stored_trial(2, "queued", config={"rank": 33})
-    assert asked.request("jx", trials, 2, {}) is None  # both are as new as the evidence
+    trials.put(stored_trial(2, "queued", config={"rank": 33}))
+    assert asked.request("jx", trials, 2, nowhere) is None  # both are as new as the evidence
 
 
 @pytest.mark.parametrize("optimizer", ["random", "sobol", "grid"])
 def test_what_does_not_learn_from_evidence_replaces_nothing(optimizer: str) -> None:
     asked = suggestions(optimizer=optimizer)
     done = stored_trial(0, "completed", metrics={"accuracy": 0.5})
-    assert asked.request("jx", by_id(done, stored_trial(1, "queued")), 1, {}) is None
+    assert asked.request("jx", by_id(done, stored_trial(1, "queued")), 1, nowhere) is None
 
 
 def test_a_suggestion_claimed_while_the_optimizer_worked_is_refilled_not_replaced() -> None:
     asked = suggestions()
     trials = by_id(stored_trial(0, "completed", metrics={"accuracy": 0.5}), stored_trial(1, "queued"))
     request = ask(asked, trials, ahead=1)
-    trials["jx-1"] = stored_trial(1, "running")  # rank 2, claimed meanwhile
-    refill = asked.accept(Reply(request, ranks(33)), trials, next_number=2)
+    trials.put(stored_trial(1, "running"))  # rank 2, claimed meanwhile
+    refill = asked.accept(Reply(request, ranks(33)), trials)
     assert refill.drop == ()
     assert [new.config for new in refill.add] == [{"rank": 33}]
 
@@ -103,8 +108,8 @@ def test_the_same_configuration_is_never_queued_twice() -> None:
     asked = suggestions()
     trials = by_id(stored_trial(0, "completed", metrics={"accuracy": 0.5}), stored_trial(1, "queued"))
     request = ask(asked, trials, ahead=1)
-    trials["jx-1"] = stored_trial(1, "running")
-    refill = asked.accept(Reply(request, ranks(2)), trials, next_number=2)  # what jx-1 trains by now
+    trials.put(stored_trial(1, "running"))
+    refill = asked.accept(Reply(request, ranks(2)), trials)  # what jx-1 trains by now
     assert refill.add == ()
     assert refill.drop == ()
 
@@ -114,24 +119,24 @@ def test_the_budget_is_never_exceeded() -> None:
     trials = by_id(stored_trial(0, "running"), stored_trial(1, "running"))
     request = ask(asked, trials)
     assert request.n == 1
-    refill = asked.accept(Reply(request, ranks(40, 41)), trials, next_number=2)
+    refill = asked.accept(Reply(request, ranks(40, 41)), trials)
     assert len(refill.add) == 1
 
 
 def test_an_exhausted_space_ends_the_asking() -> None:
     asked = suggestions()
-    request = ask(asked, {})
-    asked.accept(Reply(request, ranks(1)), {}, next_number=0)
+    request = ask(asked, by_id())
+    asked.accept(Reply(request, ranks(1)), by_id())
     assert asked.no_more == "the space is exhausted after 1 configurations"
-    assert asked.request("jx", {}, 2, {}) is None
+    assert asked.request("jx", by_id(), 2, nowhere) is None
 
 
 def test_a_failing_optimizer_gives_way_with_a_note_and_the_job_ends_when_all_fail() -> None:
     asked = suggestions()
     tried, notes = [], []
-    while (request := asked.request("jx", {}, 2, {})) is not None:
+    while (request := asked.request("jx", by_id(), 2, nowhere)) is not None:
         tried.append(request.optimizer)
-        notes += asked.accept(Reply(request, error="boom"), {}, 0).notes
+        notes += asked.accept(Reply(request, error="boom"), by_id()).notes
     expected = [name for name in ("gp", *FALLBACKS) for _ in range(TRIES_PER_OPTIMIZER)]
     assert tried == expected
     assert notes[1] == "optimizer gp failed: boom; sobol proposes instead"
@@ -141,17 +146,17 @@ def test_a_failing_optimizer_gives_way_with_a_note_and_the_job_ends_when_all_fai
 def test_the_jobs_own_optimizer_is_tried_again_after_a_fallback_helped_out() -> None:
     asked = suggestions()
     for _ in range(TRIES_PER_OPTIMIZER):
-        asked.accept(Reply(ask(asked, {}), error="boom"), {}, 0)
-    fallback = ask(asked, {})
+        asked.accept(Reply(ask(asked, by_id()), error="boom"), by_id())
+    fallback = ask(asked, by_id())
     assert (fallback.optimizer, fallback.options) == ("sobol", {})
-    asked.accept(Reply(fallback, ranks(1, 2)), {}, 0)
-    assert ask(asked, {}).optimizer == "gp"
+    asked.accept(Reply(fallback, ranks(1, 2)), by_id())
+    assert ask(asked, by_id()).optimizer == "gp"
 
 
 def test_notes_of_the_optimizer_are_passed_on() -> None:
     asked = suggestions()
-    request = ask(asked, {})
-    assert asked.accept(Reply(request, ranks(1, 2), ("the fit failed",)), {}, 0).notes == ("the fit failed",)
+    request = ask(asked, by_id())
+    assert asked.accept(Reply(request, ranks(1, 2), ("the fit failed",)), by_id()).notes == ("the fit failed",)
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
@@ -162,5 +167,5 @@ def test_lost_and_reference_trials_in_the_queue_count_but_are_not_replaced(ahead
         stored_trial(1, "queued", attempt=1),
         stored_trial(2, "queued", origin="reference"),
     )
-    request = asked.request("jx", trials, ahead, {})
+    request = asked.request("jx", trials, ahead, nowhere)
     assert (request.n if request else 0) == max(0, ahead - 2)
