@@ -32,9 +32,13 @@ class Search:
         self.store, self._artifacts, self._folder = store, artifacts, folder
         self.job: Job = store.create_job(SPEC["name"], SPEC)
 
+    def start(self) -> None:
+        """Make the job running, as a conductor does."""
+        assert self.store.lease_job("conductor", 600) is not None
+
     def begin(self) -> str:
         """Make the job running and end the two reference trials; returns the job's id."""
-        assert self.store.lease_job("conductor", 600) is not None
+        self.start()
         self.complete(self.suggest({"method": "head"}, "reference", "head-only"), 0.475, 0)
         default = {"method": "lora", "rank": 8, "learning_rate": 2e-4}
         self.complete(self.suggest(default, "reference", "literature-default"), 0.66, 73_728)

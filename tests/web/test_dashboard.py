@@ -119,6 +119,16 @@ def test_front_and_table_grow_live(page: Page, search: Search) -> None:
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "4")
 
 
+def test_a_reference_that_never_reaches_the_front_counts_all_the_same(page: Page, search: Search) -> None:
+    search.start()
+    search.complete(search.suggest({"method": "head"}, "reference", "head-only"), 0.475, 0)
+    default = search.suggest({"method": "lora", "rank": 8}, "reference", "literature-default")
+    open_job(page, search)
+    expect(page.get_by_text("best accuracy +0.0000 over head-only")).to_be_visible()
+    search.complete(default, 0.4, 73_728)
+    expect(page.get_by_text("best accuracy +0.0000 over head-only, +0.0750 over literature-default")).to_be_visible()
+
+
 def test_a_suggestion_that_is_replaced_changes_in_place(page: Page, search: Search) -> None:
     search.begin()
     trial = search.lora(4)

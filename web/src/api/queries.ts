@@ -52,6 +52,7 @@ export function useTrials(jobId: string) {
     queryKey: keys.trials(jobId),
     queryFn: ({ signal }) => loadTrials(jobId, signal, (some) => cache.setQueryData(keys.trials(jobId), some)),
     staleTime: Infinity,
+    structuralSharing: false, // comparing tens of thousands of trials costs more than it saves
     gcTime: 0, // nobody patches it once the page is left
   });
 }

@@ -1,6 +1,6 @@
 /** The columns of the trials table: how each looks and what it sorts by. */
 import type { ReactNode } from "react";
-import type { Job, MetricInfo, Trial } from "../api/types";
+import type { MetricInfo, Objective, Trial } from "../api/types";
 import { StateBadge } from "../shell/state-badge";
 import { configLine, knobs, methodName } from "../text/config";
 import { metricValue } from "../text/numbers";
@@ -17,12 +17,12 @@ export interface Column {
 }
 
 export function columnsOf(
-  job: Job,
+  objectives: readonly Objective[],
   names: readonly string[],
   front: ReadonlySet<string>,
   metrics: ReadonlyMap<string, MetricInfo>,
 ): Column[] {
-  const objectives = new Set(job.objectives.map((objective) => objective.metric));
+  const targets = new Set(objectives.map((objective) => objective.metric));
   const metric = (name: string) => metricColumn(name, metrics.get(name)?.unit);
   const isOnFront = (trial: Trial) => front.has(trial.id);
   return [
@@ -42,7 +42,7 @@ export function columnsOf(
       sortBy: (trial) => trial.state,
       cell: (trial) => <StateBadge state={trial.state} />,
     },
-    ...names.filter((name) => objectives.has(name)).map(metric),
+    ...names.filter((name) => targets.has(name)).map(metric),
     {
       id: "front",
       title: "Front",
@@ -59,7 +59,7 @@ export function columnsOf(
       sortBy: (trial) => configLine(trial.config),
       cell: (trial) => <ConfigCell trial={trial} />,
     },
-    ...names.filter((name) => !objectives.has(name)).map(metric),
+    ...names.filter((name) => !targets.has(name)).map(metric),
     {
       id: "engine",
       title: "Engine",

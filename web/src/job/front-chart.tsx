@@ -1,6 +1,6 @@
 /** The Pareto chart: every measured trial, the front with its border, reference trials by name, the selected one ringed. */
 import { useDeferredValue, useMemo } from "react";
-import type { Job, MetricInfo, Pareto, Trial } from "../api/types";
+import type { MetricInfo, Objective, Trial } from "../api/types";
 import { indexOfNumber } from "../api/trial-set";
 import { Chart } from "../charts/chart";
 import type { ChartOption, LinesSeriesOption, ScatterSeriesOption } from "../charts/echarts";
@@ -13,9 +13,10 @@ import { metricValue } from "../text/numbers";
 import { type Axes, axisTitle, measure } from "./measures";
 
 interface Props {
-  job: Job;
+  objectives: readonly Objective[];
   trials: readonly Trial[];
-  pareto: Pareto | undefined;
+  front: readonly Trial[];
+  reference: readonly Trial[];
   metrics: ReadonlyMap<string, MetricInfo>;
   axes: Axes;
   selected: Trial | undefined;
@@ -32,12 +33,10 @@ type Spot = [x: number, y: number, trialNumber: number];
 /** Above this many points ECharts draws them in one pass. */
 const LARGE = 2000;
 
-export function FrontChart({ job, trials, pareto, metrics, axes, selected, onSelect }: Props) {
+export function FrontChart({ objectives, trials, front, reference, metrics, axes, selected, onSelect }: Props) {
   const theme = useTheme();
   const settled = useDeferredValue(trials);
   const option = useMemo<ChartOption>(() => {
-    const front = pareto?.items ?? [];
-    const reference = pareto?.reference ?? [];
     const values = (name: string) => [...settled, ...front].map((trial) => measure(trial, name) ?? Number.NaN);
     const scales = { x: fitScale(values(axes.x)), y: fitScale(values(axes.y)) };
     const place = (list: readonly Trial[]) => spots(list, axes, scales);
@@ -45,21 +44,21 @@ export function FrontChart({ job, trials, pareto, metrics, axes, selected, onSel
     const base = frame(theme, look("x"), look("y"));
     return {
       ...base,
-      tooltip: { ...base.tooltip, formatter: tooltipOf(settled, metrics, job) },
+      tooltip: { ...base.tooltip, formatter: tooltipOf(settled, metrics, objectives) },
       series: [
         cloud(place(settled), theme),
-        border(place(front), job, axes, scales, theme),
+        border(place(front), objectives, axes, scales, theme),
         frontPoints(place(front), theme),
         referencePoints(reference, axes, scales, theme),
         ring(selected ? place([selected]) : [], theme),
       ],
     };
-  }, [settled, pareto, axes, metrics, theme, selected, job]);
+  }, [settled, front, reference, axes, metrics, theme, selected, objectives]);
   return (
     <Chart
       className="chart chart-front"
       option={option}
-      label={`${axes.y} against ${axes.x} of ${settled.length} trials, ${pareto?.items.length ?? 0} on the Pareto front. The trials table holds the same values.`}
+      label={`${axes.y} against ${axes.x} of ${settled.length} trials, ${front.length} on the Pareto front. The trials table holds the same values.`}
       onPick={(value) => value[2] !== undefined && onSelect(value[2])}
     />
   );
@@ -89,11 +88,17 @@ function cloud(data: Spot[], theme: Theme): ScatterSeriesOption {
   };
 }
 
-function border(front: Spot[], job: Job, axes: Axes, scales: Scales, theme: Theme): LinesSeriesOption {
-  const direction = (name: string) => job.objectives.find((objective) => objective.metric === name)?.direction;
+function border(
+  front: Spot[],
+  objectives: readonly Objective[],
+  axes: Axes,
+  scales: Scales,
+  theme: Theme,
+): LinesSeriesOption {
+  const direction = (name: string) => objectives.find((objective) => objective.metric === name)?.direction;
   const dx = direction(axes.x);
   const dy = direction(axes.y);
-  const drawn = job.objectives.length === 2 && dx && dy && axes.x !== axes.y;
+  const drawn = objectives.length === 2 && dx && dy && axes.x !== axes.y;
   const points = front.map(([x, y]): Point => [x, y]);
   const box = { x: [scales.x.min, scales.x.max], y: [scales.y.min, scales.y.max] } as const;
   const line = drawn ? stepLine(points, [dx, dy], box).map((point) => [...point]) : [];
@@ -168,12 +173,16 @@ function ring(data: Spot[], theme: Theme): ScatterSeriesOption {
   };
 }
 
-function tooltipOf(trials: readonly Trial[], metrics: ReadonlyMap<string, MetricInfo>, job: Job) {
+function tooltipOf(
+  trials: readonly Trial[],
+  metrics: ReadonlyMap<string, MetricInfo>,
+  objectives: readonly Objective[],
+) {
   return (point: unknown): HTMLElement | string => {
     const number = (point as { value?: number[] }).value?.[2];
     const trial = number === undefined ? undefined : trials[indexOfNumber(trials, number)];
     if (!trial) return "";
-    const rows = job.objectives.map(
+    const rows = objectives.map(
       ({ metric }) => [metric, metricValue(trial.metrics[metric], metrics.get(metric)?.unit)] as const,
     );
     return tip(`Trial ${trial.number}${trial.label ? ` · ${trial.label}` : ""}`, rows, configLine(trial.config));

@@ -1,6 +1,7 @@
 /** The front chart with its axes, its legend and what the search gained over the reference trials. */
 import { useMemo } from "react";
 import type { Job, MetricInfo, Pareto, Trial } from "../api/types";
+import { indexOfNumber } from "../api/trial-set";
 import { setQuery, useRoute } from "../shell/router";
 import { metricValue } from "../text/numbers";
 import { FrontChart } from "./front-chart";
@@ -18,6 +19,8 @@ interface Props {
 
 export function FrontPanel({ job, trials, names, pareto, metrics, selected, onSelect }: Props) {
   const { query } = useRoute();
+  const front = pareto?.items ?? none;
+  const reference = useMemo(() => current(pareto?.reference ?? none, trials), [pareto, trials]);
   const x = query.get("x");
   const y = query.get("y");
   const axes = useMemo((): Axes => {
@@ -33,18 +36,24 @@ export function FrontPanel({ job, trials, names, pareto, metrics, selected, onSe
           <AxisChoice label="Across" axis="x" names={names} value={axes.x} />
         </div>
       </div>
-      <FrontChart {...{ job, trials, pareto, metrics, axes, selected, onSelect }} />
+      <FrontChart objectives={job.objectives} {...{ trials, front, reference, metrics, axes, selected, onSelect }} />
       <div className="panel-foot">
         <ul className="legend">
           <li data-mark="front">on the front</li>
           <li data-mark="point">dominated</li>
           <li data-mark="reference">reference</li>
         </ul>
-        <Gains job={job} pareto={pareto} metrics={metrics} />
+        <Gains job={job} reference={reference} metrics={metrics} />
       </div>
     </section>
   );
 }
+
+const none: readonly Trial[] = [];
+
+/** A reference trial may end without changing the front; then only the list of trials knows. */
+const current = (some: readonly Trial[], trials: readonly Trial[]): Trial[] =>
+  some.map((trial) => trials[indexOfNumber(trials, trial.number)] ?? trial);
 
 function AxisChoice({
   label,
@@ -75,18 +84,18 @@ function AxisChoice({
 /** `accuracy +0.1240 over head-only`: the first objective's best against each reference trial. */
 function Gains({
   job,
-  pareto,
+  reference,
   metrics,
 }: {
   job: Job;
-  pareto: Pareto | undefined;
+  reference: readonly Trial[];
   metrics: ReadonlyMap<string, MetricInfo>;
 }) {
   const objective = job.objectives[0];
   const best = objective && job.best[objective.metric];
   if (!objective || best === undefined || best === null) return null;
   const { metric, direction } = objective;
-  const measured = pareto?.reference.filter((trial) => typeof trial.metrics[metric] === "number") ?? [];
+  const measured = reference.filter((trial) => typeof trial.metrics[metric] === "number");
   if (measured.length === 0) return null;
   return (
     <p className="gains">

@@ -1,6 +1,6 @@
 /** How far the search has come: hypervolume or the best value so far, trial after trial in the order they finished. */
 import { useDeferredValue, useMemo, useState } from "react";
-import type { Job, MetricInfo, Trial } from "../api/types";
+import type { Job, MetricInfo, Objective, Trial } from "../api/types";
 import { Chart } from "../charts/chart";
 import type { ChartOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
@@ -31,8 +31,9 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
   const [shown, setShown] = useState(choices[0] ?? "");
   const theme = useTheme();
   const settled = useDeferredValue(trials);
-  const finished = useMemo(() => inOrder(settled, job), [settled, job]);
-  const course = useMemo(() => courseOf(shown, finished, job), [shown, finished, job]);
+  const { objectives } = job;
+  const finished = useMemo(() => inOrder(settled, objectives), [settled, objectives]);
+  const course = useMemo(() => courseOf(shown, finished, objectives), [shown, finished, objectives]);
   const option = useMemo<ChartOption>(() => {
     const { values, soFar, scale } = course;
     const unit = metrics.get(shown)?.unit;
@@ -93,27 +94,27 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
 }
 
 /** Completed trials that have every objective, by the time they finished. */
-function inOrder(trials: readonly Trial[], job: Job): Trial[] {
+function inOrder(trials: readonly Trial[], objectives: readonly Objective[]): Trial[] {
   return trials
     .filter(
       (trial) =>
-        trial.state === "completed" && job.objectives.every(({ metric }) => typeof trial.metrics[metric] === "number"),
+        trial.state === "completed" && objectives.every(({ metric }) => typeof trial.metrics[metric] === "number"),
     )
     .map((trial) => ({ trial, finished: Date.parse(trial.finished_at ?? "") }))
     .sort((a, b) => a.finished - b.finished)
     .map(({ trial }) => trial);
 }
 
-function courseOf(shown: string, finished: readonly Trial[], job: Job): Course {
-  const [first, second] = job.objectives;
-  if (shown === HYPERVOLUME && first && second) return volumeCourse(finished, job);
-  const direction = job.objectives.find((one) => one.metric === shown)?.direction ?? "maximize";
+function courseOf(shown: string, finished: readonly Trial[], objectives: readonly Objective[]): Course {
+  const [first, second] = objectives;
+  if (shown === HYPERVOLUME && first && second) return volumeCourse(finished, objectives);
+  const direction = objectives.find((one) => one.metric === shown)?.direction ?? "maximize";
   const values = finished.map((trial) => trial.metrics[shown] as number);
   return { values, soFar: bestSoFar(values, direction), scale: fitScale(values) };
 }
 
 /** In the coordinates of the front chart, so that a decade of parameters weighs the same everywhere. */
-function volumeCourse(finished: readonly Trial[], { objectives: [first, second] }: Job): Course {
+function volumeCourse(finished: readonly Trial[], [first, second]: readonly Objective[]): Course {
   const column = (metric = "") => {
     const values = finished.map((trial) => trial.metrics[metric] as number);
     return values.map(fitScale(values).toAxis);

@@ -23,7 +23,8 @@ export function TrialsPanel({ job, trials, names, front, metrics, selected, load
   const [filter, setFilter] = useState("all");
   const [order, setOrder] = useState<Order>({ column: "number", descending: true });
   const settled = useDeferredValue(trials);
-  const columns = useMemo(() => columnsOf(job, names, front, metrics), [job, names, front, metrics]);
+  const { objectives } = job;
+  const columns = useMemo(() => columnsOf(objectives, names, front, metrics), [objectives, names, front, metrics]);
   const rows = useMemo(
     () => sortTrials(settled.filter(keeper(filter, front)), columns, order),
     [settled, filter, front, columns, order],
