@@ -23,7 +23,7 @@ web/node_modules/installed: web/package-lock.json $(VENV)/installed
 	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-web/dist/index.html: web/node_modules/installed $(WEB_SOURCES)
+web/dist/index.html: web/node_modules/installed $(WEB_SOURCES) examples/quickstart.yaml
 	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm run --silent build
 	@touch $@
 
