@@ -11,8 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, nullcontext
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,9 +38,10 @@ class Database:
         self.url = _parse(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(self.url) if self.sqlite else _postgresql_engine(self.url)
-        self._writing = self.engine.execution_options(write=True)
-        # SQLite's writers wait by sleeping and looking again. Threads of one process can hand over without that.
-        self._turn = threading.Lock() if self.sqlite else nullcontext()
+        # SQLite has one writer at a time. Its own way to wait is to sleep and look again; threads of one process hand
+        # a connection on instead, which also saves fetching one from the pool.
+        self._turn = threading.Lock()
+        self._writer: Connection | None = None
 
     def write(self, operation: Callable[[Connection], T]) -> T:
         """Run `operation` in one transaction: all of it happens, or nothing. It may be run again after a deadlock."""
@@ -55,8 +55,15 @@ class Database:
         raise AssertionError("the last try returns or raises")
 
     def _once(self, operation: Callable[[Connection], T]) -> T:
-        with self._turn, self._writing.connect() as connection, connection.begin():
-            return operation(connection)
+        if not self.sqlite:
+            with self.engine.begin() as connection:
+                return operation(connection)
+        with self._turn:
+            if self._writer is None:
+                self._writer = self.engine.connect()
+            with self._writer.begin():
+                _lock_for_writing(self._writer)
+                return operation(self._writer)
 
     def read(self, operation: Callable[[Connection], T]) -> T:
         """Run `operation` without a transaction: each of its statements sees the latest committed state."""
@@ -67,7 +74,11 @@ class Database:
             raise _unavailable(error) from error
 
     def close(self) -> None:
-        """Close the pooled connections."""
+        """Close the connections."""
+        with self._turn:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
         self.engine.dispose()
 
 
@@ -88,7 +99,7 @@ def _parse(url: str) -> URL:
     raise BadInput("database", parsed.render_as_string(), _URLS)
 
 
-_to_json = partial(json.dumps, separators=(",", ":"), allow_nan=False)
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def _postgresql_engine(url: URL) -> Engine:
@@ -104,11 +115,10 @@ def _sqlite_engine(url: URL) -> Engine:
         json_serializer=_to_json,
         pool_size=10,
         max_overflow=30,
-        # The driver's own BEGIN is deferred; ours (below) is not.
+        # The driver's own BEGIN is deferred; ours (`_lock_for_writing`) is not.
         connect_args={"timeout": LOCK_SECONDS, "isolation_level": None, "cached_statements": 256},
     )
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -118,10 +128,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> N
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    if connection.get_execution_options().get("write", False):
-        driver: Any = connection.connection.dbapi_connection
+def _lock_for_writing(connection: Connection) -> None:
+    """Begin with the write lock. Not an event listener: one of those makes every statement look for further ones."""
+    driver: Any = connection.connection.dbapi_connection
+    try:
         driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"the database cannot be written to: {error}") from error
 
 
 def _switch_to_wal(file: Path) -> None:

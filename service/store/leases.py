@@ -27,6 +27,7 @@ from service.store.rows import (
     job_id_of,
     job_of,
     lock_job,
+    lock_state,
     trial_of,
 )
 from service.store.states import JOB_OVER
@@ -48,18 +49,18 @@ _OPEN_TRIAL = (
     .limit(1)
 )
 _NEXT = (
-    select(TRIALS.c.id, TRIALS.c.state)
+    select(TRIALS.c.id)
     .where(TRIALS.c.job_id == bindparam("job"), TRIALS.c.state == "queued")
     .order_by(TRIALS.c.number)
     .limit(1)
+    .scalar_subquery()
 )
-_NAMED = select(TRIALS.c.id, TRIALS.c.state).where(
+_NAMED = select(TRIALS.c.state).where(
     TRIALS.c.job_id == bindparam("job"), TRIALS.c.id == bindparam("trial"), TRIALS.c.state.in_(("queued", "paused"))
 )
 # A suggestion's first claim makes attempt 1 and going on after a pause a further one; a requeued trial has its number.
 _CLAIM = (
     update(TRIALS)
-    .where(TRIALS.c.id == bindparam("trial"))
     .values(
         state="running",
         attempt=case(
@@ -74,6 +75,8 @@ _CLAIM = (
     )
     .returning(*TRIAL_COLUMNS)
 )
+_CLAIM_NEXT = _CLAIM.where(TRIALS.c.id == _NEXT)
+_CLAIM_NAMED = _CLAIM.where(TRIALS.c.id == bindparam("trial"))
 _EXTEND_TRIAL = (
     update(TRIALS)
     .where(TRIALS.c.id == bindparam("trial"), TRIALS.c.attempt == bindparam("fence"), TRIALS.c.state == "running")
@@ -131,22 +134,28 @@ def claim_trial(
     With `trial_id`: that trial, when it is queued, paused or the worker's own already. A job that is not running
     gives out no new trials. Raises NotFound when there is no such job.
     """
-    job = lock_job(connection, job_id)
-    if job.state in JOB_OVER:
+    state = lock_state(connection, job_id)
+    if state in JOB_OVER:
         return None
     until = now + timedelta(seconds=ttl)
     held = connection.execute(_OPEN_TRIAL, {"job": job_id, "worker": worker_id}).one_or_none()
     if held is not None and trial_id in (None, held.id):
         connection.execute(_EXTEND_TRIAL, {"trial": held.id, "fence": held.attempt, "until": until})
         return find_trial(connection, held.id)
-    if job.state != "running":
+    if state != "running":
         return None
-    chosen = connection.execute(_NEXT if trial_id is None else _NAMED, {"job": job_id, "trial": trial_id}).one_or_none()
-    if chosen is None:
+    claim = {"worker": worker_id, "until": until, "now": now}
+    left = "queued"
+    if trial_id is None:
+        claimed = connection.execute(_CLAIM_NEXT, {**claim, "job": job_id}).one_or_none()
+    else:
+        waiting = connection.execute(_NAMED, {"job": job_id, "trial": trial_id}).scalar_one_or_none()
+        left = str(waiting)
+        claimed = waiting and connection.execute(_CLAIM_NAMED, {**claim, "trial": trial_id}).one()
+    if claimed is None:
         return None
-    claim = {"trial": chosen.id, "worker": worker_id, "until": until, "now": now}
-    trial = trial_of(connection.execute(_CLAIM, claim).one())
-    count_changes(connection, job_id, {chosen.state: -1, "running": 1})
+    trial = trial_of(claimed)
+    count_changes(connection, job_id, {left: -1, "running": 1})
     append(connection, [trial_event(trial)], now)
     return trial
 

@@ -56,6 +56,7 @@ def job_id_of(trial_id: str) -> str:
 
 
 _LOCK_JOB = select(*JOB_COLUMNS).where(JOBS.c.id == bindparam("id")).with_for_update(key_share=True)
+_LOCK_STATE = select(JOBS.c.state).where(JOBS.c.id == bindparam("id")).with_for_update(key_share=True)
 _TRIAL = select(*TRIAL_COLUMNS).where(TRIALS.c.id == bindparam("id"))
 _CHANGE_JOB = (
     update(JOBS)
@@ -68,6 +69,7 @@ _CHANGE_JOB = (
             **{state: JOBS.c[state] + bindparam(f"{state}_change") for state in TRIAL_STATES},
         }
     )
+    .returning(JOBS.c.state, JOBS.c.next_number)
 )
 _NO_CHANGE = {"front_change": 0, "numbers_used": 0, **{f"{state}_change": 0 for state in TRIAL_STATES}}
 
@@ -80,6 +82,14 @@ def lock_job(connection: Connection, id: str) -> Job:
     return job_of(row)
 
 
+def lock_state(connection: Connection, job_id: str) -> str:
+    """Like `lock_job` when only the job's state is asked for."""
+    state = connection.execute(_LOCK_STATE, {"id": job_id}).scalar_one_or_none()
+    if state is None:
+        raise NotFound("job", job_id)
+    return str(state)
+
+
 def find_trial(connection: Connection, id: str) -> Trial:
     """The trial; raises NotFound."""
     row = connection.execute(_TRIAL, {"id": id}).one_or_none()
@@ -90,8 +100,14 @@ def find_trial(connection: Connection, id: str) -> Trial:
 
 def count_changes(
     connection: Connection, job_id: str, states: Mapping[str, int], front: int = 0, numbers_used: int = 0
-) -> None:
-    """Add to the job's counters and to its version; `states` maps trial states to how many entered (or left, < 0)."""
+) -> tuple[str, int]:
+    """Lock the job, add to its counters and version; returns its state and next number. Raises NotFound.
+
+    `states` maps trial states to how many trials entered them (or left them, < 0).
+    """
     changes = {f"{state}_change": change for state, change in states.items()}
     given = {"job": job_id, "front_change": front, "numbers_used": numbers_used}
-    connection.execute(_CHANGE_JOB, {**_NO_CHANGE, **changes, **given})
+    row = connection.execute(_CHANGE_JOB, {**_NO_CHANGE, **changes, **given}).one_or_none()
+    if row is None:
+        raise NotFound("job", job_id)
+    return row[0], row[1]

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, inser
 from service.errors import Conflict, NotFound
 from service.store.events import NewEvent, append, trial_event
 from service.store.paging import check_limit, read_cursor, write_cursor
-from service.store.records import Job, NewTrial, Page, Trial, TrialState
-from service.store.rows import JOBS, TRIAL_COLUMNS, TRIALS, count_changes, lock_job, trial_of
+from service.store.records import NewTrial, Page, Trial, TrialState
+from service.store.rows import JOBS, TRIAL_COLUMNS, TRIALS, count_changes, lock_state, trial_of
 from service.store.states import JOB_OVER, TRIAL_STATES
 
 _ADD = insert(TRIALS)
@@ -23,8 +23,7 @@ _COUNTS = select(*(JOBS.c[state] for state in TRIAL_STATES)).where(JOBS.c.id == 
 
 def add_trials(connection: Connection, job_id: str, new: Sequence[NewTrial], now: datetime) -> tuple[Trial, ...]:
     """Store suggestions as queued trials, numbered in their order; raises Conflict when the job is over."""
-    job = _open_job(connection, job_id)
-    trials = _append(connection, job, new, now)
+    trials = _append(connection, job_id, new, now)
     append(connection, [trial_event(trial) for trial in trials], now)
     return trials
 
@@ -38,7 +37,7 @@ def replace_queued(
     trials than the caller reckoned with. Suggestions dropped without a replacement are deleted, further ones of
     `add` get new numbers. Returns the trials that now hold `add`, in its order.
     """
-    job = _open_job(connection, job_id)
+    _check_open(job_id, lock_state(connection, job_id))
     waiting = (TRIALS.c.job_id == job_id) & (TRIALS.c.state == "queued") & (TRIALS.c.attempt == 0)
     found = connection.execute(
         select(*TRIAL_COLUMNS)
@@ -54,26 +53,24 @@ def replace_queued(
         count_changes(connection, job_id, {"queued": len(replaced) - len(free)})
     if replaced:
         connection.execute(_ADD, replaced)
-    trials = (*map(_trial, replaced), *_append(connection, job, kept[len(free) :], now))
+    trials = (*map(_trial, replaced), *_append(connection, job_id, kept[len(free) :], now))
     dropped = [NewEvent(job_id, "trial.dropped", {"trial_id": t.id, "number": t.number}) for t in free[len(kept) :]]
     append(connection, [*dropped, *(trial_event(trial) for trial in trials)], now)
     return trials
 
 
-def _open_job(connection: Connection, job_id: str) -> Job:
-    job = lock_job(connection, job_id)
-    if job.state in JOB_OVER:
-        raise Conflict(f"job {job_id} is {job.state}; it takes no more trials unless it is extended")
-    return job
+def _check_open(job_id: str, state: str) -> None:
+    if state in JOB_OVER:
+        raise Conflict(f"job {job_id} is {state}; it takes no more trials unless it is extended")
 
 
-def _append(connection: Connection, job: Job, new: Sequence[NewTrial], now: datetime) -> tuple[Trial, ...]:
+def _append(connection: Connection, job_id: str, new: Sequence[NewTrial], now: datetime) -> tuple[Trial, ...]:
     if not new:
         return ()
-    first = connection.execute(select(JOBS.c.next_number).where(JOBS.c.id == job.id)).scalar_one()
-    rows = [_suggestion(job.id, first + n, trial, now) for n, trial in enumerate(new)]
+    state, end = count_changes(connection, job_id, {"queued": len(new)}, numbers_used=len(new))
+    _check_open(job_id, state)
+    rows = [_suggestion(job_id, end - len(new) + n, trial, now) for n, trial in enumerate(new)]
     connection.execute(_ADD, rows)
-    count_changes(connection, job.id, {"queued": len(rows)}, numbers_used=len(rows))
     return tuple(map(_trial, rows))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from service.errors import Unavailable
+from service.store import engine
 from service.store.records import Event
 from service.store.store import Store, open_store
 from tests.service.store import crowd
@@ -126,13 +129,17 @@ def test_conductors_share_jobs_out_among_themselves(live_store: Store, store_url
     assert sorted(ids) == sorted(made)
 
 
-def test_a_reader_is_not_kept_waiting_by_a_writer(tmp_path: Path) -> None:
+def test_a_reader_is_not_kept_waiting_by_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "LOCK_SECONDS", 0.2)
     store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
     job = running_job(store, trials=1)
-    with store._database._writing.connect() as connection, connection.begin():
-        started = time.monotonic()
+    with sqlite3.connect(tmp_path / "store.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
         assert store.get_job(job.id) == job
-        assert time.monotonic() - started < 1
+        with pytest.raises(Unavailable, match="cannot be written to: database is locked"):
+            store.claim_trial(job.id, "w", 60)
+        other.execute("COMMIT")
+    other.close()
     trial = store.claim_trial(job.id, "w", 60)
     assert trial is not None
     assert store.finish_trial(outcome(trial)).state == "completed"
