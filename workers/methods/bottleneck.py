@@ -11,9 +11,11 @@ where P and S are x → W_up·relu(W_down·x + b_down) + b_up with W_up = 0 at t
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from workers.models.architectures import Anatomy
 
@@ -36,6 +38,35 @@ class Bottleneck(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         return self.scale * self.up(torch.relu(self.down(hidden)))
+
+
+class HypercomplexBottleneck(nn.Module):
+    """Compacter (Karimi Mahabadi et al. 2021, arXiv 2106.04647): a bottleneck whose matrices are Σᵢ Aᵢ ⊗ (sᵢ tᵢᵀ).
+
+    `rules` are the A [n, n, n], shared by all layers and both matrices; s and t are of rank one.
+    """
+
+    def __init__(self, hidden: int, size: int, rules: nn.Parameter, generator: torch.Generator) -> None:
+        super().__init__()
+        n, self.rules = len(rules), rules
+
+        def drawn(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(shape).normal_(0.0, shape[-1] ** -0.5, generator=generator))
+
+        self.down_left, self.down_right = drawn(n, size // n), drawn(n, hidden // n)
+        self.up_left, self.up_right = nn.Parameter(torch.zeros(n, hidden // n)), drawn(n, size // n)
+        self.down_bias, self.up_bias = nn.Parameter(torch.zeros(size)), nn.Parameter(torch.zeros(hidden))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        inner = functional.gelu(
+            functional.linear(hidden, self._matrix(self.down_left, self.down_right), self.down_bias)
+        )
+        return functional.linear(inner, self._matrix(self.up_left, self.up_right), self.up_bias)
+
+    def _matrix(self, left: Tensor, right: Tensor) -> Tensor:
+        """[n · rows, n · columns] from rules [n, n, n], left [n, rows] and right [n, columns]."""
+        blocks = torch.einsum("iab,ir,ic->arbc", self.rules, left, right)
+        return blocks.reshape(blocks.shape[0] * blocks.shape[1], -1)
 
 
 def bottleneck_parameters(hidden: int, size: int) -> int:
@@ -74,6 +105,26 @@ def adapt_feed_forward(
     kind = AdaptedBertOutput if anatomy.feed_forward == "output" else AdaptedFeedForward
     original = layer.get_submodule(anatomy.feed_forward)
     layer._modules[anatomy.feed_forward] = kind(original, serial, parallel)
+
+
+class AdaptedAttention(nn.Module):
+    """An attention module with a serial adapter on its output, before the residual sum."""
+
+    def __init__(self, original: nn.Module, serial: nn.Module) -> None:
+        super().__init__()
+        self.original, self.serial = original, serial
+
+    def forward(self, *inputs: Any, **options: Any) -> tuple[Any, ...]:
+        output, *rest = self.original(*inputs, **options)
+        return (output + self.serial(output), *rest)
+
+
+def adapt_attention(anatomy: Anatomy, layer: nn.Module, serial: nn.Module) -> None:
+    """Put a serial adapter behind the attention of an encoder layer of any supported model class."""
+    if anatomy.feed_forward == "output":  # BERT adds the residual in a module of its own, as in the feed-forward part
+        layer.attention._modules["output"] = AdaptedBertOutput(layer.attention.output, serial, None)
+    else:
+        layer._modules[anatomy.attention] = AdaptedAttention(layer.get_submodule(anatomy.attention), serial)
 
 
 def _adapt(output: Tensor, hidden: Tensor, serial: nn.Module | None, parallel: nn.Module | None) -> Tensor:

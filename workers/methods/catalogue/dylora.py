@@ -1,0 +1,63 @@
+"""`dylora`: one training serves every rank up to the largest, because each step uses a random number of directions.
+
+Certain: nested truncation and the scale α / b. Choices: b is uniform, is the same in all layers, and follows from the
+number of the step, so that a resumed training draws the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.methods.knob_kinds import alpha, placed, placement, rank
+from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.own_method import own_method
+from workers.methods.peft_method import per_layer
+from workers.models.architectures import Linear
+from workers.models.description import ModelDescription
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from workers.models.loading import Base
+
+_MULTIPLIER = 2654435761  # Knuth's multiplicative hash
+
+
+def _knobs(model: ModelDescription) -> Knobs:
+    return Knobs((rank(model), alpha(), *placement(model)))
+
+
+def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
+    from workers.methods.reweighted import reweight
+    from workers.methods.weight_forms import NestedLora
+
+    def make(module: nn.Module, linear: Linear) -> NestedLora:
+        return NestedLora(module, linear.transposed, knobs["rank"], knobs["alpha"], generator)
+
+    return reweight(base, placed(base.description, knobs), make)
+
+
+def _draw_rank(base: Base, step: int) -> None:
+    from workers.methods.weight_forms import NestedLora
+
+    for module in base.model.modules():
+        if isinstance(module, NestedLora):
+            module.use_rank(1 + (step * _MULTIPLIER % 2**32) * len(module.first) // 2**32)
+
+
+METHODS = (
+    own_method(
+        "dylora",
+        family="low-rank",
+        summary="LoRA trained for every rank up to the largest at once",
+        source="Valipour et al. 2022, DyLoRA, arXiv 2210.07558",
+        learning_rates=LearningRates(5e-5, 1e-2, 1e-3),
+        knobs=_knobs,
+        install=_install,
+        trainable_parameters=per_layer(
+            lambda linear, knobs: knobs["rank"] * (linear.in_features + linear.out_features)
+        ),
+        after_step=_draw_rank,
+    ),
+)

@@ -1,0 +1,90 @@
+"""`e2e_qp` and `l4q`: train inside a linearly quantised model.
+
+E2E-QP freezes the rounded weights and trains the step sizes; L4Q trains a LoRA and the step sizes through the rounding.
+Certain: the equations in `workers.methods.weight_forms`. Choices: steps start at the largest weight of their group
+(without block-wise calibration before), and quantisation is simulated in float32, so that only its quality is measured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search_spaces.parameters import Ordinal
+from workers.methods.knob_kinds import alpha, divisors, placed, placement, rank
+from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.own_method import own_method
+from workers.methods.peft_method import per_layer
+from workers.models.architectures import Linear
+from workers.models.description import ModelDescription
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from workers.models.loading import Base
+
+
+def _own(model: ModelDescription) -> tuple[Ordinal, Ordinal]:
+    return (Ordinal("bits", (2, 3, 4, 8)), divisors("group", model, 8, 128))
+
+
+def _e2e_knobs(model: ModelDescription) -> Knobs:
+    return Knobs((*_own(model), *placement(model)), defaults={"bits": 4})
+
+
+def _l4q_knobs(model: ModelDescription) -> Knobs:
+    return Knobs((rank(model, high=32), alpha(), *_own(model), *placement(model)), defaults={"bits": 4})
+
+
+def _install_e2e(base: Base, knobs: KnobValues, _generator: torch.Generator) -> dict[str, nn.Parameter]:
+    from workers.methods.reweighted import reweight
+    from workers.methods.weight_forms import TrainedSteps
+
+    bits, group = knobs["bits"], knobs["group"]
+    places = placed(base.description, knobs)
+    return reweight(base, places, lambda module, linear: TrainedSteps(module, linear.transposed, bits, group))
+
+
+def _install_l4q(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
+    from workers.methods.reweighted import reweight
+    from workers.methods.weight_forms import QuantisedLora
+
+    def make(module: nn.Module, linear: Linear) -> QuantisedLora:
+        scale = knobs["alpha"] / knobs["rank"]
+        return QuantisedLora(module, linear.transposed, knobs["rank"], scale, knobs["bits"], knobs["group"], generator)
+
+    return reweight(base, placed(base.description, knobs), make)
+
+
+def _steps(linear: Linear, knobs: KnobValues) -> int:
+    return linear.in_features * linear.out_features // knobs["group"]
+
+
+def _l4q_parameters(linear: Linear, knobs: KnobValues) -> int:
+    return _steps(linear, knobs) + knobs["rank"] * (linear.in_features + linear.out_features)
+
+
+METHODS = (
+    own_method(
+        "e2e_qp",
+        family="scaling",
+        summary="the step sizes of quantised weights",
+        source="Chen et al. 2024, EfficientQAT, arXiv 2407.11062",
+        learning_rates=LearningRates(1e-6, 3e-3, 1e-4),
+        knobs=_e2e_knobs,
+        install=_install_e2e,
+        trainable_parameters=per_layer(_steps),
+        unchanged_at_start=False,
+    ),
+    own_method(
+        "l4q",
+        family="low-rank",
+        summary="LoRA and step sizes, trained through the quantisation",
+        source="Jeon et al. 2024, L4Q, arXiv 2402.04902",
+        learning_rates=LearningRates(1e-5, 5e-3, 5e-4),
+        knobs=_l4q_knobs,
+        install=_install_l4q,
+        trainable_parameters=per_layer(_l4q_parameters),
+        unchanged_at_start=False,
+    ),
+)

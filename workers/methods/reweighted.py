@@ -1,0 +1,73 @@
+"""Linear layers whose weight is a function of the frozen weight and a few trained numbers. Needs torch.
+
+Each class says in one line what its weight is; all fold back into a plain layer.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workers.methods.own_adapter import set_submodule
+from workers.models.architectures import Linear
+from workers.models.loading import Base
+
+
+class Reweighted(nn.Module):
+    """y = W'x + b' with W' [out, in] from `weight()`. `original` is a Linear, or GPT-2's that stores [in, out]."""
+
+    def __init__(self, original: nn.Module, transposed: bool) -> None:
+        super().__init__()
+        self.original, self.transposed = original, transposed
+
+    def frozen(self) -> Tensor:
+        """The base's weight [out, in]."""
+        return self.original.weight.T if self.transposed else self.original.weight
+
+    def weight(self) -> Tensor:
+        """The adapted weight [out, in]."""
+        return self.frozen()
+
+    def bias(self) -> Tensor | None:
+        """The adapted bias [out]."""
+        return self.original.bias
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return functional.linear(inputs, self.weight(), self.bias())
+
+    def folded(self) -> nn.Module:
+        """A plain layer of the original's kind that computes the same."""
+        plain, weight, bias = copy.copy(self.original), self.weight().detach(), self.bias()
+        plain._parameters = dict(self.original._parameters)
+        plain.weight = nn.Parameter(weight.T.contiguous() if self.transposed else weight.clone(), requires_grad=False)
+        plain.bias = None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)
+        return plain
+
+
+def reweight(
+    base: Base, places: Iterable[tuple[int, Linear]], make: Callable[[nn.Module, Linear], Reweighted]
+) -> dict[str, nn.Parameter]:
+    """Replace linear layers by `make(original, linear)`; returns the new parameters by `<layer>.<linear>.<name>`.
+
+    Parameters that several layers share are named after the first.
+    """
+    trained: dict[str, nn.Parameter] = {}
+    known: set[int] = set()
+    for layer, linear in places:
+        path = base.description.path(layer, linear.name)
+        module = make(base.model.get_submodule(path), linear).to(base.model.device)
+        set_submodule(base.model, path, module)
+        for name, value in module.named_parameters():
+            if not name.startswith("original.") and id(value) not in known:
+                known.add(id(value))
+                trained[f"{layer}.{linear.name}.{name}"] = value
+    return trained
+
+
+def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
+    """Uniform numbers in [-bound, bound]."""
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
