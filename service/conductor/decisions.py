@@ -60,6 +60,16 @@ def concurrency(resources: ResourcesSpec, machine: Machine) -> int:
     return max(1, int(min(limits)))
 
 
+def lacking(shape: Shape, machine: Machine) -> str | None:
+    """Why no trial of this shape can start on this machine as it is; None when it can."""
+    if shape.cpus <= machine.cpus and shape.gpus <= machine.gpus:
+        return None
+    return (
+        f"waiting for resources: a trial needs {shape.cpus:g} cores and {shape.gpus:g} GPUs, "
+        f"there are {machine.cpus:g} and {machine.gpus:g} in all"
+    )
+
+
 def is_replaceable(trial: Trial) -> bool:
     """Whether newer evidence may replace this suggestion: the optimizer made it and nobody has ever claimed it."""
     return trial.state == "queued" and trial.attempt == 0 and trial.origin == "optimizer"

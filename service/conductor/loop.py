@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from service.assignments import assignment_of
-from service.conductor.decisions import Verdict, allot, concurrency, next_waiting
+from service.conductor.decisions import Verdict, allot, concurrency, lacking, next_waiting
 from service.conductor.executor import Executor, Lost, Message
 from service.conductor.job_run import JobRun, reference_trials
 from service.conductor.proposer import Proposer, Reply
@@ -83,7 +83,8 @@ class Conductor:
         self._apply_messages()
         self._follow_events()
         for reply in self.proposer.poll():
-            self._apply_reply(reply)
+            if (run := self._runs.get(reply.request.job_id)) is not None:
+                self._guarded(run, self._apply_reply, reply)
         for run in list(self._runs.values()):
             self._guarded(run, self._advance)
         self._dispatch()
@@ -136,11 +137,12 @@ class Conductor:
         if self._sequence < 0:
             self._sequence = self.store.last_sequence()  # before the trials are read, so that nothing falls between
         run = JobRun.of(job, self.store.all_trials(job.id), self.store.job_reports(job.id))
-        run.concurrency = concurrency(run.spec.resources, self.executor.machine())
         if not run.trials:
             for trial in self.store.add_trials(job.id, reference_trials(run.spec)):
                 run.trials.put(trial)
-        log.info("job %s: %d trials so far, %d at once", job.id, len(run.trials), run.concurrency)
+        if run.spec.resources.executor == "ray" and (lack := lacking(run.shape, self.executor.machine())):
+            self.store.add_event(job.id, "note", {"message": lack})
+        log.info("job %s: %d trials so far", job.id, len(run.trials))
         return run
 
     # What others changed
@@ -195,10 +197,13 @@ class Conductor:
         elif event.kind == "trial.dropped":
             run.trials.drop([event.payload["trial_id"]])
         elif event.kind == "trial.report":
-            if (decision := run.record(event)) != "continue":
-                self.executor.signal(event.payload["trial_id"], decision)
+            self._guarded(run, self._heed, event)
         elif event.kind.startswith("trial.") and run.trials.is_news(event):
             trials.add((run.job.id, event.payload["trial_id"]))
+
+    def _heed(self, run: JobRun, report: Event) -> None:
+        if (decision := run.record(report)) != "continue":
+            self.executor.signal(report.payload["trial_id"], decision)
 
     # What the workers and the optimizer say
 
@@ -233,10 +238,7 @@ class Conductor:
         except (NotFound, Conflict) as refusal:
             log.info("%s needs no requeueing: %s", trial_id, refusal.detail)
 
-    def _apply_reply(self, reply: Reply) -> None:
-        run = self._runs.get(reply.request.job_id)
-        if run is None:
-            return
+    def _apply_reply(self, run: JobRun, reply: Reply) -> None:
         refill = run.suggestions.accept(reply, run.trials)
         try:
             for note in refill.notes:
@@ -250,10 +252,10 @@ class Conductor:
 
     # What is next
 
-    def _guarded(self, run: JobRun, step: Callable[[JobRun], None]) -> None:
+    def _guarded(self, run: JobRun, step: Callable[..., None], *given: object) -> None:
         """A fault in one job must not stop the others: it fails with the error as its reason."""
         try:
-            step(run)
+            step(run, *given)
         except Unavailable:
             raise
         except Exception as error:
@@ -269,6 +271,7 @@ class Conductor:
         if run.job.state != "running":
             self._wind_up(run)
             return
+        run.concurrency = concurrency(run.spec.resources, self.executor.machine())  # a cluster grows and shrinks
         if (unwanted := run.spend_time(self.clock())) is not None:
             self.store.replace_queued(run.job.id, unwanted, [])
             run.trials.drop(unwanted)

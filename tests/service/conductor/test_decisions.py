@@ -18,6 +18,7 @@ from service.conductor.decisions import (
     allot,
     concurrency,
     is_replaceable,
+    lacking,
     next_waiting,
     seconds_active,
     shape,
@@ -63,6 +64,14 @@ def test_concurrency_follows_the_scarcest_resource_unless_asked_for(
     machine: Machine, resources: dict[str, Any], expected: int
 ) -> None:
     assert concurrency(ResourcesSpec(**resources), machine) == expected
+
+
+def test_a_trial_too_large_for_the_machine_says_what_is_missing() -> None:
+    machine = Machine(2, 0, 8e9)
+    assert lacking(Shape(2, 0), machine) is None
+    assert lacking(Shape(1, 1), machine) == (
+        "waiting for resources: a trial needs 1 cores and 1 GPUs, there are 2 and 0 in all"
+    )
 
 
 def test_a_trial_takes_one_core_unless_told_otherwise() -> None:

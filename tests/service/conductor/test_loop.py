@@ -391,3 +391,33 @@ def test_the_scheduler_stops_the_worse_trials_and_never_a_reference(make: Make, 
     assert stopped
     assert max(accuracy(trial.config) for trial in stopped) <= max(accuracy(trial.config) for trial in completed)
     assert all(len(store.reports(trial.id)) == 1 for trial in stopped)
+
+
+def test_a_cluster_that_grows_is_used_and_a_job_that_waits_for_it_says_so(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    executor = ComputingExecutor(slots=0)
+    job, conductor = submit(store), make(executor)
+    for _ in range(5):
+        conductor.tick(wait=0)
+        clock.seconds += 0.5
+    assert executor.started == []
+    notes = [event.payload["message"] for event in store.events_after(0, job.id) if event.kind == "note"]
+    assert notes == ["waiting for resources: a trial needs 1 cores and 0 GPUs, there are 0 and 0 in all"]
+    executor.slots = 3
+    tick_until(conductor, clock, is_over(store, job))
+    assert executor.most_at_once == 3
+
+
+def test_a_fault_in_the_scheduler_fails_its_job_only(
+    make: Make, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError("a rung of width 0")
+
+    monkeypatch.setattr("optimizers.schedulers.halving.Asha.decide", broken)
+    faulty, sound = submit(store, scheduler={"name": "asha"}), submit(store)
+    conductor = make()
+    tick_until(conductor, clock, lambda: is_over(store, faulty)() and is_over(store, sound)())
+    assert (store.get_job(faulty.id).state, store.get_job(sound.id).state) == ("failed", "completed")
+    assert store.get_job(faulty.id).reason == "ZeroDivisionError: a rung of width 0"
