@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import uvicorn
 
 from service.api.app import create_app
+from service.api.event_feed import EventFeed
 from service.errors import ServiceError, Unauthorized
 from service.home import HomeInUseError, HomeLock, write_private
 from service.lifeline import spawn
@@ -69,7 +70,8 @@ def serve(settings: Settings, with_conductor: bool) -> None:
         signal.signal(name, lambda *_: None)
     conductor = Supervisor("conductor", lambda: spawn(["service.conductor"], settings.as_environment()))
     app = create_app(settings, store, ArtifactStore(settings.artifacts))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE))
+    feed: EventFeed = app.state.surroundings.feed
+    server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE), feed)
     if with_conductor:
         conductor.start()
     try:
@@ -79,6 +81,19 @@ def serve(settings: Settings, with_conductor: bool) -> None:
         conductor.stop()
         store.close()
         lock.release()
+
+
+class _Server(uvicorn.Server):
+    """Ends the event streams before it waits for open requests: they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, feed: EventFeed) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the streams, then stop as uvicorn does."""
+        self._feed.close()
+        await super().shutdown(sockets)
 
 
 def _parser() -> argparse.ArgumentParser:

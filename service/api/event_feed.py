@@ -22,6 +22,7 @@ class EventFeed:
         self._store, self._interval = store, interval
         self.heartbeat = heartbeat
         self.position = 0  # number of the last event known of
+        self.closed = False  # the server is going down: streams end by themselves
         self._waiting: set[asyncio.Event] = set()
         self._looking: asyncio.Task[None] | None = None
 
@@ -30,7 +31,7 @@ class EventFeed:
 
         `after` is the last event that the caller has had: no need to look further back.
         """
-        if self.position != seen:
+        if self.position != seen or self.closed:
             return True
         self.position = max(self.position, after)
         wake = asyncio.Event()
@@ -44,8 +45,13 @@ class EventFeed:
             self._waiting.discard(wake)
         return wake.is_set()
 
+    def close(self) -> None:
+        """End every stream, so that a server can stop without cutting them off."""
+        self.closed = True
+        self._wake_all()
+
     async def _look(self) -> None:
-        while self._waiting:
+        while self._waiting and not self.closed:
             try:
                 found = await to_thread.run_sync(self._store.events_after, self.position, None, BATCH)
             except Exception:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -90,6 +91,20 @@ def test_cancelling_a_running_job_ends_its_trials(service: Serving, root: Path) 
         assert client.job(job.id).state == "cancelled"
         stopped = client.trials(job.id, states=["stopped"])
         assert {trial.reason for trial in stopped} <= {"the job is cancelled"}
+
+
+def test_an_open_event_stream_ends_when_the_service_stops(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", "--only=api", f"--data-root={tmp_path}") as service:
+        with service.client() as client:
+            job = client.submit(tiny_job(tmp_path, trials=2))
+        with httpx.stream("GET", f"{service.url}/v1/jobs/{job.id}/events", timeout=30) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("id: ")
+            os.killpg(service.process.pid, signal.SIGINT)
+            for _ in lines:  # ends cleanly instead of being cut off
+                pass
+        assert service.process.wait(30) == 0
+        assert "Traceback" not in service.log.read_text()
 
 
 def test_a_second_service_on_the_same_home_is_refused(service: Serving) -> None:

@@ -50,7 +50,7 @@ def stream_events(
 
 
 async def _stream(job_id: str, last: int, until_over: bool, store: Store, feed: EventFeed) -> AsyncIterator[str]:
-    while True:
+    while not feed.closed:
         seen = feed.position  # before reading: what is stored after this wakes us
         over = until_over and await to_thread.run_sync(_is_over, store, job_id)
         events = await to_thread.run_sync(store.events_after, last, job_id, BATCH)
