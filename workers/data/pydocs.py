@@ -25,7 +25,7 @@ from workers.data.near_duplicates import first_of_each
 
 CLASSES = ("class", "function", "method", "module")
 HELD_OUT_PER_CLASS = 150
-_FORMAT = 1
+_FORMAT = 2
 _SIMILAR = 0.5
 _SKIPPED = {"site-packages", "dist-packages", "__pycache__"}
 

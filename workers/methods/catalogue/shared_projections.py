@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-from search_spaces.parameters import Categorical, Float, Int, Ordinal
+from search_spaces.parameters import Categorical, Int, Ordinal
 from workers.methods.knob_kinds import divisors, placed, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.peft_method import peft_method, per_layer, target_modules
@@ -88,14 +88,13 @@ def _unilora_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, 
 
 def _tinylora_knobs(model: ModelDescription) -> Knobs:
     own = (Int("rank", 1, min(16, model.shape.hidden_size // 4)), Int("length", 1, 512, scale="log"))
-    return Knobs((*own, Float("tying", 0.0, 1.0), *placement(model)), defaults={"rank": 2, "length": 64, "tying": 0.0})
+    return Knobs((*own, *placement(model)), defaults={"rank": 2, "length": 64})
 
 
 def _tinylora_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
     return {
         "r": knobs["rank"],
         "u": knobs["length"],
-        "weight_tying": knobs["tying"],
         "target_modules": target_modules(model, knobs),
     }
 
@@ -111,6 +110,29 @@ METHODS = (
         knobs=_vera_knobs,
         arguments=_vera_arguments,
         trainable_parameters=per_layer(lambda linear, knobs: knobs["rank"] + linear.out_features),
+    ),
+    peft_method(
+        "pvera",
+        "PveraConfig",
+        family="shared",
+        summary="VeRA with a learned distribution of its scales; its mean is used outside training",
+        source="Fillioux et al. 2025, PVeRA, as implemented in peft 0.21",
+        learning_rates=LearningRates(5e-4, 1e-1, 1e-2),
+        knobs=_vera_knobs,
+        arguments=_vera_arguments,
+        trainable_parameters=per_layer(lambda linear, knobs: 2 * knobs["rank"] + linear.out_features),
+        variant_of="vera",
+    ),
+    peft_method(
+        "tinylora",
+        "TinyLoraConfig",
+        family="shared",
+        summary="a tiny vector for each weight, projected into its top singular directions",
+        source="TinyLoRA, as implemented in peft 0.21, without tying",
+        learning_rates=LearningRates(1e-3, 1e-1, 1e-2),
+        knobs=_tinylora_knobs,
+        arguments=_tinylora_arguments,
+        trainable_parameters=per_layer(lambda _linear, knobs: knobs["length"]),
     ),
     peft_method(
         "randlora",

@@ -1,0 +1,40 @@
+"""The pages about methods and data agree with the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workers.data.files import SUFFIXES
+from workers.data.pydocs import HELD_OUT_PER_CLASS
+from workers.methods.page import page
+from workers.methods.registry import methods
+from workers.metrics import METRICS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def test_methods_page_is_up_to_date() -> None:
+    assert (DOCS / "methods.md").read_text() == page()
+
+
+def test_every_method_is_on_the_page() -> None:
+    text = (DOCS / "methods.md").read_text()
+    assert [name for name in methods() if f"| `{name}`" not in text] == []
+
+
+def test_data_page_names_formats_and_numbers() -> None:
+    text = (DOCS / "data.md").read_text()
+    assert all(suffix in text for suffix in SUFFIXES)
+    assert f"{HELD_OUT_PER_CLASS} rows of each class" in text
+
+
+def test_adding_a_method_stays_short() -> None:
+    text = (DOCS / "adding-a-method.md").read_text()
+    code = [line for block in text.split("```")[1::2] for line in block.splitlines()[1:]]
+    assert len(code) <= 40
+
+
+def test_metrics_are_described() -> None:
+    for name, metric in METRICS.items():
+        assert metric.name == name
+        assert metric.description

@@ -1,0 +1,116 @@
+"""Writes docs/methods.md from the registry: `python -m workers.methods.page > docs/methods.md`. Imports no torch."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from search_spaces.parameters import Categorical, Float, Int, Parameter
+from workers.methods.method import Method
+from workers.methods.registry import methods
+from workers.models.architectures import model_types
+from workers.models.description import ModelDescription, describe
+
+_INTRODUCTION = """# Methods
+
+Written by `python -m workers.methods.page` from the registry in `workers/methods/catalogue/`; a test keeps it so.
+Every method below passes the conformance suite (`tests/workers/test_method_conformance.py`) on a tiny encoder, where it
+applies on a tiny decoder, and on the pretrained `builtin:minilm` with real text: outputs are unchanged at the start
+where that is promised, exactly the intended tensors change, the number of trained parameters equals the formula, the
+loss falls, an exported adapter gives the same logits in a fresh process, merged equals unmerged to 1e-5, padding does
+not matter, and configurations sampled from its space never fail to attach.
+
+How to read the tables:
+- **parameters** are those of the method's defaults on `builtin:minilm` (6 layers, hidden size 384), without the
+  classification head, which every method trains too.
+- **learning rate** is the range that is searched, on a log scale, and in brackets where its prior has its mode. The
+  ranges follow the publications where these tune encoders; they are starting points, not results.
+- **merges**: the trained adapter folds into the base weights, so it costs nothing at inference.
+- **start**: `base` when outputs equal the frozen model's before the first step.
+- **format** `peft` loads with plain Hugging Face peft; `own` with `peftsearch.load_adapter`.
+- **models** are the classes it works on, when not all of {types}.
+
+Costs of a trial: latency is the median of warm forward passes, of the base where a method merges. `peak_memory_mb` is
+an account, not a reading: trained parameters, gradients and AdamW's two moments, and the activations that the largest
+batch keeps for the backward pass. The resident size of a process that ran other trials would say nothing.
+`train_tflops` counts forward passes through the whole model and backward passes through the layers from the lowest
+adapted one up.
+"""
+
+_COLUMNS = (
+    "method",
+    "what it trains",
+    "parameters",
+    "learning rate",
+    "merges",
+    "start",
+    "format",
+    "knobs",
+    "models",
+    "source",
+)
+
+_NOT_REGISTERED = """## Not registered, and why
+
+| method | reason |
+|---|---|
+| adaption_prompt, cpt, shadow, xlora | peft has them for decoders that generate text only |
+| poly, multitask_prompt_tuning | need the id of a task with every row |
+| trainable_tokens | leaves the classification head untrained |
+| osf | trains most of the model and is made for continual learning |
+| loftq | needs bitsandbytes |
+| layer_replication, a LoRA option | merged and unmerged outputs differ |
+| corda, lora_ga | their exported adapters need the calibration data again to load |
+| lora_plus | a second learning rate for one factor, which is the optimizer's business |
+| frod, adamss | the number of trained parameters depends on the weights, not on the knobs alone |
+| monteclora, velora, qalora, bdlora, alora, arrow (LoRA options) | not tried |
+| lily | parameters depend on how layers share factors; it does not merge |
+| cartridge | is `prefix_tuning` with a frozen part |
+| increlora, triadaptlora, colora, mola, mos, mtlora, pego | rank growth and experts: not built |
+| sft, pst, lst, unipt, sherl | sparse drop-and-grow and side networks: not built |
+| dept | needs two learning rates: not built |
+"""
+
+
+def page() -> str:
+    """The whole page, Markdown."""
+    model = describe("builtin:minilm")
+    parts = [_INTRODUCTION.format(types=", ".join(f"`{one}`" for one in model_types()))]
+    by_family = sorted(methods().values(), key=lambda one: (one.family, one.name))
+    parts.append(f"{len(by_family)} methods and variants.\n")
+    for family, members in groupby(by_family, key=lambda one: one.family):
+        parts.append(f"## {family}\n")
+        parts.append("| " + " | ".join(_COLUMNS) + " |")
+        parts.append("|" + "---|" * len(_COLUMNS))
+        parts += [_row(one, model) for one in members]
+        parts.append("")
+    return "\n".join([*parts, _NOT_REGISTERED])
+
+
+def _row(one: Method, model: ModelDescription) -> str:
+    rates = one.learning_rates
+    name = f"`{one.name}`" + (f" (variant of `{one.variant_of}`)" if one.variant_of else "")
+    cells = (
+        name,
+        one.summary,
+        f"{one.trainable_parameters(model, one.complete(model, {})):,}",
+        f"{rates.low:g}-{rates.high:g} ({rates.mode:g})",
+        "yes" if one.mergeable else "no",
+        "base" if one.unchanged_at_start else "other",
+        "peft" if one.format == "peft" else "own",
+        "; ".join(_knob(parameter) for parameter in one.knobs(model).parameters) or "none",
+        "all" if one.model_types is None else ", ".join(one.model_types),
+        one.source,
+    )
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _knob(parameter: Parameter) -> str:
+    if isinstance(parameter, Float | Int):
+        scale = " log" if parameter.scale == "log" else ""
+        return f"{parameter.name} {parameter.low:g}-{parameter.high:g}{scale}"
+    values = parameter.choices if isinstance(parameter, Categorical) else getattr(parameter, "values", ())
+    return f"{parameter.name} {{{', '.join(str(value) for value in values)}}}"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
