@@ -10,11 +10,15 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ray
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Outcome, Report
+
+if TYPE_CHECKING:
+    from workers.engines.precision import PrecisionChoice
 
 GIBIBYTE = 1 << 30
 
@@ -24,13 +28,15 @@ class WorkerSettings:
     """What a worker process is started with.
 
     `home` holds caches that the processes of a machine share; `artifacts` is a folder or fsspec URL that the service
-    reads too; `threads` are those of each training step (as a rule the actor's `num_cpus`).
+    reads too; `threads` are those of each training step (as a rule the actor's `num_cpus`); `precision` is the fast
+    engine's number format, which `auto` decides by a measurement when the worker starts.
     """
 
     home: str
     artifacts: str
     threads: int = 1
     prefix_bytes: int = 8 * GIBIBYTE
+    precision: PrecisionChoice = "auto"
 
 
 @ray.remote(concurrency_groups={"control": 1}, max_concurrency=1)
@@ -45,10 +51,16 @@ class TrialWorker:
     def __init__(self, settings: WorkerSettings) -> None:
         import torch
 
+        from workers.engines.precision import choose
         from workers.workbench import Workbench
 
         torch.set_num_threads(settings.threads)
-        self._workbench = Workbench(Path(settings.home), ArtifactStore(settings.artifacts), settings.prefix_bytes)
+        self._workbench = Workbench(
+            Path(settings.home),
+            ArtifactStore(settings.artifacts),
+            settings.prefix_bytes,
+            choose(settings.precision),
+        )
         self._signals: dict[str, Decision] = {}
         self._lock = threading.Lock()
 

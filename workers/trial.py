@@ -18,6 +18,7 @@ from workers.checkpoints import Checkpoint, read, write
 from workers.engines.course import Ending, OnReport, Trainee, Trial, course, drive
 from workers.engines.fast import fast_trainee, refusal
 from workers.engines.inputs import Inputs
+from workers.engines.precision import choose
 from workers.engines.reference import ReferenceTrainee
 from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
@@ -41,7 +42,7 @@ def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> 
             attempt=assignment.attempt,
             status="failed",
             reason=failure_reason(error),
-            environment=environment(),
+            environment=environment(choose(workbench.precision)),
         )
 
 
@@ -99,7 +100,7 @@ def _train(prepared: _Prepared, workbench: Workbench, on_report: OnReport) -> Ou
             if trial.resume is not None:
                 trainee.load(trial.resume.tensors)
             ending = drive(course(trial), trainee)
-        return _outcome(prepared, ending, attached, engine, why_not_fast, workbench.artifacts)
+        return _outcome(prepared, ending, attached, engine, why_not_fast, workbench)
     finally:
         attached.detach()
 
@@ -118,7 +119,15 @@ def _trainee(engine: EngineName, prepared: _Prepared, attached: Attached, workbe
     if engine == "reference":
         yield ReferenceTrainee(attached, data.train, data.validation, hyperparameters)
         return
-    with fast_trainee(resident, attached, data.train, data.validation, hyperparameters, workbench.prefixes) as trainee:
+    with fast_trainee(
+        resident,
+        attached,
+        data.train,
+        data.validation,
+        hyperparameters,
+        workbench.prefixes,
+        choose(workbench.precision),
+    ) as trainee:
         yield trainee
 
 
@@ -128,13 +137,13 @@ def _outcome(
     attached: Attached,
     engine: EngineName,
     why_not_fast: str | None,
-    artifacts: ArtifactStore,
+    workbench: Workbench,
 ) -> Outcome:
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
     adapter = None
     if ending.status in ("completed", "stopped"):
         metrics |= _costs(prepared, attached, ending)
-        metrics["adapter_bytes"], adapter = _export(prepared, attached, metrics, artifacts)
+        metrics["adapter_bytes"], adapter = _export(prepared, attached, metrics, workbench.artifacts)
     return Outcome(
         trial_id=prepared.assignment.trial_id,
         attempt=prepared.assignment.attempt,
@@ -144,7 +153,7 @@ def _outcome(
         checkpoint=ending.checkpoint,
         engine=engine,
         engine_reason=why_not_fast,
-        environment=environment(),
+        environment=environment(choose(workbench.precision) if engine == "fast" else "fp32"),
         reason=ending.reason,
     )
 

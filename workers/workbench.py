@@ -17,6 +17,7 @@ from workers.data.rows import LabelledData
 from workers.data.sources import load_data
 from workers.data.tokens import TokenisedData, shared_tokens
 from workers.engines.inputs import Inputs
+from workers.engines.precision import Precision, PrecisionChoice
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.models.loading import Base, load_base, load_tokenizer
@@ -44,12 +45,14 @@ class Workbench:
         home: folder for caches that all processes of a machine share.
         artifacts: where adapters and checkpoints go.
         prefix_bytes: limit of the store of hidden states.
+        precision: number format of the fast engine's training steps; `auto` measures once per process.
         kept: how many bases and how many data sets stay loaded; the one used longest ago goes first.
     """
 
     home: Path
     artifacts: ArtifactStore
     prefix_bytes: int = 8 * GIBIBYTE
+    precision: PrecisionChoice = "fp32"
     kept: int = 2
     _bases: dict[Hashable, ResidentBase] = field(default_factory=dict, repr=False)
     _data: dict[Hashable, PreparedData] = field(default_factory=dict, repr=False)
@@ -98,9 +101,10 @@ def latency(model: nn.Module, base: Base, tokens: int) -> dict[str, float]:
     }
 
 
-def environment() -> dict[str, str]:
+def environment(precision: Precision) -> dict[str, str]:
     """What numbers of a trial may depend on besides its assignment."""
     return {
+        "precision": precision,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "threads": str(torch.get_num_threads()),

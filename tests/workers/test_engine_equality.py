@@ -136,6 +136,8 @@ def assert_equal(mine: Run, reference: Run) -> None:
     np.testing.assert_allclose(mine.logits, reference.logits, rtol=1e-3, atol=1e-3)
     assert mine.parameters.keys() == reference.parameters.keys()
     for name, value in reference.parameters.items():
+        if name.endswith("key.bias"):  # softmax ignores it: its gradient is rounding alone
+            continue
         torch.testing.assert_close(
             mine.parameters[name], value, rtol=1e-2, atol=2e-3, msg=lambda m, n=name: f"{n}: {m}"
         )

@@ -22,6 +22,7 @@ from workers.engines.flat_adamw import FlatAdamW
 from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
 from workers.engines.passes import EVALUATION_TOKENS, Pass, WholePass, upper_passes
+from workers.engines.precision import Precision, computing_in
 from workers.engines.prefix import pooling
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
@@ -33,9 +34,16 @@ from workers.models.loading import Base
 class FastTrainee:
     """One attached model with its passes and its optimizer; answers the requests of a course."""
 
-    def __init__(self, attached: Attached, train: Pass, validation: Pass, hyperparameters: Hyperparameters) -> None:
+    def __init__(
+        self,
+        attached: Attached,
+        train: Pass,
+        validation: Pass,
+        hyperparameters: Hyperparameters,
+        precision: Precision = "fp32",
+    ) -> None:
         self._attached, self._train, self._validation = attached, train, validation
-        self._hyperparameters = hyperparameters
+        self._hyperparameters, self._precision = hyperparameters, precision
         self._optimizer = FlatAdamW(attached.parameters(), hyperparameters.weight_decay)
 
     def train_step(self, step: TrainStep) -> float:
@@ -54,7 +62,7 @@ class FastTrainee:
 
     @torch.no_grad()
     def evaluate(self) -> NDArray[np.float32]:
-        """Validation logits `[rows, classes]`."""
+        """Validation logits `[rows, classes]`, in float32 always: what is reported must hold where it is reloaded."""
         batches = token_budget_batches(self._validation.inputs.lengths, EVALUATION_TOKENS)
         self._attached.set_training(False)
         logits = [self._validation.logits(rows).float() for rows in batches]
@@ -77,7 +85,8 @@ class FastTrainee:
         self._optimizer.release()
 
     def _loss(self, rows: Rows) -> Tensor:
-        logits = self._train.logits(rows)
+        with computing_in(self._precision):
+            logits = self._train.logits(rows)
         targets = self._train.inputs.targets(rows)
         loss = cross_entropy(logits.float(), targets, label_smoothing=self._hyperparameters.label_smoothing)
         auxiliary = self._attached.auxiliary_loss()
@@ -99,6 +108,7 @@ def fast_trainee(
     validation: Inputs,
     hyperparameters: Hyperparameters,
     store: PrefixStore,
+    precision: Precision = "fp32",
 ) -> Iterator[FastTrainee]:
     """A trainee that skips every layer it may. On leaving, base and adapter are whole again."""
     with ExitStack() as undo:
@@ -111,7 +121,7 @@ def fast_trainee(
             )
         if passes is None:  # nothing lies below, or no room for its states: the rest of the gain stays
             passes = (WholePass(attached.model, train), WholePass(attached.model, validation))
-        trainee = FastTrainee(attached, *passes, hyperparameters)
+        trainee = FastTrainee(attached, *passes, hyperparameters, precision)
         try:
             yield trainee
         finally:

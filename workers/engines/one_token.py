@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, scaled_dot_product_attention
+from torch.nn.functional import dropout
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from workers.engines.prefix import pooling
 from workers.models.loading import Base
@@ -63,14 +64,15 @@ def _attend(attention: Any, first: Tensor, hidden: Tensor, mask: Tensor | None) 
     def heads(projected: Tensor) -> Tensor:  # [rows, heads, length, head size]
         return projected.view(*projected.shape[:2], -1, attention.attention_head_size).transpose(1, 2)
 
-    context = scaled_dot_product_attention(
+    context, _ = ALL_ATTENTION_FUNCTIONS["sdpa"](  # [rows, 1, heads, head size]
+        attention,
         heads(attention.query(first)),
         heads(attention.key(hidden)),
         heads(attention.value(hidden)),
-        attn_mask=None if mask is None else mask[:, :, :1],
-        scale=attention.scaling,
+        None if mask is None else mask[:, :, :1],
+        scaling=attention.scaling,
     )
-    return context.transpose(1, 2).reshape(first.shape[0], 1, -1)
+    return context.reshape(first.shape[0], 1, -1)
 
 
 def _plain(module: nn.Module, classes: frozenset[str]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,10 +15,9 @@ from workers.checkpoints import random_states, restore_random_states
 from workers.engines.batches import Rows, token_budget_batches
 from workers.engines.course import TrainStep, extra_state, in_row_order
 from workers.engines.inputs import Inputs
+from workers.engines.precision import Precision
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached
-
-Precision = Literal["fp32", "bf16"]
 
 # A pass without gradients keeps one layer's activations, so a few thousand tokens fit anywhere and fill the cores.
 EVALUATION_TOKENS = 4096
