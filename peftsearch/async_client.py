@@ -168,6 +168,10 @@ class AsyncClient:
         """See `Client.predict`."""
         return await self._send(calls.predict(law, question))
 
+    async def fit_mixture(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Client.fit_mixture`."""
+        return await self._send(calls.fit_mixture(question))
+
     async def health(self, ready: bool = False) -> Mapping[str, Any]:
         """See `Client.health`."""
         return await self._send(calls.health(ready))

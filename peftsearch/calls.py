@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from peftsearch.results import Best, Entry, Front, Job, Report, Rows, Trial
 
 T = TypeVar("T")
+FITTING_TIMEOUT = 300.0
 Query = tuple[tuple[str, str], ...]
 
 
@@ -23,6 +24,7 @@ class Call(Generic[T]):
     query: Query = ()
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None  # seconds to wait for the answer where it takes long to make
     repeatable: bool = True  # sending it twice does no more than sending it once
 
 
@@ -139,6 +141,11 @@ def predict(law: str, question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """Ask a law; fields that are None are left to the server's defaults."""
     body = {name: value for name, value in question.items() if value is not None}
     return Call("POST", f"/v1/predict/{law}", dict, body=body)
+
+
+def fit_mixture(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
+    """Recommend a data mixture from measured losses."""
+    return Call("POST", "/v1/mixtures/fit", dict, body=question, timeout=FITTING_TIMEOUT)
 
 
 def health(ready: bool) -> Call[Mapping[str, Any]]:

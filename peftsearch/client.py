@@ -177,6 +177,11 @@ class Client:
         `standing`, `valid_for` and `warnings`. Raises BadInput naming the field that no law can answer for."""
         return self._send(calls.predict(law, question))
 
+    def fit_mixture(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Recommend a data mixture from `rows` of `weights` and `losses` measured elsewhere (and `target`, `prior`,
+        `level`, `seed`): its predicted loss, interval and the effect of each domain. Raises BadInput."""
+        return self._send(calls.fit_mixture(question))
+
     def health(self, ready: bool = False) -> Mapping[str, Any]:
         """Whether the server lives or, with `ready`, whether its store answers too."""
         return self._send(calls.health(ready))

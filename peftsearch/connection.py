@@ -61,7 +61,10 @@ class Connection:
 
 def request_of(client: httpx.Client | httpx.AsyncClient, call: Call[T]) -> httpx.Request:
     """The HTTP request of a call."""
-    return client.build_request(call.method, call.path, params=list(call.query), json=call.body, headers=call.headers)
+    waiting = {} if call.timeout is None else {"timeout": call.timeout}
+    return client.build_request(
+        call.method, call.path, params=list(call.query), json=call.body, headers=call.headers, **waiting
+    )
 
 
 def result_of(call: Call[T], response: httpx.Response) -> T:

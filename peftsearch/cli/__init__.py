@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from peftsearch.cli import catalogue, doctor, jobs, predict, serve, trials, worker
+from peftsearch.cli import catalogue, doctor, jobs, mixture, predict, serve, trials, worker
 from peftsearch.cli.output import messages
 from peftsearch.errors import BadInput, NotFound, PeftsearchError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 for part in (serve, jobs, trials, catalogue, worker, doctor):
     app.registered_commands.extend(part.app.registered_commands)
 app.add_typer(predict.app, name="predict")
+app.add_typer(mixture.app, name="mixture")
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from service.api.dashboard import dashboard
 from service.api.dependencies import Clock, Surroundings
 from service.api.event_feed import EventFeed
 from service.api.numbers import Numbers, RequestTimer
-from service.api.routes import events, fronts, health, jobs, methods, predict, spaces, tokens, trials, work
+from service.api.routes import events, fronts, health, jobs, methods, mixtures, predict, spaces, tokens, trials, work
 from service.jobspec import JobSpec
 from service.settings import Settings
 from service.store.store import Store
@@ -29,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     spaces.router,
     methods.router,
     predict.router,
+    mixtures.router,
     tokens.router,
     health.router,
 )

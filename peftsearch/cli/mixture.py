@@ -1,0 +1,89 @@
+"""`peftsearch mixture fit FILE`: which mixture of data to train on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from peftsearch.cli.options import AsJson, Token, Url, connect
+from peftsearch.cli.output import console, messages, print_json, rows_table
+
+app = typer.Typer(no_args_is_help=True, help="Recommend a mixture of data domains from measured losses.")
+
+
+@app.callback()
+def _group() -> None:
+    """Recommend a mixture of data domains from measured losses."""
+
+
+@app.command("fit")
+def fit(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON with mixtures and their losses")],
+    loss: Annotated[list[str] | None, typer.Option(help="Column of a CSV file that is a loss; repeatable")] = None,
+    target: Annotated[str | None, typer.Option(help="The loss to lower [default: the mean of all]")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Fit a regression to measured mixtures and recommend one."""
+    question = _read(file, loss or ["loss"])
+    if target is not None:
+        question["target"] = target
+    with connect(url, token) as client:
+        answer = client.fit_mixture(question)
+    if as_json:
+        print_json(answer)
+        return
+    effects = {effect["domain"]: effect for effect in answer["effects"]}
+    rows = [
+        {
+            "domain": name,
+            "weight": f"{weight:.3f}",
+            "best measured": f"{answer['best_measured'][name]:.3f}",
+            "effect of 5 % more": f"{effects[name]['change']:+.4f}",
+        }
+        for name, weight in sorted(answer["weights"].items(), key=lambda item: -item[1])
+    ]
+    console.print(rows_table(rows, ("domain", "weight", "best measured", "effect of 5 % more")))
+    messages.print(
+        f"predicted loss {answer['loss']:.4f} ({answer['low']:.4f} to {answer['high']:.4f}, {answer['level']:.0%}); "
+        f"best measured {answer['best_measured_loss']:.4f}",
+        highlight=False,
+    )
+    for warning in answer["warnings"]:
+        messages.print(f"warning: {warning}", markup=False, highlight=False)
+
+
+def _read(file: Path, losses: Sequence[str]) -> dict[str, Any]:
+    """The question in a file. Raises typer.BadParameter when it cannot be read."""
+    try:
+        text = file.read_text()
+        if file.suffix.lower() == ".json":
+            question = json.loads(text)
+            if not isinstance(question, dict):
+                raise typer.BadParameter(f"{file}: expected an object with `rows`")
+            return question
+        return {
+            "rows": [_row(file, line, row, losses) for line, row in enumerate(csv.DictReader(text.splitlines()), 2)]
+        }
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise typer.BadParameter(f"{file}: {error}") from error
+
+
+def _row(file: Path, line: int, row: dict[str, str], losses: Sequence[str]) -> dict[str, Any]:
+    missing = [name for name in losses if name not in row]
+    if missing:
+        raise typer.BadParameter(f"{file}: no column {', '.join(missing)}; there are {', '.join(map(str, row))}")
+    try:
+        numbers = {name: float(value) for name, value in row.items()}
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(f"{file}, line {line}: {error}") from error
+    return {
+        "weights": {name: value for name, value in numbers.items() if name not in losses},
+        "losses": {name: numbers[name] for name in losses},
+    }

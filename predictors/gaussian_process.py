@@ -1,0 +1,160 @@
+"""A Gaussian process with one Matérn length scale an input, fitted by its marginal likelihood.
+
+    y = mean + f(x) + noise,    cov f = s² · k(r),    r² = Σ_k (Δx_k / l_k)²
+
+Gradients are analytic and cost one matrix product for all length scales together, because
+Σ_ij G_ij (x_ik − x_jk)² = 2 (Σ_i g_i x_ik² − x_kᵀ G x_k) with g the row sums of a symmetric G. Predictions
+of each row from all others are in closed form (Sundararajan & Keerthi 2001): no refit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Smoothness = Literal[1.5, 2.5]
+
+# Weak priors in log space keep length scales of inputs that do not matter from wandering off.
+LENGTH_SPREAD = 1.5
+NOISE_CENTRE, NOISE_SPREAD = math.log(1e-3), 3.0
+JITTER = 1e-8
+
+
+@dataclass(frozen=True)
+class GaussianProcess:
+    """A fitted process. Inputs and targets are standardized inside; callers see their own units."""
+
+    inputs: Floats  # [n, d], standardized
+    offset: Floats  # [d]
+    scale: Floats  # [d]
+    target_mean: float
+    target_scale: float
+    theta: Floats  # [d + 2]: log length scales, log signal variance, log noise variance
+    smoothness: Smoothness
+    precision: Floats  # [n, n]: inverse covariance of the standardized targets
+    weights: Floats  # [n]: precision @ standardized targets
+
+    def mean(self, inputs: Floats) -> Floats:
+        """Expected value `[m]` at `inputs [m, d]`; much cheaper than `predict`."""
+        return self.target_mean + self.target_scale * (self._cross(self._standardized(inputs)) @ self.weights)
+
+    def predict(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation `[m]` of new observations (noise included) at `inputs [m, d]`."""
+        cross = self._cross(self._standardized(inputs))
+        signal, noise = np.exp(self.theta[-2:])
+        explained = np.einsum("mn,mn->m", cross @ self.precision, cross)
+        spread = np.sqrt(np.maximum(signal + noise - explained, noise))
+        return self.target_mean + self.target_scale * (cross @ self.weights), self.target_scale * spread
+
+    def joint(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """Mean `[m]` and covariance `[m, m]` of the function itself (no noise): for differences between inputs."""
+        points = self._standardized(inputs)
+        cross, scaled = self._cross(points), points / self.length_scales
+        prior = np.exp(self.theta[-2]) * matern(squared_distances(scaled, scaled), self.smoothness)[0]
+        covariance = self.target_scale**2 * (prior - cross @ self.precision @ cross.T)
+        return self.target_mean + self.target_scale * (cross @ self.weights), covariance
+
+    def _standardized(self, inputs: Floats) -> Floats:
+        return (np.asarray(inputs, dtype=np.float64) - self.offset) / self.scale
+
+    def _cross(self, points: Floats) -> Floats:
+        """Covariance `[m, n]` of standardized `points [m, d]` with the rows that were fitted."""
+        inverse = 1 / self.length_scales
+        correlation = matern(squared_distances(points * inverse, self.inputs * inverse), self.smoothness)[0]
+        return np.exp(self.theta[-2]) * correlation
+
+    def leave_one_out(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation `[n]` for each row from all other rows."""
+        diagonal = np.diag(self.precision)
+        targets = np.linalg.solve(self.precision, self.weights)
+        mean = targets - self.weights / diagonal
+        return self.target_mean + self.target_scale * mean, self.target_scale / np.sqrt(diagonal)
+
+    @property
+    def length_scales(self) -> Floats:
+        """`[d]`, in standard deviations of each input: small where the input matters."""
+        return np.exp(self.theta[:-2])
+
+
+def fit_gaussian_process(
+    inputs: Floats,
+    targets: Floats,
+    smoothness: Smoothness = 2.5,
+    start: Floats | None = None,
+    iterations: int = 40,
+) -> GaussianProcess:
+    """Fit to `inputs [n, d]` and `targets [n]`. `start` is the `theta` of a similar process, to begin nearer."""
+    from scipy.optimize import minimize
+
+    offset, scale = inputs.mean(0), _scale(inputs.std(0))
+    points = (inputs - offset) / scale
+    mean, spread = float(targets.mean()), float(_scale(targets.std()))
+    wanted = (targets - mean) / spread
+    d = points.shape[1]
+    centre = np.array([*np.full(d, math.log(3 * math.sqrt(d))), 0.0, NOISE_CENTRE])
+    begin = centre.copy() if start is None else start
+
+    def objective(theta: Floats) -> tuple[float, Floats]:
+        return _negative_log_posterior(theta, centre, points, wanted, smoothness)
+
+    bounds = [(value - 6, value + 6) for value in centre[:-1]] + [(math.log(1e-7), math.log(4.0))]
+    found = minimize(objective, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
+    precision = np.linalg.inv(_covariance(found.x, points, smoothness)[0])
+    return GaussianProcess(points, offset, scale, mean, spread, found.x, smoothness, precision, precision @ wanted)
+
+
+def _scale(spread: Floats) -> Floats:
+    """A constant column keeps its unit."""
+    return np.where(spread > 1e-12, spread, 1.0)
+
+
+def _negative_log_posterior(
+    theta: Floats, centre: Floats, points: Floats, wanted: Floats, smoothness: Smoothness
+) -> tuple[float, Floats]:
+    covariance, correlation, slope = _covariance(theta, points, smoothness)
+    try:
+        factor = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        return 1e10, np.zeros_like(theta)
+    precision = np.linalg.inv(covariance)
+    weights = precision @ wanted
+    spread = np.array([*np.full(len(theta) - 2, LENGTH_SPREAD), 2.0, NOISE_SPREAD])
+    away = (theta - centre) / spread
+    value = 0.5 * wanted @ weights + np.log(np.diag(factor)).sum() + 0.5 * away @ away
+    outer = np.outer(weights, weights) - precision  # twice the gradient of the log likelihood by the covariance
+    weighted = outer * slope
+    sums = weighted.sum(1)
+    quadratic = 2 * (sums @ points**2 - np.einsum("ik,ik->k", points, weighted @ points))
+    by_length = -np.exp(-2 * theta[:-2]) * quadratic
+    by_signal = 0.5 * np.exp(theta[-2]) * np.sum(outer * correlation)
+    by_noise = 0.5 * np.exp(theta[-1]) * np.trace(outer)
+    return float(value), -np.array([*by_length, by_signal, by_noise]) + away / spread
+
+
+def _covariance(theta: Floats, points: Floats, smoothness: Smoothness) -> tuple[Floats, Floats, Floats]:
+    """Covariance `[n, n]`, correlation and the slope of signal · correlation by r²."""
+    scaled = points * np.exp(-theta[:-2])
+    correlation, slope = matern(squared_distances(scaled, scaled), smoothness)
+    signal, noise = np.exp(theta[-2:])
+    covariance = signal * correlation + (noise + JITTER) * np.eye(len(points))
+    return covariance, correlation, signal * slope
+
+
+def squared_distances(left: Floats, right: Floats) -> Floats:
+    """`[m, n]` between the rows of `left [m, d]` and `right [n, d]`."""
+    squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
+    return np.maximum(squared, 0.0)
+
+
+def matern(squared: Floats, smoothness: Smoothness) -> tuple[Floats, Floats]:
+    """Correlation at r² and its derivative by r² (finite at zero, unlike the one by r)."""
+    root = np.sqrt((5.0 if smoothness == 2.5 else 3.0) * squared)
+    decay = np.exp(-root)
+    if smoothness == 2.5:
+        return (1 + root + 5 / 3 * squared) * decay, -5 / 6 * (1 + root) * decay
+    return (1 + root) * decay, -1.5 * decay
