@@ -42,6 +42,9 @@ class Database:
         # a connection on instead, which also saves fetching one from the pool.
         self._turn = threading.Lock()
         self._writer: Connection | None = None
+        # Without a transaction around them, reads on PostgreSQL save the round trip that ends it. SQLite needs no help.
+        autocommit = {} if self.sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._reading = self.engine.execution_options(**autocommit)
 
     def write(self, operation: Callable[[Connection], T]) -> T:
         """Run `operation` in one transaction: all of it happens, or nothing. It may be run again after a deadlock."""
@@ -68,7 +71,7 @@ class Database:
     def read(self, operation: Callable[[Connection], T]) -> T:
         """Run `operation` without a transaction: each of its statements sees the latest committed state."""
         try:
-            with self.engine.connect() as connection:
+            with self._reading.connect() as connection:
                 return operation(connection)
         except OperationalError as error:
             raise _unavailable(error) from error

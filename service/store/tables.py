@@ -84,8 +84,18 @@ class TrialRow(Table):
     __table_args__ = (
         UniqueConstraint("job_id", "number"),
         Index(None, "job_id", "state", "number"),
-        # Few rows are on a front or under a lease; the others are not in these indexes and cost them no writing.
-        Index("ix_trials_front", "job_id", sqlite_where=text("on_front = 1"), postgresql_where=text("on_front")),
+        # Few rows are on a front, for reference or under a lease; the others are not in these indexes and cost them
+        # no writing.
+        Index(
+            "ix_trials_front", "job_id", "number", sqlite_where=text("on_front = 1"), postgresql_where=text("on_front")
+        ),
+        Index(
+            "ix_trials_reference",
+            "job_id",
+            "number",
+            sqlite_where=text("origin = 'reference'"),
+            postgresql_where=text("origin = 'reference'"),
+        ),
         Index(
             "ix_trials_lease_until",
             "lease_until",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, literal_column, or_, select
 
 from service.errors import Conflict, NotFound
 from service.store.events import NewEvent, append, trial_event
@@ -17,7 +17,8 @@ from service.store.states import JOB_OVER, TRIAL_STATES
 
 _ADD = insert(TRIALS)
 _ALL = select(*TRIAL_COLUMNS).where(TRIALS.c.job_id == bindparam("job")).order_by(TRIALS.c.number)
-_REFERENCES = _ALL.where(TRIALS.c.origin == "reference")
+# Written out, not bound: only so does it match the condition of its index.
+_REFERENCES = _ALL.where(TRIALS.c.origin == literal_column("'reference'"))
 _COUNTS = select(*(JOBS.c[state] for state in TRIAL_STATES)).where(JOBS.c.id == bindparam("job"))
 
 

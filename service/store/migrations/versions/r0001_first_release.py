@@ -108,10 +108,18 @@ def upgrade() -> None:
     op.create_index(
         "ix_trials_front",
         "trials",
-        ["job_id"],
+        ["job_id", "number"],
         unique=False,
         sqlite_where=sa.text("on_front = 1"),
         postgresql_where=sa.text("on_front"),
+    )
+    op.create_index(
+        "ix_trials_reference",
+        "trials",
+        ["job_id", "number"],
+        unique=False,
+        sqlite_where=sa.text("origin = 'reference'"),
+        postgresql_where=sa.text("origin = 'reference'"),
     )
     op.create_index(op.f("ix_trials_job_id_state_number"), "trials", ["job_id", "state", "number"], unique=False)
     op.create_index(

@@ -12,23 +12,23 @@ CREATE TABLE events (
 	created_at DATETIME NOT NULL, 
 	CONSTRAINT fk_events_job_id_jobs FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE
 );
-INSERT INTO "events" VALUES(1,'jrjllqwucmjr','job.state','{"state":"queued","reason":null}','2026-01-02 03:04:05.678901');
-INSERT INTO "events" VALUES(2,'jrjllqwucmjr','job.state','{"state":"running","reason":null}','2026-01-02 03:04:05.678901');
-INSERT INTO "events" VALUES(3,'jrjllqwucmjr','trial.queued','{"trial_id":"jrjllqwucmjr-0","number":0,"attempt":0,"origin":"optimizer","label":null,"config":{"method":"lora","rank":0},"reason":null}','2026-01-02 03:04:05.678901');
-INSERT INTO "events" VALUES(4,'jrjllqwucmjr','trial.queued','{"trial_id":"jrjllqwucmjr-1","number":1,"attempt":0,"origin":"optimizer","label":null,"config":{"method":"lora","rank":1},"reason":null}','2026-01-02 03:04:05.678901');
-INSERT INTO "events" VALUES(5,'jrjllqwucmjr','trial.queued','{"trial_id":"jrjllqwucmjr-2","number":2,"attempt":0,"origin":"optimizer","label":null,"config":{"method":"lora","rank":2},"reason":null}','2026-01-02 03:04:05.678901');
-INSERT INTO "events" VALUES(6,'jrjllqwucmjr','trial.queued','{"trial_id":"jrjllqwucmjr-3","number":3,"attempt":0,"origin":"optimizer","label":null,"config":{"method":"lora","rank":3},"reason":null}','2026-01-02 03:04:05.678901');
-INSERT INTO "events" VALUES(7,'jrjllqwucmjr','trial.queued','{"trial_id":"jrjllqwucmjr-4","number":4,"attempt":0,"origin":"optimizer","label":null,"config":{"method":"lora","rank":4},"reason":null}','2026-01-02 03:04:05.678901');
-INSERT INTO "events" VALUES(8,'jrjllqwucmjr','trial.running','{"trial_id":"jrjllqwucmjr-0","number":0,"attempt":1,"worker_id":"a"}','2026-01-02 03:04:05.678901');
-INSERT INTO "events" VALUES(9,'jrjllqwucmjr','trial.report','{"trial_id":"jrjllqwucmjr-0","attempt":1,"step":1,"epoch":0.1,"seconds":1.0,"metrics":{"accuracy":0.1}}','2026-01-02 03:04:06.678901');
-INSERT INTO "events" VALUES(10,'jrjllqwucmjr','trial.report','{"trial_id":"jrjllqwucmjr-0","attempt":1,"step":2,"epoch":0.2,"seconds":2.0,"metrics":{"accuracy":0.2}}','2026-01-02 03:04:06.678901');
-INSERT INTO "events" VALUES(11,'jrjllqwucmjr','trial.completed','{"trial_id":"jrjllqwucmjr-0","number":0,"attempt":1,"metrics":{"accuracy":0.75,"trainable_params":100.0,"latency_ms":10.0},"on_front":true,"reason":null}','2026-01-02 03:04:07.678901');
-INSERT INTO "events" VALUES(12,'jrjllqwucmjr','front','{"joined":["jrjllqwucmjr-0"],"left":[],"size":1}','2026-01-02 03:04:07.678901');
-INSERT INTO "events" VALUES(13,'jrjllqwucmjr','trial.running','{"trial_id":"jrjllqwucmjr-1","number":1,"attempt":1,"worker_id":"b"}','2026-01-02 03:04:07.678901');
-INSERT INTO "events" VALUES(14,'jrjllqwucmjr','trial.failed','{"trial_id":"jrjllqwucmjr-1","number":1,"attempt":1,"metrics":{"accuracy":0.5,"trainable_params":100.0,"latency_ms":10.0},"on_front":false,"reason":"nan_loss: at step 3"}','2026-01-02 03:04:07.678901');
-INSERT INTO "events" VALUES(15,'jrjllqwucmjr','trial.running','{"trial_id":"jrjllqwucmjr-2","number":2,"attempt":1,"worker_id":"c"}','2026-01-02 03:04:07.678901');
-INSERT INTO "events" VALUES(16,'jrjllqwucmjr','trial.running','{"trial_id":"jrjllqwucmjr-3","number":3,"attempt":1,"worker_id":"d"}','2026-01-02 03:04:07.678901');
-INSERT INTO "events" VALUES(17,'jrjllqwucmjr','trial.paused','{"trial_id":"jrjllqwucmjr-3","number":3,"attempt":1,"metrics":{"accuracy":0.5,"trainable_params":100.0,"latency_ms":10.0},"on_front":false,"reason":null}','2026-01-02 03:04:07.678901');
+INSERT INTO "events" VALUES(1,'ja6tedayel4w','job.state','{"state":"queued","reason":null}','2026-01-02 03:04:05.678901');
+INSERT INTO "events" VALUES(2,'ja6tedayel4w','job.state','{"state":"running","reason":null}','2026-01-02 03:04:05.678901');
+INSERT INTO "events" VALUES(3,'ja6tedayel4w','trial.queued','{"trial_id":"ja6tedayel4w-0","number":0,"attempt":0,"origin":"optimizer","label":null,"config":{"method":"lora","rank":0},"reason":null}','2026-01-02 03:04:05.678901');
+INSERT INTO "events" VALUES(4,'ja6tedayel4w','trial.queued','{"trial_id":"ja6tedayel4w-1","number":1,"attempt":0,"origin":"optimizer","label":null,"config":{"method":"lora","rank":1},"reason":null}','2026-01-02 03:04:05.678901');
+INSERT INTO "events" VALUES(5,'ja6tedayel4w','trial.queued','{"trial_id":"ja6tedayel4w-2","number":2,"attempt":0,"origin":"optimizer","label":null,"config":{"method":"lora","rank":2},"reason":null}','2026-01-02 03:04:05.678901');
+INSERT INTO "events" VALUES(6,'ja6tedayel4w','trial.queued','{"trial_id":"ja6tedayel4w-3","number":3,"attempt":0,"origin":"optimizer","label":null,"config":{"method":"lora","rank":3},"reason":null}','2026-01-02 03:04:05.678901');
+INSERT INTO "events" VALUES(7,'ja6tedayel4w','trial.queued','{"trial_id":"ja6tedayel4w-4","number":4,"attempt":0,"origin":"optimizer","label":null,"config":{"method":"lora","rank":4},"reason":null}','2026-01-02 03:04:05.678901');
+INSERT INTO "events" VALUES(8,'ja6tedayel4w','trial.running','{"trial_id":"ja6tedayel4w-0","number":0,"attempt":1,"worker_id":"a"}','2026-01-02 03:04:05.678901');
+INSERT INTO "events" VALUES(9,'ja6tedayel4w','trial.report','{"trial_id":"ja6tedayel4w-0","attempt":1,"step":1,"epoch":0.1,"seconds":1.0,"metrics":{"accuracy":0.1}}','2026-01-02 03:04:06.678901');
+INSERT INTO "events" VALUES(10,'ja6tedayel4w','trial.report','{"trial_id":"ja6tedayel4w-0","attempt":1,"step":2,"epoch":0.2,"seconds":2.0,"metrics":{"accuracy":0.2}}','2026-01-02 03:04:06.678901');
+INSERT INTO "events" VALUES(11,'ja6tedayel4w','trial.completed','{"trial_id":"ja6tedayel4w-0","number":0,"attempt":1,"metrics":{"accuracy":0.75,"trainable_params":100.0,"latency_ms":10.0},"on_front":true,"reason":null}','2026-01-02 03:04:07.678901');
+INSERT INTO "events" VALUES(12,'ja6tedayel4w','front','{"joined":["ja6tedayel4w-0"],"left":[],"size":1}','2026-01-02 03:04:07.678901');
+INSERT INTO "events" VALUES(13,'ja6tedayel4w','trial.running','{"trial_id":"ja6tedayel4w-1","number":1,"attempt":1,"worker_id":"b"}','2026-01-02 03:04:07.678901');
+INSERT INTO "events" VALUES(14,'ja6tedayel4w','trial.failed','{"trial_id":"ja6tedayel4w-1","number":1,"attempt":1,"metrics":{"accuracy":0.5,"trainable_params":100.0,"latency_ms":10.0},"on_front":false,"reason":"nan_loss: at step 3"}','2026-01-02 03:04:07.678901');
+INSERT INTO "events" VALUES(15,'ja6tedayel4w','trial.running','{"trial_id":"ja6tedayel4w-2","number":2,"attempt":1,"worker_id":"c"}','2026-01-02 03:04:07.678901');
+INSERT INTO "events" VALUES(16,'ja6tedayel4w','trial.running','{"trial_id":"ja6tedayel4w-3","number":3,"attempt":1,"worker_id":"d"}','2026-01-02 03:04:07.678901');
+INSERT INTO "events" VALUES(17,'ja6tedayel4w','trial.paused','{"trial_id":"ja6tedayel4w-3","number":3,"attempt":1,"metrics":{"accuracy":0.5,"trainable_params":100.0,"latency_ms":10.0},"on_front":false,"reason":null}','2026-01-02 03:04:07.678901');
 CREATE TABLE idempotency_keys (
 	"key" VARCHAR NOT NULL, 
 	body VARCHAR(64) NOT NULL, 
@@ -37,7 +37,7 @@ CREATE TABLE idempotency_keys (
 	CONSTRAINT pk_idempotency_keys PRIMARY KEY ("key"), 
 	CONSTRAINT fk_idempotency_keys_job_id_jobs FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE
 );
-INSERT INTO "idempotency_keys" VALUES('key of an old release','e2b9337937d5f6847d2df25a4601c2844bdb4c68eca3acb145716adb82422d4d','jrjllqwucmjr','2026-01-02 03:04:05.678901');
+INSERT INTO "idempotency_keys" VALUES('key of an old release','e2b9337937d5f6847d2df25a4601c2844bdb4c68eca3acb145716adb82422d4d','ja6tedayel4w','2026-01-02 03:04:05.678901');
 CREATE TABLE jobs (
 	id VARCHAR(32) NOT NULL, 
 	name VARCHAR NOT NULL, 
@@ -60,7 +60,7 @@ CREATE TABLE jobs (
 	front_size INTEGER NOT NULL, 
 	CONSTRAINT pk_jobs PRIMARY KEY (id)
 );
-INSERT INTO "jobs" VALUES('jrjllqwucmjr','of an old release','running','{"name":"example","objectives":[{"metric":"accuracy","direction":"maximize"},{"metric":"trainable_params","direction":"minimize"}],"constraints":[{"metric":"latency_ms","max":20}],"resources":{"max_attempts":3}}',NULL,'2026-01-02 03:04:05.678901','2026-01-02 03:04:05.678901',NULL,NULL,NULL,10,5,1,1,1,1,0,1,1);
+INSERT INTO "jobs" VALUES('ja6tedayel4w','of an old release','running','{"name":"example","objectives":[{"metric":"accuracy","direction":"maximize"},{"metric":"trainable_params","direction":"minimize"}],"constraints":[{"metric":"latency_ms","max":20}],"resources":{"max_attempts":3}}',NULL,'2026-01-02 03:04:05.678901','2026-01-02 03:04:05.678901',NULL,NULL,NULL,10,5,1,1,1,1,0,1,1);
 CREATE TABLE reports (
 	trial_id VARCHAR(48) NOT NULL, 
 	attempt INTEGER NOT NULL, 
@@ -77,8 +77,8 @@ CREATE TABLE reports (
  WITHOUT ROWID
 
 ;
-INSERT INTO "reports" VALUES('jrjllqwucmjr-0',1,1,0.1,1.0,'{"accuracy":0.1}',NULL,NULL,'2026-01-02 03:04:06.678901');
-INSERT INTO "reports" VALUES('jrjllqwucmjr-0',1,2,0.2,2.0,'{"accuracy":0.2}',NULL,NULL,'2026-01-02 03:04:06.678901');
+INSERT INTO "reports" VALUES('ja6tedayel4w-0',1,1,0.1,1.0,'{"accuracy":0.1}',NULL,NULL,'2026-01-02 03:04:06.678901');
+INSERT INTO "reports" VALUES('ja6tedayel4w-0',1,2,0.2,2.0,'{"accuracy":0.2}',NULL,NULL,'2026-01-02 03:04:06.678901');
 CREATE TABLE tokens (
 	id VARCHAR(32) NOT NULL, 
 	hash VARCHAR(64) NOT NULL, 
@@ -91,7 +91,7 @@ CREATE TABLE tokens (
 	CONSTRAINT pk_tokens PRIMARY KEY (id), 
 	CONSTRAINT uq_tokens_hash UNIQUE (hash)
 );
-INSERT INTO "tokens" VALUES('t1d655bbd76a3','0c3cf97bddda22641a5d8e6337c37f03f5e14def02ed6825ffaa3afba2dbfd99','old','default','["read","work"]','2026-01-02 03:04:07.678901',NULL,NULL);
+INSERT INTO "tokens" VALUES('t15f6a90be5f5','0c3cf97bddda22641a5d8e6337c37f03f5e14def02ed6825ffaa3afba2dbfd99','old','default','["read","work"]','2026-01-02 03:04:07.678901',NULL,NULL);
 CREATE TABLE trials (
 	id VARCHAR(48) NOT NULL, 
 	job_id VARCHAR(32) NOT NULL, 
@@ -123,16 +123,17 @@ CREATE TABLE trials (
 	CONSTRAINT fk_trials_job_id_jobs FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE, 
 	CONSTRAINT uq_trials_job_id_number UNIQUE (job_id, number)
 );
-INSERT INTO "trials" VALUES('jrjllqwucmjr-0','jrjllqwucmjr',0,'completed','optimizer',NULL,'{"method":"lora","rank":0}',0,1,0,'{"accuracy":0.75,"trainable_params":100.0,"latency_ms":10.0}',1,NULL,NULL,NULL,NULL,'reference',NULL,'{"torch":"2.13.0"}',NULL,'99cf37dc385199e8260ffd042a2cdfa39826a722a667a8a4bf63d8090f389b27','a',NULL,'2026-01-02 03:04:05.678901','2026-01-02 03:04:05.678901','2026-01-02 03:04:07.678901');
-INSERT INTO "trials" VALUES('jrjllqwucmjr-1','jrjllqwucmjr',1,'failed','optimizer',NULL,'{"method":"lora","rank":1}',1,1,0,'{"accuracy":0.5,"trainable_params":100.0,"latency_ms":10.0}',0,NULL,NULL,NULL,NULL,NULL,NULL,'{}','nan_loss: at step 3','5b9ba85c76fe286eef09e0316e72bb5404c35bd65b3b1066858ec74b302d3f91','b',NULL,'2026-01-02 03:04:05.678901','2026-01-02 03:04:07.678901','2026-01-02 03:04:07.678901');
-INSERT INTO "trials" VALUES('jrjllqwucmjr-2','jrjllqwucmjr',2,'running','optimizer',NULL,'{"method":"lora","rank":2}',2,1,0,'{}',0,NULL,NULL,NULL,NULL,NULL,NULL,'{}',NULL,NULL,'c','2026-01-02 03:05:07.678901','2026-01-02 03:04:05.678901','2026-01-02 03:04:07.678901',NULL);
-INSERT INTO "trials" VALUES('jrjllqwucmjr-3','jrjllqwucmjr',3,'paused','optimizer',NULL,'{"method":"lora","rank":3}',3,1,0,'{"accuracy":0.5,"trainable_params":100.0,"latency_ms":10.0}',0,NULL,NULL,NULL,NULL,NULL,NULL,'{}',NULL,'e145e7cd2d0d0ed599388a06a20b1819d609dbff43f39c69fc5af587429836b0','d',NULL,'2026-01-02 03:04:05.678901','2026-01-02 03:04:07.678901',NULL);
-INSERT INTO "trials" VALUES('jrjllqwucmjr-4','jrjllqwucmjr',4,'queued','optimizer',NULL,'{"method":"lora","rank":4}',4,0,0,'{}',0,NULL,NULL,NULL,NULL,NULL,NULL,'{}',NULL,NULL,NULL,NULL,'2026-01-02 03:04:05.678901',NULL,NULL);
+INSERT INTO "trials" VALUES('ja6tedayel4w-0','ja6tedayel4w',0,'completed','optimizer',NULL,'{"method":"lora","rank":0}',0,1,0,'{"accuracy":0.75,"trainable_params":100.0,"latency_ms":10.0}',1,NULL,NULL,NULL,NULL,'reference',NULL,'{"torch":"2.13.0"}',NULL,'9e99ccf813f9dca2eb6a49369541524d2c6a67f21a818b11249f8a1cb4b0cd04','a',NULL,'2026-01-02 03:04:05.678901','2026-01-02 03:04:05.678901','2026-01-02 03:04:07.678901');
+INSERT INTO "trials" VALUES('ja6tedayel4w-1','ja6tedayel4w',1,'failed','optimizer',NULL,'{"method":"lora","rank":1}',1,1,0,'{"accuracy":0.5,"trainable_params":100.0,"latency_ms":10.0}',0,NULL,NULL,NULL,NULL,NULL,NULL,'{}','nan_loss: at step 3','61c31191e32fd6646f5b154ae04c93a77fe7583fb5c2e261ffe308076a731d7d','b',NULL,'2026-01-02 03:04:05.678901','2026-01-02 03:04:07.678901','2026-01-02 03:04:07.678901');
+INSERT INTO "trials" VALUES('ja6tedayel4w-2','ja6tedayel4w',2,'running','optimizer',NULL,'{"method":"lora","rank":2}',2,1,0,'{}',0,NULL,NULL,NULL,NULL,NULL,NULL,'{}',NULL,NULL,'c','2026-01-02 03:05:07.678901','2026-01-02 03:04:05.678901','2026-01-02 03:04:07.678901',NULL);
+INSERT INTO "trials" VALUES('ja6tedayel4w-3','ja6tedayel4w',3,'paused','optimizer',NULL,'{"method":"lora","rank":3}',3,1,0,'{"accuracy":0.5,"trainable_params":100.0,"latency_ms":10.0}',0,NULL,NULL,NULL,NULL,NULL,NULL,'{}',NULL,'fe5e5d6678b1be0e7fde1becffbb5dc637c0abe49bb16702564c27f523d193ba','d',NULL,'2026-01-02 03:04:05.678901','2026-01-02 03:04:07.678901',NULL);
+INSERT INTO "trials" VALUES('ja6tedayel4w-4','ja6tedayel4w',4,'queued','optimizer',NULL,'{"method":"lora","rank":4}',4,0,0,'{}',0,NULL,NULL,NULL,NULL,NULL,NULL,'{}',NULL,NULL,NULL,NULL,'2026-01-02 03:04:05.678901',NULL,NULL);
 CREATE INDEX ix_jobs_created_at_id ON jobs (created_at, id);
 CREATE INDEX ix_jobs_state_lease_until ON jobs (state, lease_until);
 CREATE INDEX ix_events_job_id_sequence ON events (job_id, sequence);
 CREATE INDEX ix_idempotency_keys_job_id ON idempotency_keys (job_id);
-CREATE INDEX ix_trials_front ON trials (job_id) WHERE on_front = 1;
+CREATE INDEX ix_trials_front ON trials (job_id, number) WHERE on_front = 1;
+CREATE INDEX ix_trials_reference ON trials (job_id, number) WHERE origin = 'reference';
 CREATE INDEX ix_trials_job_id_state_number ON trials (job_id, state, number);
 CREATE INDEX ix_trials_lease_until ON trials (lease_until) WHERE lease_until IS NOT NULL;
 DELETE FROM "sqlite_sequence";
