@@ -107,6 +107,24 @@ def test_an_open_event_stream_ends_when_the_service_stops(tmp_path: Path) -> Non
         assert "Traceback" not in service.log.read_text()
 
 
+def test_a_killed_worker_costs_one_attempt(service: Serving, root: Path) -> None:
+    with service.client() as client:
+        job = client.submit(tiny_job(root, trials=4, train_rows=2000))
+        deadline = time.monotonic() + 90
+        while not any(client.reports(trial.id) for trial in client.trials(job.id, states=["running"])):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        for process in service.family():
+            if process.name().startswith("ray::TrialWorker"):
+                process.kill()
+        ended = wait_for(client, job.id)
+        assert (ended.state, ended.progress.completed) == ("completed", 4)
+        trials = client.trials(job.id)
+        assert max(trial.attempt for trial in trials) == 2
+        lost = [event.payload for event in client.events(job.id) if event.kind == "trial.queued"]
+        assert any("its worker died" in str(payload["reason"]) for payload in lost)
+
+
 def test_a_second_service_on_the_same_home_is_refused(service: Serving) -> None:
     second = run_serve(f"--home={service.log.parent}", "--port=0")
     assert second.returncode == 1
