@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.errors import BadInput, Unavailable
@@ -55,6 +56,8 @@ class Database:
                 again = getattr(error.orig, "sqlstate", None) in SERIALIZATION_FAILURES
                 if not again or attempt == TRIES - 1:
                     raise _unavailable(error) from error
+            except NoFreeConnection as error:
+                raise _unavailable(error) from error
         raise AssertionError("the last try returns or raises")
 
     def _once(self, operation: Callable[[Connection], T]) -> T:
@@ -73,7 +76,7 @@ class Database:
         try:
             with self._reading.connect() as connection:
                 return operation(connection)
-        except OperationalError as error:
+        except (OperationalError, NoFreeConnection) as error:
             raise _unavailable(error) from error
 
     def close(self) -> None:
@@ -85,8 +88,8 @@ class Database:
         self.engine.dispose()
 
 
-def _unavailable(error: OperationalError) -> Unavailable:
-    return Unavailable(f"the database does not answer: {error.orig}")
+def _unavailable(error: OperationalError | NoFreeConnection) -> Unavailable:
+    return Unavailable(f"the database does not answer: {getattr(error, 'orig', error)}")
 
 
 def _parse(url: str) -> URL:
@@ -106,7 +109,8 @@ _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    return create_engine(url, json_serializer=_to_json, pool_size=10, max_overflow=30, pool_pre_ping=True)
+    # PostgreSQL allows 100 connections by default, for all processes together.
+    return create_engine(url, json_serializer=_to_json, pool_size=5, max_overflow=15, pool_pre_ping=True)
 
 
 def _sqlite_engine(url: URL) -> Engine:

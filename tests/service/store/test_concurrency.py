@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from service.errors import Unavailable
@@ -127,6 +128,19 @@ def test_conductors_share_jobs_out_among_themselves(live_store: Store, store_url
     taken = crowd.results([crowd.start(crowd.leaser, store_url, f"conductor {n}") for n in range(4)])
     ids = [id for ids in taken for id in ids]
     assert sorted(ids) == sorted(made)
+
+
+@pytest.mark.postgres
+def test_connections_that_the_server_cut_are_replaced(postgres_tables: str) -> None:
+    store = open_store(postgres_tables)
+    job = running_job(store, trials=1)
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s"
+    with psycopg.connect(postgres_tables, autocommit=True) as other:
+        assert other.execute(kill, [other.info.dbname]).fetchall() == [(True,)]
+    assert store.get_job(job.id) == job
+    assert store.claim_trial(job.id, "w", 60) is not None
+    store.delete_job(job.id)
+    store.close()
 
 
 def test_a_reader_is_not_kept_waiting_by_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
