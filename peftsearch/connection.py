@@ -61,9 +61,9 @@ class Connection:
 
 def request_of(client: httpx.Client | httpx.AsyncClient, call: Call[T]) -> httpx.Request:
     """The HTTP request of a call."""
-    waiting = {} if call.timeout is None else {"timeout": call.timeout}
+    timeout = httpx.USE_CLIENT_DEFAULT if call.timeout is None else call.timeout
     return client.build_request(
-        call.method, call.path, params=list(call.query), json=call.body, headers=call.headers, **waiting
+        call.method, call.path, params=list(call.query), json=call.body, headers=call.headers, timeout=timeout
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Smoothness = Literal[1.5, 2.5]
+Smoothness = Literal[3, 5]  # twice Matérn's ν
 
 # Weak priors in log space keep length scales of inputs that do not matter from wandering off.
 LENGTH_SPREAD = 1.5
@@ -66,7 +66,7 @@ class GaussianProcess:
         """Covariance `[m, n]` of standardized `points [m, d]` with the rows that were fitted."""
         inverse = 1 / self.length_scales
         correlation = matern(squared_distances(points * inverse, self.inputs * inverse), self.smoothness)[0]
-        return np.exp(self.theta[-2]) * correlation
+        return np.asarray(np.exp(self.theta[-2]) * correlation)
 
     def leave_one_out(self) -> tuple[Floats, Floats]:
         """Mean and standard deviation `[n]` for each row from all other rows."""
@@ -78,13 +78,13 @@ class GaussianProcess:
     @property
     def length_scales(self) -> Floats:
         """`[d]`, in standard deviations of each input: small where the input matters."""
-        return np.exp(self.theta[:-2])
+        return np.asarray(np.exp(self.theta[:-2]))
 
 
 def fit_gaussian_process(
     inputs: Floats,
     targets: Floats,
-    smoothness: Smoothness = 2.5,
+    smoothness: Smoothness = 5,
     start: Floats | None = None,
     iterations: int = 40,
 ) -> GaussianProcess:
@@ -104,7 +104,7 @@ def fit_gaussian_process(
 
     bounds = [(value - 6, value + 6) for value in centre[:-1]] + [(math.log(1e-7), math.log(4.0))]
     found = minimize(objective, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
-    precision = np.linalg.inv(_covariance(found.x, points, smoothness)[0])
+    precision = np.asarray(np.linalg.inv(_covariance(found.x, points, smoothness)[0]), dtype=np.float64)
     return GaussianProcess(points, offset, scale, mean, spread, found.x, smoothness, precision, precision @ wanted)
 
 
@@ -148,13 +148,13 @@ def _covariance(theta: Floats, points: Floats, smoothness: Smoothness) -> tuple[
 def squared_distances(left: Floats, right: Floats) -> Floats:
     """`[m, n]` between the rows of `left [m, d]` and `right [n, d]`."""
     squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
-    return np.maximum(squared, 0.0)
+    return np.asarray(np.maximum(squared, 0.0))
 
 
 def matern(squared: Floats, smoothness: Smoothness) -> tuple[Floats, Floats]:
     """Correlation at r² and its derivative by r² (finite at zero, unlike the one by r)."""
-    root = np.sqrt((5.0 if smoothness == 2.5 else 3.0) * squared)
+    root = np.sqrt(smoothness * squared)
     decay = np.exp(-root)
-    if smoothness == 2.5:
+    if smoothness == 5:
         return (1 + root + 5 / 3 * squared) * decay, -5 / 6 * (1 + root) * decay
     return (1 + root) * decay, -1.5 * decay

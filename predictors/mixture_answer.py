@@ -16,7 +16,10 @@ from predictors.mixture_search import recommend
 Floats = NDArray[np.float64]
 Row = tuple[Mapping[str, float], Mapping[str, float]]
 TRUSTED_CORRELATION = 0.8
-VALID_FOR = "the model size, data and budget of the rows; the order of mixtures carries over to larger models, the loss does not"
+VALID_FOR = (
+    "the model size, data and budget of the rows; "
+    "the order of mixtures carries over to larger models, the loss does not"
+)
 
 
 def answer(

@@ -28,7 +28,7 @@ WARPS: dict[str, Callable[[Floats], Floats]] = {
     "logarithm": lambda weights: np.log(weights + 1e-3),
     "fourth root": lambda weights: np.power(weights, 0.25),
 }
-SMOOTHNESS: tuple[Smoothness, ...] = (2.5, 1.5)
+SMOOTHNESS: tuple[Smoothness, ...] = (5, 3)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class MixtureRegression:
     def mean(self, weights: Floats, fast: bool = False) -> Floats:
         """Expected loss `[m]` of mixtures `weights [m, d]`; `fast` asks one member only, to rank many."""
         members = self.members[:1] if fast else self.members
-        return np.mean([np.exp(one.process.mean(WARPS[one.warp](weights))) for one in members], axis=0)
+        return np.asarray(np.mean([np.exp(one.process.mean(WARPS[one.warp](weights))) for one in members], axis=0))
 
     def predict(self, weights: Floats) -> tuple[Floats, Floats]:
         """Expected loss `[m]` and half the width `[m]` of the interval that a measurement falls into."""
@@ -123,7 +123,7 @@ def checked_mixtures(weights: Floats, domains: Sequence[str], field: str) -> Flo
     if bad.any():
         row = int(np.argmax(bad))
         raise OutOfDomain(f"{field}.{row}.weights", float(sums[row]), "weights that sum to one")
-    return table / sums[:, None]
+    return np.asarray(table / sums[:, None])
 
 
 def _check_losses(losses: Floats, rows: int, field: str) -> None:

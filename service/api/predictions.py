@@ -66,6 +66,35 @@ class LossCurveQuestion(Question):
     points: int = Field(20, ge=1, le=1000, description="points of the curve, evenly spaced in tokens")
 
 
+class RunRow(Question):
+    """A finished run."""
+
+    parameters: float = Field(description="parameters that the law shall depend on")
+    tokens: float = Field(description="training tokens")
+    learning_rate: float
+    batch: float = Field(description="batch size, in any one unit")
+    loss: float
+
+
+class FitLawQuestion(Question):
+    """A table of runs, and optionally a size to answer for."""
+
+    rows: list[RunRow] = Field(max_length=5000, description="at least 20, of at least 4 (parameters, tokens) pairs")
+    parameters: float | None = Field(None, description="answer for this many parameters, with `tokens`")
+    tokens: float | None = Field(None, description="answer for this many tokens, with `parameters`")
+    level: float = Field(0.9, gt=0, lt=1, description="probability that the intervals cover")
+
+
+class ExponentsView(View):
+    """log y = coefficient + parameters · log N + tokens · log D, each with its standard error."""
+
+    coefficient: float
+    parameters: float
+    tokens: float
+    standard_errors: list[float] = Field(description="of coefficient, parameters, tokens: jackknife over the pairs")
+    left_out_error: float = Field(description="root mean square of log(law / best run), that pair not used")
+
+
 class IntervalView(View):
     """Where a value lies with probability `level`."""
 
@@ -107,6 +136,18 @@ class PredictionView(View):
             valid_for=answer.valid_for,
             warnings=list(answer.warnings),
         )
+
+
+class FittedLawView(View):
+    """A law of your own."""
+
+    learning_rate: ExponentsView
+    batch: ExponentsView
+    rows: int
+    pairs: int
+    best: dict[str, float] | None = Field(description="for the size asked, the best of the settings tried")
+    choice_cost: float | None = Field(description="mean relative loss of such choices over the best run, pair left out")
+    prediction: PredictionView | None
 
 
 StepLawQuery = Annotated[StepLawQuestion, Query()]

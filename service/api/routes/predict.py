@@ -84,6 +84,16 @@ def post_lora_parameters(question: ask.LoraParametersQuestion) -> PredictionView
     return PredictionView.of(lora_parameters(**question.model_dump()))
 
 
+@router.post("/fit-law")
+def post_fit_law(question: ask.FitLawQuestion) -> ask.FittedLawView:
+    """Your own learning-rate and batch law from a table of runs, with intervals and leave-one-out error; and what it
+    says for `parameters` and `tokens`."""
+    from predictors.law_answer import fitted
+
+    rows = [row.model_dump() for row in question.rows]
+    return ask.FittedLawView.model_validate(fitted(rows, question.parameters, question.tokens, question.level))
+
+
 @router.get("/loss-curve")
 def get_loss_curve(question: ask.LossCurveQuery) -> PredictionView:
     """Final loss and course of the loss of a pretraining run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -73,3 +74,41 @@ def test_unknown_families_and_fields_are_refused(api: TestClient) -> None:
     assert problem["errors"][0]["field"] == "family"
     assert "llama, qwen" in problem["detail"]
     assert api.get("/v1/predict/lora-lr", params=QUESTIONS["lora-lr"] | {"colour": 1}).status_code == 422
+
+
+def _runs() -> list[dict[str, float]]:
+    """A grid of runs around a known optimum of six sizes."""
+    rows = []
+    for n in (1e8, 1e9):
+        for d in (1e9, 1e10, 1e11):
+            for rate in (0.3, 0.6, 1.0, 2.0, 3.0):
+                for batch in (0.25, 0.5, 1.0, 2.0, 5.0):
+                    loss = 2.5 * (1 + 0.01 * math.log(rate) ** 2 + 0.01 * math.log(batch) ** 2)
+                    rates = 100 * n**-0.7 * d**0.2 * rate
+                    row = {"learning_rate": rates, "batch": d**0.5 * batch, "loss": loss}
+                    rows.append({"parameters": n, "tokens": d} | row)
+    return rows
+
+
+def test_a_law_is_fitted_to_a_table(api: TestClient) -> None:
+    question = {"rows": _runs(), "parameters": 5e8, "tokens": 2e10}
+    answer = api.post("/v1/predict/fit-law", json=question).json()
+    assert answer["learning_rate"]["parameters"] == pytest.approx(-0.7, abs=0.02)
+    assert answer["batch"]["tokens"] == pytest.approx(0.5, abs=0.02)
+    assert answer["prediction"]["standing"] == "fitted"
+    assert answer["prediction"]["learning_rate"] == pytest.approx(100 * 5e8**-0.7 * 2e10**0.2, rel=0.1)
+    assert answer["best"]
+
+
+def test_tables_that_determine_no_law_are_refused_by_field(api: TestClient) -> None:
+    rows = _runs()
+    cases: dict[str, list[dict[str, Any]]] = {
+        "rows": rows[:2],
+        "loss": [row | {"loss": 2.0} for row in rows],
+        "rows.0.batch": [{name: value for name, value in rows[0].items() if name != "batch"}, *rows],
+        "rows.1.loss": [rows[0], rows[1] | {"loss": -1}, *rows[2:]],
+    }
+    for field, bad in cases.items():
+        refused = api.post("/v1/predict/fit-law", json={"rows": bad})
+        assert refused.status_code == 422
+        assert [error["field"] for error in refused.json()["errors"]] == [field]

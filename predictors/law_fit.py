@@ -1,0 +1,185 @@
+"""Your own law: best learning rate and batch size as power laws of model and data size, fitted to a table of runs.
+
+Each (N, D) cell of the table is a set of runs that differ in learning rate and batch size. With x = (log learning rate,
+log batch) the excess loss over the cell's best is near its minimum a quadratic
+
+    log(loss / best) = ½ (x − x*)ᵀ H (x − x*) + c_cell,        x* = a + b_N log N + b_D log D
+
+with one curvature H for all cells. Expanded it is linear in its unknowns, so the fit is a weighted linear regression;
+runs far above the best count less, since the surface is no quadratic there. Intervals come from leaving out one cell
+at a time (jackknife): runs of one cell share its noise, so they must not count as independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.answer import Answer, Interval, OutOfDomain, Quantity, Range, outside, positive
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+LEAST_ROWS, LEAST_RUNS, LEAST_CELLS = 20, 6, 4
+NEAR = 0.004  # excess (relative) at which a run counts half as much as the best
+SOURCE = "power laws fitted to your runs (form of Step Law, arXiv:2503.04715)"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A table of runs, all columns `[n]`; `cell [n]` numbers the (N, D) pairs."""
+
+    parameters: Floats
+    tokens: Floats
+    learning_rate: Floats
+    batch: Floats
+    loss: Floats
+    cell: Integers
+
+    @classmethod
+    def read(cls, columns: dict[str, Floats]) -> Runs:
+        """Check and group a table.
+
+        Raises:
+            OutOfDomain: columns of different length, numbers that are not positive, too few rows or cells, a cell
+                that cannot show an optimum, or losses that are all equal.
+        """
+        names = ("parameters", "tokens", "learning_rate", "batch", "loss")
+        table = {name: np.asarray(columns[name], dtype=np.float64) for name in names}
+        lengths = {name: len(column) for name, column in table.items()}
+        if len(set(lengths.values())) != 1:
+            raise OutOfDomain("rows", lengths, "columns of equal length")
+        for name, column in table.items():
+            bad = ~(np.isfinite(column) & (column > 1e-30) & (column < 1e30))
+            if bad.any():
+                row = int(np.argmax(bad))
+                raise OutOfDomain(f"rows.{row}.{name}", float(column[row]), "a positive, finite number")
+        if lengths["loss"] < LEAST_ROWS:
+            raise OutOfDomain("rows", lengths["loss"], f"at least {LEAST_ROWS} runs")
+        if np.ptp(table["loss"]) <= 1e-12 * table["loss"].max():
+            raise OutOfDomain("loss", "all equal", "losses that differ: equal losses determine no law")
+        pairs = np.column_stack([table["parameters"], table["tokens"]])
+        _, cell = np.unique(pairs, axis=0, return_inverse=True)
+        runs = cls(*_five(table[name] for name in names), cell.reshape(-1).astype(np.int64))
+        runs._check_cells()
+        return runs
+
+    def _check_cells(self) -> None:
+        counts = np.bincount(self.cell)
+        if len(counts) < LEAST_CELLS:
+            raise OutOfDomain("rows", len(counts), f"at least {LEAST_CELLS} different (parameters, tokens) pairs")
+        if counts.min() < LEAST_RUNS:
+            raise OutOfDomain("rows", int(counts.min()), f"at least {LEAST_RUNS} runs for each (parameters, tokens)")
+        for name in ("parameters", "tokens", "learning_rate", "batch"):
+            if len(np.unique(getattr(self, name))) < (2 if name in {"parameters", "tokens"} else 3):
+                raise OutOfDomain(name, "too few different values", "at least two sizes, three rates, three batches")
+
+    def keep(self, rows: NDArray[np.bool_]) -> Runs:
+        """Some of the runs, cells numbered anew."""
+        _, cell = np.unique(self.cell[rows], return_inverse=True)
+        columns = (self.parameters, self.tokens, self.learning_rate, self.batch, self.loss)
+        return Runs(*_five(column[rows] for column in columns), cell.astype(np.int64))
+
+    def best(self) -> Floats:
+        """Lowest loss of each cell `[cells]`."""
+        lowest = np.full(int(self.cell.max()) + 1, np.inf)
+        np.minimum.at(lowest, self.cell, self.loss)
+        return lowest
+
+    def excess(self) -> Floats:
+        """log(loss / best of the cell) `[n]`."""
+        return np.log(self.loss / self.best()[self.cell])
+
+    def sizes(self) -> Floats:
+        """(1, log N, log D) of each run `[n, 3]`."""
+        return np.column_stack([np.ones(len(self.loss)), np.log(self.parameters), np.log(self.tokens)])
+
+    def settings(self) -> Floats:
+        """(log learning rate, log batch) of each run `[n, 2]`."""
+        return np.column_stack([np.log(self.learning_rate), np.log(self.batch)])
+
+
+def _five(columns: Iterable[Floats]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    parameters, tokens, learning_rate, batch, loss = columns
+    return parameters, tokens, learning_rate, batch, loss
+
+
+@dataclass(frozen=True)
+class FittedLaw:
+    """`optimum [2, 3]`: rows learning rate and batch, columns log coefficient, exponent of N, exponent of D."""
+
+    optimum: Floats
+    covariance: Floats  # [2, 3, 3], jackknife over cells
+    curvature: Floats  # [2, 2]
+    parameters: Range
+    tokens: Range
+    left_out_error: Floats  # [cells, 2]: log of predicted over measured optimum, the cell not used
+    rows: int
+
+    def centre(self, sizes: Floats) -> Floats:
+        """(log learning rate, log batch) `[n, 2]` at `sizes [n, 3]`."""
+        return sizes @ self.optimum.T
+
+    def answer(self, parameters: float, tokens: float, level: float = 0.9) -> Answer:
+        """Learning rate and batch for one size. Raises OutOfDomain for sizes that are not positive."""
+        positive(parameters=parameters, tokens=tokens)
+        row = np.array([1.0, np.log(parameters), np.log(tokens)])
+        width = NormalDist().inv_cdf(0.5 + level / 2)
+        quantities = {}
+        for index, (name, unit) in enumerate((("learning_rate", "1"), ("batch", "unit of the table"))):
+            middle = float(row @ self.optimum[index])
+            half = width * float(np.sqrt(max(row @ self.covariance[index] @ row, 0.0)))
+            interval = Interval(float(np.exp(middle - half)), float(np.exp(middle + half)), level)
+            quantities[name] = Quantity(float(np.exp(middle)), unit, interval)
+        warnings = outside(parameters=(self.parameters, parameters), tokens=(self.tokens, tokens))
+        return Answer(quantities, SOURCE, "fitted", f"the set-up of your {self.rows} runs", warnings)
+
+
+def fit_law(runs: Runs) -> FittedLaw:
+    """Fit the law to runs. Raises OutOfDomain when the table shows no minimum."""
+    optimum, curvature = _fit(runs)
+    cells = int(runs.cell.max()) + 1
+    parts = [_fit(runs.keep(runs.cell != cell))[0] for cell in range(cells)]
+    away = np.array(parts) - np.mean(parts, axis=0)  # [cells, 2, 3]
+    covariance = (cells - 1) / cells * np.einsum("cki,ckj->kij", away, away)
+    return FittedLaw(
+        optimum,
+        covariance,
+        curvature,
+        Range(float(runs.parameters.min()), float(runs.parameters.max()), "parameters"),
+        Range(float(runs.tokens.min()), float(runs.tokens.max()), "tokens"),
+        _left_out_error(runs, parts),
+        len(runs.loss),
+    )
+
+
+def _fit(runs: Runs) -> tuple[Floats, Floats]:
+    """Optimum `[2, 3]` and curvature `[2, 2]`: unknowns are c_cell, H and −H (a, b_N, b_D), all linear."""
+    x, excess = runs.settings(), runs.excess()
+    middle = x.mean(axis=0)
+    x, sizes = x - middle, runs.sizes()
+    shift = sizes[:, 1:].mean(axis=0)
+    sizes[:, 1:] -= shift
+    columns = [np.eye(int(runs.cell.max()) + 1)[runs.cell]]
+    columns += [np.column_stack([0.5 * x[:, 0] ** 2, 0.5 * x[:, 1] ** 2, x[:, 0] * x[:, 1]])]
+    columns += [x[:, [0]] * sizes, x[:, [1]] * sizes]
+    design, root = np.hstack(columns), 1 / (1 + (excess / NEAR) ** 2)
+    found = np.linalg.lstsq(design * root[:, None], excess * root, rcond=1e-10)[0][-9:]
+    curvature = np.array([[found[0], found[2]], [found[2], found[1]]])
+    if np.linalg.eigvalsh(curvature).min() <= 0:
+        raise OutOfDomain("loss", "no minimum", "runs around the best learning rate and batch of each size")
+    optimum = -np.linalg.solve(curvature, found[3:].reshape(2, 3))
+    optimum[:, 0] += middle - optimum[:, 1:] @ shift
+    return optimum, curvature
+
+
+def _left_out_error(runs: Runs, parts: list[Floats]) -> Floats:
+    """Log of the law without a cell over the cell's own best run `[cells, 2]`."""
+    errors, sizes, settings = [], runs.sizes(), runs.settings()
+    for cell, optimum in enumerate(parts):
+        best = int(np.argmin(np.where(runs.cell == cell, runs.loss, np.inf)))
+        errors.append(sizes[best] @ optimum.T - settings[best])
+    return np.array(errors)

@@ -1,0 +1,96 @@
+"""A law fitted to runs: recovered from runs that follow one, covered by its intervals, refused where there is none."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from predictors.answer import OutOfDomain
+from predictors.law_answer import COLUMNS, fitted
+from predictors.law_fit import Runs, fit_law
+from predictors.loss_model import Scales, fit_loss_model
+
+TRUTH = np.array([[1.0, -0.7, 0.3], [-0.5, 0.0, 0.57]])
+
+
+def _table(noise: float = 0.0, seed: int = 0) -> dict[str, np.ndarray]:
+    """A 7 × 7 grid around the optimum of each of nine sizes."""
+    rng, rows = np.random.default_rng(seed), []
+    for n in (1e8, 3e8, 1e9):
+        for d in (2e9, 1e10, 5e10):
+            best = TRUTH @ [1, np.log(n), np.log(d)]
+            for rate in np.linspace(-1.2, 1.3, 7):
+                for batch in np.linspace(-1.5, 1.4, 7):
+                    loss = 2.5 * np.exp(0.02 * rate**2 + 0.01 * batch**2 - 0.01 * rate * batch + rng.normal(0, noise))
+                    rows.append((n, d, np.exp(best[0] + rate), np.exp(best[1] + batch), loss))
+    return dict(zip(COLUMNS, np.array(rows).T, strict=True))
+
+
+def test_the_law_behind_runs_is_recovered() -> None:
+    law = fit_law(Runs.read(_table()))
+    assert law.optimum[:, 1:] == pytest.approx(TRUTH[:, 1:], abs=0.02)
+    answer = law.answer(3e8, 1e10)
+    assert np.log(answer.quantities["learning_rate"].value) == pytest.approx(
+        TRUTH[0] @ [1, np.log(3e8), np.log(1e10)], abs=0.05
+    )
+    assert answer.standing == "fitted"
+    assert answer.warnings == ()
+    assert any("extrapolation" in warning for warning in law.answer(1e12, 1e10).warnings)
+
+
+def test_intervals_cover_the_law_under_noise() -> None:
+    inside = []
+    for seed in range(30):
+        answer = fit_law(Runs.read(_table(0.002, seed))).answer(3e8, 1e10, level=0.9)
+        truth = np.exp(TRUTH @ [1, np.log(3e8), np.log(1e10)])
+        for quantity, value in zip(answer.quantities.values(), truth, strict=True):
+            assert quantity.interval is not None
+            inside.append(quantity.interval.low <= value <= quantity.interval.high)
+    assert np.mean(inside) > 0.8
+
+
+def test_an_answer_for_a_size_names_one_of_the_settings_tried() -> None:
+    table = _table(0.001)
+    rows = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in np.array([table[n] for n in COLUMNS]).T]
+    found = fitted(rows, 3e8, 1e10, 0.9)
+    assert np.isclose(table["learning_rate"], found["best"]["learning_rate"]).any()
+    assert 0 <= found["choice_cost"] < 0.005
+    assert found["prediction"]["learning_rate"] > 0
+    assert found["pairs"] == 9
+    assert fitted(rows, None, None, 0.9)["prediction"] is None
+
+
+def test_tables_that_determine_no_law_are_refused() -> None:
+    table = _table()
+    short = {name: column[:2] for name, column in table.items()}
+    cases = [
+        (short, "at least 20"),
+        (table | {"loss": np.ones(len(table["loss"]))}, "loss.*equal"),
+        (table | {"batch": table["batch"][:-1]}, "columns of equal length"),
+        (table | {"tokens": -table["tokens"]}, r"rows\.0\.tokens.*positive"),
+        ({name: column[:49] for name, column in table.items()}, "at least 4 different"),
+        (table | {"learning_rate": np.full(len(table["loss"]), 1e-3)}, "learning_rate.*three rates"),
+        (table | {"loss": 10 - table["loss"]}, "no minimum"),
+    ]
+    for bad, words in cases:
+        with pytest.raises(OutOfDomain, match=words):
+            fit_law(Runs.read(bad))
+    with pytest.raises(OutOfDomain, match="both or neither"):
+        fitted([], 1e9, None, 0.9)
+
+
+@pytest.mark.parametrize("cell", [2, 11])
+def test_choosing_in_a_held_out_size_costs_little(shared_data: Path, cell: int) -> None:
+    with (shared_data / "hpo/steplaw/dense_lr_bs_loss.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    names = ("N", "D", "lr", "bs", "smooth loss")
+    runs = Runs.read(
+        {to: np.array([float(row[name]) for row in rows]) for to, name in zip(COLUMNS, names, strict=True)}
+    )
+    held = runs.cell == cell
+    model = fit_loss_model(runs.keep(~held), (Scales(2.0, 3.0, 2e-3, 0.003),))
+    chosen = np.argmin(model.score(runs.sizes()[held], runs.settings()[held]))
+    assert np.expm1(runs.excess()[held][chosen]) < 0.003
