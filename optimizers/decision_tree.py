@@ -126,10 +126,10 @@ class SmboSearch:
             features = feature_map(space)
             measured = features(evidence.configs)
             for _ in range(n):
-                candidates = [config for config in space.sample(self.candidates, rng) if novelty.is_new(config)]
-                if candidates and rng.random() >= self.exploration:
+                if rng.random() >= self.exploration:
+                    candidates = space.sample(self.candidates, rng)
                     predicted = _ridge(measured, scores(evidence, rng), features(candidates))
-                    taken += novelty.take([candidates[int(np.argmin(predicted))]])
+                    taken += novelty.take((candidates[index] for index in np.argsort(predicted)), 1)
         return closed(taken + draw(space, novelty, n - len(taken), rng), n)
 
 

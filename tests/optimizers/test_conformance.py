@@ -134,6 +134,7 @@ def test_ten_thousand_identical_trials_take_bounded_time(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["gp", "tpe", "nsga2", "mcts", "smbo"])
 def test_ten_thousand_different_trials_take_bounded_time(name: str) -> None:
     done = tuple(completed(i, config) for i, config in enumerate(MIXED.sample(10_000, np.random.default_rng(1))))
     start = time.perf_counter()

@@ -74,6 +74,6 @@ def test_paths_lead_back_to_the_same_intervals() -> None:
 @pytest.mark.parametrize("name", ["mcts", "smbo"])
 def test_tree_optimizers_beat_random(name: str) -> None:
     problem = Problem(MIXED, (ACCURACY,))
-    searched = [_best(name, problem, quality, 50, seed) for seed in range(12)]
-    random = [_best("random", problem, quality, 50, seed) for seed in range(12)]
+    searched = [_best(name, problem, quality, 40, seed) for seed in range(8)]
+    random = [_best("random", problem, quality, 40, seed) for seed in range(8)]
     assert np.mean(searched) < np.mean(random), (searched, random)
