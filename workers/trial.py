@@ -17,6 +17,7 @@ from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.checkpoints import Checkpoint, read, write
 from workers.engines.course import Ending, OnReport, Trainee, Trial, course, drive
 from workers.engines.fast import fast_trainee, refusal
+from workers.engines.faults import is_out_of_memory
 from workers.engines.inputs import Inputs
 from workers.engines.precision import choose
 from workers.engines.reference import ReferenceTrainee
@@ -28,14 +29,13 @@ from workers.methods.method import Method
 from workers.methods.registry import method
 from workers.workbench import PreparedData, Workbench, environment, latency
 
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 _REASON_LENGTH = 500  # characters
 
 
 def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:
     """Train one trial. A fault of the trial is not raised: the outcome is `failed` and has a reason."""
     try:
-        return _train(_prepare(assignment, workbench), workbench, on_report)
+        return _train(prepare(assignment, workbench), workbench, on_report)
     except Exception as error:  # whatever a configuration can provoke must end this trial and no other
         return Outcome(
             trial_id=assignment.trial_id,
@@ -49,7 +49,7 @@ def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> 
 def failure_reason(error: Exception) -> str:
     """`out_of_memory: …`, `invalid_config: …` or `exception: …` with a short message."""
     text = str(error).strip().replace("\n", " ")[:_REASON_LENGTH]
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return f"out_of_memory: {text or 'an allocation failed'}"
     if isinstance(error, InvalidInput):
         return f"invalid_config: {text}"
@@ -57,7 +57,7 @@ def failure_reason(error: Exception) -> str:
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class PreparedTrial:
     """A trial with everything it needs except its adapter."""
 
     assignment: Assignment
@@ -69,7 +69,8 @@ class _Prepared:
     base_latency: dict[str, float]
 
 
-def _prepare(assignment: Assignment, workbench: Workbench) -> _Prepared:
+def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
+    """Check the configuration and load what the trial needs. Raises `InvalidInput`."""
     name, knobs, hyperparameters = split_config(assignment.config)
     data = workbench.data(assignment.task, assignment.data_seed)
     resident = workbench.base(assignment.task.model, len(data.tokens.classes))
@@ -77,12 +78,13 @@ def _prepare(assignment: Assignment, workbench: Workbench) -> _Prepared:
     values = chosen.complete(resident.base.description, knobs)
     # Measured now: later the base carries an adapter.
     base_latency = workbench.base_latency(resident, _typical_tokens(data)) if assignment.measure_latency else {}
-    return _Prepared(assignment, chosen, values, hyperparameters, resident, data, base_latency)
+    return PreparedTrial(assignment, chosen, values, hyperparameters, resident, data, base_latency)
 
 
-def _train(prepared: _Prepared, workbench: Workbench, on_report: OnReport) -> Outcome:
+def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Trial:
+    """What the trial's course needs to know; reads the checkpoint it continues from."""
     assignment, data = prepared.assignment, prepared.data
-    trial = Trial(
+    return Trial(
         assignment,
         prepared.hyperparameters,
         data.train.lengths,
@@ -91,21 +93,31 @@ def _train(prepared: _Prepared, workbench: Workbench, on_report: OnReport) -> Ou
         lambda checkpoint: _keep(checkpoint, workbench.artifacts),
         None if assignment.checkpoint is None else _fetch(assignment.checkpoint, workbench.artifacts),
     )
-    setup = TrainingSetup(trial.plan().steps, lambda size: _labelled_batches(data.train, size))
-    attached = prepared.method.attach(prepared.resident.base, prepared.knobs, assignment.seed, setup)
+
+
+def attach(prepared: PreparedTrial, steps: int) -> Attached:
+    """Put the trial's adapter, as it is before its first step of `steps`, on the resident base."""
+    train = prepared.data.train
+    setup = TrainingSetup(steps, lambda size: _labelled_batches(train, size))
+    return prepared.method.attach(prepared.resident.base, prepared.knobs, prepared.assignment.seed, setup)
+
+
+def _train(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Outcome:
+    trial = plan_course(prepared, workbench, on_report)
+    attached = attach(prepared, trial.plan().steps)
     try:
         engine, why_not_fast = _choose_engine(prepared)
-        torch.manual_seed(assignment.seed)
+        torch.manual_seed(prepared.assignment.seed)
         with _trainee(engine, prepared, attached, workbench) as trainee:
             if trial.resume is not None:
                 trainee.load(trial.resume.tensors)
             ending = drive(course(trial), trainee)
-        return _outcome(prepared, ending, attached, engine, why_not_fast, workbench)
+        return outcome_of(prepared, ending, attached, engine, why_not_fast, workbench)
     finally:
         attached.detach()
 
 
-def _choose_engine(prepared: _Prepared) -> tuple[EngineName, str | None]:
+def _choose_engine(prepared: PreparedTrial) -> tuple[EngineName, str | None]:
     """The engine, and why it is not the fast one."""
     if prepared.assignment.engine == "reference":
         return "reference", "the job asks for the reference engine"
@@ -114,7 +126,9 @@ def _choose_engine(prepared: _Prepared) -> tuple[EngineName, str | None]:
 
 
 @contextmanager
-def _trainee(engine: EngineName, prepared: _Prepared, attached: Attached, workbench: Workbench) -> Iterator[Trainee]:
+def _trainee(
+    engine: EngineName, prepared: PreparedTrial, attached: Attached, workbench: Workbench
+) -> Iterator[Trainee]:
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
     if engine == "reference":
         yield ReferenceTrainee(attached, data.train, data.validation, hyperparameters)
@@ -131,14 +145,15 @@ def _trainee(engine: EngineName, prepared: _Prepared, attached: Attached, workbe
         yield trainee
 
 
-def _outcome(
-    prepared: _Prepared,
+def outcome_of(
+    prepared: PreparedTrial,
     ending: Ending,
     attached: Attached,
     engine: EngineName,
     why_not_fast: str | None,
     workbench: Workbench,
 ) -> Outcome:
+    """Costs, export and everything else that a finished trial reports; `attached` carries the trained parameters."""
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
     adapter = None
     if ending.status in ("completed", "stopped"):
@@ -158,7 +173,7 @@ def _outcome(
     )
 
 
-def _costs(prepared: _Prepared, attached: Attached, ending: Ending) -> dict[str, float]:
+def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending) -> dict[str, float]:
     base, lengths = prepared.resident.base, prepared.data.train.lengths
     trained = list(attached.parameters().values())
     adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
@@ -175,7 +190,7 @@ def _costs(prepared: _Prepared, attached: Attached, ending: Ending) -> dict[str,
     }
 
 
-def _latency(prepared: _Prepared, attached: Attached) -> dict[str, float]:
+def _latency(prepared: PreparedTrial, attached: Attached) -> dict[str, float]:
     """Latency as served: what merges into the base is as fast as the base, which is measured once and kept."""
     if prepared.method.mergeable or not prepared.assignment.measure_latency:
         return prepared.base_latency
@@ -190,7 +205,7 @@ def _typical_tokens(data: PreparedData) -> int:
 
 
 def _export(
-    prepared: _Prepared, attached: Attached, metrics: dict[str, float], artifacts: ArtifactStore
+    prepared: PreparedTrial, attached: Attached, metrics: dict[str, float], artifacts: ArtifactStore
 ) -> tuple[float, Artifact]:
     """Bytes of the exported weights, and the stored folder."""
     assignment = prepared.assignment

@@ -1,0 +1,130 @@
+"""A pack trains each member as if it were alone, whatever the others do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from workers.artifacts import ArtifactStore
+from workers.assignment import Assignment, Outcome, Report
+from workers.engines.packed import Pack
+from workers.task import TaskSpec
+from workers.trial import train
+from workers.trial_pack import train_pack
+from workers.workbench import Workbench
+
+TASK = TaskSpec(model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=32)
+MEMBERS: dict[str, dict[str, Any]] = {
+    "a": {"config": {"rank": 4, "alpha": 8, "top_layers": 1, "targets": "qv", "learning_rate": 5e-3}, "seed": 1},
+    "b": {
+        "config": {
+            "rank": 2, "alpha": 16, "top_layers": 2, "targets": "all", "learning_rate": 1e-3, "dropout": 0.2,
+            "use_rslora": True, "batch_size": 8, "gradient_accumulation": 3, "schedule": "cosine",
+        },
+        "seed": 2,
+    },
+    "c": {"config": {"method": "head", "learning_rate": 1e-2, "batch_size": 32, "label_smoothing": 0.1}, "seed": 3},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    torch.set_num_threads(1)
+    home = tmp_path_factory.mktemp("home")
+    return Workbench(home, ArtifactStore(home / "artifacts"))
+
+
+def assignment(name: str, **changes: Any) -> Assignment:
+    fields = {"epochs": 2, "task": TASK, "measure_latency": False, "reports_per_epoch": 2, **MEMBERS[name]} | changes
+    fields["config"] = {"method": "lora"} | fields["config"] | changes.get("config", {})
+    return Assignment(trial_id=name, attempt=1, **fields)
+
+
+def alone(bench: Workbench, name: str) -> tuple[Outcome, list[Report]]:
+    reports: list[Report] = []
+    outcome = train(assignment(name), bench, lambda report: (reports.append(report), "continue")[1])
+    return outcome, reports
+
+
+def together(bench: Workbench, members: list[Assignment]) -> tuple[dict[str, Outcome], list[Report]]:
+    reports: list[Report] = []
+    outcomes = train_pack(members, bench, lambda report: (reports.append(report), "continue")[1])
+    return {outcome.trial_id: outcome for outcome in outcomes}, reports
+
+
+def assert_as_alone(bench: Workbench, name: str, outcome: Outcome, reports: list[Report], folder: Path) -> None:
+    from safetensors.torch import load_file
+
+    expected, expected_reports = alone(bench, name)
+    mine = [report for report in reports if report.trial_id == name]
+    assert [report.step for report in mine] == [report.step for report in expected_reports]
+    for report, other in zip(mine, expected_reports, strict=True):
+        assert report.metrics == pytest.approx(other.metrics, rel=1e-4)
+    assert outcome.metrics["accuracy"] == expected.metrics["accuracy"]
+    assert outcome.adapter is not None
+    assert expected.adapter is not None
+    adapters = []
+    for side, one in (("packed", outcome), ("alone", expected)):
+        assert one.adapter is not None
+        extracted = bench.artifacts.extract(one.adapter.sha256, folder / name / side)
+        adapters.append(load_file(next(extracted.glob("*.safetensors"))))
+    assert adapters[0].keys() == adapters[1].keys()
+    for key, value in adapters[1].items():
+        torch.testing.assert_close(adapters[0][key], value, rtol=1e-2, atol=1e-4)
+
+
+def test_members_of_every_kind_train_as_alone(bench: Workbench, tmp_path: Path) -> None:
+    outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
+    for name in MEMBERS:
+        assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
+    assert outcomes["a"].environment["packed_with"] == "2"
+
+
+def test_a_member_that_turns_nan_leaves_and_touches_nobody(bench: Workbench, tmp_path: Path) -> None:
+    broken = assignment("b", config={"learning_rate": 1e30, "max_grad_norm": 0.0, "warmup_ratio": 0.0})
+    outcomes, reports = together(bench, [assignment("a"), broken, assignment("c")])
+    assert outcomes["b"].status == "failed"
+    assert (outcomes["b"].reason or "").startswith("nan_loss: ")
+    for name in ("a", "c"):
+        assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
+
+
+def test_a_pack_too_big_for_the_memory_goes_on_in_halves(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backward = Pack._backward
+
+    def small(self: Pack, batches: Any, steps: Any) -> Any:
+        if len(batches) > 1:
+            raise MemoryError
+        return backward(self, batches, steps)
+
+    monkeypatch.setattr(Pack, "_backward", small)
+    outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
+    for name in MEMBERS:
+        assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
+
+
+def test_what_cannot_share_a_pass_is_refused(bench: Workbench) -> None:
+    other = assignment("a", task=TASK.model_copy(update={"train_rows": 32}))
+    with pytest.raises(ValueError, match="one task"):
+        list(train_pack([assignment("b"), other], bench, lambda _report: "continue"))
+    with pytest.raises(ValueError, match="DoRA"):
+        list(train_pack([assignment("a", config={"use_dora": True})], bench, lambda _report: "continue"))
+
+
+def test_the_base_is_as_before(bench: Workbench) -> None:
+    base, batch = bench.base(TASK.model, 4).base, bench.data(TASK, 0).train.batch(np.arange(4))
+
+    def logits() -> torch.Tensor:
+        base.initialise_head(0)
+        with torch.no_grad():
+            return base.model(**batch).logits
+
+    before = logits()
+    together(bench, [assignment("a", epochs=0.5)])
+    assert torch.equal(logits(), before)
