@@ -164,6 +164,18 @@ class AsyncClient:
         """See `Client.methods`."""
         return await self._send(calls.catalogue("methods"))
 
+    async def importance(self, job_id: str, metric: str | None = None) -> Mapping[str, Any]:
+        """See `Client.importance`."""
+        return await self._send(calls.importance(job_id, metric))
+
+    async def expect(self, job_id: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Client.expect`."""
+        return await self._send(calls.expect(job_id, config))
+
+    async def knee(self, job_id: str) -> Mapping[str, Any]:
+        """See `Client.knee`."""
+        return await self._send(calls.knee(job_id))
+
     async def predict(self, law: str, **question: Any) -> Mapping[str, Any]:
         """See `Client.predict`."""
         return await self._send(calls.predict(law, question))

@@ -137,6 +137,21 @@ def catalogue(noun: str) -> Call[Rows[Entry]]:
     return Call("GET", f"/v1/{noun}", lambda data: Rows(map(Entry.from_json, data["items"])))
 
 
+def importance(job_id: str, metric: str | None) -> Call[Mapping[str, Any]]:
+    """How much each parameter of a job matters."""
+    return Call("GET", f"/v1/jobs/{job_id}/importance", dict, _query(metric=metric))
+
+
+def expect(job_id: str, config: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
+    """What a configuration never run would reach."""
+    return Call("POST", f"/v1/jobs/{job_id}/expect", dict, body={"config": config})
+
+
+def knee(job_id: str) -> Call[Mapping[str, Any]]:
+    """The knee of a job's front."""
+    return Call("GET", f"/v1/jobs/{job_id}/knee", dict)
+
+
 def predict(law: str, question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """Ask a law; fields that are None are left to the server's defaults."""
     body = {name: value for name, value in question.items() if value is not None}

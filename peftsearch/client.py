@@ -171,6 +171,18 @@ class Client:
         """The PEFT methods, their knobs and where they come from."""
         return self._send(calls.catalogue("methods"))
 
+    def importance(self, job_id: str, metric: str | None = None) -> Mapping[str, Any]:
+        """How much each parameter of a job matters for a metric (default: the first objective), with intervals."""
+        return self._send(calls.importance(job_id, metric))
+
+    def expect(self, job_id: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The objectives to expect of a configuration never run, and what changing each parameter would do."""
+        return self._send(calls.expect(job_id, config))
+
+    def knee(self, job_id: str) -> Mapping[str, Any]:
+        """The trial of the front where giving up a little of one objective buys the most of the others."""
+        return self._send(calls.knee(job_id))
+
     def predict(self, law: str, **question: Any) -> Mapping[str, Any]:
         """Ask a law that answers without training: `step-law`, `power`, `critical-batch`, `lora-lr`, `lora-params`,
         `loss-curve`. The answer has each predicted number under its name, and `units`, `intervals`, `source`,

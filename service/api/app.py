@@ -14,7 +14,20 @@ from service.api.dashboard import dashboard
 from service.api.dependencies import Clock, Surroundings
 from service.api.event_feed import EventFeed
 from service.api.numbers import Numbers, RequestTimer
-from service.api.routes import events, fronts, health, jobs, methods, mixtures, predict, spaces, tokens, trials, work
+from service.api.routes import (
+    events,
+    fronts,
+    health,
+    insights,
+    jobs,
+    methods,
+    mixtures,
+    predict,
+    spaces,
+    tokens,
+    trials,
+    work,
+)
 from service.jobspec import JobSpec
 from service.settings import Settings
 from service.store.store import Store
@@ -24,6 +37,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     trials.router,
     fronts.router,
+    insights.router,
     events.router,
     work.router,
     spaces.router,

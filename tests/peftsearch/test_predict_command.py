@@ -38,3 +38,9 @@ def test_sizes_that_are_not_positive_exit_with_2(run: Any) -> None:
     done = run("predict", "step-law", "--params", "-1", "--tokens", "2e10")
     assert done.code == 2
     assert "parameters" in done.err
+
+
+def test_importance_of_a_job_without_trials_exits_with_2(run: Any, client: Any, spec: dict[str, Any]) -> None:
+    done = run("importance", client.submit(spec).id)
+    assert done.code == 2
+    assert "at least 8" in done.err

@@ -1,0 +1,159 @@
+"""What a job's finished trials say of configurations that were never run: expected value, importance, sensitivity.
+
+One Gaussian process for each metric over the encoded space. Every answer is an interval: of the process itself where
+functions are compared, widened by leave-one-out errors where a new measurement is predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.answer import OutOfDomain
+from predictors.gaussian_process import GaussianProcess, fit_gaussian_process
+from search_spaces.errors import InvalidConfig
+from search_spaces.space import Space
+
+Floats = NDArray[np.float64]
+Config = Mapping[str, Any]
+LEAST_TRIALS, MOST_TRIALS = 8, 400
+DECADES = 20.0  # a positive metric that spans more than this factor is modelled by its logarithm
+BASES, FUNCTIONS = 32, 200
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and the interval it lies in with probability `level`."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to a metric when one parameter is set to another value, all else kept."""
+
+    parameter: str
+    value: Any
+    change: Estimate
+
+
+@dataclass(frozen=True)
+class MetricModel:
+    """A process for one metric over the encoded space."""
+
+    space: Space
+    metric: str
+    process: GaussianProcess
+    logarithmic: bool
+    widening: float
+    level: float
+    trials: int
+
+    def expect(self, config: Config) -> Estimate:
+        """What a measurement of `config` would give. Raises OutOfDomain when it is not in the space."""
+        check(self.space, config)
+        mean, spread = self.process.predict(self.space.encode([config]).values)
+        half = self.widening * spread[0]
+        return self._estimate(mean[0], mean[0] - half, mean[0] + half)
+
+    def sensitivity(self, config: Config) -> tuple[Change, ...]:
+        """The expected change for each neighbouring value of each parameter; numbers are doubled and halved."""
+        check(self.space, config)
+        others = [(name, other) for name, other in _variations(self.space, config) if self.space.contains(other)]
+        if not others:
+            return ()
+        mean, covariance = self.process.joint(self.space.encode([config, *(other for _, other in others)]).values)
+        spread = np.sqrt(np.maximum(np.diag(covariance) + covariance[0, 0] - 2 * covariance[0], 0))
+        found = []
+        for row, (name, other) in enumerate(others, start=1):
+            half = NormalDist().inv_cdf(0.5 + self.level / 2) * spread[row]
+            difference = mean[row] - mean[0]
+            ends = [self._difference(mean[0], value) for value in (difference, difference - half, difference + half)]
+            found.append(Change(name, other[name], Estimate(*ends, self.level)))
+        return tuple(found)
+
+    def importance(self, rng: np.random.Generator) -> dict[str, Estimate]:
+        """Share of the metric's variation over the space that is lost when a parameter is known (total Sobol index),
+        by parameter, most important first; the interval is over functions that agree with the trials."""
+        names = [parameter.name for parameter in self.space.parameters if parameter.columns]
+        bases = self.space.encode(self.space.sample(BASES, rng)).values
+        others = self.space.encode(self.space.sample(BASES, rng)).values
+        owners = np.array([column.parameter for column in self.space.columns])
+        mixed = [np.where(owners == name, others, bases) for name in names]
+        points = np.vstack([bases, *(self.space.encode(self.space.decode(values)).values for values in mixed)])
+        functions = _draws(*self.process.joint(points), rng).reshape(FUNCTIONS, len(names) + 1, BASES)
+        variance = functions[:, 0].var(axis=1)
+        moved = 0.5 * np.mean((functions[:, 1:] - functions[:, :1]) ** 2, axis=2)
+        shares = moved / np.maximum(variance, 1e-12)[:, None]
+        ends = np.quantile(shares, [0.5 - self.level / 2, 0.5 + self.level / 2], axis=0)
+        middle = np.median(shares, axis=0)
+        order = np.argsort(-middle)
+        return {names[i]: Estimate(float(middle[i]), float(ends[0, i]), float(ends[1, i]), self.level) for i in order}
+
+    def _estimate(self, *values: float) -> Estimate:
+        middle, low, high = (float(np.exp(value) if self.logarithmic else value) for value in values)
+        return Estimate(middle, low, high, self.level)
+
+    def _difference(self, origin: float, difference: float) -> float:
+        return float(np.exp(origin + difference) - np.exp(origin) if self.logarithmic else difference)
+
+
+def fit_metric(space: Space, trials: Sequence[tuple[Config, float]], metric: str, level: float = 0.9) -> MetricModel:
+    """Fit to (configuration, measured value) pairs; those outside the space are left out.
+
+    Raises:
+        OutOfDomain: fewer than eight trials in the space, or values that are all equal.
+    """
+    inside = [(config, value) for config, value in trials if np.isfinite(value) and space.contains(config)]
+    inside = inside[-MOST_TRIALS:]
+    if len(inside) < LEAST_TRIALS:
+        raise OutOfDomain("trials", len(inside), f"at least {LEAST_TRIALS} completed trials that measured {metric}")
+    values = np.array([value for _, value in inside], dtype=np.float64)
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():
+        raise OutOfDomain("trials", f"{metric} = {values[0]:g} in all", "trials that differ in the metric")
+    logarithmic = bool(values.min() > 0 and values.max() > DECADES * values.min())
+    wanted = np.log(values) if logarithmic else values
+    process = fit_gaussian_process(space.encode([config for config, _ in inside]).values, wanted)
+    mean, spread = process.leave_one_out()
+    errors = np.sort(np.abs(wanted - mean) / spread)
+    rank = min(len(errors), int(np.ceil(level * (len(errors) + 1)))) - 1
+    return MetricModel(space, metric, process, logarithmic, float(errors[rank]), level, len(inside))
+
+
+def check(space: Space, config: Config) -> None:
+    """Raise OutOfDomain naming the parameter when `config` is not in `space`."""
+    try:
+        space.validate(config)
+    except InvalidConfig as error:
+        raise OutOfDomain(f"config.{error.parameter}", error.value, error.allowed) from error
+
+
+def _draws(mean: Floats, covariance: Floats, rng: np.random.Generator) -> Floats:
+    """Functions `[FUNCTIONS, m]` that agree with the trials."""
+    values, vectors = np.linalg.eigh(covariance)
+    noise = rng.standard_normal((FUNCTIONS, len(mean)))
+    return np.asarray(mean + (noise * np.sqrt(np.maximum(values, 0))) @ vectors.T)
+
+
+def _variations(space: Space, config: Config) -> list[tuple[str, dict[str, Any]]]:
+    """(parameter, configuration) with one number doubled or halved, or one choice changed."""
+    found = []
+    for name, value in config.items():
+        if isinstance(value, float | int) and not isinstance(value, bool) and value > 0:
+            for other in (value * 2, value / 2):
+                kept = int(other) if isinstance(value, int) and float(other).is_integer() else other
+                found.append((name, {**config, name: kept}))
+    changed = {name for name, other in found if space.contains(other)}
+    for neighbour in space.neighbours(config):
+        differing = [name for name in neighbour if neighbour[name] != config.get(name)]
+        if len(differing) == 1 and differing[0] not in changed and len(neighbour) == len(config):
+            found.append((differing[0], neighbour))
+    return found

@@ -1,0 +1,146 @@
+"""What one job's trials say of configurations that were never run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from optimizers.pareto import knee
+from optimizers.problem import Problem
+from predictors.insights import Estimate, MetricModel, check, fit_metric
+from service.api.dependencies import READ, StoreDep
+from service.api.predictions import Question
+from service.api.views import TrialView, View
+from service.errors import BadInput, NotFound
+from service.jobspec import JobSpec
+from service.problem import build_problem
+from service.store.records import Trial
+from service.store.store import Store
+
+router = APIRouter(prefix="/jobs/{job_id}", tags=["insights"], dependencies=[READ])
+
+
+class EstimateView(View):
+    """A value and the interval it lies in with probability `level`."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> EstimateView:
+        """The public form of an estimate."""
+        return cls(**vars(estimate))
+
+
+class ImportanceEntry(EstimateView):
+    """Share of the metric's variation that this parameter accounts for, alone and together with others."""
+
+    parameter: str
+
+
+class ImportanceView(View):
+    """Parameters by importance for one metric; shares may add up to more than one where parameters interact."""
+
+    metric: str
+    trials: int
+    items: list[ImportanceEntry]
+
+
+class ChangeView(View):
+    """What setting one parameter to another value would do to a metric."""
+
+    metric: str
+    parameter: str
+    value: Any
+    change: EstimateView
+
+
+class ExpectQuestion(Question):
+    """A configuration that need not have been run."""
+
+    config: dict[str, Any] = Field(description="as trials have it")
+    level: float = Field(0.9, gt=0, lt=1, description="probability that the intervals cover")
+
+
+class ExpectView(View):
+    """The objectives to expect, and what changes around the configuration. `known` follow from it alone."""
+
+    objectives: dict[str, EstimateView]
+    known: list[str]
+    sensitivity: list[ChangeView]
+    trials: int
+
+
+class KneeView(View):
+    """The trial of the front where giving up a little of one objective buys the most of the others."""
+
+    trial: TrialView
+    objectives: dict[str, float]
+
+
+@router.get("/importance")
+def get_importance(
+    job_id: str,
+    store: StoreDep,
+    metric: Annotated[str | None, Query(description="default: the first objective")] = None,
+    level: Annotated[float, Query(gt=0, lt=1, description="probability that the intervals cover")] = 0.9,
+) -> ImportanceView:
+    """How much each parameter matters for a metric over the whole space, with intervals."""
+    problem, trials = _evidence(store, job_id)
+    name = metric or problem.objectives[0].metric
+    model = _model(problem, trials, name, level)
+    shares = model.importance(np.random.default_rng(0))
+    items = [ImportanceEntry(parameter=parameter, **vars(share)) for parameter, share in shares.items()]
+    return ImportanceView(metric=name, trials=model.trials, items=items)
+
+
+@router.post("/expect")
+def post_expect(job_id: str, question: ExpectQuestion, store: StoreDep) -> ExpectView:
+    """The objectives to expect of a configuration never run, with intervals, and what doubling, halving or changing
+    each of its parameters would do."""
+    problem, trials = _evidence(store, job_id)
+    check(problem.space, question.config)
+    names = [objective.metric for objective in problem.objectives]
+    exact = {name: problem.known[name](question.config) for name in names if name in problem.known}
+    models = {name: _model(problem, trials, name, question.level) for name in names if name not in exact}
+    objectives = {name: EstimateView(value=value, low=value, high=value, level=1.0) for name, value in exact.items()}
+    objectives |= {name: EstimateView.of(model.expect(question.config)) for name, model in models.items()}
+    changes = [
+        ChangeView(metric=name, parameter=one.parameter, value=one.value, change=EstimateView.of(one.change))
+        for name, model in models.items()
+        for one in model.sensitivity(question.config)
+    ]
+    return ExpectView(objectives=objectives, known=list(exact), sensitivity=changes, trials=len(trials))
+
+
+@router.get("/knee")
+def get_knee(job_id: str, store: StoreDep) -> KneeView:
+    """The knee of the job's Pareto front."""
+    spec = JobSpec.model_validate(store.get_job(job_id).spec)
+    signs = {one.metric: -1.0 if one.direction == "maximize" else 1.0 for one in spec.objectives}
+    front = [trial for trial in store.front(job_id) if all(name in trial.metrics for name in signs)]
+    if not front:
+        raise NotFound("completed trial on the front of job", job_id)
+    values = np.array([[sign * trial.metrics[name] for name, sign in signs.items()] for trial in front])
+    trial = front[knee(values)]
+    return KneeView(trial=TrialView.of(trial), objectives={name: trial.metrics[name] for name in signs})
+
+
+def _evidence(store: Store, job_id: str) -> tuple[Problem, list[Trial]]:
+    """The job's problem and its completed trials, oldest first."""
+    problem = build_problem(JobSpec.model_validate(store.get_job(job_id).spec))
+    trials = sorted(store.all_trials(job_id), key=lambda trial: trial.number)
+    return problem, [trial for trial in trials if trial.state == "completed"]
+
+
+def _model(problem: Problem, trials: list[Trial], metric: str, level: float) -> MetricModel:
+    measured = {name for trial in trials for name in trial.metrics}
+    if trials and metric not in measured:
+        raise BadInput("metric", metric, f"a metric that was measured: {', '.join(sorted(measured))}")
+    pairs = [(trial.config, trial.metrics[metric]) for trial in trials if metric in trial.metrics]
+    return fit_metric(problem.space, pairs, metric, level)
