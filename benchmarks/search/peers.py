@@ -25,6 +25,11 @@ class Ours:
         self._optimizer, self._problem, self._seed = optimizer(name, seed=seed), problem, seed
         self._done: list[CompletedTrial] = []
 
+    def remember(self, trials: Sequence[tuple[Config, Mapping[str, float]]]) -> None:
+        """Take `trials` as measured."""
+        for config, metrics in trials:
+            self.tell(config, metrics)
+
     def ask(self) -> Config:
         """The next configuration."""
         rng = np.random.default_rng([self._seed, len(self._done)])
@@ -53,6 +58,20 @@ class Peer:
             directions=[objective.direction for objective in problem.objectives], sampler=sampler
         )
         self._trial: Trial | None = None
+
+    def remember(self, trials: Sequence[tuple[Config, Mapping[str, float]]]) -> None:
+        """Take `trials` as measured, without asking for them."""
+        for config, metrics in trials:
+            self._study.enqueue_trial({name: self._position(name, value) for name, value in config.items()})
+            asked = self.ask()
+            assert asked == config
+            self.tell(config, metrics)
+
+    def _position(self, name: str, value: Any) -> Any:
+        parameter = self._problem.space.by_name[name]
+        if isinstance(parameter, Ordinal):
+            return parameter.values.index(value)
+        return parameter.choices.index(value) if isinstance(parameter, Categorical) else value
 
     def ask(self) -> Config:
         """The next configuration."""
