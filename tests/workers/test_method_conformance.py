@@ -250,6 +250,45 @@ def test_padding_does_not_matter(base: Base, name: str, knobs: dict[str, Any]) -
     torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["adalora", "dylora", "lora"])
+def test_resumed_training_goes_on_as_if_never_stopped(base: Base, name: str) -> None:
+    """Parameters, optimizer state and `extra_state` are all that a checkpoint needs."""
+    attached, knobs = attach(base, name, {"rank": 3})
+    setup = TrainingSetup(12, batches)
+    attached.detach()
+
+    def run(attached: Attached, optimizer: torch.optim.Optimizer, first: int, last: int) -> list[float]:
+        losses = []
+        for step in range(first, last + 1):
+            loss = torch.nn.functional.cross_entropy(attached.model(**batch()).logits, LABELS)
+            loss.backward()
+            optimizer.step()
+            attached.after_step(step)
+            optimizer.zero_grad()
+            losses.append(loss.item())
+        return losses
+
+    whole = method(name).attach(base, knobs, 7, setup)
+    optimizer = torch.optim.AdamW(whole.parameters().values(), lr=0.02)
+    run(whole, optimizer, 1, 5)
+    kept = {key: value.detach().clone() for key, value in whole.parameters().items()}
+    extra = {key: value.clone() for key, value in whole.extra_state().items()}
+    moments = copy.deepcopy(optimizer.state_dict())
+    expected = run(whole, optimizer, 6, 12)
+    whole.detach()
+
+    resumed = method(name).attach(base, knobs, 7, setup)
+    with torch.no_grad():
+        for key, value in resumed.parameters().items():
+            value.copy_(kept[key])
+    resumed.load_extra_state(extra)
+    optimizer = torch.optim.AdamW(resumed.parameters().values(), lr=0.02)
+    optimizer.load_state_dict(moments)
+    found = run(resumed, optimizer, 6, 12)
+    resumed.detach()
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize(("name", "knobs"), ROWS)
 def test_loss_falls(base: Base, name: str, knobs: dict[str, Any]) -> None:
     attached, _ = attach(base, name, knobs)

@@ -20,7 +20,8 @@ class OwnAdapter:
     """`Attached` for methods that change the model in place. See `workers.methods.attached` for the contract.
 
     `install(base, generator)` puts the new modules in and returns the trained parameters (without the head) by name.
-    It draws random numbers from `generator` only, so the same seed rebuilds the same adapter.
+    It draws random numbers from `generator` only, so the same seed rebuilds the same adapter. `after_step(step)` must
+    be a function of the step alone: a resumed training calls it once with the step it continues from.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class OwnAdapter:
         self.base, self.model, self.lowest_layer = base, base.model, lowest_layer
         self._method, self._knobs, self._seed = method, dict(knobs), seed
         self._auxiliary_loss, self._after_step = auxiliary_loss, after_step
+        self._step = 0
         base.initialise_head(seed)
         self._snapshot = ModelSnapshot(base.model, copied)
         try:
@@ -56,11 +58,13 @@ class OwnAdapter:
         return dict(self._parameters)
 
     def extra_state(self) -> dict[str, Tensor]:
-        return {}
+        return {} if self._after_step is None else {"step": torch.tensor(self._step)}
 
     def load_extra_state(self, state: Mapping[str, Tensor]) -> None:
+        if state.keys() != self.extra_state().keys():
+            raise ValueError(f"{self._method}: found state {sorted(state)}, allowed: {sorted(self.extra_state())}")
         if state:
-            raise ValueError(f"{self._method} keeps no extra state, found {sorted(state)}")
+            self.after_step(int(state["step"]))
 
     def set_training(self, training: bool) -> None:
         for module in self._own:
@@ -70,7 +74,8 @@ class OwnAdapter:
         return None if self._auxiliary_loss is None else self._auxiliary_loss()
 
     def after_step(self, step: int) -> None:
-        if self._after_step is not None:
+        self._step = step
+        if self._after_step is not None and step > 0:
             self._after_step(step)
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:

@@ -42,11 +42,13 @@ class PeftAdapter:
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
 
     def extra_state(self) -> dict[str, Tensor]:
-        return {}
+        return {} if self._hooks.extra_state is None else self._hooks.extra_state(self.model)
 
     def load_extra_state(self, state: Mapping[str, Tensor]) -> None:
-        if state:
-            raise ValueError(f"a peft adapter keeps no extra state, found {sorted(state)}")
+        if self._hooks.load_extra_state is not None:
+            self._hooks.load_extra_state(self.model, state)
+        elif state:
+            raise ValueError(f"this adapter keeps no extra state, found {sorted(state)}")
 
     def set_training(self, training: bool) -> None:
         for module in self._own:

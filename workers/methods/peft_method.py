@@ -58,7 +58,7 @@ class PeftHooks:
 
     `arguments(knobs, setup)` gives further arguments of the config class, such as the number of steps;
     `before(base, config, knobs, setup)` runs before peft wraps the base model and `ready(model, base, knobs, setup)`
-    after; `auxiliary_loss(model, knobs)` and `after_step(model, step)` are those of `Attached`. `setup` is None when
+    after; the others, with the model (and the knobs) in front, are those of `Attached`. `setup` is None when
     an adapter is attached without being trained.
     """
 
@@ -67,6 +67,8 @@ class PeftHooks:
     ready: Callable[[Any, Any, KnobValues, TrainingSetup | None], None] | None = None
     auxiliary_loss: Callable[[Any, KnobValues], Any] | None = None
     after_step: Callable[[Any, int], None] | None = None
+    extra_state: Callable[[Any], dict[str, Any]] | None = None
+    load_extra_state: Callable[[Any, Any], None] | None = None
 
 
 def peft_method(

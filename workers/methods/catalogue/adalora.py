@@ -6,6 +6,7 @@ after 15 % of the steps, ends 30 % before the last, and happens about fifty time
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.parameters import Float, Int
@@ -66,6 +67,29 @@ def _prune(model: Any, step: int) -> None:
     model.base_model.update_and_allocate(step)
 
 
+def _importance(model: Any) -> dict[str, Tensor]:
+    """What the pruning has learned: smoothed importance and its spread for each entry, and the final ranks."""
+    import torch
+
+    allocator, config = model.base_model.rankallocator, model.peft_config["default"]
+    found = {f"importance/{name}": value for name, value in allocator.exp_avg_ipt.items()}
+    found |= {f"spread/{name}": value for name, value in allocator.exp_avg_unc.items()}
+    kept = config.rank_pattern or {}
+    return found | {f"ranks/{name}": torch.tensor(value) for name, value in kept.items()}
+
+
+def _load_importance(model: Any, state: Mapping[str, Tensor]) -> None:
+    allocator, config = model.base_model.rankallocator, model.peft_config["default"]
+    kinds: dict[str, dict[str, Tensor]] = {"importance": {}, "spread": {}, "ranks": {}}
+    for key, value in state.items():
+        kind, _, name = key.partition("/")
+        kinds[kind][name] = value.clone()
+    allocator.exp_avg_ipt, allocator.exp_avg_unc = kinds["importance"], kinds["spread"]
+    allocator.ipt = {name: value.clone() for name, value in kinds["importance"].items()}
+    if kinds["ranks"]:
+        config.rank_pattern = {name: value.tolist() for name, value in kinds["ranks"].items()}
+
+
 METHODS = (
     peft_method(
         "adalora",
@@ -77,6 +101,12 @@ METHODS = (
         knobs=_knobs,
         arguments=_arguments,
         trainable_parameters=per_layer(_parameters),
-        hooks=PeftHooks(arguments=_pruning, auxiliary_loss=_orthogonality, after_step=_prune),
+        hooks=PeftHooks(
+            arguments=_pruning,
+            auxiliary_loss=_orthogonality,
+            after_step=_prune,
+            extra_state=_importance,
+            load_extra_state=_load_importance,
+        ),
     ),
 )
