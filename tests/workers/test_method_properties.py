@@ -1,0 +1,250 @@
+"""The property that defines a method, where the conformance suite does not cover it already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from tests.workers.tiny_models import LABELS, batch, tiny_base
+from workers.methods.attached import AdapterCard, Attached, TrainingSetup
+from workers.methods.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
+from workers.methods.own_adapter import OwnAdapter
+from workers.methods.prefix_attention import KeyValuePrefix, attention_with_prefix
+from workers.methods.registry import method
+from workers.methods.weight_forms import NestedLora, ProjectedVector, QuantisedLora, TrainedSteps
+from workers.models.loading import Base
+
+STEPS = 12
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def base() -> Base:
+    return tiny_base("bert")
+
+
+def attach(base: Base, name: str, **knobs: Any) -> Attached:
+    one = method(name)
+    setup = TrainingSetup(STEPS, lambda _size: iter([{**batch(), "labels": LABELS}]))
+    return one.attach(base, one.complete(base.description, knobs), 7, setup)
+
+
+def train(attached: Attached, steps: int = STEPS, with_auxiliary: bool = True, rate: float = 1e-2) -> None:
+    optimizer = torch.optim.AdamW(attached.parameters().values(), lr=rate, weight_decay=0.0)
+    for step in range(1, steps + 1):
+        loss = torch.nn.functional.cross_entropy(attached.model(**batch()).logits, LABELS)
+        extra = attached.auxiliary_loss() if with_auxiliary else None
+        (loss if extra is None else loss + extra).backward()
+        optimizer.step()
+        attached.after_step(step)
+        optimizer.zero_grad()
+
+
+def modules(attached: Attached, kind: type[nn.Module]) -> list[Any]:
+    return [module for module in attached.model.modules() if isinstance(module, kind)]
+
+
+def test_autopeft_has_all_three_modules_in_one_layer(base: Base) -> None:
+    attached = attach(base, "autopeft", serial_size=6, parallel_size=3, prefix_length=2, layer_0=False)
+    (output,) = modules(attached, AdaptedBertOutput)
+    (prefix,) = modules(attached, KeyValuePrefix)
+    assert output.serial.down.out_features == 6
+    assert output.parallel.down.out_features == 3
+    assert prefix.key.shape == (4, 2, 6)
+    with torch.no_grad():
+        before = attached.model(**batch()).logits
+        for part in (output.serial.up.weight, output.parallel.up.weight, prefix.value):
+            kept = part.clone()
+            part.add_(0.5)
+            after = attached.model(**batch()).logits
+            assert not torch.allclose(before, after)
+            part.copy_(kept)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_prefix_attention_is_softmax_over_prefix_and_text(causal: bool) -> None:
+    """Against the definition: every query sees the whole prefix, and of the text what the mask lets it see."""
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 3, 5, 4) for _ in range(3))
+    module = nn.Module()
+    module.is_causal = causal
+    prefix = KeyValuePrefix(3, 2, 4, torch.Generator().manual_seed(0))
+    module.add_module("key_value_prefix", prefix)
+    keys = torch.cat([prefix.key.expand(2, -1, -1, -1), key], 2)
+    values = torch.cat([prefix.value.expand(2, -1, -1, -1), value], 2)
+    scores = query @ keys.transpose(2, 3) / 2
+    if causal:
+        future = torch.ones(5, 5).triu(1).bool()
+        scores[..., 2:] = scores[..., 2:].masked_fill(future, -torch.inf)
+    expected = (scores.softmax(-1) @ values).transpose(1, 2)
+    found, _ = attention_with_prefix(module, query, key, value, None, scaling=0.5)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_prefix_attention_keeps_padding_hidden() -> None:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(1, 1, 4, 4) for _ in range(3))
+    module = nn.Module()
+    module.add_module("key_value_prefix", KeyValuePrefix(1, 3, 4, torch.Generator()))
+    seen = torch.tensor([True, True, False, False])[None, None, None].expand(1, 1, 4, 4)
+    additive = torch.zeros(1, 1, 4, 4).masked_fill(~seen, torch.finfo(torch.float32).min)
+    by_bool, _ = attention_with_prefix(module, query, key, value, seen, scaling=0.5)
+    by_number, _ = attention_with_prefix(module, query, key, value, additive, scaling=0.5)
+    alone, _ = attention_with_prefix(module, query, key[:, :, :2], value[:, :, :2], seen[..., :2], scaling=0.5)
+    torch.testing.assert_close(by_bool, alone)
+    torch.testing.assert_close(by_number, alone)
+
+
+def test_apet_changes_only_the_entries_of_its_mask(base: Base) -> None:
+    path = base.description.path(1, "attention.self.query")
+    before = base.model.get_submodule(path).weight.clone()
+    attached = attach(base, "apet", rank=2)
+    train(attached)
+    attached.model.merge_adapter()
+    changed = (attached.model.get_submodule(f"base_model.model.{path}").weight != before).sum()
+    attached.detach()
+    assert changed == 2 * (24 + 24)
+
+
+def test_adalora_keeps_its_budget_and_its_penalty_out_of_the_loss(base: Base) -> None:
+    attached = attach(base, "adalora", rank=2, extra_rank=3, orthogonality=1.0)
+    with torch.no_grad():
+        output = attached.model(**batch())
+    penalty = attached.auxiliary_loss()
+    assert output.loss is None
+    assert penalty is not None
+    assert penalty > 0
+    train(attached)
+    ranks = attached.model.peft_config["default"].rank_pattern
+    attached.detach()
+    assert sum(sum(kept) for kept in ranks.values()) == 2 * len(ranks)
+
+
+def test_kasa_penalty_makes_factors_orthonormal(base: Base) -> None:
+    def distance(with_penalty: bool) -> float:
+        attached = attach(base, "kasa", rank=3, gamma=1e-2, beta=1e-6)
+        train(attached, steps=60, with_auxiliary=with_penalty, rate=2e-2)
+        factors = [value for name, value in attached.parameters().items() if "lora_B" in name]
+        found = sum(torch.linalg.norm(one.T @ one - torch.eye(3)).item() for one in factors)
+        attached.detach()
+        return found
+
+    assert distance(True) < distance(False)
+
+
+def test_dylora_trains_every_rank_and_evaluates_the_whole(base: Base) -> None:
+    attached = attach(base, "dylora", rank=4)
+    layer = modules(attached, NestedLora)[0]
+    drawn = []
+    for step in range(1, 60):
+        attached.after_step(step)
+        drawn.append(layer.rank)
+    assert set(drawn) == {1, 2, 3, 4}
+    with torch.no_grad():
+        layer.second.normal_()
+    layer.use_rank(1)
+    narrow = layer.weight()
+    attached.set_training(False)
+    whole = layer.weight()
+    attached.detach()
+    assert torch.linalg.matrix_rank(narrow - layer.frozen()) == 1
+    assert torch.linalg.matrix_rank(whole - layer.frozen()) == 4
+
+
+def test_nola_file_holds_coefficients_only(base: Base, tmp_path: Path) -> None:
+    attached = attach(base, "nola", rank=6, bases=8)
+    attached.save(tmp_path, AdapterCard("nola", "tiny", classes=("a", "b", "c")))
+    attached.detach()
+    stored = {
+        name: value for name, value in load_file(tmp_path / "adapter.safetensors").items() if "classifier" not in name
+    }
+    assert all(value.shape == (8,) for value in stored.values())
+    assert len(stored) == 2 * 4
+
+
+def test_said_projection_has_orthogonal_columns_of_length_one(base: Base) -> None:
+    attached = attach(base, "said", dimensions=20, targets="all")
+    layers = modules(attached, ProjectedVector)
+    columns = torch.cat(
+        [
+            (one.scaling * one.signs.flatten())[:, None] * nn.functional.one_hot(one.index.flatten(), 20)
+            for one in layers
+        ]
+    )
+    gram = columns.T @ columns
+    attached.detach()
+    assert (gram - torch.diag(gram.diagonal())).abs().max() == 0
+    assert gram.diagonal().mean() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_compacter_shares_its_rules(base: Base) -> None:
+    attached = attach(base, "compacter", size=8, order=4)
+    adapters = modules(attached, HypercomplexBottleneck)
+    rules = {id(one.rules) for one in adapters}
+    with torch.no_grad():
+        kron = sum(
+            torch.kron(adapters[0].rules[i], torch.outer(adapters[0].down_left[i], adapters[0].down_right[i]))
+            for i in range(4)
+        )
+        torch.testing.assert_close(adapters[0]._matrix(adapters[0].down_left, adapters[0].down_right), kron)
+    attached.detach()
+    assert len(adapters) == 2
+    assert len(rules) == 1
+
+
+@pytest.mark.parametrize("name", ["l4q", "e2e_qp"])
+def test_quantised_weights_are_near_and_discrete(base: Base, name: str) -> None:
+    attached = attach(base, name, bits=8, group=8)
+    layer = modules(attached, QuantisedLora if name == "l4q" else TrainedSteps)[0]
+    start = layer.steps.detach().clone()
+    error = (layer.weight() - layer.frozen()).abs().reshape(-1, 8)
+    assert (error <= start / 2 + 1e-6).all()
+    train(attached, rate=1e-3)
+    whole = layer.weight().detach().reshape(-1, 8) / layer.steps.detach()
+    attached.detach()
+    assert not torch.equal(layer.steps, start)
+    torch.testing.assert_close(whole, whole.round(), atol=2e-3, rtol=0)
+
+
+def test_merging_leaves_plain_layers(base: Base) -> None:
+    attached = attach(base, "ssf", targets="all")
+    assert isinstance(attached, OwnAdapter)
+    train(attached)
+    attached.merge()
+    kinds = {type(module).__name__ for module in attached.model.modules()}
+    attached.detach()
+    assert "ScaledShifted" not in kinds
+
+
+def test_failed_attachment_leaves_the_base_as_it_was(base: Base) -> None:
+    before = {name: value.clone() for name, value in base.model.state_dict().items() if "classifier" not in name}
+    one = method("c3a")
+    with pytest.raises(ValueError, match="factor of the input size"):
+        one.attach(base, {"block_size": 5, "targets": "qv", "top_layers": 2}, 0, None)
+    assert all(torch.equal(base.model.state_dict()[name], value) for name, value in before.items())
+    attach(base, "lora").detach()
+
+
+def test_adapters_that_do_not_fit_are_refused(base: Base, tmp_path: Path) -> None:
+    from workers.methods.loading import load_adapter
+
+    attached = attach(base, "ssf")
+    attached.save(tmp_path / "ssf", AdapterCard("ssf", "tiny", classes=("a", "b", "c")))
+    attached.detach()
+    with pytest.raises(ValueError, match="made for a bert model"):
+        load_adapter(tiny_base("gpt2").model, tmp_path / "ssf")
+    with pytest.raises(ValueError, match="neither"):
+        load_adapter(base.model, tmp_path)
