@@ -32,11 +32,14 @@ def why_not_packed(prepared: PreparedTrial) -> str | None:
     return refusal(prepared.resident.base)
 
 
-def train_pack(assignments: Sequence[Assignment], workbench: Workbench, on_report: OnReport) -> Iterator[Outcome]:
+def train_pack(
+    assignments: Sequence[Assignment], workbench: Workbench, on_report: OnReport, at_once: int | None = None
+) -> Iterator[Outcome]:
     """Train trials of the same task and data seed together; one outcome each, in the order in which they end.
 
-    Reports stream through `on_report` while the pack runs; outcomes follow when it is done, because costs and exports
-    need the base without the pack. Raises `ValueError` for trials that cannot share a pass.
+    With `at_once`, only so many share a pass and the next trial takes the place of one that ends. Reports stream
+    through `on_report` while the pack runs; outcomes follow when it is done, because costs and exports need the base
+    without the pack. Raises `ValueError` for trials that cannot share a pass.
     """
     trials = [prepare(assignment, workbench) for assignment in assignments]
     if len({(one.assignment.task.model_dump_json(), one.assignment.data_seed) for one in trials}) != 1:
@@ -45,7 +48,9 @@ def train_pack(assignments: Sequence[Assignment], workbench: Workbench, on_repor
         if reason := why_not_packed(one):
             raise ValueError(f"trial {one.assignment.trial_id} cannot join a pack: {reason}")
     joined = [_join(one, plan_course(one, workbench, on_report)) for one in trials]
-    ended = [(next(j for j in joined if j.member is member), ending) for member, ending in _run(joined, workbench)]
+    ended = [
+        (next(j for j in joined if j.member is member), ending) for member, ending in _run(joined, workbench, at_once)
+    ]
     for one, ending in ended:
         yield _finish(one, ending, workbench, len(joined))
 
@@ -109,7 +114,9 @@ def _heads(prepared: PreparedTrial, parameters: Mapping[str, nn.Parameter]) -> d
     return heads
 
 
-def _run(joined: Sequence[_Joined], workbench: Workbench) -> list[tuple[Member, Ending]]:
+def _run(joined: Sequence[_Joined], workbench: Workbench, at_once: int | None) -> list[tuple[Member, Ending]]:
+    members = [one.member for one in joined]
+    queue = iter([] if at_once is None else members[at_once:])
     first = joined[0].prepared
     description = first.resident.base.description
     lowest = min(one.lowest_layer for one in joined)
@@ -126,7 +133,7 @@ def _run(joined: Sequence[_Joined], workbench: Workbench) -> list[tuple[Member, 
         workbench.prefixes,
         choose(workbench.precision),
     ) as pack:
-        return list(pack.run([one.member for one in joined], lambda: None))
+        return list(pack.run(members[:at_once], lambda: next(queue, None)))
 
 
 def _finish(one: _Joined, ending: Ending, workbench: Workbench, members: int) -> Outcome:

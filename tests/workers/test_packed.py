@@ -109,6 +109,22 @@ def test_a_pack_too_big_for_the_memory_goes_on_in_halves(
         assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
 
 
+def test_the_place_of_one_that_ends_is_refilled(bench: Workbench, tmp_path: Path) -> None:
+    reports: list[Report] = []
+
+    def stop_a(report: Report) -> str:
+        reports.append(report)
+        return "stop" if report.trial_id == "a" else "continue"
+
+    outcomes = list(train_pack([assignment(name) for name in MEMBERS], bench, stop_a, at_once=2))
+    status = {outcome.trial_id: outcome.status for outcome in outcomes}
+    assert status == {"a": "stopped", "b": "completed", "c": "completed"}
+    assert [report.trial_id for report in reports].index("c") > [report.trial_id for report in reports].index("a")
+    for outcome in outcomes:
+        if outcome.trial_id != "a":
+            assert_as_alone(bench, outcome.trial_id, outcome, reports, tmp_path)
+
+
 def test_what_cannot_share_a_pass_is_refused(bench: Workbench) -> None:
     other = assignment("a", task=TASK.model_copy(update={"train_rows": 32}))
     with pytest.raises(ValueError, match="one task"):

@@ -155,26 +155,20 @@ class Pack:
     def run(self, members: list[Member], refill: Callable[[], Member | None]) -> Iterator[tuple[Member, Ending]]:
         """Train until nobody is left; yields members as they end. `refill` may give another for each that left."""
         active: dict[Member, TrainStep] = {}
-        waiting = list(members)
-        while active or waiting:
-            for member in waiting:
-                request = self._until_step(member, None)
-                if isinstance(request, Ending):
-                    yield member, request
-                else:
-                    active[member] = request
-            waiting = []
-            losses = self._step(active)
-            for member, loss in losses.items():
-                request = self._until_step(member, loss)
+        arriving = list(members)
+        while active or arriving:
+            answers: dict[Member, float | None] = {**dict.fromkeys(arriving), **self._step(active)}
+            arriving = []
+            for member, answer in answers.items():
+                request = self._until_step(member, answer)
                 if isinstance(request, TrainStep):
                     active[member] = request
                     continue
-                del active[member]
+                active.pop(member, None)
                 member.optimizer.release()
                 yield member, request
                 if (following := refill()) is not None:
-                    waiting.append(following)
+                    arriving.append(following)
 
     def _until_step(self, member: Member, answer: Any) -> TrainStep | Ending:
         """Serve a member alone until it wants to train or has ended."""
