@@ -58,12 +58,12 @@ def modules(attached: Attached, kind: type[nn.Module]) -> list[Any]:
 
 
 def test_autopeft_has_all_three_modules_in_one_layer(base: Base) -> None:
-    attached = attach(base, "autopeft", serial_size=6, parallel_size=3, prefix_length=2, layer_0=False)
+    attached = attach(base, "autopeft", serial_size=6, parallel_size=3, prefix_length=3, layer_0=False)
     (output,) = modules(attached, AdaptedBertOutput)
     (prefix,) = modules(attached, KeyValuePrefix)
     assert output.serial.down.out_features == 6
     assert output.parallel.down.out_features == 3
-    assert prefix.key.shape == (4, 2, 6)
+    assert prefix.key.shape == (4, 3, 6)
     with torch.no_grad():
         before = attached.model(**batch()).logits
         for part in (output.serial.up.weight, output.parallel.up.weight, prefix.value):
