@@ -22,7 +22,7 @@ from optimizers.problem import Config, History, Problem, Proposal
 
 # A surrogate of fewer measured trials knows nothing.
 _FEWEST = 3
-_PARENTS = 20
+_PARENTS = 8
 
 
 @dataclass(frozen=True)
