@@ -50,6 +50,9 @@ format: setup ## format the Python code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench-engine: $(VENV)/installed ## the fast engine beside Trainer + peft (QUICK=1: at most 5 minutes)
+	$(BIN)/python -m benchmarks.engine $(if $(QUICK),--quick)
+
 lock: ## renew constraints.txt from what is installed in .venv
 	{ head -n 1 constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' | sort -f; } > constraints.new
 	mv constraints.new constraints.txt
