@@ -68,7 +68,7 @@ def test_autopeft_has_all_three_modules_in_one_layer(base: Base) -> None:
         before = attached.model(**batch()).logits
         for part in (output.serial.up.weight, output.parallel.up.weight, prefix.value):
             kept = part.clone()
-            part.add_(0.5)
+            part.normal_()
             after = attached.model(**batch()).logits
             assert not torch.allclose(before, after)
             part.copy_(kept)
