@@ -175,19 +175,24 @@ def outcome_of(
 
 def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending) -> dict[str, float]:
     base, lengths = prepared.resident.base, prepared.data.train.lengths
-    trained = list(attached.parameters().values())
     adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
-    batch_size = prepared.hyperparameters.batch_size
-    largest = prepared.data.train.batch(np.argsort(-lengths, kind="stable")[:batch_size])
     anatomy = base.description.anatomy
     flops = costs.training_flops(anatomy, attached.lowest_layer, adapter, lengths, ending.epoch)
     return {
         "trainable_params": float(adapter),
         "head_params": float(base.head_size),
-        "peak_memory_mb": costs.training_memory(attached.model, trained, largest) / costs.MEBIBYTE,
+        "peak_memory_mb": _training_memory(prepared, attached) / costs.MEBIBYTE,
         "train_tflops": flops / 1e12,
         **_latency(prepared, attached),
     }
+
+
+def _training_memory(prepared: PreparedTrial, attached: Attached) -> float:
+    """Bytes that training with the largest batch adds to the base: linear in the rows, so two small batches tell."""
+    train, trained = prepared.data.train, list(attached.parameters().values())
+    longest = int(np.argmax(train.lengths))
+    one, two = (costs.training_memory(attached.model, trained, train.batch(np.full(rows, longest))) for rows in (1, 2))
+    return one + (two - one) * (min(prepared.hyperparameters.batch_size, len(train)) - 1)
 
 
 def _latency(prepared: PreparedTrial, attached: Attached) -> dict[str, float]:
