@@ -76,8 +76,10 @@ class MetricModel:
         for row, (name, other) in enumerate(others, start=1):
             half = NormalDist().inv_cdf(0.5 + self.level / 2) * spread[row]
             difference = mean[row] - mean[0]
-            ends = [self._difference(mean[0], value) for value in (difference, difference - half, difference + half)]
-            found.append(Change(name, other[name], Estimate(*ends, self.level)))
+            change, low, high = (
+                self._difference(mean[0], value) for value in (difference, difference - half, difference + half)
+            )
+            found.append(Change(name, other[name], Estimate(change, low, high, self.level)))
         return tuple(found)
 
     def importance(self, rng: np.random.Generator) -> dict[str, Estimate]:
