@@ -176,6 +176,10 @@ class AsyncClient:
         """See `Client.knee`."""
         return await self._send(calls.knee(job_id))
 
+    async def recommend(self, **question: Any) -> Mapping[str, Any]:
+        """See `Client.recommend`."""
+        return await self._send(calls.recommend(question))
+
     async def predict(self, law: str, **question: Any) -> Mapping[str, Any]:
         """See `Client.predict`."""
         return await self._send(calls.predict(law, question))

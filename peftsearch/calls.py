@@ -152,6 +152,12 @@ def knee(job_id: str) -> Call[Mapping[str, Any]]:
     return Call("GET", f"/v1/jobs/{job_id}/knee", dict)
 
 
+def recommend(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
+    """Configurations for a new task from past jobs."""
+    body = {name: value for name, value in question.items() if value is not None}
+    return Call("POST", "/v1/recommend", dict, body=body)
+
+
 def predict(law: str, question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """Ask a law; fields that are None are left to the server's defaults."""
     body = {name: value for name, value in question.items() if value is not None}

@@ -183,6 +183,11 @@ class Client:
         """The trial of the front where giving up a little of one objective buys the most of the others."""
         return self._send(calls.knee(job_id))
 
+    def recommend(self, **question: Any) -> Mapping[str, Any]:
+        """What to try first on a new task (`model`, `rows`, `max_length`, `metric`, `where`, `count`), from past jobs
+        on alike tasks and models; the literature's default, with a warning, where there is none."""
+        return self._send(calls.recommend(question))
+
     def predict(self, law: str, **question: Any) -> Mapping[str, Any]:
         """Ask a law that answers without training: `step-law`, `power`, `critical-batch`, `lora-lr`, `lora-params`,
         `loss-curve`. The answer has each predicted number under its name, and `units`, `intervals`, `source`,

@@ -23,6 +23,7 @@ from service.api.routes import (
     methods,
     mixtures,
     predict,
+    recommend,
     spaces,
     tokens,
     trials,
@@ -44,6 +45,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     methods.router,
     predict.router,
     mixtures.router,
+    recommend.router,
     tokens.router,
     health.router,
 )

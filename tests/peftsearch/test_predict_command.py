@@ -44,3 +44,11 @@ def test_importance_of_a_job_without_trials_exits_with_2(run: Any, client: Any, 
     done = run("importance", client.submit(spec).id)
     assert done.code == 2
     assert "at least 8" in done.err
+
+
+def test_recommend_prints_the_default_without_a_past(run: Any) -> None:
+    done = run("recommend", "--rows", "500")
+    assert done.code == 0, done.err
+    assert "rank=8" in done.out
+    assert "literature" in done.err
+    assert run("recommend", "--json").json["items"]

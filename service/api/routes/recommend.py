@@ -1,0 +1,132 @@
+"""`recommend`: configurations for a new task from all past jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from predictors.transfer import PastJob, PastTrial, Task, plain, recommend
+from search_spaces.presets.reference import reference_configs
+from service import queries
+from service.api.dependencies import READ, SettingsDep, StoreDep
+from service.api.models import DEFAULT_MODEL, described
+from service.api.predictions import Question
+from service.api.views import View
+from service.errors import BadInput
+from service.jobspec import JobSpec
+from service.store.records import Job, Trial
+from service.store.store import Store
+from workers.errors import InvalidInput
+from workers.metrics import METRICS
+from workers.models.description import ModelDescription, describe
+
+router = APIRouter(tags=["recommend"], dependencies=[READ])
+
+PAGE = 200
+MOST_JOBS = 1000
+
+
+class RecommendQuestion(Question):
+    """A task to come. What is not given is taken as unknown."""
+
+    model: str = Field(DEFAULT_MODEL, description="the model to tune", max_length=500)
+    rows: int | None = Field(None, gt=0, description="training rows")
+    max_length: int | None = Field(None, gt=0, description="tokens of a text")
+    metric: str = Field("accuracy", description="what to be best at")
+    where: list[str] = Field(default=[], max_length=20, description="constraints such as `trainable_params<=20000`")
+    count: int = Field(3, ge=1, le=50)
+
+
+class RangeView(View):
+    """Weighted mean and range over the trials it rests on."""
+
+    value: float
+    low: float
+    high: float
+
+
+class SuggestionView(View):
+    """A configuration; `standing` is the share of other configurations it is expected to beat on the metric."""
+
+    config: dict[str, Any]
+    standing: float | None
+    low: float | None
+    high: float | None
+    expected: dict[str, RangeView]
+    trials: list[str] = Field(description="past trials that it rests on, the most alike first")
+
+
+class RecommendView(View):
+    """What to try first, and why."""
+
+    items: list[SuggestionView]
+    jobs: int = Field(description="past jobs that were looked at")
+    source: str
+    warnings: list[str]
+
+
+@router.post("/recommend")
+def post_recommend(question: RecommendQuestion, store: StoreDep, settings: SettingsDep) -> RecommendView:
+    """The configurations that did best in past jobs on alike tasks and models, each with what to expect and the trials
+    it rests on; the literature's default, and a warning, where there is no relevant past."""
+    metric = METRICS.get(question.metric)
+    if metric is None:
+        raise BadInput("metric", question.metric, f"one of {', '.join(sorted(METRICS))}")
+    model = described(question.model, settings)
+    clauses = [queries.parse_clause(text) for text in question.where]
+    trials: dict[str, Trial] = {}
+    jobs = _past(store, trials)
+    found = recommend(
+        _task(model, question.rows, question.max_length),
+        jobs,
+        metric.name,
+        metric.direction == "maximize",
+        question.count,
+        lambda past: all(clause.holds(trials[past.id]) for clause in clauses),
+    )
+    if found:
+        items = [SuggestionView.model_validate(plain(one)) for one in found]
+        return RecommendView(items=items, jobs=len(jobs), source="past jobs of this server", warnings=[])
+    return _literature(model, len(jobs))
+
+
+def _literature(model: ModelDescription, jobs: int) -> RecommendView:
+    """The default of the literature, told apart from evidence."""
+    config = next(config for label, config in reference_configs(model.shape) if label == "literature-default")
+    item = SuggestionView(config=config, standing=None, low=None, high=None, expected={}, trials=[])
+    warning = "no past job on an alike task and model satisfies the constraints: this is the literature's default"
+    return RecommendView(items=[item], jobs=jobs, source="LoRA, arXiv:2106.09685 (RoBERTa on GLUE)", warnings=[warning])
+
+
+def _task(model: ModelDescription, rows: float | None, length: float | None) -> Task:
+    return Task(rows=rows, length=length, width=model.shape.hidden_size, depth=model.shape.layers)
+
+
+def _past(store: Store, trials: dict[str, Trial]) -> list[PastJob]:
+    """All jobs with completed trials, newest first; `trials` is filled with those by id."""
+    found: list[PastJob] = []
+    cursor: str | None = None
+    while len(found) < MOST_JOBS:
+        page = store.list_jobs(cursor, PAGE)
+        found += [past for past in (_past_job(store, job, trials) for job in page.items) if past is not None]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return found
+
+
+def _past_job(store: Store, job: Job, trials: dict[str, Trial]) -> PastJob | None:
+    """None when the job has completed nothing, or its model is gone."""
+    if not job.counts.get("completed"):
+        return None
+    spec = JobSpec.model_validate(job.spec)
+    try:
+        model = describe(spec.task.model)
+    except InvalidInput:
+        return None
+    completed = [trial for trial in store.all_trials(job.id) if trial.state == "completed"]
+    trials.update({trial.id: trial for trial in completed})
+    past = tuple(PastTrial(trial.id, trial.config, trial.metrics) for trial in completed)
+    return PastJob(job.id, _task(model, spec.task.train_rows, spec.task.max_length), past)

@@ -1,0 +1,44 @@
+"""`recommend` over REST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+
+def test_an_empty_past_gives_the_default_and_says_so(api: TestClient) -> None:
+    answer = api.post("/v1/recommend", json={"rows": 1000}).json()
+    assert answer["items"][0]["config"]["method"] == "lora"
+    assert answer["items"][0]["standing"] is None
+    assert "literature's default" in answer["warnings"][0]
+
+
+def test_the_past_is_used_under_constraints(api: TestClient, spec: dict[str, Any], worker: Any) -> None:
+    job_id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(job_id)
+    worker.suggest(job_id, 5)
+    for accuracy, params in ((0.7, 100), (0.9, 200), (0.95, 900), (0.6, 300), (0.5, 400)):
+        worker.complete(job_id, accuracy, params)
+    question = {"max_length": 16, "rows": 30, "count": 2}
+    answer = api.post("/v1/recommend", json=question).json()
+    assert answer["warnings"] == []
+    assert answer["items"][0]["trials"] == [f"{job_id}-2"]
+    assert answer["items"][0]["expected"]["accuracy"]["value"] == pytest.approx(0.95)
+    small = api.post("/v1/recommend", json=question | {"where": ["trainable_params<=200"]}).json()
+    assert small["items"][0]["trials"] == [f"{job_id}-1"]
+    none = api.post("/v1/recommend", json=question | {"where": ["trainable_params<=2"]}).json()
+    assert none["warnings"]
+
+
+def test_bad_questions_are_refused_by_field(api: TestClient) -> None:
+    for question, field in (
+        ({"metric": "colour"}, "metric"),
+        ({"where": ["nonsense"]}, "where"),
+        ({"rows": 0}, "rows"),
+        ({"model": "builtin:none"}, "model"),
+    ):
+        refused = api.post("/v1/recommend", json=question)
+        assert refused.status_code == 422
+        assert [error["field"] for error in refused.json()["errors"]] == [field]
