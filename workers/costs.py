@@ -57,9 +57,10 @@ def training_memory(model: nn.Module, trained: Iterable[nn.Parameter], batch: Ma
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        if _storage(tensor) not in own:
-            kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
-        return tensor.detach()  # the tensor itself would hold the graph that holds it: a leak no collector finds
+        for part in _dense_parts(tensor):
+            if _storage(part) not in own:
+                kept[_storage(part)] = part.untyped_storage().nbytes()
+        return tensor
 
     alive: list[object] = []  # storages must outlive the count, or a freed address would be counted once for two
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -82,6 +83,11 @@ def training_flops(
     one_layer = 2 * weights * tokens + 4 * anatomy.heads * anatomy.head_size * squares
     passes = anatomy.layers + (anatomy.layers - lowest_layer)
     return epochs * (passes * one_layer + 6 * trained * tokens)
+
+
+def _dense_parts(tensor: Tensor) -> tuple[Tensor, ...]:
+    """The tensors that hold the numbers: of a sparse one, its indices and values."""
+    return (tensor._indices(), tensor._values()) if tensor.layout == torch.sparse_coo else (tensor,)
 
 
 def _storage(tensor: Tensor) -> int:

@@ -49,6 +49,15 @@ def test_memory_counts_state_and_activations_above_the_lowest_layer() -> None:
     assert only_head < BYTES_PER_TRAINED * base.head_size + 4 * 4 * 24 * 4
 
 
+def test_memory_of_sparse_adapters() -> None:
+    base = tiny_base("bert")
+    attached = method("apet").attach(base, {"rank": 2, "targets": "qv", "top_layers": 2}, 0, None)
+    trained = list(attached.parameters().values())
+    found = training_memory(attached.model, trained, batch())
+    attached.detach()
+    assert found > BYTES_PER_TRAINED * sum(value.numel() for value in trained)
+
+
 def test_latency_grows_with_rows_and_bytes_are_those_of_the_weights(tmp_path: Path) -> None:
     base = tiny_base("bert")
     one = latency_milliseconds(base.model, base.description.anatomy, rows=1, tokens=8)
