@@ -12,12 +12,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tests.workers.tiny_models import LABELS, batch, tiny_base
+from workers.costs import BYTES_PER_TRAINED, training_memory
 from workers.methods.attached import AdapterCard, Attached, TrainingSetup
 from workers.methods.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
 from workers.methods.own_adapter import OwnAdapter
 from workers.methods.prefix_attention import KeyValuePrefix, attention_with_prefix
 from workers.methods.registry import method
-from workers.methods.weight_forms import NestedLora, ProjectedVector, QuantisedLora, TrainedSteps
+from workers.methods.weight_forms import NestedLora, ProjectedVector, QuantisedLora, ShardedLora, TrainedSteps
 from workers.models.loading import Base
 
 STEPS = 12
@@ -203,6 +204,29 @@ def test_compacter_shares_its_rules(base: Base) -> None:
     attached.detach()
     assert len(adapters) == 2
     assert len(rules) == 1
+
+
+def test_mos_trains_its_pools_whatever_the_rank(base: Base) -> None:
+    sizes = []
+    for rank in (2, 6):
+        attached = attach(base, "mos", rank=rank, shards=4, pool=2)
+        layer = modules(attached, ShardedLora)[0]
+        assert not torch.equal(layer.first_index, layer.second_index)
+        sizes.append(sum(value.numel() for value in attached.parameters().values()))
+        attached.detach()
+    assert sizes[0] == sizes[1]
+
+
+def test_lst_keeps_gradients_out_of_the_backbone(base: Base) -> None:
+    """Less than half of what LoRA keeps for the backward pass, and no frozen layer in the graph."""
+    kept = {}
+    for name, knobs in (("lst", {"reduction": 8}), ("lora", {"rank": 2})):
+        attached = attach(base, name, **knobs)
+        trained = sum(value.numel() for value in attached.parameters().values())
+        memory = training_memory(attached.model, attached.parameters().values(), batch())
+        kept[name] = memory - BYTES_PER_TRAINED * trained
+        attached.detach()
+    assert kept["lst"] < kept["lora"] / 2
 
 
 @pytest.mark.parametrize("name", ["l4q", "e2e_qp"])

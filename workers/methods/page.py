@@ -65,8 +65,8 @@ _NOT_REGISTERED = """## Not registered, and why
 | monteclora, velora, qalora, bdlora, alora, arrow (LoRA options) | not tried |
 | lily | parameters depend on how layers share factors; it does not merge |
 | cartridge | is `prefix_tuning` with a frozen part |
-| increlora, triadaptlora, colora, mola, mos, mtlora, pego | rank growth and experts: not built |
-| sft, pst, lst, unipt, sherl | sparse drop-and-grow and side networks: not built |
+| increlora, triadaptlora, colora, mola, mtlora, pego | rank growth and experts: not built |
+| sft, pst, unipt, sherl | sparse drop-and-grow and side networks: not built |
 | dept | needs two learning rates: not built |
 """
 

@@ -183,3 +183,41 @@ class ScaledSublayer(Reweighted):
     def bias(self) -> Tensor | None:
         own = self.original.bias
         return None if own is None else self.scale * own
+
+
+class ShardedLora(Reweighted):
+    """MoS: ΔW = s·BA, with the rows of A and the columns of B put together from shards of pools all layers share.
+
+    `pools` are [shards, in / n] and [shards, out / n]; each layer reads r·n of either at random places of its own,
+    drawn apart for A and B. Private directions belong to one layer. The pool of B is zero at the start.
+    """
+
+    def __init__(
+        self,
+        original: nn.Module,
+        transposed: bool,
+        pools: tuple[nn.Parameter, nn.Parameter],
+        rank: int,
+        private: int,
+        alpha: float,
+        draw: torch.Generator,
+    ) -> None:
+        super().__init__(original, transposed)
+        outputs, inputs = self.frozen().shape
+        self.first_pool, self.second_pool = pools
+        self.scaling = alpha / (rank + private)
+        for name, pool, side in (("first_index", pools[0], inputs), ("second_index", pools[1], outputs)):
+            places = torch.randint(0, len(pool), (rank, side // pool.shape[1]), generator=draw)
+            self.register_buffer(name, places, persistent=False)
+        self.private_first = self.private_second = None
+        if private:
+            self.private_first = nn.Parameter(uniform((private, inputs), 1 / math.sqrt(inputs), draw))
+            self.private_second = nn.Parameter(torch.zeros(outputs, private))
+
+    def weight(self) -> Tensor:
+        first = self.first_pool[self.first_index].flatten(1)
+        second = self.second_pool[self.second_index].flatten(1)
+        update = second.T @ first
+        if self.private_first is not None:
+            update = update + self.private_second @ self.private_first
+        return self.frozen() + self.scaling * update
