@@ -53,6 +53,9 @@ format: setup ## format the Python code
 bench-engine: $(VENV)/installed ## the fast engine beside Trainer + peft (QUICK=1: at most 5 minutes)
 	$(BIN)/python -m benchmarks.engine $(if $(QUICK),--quick)
 
+bench-answers: $(VENV)/installed ## laws and mixtures against public runs (QUICK=1: at most 3 minutes)
+	$(BIN)/python -m benchmarks.answers $(if $(QUICK),--quick)
+
 lock: ## renew constraints.txt from what is installed in .venv
 	{ head -n 1 constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' | sort -f; } > constraints.new
 	mv constraints.new constraints.txt

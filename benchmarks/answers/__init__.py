@@ -1,0 +1,1 @@
+"""Answers without training, held against public runs: `python -m benchmarks.answers [--quick]`."""
