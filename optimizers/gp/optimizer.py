@@ -14,6 +14,7 @@ from optimizers.designs import SobolSearch, closed
 from optimizers.errors import BadOption
 from optimizers.evidence import Evidence
 from optimizers.gp.acquisition import SCREENING, acquisition
+from optimizers.gp.length_priors import FEW_MATTER, USUAL, LengthPrior
 from optimizers.gp.search import best_new
 from optimizers.gp.surrogate import Surrogate, learn
 from optimizers.novelty import Novelty, draw
@@ -45,7 +46,7 @@ class GaussianProcessSearch:
     prior: float = 4.0
     seed: int = 0
     name: ClassVar[str] = "gp"
-    sparse: ClassVar[bool] = False
+    length_priors: ClassVar[tuple[LengthPrior, ...]] = USUAL
 
     def __post_init__(self) -> None:
         for option, least in (("initial", 0), ("limit", 10), ("fitted", 10), ("prior", 0)):
@@ -64,7 +65,7 @@ class GaussianProcessSearch:
             found = f"{len(evidence.configs)} measured and {len(evidence.failed)} failed trials"
             return self._instead(fallback(n, rng), n, f"a surrogate needs {_FEWEST} measured trials, found {found}")
         try:
-            surrogate = learn(problem, evidence, self.limit, self.fitted, self.sparse)
+            surrogate = learn(problem, evidence, self.limit, self.fitted, self.length_priors)
             configs = self._chosen(surrogate, evidence, novelty, n, rng)
         except (np.linalg.LinAlgError, ValueError, FloatingPointError) as error:
             return self._instead(fallback(n, rng), n, f"the surrogate could not be used ({error})")
@@ -105,7 +106,7 @@ class SparseSearch(GaussianProcessSearch):
     """
 
     name: ClassVar[str] = "saasbo"
-    sparse: ClassVar[bool] = True
+    length_priors: ClassVar[tuple[LengthPrior, ...]] = FEW_MATTER
 
 
 def _parents(evidence: Evidence) -> Sequence[Config]:

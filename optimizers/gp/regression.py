@@ -6,6 +6,7 @@ one fit costs a tenth of the autograd one (`docs/decisions/gp-in-numpy.md` has t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,21 +15,15 @@ from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.optimize import minimize
 
+from optimizers.gp.length_priors import USUAL, LengthPrior
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _SQRT5 = np.sqrt(5.0)
 _JITTER = 1e-8
-# Length scales: log-normal, growing with the square root of the number of parameters so that the prior's complexity
-# stays the same in any dimension (Hvarfner et al. 2024, "Vanilla Bayesian Optimization Performs Great in High
-# Dimensions"), whose location is √2. Ours is 1 less (docs/decisions/gp-defaults.md).
-_LENGTH_LOCATION, _LENGTH_SPREAD = np.sqrt(2.0) - 1.0, np.sqrt(3.0)
 # Noise variance as a share of the signal's: log-normal around exp(-4) with a spread of 1 (same paper).
 _NOISE_LOCATION, _NOISE_SPREAD = -4.0, 1.0
-# Sparse axis-aligned subspaces (Eriksson & Jankowiak 2021): inverse squared length scales are half-Cauchy around zero
-# with a global scale τ. The published recipe integrates over τ by NUTS; here (MAP-SAAS) each τ gives one fit, and the
-# one that predicts held-out trials best is kept.
-_SHRINKAGES = (0.01, 0.1, 1.0)
 _LOG_LENGTH_BOUNDS, _LOG_NOISE_BOUNDS = (-4.0, 6.0), (-11.5, 1.0)
 # Signal variance: inverse gamma with the weight of four observations of variance 1, the variance of the targets.
 _SCALE_WEIGHT = 4.0
@@ -71,29 +66,26 @@ class GaussianProcess:
 
 
 def fit(
-    features: FloatArray, groups: IntArray, targets: FloatArray, limit: int = 200, sparse: bool = False
+    features: FloatArray,
+    groups: IntArray,
+    targets: FloatArray,
+    limit: int = 200,
+    priors: Sequence[LengthPrior] = USUAL,
 ) -> GaussianProcess:
     """Fit a process to `features [n, f]` and standardised `targets [n]`.
 
     `groups [f]` numbers the parameter that each feature belongs to; features of one parameter share a length scale.
     Rows measured several times are averaged and trusted accordingly. Hyperparameters are learned from at most `limit`
-    rows, evenly spread, and the process is conditioned on all of them. With `sparse`, the prior believes that few
-    parameters matter (see `_SHRINKAGES`). Raises `numpy.linalg.LinAlgError` when no
-    hyperparameters make the correlation positive definite.
+    rows, evenly spread, and the process is conditioned on all of them. Of several `priors` of the length scales, the
+    one is kept with which held-out rows are predicted best. Raises `numpy.linalg.LinAlgError` when no hyperparameters
+    make the correlation positive definite.
     """
     rows, inverse, counts = np.unique(features, axis=0, return_inverse=True, return_counts=True)
     values = np.bincount(inverse.reshape(-1), weights=targets) / counts
     chosen = np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int)
-    learned = [
-        _learn(rows[chosen], groups, values[chosen], counts[chosen], shrinkage)
-        for shrinkage in (_SHRINKAGES if sparse else (None,))
-    ]
-    log_lengths, log_noise = (
-        learned[0]
-        if len(learned) == 1
-        else min(
-            learned, key=lambda found: _held_out_loss(rows[chosen], groups, values[chosen], counts[chosen], *found)
-        )
+    data = rows[chosen], groups, values[chosen], counts[chosen]
+    log_lengths, log_noise = min(
+        (_learn(*data, prior) for prior in priors), key=lambda found: _held_out_loss(*data, *found)
     )
     return condition(rows, values, counts, np.exp(log_lengths)[groups], float(np.exp(log_noise)))
 
@@ -129,27 +121,20 @@ def _squared_distance(left: FloatArray, right: FloatArray) -> FloatArray:
 
 
 def _learn(
-    rows: FloatArray, groups: IntArray, values: FloatArray, counts: NDArray[np.integer], shrinkage: float | None
+    rows: FloatArray, groups: IntArray, values: FloatArray, counts: NDArray[np.integer], prior: LengthPrior
 ) -> tuple[FloatArray, float]:
-    """Most probable log length scales `[g]` and log noise ratio, from two starts."""
+    """Most probable log length scales `[g]` and log noise ratio."""
     g = int(groups.max()) + 1
-    centre = _LENGTH_LOCATION + 0.5 * np.log(g)
-    bounds = [_LOG_LENGTH_BOUNDS] * g + [_LOG_NOISE_BOUNDS]
-    best_value, best = np.inf, np.append(np.full(g, centre), _NOISE_LOCATION)
-    # The prior's mode lies at small length scales; its median and a shorter start find the two usual optima.
-    for start in (centre - 1.0, 0.5 * np.log(g) - 1.0):
-        found = minimize(
-            _negative_log_posterior,
-            np.append(np.full(g, start), _NOISE_LOCATION),
-            args=(rows, groups, values, counts, centre, shrinkage),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"maxiter": 40, "ftol": 1e-5, "maxcor": 10},
-        )
-        if found.fun < best_value:
-            best_value, best = float(found.fun), found.x
-    return best[:-1], float(best[-1])
+    found = minimize(
+        _negative_log_posterior,
+        np.append(np.full(g, prior.start(g)), _NOISE_LOCATION),
+        args=(rows, groups, values, counts, prior),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[_LOG_LENGTH_BOUNDS] * g + [_LOG_NOISE_BOUNDS],
+        options={"maxiter": 40, "ftol": 1e-5, "maxcor": 10},
+    )
+    return found.x[:-1], float(found.x[-1])
 
 
 def _negative_log_posterior(
@@ -158,8 +143,7 @@ def _negative_log_posterior(
     groups: IntArray,
     values: FloatArray,
     counts: NDArray[np.integer],
-    centre: float,
-    shrinkage: float | None = None,
+    prior: LengthPrior,
 ) -> tuple[float, FloatArray]:
     """Value and gradient `[g + 1]`; mean and signal variance are at their optimum for given length scales and noise."""
     n = len(values)
@@ -185,19 +169,10 @@ def _negative_log_posterior(
     slope = sensitivity * (5.0 / 3.0) * (1.0 + distance) * decay
     per_feature = 2.0 * ((scaled**2 * slope.sum(axis=1)[:, None]).sum(axis=0) - ((slope @ scaled) * scaled).sum(axis=0))
     gradient = np.append(np.bincount(groups, weights=per_feature), noise * (np.diag(sensitivity) / counts).sum())
-    length_value, length_gradient = _length_prior(log_lengths, centre, shrinkage)
+    length_value, length_gradient = prior.loss(log_lengths)
     noise_offset = (parameters[-1] - _NOISE_LOCATION) / _NOISE_SPREAD
     total = float(value + length_value + 0.5 * noise_offset**2)
     return total, gradient + np.append(length_gradient, noise_offset / _NOISE_SPREAD)
-
-
-def _length_prior(log_lengths: FloatArray, centre: float, shrinkage: float | None) -> tuple[float, FloatArray]:
-    """Negative log prior of the length scales, and its gradient `[g]`."""
-    if shrinkage is None:
-        offsets = (log_lengths - centre) / _LENGTH_SPREAD
-        return float(0.5 * (offsets**2).sum()), offsets / _LENGTH_SPREAD
-    ratio = (np.exp(-2.0 * log_lengths) / shrinkage) ** 2
-    return float(np.log1p(ratio).sum()), -4.0 * ratio / (1.0 + ratio)
 
 
 def _held_out_loss(

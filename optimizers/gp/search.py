@@ -22,12 +22,11 @@ FloatArray = NDArray[np.float64]
 Candidate = dict[str, Any]
 Worth = Callable[[Sequence[Config]], FloatArray]  # [k] configurations to [k] numbers, larger is better
 
-# How hard to search was measured (docs/decisions/gp-defaults.md): searching harder finds more extreme configurations,
-# not better ones, because far from all trials an acquisition is large for want of knowledge.
-_RANDOM, _MUTATED, _CLIMBERS = 100, 500, 3
+# How hard to search was measured: docs/decisions/gp-defaults.md.
+_RANDOM, _MUTATED, _CLIMBERS = 100, 500, 5
 # Share of the parameters that a mutation draws anew.
 _MUTATION = 0.3
-_STEPS = (0.1, 0.05, 0.02, 0.01)
+_STEPS = (0.2, 0.1, 0.05, 0.02, 0.1, 0.05, 0.02, 0.01)
 
 
 def best_new(

@@ -12,6 +12,7 @@ from scipy.special import ndtr
 from optimizers.evidence import Evidence, holds, informative, known_values
 from optimizers.gp.features import FeatureMap, feature_map
 from optimizers.gp.improvement import Points
+from optimizers.gp.length_priors import USUAL, LengthPrior
 from optimizers.gp.outcomes import Scaling, scaling
 from optimizers.gp.regression import GaussianProcess, fit
 from optimizers.problem import Config, OutcomeConstraint, Problem
@@ -93,12 +94,13 @@ class Surrogate:
         return probability
 
 
-def learn(problem: Problem, evidence: Evidence, limit: int, fitted: int, sparse: bool = False) -> Surrogate:
+def learn(
+    problem: Problem, evidence: Evidence, limit: int, fitted: int, priors: Sequence[LengthPrior] = USUAL
+) -> Surrogate:
     """Fit all models to `evidence`, which must hold at least one measured trial.
 
-    At most `limit` trials enter a model, and `fitted` of these its hyperparameters; `sparse` chooses the prior of the
-    objectives' length scales. Raises `numpy.linalg.LinAlgError`
-    or ValueError when a model cannot be fitted.
+    At most `limit` trials enter a model, and `fitted` of these its hyperparameters; `priors` are those of the
+    objectives' length scales. Raises `numpy.linalg.LinAlgError` or ValueError when a model cannot be fitted.
     """
     chosen = informative(evidence, limit)
     space_map = feature_map(problem.space)
@@ -108,7 +110,7 @@ def learn(problem: Problem, evidence: Evidence, limit: int, fitted: int, sparse:
     models: list[GaussianProcess | None] = []
     for objective, scale, column in zip(problem.objectives, scalings, evidence.objectives.T, strict=True):
         known = objective.metric in problem.known
-        models.append(None if known else fit(features, groups, scale(column[chosen]), fitted, sparse))
+        models.append(None if known else fit(features, groups, scale(column[chosen]), fitted, priors))
     return Surrogate(
         problem=problem,
         features=space_map,

@@ -11,6 +11,7 @@ from scipy.optimize import approx_fprime
 from optimizers.gp import regression
 from optimizers.gp.features import feature_map
 from optimizers.gp.improvement import Points, expected_shortfall, improvement, open_cells
+from optimizers.gp.length_priors import FEW_MATTER, Bell, LengthPrior, Sparse
 from optimizers.gp.outcomes import scaling
 from optimizers.gp.search import best_new
 from optimizers.novelty import Novelty
@@ -33,12 +34,12 @@ def wavy() -> regression.GaussianProcess:
     return regression.fit(points, np.arange(3), _wavy(points) + 0.01 * rng.standard_normal(40))
 
 
-@pytest.mark.parametrize("shrinkage", [None, 0.1])
-def test_gradient_of_the_posterior_is_its_derivative(shrinkage: float | None) -> None:
+@pytest.mark.parametrize("prior", [Bell(1.0), Sparse(0.1)])
+def test_gradient_of_the_posterior_is_its_derivative(prior: LengthPrior) -> None:
     rng = np.random.default_rng(1)
     rows, values, counts = rng.random((15, 4)), rng.standard_normal(15), rng.integers(1, 4, 15)
     parameters = np.append(rng.normal(0, 0.5, 3), -2.0)
-    arguments = (rows, np.array([0, 1, 1, 2]), values, counts, 2.0, shrinkage)
+    arguments = (rows, np.array([0, 1, 1, 2]), values, counts, prior)
     _, gradient = regression._negative_log_posterior(parameters, *arguments)
     numeric = approx_fprime(parameters, lambda at: regression._negative_log_posterior(at, *arguments)[0], 1e-6)
     assert gradient == pytest.approx(numeric, abs=1e-4)
@@ -57,7 +58,7 @@ def test_sparse_prior_finds_the_few_parameters_that_matter() -> None:
     rng = np.random.default_rng(5)
     points, fresh = rng.random((40, 20)), rng.random((300, 20))
     targets = _wavy(points) + 0.01 * rng.standard_normal(40)
-    sparse = regression.fit(points, np.arange(20), targets, sparse=True)
+    sparse = regression.fit(points, np.arange(20), targets, priors=FEW_MATTER)
     dense = regression.fit(points, np.arange(20), targets)
     assert sorted(np.argsort(sparse.lengths)[:2]) == [0, 1]
     error = [np.abs(model.predict(fresh)[0] - _wavy(fresh)).mean() for model in (sparse, dense)]
