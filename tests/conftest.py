@@ -10,7 +10,7 @@ import pytest
 
 pytest_plugins = ["tests.api_fixtures"]
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED_DATA = (Path(__file__).resolve().parents[2] / "shared" / "data").resolve()
 
 
 @pytest.fixture(scope="session")
