@@ -42,12 +42,11 @@ _FREE_JOB = (
     .limit(1)
     .with_for_update(skip_locked=True, key_share=True)
 )
-_OPEN_TRIAL = (
-    select(*TRIAL_COLUMNS)
-    .where(TRIALS.c.job_id == bindparam("job"), TRIALS.c.state == "running", TRIALS.c.worker_id == bindparam("worker"))
-    .order_by(TRIALS.c.number)
-    .limit(1)
+_OPEN = select(*TRIAL_COLUMNS).where(
+    TRIALS.c.job_id == bindparam("job"), TRIALS.c.state == "running", TRIALS.c.worker_id == bindparam("worker")
 )
+_OPEN_FIRST = _OPEN.order_by(TRIALS.c.number).limit(1)
+_OPEN_NAMED = _OPEN.where(TRIALS.c.id == bindparam("trial"))  # a worker that names its trials may hold several
 _NEXT = (
     select(TRIALS.c.id)
     .where(TRIALS.c.job_id == bindparam("job"), TRIALS.c.state == "queued")
@@ -135,21 +134,20 @@ def claim_trial(
     state = lock_state(connection, job_id)
     if state in JOB_OVER:
         return None
+    asked = {"job": job_id, "worker": worker_id, "trial": trial_id}
     until = now + timedelta(seconds=ttl)
-    held = connection.execute(_OPEN_TRIAL, {"job": job_id, "worker": worker_id}).one_or_none()
-    if held is not None and trial_id in (None, held.id):
+    held = connection.execute(_OPEN_FIRST if trial_id is None else _OPEN_NAMED, asked).one_or_none()
+    if held is not None:
         connection.execute(_EXTEND_TRIAL, {"trial": held.id, "fence": held.attempt, "until": until})
         return find_trial(connection, held.id)
     if state != "running":
         return None
-    claim = {"worker": worker_id, "until": until, "now": now}
-    left = "queued"
-    if trial_id is None:
-        claimed = connection.execute(_CLAIM_NEXT, {**claim, "job": job_id}).one_or_none()
-    else:
-        waiting = connection.execute(_NAMED, {"job": job_id, "trial": trial_id}).scalar_one_or_none()
-        left = str(waiting)
-        claimed = waiting and connection.execute(_CLAIM_NAMED, {**claim, "trial": trial_id}).one()
+    left = "queued" if trial_id is None else connection.execute(_NAMED, asked).scalar_one_or_none()
+    if left is None:
+        return None
+    chosen = {"job": job_id} if trial_id is None else {"trial": trial_id}
+    claim = _CLAIM_NEXT if trial_id is None else _CLAIM_NAMED
+    claimed = connection.execute(claim, {"worker": worker_id, "until": until, "now": now, **chosen}).one_or_none()
     if claimed is None:
         return None
     trial = trial_of(claimed)

@@ -100,6 +100,8 @@ class TestClaims:
         second = store.claim_trial(job.id, "w", 60, trial_id=f"{job.id}-1")
         assert second is not None
         assert second.number == 1
+        assert store.claim_trial(job.id, "w", 60, trial_id=third.id) == third
+        assert store.claim_trial(job.id, "w", 60, trial_id=second.id) == second
 
     def test_a_paused_trial_goes_on_as_a_further_attempt(self, store: Store, clock: ManualClock) -> None:
         job = running_job(store, trials=1)
