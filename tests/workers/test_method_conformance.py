@@ -84,7 +84,6 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "prefix_tuning": [{"length": 3}, {"length": 2, "projection": True, "encoder_size": 6}],
     "prompt_tuning": [{"length": 3}],
     "psoft": [{"rank": 4}, {"rank": 3, "magnitudes": False, "targets": "mlp", "top_layers": 1}],
-    "pvera": [{"rank": 16}, {"rank": 32, "targets": "mlp", "top_layers": 1}],
     "randlora": [{"rank": 5}, {"sparse": True, "targets": "mlp", "top_layers": 1}],
     "road": [{"variant": "road_1", "group_size": 4}, {"variant": "road_4", "group_size": 2, "targets": "mlp"}],
     "rslora": [{"rank": 3}, {"targets": "all", "top_layers": 1}],

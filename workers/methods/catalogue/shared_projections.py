@@ -1,9 +1,8 @@
-"""`vera`, `pvera`, `randlora`, `vblora`, `unilora`, `tinylora`: frozen or shared factors, few trained numbers.
+"""`vera`, `randlora`, `vblora`, `unilora`, `tinylora`: frozen or shared factors, few trained numbers.
 
-VeRA: ΔW = diag(b)·B·diag(d)·A with A, B random, frozen and shared. PVeRA: the same with a learned distribution over d.
-RandLoRA: a sum of random bases of full rank, weighted by diagonal matrices. VB-LoRA: factors put together from a shared
-bank of vectors. Uni-LoRA: all factors are entries of one trained vector. TinyLoRA: a trained vector projected into the
-top singular directions of each weight.
+VeRA: ΔW = diag(b)·B·diag(d)·A with A, B random, frozen and shared. RandLoRA: a sum of random bases of full rank,
+weighted by diagonal matrices. VB-LoRA: factors put together from a shared bank of vectors. Uni-LoRA: all factors are
+entries of one trained vector. TinyLoRA: a trained vector projected into the top singular directions of each weight.
 """
 
 from __future__ import annotations
@@ -110,18 +109,6 @@ METHODS = (
         knobs=_vera_knobs,
         arguments=_vera_arguments,
         trainable_parameters=per_layer(lambda linear, knobs: knobs["rank"] + linear.out_features),
-    ),
-    peft_method(
-        "pvera",
-        "PveraConfig",
-        family="shared",
-        summary="VeRA with a learned distribution of its scales; its mean is used outside training",
-        source="Fillioux et al. 2025, PVeRA, as implemented in peft 0.21",
-        learning_rates=LearningRates(5e-4, 1e-1, 1e-2),
-        knobs=_vera_knobs,
-        arguments=_vera_arguments,
-        trainable_parameters=per_layer(lambda linear, knobs: 2 * knobs["rank"] + linear.out_features),
-        variant_of="vera",
     ),
     peft_method(
         "tinylora",
