@@ -37,6 +37,7 @@ class Bottleneck(nn.Module):
                 zero.zero_()
 
     def forward(self, hidden: Tensor) -> Tensor:
+        """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
         return self.scale * self.up(torch.relu(self.down(hidden)))
 
 
@@ -58,6 +59,7 @@ class HypercomplexBottleneck(nn.Module):
         self.down_bias, self.up_bias = nn.Parameter(torch.zeros(size)), nn.Parameter(torch.zeros(hidden))
 
     def forward(self, hidden: Tensor) -> Tensor:
+        """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
         inner = functional.gelu(
             functional.linear(hidden, self._matrix(self.down_left, self.down_right), self.down_bias)
         )
@@ -82,6 +84,7 @@ class AdaptedFeedForward(nn.Module):
         self.original, self.serial, self.parallel = original, serial, parallel
 
     def forward(self, hidden: Tensor) -> Tensor:
+        """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
         return _adapt(self.original(hidden), hidden, self.serial, self.parallel)
 
 
@@ -93,6 +96,7 @@ class AdaptedBertOutput(nn.Module):
         self.original, self.serial, self.parallel = original, serial, parallel
 
     def forward(self, hidden_states: Tensor, input_tensor: Tensor) -> Tensor:
+        """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
         output = self.original.dense(hidden_states)
         output = _adapt(output, input_tensor, self.serial, self.parallel)
         return self.original.LayerNorm(self.original.dropout(output) + input_tensor)
@@ -115,6 +119,7 @@ class AdaptedAttention(nn.Module):
         self.original, self.serial = original, serial
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, ...]:
+        """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
         output, *rest = self.original(*inputs, **options)
         return (output + self.serial(output), *rest)
 

@@ -55,25 +55,31 @@ class OwnAdapter:
         self.set_training(True)
 
     def parameters(self) -> dict[str, nn.Parameter]:
+        """Trained parameters by name, the head included."""
         return dict(self._parameters)
 
     def extra_state(self) -> dict[str, Tensor]:
+        """What a checkpoint needs besides the parameters."""
         return {} if self._after_step is None else {"step": torch.tensor(self._step)}
 
     def load_extra_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `extra_state` gave."""
         if state.keys() != self.extra_state().keys():
             raise ValueError(f"{self._method}: found state {sorted(state)}, allowed: {sorted(self.extra_state())}")
         if state:
             self.after_step(int(state["step"]))
 
     def set_training(self, training: bool) -> None:
+        """Switch the adapter, never the base."""
         for module in self._own:
             module.training = training
 
     def auxiliary_loss(self) -> Tensor | None:
+        """The regulariser of the forward pass just done, if the method has one."""
         return None if self._auxiliary_loss is None else self._auxiliary_loss()
 
     def after_step(self, step: int) -> None:
+        """Run the method's hook behind an optimizer step."""
         self._step = step
         if self._after_step is not None and step > 0:
             self._after_step(step)
@@ -99,6 +105,7 @@ class OwnAdapter:
                 set_submodule(self.model, path, module.folded())
 
     def save(self, folder: Path, card: AdapterCard) -> None:
+        """Export the adapter with its card."""
         config = AdapterConfig(
             method=self._method,
             knobs=self._knobs,
@@ -111,6 +118,7 @@ class OwnAdapter:
         write_card(folder, card, plain_peft=False)
 
     def detach(self) -> None:
+        """Restore the base bit for bit."""
         self._snapshot.restore()
 
 

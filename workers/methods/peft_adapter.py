@@ -39,35 +39,43 @@ class PeftAdapter:
         self.set_training(True)
 
     def parameters(self) -> dict[str, nn.Parameter]:
+        """Trained parameters by name, the head included."""
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
 
     def extra_state(self) -> dict[str, Tensor]:
+        """What a checkpoint needs besides the parameters."""
         return {} if self._hooks.extra_state is None else self._hooks.extra_state(self.model)
 
     def load_extra_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `extra_state` gave."""
         if self._hooks.load_extra_state is not None:
             self._hooks.load_extra_state(self.model, state)
         elif state:
             raise ValueError(f"this adapter keeps no extra state, found {sorted(state)}")
 
     def set_training(self, training: bool) -> None:
+        """Switch the adapter, never the base."""
         for module in self._own:
             module.training = training
 
     def auxiliary_loss(self) -> Tensor | None:
+        """The regulariser of the forward pass just done, if the method has one."""
         loss = self._hooks.auxiliary_loss
         return None if loss is None else loss(self.model, self._knobs)
 
     def after_step(self, step: int) -> None:
+        """Run the method's hook behind an optimizer step."""
         if self._hooks.after_step is not None:
             self._hooks.after_step(self.model, step)
 
     def save(self, folder: Path, card: AdapterCard) -> None:
+        """Export the adapter with its card."""
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
         write_card(folder, card, plain_peft=True)
 
     def detach(self) -> None:
+        """Restore the base bit for bit."""
         self._snapshot.restore()
 
 

@@ -37,6 +37,7 @@ class Reweighted(nn.Module):
         return self.original.bias
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Inputs [..., in] to outputs [..., out]."""
         return functional.linear(inputs, self.weight(), self.bias())
 
     def folded(self) -> nn.Module:

@@ -27,6 +27,7 @@ class SideBlock(nn.Module):
                 linear.bias.zero_()
 
     def forward(self, hidden: Tensor, state: Tensor | None) -> Tensor:
+        """The next state [rows, tokens, width]."""
         share, seen = torch.sigmoid(self.gate / TEMPERATURE), self.down(hidden)
         state = share * seen if state is None else share * seen + (1 - share) * state
         return state + self.mix(functional.gelu(self.norm(state)))

@@ -19,9 +19,11 @@ class ScaledShifted(Reweighted):
         self.scale, self.shift = nn.Parameter(torch.ones(outputs)), nn.Parameter(torch.zeros(outputs))
 
     def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
         return self.scale[:, None] * self.frozen()
 
     def bias(self) -> Tensor:
+        """b' [out] of the equation above."""
         own = self.original.bias
         return self.shift if own is None else self.scale * own + self.shift
 
@@ -38,6 +40,7 @@ class SingularValues(Reweighted):
         self.values = nn.Parameter(values[:rank].clone())
 
     def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
         return self.frozen() + (self.left * (self.values - self.start)) @ self.right
 
 
@@ -56,6 +59,7 @@ class DiagonalOfLDU(Reweighted):
         self.diagonal, self.scale = nn.Parameter(safe.clone()), nn.Parameter(torch.tensor(scale))
 
     def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
         return self.frozen() + (self.left * (self.scale * self.diagonal - self.start)) @ self.right
 
 
@@ -73,6 +77,7 @@ class RandomBasisLora(Reweighted):
         self.beta = nn.Parameter(torch.zeros(len(second)))
 
     def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
         narrow = torch.einsum("i,irn->rn", self.alpha, self.first)
         wide = torch.einsum("j,jmr->mr", self.beta, self.second)
         return self.frozen() + self.scaling * wide @ narrow
@@ -97,6 +102,7 @@ class ProjectedVector(Reweighted):
         self.register_buffer("signs", signs, persistent=False)
 
     def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
         return self.frozen() + self.layer_scale * self.scaling * self.signs * self.vector[self.index]
 
 
@@ -115,6 +121,7 @@ class NestedLora(Reweighted):
         self.rank = rank
 
     def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
         rank = self.rank if self.training else len(self.first)
         return self.frozen() + self.alpha / rank * self.second[:, :rank] @ self.first[:rank]
 
@@ -133,6 +140,7 @@ class TrainedSteps(Reweighted):
         self.shape = tuple(weight.shape)
 
     def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
         return (self.steps * self.whole).reshape(self.shape)
 
 
@@ -163,6 +171,7 @@ class QuantisedLora(Reweighted):
         self.step_gradient = 1 / math.sqrt(group * self.top)
 
     def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
         full = self.frozen() + self.scaling * self.second @ self.first
         steps = self.steps * self.step_gradient + (self.steps * (1 - self.step_gradient)).detach()
         ratio = (full.reshape(-1, self.group) / steps).clamp(-self.top - 1, self.top)
@@ -178,9 +187,11 @@ class ScaledSublayer(Reweighted):
         self.scale = nn.Parameter(torch.ones(()))
 
     def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
         return self.scale * self.frozen()
 
     def bias(self) -> Tensor | None:
+        """b' [out] of the equation above."""
         own = self.original.bias
         return None if own is None else self.scale * own
 
@@ -215,6 +226,7 @@ class ShardedLora(Reweighted):
             self.private_second = nn.Parameter(torch.zeros(outputs, private))
 
     def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
         first = self.first_pool[self.first_index].flatten(1)
         second = self.second_pool[self.second_index].flatten(1)
         update = second.T @ first
