@@ -32,6 +32,7 @@ from workers.trial_pack import train_pack
 from workers.workbench import Workbench
 
 MODEL = "builtin:minilm"
+PARTS = ("trials", "packs", "memory")
 AIMS = {
     "geomean_speedup": 3.0,
     "upper_layers_speedup": 6.0,
@@ -46,34 +47,48 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="96 rows instead of 1,500: at most 5 minutes")
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "results" / "engine.json")
+    parser.add_argument("--only", choices=PARTS, help="measure one part again and keep the others of the file")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    rows = (96, 48) if options.quick else (1500, 500)
-    task = TaskSpec(model=MODEL, train="builtin:pydocs", max_length=64, train_rows=rows[0], validation_rows=rows[1])
-    started = time.time()
-    results = [_compare(one, task, ours) for ours in [_Ours()] for one in (*CONFIGURATIONS, HEAD_ONLY)]
-    packs = _packs(task, (2, 4, 8) if options.quick else (2, 4, 8, 16, 32))
-    growth = _memory_growth(task, trials=20 if options.quick else 100)
-    summary = _summary(results[:-1], results[-1], packs, growth)
-    report = {
-        "summary": summary,
-        "settings": {"quick": options.quick, "rows": rows, "epochs": 2, "threads": 1, "model": MODEL},
-        "machine": {"cpu": torch.backends.cpu.get_cpu_capability(), "bf16_speedup": round(bf16_speedup(), 2)},
-        "load_average": psutil.getloadavg(),
-        "seconds": round(time.time() - started, 1),
-        "configurations": results,
-    }
+    report = json.loads(options.output.read_text()) if options.only else {"parts": {}}
+    for part in (options.only,) if options.only else PARTS:
+        report["parts"][part] = _measured(part, options.quick)
+    report = {"summary": _summary(report["parts"]), "parts": report["parts"]}
+    report["machine"] = {"cpu": torch.backends.cpu.get_cpu_capability(), "bf16_speedup": round(bf16_speedup(), 2)}
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(summary, indent=1))
+    print(json.dumps(report["summary"], indent=1))
+
+
+def _measured(part: str, quick: bool) -> dict[str, Any]:
+    """One part with the conditions it was measured under."""
+    rows, started = (96, 48) if quick else (1500, 500), time.time()
+    task = TaskSpec(model=MODEL, train="builtin:pydocs", max_length=64, train_rows=rows[0], validation_rows=rows[1])
+    results: Any
+    if part == "trials":
+        ours = _Ours()
+        results = [_compare(one, task, ours) for one in (*CONFIGURATIONS, HEAD_ONLY)]
+    elif part == "packs":
+        results = _packs(task, (2, 4, 8) if quick else (2, 4, 8, 16, 32))
+    else:
+        results = _memory_growth(task, trials=20 if quick else 100)
+    return {
+        "results": results,
+        "quick": quick,
+        "rows": rows,
+        "threads": torch.get_num_threads(),
+        "load_average": psutil.getloadavg(),
+        "seconds": round(time.time() - started, 1),
+    }
 
 
 class _Ours:
     """One workbench per number format, with stores of hidden states that start empty."""
 
     def __init__(self) -> None:
-        home = Path(tempfile.mkdtemp(prefix="bench-engine-"))
+        self._folder = tempfile.TemporaryDirectory(prefix="bench-engine-")
+        home = Path(self._folder.name)
         self.benches = {
             name: Workbench(home / name, ArtifactStore(home / "artifacts"), precision=name)  # type: ignore[arg-type]
             for name in ("fp32", "bf16")
@@ -157,10 +172,9 @@ def _memory_growth(task: TaskSpec, trials: int) -> float:
     return sizes[-1] / sizes[trials // 5]
 
 
-def _summary(
-    rows: list[dict[str, Any]], head: dict[str, Any], packs: dict[str, float], growth: float
-) -> dict[str, Any]:
-    """Every promise beside its aim; `default` is the number format that `auto` chooses here."""
+def _summary(parts: dict[str, Any]) -> dict[str, Any]:
+    """Every promise beside its aim; `default_precision` is the number format that `auto` chooses here."""
+    *rows, head = parts["trials"]["results"]
     default = choose("auto")
 
     def speedup(precision: str, chosen: list[dict[str, Any]]) -> float:
@@ -171,8 +185,8 @@ def _summary(
     measured: dict[str, Any] = {
         "geomean_speedup": speedup(default, rows),
         "upper_layers_speedup": speedup(default, upper),
-        "pack_speedup": packs,
-        "memory_growth": round(growth, 4),
+        "pack_speedup": parts["packs"]["results"],
+        "memory_growth": round(parts["memory"]["results"], 4),
         "search_speedup": None,
     }
     return {name: {"measured": value, "aim": AIMS[name]} for name, value in measured.items()} | {

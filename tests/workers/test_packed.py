@@ -96,15 +96,17 @@ def test_a_member_that_turns_nan_leaves_and_touches_nobody(bench: Workbench, tmp
 def test_a_pack_too_big_for_the_memory_goes_on_in_halves(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backward = Pack._backward
+    backward, refused = Pack._backward, []
 
     def small(self: Pack, batches: Any, steps: Any) -> Any:
         if len(batches) > 1:
+            refused.append(len(batches))
             raise MemoryError
         return backward(self, batches, steps)
 
     monkeypatch.setattr(Pack, "_backward", small)
     outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
+    assert refused
     for name in MEMBERS:
         assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
 

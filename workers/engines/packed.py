@@ -31,6 +31,9 @@ from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.hyperparameters import Hyperparameters
 
+# Tokens of a joint pass over the tokens of the same batches alone. On a CPU a padded token costs what a real one does.
+_PADDING = 1.1
+
 
 @dataclass(frozen=True)
 class LowRank:
@@ -197,8 +200,9 @@ class Pack:
         try:
             for turn in range(max((len(step.micro_batches) for step in steps.values()), default=0)):
                 batches = {m: step.micro_batches[turn] for m, step in steps.items() if turn < len(step.micro_batches)}
-                for member, loss in self._backward(batches, steps).items():
-                    losses[member] += loss
+                for alike in self._of_like_length(batches):
+                    for member, loss in self._backward(alike, steps).items():
+                        losses[member] += loss
         except (MemoryError, RuntimeError) as error:
             if len(steps) == 1 or not is_out_of_memory(error):
                 raise
@@ -212,6 +216,23 @@ class Pack:
             **self._accumulate({member: steps[member] for member in members[:half]}),
             **self._accumulate({member: steps[member] for member in members[half:]}),
         }
+
+    def _of_like_length(self, batches: Mapping[Member, Rows]) -> Iterator[dict[Member, Rows]]:
+        """Split into passes whose padding costs little: each member's batch has one length, but not the same one."""
+        lengths = self._train.inputs.lengths
+        group: dict[Member, Rows] = {}
+        longest = own_tokens = rows_so_far = 0
+        for member, rows in sorted(batches.items(), key=lambda item: -int(lengths[item[1]].max())):
+            length = int(lengths[rows].max())
+            if group and (rows_so_far + len(rows)) * longest > _PADDING * (own_tokens + len(rows) * length):
+                yield group
+                group, own_tokens, rows_so_far = {}, 0, 0
+            longest = longest if group else length
+            group[member] = rows
+            own_tokens += len(rows) * length
+            rows_so_far += len(rows)
+        if group:
+            yield group
 
     def _backward(self, batches: Mapping[Member, Rows], steps: Mapping[Member, TrainStep]) -> dict[Member, float]:
         self._layout.segments = self._segments(batches)
