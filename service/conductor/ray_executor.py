@@ -177,6 +177,8 @@ def _start_local(scratch: Path) -> None:
             session.unlink()
         else:
             shutil.rmtree(session, ignore_errors=True)
+    # Ray's default lets workers yield to everything else on the machine, the proposer and the API included.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     # Ray warns on every start that its ports ask for a token, which is as it should be.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     ray.init(

@@ -116,6 +116,7 @@ def test_a_killed_worker_costs_one_attempt(service: Serving, root: Path) -> None
             time.sleep(0.05)
         for process in service.family():
             if process.name().startswith("ray::TrialWorker"):
+                assert process.nice() == os.nice(0)  # trials come before the optimizer, which has a niceness of 10
                 process.kill()
         ended = wait_for(client, job.id)
         assert (ended.state, ended.progress.completed) == ("completed", 4)
