@@ -31,8 +31,8 @@ class GaussianProcessSearch:
     """Bayesian optimization: a Gaussian process per objective and constraint, noisy expected (hypervolume) improvement.
 
     Args:
-        initial: trials that follow a Sobol sequence before the surrogate takes over; None chooses 4 to 10 by the
-            number of parameters.
+        initial: trials that follow a Sobol sequence before the surrogate takes over; None means two for each
+            parameter, at least 4 and at most 10.
         limit: trials that enter a model; of a longer history the better half by front, and the rest evenly over time.
         fitted: of these, how many enter the fit of the hyperparameters.
         prior: how strongly the parameters' priors weigh in, in units of trials (πBO, Hvarfner et al. 2022): after
@@ -73,7 +73,7 @@ class GaussianProcessSearch:
 
     def _initial(self, problem: Problem) -> int:
         free = len({column.parameter for column in problem.space.columns})
-        return int(np.clip(2 + free // 3, 4, 10)) if self.initial is None else self.initial
+        return int(np.clip(2 * free, 4, 10)) if self.initial is None else self.initial
 
     def _chosen(
         self, surrogate: Surrogate, evidence: Evidence, novelty: Novelty, n: int, rng: np.random.Generator
