@@ -53,6 +53,12 @@ format: setup ## format the Python code
 bench-engine: $(VENV)/installed ## the fast engine beside Trainer + peft (QUICK=1: at most 5 minutes)
 	$(BIN)/python -m benchmarks.engine $(if $(QUICK),--quick)
 
+bench-search: $(VENV)/installed ## optimizers beside their peers on the same problems (QUICK=1: few problems, 3 seeds)
+	$(BIN)/python -m benchmarks.search $(if $(QUICK),--quick)
+
+bench-store: $(VENV)/installed ## the store beside Optuna's on SQLite
+	$(BIN)/python -m benchmarks.store
+
 bench-answers: $(VENV)/installed ## laws and mixtures against public runs (QUICK=1: at most 3 minutes)
 	$(BIN)/python -m benchmarks.answers $(if $(QUICK),--quick)
 
