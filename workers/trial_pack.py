@@ -25,8 +25,8 @@ _PEFT_HEAD = re.compile(r"base_model\.model\.(?P<head>.+)\.modules_to_save\.defa
 
 def why_not_packed(prepared: PreparedTrial) -> str | None:
     """Why a trial must train alone; None when it may join a pack."""
-    if prepared.method.name not in ("head", "lora"):
-        return f"{prepared.method.name} is neither lora nor head"
+    if prepared.method.name not in ("head", "lora", "lora_plus"):
+        return f"{prepared.method.name} is none of head, lora and lora_plus"
     if prepared.knobs.get("use_dora"):
         return "DoRA's norms depend on the whole weight, not only on the update"
     return refusal(prepared.resident.base)
@@ -70,7 +70,7 @@ def _join(prepared: PreparedTrial, trial: Trial) -> _Joined:
     steps = trial.plan().steps
     attached = attach(prepared, steps)
     try:
-        parameters, lowest = attached.parameters(), attached.lowest_layer
+        parameters, factors, lowest = attached.parameters(), attached.rate_factors(), attached.lowest_layer
     finally:
         attached.detach()
     torch.manual_seed(prepared.assignment.seed)
@@ -81,6 +81,7 @@ def _join(prepared: PreparedTrial, trial: Trial) -> _Joined:
         _updates(prepared, parameters),
         _heads(prepared, parameters),
         torch.get_rng_state(),
+        factors,
     )
     if trial.resume is not None:
         member.load(trial.resume.tensors)
@@ -92,7 +93,7 @@ def _updates(prepared: PreparedTrial, parameters: Mapping[str, nn.Parameter]) ->
         return {}
     knobs = prepared.knobs
     rank = knobs["rank"]
-    scale = knobs["alpha"] / (math.sqrt(rank) if knobs["use_rslora"] else rank)
+    scale = knobs["alpha"] / (math.sqrt(rank) if knobs.get("use_rslora") else rank)
     factors = {
         (found["layer"], found["factor"]): value
         for name, value in parameters.items()

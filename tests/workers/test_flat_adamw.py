@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
@@ -19,12 +20,13 @@ def backward(given: dict[str, nn.Parameter], step: int) -> None:
     sum(((p * (step + k)).sin() * 3).sum() for k, p in enumerate(given.values())).backward()  # type: ignore[union-attr]
 
 
-def test_updates_equal_those_of_torch() -> None:
+@pytest.mark.parametrize("factors", [{}, {"matrix": 16.0, "scale": 0.5}], ids=["one rate", "several"])
+def test_updates_equal_those_of_torch(factors: dict[str, float]) -> None:
     mine, theirs = parameters(), parameters()
-    flat = FlatAdamW(mine, weight_decay=0.1)
+    flat = FlatAdamW(mine, 0.1, factors)
     groups = [
-        {"params": [p for p in theirs.values() if p.ndim >= 2], "weight_decay": 0.1},
-        {"params": [p for p in theirs.values() if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p], "weight_decay": 0.1 if p.ndim >= 2 else 0.0, "factor": factors.get(name, 1.0)}
+        for name, p in theirs.items()
     ]
     adamw = torch.optim.AdamW(groups, lr=0.0)
     for step in range(1, 21):
@@ -36,7 +38,7 @@ def test_updates_equal_those_of_torch() -> None:
         flat.step(rate)
         flat.clear_gradients()
         for group in adamw.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         adamw.step()
         adamw.zero_grad()
     for name, value in theirs.items():

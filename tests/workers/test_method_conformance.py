@@ -64,6 +64,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "lora_bias": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "lora_fa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "lora_orthogonal": [{"rank": 4}, {"rank": 2, "targets": "mlp", "top_layers": 1}],
+    "lora_plus": [{"rank": 3}, {"rate_ratio": 4.0, "targets": "mlp", "top_layers": 1}],
     "lst": [{"reduction": 4}],
     "mam": [{"size": 6, "prefix_length": 3}, {"size": 3, "prefix_length": 2, "top_layers": 1}],
     "mica": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],

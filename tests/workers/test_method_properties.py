@@ -134,6 +134,14 @@ def test_adalora_keeps_its_budget_and_its_penalty_out_of_the_loss(base: Base) ->
     assert sum(sum(kept) for kept in ranks.values()) == 2 * len(ranks)
 
 
+def test_lora_plus_speeds_up_the_second_factors_alone(base: Base) -> None:
+    attached = attach(base, "lora_plus", rate_ratio=8.0)
+    factors, names = attached.rate_factors(), attached.parameters().keys()
+    attached.detach()
+    assert factors == {name: 8.0 for name in names if "lora_B" in name}
+    assert len(factors) == 4
+
+
 def test_kasa_penalty_makes_factors_orthonormal(base: Base) -> None:
     def distance(with_penalty: bool) -> float:
         attached = attach(base, "kasa", rank=3, gamma=1e-2, beta=1e-6)

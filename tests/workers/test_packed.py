@@ -27,6 +27,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
         },
         "seed": 2,
     },
+    "d": {"config": {"method": "lora_plus", "rank": 3, "rate_ratio": 8.0, "learning_rate": 1e-3}, "seed": 4},
     "c": {"config": {"method": "head", "learning_rate": 1e-2, "batch_size": 32, "label_smoothing": 0.1}, "seed": 3},
 }  # fmt: skip
 
@@ -81,7 +82,7 @@ def test_members_of_every_kind_train_as_alone(bench: Workbench, tmp_path: Path) 
     outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
     for name in MEMBERS:
         assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
-    assert outcomes["a"].environment["packed_with"] == "2"
+    assert outcomes["a"].environment["packed_with"] == str(len(MEMBERS) - 1)
 
 
 def test_a_member_that_turns_nan_leaves_and_touches_nobody(bench: Workbench, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_the_place_of_one_that_ends_is_refilled(bench: Workbench, tmp_path: Path
 
     outcomes = list(train_pack([assignment(name) for name in MEMBERS], bench, stop_a, at_once=2))
     status = {outcome.trial_id: outcome.status for outcome in outcomes}
-    assert status == {"a": "stopped", "b": "completed", "c": "completed"}
+    assert status == {name: "stopped" if name == "a" else "completed" for name in MEMBERS}
     assert [report.trial_id for report in reports].index("c") > [report.trial_id for report in reports].index("a")
     for outcome in outcomes:
         if outcome.trial_id != "a":

@@ -44,7 +44,7 @@ class FastTrainee:
     ) -> None:
         self._attached, self._train, self._validation = attached, train, validation
         self._hyperparameters, self._precision = hyperparameters, precision
-        self._optimizer = FlatAdamW(attached.parameters(), hyperparameters.weight_decay)
+        self._optimizer = FlatAdamW(attached.parameters(), hyperparameters.weight_decay, attached.rate_factors())
 
     def train_step(self, step: TrainStep) -> float:
         """One optimizer step; the mean loss over its rows, auxiliary loss included."""

@@ -7,6 +7,7 @@ vectors (biases, norms, scales) do not.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +19,16 @@ EPSILON = 1e-8
 class FlatAdamW:
     """Moves `parameters` into one contiguous buffer (they stay ordinary parameters, as views of it) and updates them.
 
-    `release` gives every parameter its own memory back.
+    `rate_factors` are multiples of the learning rate by name, 1 where a name is missing. `release` gives every
+    parameter its own memory back.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], weight_decay: float) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        weight_decay: float,
+        rate_factors: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         # Matrices first, so that weight decay is one operation on one slice.
         self._parameters = dict(sorted(parameters.items(), key=lambda item: item[1].ndim < 2))
         tensors = list(self._parameters.values())
@@ -31,6 +38,7 @@ class FlatAdamW:
         self._square = torch.zeros_like(self._values)
         self._decayed = sum(p.numel() for p in tensors if p.ndim >= 2)
         self._weight_decay = weight_decay
+        self._factors = self._per_entry(rate_factors) if rate_factors else None
         self.steps = 0
         for parameter, value, gradient in zip(
             tensors, self._views(self._values), self._views(self._gradients), strict=True
@@ -47,12 +55,14 @@ class FlatAdamW:
         """Update the parameters from their gradients."""
         self.steps += 1
         if self._weight_decay:
-            self._values[: self._decayed].mul_(1.0 - learning_rate * self._weight_decay)
+            factors = 1.0 if self._factors is None else self._factors[: self._decayed]
+            self._values[: self._decayed].mul_(1.0 - learning_rate * self._weight_decay * factors)
         self._mean.lerp_(self._gradients, 1.0 - BETAS[0])
         self._square.mul_(BETAS[1]).addcmul_(self._gradients, self._gradients, value=1.0 - BETAS[1])
         mean_correction, square_correction = (1.0 - beta**self.steps for beta in BETAS)
         denominator = self._square.sqrt().div_(square_correction**0.5).add_(EPSILON)
-        self._values.addcdiv_(self._mean, denominator, value=-learning_rate / mean_correction)
+        mean = self._mean if self._factors is None else self._mean * self._factors
+        self._values.addcdiv_(mean, denominator, value=-learning_rate / mean_correction)
 
     def clear_gradients(self) -> None:
         """Set every gradient to zero."""
@@ -79,6 +89,11 @@ class FlatAdamW:
         """Give every parameter memory of its own and drop its gradient."""
         for parameter in self._parameters.values():
             parameter.data, parameter.grad = parameter.detach().clone(), None
+
+    def _per_entry(self, factors: Mapping[str, float]) -> Tensor:
+        """Each parameter's factor at every one of its entries [parameters]."""
+        parts = [torch.full((p.numel(),), factors.get(name, 1.0)) for name, p in self._parameters.items()]
+        return torch.cat(parts).to(self._values)
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         shapes = [p.shape for p in self._parameters.values()]

@@ -1,4 +1,4 @@
-"""Several LoRA and head-only trials in one forward and backward pass over one frozen base.
+"""Several LoRA, LoRA+ and head-only trials in one forward and backward pass over one frozen base.
 
 The rows of all members form one batch. Each adapted layer adds every member's low-rank update to that member's rows,
 each head sees its member's rows; nothing in the model mixes rows, so losses, gradients and even a NaN stay with their
@@ -55,6 +55,7 @@ class Member:
         updates: its low-rank updates by the full name of the layer they sit on.
         heads: its head's parameters by the full name of the head module, then by name inside it.
         random_state: state of its random stream (dropout), a uint8 tensor.
+        rate_factors: multiples of the learning rate by parameter name.
     """
 
     course: Course
@@ -63,10 +64,11 @@ class Member:
     updates: Mapping[str, LowRank]
     heads: Mapping[str, Mapping[str, nn.Parameter]]
     random_state: Tensor
+    rate_factors: Mapping[str, float]
     optimizer: FlatAdamW = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimizer = FlatAdamW(self.parameters, self.hyperparameters.weight_decay)
+        self.optimizer = FlatAdamW(self.parameters, self.hyperparameters.weight_decay, self.rate_factors)
 
     def save(self) -> dict[str, Tensor]:
         """What continuing needs, under the names that the other engines use."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
@@ -37,16 +38,7 @@ class ReferenceTrainee:
         self._attached, self._train, self._validation = attached, train, validation
         self._hyperparameters, self._precision = hyperparameters, precision
         self._parameters = attached.parameters()
-        # Weight decay is for matrices: decaying norms and biases pulls them to values that mean nothing.
-        matrices = [p for p in self._parameters.values() if p.ndim >= 2]
-        vectors = [p for p in self._parameters.values() if p.ndim < 2]
-        self._optimizer = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": hyperparameters.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
-            ],
-            lr=0.0,
-        )
+        self._optimizer = torch.optim.AdamW(self._groups(), lr=0.0)
 
     def train_step(self, step: TrainStep) -> float:
         """One optimizer step; the mean loss over its rows, auxiliary loss included."""
@@ -59,7 +51,7 @@ class ReferenceTrainee:
         if self._hyperparameters.max_grad_norm > 0:
             clip_grad_norm_(self._parameters.values(), self._hyperparameters.max_grad_norm)
         for group in self._optimizer.param_groups:
-            group["lr"] = step.learning_rate
+            group["lr"] = step.learning_rate * group["factor"]
         self._optimizer.step()
         self._attached.after_step(step.number)
         self._optimizer.zero_grad()
@@ -98,6 +90,19 @@ class ReferenceTrainee:
                 }
         self._attached.load_extra_state(extra_state(saved))
         restore_random_states(saved)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Parameters by whether they decay and by their multiple of the learning rate."""
+        factors = self._attached.rate_factors()
+        members: dict[tuple[bool, float], list[nn.Parameter]] = {}
+        for name, parameter in self._parameters.items():
+            # Weight decay is for matrices: decaying norms and biases pulls them to values that mean nothing.
+            members.setdefault((parameter.ndim >= 2, factors.get(name, 1.0)), []).append(parameter)
+        decay = self._hyperparameters.weight_decay
+        return [
+            {"params": own, "weight_decay": decay if matrices else 0.0, "factor": factor}
+            for (matrices, factor), own in members.items()
+        ]
 
     def _loss(self, rows: Rows) -> Tensor:
         with self._autocast():

@@ -41,6 +41,10 @@ class Attached(Protocol):
         """Every trained parameter by a name that is stable across processes, the classification head included."""
         ...
 
+    def rate_factors(self) -> dict[str, float]:
+        """Multiples of the trial's learning rate, by the names of the parameters that have one other than 1."""
+        ...
+
     def extra_state(self) -> dict[str, Tensor]:
         """What a checkpoint needs besides `parameters`, by name; usually nothing."""
         ...
@@ -81,3 +85,11 @@ class AdapterCard:
     metrics: Mapping[str, float] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     trial_id: str = ""
+
+
+def factors_by_name(
+    names: Iterable[str], factor: Callable[[str, Mapping[str, Any]], float] | None, knobs: Mapping[str, Any]
+) -> dict[str, float]:
+    """`Attached.rate_factors` from a rule that gives the factor of one parameter."""
+    found = {} if factor is None else {name: factor(name, knobs) for name in names}
+    return {name: value for name, value in found.items() if value != 1.0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from workers.methods.adapter_card import write_card
 from workers.methods.adapter_file import AdapterConfig, write_adapter
-from workers.methods.attached import AdapterCard
+from workers.methods.attached import AdapterCard, TrainingSetup, factors_by_name
+from workers.methods.own_method import NO_HOOKS, OwnHooks
 from workers.methods.snapshot import ModelSnapshot
 from workers.models.loading import Base
 
@@ -20,8 +21,9 @@ class OwnAdapter:
     """`Attached` for methods that change the model in place. See `workers.methods.attached` for the contract.
 
     `install(base, generator)` puts the new modules in and returns the trained parameters (without the head) by name.
-    It draws random numbers from `generator` only, so the same seed rebuilds the same adapter. `after_step(step)` must
-    be a function of the step alone: a resumed training calls it once with the step it continues from.
+    It draws random numbers from `generator` only, so the same seed rebuilds the same adapter. What cannot be rebuilt
+    belongs into persistent buffers of the new modules: checkpoints and exports carry these. `setup` is None when an
+    adapter is attached without being trained.
     """
 
     def __init__(
@@ -32,18 +34,19 @@ class OwnAdapter:
         seed: int,
         lowest_layer: int,
         install: Callable[[Base, torch.Generator], dict[str, nn.Parameter]],
-        auxiliary_loss: Callable[[], Tensor] | None = None,
-        after_step: Callable[[int], None] | None = None,
-        copied: Iterable[str] = (),
+        hooks: OwnHooks = NO_HOOKS,
+        setup: TrainingSetup | None = None,
     ) -> None:
         self.base, self.model, self.lowest_layer = base, base.model, lowest_layer
         self._method, self._knobs, self._seed = method, dict(knobs), seed
-        self._auxiliary_loss, self._after_step = auxiliary_loss, after_step
+        self._hooks, self._setup = hooks, setup
         self._step = 0
         base.initialise_head(seed)
-        self._snapshot = ModelSnapshot(base.model, copied)
+        self._snapshot = ModelSnapshot(base.model)
         try:
             self._parameters = install(base, torch.Generator().manual_seed(seed))
+            if hooks.ready is not None and setup is not None:
+                hooks.ready(base, self._knobs, setup)
         except BaseException:
             self._snapshot.restore()
             raise
@@ -58,16 +61,24 @@ class OwnAdapter:
         """Trained parameters by name, the head included."""
         return dict(self._parameters)
 
+    def rate_factors(self) -> dict[str, float]:
+        """Multiples of the learning rate by parameter name, where they are not 1."""
+        return factors_by_name(self._parameters, self._hooks.rate_factor, self._knobs)
+
     def extra_state(self) -> dict[str, Tensor]:
         """What a checkpoint needs besides the parameters."""
-        return {} if self._after_step is None else {"step": torch.tensor(self._step)}
+        kept = {name: value.clone() for name, value in self._kept().items()}
+        return kept if self._hooks.next_step is None else {**kept, "step": torch.tensor(self._step)}
 
     def load_extra_state(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `extra_state` gave."""
         if state.keys() != self.extra_state().keys():
             raise ValueError(f"{self._method}: found state {sorted(state)}, allowed: {sorted(self.extra_state())}")
-        if state:
-            self.after_step(int(state["step"]))
+        for name, value in self._kept().items():
+            value.copy_(state[name])
+        if self._hooks.next_step is not None and (step := int(state["step"])) > 0:
+            self._step = step
+            self._hooks.next_step(self.base, step)
 
     def set_training(self, training: bool) -> None:
         """Switch the adapter, never the base."""
@@ -76,24 +87,28 @@ class OwnAdapter:
 
     def auxiliary_loss(self) -> Tensor | None:
         """The regulariser of the forward pass just done, if the method has one."""
-        return None if self._auxiliary_loss is None else self._auxiliary_loss()
+        loss = self._hooks.auxiliary_loss
+        return None if loss is None else loss(self.base, self._knobs)
 
     def after_step(self, step: int) -> None:
-        """Run the method's hook behind an optimizer step."""
+        """Run the method's hooks behind an optimizer step."""
         self._step = step
-        if self._after_step is not None and step > 0:
-            self._after_step(step)
+        if self._hooks.after_step is not None and self._setup is not None:
+            self._hooks.after_step(self.base, self._knobs, self._setup, step)
+        if self._hooks.next_step is not None:
+            self._hooks.next_step(self.base, step)
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over saved parameters. Raises `ValueError` when names or shapes do not fit."""
-        if missing := sorted(self._parameters.keys() ^ tensors.keys()):
+        """Take over what `save` wrote. Raises `ValueError` when names or shapes do not fit."""
+        own = self._tensors()
+        if missing := sorted(own.keys() ^ tensors.keys()):
             raise ValueError(f"the adapter does not fit this model: {missing[0]} is on one side only")
         with torch.no_grad():
-            for name, parameter in self._parameters.items():
-                if parameter.shape != tensors[name].shape:
-                    found, wanted = tuple(tensors[name].shape), tuple(parameter.shape)
+            for name, value in own.items():
+                if value.shape != tensors[name].shape:
+                    found, wanted = tuple(tensors[name].shape), tuple(value.shape)
                     raise ValueError(f"the adapter does not fit this model: {name} is {found}, allowed: {wanted}")
-                parameter.copy_(tensors[name])
+                value.copy_(tensors[name])
 
     def merge(self) -> None:
         """Fold the adapter into plain layers of the base's kind, for serving; only `detach` may follow.
@@ -114,12 +129,27 @@ class OwnAdapter:
             model_type=self.base.description.anatomy.model_type,
             head=self.base.head,
         )
-        write_adapter(folder, config, dict(self._parameters))
+        write_adapter(folder, config, self._tensors())
         write_card(folder, card, plain_peft=False)
 
     def detach(self) -> None:
         """Restore the base bit for bit."""
         self._snapshot.restore()
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Everything that an export holds."""
+        return {**self._parameters, **self._kept()}
+
+    def _kept(self) -> dict[str, Tensor]:
+        """Persistent buffers of the new modules by full name; a module with several names counts under its first."""
+        own = {id(module) for module in self._own}
+        return {
+            f"{path}.{name}": value
+            for path, module in self.model.named_modules()
+            if id(module) in own
+            for name, value in module.named_buffers(recurse=False)
+            if name not in module._non_persistent_buffers_set
+        }
 
 
 def _train_head(base: Base) -> dict[str, nn.Parameter]:

@@ -1,13 +1,14 @@
 """Declare a method of our own in a few lines. Imports no torch.
 
 `install(base, knobs, generator)` puts trained parameters into the base model and returns them by name; it imports
-torch itself. Everything else is as for methods of peft.
+torch itself. What a method does besides is a hook. Everything else is as for methods of peft.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.method import Family, Knobs, KnobValues, LearningRates, Method
@@ -17,11 +18,32 @@ from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from workers.models.loading import Base
 
 Install = Callable[["Base", KnobValues, "torch.Generator"], dict[str, "nn.Parameter"]]
+
+
+@dataclass(frozen=True)
+class OwnHooks:
+    """What a method of our own does besides its installation; each hook may use torch, none needs to be there.
+
+    They find their modules in `base.model` and keep what they learn in persistent buffers of these, which checkpoints
+    and exports carry. `ready` looks at the data before the first step. `after_step(base, knobs, setup, step)` runs
+    behind each optimizer step (counted from 1) while gradients are there; `next_step(base, step)` runs behind it and
+    when a training resumes, so it must be a function of the step alone. `rate_factor(name, knobs)` is the multiple of
+    the learning rate for a parameter.
+    """
+
+    ready: Callable[[Base, KnobValues, TrainingSetup], None] | None = None
+    auxiliary_loss: Callable[[Base, KnobValues], Tensor] | None = None
+    after_step: Callable[[Base, KnobValues, TrainingSetup, int], None] | None = None
+    next_step: Callable[[Base, int], None] | None = None
+    rate_factor: Callable[[str, KnobValues], float] | None = None
+
+
+NO_HOOKS = OwnHooks()
 
 
 def own_method(
@@ -35,7 +57,7 @@ def own_method(
     install: Install,
     trainable_parameters: Callable[[ModelDescription, KnobValues], int],
     lowest_layer: Callable[[ModelDescription, KnobValues], int] = lowest_placed,
-    after_step: Callable[[Base, int], None] | None = None,
+    hooks: OwnHooks = NO_HOOKS,
     mergeable: bool = True,
     unchanged_at_start: bool = True,
     variant_of: str | None = None,
@@ -43,10 +65,9 @@ def own_method(
 ) -> Method:
     """A method of our own, saved in our own format."""
 
-    def attach(base: Base, values: KnobValues, seed: int, _setup: TrainingSetup | None) -> Attached:
+    def attach(base: Base, values: KnobValues, seed: int, setup: TrainingSetup | None) -> Attached:
         from workers.methods.own_adapter import OwnAdapter
 
-        hook: Any = None if after_step is None else lambda step: after_step(base, step)
         return OwnAdapter(
             base,
             name,
@@ -54,7 +75,8 @@ def own_method(
             seed,
             lowest_layer(base.description, values),
             install=lambda base, generator: install(base, values, generator),
-            after_step=hook,
+            hooks=hooks,
+            setup=setup,
         )
 
     return Method(

@@ -60,7 +60,6 @@ _NOT_REGISTERED = """## Not registered, and why
 | loftq | needs bitsandbytes |
 | layer_replication, a LoRA option | merged and unmerged outputs differ |
 | corda, lora_ga | their exported adapters need the calibration data again to load |
-| lora_plus | a second learning rate for one factor, which is the optimizer's business |
 | pvera | draws noise of the shape of the padded batch, so the two engines cannot give equal numbers |
 | frod, adamss | the number of trained parameters depends on the weights, not on the knobs alone |
 | monteclora, velora, qalora, bdlora, alora, arrow (LoRA options) | not tried |

@@ -13,7 +13,7 @@ from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
 from workers.methods.adapter_card import write_card
-from workers.methods.attached import AdapterCard, TrainingSetup
+from workers.methods.attached import AdapterCard, TrainingSetup, factors_by_name
 from workers.methods.peft_method import PeftHooks
 from workers.methods.snapshot import ModelSnapshot
 from workers.models.loading import Base
@@ -41,6 +41,10 @@ class PeftAdapter:
     def parameters(self) -> dict[str, nn.Parameter]:
         """Trained parameters by name, the head included."""
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
+
+    def rate_factors(self) -> dict[str, float]:
+        """Multiples of the learning rate by parameter name, where they are not 1."""
+        return factors_by_name(self.parameters(), self._hooks.rate_factor, self._knobs)
 
     def extra_state(self) -> dict[str, Tensor]:
         """What a checkpoint needs besides the parameters."""

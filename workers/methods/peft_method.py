@@ -58,13 +58,15 @@ class PeftHooks:
 
     `arguments(knobs, setup)` gives further arguments of the config class, such as the number of steps;
     `before(base, config, knobs, setup)` runs before peft wraps the base model and `ready(model, base, knobs, setup)`
-    after; the others, with the model (and the knobs) in front, are those of `Attached`. `setup` is None when
-    an adapter is attached without being trained.
+    after; `rate_factor(name, knobs)` is the multiple of the learning rate for a parameter; the others, with the model
+    (and the knobs) in front, are those of `Attached`. `setup` is None when an adapter is attached without being
+    trained.
     """
 
     arguments: Callable[[KnobValues, TrainingSetup | None], dict[str, Any]] | None = None
     before: Callable[[Any, Any, KnobValues, TrainingSetup | None], None] | None = None
     ready: Callable[[Any, Any, KnobValues, TrainingSetup | None], None] | None = None
+    rate_factor: Callable[[str, KnobValues], float] | None = None
     auxiliary_loss: Callable[[Any, KnobValues], Any] | None = None
     after_step: Callable[[Any, int], None] | None = None
     extra_state: Callable[[Any], dict[str, Any]] | None = None

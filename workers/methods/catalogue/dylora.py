@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workers.methods.knob_kinds import alpha, placed, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import own_method
+from workers.methods.own_method import OwnHooks, own_method
 from workers.methods.peft_method import per_layer
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
@@ -58,6 +58,6 @@ METHODS = (
         trainable_parameters=per_layer(
             lambda linear, knobs: knobs["rank"] * (linear.in_features + linear.out_features)
         ),
-        after_step=_draw_rank,
+        hooks=OwnHooks(next_step=_draw_rank),
     ),
 )

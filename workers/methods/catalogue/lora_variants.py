@@ -3,7 +3,8 @@
 PiSSA, OLoRA and KaSA take their first factors from the base weights and subtract them there, so the base is rewritten
 while the adapter is on it; detaching restores it, and loading repeats the same deterministic decomposition. EVA takes A
 from the principal directions of the layer's inputs. LoRA-FA keeps the random A frozen. MiCA trains A in the space of
-the smallest singular directions.
+the smallest singular directions. LoRA+ trains B at a higher learning rate than A: that one rate for both is
+inefficient for wide layers, and about 16 times as high for B, is certain; that the head keeps A's rate is a choice.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.parameters import Float
+from search_spaces.priors import Bell
 from workers.methods.attached import TrainingSetup
 from workers.methods.catalogue.lora import DEFAULTS, lora_arguments, lora_parameters
 from workers.methods.knob_kinds import WITH_LINEAR, alpha, dropout, even_rank, placement, rank
@@ -41,6 +43,16 @@ def _kasa_knobs(model: ModelDescription) -> Knobs:
     own = (Float("beta", 1e-6, 1e-2, scale="log"), Float("gamma", 1e-6, 1e-2, scale="log"))
     shared = (rank(model), alpha(), dropout(), *placement(model))
     return Knobs((*shared, *own), defaults={**DEFAULTS, "beta": 1e-4, "gamma": 1e-3})
+
+
+def _plus_knobs(model: ModelDescription) -> Knobs:
+    ratio = Float("rate_ratio", 1.0, 32.0, scale="log", prior=Bell(16.0, spread=0.3))
+    shared = (rank(model), alpha(), dropout(), *placement(model))
+    return Knobs((*shared, ratio), defaults={"dropout": 0.0, "targets": "qv", "rate_ratio": 16.0})
+
+
+def _plus_factor(name: str, knobs: KnobValues) -> float:
+    return float(knobs["rate_ratio"]) if "lora_B" in name else 1.0
 
 
 def _with(**options: Any) -> Arguments:
@@ -205,6 +217,15 @@ METHODS = (
         changes_base=True,
         unchanged_at_start=False,
         model_types=WITH_LINEAR,
+    ),
+    _variant(
+        "lora_plus",
+        "LoRA whose second factor learns faster than the first",
+        "Hayou et al. 2024, LoRA+, arXiv 2402.12354",
+        _with(),
+        knobs=_plus_knobs,
+        learning_rates=LearningRates(1e-5, 5e-3, 2e-4),
+        hooks=PeftHooks(rate_factor=_plus_factor),
     ),
     _variant(
         "lora_fa",
