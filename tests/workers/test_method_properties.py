@@ -18,6 +18,7 @@ from workers.methods.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
 from workers.methods.own_adapter import OwnAdapter
 from workers.methods.prefix_attention import KeyValuePrefix, attention_with_prefix
 from workers.methods.registry import method
+from workers.methods.side_network import ConsolidatingSide, ParallelSide
 from workers.methods.weight_forms import NestedLora, ProjectedVector, QuantisedLora, ShardedLora, TrainedSteps
 from workers.models.loading import Base
 
@@ -225,16 +226,57 @@ def test_mos_trains_its_pools_whatever_the_rank(base: Base) -> None:
     assert sizes[0] == sizes[1]
 
 
-def test_lst_keeps_gradients_out_of_the_backbone(base: Base) -> None:
+@pytest.mark.parametrize(
+    ("name", "knobs"), [("lst", {"reduction": 8}), ("unipt", {"reduction": 8}), ("sherl", {"late_layers": 0})]
+)
+def test_side_networks_keep_gradients_out_of_the_backbone(base: Base, name: str, knobs: dict[str, Any]) -> None:
     """Less than half of what LoRA keeps for the backward pass, and no frozen layer in the graph."""
-    kept = {}
-    for name, knobs in (("lst", {"reduction": 8}), ("lora", {"rank": 2})):
+
+    def kept(name: str, knobs: dict[str, Any]) -> int:
         attached = attach(base, name, **knobs)
         trained = sum(value.numel() for value in attached.parameters().values())
         memory = training_memory(attached.model, attached.parameters().values(), batch())
-        kept[name] = memory - BYTES_PER_TRAINED * trained
         attached.detach()
-    assert kept["lst"] < kept["lora"] / 2
+        return memory - BYTES_PER_TRAINED * trained
+
+    assert kept(name, knobs) < kept("lora", {"rank": 2}) / 2
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_sherl_sends_gradients_through_its_late_layers_only(base: Base, late: int) -> None:
+    attached = attach(base, "sherl", late_layers=late)
+    states = attached.model(**batch(), output_hidden_states=True).hidden_states
+    wanted = [state.requires_grad for state in states]
+    attached.detach()
+    assert wanted == [False, late == 1, True]
+
+
+def test_sherl_leaves_out_what_the_sum_holds_already() -> None:
+    torch.manual_seed(0)
+    side = ConsolidatingSide(8, 4, joins=1, redundancy=1.0, generator=torch.Generator().manual_seed(0))
+    side.read(0, torch.randn(2, 3, 8))
+    first = side._sum
+    side.read(1, torch.randn(2, 3, 8))
+    assert first is not None
+    assert side._sum is not None
+    torch.testing.assert_close((first * (side._sum - first)).sum(-1), torch.zeros(2, 3), atol=1e-5, rtol=0)
+
+
+def test_unipt_weighs_layers_by_a_learnt_confidence() -> None:
+    """Against the equations, one row at a time."""
+    torch.manual_seed(0)
+    side = ParallelSide(8, 4, layers=3, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        side.confidence.normal_()
+    states = torch.randn(3, 1, 5, 8)
+    for index, hidden in enumerate(states):
+        side.read(index, hidden)
+    found = side.result()[0]
+    narrow = [down(hidden[0]) for down, hidden in zip(side.downs, states, strict=True)]
+    answers = [torch.softmax(narrow[-1] @ one.T / 2, -1) @ one for one in narrow]
+    weights = torch.stack([torch.tanh(one) @ side.confidence for one in answers]).softmax(0)
+    expected = narrow[-1] + sum(weight[:, None] * one for weight, one in zip(weights, answers, strict=True))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["l4q", "e2e_qp"])

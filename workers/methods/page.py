@@ -66,7 +66,7 @@ _NOT_REGISTERED = """## Not registered, and why
 | lily | parameters depend on how layers share factors; it does not merge |
 | cartridge | is `prefix_tuning` with a frozen part |
 | increlora, triadaptlora, colora, mola, mtlora, pego | rank growth and experts: not built |
-| sft, pst, unipt, sherl | sparse drop-and-grow and side networks: not built |
+| sft, pst | sparse drop-and-grow: not built |
 | dept | needs two learning rates: not built |
 """
 
