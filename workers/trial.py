@@ -98,8 +98,9 @@ def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnRepo
 def attach(prepared: PreparedTrial, steps: int) -> Attached:
     """Put the trial's adapter, as it is before its first step of `steps`, on the resident base."""
     train = prepared.data.train
-    setup = TrainingSetup(steps, lambda size: _labelled_batches(train, size))
-    return prepared.method.attach(prepared.resident.base, prepared.knobs, prepared.assignment.seed, setup)
+    seed = prepared.assignment.seed
+    setup = TrainingSetup(steps, lambda size: _labelled_batches(train, size, seed))
+    return prepared.method.attach(prepared.resident.base, prepared.knobs, seed, setup)
 
 
 def _train(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Outcome:
@@ -238,7 +239,7 @@ def _fetch(stored: Artifact, artifacts: ArtifactStore) -> Checkpoint:
         return read(artifacts.extract(stored.sha256, Path(folder) / "checkpoint"))
 
 
-def _labelled_batches(inputs: Inputs, size: int) -> Iterator[Batch]:
-    """Batches in the order of the rows, with labels, for methods that look at the data before training."""
-    for rows in torch.arange(len(inputs)).split(size):
+def _labelled_batches(inputs: Inputs, size: int, seed: int) -> Iterator[Batch]:
+    """Batches of random rows, with labels, for methods that look at the data before training: files may be sorted."""
+    for rows in torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed)).split(size):
         yield {**inputs.batch(rows.numpy()), "labels": inputs.targets(rows.numpy())}

@@ -15,6 +15,9 @@ from tests.workers.tiny_models import LABELS, batch, tiny_base
 from workers.costs import BYTES_PER_TRAINED, training_memory
 from workers.methods.attached import AdapterCard, Attached, TrainingSetup
 from workers.methods.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
+from workers.methods.calibration import weight_gradients
+from workers.methods.catalogue.lora_from_data import corda_factors
+from workers.methods.low_rank_forms import StartedLora
 from workers.methods.own_adapter import OwnAdapter
 from workers.methods.prefix_attention import KeyValuePrefix, attention_with_prefix
 from workers.methods.registry import method
@@ -40,8 +43,11 @@ def base() -> Base:
 
 def attach(base: Base, name: str, **knobs: Any) -> Attached:
     one = method(name)
-    setup = TrainingSetup(STEPS, lambda _size: iter([{**batch(), "labels": LABELS}]))
-    return one.attach(base, one.complete(base.description, knobs), 7, setup)
+    return one.attach(base, one.complete(base.description, knobs), 7, _one_batch())
+
+
+def _one_batch() -> TrainingSetup:
+    return TrainingSetup(STEPS, lambda _size: iter([{**batch(), "labels": LABELS}]))
 
 
 def train(attached: Attached, steps: int = STEPS, with_auxiliary: bool = True, rate: float = 1e-2) -> None:
@@ -141,6 +147,32 @@ def test_lora_plus_speeds_up_the_second_factors_alone(base: Base) -> None:
     attached.detach()
     assert factors == {name: 8.0 for name in names if "lora_B" in name}
     assert len(factors) == 4
+
+
+@pytest.mark.parametrize("variant", ["ipm", "kpm"])
+def test_corda_takes_the_components_that_the_inputs_call_for(variant: str) -> None:
+    """`ipm` is the best rank-r approximation of W as seen through its inputs (Eckart-Young), `kpm` the least of it."""
+    torch.manual_seed(0)
+    weight, inputs = torch.randn(7, 9), torch.randn(200, 9) * torch.linspace(0.1, 3, 9)
+    covariance = inputs.T @ inputs / 200
+    first, second = corda_factors(weight, covariance, 2, variant)
+    seen = covariance / covariance.diagonal().mean() + 0.01 * torch.eye(9)
+    values = torch.linalg.svdvals(weight @ seen)
+    taken, left = (values[:2], values[2:]) if variant == "ipm" else (values[-2:], values[:-2])
+    torch.testing.assert_close(torch.linalg.svdvals(second @ first @ seen)[:2], taken, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.linalg.svdvals((weight - second @ first) @ seen)[:5], left, rtol=1e-4, atol=1e-4)
+
+
+def test_lora_ga_first_step_follows_the_gradient(base: Base) -> None:
+    """∂loss/∂B spans the r strongest input directions of the full gradient, ∂loss/∂A the next output directions."""
+    attached = attach(base, "lora_ga", rank=2, top_layers=1, samples=16)
+    layer = modules(attached, StartedLora)[0]
+    (gradient,) = weight_gradients(base, [layer], _one_batch(), 16)
+    left, _, right = torch.linalg.svd(gradient)
+    cosines = nn.functional.cosine_similarity(layer.first.detach(), right[:2]).abs()
+    others = nn.functional.cosine_similarity(layer.second.detach(), left[:, 2:4], dim=0).abs()
+    attached.detach()
+    torch.testing.assert_close(torch.cat([cosines, others]), torch.ones(4), atol=1e-4, rtol=0)
 
 
 def test_kasa_penalty_makes_factors_orthonormal(base: Base) -> None:

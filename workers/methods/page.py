@@ -59,7 +59,6 @@ _NOT_REGISTERED = """## Not registered, and why
 | osf | trains most of the model and is made for continual learning |
 | loftq | needs bitsandbytes |
 | layer_replication, a LoRA option | merged and unmerged outputs differ |
-| corda, lora_ga | their exported adapters need the calibration data again to load |
 | pvera | draws noise of the shape of the padded batch, so the two engines cannot give equal numbers |
 | frod, adamss | the number of trained parameters depends on the weights, not on the knobs alone |
 | monteclora, velora, qalora, bdlora, alora, arrow (LoRA options) | not tried |
