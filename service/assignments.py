@@ -21,5 +21,6 @@ def assignment_of(spec: JobSpec, trial: Trial) -> Assignment:
         seed=trial.seed,
         data_seed=spec.seed,
         engine=spec.resources.engine,
+        evaluate_on="test" if trial.confirms is not None else "validation",
         checkpoint=checkpoint,
     )

@@ -85,6 +85,13 @@ class BudgetSpec(_Section):
     )
 
 
+class ConfirmSpec(_Section):
+    """After the search: train the front and the reference trials again and measure them on data no search saw."""
+
+    seeds: int = Field(default=3, ge=2, le=20, description="fresh trainings of each configuration")
+    split: Literal["test"] = Field(default="test", description="rows to measure on: `task.test`")
+
+
 class ResourcesSpec(_Section):
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     cpus_per_trial: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
@@ -108,6 +115,7 @@ class JobSpec(_Section):
     optimizer: OptimizerSpec = OptimizerSpec()
     scheduler: SchedulerSpec = SchedulerSpec()
     budget: BudgetSpec = BudgetSpec()
+    confirm: ConfirmSpec | None = None
     resources: ResourcesSpec = ResourcesSpec()
     reference_trials: bool | list[dict[str, Any]] = Field(
         default=True,

@@ -15,6 +15,7 @@ from workers.task import TaskSpec
 Config = dict[str, Any]
 Decision = Literal["continue", "pause", "stop"]
 EngineName = Literal["fast", "reference"]
+Split = Literal["validation", "test"]
 
 
 class _Frozen(BaseModel):
@@ -39,6 +40,7 @@ class Assignment(_Frozen):
     seed: int
     data_seed: int = Field(default=0, description="seed of splits and samples: the job's, equal for all its trials")
     engine: Literal["auto", "fast", "reference"] = "auto"
+    evaluate_on: Split = Field(default="validation", description="`test` for confirmations: rows that no search saw")
     reports_per_epoch: int = Field(default=1, ge=1)
     checkpoint: Artifact | None = Field(default=None, description="where to continue from")
     keep_checkpoints: bool = Field(default=False, description="store a checkpoint with every report")
@@ -53,7 +55,7 @@ class Report(_Frozen):
     attempt: int
     step: int
     epoch: float
-    metrics: dict[str, float] = Field(description="validation metrics and `train_loss`")
+    metrics: dict[str, float] = Field(description="metrics on the evaluated split and `train_loss`")
     seconds: float = Field(description="training wall clock so far")
     checkpoint: Artifact | None = None
 

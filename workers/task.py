@@ -23,7 +23,10 @@ class TaskSpec(BaseModel):
         default=None,
         description="a data source like `train`, or the fraction of `train` to split off with the job's seed",
     )
-    test: str | None = Field(default=None, description="data that the search never sees; used by `confirm`")
+    test: str | Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="data that the search never sees, for `confirm`: a source, or a fraction of `train` to split off",
+    )
     text: str | None = Field(default=None, description="column of the text (default `text`)")
     text_pair: tuple[str, str] | None = Field(default=None, description="two columns, for sentence pairs")
     label: str = Field(default="label", description="column of the class: integers or strings")

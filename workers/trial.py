@@ -66,6 +66,7 @@ class PreparedTrial:
     hyperparameters: Hyperparameters
     resident: ResidentBase
     data: PreparedData
+    evaluated: Inputs
     base_latency: dict[str, float]
 
 
@@ -78,7 +79,8 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     values = chosen.complete(resident.base.description, knobs)
     # Measured now: later the base carries an adapter.
     base_latency = workbench.base_latency(resident, _typical_tokens(data)) if assignment.measure_latency else {}
-    return PreparedTrial(assignment, chosen, values, hyperparameters, resident, data, base_latency)
+    evaluated = data.split(assignment.evaluate_on)
+    return PreparedTrial(assignment, chosen, values, hyperparameters, resident, data, evaluated, base_latency)
 
 
 def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Trial:
@@ -88,7 +90,7 @@ def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnRepo
         assignment,
         prepared.hyperparameters,
         data.train.lengths,
-        data.validation.labels,
+        prepared.evaluated.labels,
         on_report,
         lambda checkpoint: _keep(checkpoint, workbench.artifacts),
         None if assignment.checkpoint is None else _fetch(assignment.checkpoint, workbench.artifacts),
@@ -132,13 +134,13 @@ def _trainee(
 ) -> Iterator[Trainee]:
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
     if engine == "reference":
-        yield ReferenceTrainee(attached, data.train, data.validation, hyperparameters)
+        yield ReferenceTrainee(attached, data.train, prepared.evaluated, hyperparameters)
         return
     with fast_trainee(
         resident,
         attached,
         data.train,
-        data.validation,
+        prepared.evaluated,
         hyperparameters,
         workbench.prefixes,
         choose(workbench.precision),
@@ -169,7 +171,8 @@ def outcome_of(
         checkpoint=ending.checkpoint,
         engine=engine,
         engine_reason=why_not_fast,
-        environment=environment(choose(workbench.precision) if engine == "fast" else "fp32"),
+        environment=environment(choose(workbench.precision) if engine == "fast" else "fp32")
+        | {"evaluated_on": prepared.assignment.evaluate_on, "evaluated_rows": str(len(prepared.evaluated))},
         reason=ending.reason,
     )
 

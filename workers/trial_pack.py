@@ -42,8 +42,8 @@ def train_pack(
     without the pack. Raises `ValueError` for trials that cannot share a pass.
     """
     trials = [prepare(assignment, workbench) for assignment in assignments]
-    if len({(one.assignment.task.model_dump_json(), one.assignment.data_seed) for one in trials}) != 1:
-        raise ValueError("a pack needs trials of one task and one data seed")
+    if len({_shared(one.assignment) for one in trials}) != 1:
+        raise ValueError("a pack needs trials of one task and one data seed, evaluated on the same rows")
     for one in trials:
         if reason := why_not_packed(one):
             raise ValueError(f"trial {one.assignment.trial_id} cannot join a pack: {reason}")
@@ -53,6 +53,11 @@ def train_pack(
     ]
     for one, ending in ended:
         yield _finish(one, ending, workbench, len(joined))
+
+
+def _shared(assignment: Assignment) -> tuple[object, ...]:
+    """What the members of a pack have in common."""
+    return (assignment.task.model_dump_json(), assignment.data_seed, assignment.evaluate_on)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def _run(joined: Sequence[_Joined], workbench: Workbench, at_once: int | None) -
         layers,
         lowest,
         first.data.train,
-        first.data.validation,
+        first.evaluated,
         workbench.prefixes,
         choose(workbench.precision),
     ) as pack:

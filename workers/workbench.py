@@ -13,6 +13,7 @@ from torch import nn
 
 from workers import costs
 from workers.artifacts import ArtifactStore
+from workers.assignment import Split
 from workers.data.rows import LabelledData
 from workers.data.sources import load_data
 from workers.data.tokens import TokenisedData, shared_tokens
@@ -20,6 +21,7 @@ from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision, PrecisionChoice
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
+from workers.errors import InvalidInput
 from workers.models.loading import Base, load_base, load_tokenizer
 from workers.task import TaskSpec
 
@@ -35,6 +37,14 @@ class PreparedData:
     tokens: TokenisedData
     train: Inputs
     validation: Inputs
+    test: Inputs | None
+
+    def split(self, name: Split) -> Inputs:
+        """The rows that a trial is evaluated on. Raises `InvalidInput` when the task has no such rows."""
+        inputs = self.validation if name == "validation" else self.test
+        if inputs is None:
+            raise InvalidInput("test", None, "a data source, or a fraction of `train`: there are no rows to confirm on")
+        return inputs
 
 
 @dataclass
@@ -80,8 +90,9 @@ class Workbench:
     def _prepare(self, task: TaskSpec, seed: int) -> PreparedData:
         rows: LabelledData = load_data(task, seed)
         tokens = shared_tokens(rows, load_tokenizer(task.model), task.max_length, self.home / "cache")
+        test = None if tokens.test is None else Inputs(tokens.test, tokens.pad_token_id)
         return PreparedData(
-            tokens, Inputs(tokens.train, tokens.pad_token_id), Inputs(tokens.validation, tokens.pad_token_id)
+            tokens, Inputs(tokens.train, tokens.pad_token_id), Inputs(tokens.validation, tokens.pad_token_id), test
         )
 
     def _resident(self, cache: dict[Hashable, _Value], key: Hashable, load: Callable[[], _Value]) -> _Value:

@@ -31,6 +31,7 @@ from workers.task import TaskSpec
 T = TypeVar("T")
 _SOURCES = ("train", "validation", "test")
 _ELSEWHERE = ("builtin:", "hub:")
+_TEST_NEEDED = "`task.test`, a data source that the search never sees or a fraction of `train` to split off"
 
 
 def admit(data: Any, settings: Settings) -> JobSpec:
@@ -66,6 +67,8 @@ class _Admission:
             self.problems += check_batch(spec, problem.space, model, data.train_rows)
         self.problems += check_optimizer(spec.optimizer, problem)
         self.problems += check_scheduler(spec.scheduler, problem)
+        if spec.confirm is not None and spec.task.test is None:
+            self.problems.append(FieldProblem("task.test", None, _TEST_NEEDED, f"confirm: needs {_TEST_NEEDED}"))
         if task is None or model is None:
             return spec
         task = task.model_copy(update={"model": located(spec.task.model, self.settings)})

@@ -32,7 +32,13 @@ def view_job(job: Job, store: Store, now: datetime) -> JobView:
 
 def progress(job: Job, now: datetime) -> ProgressView:
     """Trials by state and an estimate of the time left."""
-    return ProgressView(trials_total=job.spec["budget"]["trials"], seconds_left=seconds_left(job, now), **job.counts)
+    return ProgressView(trials_total=trials_total(job), seconds_left=seconds_left(job, now), **job.counts)
+
+
+def trials_total(job: Job) -> int:
+    """Trials the job will have in the end: its budget, and beyond it the confirmations as soon as they are known."""
+    budget: int = job.spec["budget"]["trials"]
+    return max(budget, sum(job.counts.values()))
 
 
 def seconds_left(job: Job, now: datetime) -> float | None:
@@ -42,7 +48,7 @@ def seconds_left(job: Job, now: datetime) -> float | None:
         return None
     elapsed = (now - job.started_at).total_seconds()
     budget: Mapping[str, Any] = job.spec["budget"]
-    left: float = elapsed / ended * max(budget["trials"] - ended, 0)
+    left: float = elapsed / ended * max(trials_total(job) - ended, 0)
     limit: float | None = budget.get("wall_clock")
     return max(left if limit is None else min(left, limit - elapsed), 0.0)
 

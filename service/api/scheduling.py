@@ -24,7 +24,9 @@ def decide(job: Job, trial_id: str, store: Store) -> Decision:
     spec = JobSpec.model_validate(job.spec)
     if spec.scheduler.name == "none":
         return "continue"
-    trials = {trial.id: trial for trial in store.all_trials(job.id)}
+    trials = {trial.id: trial for trial in store.searched_trials(job.id)}
+    if trial_id not in trials:
+        return "continue"  # a confirmation is measured at its end and rivals nobody
     problem = _problem(json.dumps(job.spec, sort_keys=True))
     return scheduling.decide(spec, problem, trial_id, trials, _points(trials, store.job_reports(job.id)))
 

@@ -40,7 +40,8 @@ class ObjectiveView(View):
 
 
 class ProgressView(View):
-    """Trials by state. `trials_total` is the budget; `seconds_left` an estimate, null until a trial has ended."""
+    """Trials by state. `trials_total` is the budget and, once the search is over, its confirmations too; `seconds_left`
+    an estimate, null until a trial has ended."""
 
     trials_total: int
     queued: int
@@ -78,6 +79,7 @@ class TrialView(View):
     state: TrialState
     origin: TrialOrigin
     label: str | None
+    confirms: str | None = Field(description="the trial whose configuration a confirmation trains again")
     config: dict[str, Any]
     seed: int
     attempt: int

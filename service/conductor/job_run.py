@@ -9,7 +9,8 @@ from typing import Any
 
 from optimizers.problem import Problem
 from optimizers.schedulers.contract import Point
-from service.conductor.decisions import Shape, Verdict, is_replaceable, seconds_active, shape, verdict
+from service.conductor.confirming import confirmations
+from service.conductor.decisions import Shape, Verdict, is_replaceable, next_waiting, seconds_active, shape, verdict
 from service.conductor.mirror import TrialMirror
 from service.conductor.proposer import Request
 from service.conductor.seeds import trial_seed
@@ -41,7 +42,8 @@ class JobRun:
     spec: JobSpec
     problem: Problem
     suggestions: Suggestions
-    trials: TrialMirror
+    trials: TrialMirror  # of the search
+    confirmations: TrialMirror = field(default_factory=TrialMirror)
     concurrency: int = 1
     curves: dict[str, _Reports] = field(default_factory=dict)  # by trial
 
@@ -50,10 +52,29 @@ class JobRun:
         """Build the run of a job from its stored form; raises what building its problem raises."""
         spec = JobSpec.model_validate(job.spec)
         problem = build_problem(spec)
-        run = cls(job, spec, problem, Suggestions(spec, job.spec, problem), TrialMirror(trials))
+        run = cls(job, spec, problem, Suggestions(spec, job.spec, problem), TrialMirror())
+        for trial in trials:
+            run.put(trial)
         for report in reports:
             run._keep(report.trial_id, report.attempt, Point(report.epoch, report.metrics))
         return run
+
+    # The mirror of the store
+
+    def put(self, trial: Trial) -> None:
+        """Mirror a trial's present row."""
+        (self.trials if trial.confirms is None else self.confirmations).put(trial)
+        self.trials.next_number = max(self.trials.next_number, trial.number + 1)
+
+    def drop(self, trial_id: str) -> None:
+        """Forget a trial that is not there any more."""
+        self.trials.drop([trial_id])
+        self.confirmations.drop([trial_id])
+
+    def is_news(self, event: Event) -> bool:
+        """Whether a trial's event tells something that the mirror does not show."""
+        known = self.confirmations if event.payload["trial_id"] in self.confirmations else self.trials
+        return known.is_news(event)
 
     # What has been reported
 
@@ -83,7 +104,7 @@ class JobRun:
     @property
     def running(self) -> int:
         """Trials under way."""
-        return self.trials.states["running"]
+        return self.trials.states["running"] + self.confirmations.states["running"]
 
     @property
     def ahead(self) -> int:
@@ -96,7 +117,12 @@ class JobRun:
         """Trials that could start now, within the job's own concurrency."""
         if self.job.state != "running" or self.spec.resources.executor != "ray":
             return 0
-        return max(0, min(len(self.trials.waiting), self.concurrency - self.running))
+        waiting = len(self.trials.waiting) + len(self.confirmations.waiting)
+        return max(0, min(waiting, self.concurrency - self.running))
+
+    def next_waiting(self) -> Trial | None:
+        """The trial to start next; the search goes before its confirmation."""
+        return next_waiting(self.trials) or next_waiting(self.confirmations)
 
     def ask(self) -> Request | None:
         """What to ask the optimizer now, if anything."""
@@ -114,9 +140,13 @@ class JobRun:
         return [trial.id for trial in self.trials.waiting.values() if is_replaceable(trial)]
 
     def verdict(self) -> Verdict | None:
-        """How the job ends, or None while it goes on."""
+        """How the search ends, or None while it goes on."""
         asked = self.suggestions
         return verdict(self.trials, self.spec, asked.no_more, asked.broken)
+
+    def lacking_confirmations(self) -> list[NewTrial]:
+        """What is left to confirm of a search that is over."""
+        return confirmations(self.spec, self.trials.values(), self.confirmations.values())
 
 
 def reference_trials(spec: JobSpec) -> list[NewTrial]:

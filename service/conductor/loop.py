@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from service.assignments import assignment_of
-from service.conductor.decisions import Verdict, allot, concurrency, lacking, next_waiting
+from service.conductor.decisions import Verdict, allot, concurrency, lacking
 from service.conductor.executor import Executor, Lost, Message
 from service.conductor.job_run import JobRun, reference_trials
 from service.conductor.proposer import Proposer, Reply
@@ -136,10 +136,14 @@ class Conductor:
         """Rebuild everything about the job from the store; a new job gets its reference trials first."""
         if self._sequence < 0:
             self._sequence = self.store.last_sequence()  # before the trials are read, so that nothing falls between
-        run = JobRun.of(job, self.store.all_trials(job.id), self.store.job_reports(job.id))
+        run = JobRun.of(
+            job,
+            (*self.store.searched_trials(job.id), *self.store.confirmations(job.id)),
+            self.store.job_reports(job.id),
+        )
         if not run.trials:
             for trial in self.store.add_trials(job.id, reference_trials(run.spec)):
-                run.trials.put(trial)
+                run.put(trial)
         if run.spec.resources.executor == "ray" and (lack := lacking(run.shape, self.executor.machine())):
             self.store.add_event(job.id, "note", {"message": lack})
         log.info("job %s: %d trials so far", job.id, len(run.trials))
@@ -150,7 +154,7 @@ class Conductor:
     def _mirror(self, trials: Iterable[Trial]) -> None:
         for trial in trials:
             if (run := self._runs.get(trial.job_id)) is not None:
-                run.trials.put(trial)
+                run.put(trial)
 
     def _mirror_job(self, job_id: str) -> None:
         """Read the job again; a changed spec rebuilds its run, a deleted job ends it."""
@@ -189,16 +193,16 @@ class Conductor:
         for job_id, trial_id in trials:
             with suppress(NotFound):
                 if job_id in self._runs:
-                    self._runs[job_id].trials.put(self.store.get_trial(trial_id))
+                    self._runs[job_id].put(self.store.get_trial(trial_id))
 
     def _note_event(self, run: JobRun, event: Event, jobs: set[str], trials: set[tuple[str, str]]) -> None:
         if event.kind in ("job.state", "job.spec"):
             jobs.add(run.job.id)
         elif event.kind == "trial.dropped":
-            run.trials.drop([event.payload["trial_id"]])
+            run.drop(event.payload["trial_id"])
         elif event.kind == "trial.report":
             self._guarded(run, self._heed, event)
-        elif event.kind.startswith("trial.") and run.trials.is_news(event):
+        elif event.kind.startswith("trial.") and run.is_news(event):
             trials.add((run.job.id, event.payload["trial_id"]))
 
     def _heed(self, run: JobRun, report: Event) -> None:
@@ -276,9 +280,17 @@ class Conductor:
             self.store.replace_queued(run.job.id, unwanted, [])
             run.trials.drop(unwanted)
         if (verdict := run.verdict()) is not None:
-            self._end(run, verdict)
+            self._conclude(run, verdict)
         elif (request := run.ask()) is not None:
             self.proposer.submit(request)
+
+    def _conclude(self, run: JobRun, verdict: Verdict) -> None:
+        """The search is over: confirm what it found where the job asks for that, then end the job."""
+        if verdict.state == "completed" and (lack := run.lacking_confirmations()):
+            log.info("job %s: %d trainings to confirm its front", run.job.id, len(lack))
+            self._mirror(self.store.add_trials(run.job.id, lack))
+        elif not run.confirmations.open:
+            self._end(run, verdict)
 
     def _end(self, run: JobRun, verdict: Verdict) -> None:
         log.info("job %s is %s%s", run.job.id, verdict.state, f": {verdict.reason}" if verdict.reason else "")
@@ -326,7 +338,7 @@ class Conductor:
 
     def _start_next(self, run: JobRun) -> bool:
         """Claim the job's next trial and start it; False when it turned out not to be there."""
-        trial = next_waiting(run.trials)
+        trial = run.next_waiting()
         assert trial is not None
         self._dispatches += 1
         worker = f"{self.owner}/{self._dispatches}"
@@ -335,12 +347,12 @@ class Conductor:
         except NotFound:
             claimed = None
         if claimed is None:  # claimed by an outside worker, or the job is not running any more: look again
-            run.trials.drop([trial.id])
+            run.drop(trial.id)
             with suppress(NotFound):
-                run.trials.put(self.store.get_trial(trial.id))
+                run.put(self.store.get_trial(trial.id))
             self._mirror_job(run.job.id)
             return False
-        run.trials.put(claimed)
+        run.put(claimed)
         self._dispatched[claimed.id] = _Dispatched(run.job.id, claimed.attempt)
         self.executor.start(assignment_of(run.spec, claimed), run.shape)
         return True

@@ -17,5 +17,10 @@ def proposal_seed(job_seed: int, trials: int) -> int:
     return _hashed(f"proposal:{job_seed}:{trials}")
 
 
+def confirmation_seed(job_seed: int, repeat: int) -> int:
+    """Seed of the training `repeat` of each confirmed configuration: shared, so that they compare in pairs."""
+    return _hashed(f"confirmation:{job_seed}:{repeat}")
+
+
 def _hashed(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % SEED_LIMIT

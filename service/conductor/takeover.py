@@ -32,7 +32,7 @@ def take_over(store: Store, identity: str) -> None:
 
 
 def _free(store: Store, job: Job, identity: str) -> None:
-    for trial in store.all_trials(job.id):
+    for trial in (*store.searched_trials(job.id), *store.confirmations(job.id)):
         if trial.state != "running" or not (trial.worker_id or "").startswith(identity):
             continue
         try:

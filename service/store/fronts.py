@@ -69,7 +69,7 @@ class FrontChange:
 
 _MEMBERS = select(TRIALS.c.id, TRIALS.c.metrics).where(TRIALS.c.job_id == bindparam("job"), TRIALS.c.on_front)
 _COMPLETED = select(TRIALS.c.id, TRIALS.c.metrics, TRIALS.c.on_front).where(
-    TRIALS.c.job_id == bindparam("job"), TRIALS.c.state == "completed"
+    TRIALS.c.job_id == bindparam("job"), TRIALS.c.state == "completed", TRIALS.c.confirms.is_(None)
 )
 _FRONT = select(*TRIAL_COLUMNS).where(TRIALS.c.job_id == bindparam("job"), TRIALS.c.on_front).order_by(TRIALS.c.number)
 _SPEC = select(JOBS.c.spec).where(JOBS.c.id == bindparam("job"))

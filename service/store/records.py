@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 JobState = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
 TrialState = Literal["queued", "running", "paused", "completed", "stopped", "failed"]
-TrialOrigin = Literal["reference", "optimizer", "user", "import"]
+TrialOrigin = Literal["reference", "optimizer", "user", "import", "confirmation"]
 Scope = Literal["read", "submit", "work", "admin"]
 T = TypeVar("T")
 
@@ -42,6 +42,7 @@ class Trial:
     state: TrialState
     origin: TrialOrigin
     label: str | None  # of reference trials: "head-only", "literature-default"
+    confirms: str | None  # the trial whose configuration a confirmation trains again
     config: dict[str, Any]
     seed: int
     attempt: int
@@ -96,6 +97,7 @@ class NewTrial:
     origin: TrialOrigin
     seed: int
     label: str | None = None
+    confirms: str | None = None
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def finish_trial(connection: Connection, outcome: Outcome, now: datetime) -> Tri
     check_trial(trial.id, trial.state, outcome.status)
     metrics = {**trial.metrics, **finite(outcome.metrics)}
     change = FrontChange((), (), 0)
-    if outcome.status == "completed":
+    if outcome.status == "completed" and trial.confirms is None:  # measured on other rows: no rival of the search's
         change = challenge(connection, trial.job_id, Goals.of(spec), trial.id, metrics)
     values = _values(trial, outcome, metrics, now) | {"outcome": digest, "on_front": bool(change.joined)}
     finished = connection.execute(_FINISH, {"trial": trial.id, **{f"new_{k}": v for k, v in values.items()}}).one()

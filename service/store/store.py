@@ -27,6 +27,7 @@ from service.store.records import (
     StoredReport,
     Token,
     Trial,
+    TrialOrigin,
     TrialState,
 )
 from workers.assignment import Outcome, Report
@@ -138,13 +139,23 @@ class Store:
         descending: bool = False,
         cursor: str | None = None,
         limit: int = 50,
+        origins: Sequence[TrialOrigin] | None = None,
     ) -> Page[Trial]:
-        """One page of trials, by `number` or by the metric named in `sort` (trials without it last)."""
-        return self._database.read(lambda c: trials.list_trials(c, job_id, states, sort, descending, cursor, limit))
+        """One page of trials, by `number` or by the metric named in `sort` (trials without it last).
 
-    def all_trials(self, job_id: str) -> tuple[Trial, ...]:
-        """Every trial of the job, by number."""
-        return self._database.read(lambda c: trials.all_trials(c, job_id))
+        Without `origins` those of the search, which is all but confirmations.
+        """
+        return self._database.read(
+            lambda c: trials.list_trials(c, job_id, states, origins, sort, descending, cursor, limit)
+        )
+
+    def searched_trials(self, job_id: str) -> tuple[Trial, ...]:
+        """Every trial of the search, by number; confirmations are not among them."""
+        return self._database.read(lambda c: trials.searched_trials(c, job_id))
+
+    def confirmations(self, job_id: str) -> tuple[Trial, ...]:
+        """The trials that train configurations of the search again, by number."""
+        return self._database.read(lambda c: trials.confirmations(c, job_id))
 
     def reference_trials(self, job_id: str) -> tuple[Trial, ...]:
         """The trials that the search is measured against, by number."""

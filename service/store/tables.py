@@ -97,6 +97,13 @@ class TrialRow(Table):
             postgresql_where=text("origin = 'reference'"),
         ),
         Index(
+            "ix_trials_confirms",
+            "job_id",
+            "number",
+            sqlite_where=text("confirms IS NOT NULL"),
+            postgresql_where=text("confirms IS NOT NULL"),
+        ),
+        Index(
             "ix_trials_lease_until",
             "lease_until",
             sqlite_where=text("lease_until IS NOT NULL"),
@@ -110,6 +117,7 @@ class TrialRow(Table):
     state: Mapped[str] = mapped_column(String(16))
     origin: Mapped[str] = mapped_column(String(16))
     label: Mapped[str | None] = mapped_column(FreeText)
+    confirms: Mapped[str | None] = mapped_column(String(48))
     config: Mapped[dict[str, Any]]
     seed: Mapped[int] = mapped_column(BigInteger)
     attempt: Mapped[int] = mapped_column(Integer)

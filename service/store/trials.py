@@ -11,14 +11,16 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, inser
 from service.errors import Conflict, NotFound
 from service.store.events import NewEvent, append, trial_event
 from service.store.paging import check_limit, read_cursor, write_cursor
-from service.store.records import NewTrial, Page, Trial, TrialState
+from service.store.records import NewTrial, Page, Trial, TrialOrigin, TrialState
 from service.store.rows import JOBS, TRIAL_COLUMNS, TRIALS, count_changes, lock_state, trial_of
 from service.store.states import JOB_OVER, TRIAL_STATES
 
 _ADD = insert(TRIALS)
-_ALL = select(*TRIAL_COLUMNS).where(TRIALS.c.job_id == bindparam("job")).order_by(TRIALS.c.number)
+_OF_JOB = select(*TRIAL_COLUMNS).where(TRIALS.c.job_id == bindparam("job")).order_by(TRIALS.c.number)
+_SEARCHED = _OF_JOB.where(TRIALS.c.confirms.is_(None))
+_CONFIRMATIONS = _OF_JOB.where(TRIALS.c.confirms.is_not(None))
 # Written out, not bound: only so does it match the condition of its index.
-_REFERENCES = _ALL.where(TRIALS.c.origin == literal_column("'reference'"))
+_REFERENCES = _OF_JOB.where(TRIALS.c.origin == literal_column("'reference'"))
 _COUNTS = select(*(JOBS.c[state] for state in TRIAL_STATES)).where(JOBS.c.id == bindparam("job"))
 
 
@@ -76,7 +78,8 @@ def _append(connection: Connection, job_id: str, new: Sequence[NewTrial], now: d
 
 
 def _suggestion(job_id: str, number: int, new: NewTrial, now: datetime) -> dict[str, Any]:
-    given = {"origin": new.origin, "label": new.label, "config": new.config, "seed": new.seed}
+    names = ("origin", "label", "confirms", "config", "seed")
+    given = {name: getattr(new, name) for name in names}
     start = {"state": "queued", "attempt": 0, "losses": 0, "on_front": False, "created_at": now}
     # New objects: a record that is handed out shares nothing with another one.
     return {"id": f"{job_id}-{number}", "job_id": job_id, "number": number, **given, **start, **_nothing_yet()}
@@ -91,9 +94,14 @@ def _trial(row: Mapping[str, Any]) -> Trial:
     return Trial(*(row.get(column.name) for column in TRIAL_COLUMNS))  # type: ignore[arg-type]  # fields by position
 
 
-def all_trials(connection: Connection, job_id: str) -> tuple[Trial, ...]:
-    """Every trial of the job, by number."""
-    return tuple(trial_of(row) for row in connection.execute(_ALL, {"job": job_id}))
+def searched_trials(connection: Connection, job_id: str) -> tuple[Trial, ...]:
+    """Every trial of the search, by number; confirmations are not among them."""
+    return tuple(trial_of(row) for row in connection.execute(_SEARCHED, {"job": job_id}))
+
+
+def confirmations(connection: Connection, job_id: str) -> tuple[Trial, ...]:
+    """The trials that train configurations of the search again, by number."""
+    return tuple(trial_of(row) for row in connection.execute(_CONFIRMATIONS, {"job": job_id}))
 
 
 def reference_trials(connection: Connection, job_id: str) -> tuple[Trial, ...]:
@@ -113,18 +121,23 @@ def list_trials(
     connection: Connection,
     job_id: str,
     states: Sequence[TrialState] | None,
+    origins: Sequence[TrialOrigin] | None,
     sort: str,
     descending: bool,
     cursor: str | None,
     limit: int,
 ) -> Page[Trial]:
-    """One page of trials by `number` or by a metric; trials without the metric come last either way."""
+    """One page of trials by `number` or by a metric; trials without the metric come last either way.
+
+    Without `origins` those of the search: a confirmation's metrics do not compare with theirs.
+    """
     check_limit(limit)
     order = f"{sort} {'down' if descending else 'up'}"
     key: ColumnElement[Any] = TRIALS.c.number if sort == "number" else TRIALS.c.metrics[sort].as_float()
     query = select(*TRIAL_COLUMNS, key.label("sort_key")).where(TRIALS.c.job_id == job_id)
     if states is not None:
         query = query.where(TRIALS.c.state.in_(states))
+    query = query.where(TRIALS.c.confirms.is_(None) if origins is None else TRIALS.c.origin.in_(origins))
     if cursor is not None:
         query = query.where(_beyond(key, descending, read_cursor(cursor, order, 2)))
     by_key = (key.desc() if descending else key.asc()).nulls_last()

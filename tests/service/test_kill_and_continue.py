@@ -55,7 +55,7 @@ def _await(client: Client, job_id: str, condition: object) -> Job:
 
 def _check_store(home: Path, job_id: str) -> None:
     store = open_store(f"sqlite:///{home}/peftsearch.db")
-    trials = store.all_trials(job_id)
+    trials = store.searched_trials(job_id)
     assert [trial.number for trial in trials] == list(range(TRIALS))
     assert {trial.state for trial in trials} == {"completed"}
     assert all({"accuracy", "trainable_params"} <= trial.metrics.keys() and trial.adapter for trial in trials)

@@ -243,3 +243,15 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
         "bad = {'torch', 'transformers', 'datasets', 'ray'} & set(sys.modules); assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_test_fraction_is_split_off_first_and_shares_no_row(tmp_path: Path) -> None:
+    rows = [(f"text {number}", number % 2) for number in range(100)]
+    path = write(tmp_path, "csv", rows)
+    data = load_data(task(path, validation=0.25, test=0.2), seed=3)
+    assert data.test is not None
+    assert (len(data.test), len(data.validation), len(data.train)) == (20, 20, 60)
+    assert {*data.test.texts, *data.validation.texts, *data.train.texts} == {text for text, _ in rows}
+    other = load_data(task(path, validation=0.5, test=0.2), seed=3).test
+    assert other is not None
+    assert other.texts == data.test.texts  # another validation fraction does not move the test rows

@@ -125,3 +125,26 @@ def test_memory_stays_flat_over_many_trials(bench: Workbench) -> None:
     for index in range(10):
         run(bench, LORA | {"rank": 1 + index % 8}, seed=index)
     assert process.memory_info().rss < before * 1.02
+
+
+def test_a_confirmation_is_measured_on_the_test_rows_alone(bench: Workbench) -> None:
+    task = TASK.model_copy(update={"test": 0.1})
+    given = {"trial_id": "t", "attempt": 1, "task": task, "config": LORA, "epochs": 1, "seed": 1}
+    on = {
+        split: train(Assignment(**given, evaluate_on=split, measure_latency=False), bench, lambda _: "continue")
+        for split in ("validation", "test")
+    }
+    assert on["validation"].environment["evaluated_rows"] == "32"
+    rows = int(on["test"].environment["evaluated_rows"])
+    assert rows > 32
+    assert on["test"].environment["evaluated_on"] == "test"
+    assert on["test"].metrics["accuracy"] * rows == pytest.approx(round(on["test"].metrics["accuracy"] * rows))
+    assert on["test"].metrics["train_loss"] == on["validation"].metrics["train_loss"]
+    assert on["test"].metrics["loss"] != on["validation"].metrics["loss"]
+
+
+def test_a_confirmation_without_test_rows_fails_with_the_field(bench: Workbench) -> None:
+    outcome, _ = run(bench, LORA, evaluate_on="test")
+    assert outcome.status == "failed"
+    assert outcome.reason is not None
+    assert outcome.reason.startswith("invalid_config: test")

@@ -48,8 +48,8 @@ def load_data(task: TaskSpec, seed: int = 0) -> LabelledData:
     train = _read(task, task.train, "train")
     classes = _classes(train)
     train_rows = _rows(train, classes, "train")
+    test, train_rows = _test(task, train_rows, classes, seed)
     validation_rows, train_rows = _validation(task, train_rows, classes, seed)
-    test = None if task.test is None else _rows(_read(task, task.test, "test"), classes, "test")
     return LabelledData(
         tuple(str(one) if train.names is None else train.names[int(one)] for one in classes),
         _sample(train_rows, task.train_rows, seed, "train_rows"),
@@ -184,10 +184,23 @@ def _validation(task: TaskSpec, train: Rows, classes: tuple[Any, ...], seed: int
         own = None if Path(task.train).is_file() else _read_if_there(task, task.train, "validation")
         if own is not None:
             return _rows(own, classes, "validation"), train
-    fraction = DEFAULT_FRACTION if task.validation is None else task.validation
+    return _split_off(train, DEFAULT_FRACTION if task.validation is None else task.validation, seed, "validation")
+
+
+def _test(task: TaskSpec, train: Rows, classes: tuple[Any, ...], seed: int) -> tuple[Rows | None, Rows]:
+    """(test, what is left of train). Split off before validation, so that changing that one leaves the test rows."""
+    if task.test is None:
+        return None, train
+    if isinstance(task.test, str):
+        return _rows(_read(task, task.test, "test"), classes, "test"), train
+    return _split_off(train, task.test, seed + 2, "test")
+
+
+def _split_off(train: Rows, fraction: float, seed: int, role: str) -> tuple[Rows, Rows]:
+    """(what is split off, what is left)."""
     kept, held = stratified_split(train.labels, fraction, seed)
     if not len(held):
-        raise InvalidInput("validation", f"{fraction} of {len(train)} rows", "a fraction that leaves rows on each side")
+        raise InvalidInput(role, f"{fraction} of {len(train)} rows", "a fraction that leaves rows on each side")
     return train.take(held), train.take(kept)
 
 

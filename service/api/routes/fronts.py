@@ -45,7 +45,7 @@ def get_best(
     """The best completed trial by one metric (the first objective when none is named) among those that satisfy every
     clause and the job's constraints, and code that trains it again."""
     spec = JobSpec.model_validate(store.get_job(job_id).spec)
-    found = queries.best(store.all_trials(job_id), spec, METRICS, maximize, minimize, where or ())
+    found = queries.best(store.searched_trials(job_id), spec, METRICS, maximize, minimize, where or ())
     view = BestView(
         trial=TrialView.of(found.trial),
         objectives=found.objectives,

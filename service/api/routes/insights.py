@@ -134,7 +134,7 @@ def get_knee(job_id: str, store: StoreDep) -> KneeView:
 def _evidence(store: Store, job_id: str) -> tuple[Problem, list[Trial]]:
     """The job's problem and its completed trials, oldest first."""
     problem = build_problem(JobSpec.model_validate(store.get_job(job_id).spec))
-    trials = sorted(store.all_trials(job_id), key=lambda trial: trial.number)
+    trials = sorted(store.searched_trials(job_id), key=lambda trial: trial.number)
     return problem, [trial for trial in trials if trial.state == "completed"]
 
 

@@ -126,7 +126,7 @@ def _past_job(store: Store, job: Job, trials: dict[str, Trial]) -> PastJob | Non
         model = describe(spec.task.model)
     except InvalidInput:
         return None
-    completed = [trial for trial in store.all_trials(job.id) if trial.state == "completed"]
+    completed = [trial for trial in store.searched_trials(job.id) if trial.state == "completed"]
     trials.update({trial.id: trial for trial in completed})
     past = tuple(PastTrial(trial.id, trial.config, trial.metrics) for trial in completed)
     return PastJob(job.id, _task(model, spec.task.train_rows, spec.task.max_length), past)

@@ -15,7 +15,7 @@ from service.api.views import ItemsView, PageView, ReportView, SnippetView, Tria
 from service.errors import BadInput, NotFound
 from service.jobspec import JobSpec
 from service.snippets import snippet
-from service.store.records import TrialState
+from service.store.records import TrialOrigin, TrialState
 from workers.artifacts import ArtifactMissing
 from workers.metrics import METRICS
 
@@ -31,6 +31,9 @@ def list_trials(
     store: StoreDep,
     paging: PagingDep,
     state: Annotated[list[TrialState] | None, Query(description="only trials in these states")] = None,
+    origin: Annotated[
+        list[TrialOrigin] | None, Query(description="only trials of these origins; by default all but confirmations")
+    ] = None,
     sort: Annotated[str, Query(description="`number` or a metric", examples=["accuracy"])] = "number",
     descending: bool = False,
 ) -> Response:
@@ -38,7 +41,7 @@ def list_trials(
     if sort != "number" and sort not in METRICS:
         raise BadInput.of([unknown_name("sort", sort, ["number", *METRICS], "metric")])
     store.get_job(job_id)
-    page = store.list_trials(job_id, state, sort, descending, paging.cursor, paging.limit)
+    page = store.list_trials(job_id, state, sort, descending, paging.cursor, paging.limit, origin)
     items = [TrialView.of(trial) for trial in page.items]
     return tagged(request, PageView[TrialView].model_construct(items=items, next_cursor=page.next_cursor))
 

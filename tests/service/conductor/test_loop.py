@@ -13,7 +13,7 @@ import pytest
 from service.conductor.executor import Lost
 from service.conductor.loop import GRACE, LEASE, Conductor
 from service.conductor.proposer import Proposer
-from service.conductor.seeds import trial_seed
+from service.conductor.seeds import confirmation_seed, trial_seed
 from service.conductor.takeover import SUSPECT_AFTER, take_over
 from service.errors import Unavailable
 from service.jobspec import JobSpec
@@ -107,7 +107,7 @@ def test_a_job_runs_to_its_end_and_every_trial_counts_once(make: Make, store: St
     tick_until(make(executor), clock, is_over(store, job))
     ended = store.get_job(job.id)
     assert (ended.state, ended.reason) == ("completed", None)
-    trials = store.all_trials(job.id)
+    trials = store.searched_trials(job.id)
     assert [trial.number for trial in trials] == list(range(6))
     assert [trial.label for trial in trials[:2]] == ["head-only", "literature-default"]
     assert {trial.origin for trial in trials[2:]} == {"optimizer"}
@@ -125,9 +125,9 @@ def test_reference_trials_can_be_the_users_own_or_none(make: Make, store: Store,
     own = submit(store, reference_trials=[config], budget={"trials": 2, "epochs": 1})
     none = submit(store, reference_trials=False, budget={"trials": 1, "epochs": 1})
     tick_until(make(), clock, lambda: is_over(store, own)() and is_over(store, none)())
-    assert store.all_trials(own.id)[0].config == config
-    assert [trial.label for trial in store.all_trials(own.id)] == ["reference-1", None]
-    assert [trial.origin for trial in store.all_trials(none.id)] == ["optimizer"]
+    assert store.searched_trials(own.id)[0].config == config
+    assert [trial.label for trial in store.searched_trials(own.id)] == ["reference-1", None]
+    assert [trial.origin for trial in store.searched_trials(none.id)] == ["optimizer"]
 
 
 def test_two_jobs_share_the_slots(make: Make, store: Store, clock: Clock) -> None:
@@ -149,7 +149,7 @@ def test_a_job_whose_every_trial_fails_stops_early(make: Make, store: Store, clo
     assert ended.state == "failed"
     assert ended.reason is not None
     assert "none completed; most often: out_of_memory: 9 GB asked for" in ended.reason
-    assert len([trial for trial in store.all_trials(job.id) if trial.state == "failed"]) < 8
+    assert len([trial for trial in store.searched_trials(job.id) if trial.state == "failed"]) < 8
 
 
 def test_a_failed_trial_keeps_its_reason_and_reports_and_the_job_goes_on(
@@ -193,7 +193,9 @@ def test_cancelling_stops_running_trials_and_takes_back_the_queued(make: Make, s
     assert executor.abandoned == []  # they have a moment to end by themselves
     tick_until(conductor, clock, lambda: not executor.running, step=GRACE / 2)
     conductor.tick(wait=0)
-    assert {(trial.state, trial.reason) for trial in store.all_trials(job.id)} == {("stopped", "the job is cancelled")}
+    assert {(trial.state, trial.reason) for trial in store.searched_trials(job.id)} == {
+        ("stopped", "the job is cancelled")
+    }
     assert store.get_job(job.id).lease_owner is None
 
 
@@ -219,7 +221,7 @@ def test_a_paused_job_lets_its_trials_end_and_starts_no_others_until_resumed(
     store.set_job_state(job.id, "queued")
     tick_until(conductor, clock, is_over(store, job))
     assert store.counts(job.id)["completed"] == 4
-    assert {trial.attempt for trial in store.all_trials(job.id)} == {1}
+    assert {trial.attempt for trial in store.searched_trials(job.id)} == {1}
 
 
 def test_the_wall_clock_budget_lets_running_trials_end_and_nothing_more_begin(
@@ -229,7 +231,7 @@ def test_the_wall_clock_budget_lets_running_trials_end_and_nothing_more_begin(
     tick_until(make(), clock, is_over(store, job), step=4)
     ended = store.get_job(job.id)
     assert (ended.state, ended.reason) == ("completed", "the wall-clock budget of 40 s is spent")
-    assert {trial.state for trial in store.all_trials(job.id)} == {"completed"}
+    assert {trial.state for trial in store.searched_trials(job.id)} == {"completed"}
 
 
 def test_a_small_space_is_searched_to_its_end(make: Make, store: Store, clock: Clock) -> None:
@@ -240,7 +242,7 @@ def test_a_small_space_is_searched_to_its_end(make: Make, store: Store, clock: C
     job = submit(store, space={"method": "lora", "parameters": parameters}, reference_trials=False)
     tick_until(make(), clock, is_over(store, job))
     assert store.get_job(job.id).reason == "the space is exhausted after 3 configurations"
-    assert sorted(trial.config["rank"] for trial in store.all_trials(job.id)) == [2, 4, 8]
+    assert sorted(trial.config["rank"] for trial in store.searched_trials(job.id)) == [2, 4, 8]
 
 
 def test_extending_a_finished_job_makes_it_go_on(make: Make, store: Store, clock: Clock) -> None:
@@ -248,7 +250,7 @@ def test_extending_a_finished_job_makes_it_go_on(make: Make, store: Store, clock
     tick_until(conductor, clock, is_over(store, job))
     store.extend_job(job.id, {**store.get_job(job.id).spec, "budget": {"trials": 5, "epochs": 2, "wall_clock": None}})
     tick_until(conductor, clock, lambda: store.counts(job.id)["completed"] == 5 and is_over(store, job)())
-    assert [trial.seed for trial in store.all_trials(job.id)] == [trial_seed(3, number) for number in range(5)]
+    assert [trial.seed for trial in store.searched_trials(job.id)] == [trial_seed(3, number) for number in range(5)]
 
 
 def test_an_outside_workers_job_gets_suggestions_but_no_dispatch(make: Make, store: Store, clock: Clock) -> None:
@@ -276,14 +278,14 @@ def test_a_successor_goes_on_where_a_dead_conductor_of_the_same_home_left(
     job = submit(store)
     tick_until(make(dead, "home.a"), clock, lambda: len(dead.started) == 2)
     take_over(store, "home.")  # the home's lock was free, so its holder is dead
-    assert {trial.state for trial in store.all_trials(job.id)} == {"queued"}
+    assert {trial.state for trial in store.searched_trials(job.id)} == {"queued"}
     successor = ComputingExecutor()
     started = clock.seconds
     tick_until(make(successor, "home.b"), clock, lambda: len(successor.started) >= 2, step=0.1)
     assert clock.seconds - started < LEASE / 3  # no waiting for leases to run out
     tick_until(make(successor, "home.b"), clock, is_over(store, job))
-    assert {trial.attempt for trial in store.all_trials(job.id)} == {1, 2}
-    assert {trial.state for trial in store.all_trials(job.id)} == {"completed"}
+    assert {trial.attempt for trial in store.searched_trials(job.id)} == {1, 2}
+    assert {trial.state for trial in store.searched_trials(job.id)} == {"completed"}
 
 
 def test_a_service_that_dies_again_and_again_under_one_trial_suspects_it_at_last(
@@ -293,9 +295,9 @@ def test_a_service_that_dies_again_and_again_under_one_trial_suspects_it_at_last
     for death in range(SUSPECT_AFTER):
         executor = ComputingExecutor(script=never_ending)
         tick_until(make(executor, f"home.{death}"), clock, lambda e=executor: len(e.started) == 1)  # type: ignore[misc]
-        assert store.all_trials(job.id)[0].state == "running"
+        assert store.searched_trials(job.id)[0].state == "running"
         take_over(store, "home.")
-    trial = store.all_trials(job.id)[0]
+    trial = store.searched_trials(job.id)[0]
     assert (trial.state, trial.attempt) == ("failed", SUSPECT_AFTER)
 
 
@@ -310,7 +312,7 @@ def test_a_conductor_of_another_home_waits_for_the_leases(make: Make, store: Sto
     assert other.started == []
     clock.seconds += LEASE + 1
     tick_until(conductor, clock, is_over(store, job))
-    assert {trial.state for trial in store.all_trials(job.id)} == {"completed"}
+    assert {trial.state for trial in store.searched_trials(job.id)} == {"completed"}
 
 
 def test_a_stopped_conductor_hands_everything_back(make: Make, store: Store, clock: Clock) -> None:
@@ -319,7 +321,7 @@ def test_a_stopped_conductor_hands_everything_back(make: Make, store: Store, clo
     tick_until(conductor, clock, lambda: len(executor.started) == 2)
     conductor.hand_back()
     assert sorted(executor.abandoned) == sorted(one.trial_id for one in executor.started)
-    assert {trial.state for trial in store.all_trials(job.id)} == {"queued"}
+    assert {trial.state for trial in store.searched_trials(job.id)} == {"queued"}
     assert store.get_job(job.id).lease_owner is None
 
 
@@ -367,7 +369,7 @@ def test_an_outage_of_the_database_loses_no_message(
         clock.seconds += 0.5
         time.sleep(0.005)
     assert store.counts(job.id)["completed"] == 6
-    assert all(len(store.reports(trial.id)) == 2 for trial in store.all_trials(job.id))
+    assert all(len(store.reports(trial.id)) == 2 for trial in store.searched_trials(job.id))
 
 
 def test_the_scheduler_stops_the_worse_trials_and_never_a_reference(make: Make, store: Store, clock: Clock) -> None:
@@ -383,7 +385,7 @@ def test_the_scheduler_stops_the_worse_trials_and_never_a_reference(make: Make, 
     executor.signal = stop_when_told  # type: ignore[method-assign]
     job = submit(store, scheduler={"name": "asha", "options": {"grace": 1}}, budget={"trials": 12, "epochs": 2})
     tick_until(make(executor), clock, is_over(store, job))
-    trials = store.all_trials(job.id)
+    trials = store.searched_trials(job.id)
     stopped = [trial for trial in trials if trial.state == "stopped"]
     completed = [trial for trial in trials if trial.state == "completed" and trial.origin == "optimizer"]
     assert {trial.id for trial in stopped} == {trial_id for trial_id, _ in executor.signals}
@@ -421,3 +423,58 @@ def test_a_fault_in_the_scheduler_fails_its_job_only(
     tick_until(conductor, clock, lambda: is_over(store, faulty)() and is_over(store, sound)())
     assert (store.get_job(faulty.id).state, store.get_job(sound.id).state) == ("failed", "completed")
     assert store.get_job(faulty.id).reason == "ZeroDivisionError: a rung of width 0"
+
+
+CONFIRMED: dict[str, Any] = {
+    "task": {**SPEC["task"], "test": 0.2},
+    "confirm": {"seeds": 2},
+    "objectives": [
+        {"metric": "accuracy", "direction": "maximize"},
+        {"metric": "trainable_params", "direction": "minimize"},
+    ],
+}
+
+
+def measured(assignment: Assignment) -> list[Any]:
+    """As `complete`, with a size: so there is a front of several trials."""
+    *reports, outcome = complete(assignment)
+    size = 0.0 if assignment.config["method"] == "head" else 1000.0 * assignment.config["rank"]
+    return [*reports, outcome.model_copy(update={"metrics": {**outcome.metrics, "trainable_params": size}})]
+
+
+def test_front_and_references_are_confirmed_on_unseen_rows(make: Make, store: Store, clock: Clock) -> None:
+    job, executor = submit(store, **CONFIRMED), ComputingExecutor(script=measured)
+    tick_until(make(executor), clock, is_over(store, job))
+    searched, again = store.searched_trials(job.id), store.confirmations(job.id)
+    wanted = {trial.id for trial in searched if trial.on_front or trial.origin == "reference"}
+    assert len(searched) == 6
+    assert {trial.confirms for trial in again} == wanted
+    assert len(again) == 2 * len(wanted)
+    assert {trial.seed for trial in again} == {confirmation_seed(3, 0), confirmation_seed(3, 1)}
+    assert {trial.seed for trial in again}.isdisjoint(trial.seed for trial in searched)
+    assert not any(trial.on_front for trial in again)
+    configs = {trial.id: trial.config for trial in searched}
+    assert all(trial.config == configs[str(trial.confirms)] for trial in again)
+    splits = {one.trial_id: one.evaluate_on for one in executor.started}
+    assert {splits[trial.id] for trial in searched} == {"validation"}
+    assert {splits[trial.id] for trial in again} == {"test"}
+    assert {trial.id for trial in store.front(job.id)} <= {trial.id for trial in searched}
+
+
+def test_confirming_goes_on_after_a_restart_and_a_longer_search_confirms_what_is_new(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    job = submit(store, **CONFIRMED)
+    first = make(ComputingExecutor(script=measured))
+    tick_until(first, clock, lambda: len(store.confirmations(job.id)) > 0)
+    first.hand_back()
+    tick_until(make(ComputingExecutor(script=measured), "home.b"), clock, is_over(store, job))
+    before = store.confirmations(job.id)
+    assert {trial.state for trial in before} == {"completed"}
+    spec = store.get_job(job.id).spec
+    store.extend_job(job.id, {**spec, "budget": {**spec["budget"], "trials": 12}})
+    tick_until(make(ComputingExecutor(script=measured), "home.c"), clock, is_over(store, job))
+    pairs = [(trial.confirms, trial.seed) for trial in store.confirmations(job.id)]
+    assert len(pairs) == len(set(pairs))
+    assert {trial.id for trial in store.front(job.id)} <= {confirmed for confirmed, _ in pairs}
+    assert len(store.searched_trials(job.id)) == 12

@@ -40,7 +40,7 @@ def follow(store: Store, seen: list[Event]) -> None:
 
 def check_books(store: Store, job_id: str) -> None:
     """The counters, the front and the events agree with the trials."""
-    trials = store.all_trials(job_id)
+    trials = store.searched_trials(job_id)
     job = store.get_job(job_id)
     states = Counter(trial.state for trial in trials)
     assert job.counts == {state: states[state] for state in job.counts}
@@ -72,7 +72,7 @@ def test_thirty_two_workers_in_eight_processes_share_a_job(live_store: Store, st
         time.sleep(0.02)
     lists = crowd.results(processes)
     claimed = [trial_id for done in lists for trial_id in done]
-    trials = live_store.all_trials(job.id)
+    trials = live_store.searched_trials(job.id)
     assert sorted(claimed) == sorted(trial.id for trial in trials)
     assert all(trial.attempt == 1 and trial.state == "completed" for trial in trials)
     follow(live_store, seen)
@@ -93,7 +93,7 @@ def test_killed_workers_cost_nothing_but_their_attempt(live_store: Store, store_
         for process in processes:
             process.kill()
             process.join()
-        for trial in live_store.all_trials(job.id):
+        for trial in live_store.searched_trials(job.id):
             if trial.state == "running":
                 live_store.requeue_trial(trial.id, trial.attempt, "killed")
         check_books(live_store, job.id)

@@ -108,7 +108,7 @@ class TestStates:
         for change in (
             lambda: store.add_trials(job.id, suggestions(2)),
             lambda: claimed(store, job.id),
-            lambda: store.finish_trial(outcome(store.all_trials(job.id)[0])),
+            lambda: store.finish_trial(outcome(store.searched_trials(job.id)[0])),
             lambda: store.set_job_state(job.id, "paused"),
             lambda: store.extend_job(job.id, {**SPEC, "seed": 2}),
         ):
@@ -123,7 +123,7 @@ class TestStates:
         store.finish_trial(outcome(paused, status="paused"))
         store.requeue_trial(lost.id, 1, "its node went away")
         store.set_job_state(job.id, end)
-        states = {trial.id: trial.state for trial in store.all_trials(job.id)}
+        states = {trial.id: trial.state for trial in store.searched_trials(job.id)}
         assert states == {paused.id: "stopped", lost.id: "stopped", running.id: "running"}
         assert store.get_trial(paused.id).reason == f"the job is {end}"
         assert store.counts(job.id) == {
@@ -202,9 +202,9 @@ class TestDeletion:
         store.delete_job(doomed.id)
         with pytest.raises(NotFound):
             store.get_job(doomed.id)
-        assert store.all_trials(doomed.id) == ()
+        assert store.searched_trials(doomed.id) == ()
         assert store.events_after(0) == kept_events
-        assert len(store.all_trials(kept.id)) == 2
+        assert len(store.searched_trials(kept.id)) == 2
 
     def test_numbers_of_deleted_events_are_not_given_out_again(self, store: Store) -> None:
         doomed, kept = running_job(store), running_job(store)

@@ -27,7 +27,8 @@ def test_statements_find_their_rows_through_an_index(tmp_path: Path) -> None:
     store.requeue_trial(claimed(store, job.id).id, 1, "gone")
     store.requeue_expired()
     store.replace_queued(job.id, [f"{job.id}-4"], suggestions(1))
-    for read in (store.all_trials, store.reference_trials, store.front, store.counts, store.job_reports, store.get_job):
+    trials = (store.searched_trials, store.confirmations, store.reference_trials, store.front)
+    for read in (*trials, store.counts, store.job_reports, store.get_job):
         read(job.id)
     page = store.list_trials(job.id, sort="accuracy", limit=1)
     store.list_trials(job.id, sort="accuracy", limit=1, cursor=page.next_cursor)

@@ -187,7 +187,7 @@ class TrialLife(RuleBasedStateMachine):
 
     @invariant()
     def the_store_agrees(self) -> None:
-        stored = {trial.id: trial for trial in self.store.all_trials(self.job)}
+        stored = {trial.id: trial for trial in self.store.searched_trials(self.job)}
         assert {id: (t.state, t.attempt) for id, t in stored.items()} == {
             id: (t.state, t.attempt) for id, t in self.trials.items()
         }

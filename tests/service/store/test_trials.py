@@ -27,7 +27,7 @@ class TestSuggestions:
     def test_they_are_numbered_in_order_and_read_back_as_returned(self, store: Store, clock: ManualClock) -> None:
         job = running_job(store)
         first, second = store.add_trials(job.id, suggestions(2)), store.add_trials(job.id, suggestions(1, first=2))
-        assert store.all_trials(job.id) == (*first, *second)
+        assert store.searched_trials(job.id) == (*first, *second)
         assert [trial.number for trial in (*first, *second)] == [0, 1, 2]
         assert [trial.id for trial in first] == [f"{job.id}-0", f"{job.id}-1"]
         assert second[0].config == {"method": "lora", "rank": 2}
@@ -44,13 +44,13 @@ class TestSuggestions:
         job = running_job(store, trials=3)
         stored = store.replace_queued(job.id, [f"{job.id}-1", f"{job.id}-2"], suggestions(3, first=10))
         assert [(trial.number, trial.config["rank"]) for trial in stored] == [(1, 10), (2, 11), (3, 12)]
-        assert [trial.config["rank"] for trial in store.all_trials(job.id)] == [0, 10, 11, 12]
+        assert [trial.config["rank"] for trial in store.searched_trials(job.id)] == [0, 10, 11, 12]
         assert store.counts(job.id)["queued"] == 4
 
     def test_suggestions_without_a_replacement_are_deleted(self, store: Store) -> None:
         job = running_job(store, trials=3)
         store.replace_queued(job.id, [f"{job.id}-0", f"{job.id}-2"], suggestions(1, first=10))
-        assert [trial.config["rank"] for trial in store.all_trials(job.id)] == [10, 1]
+        assert [trial.config["rank"] for trial in store.searched_trials(job.id)] == [10, 1]
         assert store.counts(job.id)["queued"] == 2
         assert store.add_trials(job.id, suggestions(1))[0].number == 3
 
@@ -60,7 +60,7 @@ class TestSuggestions:
         stored = store.replace_queued(job.id, [f"{job.id}-0", f"{job.id}-1"], suggestions(2, first=10))
         assert [(trial.number, trial.config["rank"]) for trial in stored] == [(1, 10)]
         assert store.get_trial(running.id) == running
-        assert len(store.all_trials(job.id)) == 2
+        assert len(store.searched_trials(job.id)) == 2
 
     def test_a_requeued_trial_is_no_suggestion_any_more(self, store: Store) -> None:
         job = running_job(store, trials=1)
@@ -269,7 +269,7 @@ class TestOutcomes:
 
     def test_nobody_ends_a_trial_that_nobody_has_claimed(self, store: Store) -> None:
         job = running_job(store, trials=1)
-        (queued,) = store.all_trials(job.id)
+        (queued,) = store.searched_trials(job.id)
         with pytest.raises(StaleAttempt):
             store.finish_trial(outcome(queued))
         with pytest.raises(NotFound):
