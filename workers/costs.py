@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from workers.methods.reweighted import Reweighted
 from workers.models.architectures import Anatomy
 
 BYTES_PER_TRAINED = 4 * 4  # float32 parameter, gradient and two moments
@@ -67,6 +68,16 @@ def training_memory(model: nn.Module, trained: Iterable[nn.Parameter], batch: Ma
         alive.append(model(**batch).logits)
         total = sum(kept.values())
     return BYTES_PER_TRAINED * sum(value.numel() for value in trained) + total
+
+
+@torch.no_grad()
+def sparsity(model: nn.Module, anatomy: Anatomy) -> float:
+    """Share of the weights of the encoder's linear layers that are zero once the adapter is folded in.
+
+    Only methods that put another weight in a layer's place make zeros; the base's own are not looked for.
+    """
+    zeros = sum(int((part.weight() == 0).sum()) for part in model.modules() if isinstance(part, Reweighted))
+    return zeros / (anatomy.layers * sum(linear.in_features * linear.out_features for linear in anatomy.linears))
 
 
 def training_flops(

@@ -186,6 +186,7 @@ def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending) -> dict[
         "trainable_params": float(adapter),
         "head_params": float(base.head_size),
         "peak_memory_mb": _training_memory(prepared, attached) / costs.MEBIBYTE,
+        "sparsity": costs.sparsity(attached.model, anatomy),
         "train_tflops": flops / 1e12,
         **_latency(prepared, attached),
     }

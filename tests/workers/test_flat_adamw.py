@@ -45,6 +45,21 @@ def test_updates_equal_those_of_torch(factors: dict[str, float]) -> None:
         torch.testing.assert_close(mine[name], value, rtol=1e-5, atol=1e-6)
 
 
+def test_renewed_entries_start_without_a_direction() -> None:
+    given = parameters()
+    optimizer = FlatAdamW(given, 0.0)
+    backward(given, 1)
+    optimizer.step(0.05)
+    before = optimizer.save()
+    entries = torch.tensor([0, 3])
+    optimizer.forget({"matrix": entries})
+    after = optimizer.save()
+    assert (after["mean/matrix"].view(-1)[entries] == 0).all()
+    assert (after["square/matrix"].view(-1)[entries] == before["square/matrix"].mean()).all()
+    changed = sum(int((after[name] != value).sum()) for name, value in before.items())
+    assert changed == 4
+
+
 def test_saved_state_continues_exactly() -> None:
     def run(optimizer: FlatAdamW, given: dict[str, nn.Parameter], steps: range) -> None:
         for step in steps:

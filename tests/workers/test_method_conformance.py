@@ -81,11 +81,13 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "pissa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "prefix_tuning": [{"length": 3}, {"length": 2, "projection": True, "encoder_size": 6}],
     "prompt_tuning": [{"length": 3}],
+    "pst": [{"rank": 2}, {"rank": 2, "sparsity": 0.3, "targets": "mlp", "top_layers": 1}],
     "psoft": [{"rank": 4}, {"rank": 3, "magnitudes": False, "targets": "mlp", "top_layers": 1}],
     "randlora": [{"rank": 5}, {"sparse": True, "targets": "mlp", "top_layers": 1}],
     "road": [{"variant": "road_1", "group_size": 4}, {"variant": "road_4", "group_size": 2, "targets": "mlp"}],
     "rslora": [{"rank": 3}, {"targets": "all", "top_layers": 1}],
     "said": [{"dimensions": 50}, {"dimensions": 20, "targets": "mlp", "top_layers": 1}],
+    "sft": [{"density": 0.05, "interval": 5}, {"growth": "sm3", "interval": 5, "targets": "mlp", "top_layers": 1}],
     "sherl": [{"reduction": 4}, {"reduction": 4, "late_layers": 0, "anti_redundancy": 0.5}],
     "ssf": [{"targets": "all"}, {"targets": "mlp", "top_layers": 1}],
     "supertuning": [{"density": 0.05}, {"select": "smallest", "targets": "mlp", "top_layers": 1}],
@@ -256,10 +258,10 @@ def test_padding_does_not_matter(base: Base, name: str, knobs: dict[str, Any]) -
     torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["adalora", "dylora", "lora"])
+@pytest.mark.parametrize("name", ["adalora", "dylora", "lora", "pst", "sft"])
 def test_resumed_training_goes_on_as_if_never_stopped(base: Base, name: str) -> None:
     """Parameters, optimizer state and `extra_state` are all that a checkpoint needs."""
-    attached, knobs = attach(base, name, {"rank": 3})
+    attached, knobs = attach(base, name, {"interval": 5} if name == "sft" else {"rank": 3})
     setup = TrainingSetup(12, batches)
     attached.detach()
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tests.workers.tiny_models import LABELS, batch, tiny_base
-from workers.costs import BYTES_PER_TRAINED, training_memory
+from workers.costs import BYTES_PER_TRAINED, sparsity, training_memory
 from workers.methods.attached import AdapterCard, Attached, TrainingSetup
 from workers.methods.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
 from workers.methods.calibration import weight_gradients
@@ -22,6 +22,7 @@ from workers.methods.own_adapter import OwnAdapter
 from workers.methods.prefix_attention import KeyValuePrefix, attention_with_prefix
 from workers.methods.registry import method
 from workers.methods.side_network import ConsolidatingSide, ParallelSide
+from workers.methods.sparse_forms import SparseDelta
 from workers.methods.weight_forms import NestedLora, ProjectedVector, QuantisedLora, ShardedLora, TrainedSteps
 from workers.models.loading import Base
 
@@ -323,6 +324,71 @@ def test_quantised_weights_are_near_and_discrete(base: Base, name: str) -> None:
     attached.detach()
     assert not torch.equal(layer.steps, start)
     torch.testing.assert_close(whole, whole.round(), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("growth", ["rigl", "sm3"])
+def test_sft_moves_a_falling_share_of_a_fixed_number_of_entries(base: Base, growth: str) -> None:
+    attached = attach(base, "sft", density=0.1, growth=growth, interval=5)
+    layers = modules(attached, SparseDelta)
+    count, moved = len(layers[0].values), []
+    for step in range(1, STEPS + 1):
+        before = layers[0].places.clone()
+        torch.nn.functional.cross_entropy(attached.model(**batch()).logits, LABELS).backward()
+        with torch.no_grad():
+            for value in attached.parameters().values():
+                value -= 0.1 * value.grad
+                value.grad = None
+        renewed = attached.after_step(step)
+        fresh = ~torch.isin(layers[0].places, before)
+        moved.append(int(fresh.sum()))
+        assert set(fresh.nonzero().flatten().tolist()) == set(
+            renewed.get("0.attention.self.query.values", fresh[:0]).tolist()
+        )
+        assert (layers[0].values[fresh] == 0).all()
+        assert len(layers[0].places.unique()) == count
+    delta = (layers[0].weight() - layers[0].frozen()).flatten()
+    attached.detach()
+    assert moved == [0, 0, 0, 0, 7, 0, 0, 0, 0, 2, 0, 0]  # 58 entries · 0.2 · (1 − step / 12)
+    assert (delta.nonzero().flatten()[:, None] == layers[0].places).any(1).all()
+
+
+def test_sft_grows_where_the_gradient_is_largest(base: Base) -> None:
+    attached = attach(base, "sft", density=0.05, interval=5)
+    layer = modules(attached, SparseDelta)[0]
+    before = layer.places.clone()
+    attached.after_step(4)
+    torch.nn.functional.cross_entropy(attached.model(**batch()).logits, LABELS).backward()
+    attached.after_step(5)
+    grown = layer.places[~torch.isin(layer.places, before)]
+    attached.detach()
+    plain = base.model.get_submodule(base.description.path(0, "attention.self.query"))
+    plain.weight.requires_grad_(True)
+    torch.nn.functional.cross_entropy(base.model(**batch()).logits, LABELS).backward()
+    gradient = plain.weight.grad.abs().flatten()
+    gradient[before] = 0
+    assert set(grown.tolist()) == set(gradient.topk(len(grown)).indices.tolist())
+
+
+def test_pst_ramps_up_to_the_sparsity_asked_for(base: Base) -> None:
+    attached = attach(base, "pst", sparsity=0.6, ramp=0.5)
+    anatomy, seen = base.description.anatomy, [sparsity(attached.model, base.description.anatomy)]
+    for step in range(1, STEPS + 1):
+        train(attached, steps=1)
+        attached.after_step(step)
+        seen.append(sparsity(attached.model, anatomy))
+    assert isinstance(attached, OwnAdapter)
+    attached.merge()
+    weights = [
+        base.model.get_parameter(f"{base.description.path(at, one.name)}.weight")
+        for at, one in base.description.linears()
+    ]
+    merged = sum(int((value == 0).sum()) for value in weights) / sum(value.numel() for value in weights)
+    attached.detach()
+    assert seen == sorted(seen)
+    assert seen[0] == 0.0
+    assert seen[3] == pytest.approx(0.6 * (1 - 0.5**3), abs=1e-3)
+    assert seen[6:] == pytest.approx([0.6] * 7, abs=1e-3)
+    assert merged == seen[-1]
 
 
 def test_merging_leaves_plain_layers(base: Base) -> None:

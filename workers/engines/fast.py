@@ -56,7 +56,7 @@ class FastTrainee:
             total += loss.item()
         self._optimizer.clip(self._hyperparameters.max_grad_norm)
         self._optimizer.step(step.learning_rate)
-        self._attached.after_step(step.number)
+        self._optimizer.forget(self._attached.after_step(step.number))
         self._optimizer.clear_gradients()
         return total
 

@@ -64,6 +64,15 @@ class FlatAdamW:
         mean = self._mean if self._factors is None else self._mean * self._factors
         self._values.addcdiv_(mean, denominator, value=-learning_rate / mean_correction)
 
+    def forget(self, renewed: Mapping[str, Tensor]) -> None:
+        """Start afresh at flat indices of parameters, by name: they stand for something new."""
+        if renewed:
+            means, squares = (
+                dict(zip(self._parameters, self._views(flat), strict=True)) for flat in (self._mean, self._square)
+            )
+            for name, entries in renewed.items():
+                forget_entries(means[name], squares[name], entries)
+
     def clear_gradients(self) -> None:
         """Set every gradient to zero."""
         self._gradients.zero_()
@@ -99,3 +108,13 @@ class FlatAdamW:
         shapes = [p.shape for p in self._parameters.values()]
         pieces = flat.split([shape.numel() for shape in shapes])
         return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+
+
+def forget_entries(mean: Tensor, square: Tensor, entries: Tensor) -> None:
+    """Reset AdamW's moments at flat indices `entries` of one parameter.
+
+    The mean gradient there becomes zero and the mean square that of the whole parameter: with zero for both, steps
+    would be several times too long until the squares have grown, because the bias correction is that of old moments.
+    """
+    mean.view(-1)[entries] = 0.0
+    square.view(-1)[entries] = square.mean()

@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from workers.checkpoints import random_states, restore_random_states
 from workers.engines.batches import Rows, token_budget_batches
 from workers.engines.course import TrainStep, extra_state, in_row_order
+from workers.engines.flat_adamw import forget_entries
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
 from workers.hyperparameters import Hyperparameters
@@ -53,7 +54,9 @@ class ReferenceTrainee:
         for group in self._optimizer.param_groups:
             group["lr"] = step.learning_rate * group["factor"]
         self._optimizer.step()
-        self._attached.after_step(step.number)
+        for name, entries in self._attached.after_step(step.number).items():
+            state = self._optimizer.state[self._parameters[name]]
+            forget_entries(state["exp_avg"], state["exp_avg_sq"], entries)
         self._optimizer.zero_grad()
         return total
 

@@ -61,8 +61,12 @@ class Attached(Protocol):
         """A regulariser to add to the training loss of the forward pass just done; never part of a metric."""
         ...
 
-    def after_step(self, step: int) -> None:
-        """Called after each optimizer step (counted from 1) while gradients are still there."""
+    def after_step(self, step: int) -> Mapping[str, Tensor]:
+        """Called after each optimizer step (counted from 1) while gradients are still there.
+
+        Returns by parameter name the flat indices of entries that stand for something new from now on: the optimizer
+        forgets what it knew of them.
+        """
         ...
 
     def save(self, folder: Path, card: AdapterCard) -> None:

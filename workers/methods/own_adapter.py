@@ -90,13 +90,14 @@ class OwnAdapter:
         loss = self._hooks.auxiliary_loss
         return None if loss is None else loss(self.base, self._knobs)
 
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int) -> Mapping[str, Tensor]:
         """Run the method's hooks behind an optimizer step."""
-        self._step = step
+        self._step, renewed = step, None
         if self._hooks.after_step is not None and self._setup is not None:
-            self._hooks.after_step(self.base, self._knobs, self._setup, step)
+            renewed = self._hooks.after_step(self.base, self._knobs, self._setup, step)
         if self._hooks.next_step is not None:
             self._hooks.next_step(self.base, step)
+        return renewed or {}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `save` wrote. Raises `ValueError` when names or shapes do not fit."""

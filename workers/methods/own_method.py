@@ -6,7 +6,7 @@ torch itself. What a method does besides is a hook. Everything else is as for me
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,14 +31,14 @@ class OwnHooks:
 
     They find their modules in `base.model` and keep what they learn in persistent buffers of these, which checkpoints
     and exports carry. `ready` looks at the data before the first step. `after_step(base, knobs, setup, step)` runs
-    behind each optimizer step (counted from 1) while gradients are there; `next_step(base, step)` runs behind it and
-    when a training resumes, so it must be a function of the step alone. `rate_factor(name, knobs)` is the multiple of
-    the learning rate for a parameter.
+    behind each optimizer step (counted from 1) while gradients are there, and may return what `Attached.after_step`
+    does; `next_step(base, step)` runs behind it and when a training resumes, so it must be a function of the step
+    alone. `rate_factor(name, knobs)` is the multiple of the learning rate for a parameter.
     """
 
     ready: Callable[[Base, KnobValues, TrainingSetup], None] | None = None
     auxiliary_loss: Callable[[Base, KnobValues], Tensor] | None = None
-    after_step: Callable[[Base, KnobValues, TrainingSetup, int], None] | None = None
+    after_step: Callable[[Base, KnobValues, TrainingSetup, int], Mapping[str, Tensor] | None] | None = None
     next_step: Callable[[Base, int], None] | None = None
     rate_factor: Callable[[str, KnobValues], float] | None = None
 

@@ -33,7 +33,7 @@ Costs of a trial: latency is the median of warm forward passes, of the base wher
 an account, not a reading: trained parameters, gradients and AdamW's two moments, and the activations that the largest
 batch keeps for the backward pass. The resident size of a process that ran other trials would say nothing.
 `train_tflops` counts forward passes through the whole model and backward passes through the layers from the lowest
-adapted one up.
+adapted one up. `sparsity` is the share of the encoder's weights that are zero once the adapter is folded in.
 """
 
 _COLUMNS = (
@@ -65,7 +65,6 @@ _NOT_REGISTERED = """## Not registered, and why
 | lily | parameters depend on how layers share factors; it does not merge |
 | cartridge | is `prefix_tuning` with a frozen part |
 | increlora, triadaptlora, colora, mola, mtlora, pego | rank growth and experts: not built |
-| sft, pst | sparse drop-and-grow: not built |
 | dept | needs two learning rates: not built |
 """
 

@@ -67,10 +67,11 @@ class PeftAdapter:
         loss = self._hooks.auxiliary_loss
         return None if loss is None else loss(self.model, self._knobs)
 
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int) -> Mapping[str, Tensor]:
         """Run the method's hook behind an optimizer step."""
         if self._hooks.after_step is not None:
             self._hooks.after_step(self.model, step)
+        return {}
 
     def save(self, folder: Path, card: AdapterCard) -> None:
         """Export the adapter with its card."""
