@@ -38,6 +38,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "deft": [{"rank": 3}, {"decomposition": "qr", "targets": "all", "top_layers": 1}],
     "delora": [{"rank": 3}, {"bound": 30.0, "targets": "mlp", "top_layers": 1}],
     "difffit": [{}, {"scaled": "mlp", "norms": False, "top_layers": 1}],
+    "dept": [{"length": 3, "rank": 2, "positions": 32}],
     "dora": [{"rank": 3}, {"targets": "all", "top_layers": 1}],
     "dylora": [{"rank": 4}, {"rank": 3, "targets": "mlp", "top_layers": 1}],
     "e2e_qp": [{"group": 8}, {"bits": 3, "group": 12, "targets": "mlp", "top_layers": 1}],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
 from torch import nn
 
@@ -17,6 +18,7 @@ from workers.methods.attached import AdapterCard, Attached, TrainingSetup
 from workers.methods.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
 from workers.methods.calibration import weight_gradients
 from workers.methods.catalogue.lora_from_data import corda_factors
+from workers.methods.decomposed_prompt import DecomposedPrompt
 from workers.methods.low_rank_forms import StartedLora
 from workers.methods.own_adapter import OwnAdapter
 from workers.methods.prefix_attention import KeyValuePrefix, attention_with_prefix
@@ -24,6 +26,7 @@ from workers.methods.registry import method
 from workers.methods.side_network import ConsolidatingSide, ParallelSide
 from workers.methods.sparse_forms import SparseDelta
 from workers.methods.weight_forms import NestedLora, ProjectedVector, QuantisedLora, ShardedLora, TrainedSteps
+from workers.models.description import describe_config
 from workers.models.loading import Base
 
 STEPS = 12
@@ -389,6 +392,27 @@ def test_pst_ramps_up_to_the_sparsity_asked_for(base: Base) -> None:
     assert seen[3] == pytest.approx(0.6 * (1 - 0.5**3), abs=1e-3)
     assert seen[6:] == pytest.approx([0.6] * 7, abs=1e-3)
     assert merged == seen[-1]
+
+
+def test_dept_trades_prompt_vectors_for_a_change_of_the_embeddings(base: Base) -> None:
+    """As many parameters as a prompt of 100 vectors, but a shorter sequence; two learning rates."""
+    large = describe_config(transformers.BertConfig().to_dict())
+    knobs = {"length": 40, "rank": 45, "positions": 256}
+    assert method("dept").trainable_parameters(large, knobs) == 100 * large.shape.hidden_size
+    attached = attach(base, "dept", length=3, rank=2, positions=32, rate_ratio=20.0)
+    (prompt,) = modules(attached, DecomposedPrompt)
+    ids = batch()["input_ids"]
+    with torch.no_grad():
+        plain = prompt(ids)
+        prompt.second.normal_()
+        changed = prompt(ids)
+    words = base.model.get_submodule(base.description.anatomy.word_embeddings)
+    assert plain.shape[1] == ids.shape[1] + 3
+    torch.testing.assert_close(plain[:, [0, *range(4, 12)]], words(ids), atol=0, rtol=0)
+    torch.testing.assert_close(changed[:, 4:], plain[:, 4:] + (prompt.first[1:9] @ prompt.second))
+    factors = attached.rate_factors()
+    attached.detach()
+    assert factors == {"prompt": 20.0}
 
 
 def test_merging_leaves_plain_layers(base: Base) -> None:

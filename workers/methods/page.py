@@ -53,7 +53,8 @@ _NOT_REGISTERED = """## Not registered, and why
 
 | method | reason |
 |---|---|
-| adaption_prompt, cpt, shadow, xlora | peft has them for decoders that generate text only |
+| adaption_prompt, shadow, xlora | peft has them for decoders that generate text only |
+| cpt | its prompt is labelled examples which a decoder continues with the name of the class; trials here train a head |
 | poly, multitask_prompt_tuning | need the id of a task with every row |
 | trainable_tokens | leaves the classification head untrained |
 | osf | trains most of the model and is made for continual learning |
@@ -65,7 +66,6 @@ _NOT_REGISTERED = """## Not registered, and why
 | lily | parameters depend on how layers share factors; it does not merge |
 | cartridge | is `prefix_tuning` with a frozen part |
 | increlora, triadaptlora, colora, mola, mtlora, pego | rank growth and experts: not built |
-| dept | needs two learning rates: not built |
 """
 
 

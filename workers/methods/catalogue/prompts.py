@@ -15,7 +15,7 @@ from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.peft_method import peft_method
 from workers.models.description import ModelDescription
 
-_ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "modernbert")
+ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "modernbert")
 
 
 def _length(high: int = 64) -> Int:
@@ -88,7 +88,7 @@ METHODS = (
         lowest_layer=_bottom,
         mergeable=False,
         unchanged_at_start=False,
-        model_types=_ENCODERS,
+        model_types=ENCODERS,
     ),
     peft_method(
         "p_tuning",
@@ -103,7 +103,7 @@ METHODS = (
         lowest_layer=_bottom,
         mergeable=False,
         unchanged_at_start=False,
-        model_types=_ENCODERS,
+        model_types=ENCODERS,
     ),
     peft_method(
         "prefix_tuning",
