@@ -52,8 +52,9 @@ def apply_overrides(space: Space, *overrides: Mapping[str, Mapping[str, Any]]) -
 
     An override is `{"value": v}`, which fixes the parameter; or new fields of the parameter (`low`, `high`, `step`,
     `scale`, `values`, `choices`, `prior`; a numeric ordinal takes `low` and `high`, too); or a whole new declaration
-    with its `type`. Training hyperparameters may go beyond the preset as far as `search_spaces.limits` says, all other
-    parameters can only be narrowed. Conditions and constraints of the space stay.
+    with its `type`. Training hyperparameters may go beyond the preset as far as `search_spaces.limits` says, and one
+    that the preset leaves at its default joins the space; all other parameters can only be narrowed. Conditions and
+    constraints of the space stay.
 
     Args:
         overrides: mappings from parameter name to override, applied in order.
@@ -68,6 +69,8 @@ def apply_overrides(space: Space, *overrides: Mapping[str, Mapping[str, Any]]) -
 
 
 def _override(space: Space, name: str, change: object) -> Space:
+    if name in TRAINING_LIMITS and name not in {known.rpartition(".")[2] for known in space.by_name}:
+        space = add(space, TRAINING_LIMITS[name])
     parameter = _find(space, name)
     # In a tree of methods the name is prefixed, as in `lora.learning_rate`.
     limit = TRAINING_LIMITS.get(name.rpartition(".")[2], parameter)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from search_spaces.parameters import Categorical, Float, Int, Parameter
 
 SCHEDULES = ("linear", "cosine", "constant")
+"""What ready-made spaces search. `power` needs an amplitude that suits the task, so it is asked for by name."""
 
 _WIDEST: tuple[Parameter, ...] = (
     Float("learning_rate", 1e-8, 10.0, scale="log"),
@@ -13,7 +14,8 @@ _WIDEST: tuple[Parameter, ...] = (
     Int("gradient_accumulation", 1, 4_096),
     Float("weight_decay", 0.0, 10.0),
     Float("warmup_ratio", 0.0, 0.99),
-    Categorical("schedule", SCHEDULES),
+    Categorical("schedule", (*SCHEDULES, "power")),
+    Float("power_amplitude", 1e-6, 1e3, scale="log"),
     Float("label_smoothing", 0.0, 0.9),
     Float("max_grad_norm", 0.0, 1e6),
 )

@@ -26,7 +26,7 @@ def _training(chosen: Hyperparameters, spec: JobSpec, seed: int) -> str:
         "gradient_accumulation_steps": chosen.gradient_accumulation,
         "weight_decay": chosen.weight_decay,
         "warmup_steps": chosen.warmup_ratio,  # below 1 it is the share of all steps
-        "lr_scheduler_type": {"constant": "constant_with_warmup"}.get(chosen.schedule, chosen.schedule),
+        "lr_scheduler_type": "constant_with_warmup" if chosen.schedule in ("constant", "power") else chosen.schedule,
         "max_grad_norm": chosen.max_grad_norm,
         "label_smoothing_factor": chosen.label_smoothing,
         "seed": seed % 2**32,  # the largest that NumPy takes
@@ -34,6 +34,14 @@ def _training(chosen: Hyperparameters, spec: JobSpec, seed: int) -> str:
     lines = "\n".join(f"    {name}={value!r}," for name, value in arguments.items())
     return (
         "from transformers import TrainingArguments\n\n"
-        f"# texts were cut to {spec.task.max_length} tokens\n"
+        f"# texts were cut to {spec.task.max_length} tokens\n{_beyond_transformers(chosen)}"
         f'arguments = TrainingArguments(\n    "output",\n{lines}\n)\n'
     )
+
+
+def _beyond_transformers(chosen: Hyperparameters) -> str:
+    """Comments about what `TrainingArguments` cannot say."""
+    if chosen.schedule != "power":
+        return ""
+    amplitude = f"{chosen.power_amplitude:g}"
+    return f"# schedule power: min(learning_rate, rows in a batch * {amplitude} * tokens seen ** -0.51), then a decay\n"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from workers.errors import InvalidInput
 
 Knobs = dict[str, Any]
-Schedule = Literal["linear", "cosine", "constant"]
+Schedule = Literal["linear", "cosine", "constant", "power"]
 
 
 class Hyperparameters(BaseModel):
@@ -23,7 +23,8 @@ class Hyperparameters(BaseModel):
     gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimizer step")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled, on matrices only (not biases and norms)")
     warmup_ratio: float = Field(default=0.06, ge=0, lt=1, description="share of all steps with a rising learning rate")
-    schedule: Schedule = Field(default="linear", description="decay to zero after warm-up, or constant")
+    schedule: Schedule = Field(default="linear", description="how the learning rate falls after warm-up, if it does")
+    power_amplitude: float = Field(default=4.0, gt=0, description="a of the schedule `power`, β·a·n^-0.51")
     max_grad_norm: float = Field(default=1.0, ge=0, description="gradient clipping by global norm; 0 is off")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
 

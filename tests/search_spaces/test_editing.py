@@ -118,6 +118,22 @@ def test_overrides_narrow_fix_and_redeclare() -> None:
     assert space.by_name["weight_decay"] == Ordinal("weight_decay", (0.0, 0.5))
 
 
+def test_a_training_hyperparameter_that_the_preset_leaves_out_joins_the_space() -> None:
+    space = apply_overrides(
+        preset("lora", SHAPE),
+        {
+            "label_smoothing": {"high": 0.2},
+            "schedule": {"value": "power"},
+            "power_amplitude": {"low": 1e-3, "high": 1.0},
+        },
+    )
+    assert space.by_name["label_smoothing"] == Float("label_smoothing", 0.0, 0.2)
+    assert space.by_name["power_amplitude"] == Float("power_amplitude", 1e-3, 1.0, "log")
+    tree = Space((Float("lora.learning_rate", 1e-4, 1e-2, "log"),))
+    with pytest.raises(InvalidOverride, match=r"allowed: one of the parameters lora\.learning_rate"):
+        apply_overrides(tree, {"learning_rate": {"low": 1e-6}})
+
+
 def test_a_numeric_ordinal_takes_a_range() -> None:
     space = apply_overrides(preset("autopeft", SHAPE), {"serial_size": {"low": 3, "high": 48}})
     assert space.by_name["serial_size"] == Ordinal("serial_size", (3, 6, 12, 24, 48))

@@ -7,6 +7,7 @@ import pytest
 
 from workers.engines.batches import StepPlan, epoch_batches, token_budget_batches
 from workers.engines.schedule import learning_rate_at
+from workers.hyperparameters import Hyperparameters
 
 LENGTHS = np.random.default_rng(0).integers(3, 65, size=1037)
 
@@ -82,7 +83,30 @@ def test_schedules_equal_those_of_transformers(schedule: str) -> None:
     name = "constant_with_warmup" if schedule == "constant" else schedule
     theirs = get_scheduler(name, optimizer, num_warmup_steps=4, num_training_steps=40)
     for step in range(1, 41):
-        ours = learning_rate_at(step, 40, 0.3, 0.1, schedule)  # type: ignore[arg-type]
+        chosen = Hyperparameters(learning_rate=0.3, warmup_ratio=0.1, schedule=schedule)  # type: ignore[arg-type]
+        ours = learning_rate_at(step, 40, chosen, tokens_per_step=1.0)
         assert ours == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
         optimizer.step()
         theirs.step()
+
+
+def test_power_schedule_follows_the_tokens_seen_and_not_the_length_of_the_training() -> None:
+    chosen = Hyperparameters(
+        learning_rate=0.02,
+        batch_size=8,
+        gradient_accumulation=2,
+        warmup_ratio=0.0,
+        schedule="power",
+        power_amplitude=0.1,
+    )
+    long = [learning_rate_at(step, 400, chosen, 100.0) for step in range(1, 401)]
+    short = [learning_rate_at(step, 200, chosen, 100.0) for step in range(1, 201)]
+    law = [min(0.02, 16 * 0.1 * (100.0 * step) ** -0.51) for step in range(1, 401)]
+    assert long[:361] == law[:361]
+    assert short[:181] == long[:181]
+    assert long[0] == long[1] == 0.02 > long[360]
+    assert [later / rate for rate, later in zip(law[360:], long[360:], strict=True)] == pytest.approx(
+        [0.01 ** (k / 40) for k in range(40)]
+    )
+    rising = chosen.model_copy(update={"warmup_ratio": 0.1})
+    assert learning_rate_at(21, 400, rising, 100.0) == law[20] / 2

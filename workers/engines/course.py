@@ -200,8 +200,8 @@ class _Run:
 
     def next_step(self, batches: tuple[Rows, ...]) -> TrainStep:
         hp, number = self.trial.hyperparameters, self.step + 1
-        rate = learning_rate_at(number, self.plan.steps, hp.learning_rate, hp.warmup_ratio, hp.schedule)
-        return TrainStep(number, batches, rate)
+        tokens = float(self.trial.train_lengths.sum()) / self.plan.steps_per_epoch
+        return TrainStep(number, batches, learning_rate_at(number, self.plan.steps, hp, tokens))
 
     def add(self, loss: float, rows: int, seconds: float) -> None:
         self.step += 1
