@@ -1,4 +1,4 @@
-"""The Ray actor that trains trials: reports stream out while decisions come in.
+"""The Ray actor that trains trials: reports stream out while decisions and further trials come in.
 
 Whoever dispatches imports this module for the actor's class only, so torch is imported in the actor, not here.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import ray
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Outcome, Report
+from workers.packing import Arrivals
 
 if TYPE_CHECKING:
     from workers.engines.precision import PrecisionChoice
@@ -41,11 +42,12 @@ class WorkerSettings:
 
 @ray.remote(concurrency_groups={"control": 1}, max_concurrency=1)
 class TrialWorker:
-    """Trains one trial at a time and keeps its base model and data between them.
+    """Trains one trial at a time, or a pack of them, and keeps its base model and data between them.
 
-    Dispatch with `worker.train.options(num_returns="streaming").remote(assignment)`: every item is a `Report`, the
-    last one the `Outcome`. `worker.signal.remote(trial_id, decision)` reaches a trial while it runs; the decision
-    takes effect at its next report.
+    Dispatch with `worker.train.options(num_returns="streaming").remote(assignments, places)`: every item is a `Report`
+    or an `Outcome`; the stream ends when every trial has its outcome. With more than one place the trials form a pack,
+    and `worker.board.remote(assignment)` sends another one after them while it runs. `worker.signal.remote(trial_id,
+    decision)` reaches a trial while it runs; the decision takes effect at its next report.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -63,33 +65,50 @@ class TrialWorker:
         )
         self._signals: dict[str, Decision] = {}
         self._lock = threading.Lock()
+        self._arrivals = Arrivals()
 
-    def train(self, assignment: Assignment) -> Iterator[Report | Outcome]:
-        """Train one trial; see the class."""
-        from workers.trial import train
-
-        stream: queue.SimpleQueue[Report | Outcome] = queue.SimpleQueue()
+    def train(self, assignments: Sequence[Assignment], places: int = 1) -> Iterator[Report | Outcome]:
+        """Train one trial, or with more than one place a pack; see the class."""
+        self._arrivals = Arrivals()
+        stream: queue.SimpleQueue[Report | Outcome | BaseException | None] = queue.SimpleQueue()
 
         def on_report(report: Report) -> Decision:
             stream.put(report)
-            return self._decision(assignment.trial_id)
+            return self._decision(report.trial_id)
+
+        def outcomes() -> Iterator[Outcome]:
+            from workers.trial import train
+            from workers.trial_pack import train_pack
+
+            if places > 1:
+                return train_pack(assignments, self._workbench, on_report, places, self._arrivals)
+            return (train(assignment, self._workbench, on_report) for assignment in assignments)
+
+        def run() -> None:
+            try:
+                for outcome in outcomes():
+                    stream.put(outcome)
+                stream.put(None)
+            except BaseException as error:  # raised again where Ray sees it
+                stream.put(error)
 
         # The training loop calls back, a stream is pulled: a thread and a queue turn one into the other.
-        thread = threading.Thread(
-            target=lambda: stream.put(train(assignment, self._workbench, on_report)),
-            name=f"trial {assignment.trial_id}",
-        )
+        thread = threading.Thread(target=run, name=f"trial {assignments[0].trial_id}")
         thread.start()
         try:
-            while True:
-                item = stream.get()
+            while (item := stream.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
                 yield item
                 if isinstance(item, Outcome):
-                    return
+                    self._forget(item.trial_id)
         finally:
             thread.join()
-            with self._lock:
-                self._signals.pop(assignment.trial_id, None)
+
+    @ray.method(concurrency_group="control")
+    def board(self, assignment: Assignment) -> bool:
+        """Let a trial join the pack that runs, as soon as it has a place; False when no pack does (any more)."""
+        return self._arrivals.add(assignment)
 
     @ray.method(concurrency_group="control")
     def signal(self, trial_id: str, decision: Decision) -> None:
@@ -105,3 +124,7 @@ class TrialWorker:
     def _decision(self, trial_id: str) -> Decision:
         with self._lock:
             return self._signals.get(trial_id, "continue")
+
+    def _forget(self, trial_id: str) -> None:
+        with self._lock:
+            self._signals.pop(trial_id, None)

@@ -16,20 +16,18 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.checkpoints import Checkpoint, read, write
 from workers.engines.course import Ending, OnReport, Trainee, Trial, course, drive
-from workers.engines.fast import fast_trainee, refusal
-from workers.engines.faults import is_out_of_memory
+from workers.engines.fast import fast_trainee
+from workers.engines.faults import failure_reason
 from workers.engines.inputs import Inputs
 from workers.engines.precision import choose
 from workers.engines.reference import ReferenceTrainee
 from workers.engines.resident import ResidentBase
-from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters, Knobs, split_config
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
 from workers.methods.method import Method
 from workers.methods.registry import method
+from workers.packing import why_not_fast
 from workers.workbench import PreparedData, Workbench, environment, latency
-
-_REASON_LENGTH = 500  # characters
 
 
 def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:
@@ -37,23 +35,18 @@ def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> 
     try:
         return _train(prepare(assignment, workbench), workbench, on_report)
     except Exception as error:  # whatever a configuration can provoke must end this trial and no other
-        return Outcome(
-            trial_id=assignment.trial_id,
-            attempt=assignment.attempt,
-            status="failed",
-            reason=failure_reason(error),
-            environment=environment(choose(workbench.precision)),
-        )
+        return failed(assignment, failure_reason(error), workbench)
 
 
-def failure_reason(error: Exception) -> str:
-    """`out_of_memory: …`, `invalid_config: …` or `exception: …` with a short message."""
-    text = str(error).strip().replace("\n", " ")[:_REASON_LENGTH]
-    if is_out_of_memory(error):
-        return f"out_of_memory: {text or 'an allocation failed'}"
-    if isinstance(error, InvalidInput):
-        return f"invalid_config: {text}"
-    return f"exception: {type(error).__name__}: {text}"
+def failed(assignment: Assignment, reason: str, workbench: Workbench) -> Outcome:
+    """The outcome of a trial that could not go on."""
+    return Outcome(
+        trial_id=assignment.trial_id,
+        attempt=assignment.attempt,
+        status="failed",
+        reason=reason,
+        environment=environment(choose(workbench.precision)),
+    )
 
 
 @dataclass(frozen=True)
@@ -124,7 +117,7 @@ def _choose_engine(prepared: PreparedTrial) -> tuple[EngineName, str | None]:
     """The engine, and why it is not the fast one."""
     if prepared.assignment.engine == "reference":
         return "reference", "the job asks for the reference engine"
-    why_not = refusal(prepared.resident.base)
+    why_not = why_not_fast(prepared.resident.base.description)
     return ("fast", None) if why_not is None else ("reference", why_not)
 
 

@@ -4,73 +4,149 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 from workers.assignment import Assignment, Outcome
 from workers.engines.course import Ending, OnReport, Trial, course
-from workers.engines.fast import refusal
-from workers.engines.packed import LowRank, Member, pack_on
+from workers.engines.faults import failure_reason
+from workers.engines.pack_member import LowRank, Member
+from workers.engines.packed import Aboard, Fault, Memory, pack_on
 from workers.engines.precision import choose
+from workers.errors import InvalidInput
 from workers.methods.attached import Attached
-from workers.trial import PreparedTrial, attach, outcome_of, plan_course, prepare
+from workers.models.description import describe
+from workers.packing import Arrivals, PackKey, pack_key, why_not_packed
+from workers.trial import PreparedTrial, attach, failed, outcome_of, plan_course, prepare
 from workers.workbench import Workbench
 
 _UPDATE = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<factor>[AB])\.default\.weight")
 _PEFT_HEAD = re.compile(r"base_model\.model\.(?P<head>.+)\.modules_to_save\.default\.(?P<name>.+)")
-
-
-def why_not_packed(prepared: PreparedTrial) -> str | None:
-    """Why a trial must train alone; None when it may join a pack."""
-    if prepared.method.name not in ("head", "lora", "lora_plus"):
-        return f"{prepared.method.name} is none of head, lora and lora_plus"
-    if prepared.knobs.get("use_dora"):
-        return "DoRA's norms depend on the whole weight, not only on the update"
-    return refusal(prepared.resident.base)
+UNLIMITED = 1 << 30
 
 
 def train_pack(
-    assignments: Sequence[Assignment], workbench: Workbench, on_report: OnReport, at_once: int | None = None
+    assignments: Sequence[Assignment],
+    workbench: Workbench,
+    on_report: OnReport,
+    at_once: int | None = None,
+    arrivals: Arrivals | None = None,
 ) -> Iterator[Outcome]:
-    """Train trials of the same task and data seed together; one outcome each, in the order in which they end.
+    """Train trials of the same task and data seed together; one outcome each, as soon as each has ended.
 
-    With `at_once`, only so many share a pass and the next trial takes the place of one that ends. Reports stream
-    through `on_report` while the pack runs; outcomes follow when it is done, because costs and exports need the base
-    without the pack. Raises `ValueError` for trials that cannot share a pass.
+    At most `at_once` share a pass (default: all); the next of `assignments`, then of `arrivals`, takes the place of one
+    that ends. Reports stream through `on_report`. A fault of one trial is its outcome and nobody else's matter. For
+    costs and export of a trial that ended, the others stand still. Raises `ValueError` for trials that cannot share.
     """
-    trials = [prepare(assignment, workbench) for assignment in assignments]
-    if len({_shared(one.assignment) for one in trials}) != 1:
-        raise ValueError("a pack needs trials of one task and one data seed, evaluated on the same rows")
-    for one in trials:
-        if reason := why_not_packed(one):
-            raise ValueError(f"trial {one.assignment.trial_id} cannot join a pack: {reason}")
-    joined = [_join(one, plan_course(one, workbench, on_report)) for one in trials]
-    ended = [
-        (next(j for j in joined if j.member is member), ending) for member, ending in _run(joined, workbench, at_once)
-    ]
-    for one, ending in ended:
-        yield _finish(one, ending, workbench, len(joined))
+    key = pack_key(assignments[0])
+    for assignment in assignments:
+        if refusal := _refusal(assignment, key):
+            raise ValueError(refusal)
+    places = at_once or len(assignments)
+    yield from _PackRun(workbench, on_report, key, places, deque(assignments), arrivals or Arrivals()).outcomes()
 
 
-def _shared(assignment: Assignment) -> tuple[object, ...]:
-    """What the members of a pack have in common."""
-    return (assignment.task.model_dump_json(), assignment.data_seed, assignment.evaluate_on)
+def _refusal(assignment: Assignment, key: PackKey) -> str | None:
+    """Why the trial cannot join the pack of this key. What is wrong with it in itself will be its outcome."""
+    if pack_key(assignment) != key:
+        return "a pack needs trials of one task and one data seed, evaluated on the same rows"
+    with suppress(InvalidInput):
+        if reason := why_not_packed(assignment, describe(assignment.task.model)):
+            return f"trial {assignment.trial_id} cannot join a pack: {reason}"
+    return None
 
 
 @dataclass(frozen=True)
 class _Joined:
-    """A trial and its place in the pack."""
+    """A trial in the pack. `companions` are the trials that it has shared a pass with."""
 
     prepared: PreparedTrial
-    member: Member
-    lowest_layer: int
     steps: int
+    companions: set[str] = field(default_factory=set)
+
+    @property
+    def trial_id(self) -> str:
+        return self.prepared.assignment.trial_id
 
 
-def _join(prepared: PreparedTrial, trial: Trial) -> _Joined:
+@dataclass
+class _PackRun:
+    """A pack from its first trial to its last."""
+
+    workbench: Workbench
+    on_report: OnReport
+    key: PackKey
+    places: int
+    queue: deque[Assignment]
+    arrivals: Arrivals
+    joined: dict[Member, _Joined] = field(default_factory=dict)
+    aboard: Aboard = field(default_factory=dict)
+    memory: Memory = field(default_factory=lambda: Memory(UNLIMITED))
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """One for each trial, as they end."""
+        while True:
+            yield from self._fill()
+            if self.aboard:
+                yield from self._train()
+            elif self.arrivals.close():
+                return
+
+    def _fill(self) -> Iterator[Outcome]:
+        """Take trials aboard while there is room; those that cannot even begin have an outcome at once."""
+        while len(self.aboard) < self.places:
+            assignment = self.queue.popleft() if self.queue else self.arrivals.take()
+            if assignment is None:
+                return
+            try:
+                if refusal := _refusal(assignment, self.key):
+                    raise ValueError(refusal)
+                prepared = prepare(assignment, self.workbench)
+                member, joined = _join(prepared, plan_course(prepared, self.workbench, self.on_report))
+            except Exception as error:  # whatever a configuration can provoke must end this trial and no other
+                yield failed(assignment, failure_reason(error), self.workbench)
+            else:
+                self.aboard[member], self.joined[member] = None, joined
+
+    def _train(self) -> Iterator[Outcome]:
+        """Train until somebody ends or may come aboard; those that ended give their outcomes."""
+        together = [self.joined[member] for member in self.aboard]
+        for joined in together:
+            joined.companions.update(other.trial_id for other in together if other is not joined)
+        first = together[0].prepared
+        with pack_on(
+            first.resident,
+            min(member.lowest_layer for member in self.aboard),
+            first.data.train,
+            first.evaluated,
+            self.workbench.prefixes,
+            choose(self.workbench.precision),
+            self.memory,
+        ) as pack:
+            ended = pack.run(self.aboard, self._may_come_aboard)
+        for member, ending in ended.items():
+            yield self._outcome(self.joined.pop(member), member, ending)
+
+    def _may_come_aboard(self) -> bool:
+        return self.arrivals.waiting and len(self.aboard) < self.places
+
+    def _outcome(self, joined: _Joined, member: Member, ending: Ending | Fault) -> Outcome:
+        try:
+            outcome = _finish(joined, member, ending, self.workbench)
+        except Exception as error:
+            outcome = failed(joined.prepared.assignment, failure_reason(error), self.workbench)
+        shared = {"packed_with": ", ".join(sorted(joined.companions))} if joined.companions else {}
+        if self.memory.members < UNLIMITED:
+            shared["pack_limit"] = str(self.memory.members)
+        return outcome.model_copy(update={"engine": "fast", "environment": outcome.environment | shared})
+
+
+def _join(prepared: PreparedTrial, trial: Trial) -> tuple[Member, _Joined]:
     """Attach the method as alone, keep its parameters, and take it off again."""
     steps = trial.plan().steps
     attached = attach(prepared, steps)
@@ -87,10 +163,11 @@ def _join(prepared: PreparedTrial, trial: Trial) -> _Joined:
         _heads(prepared, parameters),
         torch.get_rng_state(),
         factors,
+        lowest,
     )
     if trial.resume is not None:
         member.load(trial.resume.tensors)
-    return _Joined(prepared, member, lowest, steps)
+    return member, _Joined(prepared, steps)
 
 
 def _updates(prepared: PreparedTrial, parameters: Mapping[str, nn.Parameter]) -> dict[str, LowRank]:
@@ -120,36 +197,15 @@ def _heads(prepared: PreparedTrial, parameters: Mapping[str, nn.Parameter]) -> d
     return heads
 
 
-def _run(joined: Sequence[_Joined], workbench: Workbench, at_once: int | None) -> list[tuple[Member, Ending]]:
-    members = [one.member for one in joined]
-    queue = iter([] if at_once is None else members[at_once:])
-    first = joined[0].prepared
-    description = first.resident.base.description
-    lowest = min(one.lowest_layer for one in joined)
-    layers = tuple(
-        description.path(index, linear.name)
-        for index, linear in description.linears("all", range(lowest, description.anatomy.layers))
-    )
-    with pack_on(
-        first.resident,
-        layers,
-        lowest,
-        first.data.train,
-        first.evaluated,
-        workbench.prefixes,
-        choose(workbench.precision),
-    ) as pack:
-        return list(pack.run(members[:at_once], lambda: next(queue, None)))
-
-
-def _finish(one: _Joined, ending: Ending, workbench: Workbench, members: int) -> Outcome:
+def _finish(one: _Joined, member: Member, ending: Ending | Fault, workbench: Workbench) -> Outcome:
+    if isinstance(ending, Fault):
+        return failed(one.prepared.assignment, ending.reason, workbench)
     attached = attach(one.prepared, one.steps)
     try:
-        _take_over(attached, one.member)
-        outcome = outcome_of(one.prepared, ending, attached, "fast", None, workbench)
+        _take_over(attached, member)
+        return outcome_of(one.prepared, ending, attached, "fast", None, workbench)
     finally:
         attached.detach()
-    return outcome.model_copy(update={"environment": outcome.environment | {"packed_with": str(members - 1)}})
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,11 +12,17 @@ from workers.assignment import Assignment, Decision, Outcome, Report
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker died before the attempt had an outcome."""
+    """The worker died before the attempt had an outcome.
+
+    `together` counts the trials that it trained just then. `blameless`: none of them can be the cause, as the worker
+    was ended for another reason or the pack was over before the trial came aboard.
+    """
 
     trial_id: str
     attempt: int
     reason: str
+    together: int = 1
+    blameless: bool = False
 
 
 Message = Report | Outcome | Lost
@@ -32,11 +39,18 @@ class Executor(Protocol):
         ...
 
     def free(self, shape: Shape) -> int:
-        """Trials of this shape that could start at once."""
+        """Workers of this shape that could start at once."""
         ...
 
-    def start(self, assignment: Assignment, shape: Shape) -> None:
-        """Begin to train; call only while `free(shape)` is positive."""
+    def start(self, assignments: Sequence[Assignment], shape: Shape, places: int = 1) -> None:
+        """Begin to train on one worker; call only while `free(shape)` is positive.
+
+        With more than one place the trials form a pack: they must be packable and have the same task and data seed.
+        """
+        ...
+
+    def board(self, assignment: Assignment, companion: str) -> None:
+        """Let a trial join the pack that trains `companion`. If that is over by now, a blameless `Lost` follows."""
         ...
 
     def signal(self, trial_id: str, decision: Decision) -> None:
@@ -44,7 +58,10 @@ class Executor(Protocol):
         ...
 
     def abandon(self, trial_id: str) -> None:
-        """Kill the worker of a running trial at once; no further message comes from that attempt."""
+        """Kill the worker of a running trial at once; no further message comes from that attempt.
+
+        Trials that shared the worker are `Lost`, blamelessly.
+        """
         ...
 
     def receive(self, timeout: float) -> list[Message]:

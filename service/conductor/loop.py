@@ -222,7 +222,7 @@ class Conductor:
             if isinstance(message, Outcome):
                 self._finish(message)
             elif isinstance(message, Lost):
-                self._requeue(message.trial_id, message.attempt, message.reason)
+                self._requeue(message.trial_id, message.attempt, message.reason, message.blameless)
             self._dispatched.pop(message.trial_id, None)
             self._inbox.popleft()
 
@@ -354,7 +354,7 @@ class Conductor:
             return False
         run.put(claimed)
         self._dispatched[claimed.id] = _Dispatched(run.job.id, claimed.attempt)
-        self.executor.start(assignment_of(run.spec, claimed), run.shape)
+        self.executor.start([assignment_of(run.spec, claimed)], run.shape)
         return True
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,19 @@ from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.ray_worker import TrialWorker, WorkerSettings
 
 OBJECT_STORE_BYTES = 100_000_000  # only reports and outcomes pass through it
+_PACK_OVER = "its pack had ended"
 RESOURCES_AGE = 5.0  # seconds for which the cluster's size is not asked for again
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Running:
+    """A worker at work. `attempts` are those of its trials without an outcome, by trial."""
+
     actor: Any
-    stream: Any  # ray.ObjectRefGenerator of Reports, then the Outcome
-    attempt: int
+    stream: Any  # ray.ObjectRefGenerator of Reports and Outcomes
     shape: Shape
+    attempts: dict[str, int]
 
 
 class RayExecutor:
@@ -58,7 +62,8 @@ class RayExecutor:
             _join(address)
         self._home, self._artifacts = home, artifacts
         self._idle: dict[Shape, list[Any]] = {}
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, _Running] = {}  # by trial; those of a pack share one
+        self._orphans: list[Lost] = []  # whose worker we killed for the sake of another trial
         self._machine = Machine(0, 0, 0)
         self._machine_asked = -RESOURCES_AGE
 
@@ -71,71 +76,104 @@ class RayExecutor:
         return self._machine
 
     def free(self, shape: Shape) -> int:
-        """Trials of this shape that fit beside those running."""
-        machine = self.machine()
-        cpus = machine.cpus - sum(trial.shape.cpus for trial in self._running.values())
-        gpus = machine.gpus - sum(trial.shape.gpus for trial in self._running.values())
+        """Workers of this shape that fit beside those at work."""
+        machine, busy = self.machine(), self._busy()
+        cpus = machine.cpus - sum(worker.shape.cpus for worker in busy)
+        gpus = machine.gpus - sum(worker.shape.gpus for worker in busy)
         fitting = cpus / shape.cpus
         if shape.gpus:
             fitting = min(fitting, gpus / shape.gpus)
         return max(0, int(fitting + 1e-9))
 
-    def start(self, assignment: Assignment, shape: Shape) -> None:
-        """Hand the assignment to an idle worker of this shape, or to a new one."""
+    def start(self, assignments: Sequence[Assignment], shape: Shape, places: int = 1) -> None:
+        """Hand the assignments to an idle worker of this shape, or to a new one."""
         actor = self._worker(shape)
-        stream = actor.train.options(num_returns="streaming").remote(assignment)
-        self._running[assignment.trial_id] = _Running(actor, stream, assignment.attempt, shape)
+        stream = actor.train.options(num_returns="streaming").remote(assignments, places)
+        attempts = {assignment.trial_id: assignment.attempt for assignment in assignments}
+        self._running |= dict.fromkeys(attempts, _Running(actor, stream, shape, attempts))
+
+    def board(self, assignment: Assignment, companion: str) -> None:
+        """Send the trial after its companion; a worker that is done by then ends its stream without it."""
+        worker = self._running.get(companion)
+        if worker is None:
+            self._orphans.append(Lost(assignment.trial_id, assignment.attempt, _PACK_OVER, blameless=True))
+            return
+        worker.actor.board.remote(assignment)
+        worker.attempts[assignment.trial_id] = assignment.attempt
+        self._running[assignment.trial_id] = worker
 
     def signal(self, trial_id: str, decision: Decision) -> None:
         """Pass the decision on; it takes effect at the trial's next report."""
-        if (trial := self._running.get(trial_id)) is not None:
-            trial.actor.signal.remote(trial_id, decision)
+        if (worker := self._running.get(trial_id)) is not None:
+            worker.actor.signal.remote(trial_id, decision)
 
     def abandon(self, trial_id: str) -> None:
         """Kill the trial's worker."""
-        if (trial := self._running.pop(trial_id, None)) is not None:
-            ray.kill(trial.actor)
+        self._orphans = [lost for lost in self._orphans if lost.trial_id != trial_id]
+        if (worker := self._running.get(trial_id)) is not None:
+            reason = f"its worker was ended because of {trial_id}"
+            self._orphans += [
+                Lost(other, attempt, reason, blameless=True)
+                for other, attempt in self._end(worker).items()
+                if other != trial_id
+            ]
 
     def receive(self, timeout: float) -> list[Message]:
         """Everything the running trials have sent."""
-        if not self._running:
+        messages: list[Message] = [*self._orphans]
+        self._orphans = []
+        if not self._running and not messages:
             time.sleep(timeout)
-            return []
-        messages: list[Message] = []
         while self._running:
-            by_stream = {trial.stream: trial_id for trial_id, trial in self._running.items()}
+            by_stream = {worker.stream: worker for worker in self._busy()}
             ready, _ = ray.wait(list(by_stream), num_returns=1, timeout=timeout if not messages else 0)
             if not ready:
                 break
-            messages.append(self._next(by_stream[ready[0]]))
+            messages += self._next(by_stream[ready[0]])
         return messages
 
     def close(self) -> None:
         """Kill the workers; a local Ray ends, a cluster is left running."""
-        for trial_id in list(self._running):
-            self.abandon(trial_id)
+        for worker in self._busy():
+            self._end(worker)
         ray.shutdown()
 
-    def _next(self, trial_id: str) -> Message:
-        trial = self._running[trial_id]
-        try:
-            message = ray.get(next(trial.stream))
-        except StopIteration:
-            return self._lost(trial_id, "its worker ended without an outcome")
-        except RayTaskError as error:
-            return self._lost(trial_id, f"its worker raised {type(error.cause).__name__}: {error.cause}")
-        except RayError as error:
-            return self._lost(trial_id, f"its worker died: {str(error).splitlines()[0]}")
-        if isinstance(message, Outcome):
-            del self._running[trial_id]
-            self._idle.setdefault(trial.shape, []).append(trial.actor)
-        assert isinstance(message, Report | Outcome)
-        return message
+    def _busy(self) -> list[_Running]:
+        return list(dict.fromkeys(self._running.values()))
 
-    def _lost(self, trial_id: str, reason: str) -> Lost:
-        attempt = self._running[trial_id].attempt
-        self.abandon(trial_id)
-        return Lost(trial_id, attempt, reason)
+    def _next(self, worker: _Running) -> list[Message]:
+        try:
+            message = ray.get(next(worker.stream))
+        except StopIteration:
+            return self._over(worker)
+        except RayTaskError as error:
+            return self._lost(worker, f"its worker raised {type(error.cause).__name__}: {error.cause}")
+        except RayError as error:
+            return self._lost(worker, f"its worker died: {str(error).splitlines()[0]}")
+        assert isinstance(message, Report | Outcome)
+        if isinstance(message, Outcome):
+            del worker.attempts[message.trial_id], self._running[message.trial_id]
+            if not worker.attempts:
+                self._idle.setdefault(worker.shape, []).append(worker.actor)
+        return [message]
+
+    def _over(self, worker: _Running) -> list[Message]:
+        """The stream has ended; trials that are still listed came too late for their pack."""
+        self._idle.setdefault(worker.shape, []).append(worker.actor)
+        for trial_id in worker.attempts:
+            del self._running[trial_id]
+        return [Lost(trial_id, attempt, _PACK_OVER, blameless=True) for trial_id, attempt in worker.attempts.items()]
+
+    def _lost(self, worker: _Running, reason: str) -> list[Message]:
+        attempts = self._end(worker)
+        return [Lost(trial_id, attempt, reason, len(attempts)) for trial_id, attempt in attempts.items()]
+
+    def _end(self, worker: _Running) -> dict[str, int]:
+        """Kill the worker; the attempts that it leaves behind."""
+        ray.kill(worker.actor)
+        for trial_id in worker.attempts:
+            del self._running[trial_id]
+        return worker.attempts
 
     def _worker(self, shape: Shape) -> Any:
         if idle := self._idle.get(shape):
@@ -154,7 +192,7 @@ class RayExecutor:
                 ray.kill(actors.pop())
 
     def _fits(self, shape: Shape, machine: Machine) -> bool:
-        held = [trial.shape for trial in self._running.values()]
+        held = [worker.shape for worker in self._busy()]
         held += [idle for idle, actors in self._idle.items() for _ in actors]
         cpus = sum(each.cpus for each in held) + shape.cpus
         gpus = sum(each.gpus for each in held) + shape.gpus

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
 from workers.engines.packed import Pack
+from workers.packing import Arrivals
 from workers.task import TaskSpec
 from workers.trial import train
 from workers.trial_pack import train_pack
@@ -27,16 +29,22 @@ MEMBERS: dict[str, dict[str, Any]] = {
         },
         "seed": 2,
     },
-    "d": {"config": {"method": "lora_plus", "rank": 3, "rate_ratio": 8.0, "learning_rate": 1e-3}, "seed": 4},
+    "d": {"config": {"method": "lora_plus", "rank": 3, "top_layers": 3, "rate_ratio": 8.0}, "seed": 4},
     "c": {"config": {"method": "head", "learning_rate": 1e-2, "batch_size": 32, "label_smoothing": 0.1}, "seed": 3},
 }  # fmt: skip
+
+
+class _Bench(Workbench):
+    """One that `alone` can remember trials by."""
+
+    __hash__ = object.__hash__
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     torch.set_num_threads(1)
     home = tmp_path_factory.mktemp("home")
-    return Workbench(home, ArtifactStore(home / "artifacts"))
+    return _Bench(home, ArtifactStore(home / "artifacts"))
 
 
 def assignment(name: str, **changes: Any) -> Assignment:
@@ -45,6 +53,7 @@ def assignment(name: str, **changes: Any) -> Assignment:
     return Assignment(trial_id=name, attempt=1, **fields)
 
 
+@functools.cache
 def alone(bench: Workbench, name: str) -> tuple[Outcome, list[Report]]:
     reports: list[Report] = []
     outcome = train(assignment(name), bench, lambda report: (reports.append(report), "continue")[1])
@@ -82,7 +91,7 @@ def test_members_of_every_kind_train_as_alone(bench: Workbench, tmp_path: Path) 
     outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
     for name in MEMBERS:
         assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
-    assert outcomes["a"].environment["packed_with"] == str(len(MEMBERS) - 1)
+    assert outcomes["a"].environment["packed_with"] == "b, c, d"
 
 
 def test_a_member_that_turns_nan_leaves_and_touches_nobody(bench: Workbench, tmp_path: Path) -> None:
@@ -94,22 +103,48 @@ def test_a_member_that_turns_nan_leaves_and_touches_nobody(bench: Workbench, tmp
         assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
 
 
-def test_a_pack_too_big_for_the_memory_goes_on_in_halves(
+def test_a_pack_too_big_for_the_memory_goes_on_in_smaller_passes(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backward, refused = Pack._backward, []
 
     def small(self: Pack, batches: Any, steps: Any) -> Any:
-        if len(batches) > 1:
-            refused.append(len(batches))
-            raise MemoryError
+        if len(steps) > 1:
+            refused.append(len(steps))
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return backward(self, batches, steps)
 
     monkeypatch.setattr(Pack, "_backward", small)
     outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
-    assert refused
+    assert refused == [4, 2, 2]  # each half finds out for itself, then it remembers what fits
     for name in MEMBERS:
         assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
+        assert outcomes[name].environment["pack_limit"] == "1"
+
+
+def test_a_member_that_breaks_the_pass_fails_and_touches_nobody(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backward = Pack._backward
+
+    def break_b(self: Pack, batches: Any, steps: Any) -> Any:
+        losses = backward(self, batches, steps)
+        if any(member.hyperparameters.gradient_accumulation == 3 for member in batches):
+            raise RuntimeError("a kernel that dislikes this shape")
+        return losses
+
+    monkeypatch.setattr(Pack, "_backward", break_b)
+    outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
+    assert outcomes["b"].status == "failed"
+    assert outcomes["b"].reason == "exception: RuntimeError: a kernel that dislikes this shape"
+    for name in ("a", "c"):
+        assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
+
+
+def test_a_configuration_that_cannot_begin_fails_and_touches_nobody(bench: Workbench, tmp_path: Path) -> None:
+    outcomes, reports = together(bench, [assignment("a"), assignment("b", config={"top_layers": 99})])
+    assert (outcomes["b"].reason or "").startswith("invalid_config: ")
+    assert_as_alone(bench, "a", outcomes["a"], reports, tmp_path)
 
 
 def test_the_place_of_one_that_ends_is_refilled(bench: Workbench, tmp_path: Path) -> None:
@@ -126,6 +161,35 @@ def test_the_place_of_one_that_ends_is_refilled(bench: Workbench, tmp_path: Path
     for outcome in outcomes:
         if outcome.trial_id != "a":
             assert_as_alone(bench, outcome.trial_id, outcome, reports, tmp_path)
+
+
+def test_one_that_arrives_comes_aboard_while_the_others_train(bench: Workbench, tmp_path: Path) -> None:
+    reports: list[Report] = []
+    arrivals = Arrivals()
+
+    def call_c(report: Report) -> str:
+        if not reports:
+            assert arrivals.add(assignment("c"))
+        reports.append(report)
+        return "continue"
+
+    outcomes = {}
+    for outcome in train_pack([assignment("a"), assignment("b")], bench, call_c, at_once=3, arrivals=arrivals):
+        assert [report.trial_id for report in reports].count(outcome.trial_id) == 4  # it comes when the trial has ended
+        outcomes[outcome.trial_id] = outcome
+    assert not arrivals.add(assignment("c"))  # the pack is over
+    assert outcomes["c"].environment["packed_with"] == "a, b"
+    order = [report.trial_id for report in reports]
+    assert order.index("c") < len(order) - 1 - order[::-1].index("b")  # they trained side by side
+    for name in "abc":
+        assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
+
+
+def test_a_trial_of_another_task_that_arrives_fails_alone(bench: Workbench) -> None:
+    arrivals = Arrivals()
+    arrivals.add(assignment("b", task=TASK.model_copy(update={"train_rows": 32})))
+    outcomes = list(train_pack([assignment("a", epochs=0.5)], bench, lambda _: "continue", 2, arrivals))
+    assert {outcome.trial_id: outcome.status for outcome in outcomes} == {"a": "completed", "b": "failed"}
 
 
 def test_what_cannot_share_a_pass_is_refused(bench: Workbench) -> None:

@@ -1,4 +1,4 @@
-"""The Ray actor: reports stream out before the outcome, decisions reach a running trial."""
+"""The Ray actor: reports stream out before the outcome, decisions reach a running trial, trials join a pack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     home = tmp_path_factory.mktemp("home")
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-    yield TrialWorker.options(num_cpus=1).remote(WorkerSettings(str(home), str(home / "artifacts"), threads=1))
+    yield TrialWorker.options(num_cpus=1).remote(
+        WorkerSettings(str(home), str(home / "artifacts"), threads=1, precision="fp32")
+    )
     ray.shutdown()
 
 
@@ -31,7 +33,7 @@ def stream(worker: Any, trial_id: str, epochs: int, signal_at_first: Decision | 
     config = {"method": "lora", "rank": 4, "alpha": 8, "top_layers": 1, "targets": "qv"}
     assignment = Assignment(trial_id=trial_id, attempt=1, task=TASK, config=config, epochs=epochs, seed=0)
     items: list[Report | Outcome] = []
-    for reference in worker.train.options(num_returns="streaming").remote(assignment):
+    for reference in worker.train.options(num_returns="streaming").remote([assignment]):
         items.append(ray.get(reference))
         if signal_at_first and len(items) == 1:
             ray.get(worker.signal.remote(trial_id, signal_at_first))
@@ -52,3 +54,53 @@ def test_a_signal_ends_a_running_trial_and_no_other(worker: Any, decision: Decis
     assert outcome.status == status
     assert len(reports) < 30
     assert (outcome.checkpoint is not None) == (status == "paused")
+
+
+PACK: dict[str, dict[str, Any]] = {
+    "short": {"method": "lora", "rank": 4, "alpha": 8, "top_layers": 1, "targets": "qv"},
+    "long": {"method": "lora", "rank": 2, "top_layers": 2, "targets": "all", "learning_rate": 2e-3, "batch_size": 8},
+    "nan": {
+        "method": "lora",
+        "rank": 2,
+        "top_layers": 1,
+        "learning_rate": 1e30,
+        "max_grad_norm": 0.0,
+        "warmup_ratio": 0.0,
+    },
+    "late": {"method": "head", "learning_rate": 1e-2},
+}  # fmt: skip
+
+
+def member(name: str) -> Assignment:
+    epochs = {"long": 8}.get(name, 2)
+    return Assignment(trial_id=name, attempt=1, task=TASK, config=PACK[name], epochs=epochs, seed=3)
+
+
+def collect(worker: Any, assignments: list[Assignment], places: int, board: Assignment | None = None) -> dict[str, Any]:
+    """The stream's items by trial; `board` comes aboard at the first report, without which its stream would end."""
+    import ray
+
+    items: dict[str, Any] = {}
+    for reference in worker.train.options(num_returns="streaming").remote(assignments, places):
+        item = ray.get(reference)
+        items.setdefault(item.trial_id, []).append(item)
+        if board is not None:
+            assert ray.get(worker.board.remote(board))
+            board = None
+    return items
+
+
+def test_a_pack_trains_its_members_as_alone_takes_another_aboard_and_expels_a_nan(worker: Any) -> None:
+    import ray
+
+    together = collect(worker, [member("short"), member("long"), member("nan")], 4, board=member("late"))
+    assert together["nan"][-1].reason.startswith("nan_loss: ")
+    assert not ray.get(worker.board.remote(member("late")))  # the pack is over
+    for name in ("short", "long", "late"):
+        *reports, outcome = together[name]
+        *alone, outcome_alone = collect(worker, [member(name)], 1)[name]
+        assert [report.metrics for report in reports] == [pytest.approx(one.metrics, rel=1e-3) for one in alone]
+        assert outcome.metrics["accuracy"] == outcome_alone.metrics["accuracy"]
+        assert outcome.engine == outcome_alone.engine == "fast"
+        assert "long" in outcome.environment["packed_with"] or name == "long"
+        assert "packed_with" not in outcome_alone.environment

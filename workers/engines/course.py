@@ -31,11 +31,19 @@ KeepCheckpoint = Callable[[Checkpoint], Artifact]
 
 @dataclass(frozen=True)
 class TrainStep:
-    """Do one optimizer step on the rows of `micro_batches` at this rate; answer with the mean loss over the rows."""
+    """Do one optimizer step on the rows of `micro_batches` at this rate; answer with `Trained`."""
 
     number: int
     micro_batches: tuple[Rows, ...]
     learning_rate: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The mean loss over a step's rows, and the seconds that the step took: of a pass that trials share, its part."""
+
+    loss: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -107,11 +115,10 @@ def course(trial: Trial) -> Course:
     """Run `trial` to its end, its pause or its failure; see the module's description."""
     run = _Run.of(trial)
     for batches in run.plan.after(run.step):
-        started = time.perf_counter()
-        loss = yield run.next_step(batches)
-        run.add(loss, sum(len(rows) for rows in batches), time.perf_counter() - started)
-        if not math.isfinite(loss):
-            return run.ending("failed", f"nan_loss: the training loss was {loss} at step {run.step}")
+        trained: Trained = yield run.next_step(batches)
+        run.add(trained, sum(len(rows) for rows in batches))
+        if not math.isfinite(trained.loss):
+            return run.ending("failed", f"nan_loss: the training loss was {trained.loss} at step {run.step}")
         if run.step in run.report_steps:
             early = yield from _report(run)
             if early is not None:
@@ -150,7 +157,9 @@ def drive(course: Course, trainee: Trainee) -> Ending:
             return end.value  # type: ignore[no-any-return]
         match request:
             case TrainStep():
-                answer = trainee.train_step(request)
+                started = time.perf_counter()
+                loss = trainee.train_step(request)
+                answer = Trained(loss, time.perf_counter() - started)
             case Evaluate():
                 answer = trainee.evaluate()
             case Save():
@@ -203,10 +212,10 @@ class _Run:
         tokens = float(self.trial.train_lengths.sum()) / self.plan.steps_per_epoch
         return TrainStep(number, batches, learning_rate_at(number, self.plan.steps, hp, tokens))
 
-    def add(self, loss: float, rows: int, seconds: float) -> None:
+    def add(self, trained: Trained, rows: int) -> None:
         self.step += 1
-        self.seconds += seconds
-        self._loss_sum += loss * rows
+        self.seconds += trained.seconds
+        self._loss_sum += trained.loss * rows
         self._loss_rows += rows
 
     def take_mean_loss(self) -> float:

@@ -23,12 +23,10 @@ from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
 from workers.engines.passes import EVALUATION_TOKENS, Pass, WholePass, upper_passes
 from workers.engines.precision import Precision, computing_in
-from workers.engines.prefix import pooling
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached
-from workers.models.loading import Base
 
 
 class FastTrainee:
@@ -91,13 +89,6 @@ class FastTrainee:
         loss = cross_entropy(logits.float(), targets, label_smoothing=self._hyperparameters.label_smoothing)
         auxiliary = self._attached.auxiliary_loss()
         return loss if auxiliary is None else loss + auxiliary
-
-
-def refusal(base: Base) -> str | None:
-    """Why the fast engine cannot take a trial; None when it can."""
-    if pooling(base) is None:
-        return f"stored hidden states are not known to be exact for {base.description.anatomy.model_type}"
-    return None
 
 
 @contextmanager

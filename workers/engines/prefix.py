@@ -10,31 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from workers.models.architectures import Anatomy
+from workers.models.architectures import READ_TOKEN, Anatomy, ReadToken
 from workers.models.loading import Base
 
-Pooling = Literal["first", "last", "all"]
 
-# Classes whose layers take hidden states first and return hidden states alone, checked by the equality tests.
-_POOLING: dict[str, Pooling] = {
-    "bert": "first",
-    "roberta": "first",
-    "xlm-roberta": "first",
-    "distilbert": "first",
-    "modernbert": "first",
-    "gpt2": "last",
-    "llama": "last",
-}
-
-
-def pooling(base: Base) -> Pooling | None:
+def pooling(base: Base) -> ReadToken | None:
     """Which token the head reads, or None for a model class that the prefix is not known to be exact for."""
-    kind = _POOLING.get(base.description.anatomy.model_type)
+    kind = READ_TOKEN.get(base.description.anatomy.model_type)
     if kind == "first" and getattr(base.model.config, "classifier_pooling", "cls") != "cls":
         return "all"
     return kind
@@ -141,7 +128,7 @@ def run_until_captured(base: Base, captured: list[Tensor], batch: dict[str, Tens
     raise RuntimeError(f"{base.description.anatomy.model_type}: the forward pass never reached the captured layer")
 
 
-def pooled_positions(kind: Pooling, batch: dict[str, Tensor], padding_id: int | None) -> Tensor:
+def pooled_positions(kind: ReadToken, batch: dict[str, Tensor], padding_id: int | None) -> Tensor:
     """Positions `[rows]` of the token that the head reads, by the model's own rule."""
     tokens = batch["input_ids"]
     if kind == "first":

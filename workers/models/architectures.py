@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from workers.errors import InvalidInput
 
@@ -18,6 +18,19 @@ TARGETS: Mapping[str, frozenset[str]] = {
     "mlp": frozenset({"up", "down"}),
     "all": frozenset({"query", "key", "value", "output", "up", "down"}),
 }
+
+ReadToken = Literal["first", "last", "all"]
+READ_TOKEN: Mapping[str, ReadToken] = {
+    "bert": "first",
+    "roberta": "first",
+    "xlm-roberta": "first",
+    "distilbert": "first",
+    "modernbert": "first",
+    "gpt2": "last",
+    "llama": "last",
+}
+"""Which token the head reads, by model type: those whose layers take hidden states first and return them alone, so that
+stored states can stand for the layers below (checked by the equality tests)."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ nothing about training, but every number it reports follows from the configurati
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from service.conductor.decisions import Machine, Shape
@@ -31,7 +31,7 @@ def complete(assignment: Assignment) -> list[Message]:
 
 @dataclass
 class ComputingExecutor:
-    """`slots` trials at once; `script` says what a started trial sends, one message a tick."""
+    """`slots` workers; `script` says what a started trial sends, one message a tick."""
 
     slots: int = 2
     script: Callable[[Assignment], list[Message]] = complete
@@ -40,17 +40,32 @@ class ComputingExecutor:
     abandoned: list[str] = field(default_factory=list)
     most_at_once: int = 0
     running: dict[str, list[Message]] = field(default_factory=dict)
+    packs: list[list[str]] = field(default_factory=list)  # the trials that each worker began with
+    boarded: list[str] = field(default_factory=list)
+    worker_of: dict[str, int] = field(default_factory=dict)
 
     def machine(self) -> Machine:
         return Machine(self.slots, 0, 1e12)
 
     def free(self, shape: Shape) -> int:
-        return int((self.slots - len(self.running)) / shape.cpus)
+        return int((self.slots - len({self.worker_of[trial_id] for trial_id in self.running})) / shape.cpus)
 
-    def start(self, assignment: Assignment, shape: Shape) -> None:
+    def start(self, assignments: Sequence[Assignment], shape: Shape, places: int = 1) -> None:
         assert self.free(shape) > 0
+        assert len(assignments) <= places
+        self.packs.append([assignment.trial_id for assignment in assignments])
+        for assignment in assignments:
+            self._begin(assignment, len(self.packs) - 1)
+
+    def board(self, assignment: Assignment, companion: str) -> None:
+        assert companion in self.running
+        self.boarded.append(assignment.trial_id)
+        self._begin(assignment, self.worker_of[companion])
+
+    def _begin(self, assignment: Assignment, worker: int) -> None:
         assert assignment.trial_id not in self.running
         self.started.append(assignment)
+        self.worker_of[assignment.trial_id] = worker
         self.running[assignment.trial_id] = self.script(assignment)
         self.most_at_once = max(self.most_at_once, len(self.running))
 

@@ -1,0 +1,69 @@
+"""Which trials may share a pass, and how they come aboard. Imports neither torch nor ray: dispatchers ask here."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from workers.assignment import Assignment
+from workers.hyperparameters import split_config
+from workers.models.architectures import READ_TOKEN
+from workers.models.description import ModelDescription
+
+PackKey = tuple[str, int, str]
+"""What trials of one pack have in common: the task as JSON, the seed of its data, and the rows they are evaluated on."""
+
+
+def pack_key(assignment: Assignment) -> PackKey:
+    """Trials with equal keys train, and are evaluated, on the same rows of the same base."""
+    return assignment.task.model_dump_json(), assignment.data_seed, assignment.evaluate_on
+
+
+def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | None:
+    """Why a trial must train alone; None when it may join a pack. Raises `InvalidInput` as `split_config` does."""
+    if assignment.engine == "reference":
+        return "the job asks for the reference engine"
+    method, knobs, _ = split_config(assignment.config)
+    if method not in ("head", "lora", "lora_plus"):
+        return f"{method} is none of head, lora and lora_plus"
+    if knobs.get("use_dora"):
+        return "DoRA's norms depend on the whole weight, not only on the update"
+    return why_not_fast(model)
+
+
+def why_not_fast(model: ModelDescription) -> str | None:
+    """Why the fast engine cannot take a trial on this model; None when it can."""
+    kind = model.anatomy.model_type
+    return None if kind in READ_TOKEN else f"stored hidden states are not known to be exact for {kind}"
+
+
+class Arrivals:
+    """Trials that wait to come aboard a pack that is under way. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Assignment] = deque()
+        self._open = True
+        self._lock = threading.Lock()
+
+    def add(self, assignment: Assignment) -> bool:
+        """Let a trial wait for a place; False when the pack has ended and it must go elsewhere."""
+        with self._lock:
+            if self._open:
+                self._waiting.append(assignment)
+            return self._open
+
+    def take(self) -> Assignment | None:
+        """The trial that has waited longest, if any waits."""
+        with self._lock:
+            return self._waiting.popleft() if self._waiting else None
+
+    def close(self) -> bool:
+        """Take no more, unless somebody waits (then False, and whoever closes must go on)."""
+        with self._lock:
+            self._open = bool(self._waiting)
+            return not self._open
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
