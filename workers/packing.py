@@ -11,7 +11,7 @@ from workers.models.architectures import READ_TOKEN
 from workers.models.description import ModelDescription
 
 PackKey = tuple[str, int, str]
-"""What trials of one pack have in common: the task as JSON, the seed of its data, and the rows they are evaluated on."""
+"""What trials of one pack have in common: the task as JSON, the seed of its data, the split they are evaluated on."""
 
 
 def pack_key(assignment: Assignment) -> PackKey:
