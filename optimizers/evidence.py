@@ -54,8 +54,8 @@ def read(problem: Problem, history: History) -> Evidence:
     for config, metrics, finished in measured:
         inside = problem.space.contains(config)
         known = problem.known if inside else {}
-        values = _minimised(problem, config, metrics, known)
-        constrained = [_value(item.metric, config, metrics, known) for item in problem.constraints]
+        values = minimised(problem, config, metrics, known)
+        constrained = [value_of(item.metric, config, metrics, known) for item in problem.constraints]
         if not all(map(math.isfinite, values)):
             failed.append(config)
         elif inside:
@@ -112,15 +112,17 @@ def informative(evidence: Evidence, limit: int) -> IntArray:
     return np.sort(np.concatenate([best, others]))
 
 
-def _minimised(problem: Problem, config: Config, metrics: Mapping[str, float], known: Mapping[str, Any]) -> list[float]:
+def minimised(problem: Problem, config: Config, metrics: Mapping[str, float], known: Mapping[str, Any]) -> list[float]:
+    """All objectives of one trial, minimised; NaN where one was not measured. `known` ones are computed."""
     signs = [-1.0 if objective.direction == "maximize" else 1.0 for objective in problem.objectives]
     return [
-        sign * _value(objective.metric, config, metrics, known)
+        sign * value_of(objective.metric, config, metrics, known)
         for sign, objective in zip(signs, problem.objectives, strict=True)
     ]
 
 
-def _value(metric: str, config: Config, metrics: Mapping[str, float], known: Mapping[str, Any]) -> float:
+def value_of(metric: str, config: Config, metrics: Mapping[str, float], known: Mapping[str, Any]) -> float:
+    """One metric of a trial, computed if it is `known`; NaN when it was not measured."""
     value = known[metric](config) if metric in known else metrics.get(metric)
     return math.nan if value is None else float(value)
 

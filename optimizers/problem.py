@@ -72,13 +72,23 @@ class PendingTrial:
 
 
 @dataclass(frozen=True)
+class PastJob:
+    """What an earlier job measured. `likeness` of its task to this one: 0 to 1 (`predictors.transfer.Task.weight`)."""
+
+    id: str
+    likeness: float
+    trials: tuple[CompletedTrial, ...]
+
+
+@dataclass(frozen=True)
 class History:
-    """All that has happened in a job, oldest first."""
+    """All that has happened in a job, oldest first, and what earlier jobs found, the most alike task first."""
 
     completed: tuple[CompletedTrial, ...] = ()
     stopped: tuple[StoppedTrial, ...] = ()
     failed: tuple[FailedTrial, ...] = ()
     pending: tuple[PendingTrial, ...] = ()
+    past: tuple[PastJob, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ _CLASSES = {
     "smbo": ("optimizers.decision_tree", "SmboSearch"),
     "sobol": ("optimizers.designs", "SobolSearch"),
     "tpe": ("optimizers.optuna_samplers", "TpeSearch"),
+    "transfer": ("optimizers.transfer", "TransferSearch"),
 }
 
 

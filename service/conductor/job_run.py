@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from optimizers.problem import Problem
+from optimizers.problem import PastJob, Problem
 from optimizers.schedulers.contract import Point
 from service.conductor.confirming import confirmations
 from service.conductor.decisions import Shape, Verdict, is_replaceable, next_waiting, seconds_active, shape, verdict
@@ -48,11 +48,20 @@ class JobRun:
     curves: dict[str, _Reports] = field(default_factory=dict)  # by trial
 
     @classmethod
-    def of(cls, job: Job, trials: Iterable[Trial], reports: Iterable[StoredReport]) -> JobRun:
-        """Build the run of a job from its stored form; raises what building its problem raises."""
+    def of(
+        cls,
+        job: Job,
+        trials: Iterable[Trial],
+        reports: Iterable[StoredReport],
+        past: tuple[PastJob, ...] = (),
+    ) -> JobRun:
+        """Build the run of a job from its stored form; raises what building its problem raises.
+
+        `past` is what alike jobs had found before this one was submitted, for optimizers that begin with it.
+        """
         spec = JobSpec.model_validate(job.spec)
         problem = build_problem(spec)
-        run = cls(job, spec, problem, Suggestions(spec, job.spec, problem), TrialMirror())
+        run = cls(job, spec, problem, Suggestions(spec, job.spec, problem, past), TrialMirror())
         for trial in trials:
             run.put(trial)
         for report in reports:

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from service import past_jobs
 from service.assignments import assignment_of
 from service.conductor.decisions import Verdict, allot, concurrency, lacking
 from service.conductor.executor import Executor, Lost, Message
 from service.conductor.job_run import JobRun, reference_trials
 from service.conductor.proposer import Proposer, Reply
+from service.conductor.suggestions import LEARN_FROM_PAST
 from service.errors import Conflict, NotFound, ServiceError, Unavailable
 from service.store.records import Event, Job, Trial
 from service.store.states import JOB_OVER
@@ -136,11 +138,9 @@ class Conductor:
         """Rebuild everything about the job from the store; a new job gets its reference trials first."""
         if self._sequence < 0:
             self._sequence = self.store.last_sequence()  # before the trials are read, so that nothing falls between
-        run = JobRun.of(
-            job,
-            (*self.store.searched_trials(job.id), *self.store.confirmations(job.id)),
-            self.store.job_reports(job.id),
-        )
+        past = past_jobs.alike(self.store, job) if job.spec["optimizer"]["name"] in LEARN_FROM_PAST else ()
+        trials = (*self.store.searched_trials(job.id), *self.store.confirmations(job.id))
+        run = JobRun.of(job, trials, self.store.job_reports(job.id), past)
         if not run.trials:
             for trial in self.store.add_trials(job.id, reference_trials(run.spec)):
                 run.put(trial)

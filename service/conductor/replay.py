@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from optimizers.problem import CompletedTrial, FailedTrial, History, PendingTrial, Problem, StoppedTrial
+from optimizers.problem import CompletedTrial, FailedTrial, History, PastJob, PendingTrial, Problem, StoppedTrial
 from service.store.records import Trial
 
 T = TypeVar("T")
@@ -62,6 +62,7 @@ def from_json(value: Mapping[str, list[dict[str, Any]]]) -> History:
         stopped=_read(StoppedTrial, value["stopped"]),
         failed=_read(FailedTrial, value["failed"]),
         pending=_read(PendingTrial, value["pending"]),
+        past=tuple(PastJob(job["id"], job["likeness"], _read(CompletedTrial, job["trials"])) for job in value["past"]),
     )
 
 

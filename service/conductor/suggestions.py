@@ -7,11 +7,11 @@ missing ones and replaced by what newer evidence gives, unless somebody has clai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Any
 
-from optimizers.problem import Problem
+from optimizers.problem import PastJob, Problem
 from search_spaces.space import config_hash
 from service.conductor.decisions import is_replaceable, wanted
 from service.conductor.mirror import TrialMirror
@@ -28,6 +28,9 @@ FALLBACKS = ("sobol", "random")
 
 BLIND = frozenset({"random", "sobol", "grid"})
 """Optimizers that do not learn from evidence: a newer suggestion of theirs is no better than an older one."""
+
+LEARN_FROM_PAST = frozenset({"auto", "transfer"})
+"""Optimizers that begin with what won on alike past jobs."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Suggestions:
     spec: JobSpec
     spec_json: Mapping[str, Any]
     problem: Problem
+    past: tuple[PastJob, ...] = ()  # what alike jobs had found before this one was submitted
     no_more: str | None = None  # why nothing further will be proposed
     broken: str | None = None  # why nothing further can be proposed although the budget is not spent
     failures: int = 0  # of the proposer in a row
@@ -73,7 +77,7 @@ class Suggestions:
             spec=self.spec_json,
             optimizer=chosen.name,
             options=chosen.options,
-            history=history(kept, self.problem, epochs()),
+            history=replace(history(kept, self.problem, epochs()), past=self.past),
             n=missing + len(stale),
             seed=proposal_seed(self.spec.seed, len(kept)),
         )

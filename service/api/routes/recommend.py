@@ -7,25 +7,20 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from predictors.transfer import PastJob, PastTrial, Task, plain, recommend
+from predictors.transfer import PastJob, PastTrial, plain, recommend
 from search_spaces.presets.reference import reference_configs
-from service import queries
+from service import past_jobs, queries
 from service.api.dependencies import READ, SettingsDep, StoreDep
 from service.api.models import DEFAULT_MODEL, described
 from service.api.predictions import Question
 from service.api.views import View
 from service.errors import BadInput
-from service.jobspec import JobSpec
-from service.store.records import Job, Trial
+from service.store.records import Trial
 from service.store.store import Store
-from workers.errors import InvalidInput
 from workers.metrics import METRICS
-from workers.models.description import ModelDescription, describe
+from workers.models.description import ModelDescription
 
 router = APIRouter(tags=["recommend"], dependencies=[READ])
-
-PAGE = 200
-MOST_JOBS = 1000
 
 
 class RecommendQuestion(Question):
@@ -79,7 +74,7 @@ def post_recommend(question: RecommendQuestion, store: StoreDep, settings: Setti
     trials: dict[str, Trial] = {}
     jobs = _past(store, trials)
     found = recommend(
-        _task(model, question.rows, question.max_length),
+        past_jobs.task_of(model, question.rows, question.max_length),
         jobs,
         metric.name,
         metric.direction == "maximize",
@@ -100,33 +95,11 @@ def _literature(model: ModelDescription, jobs: int) -> RecommendView:
     return RecommendView(items=[item], jobs=jobs, source="LoRA, arXiv:2106.09685 (RoBERTa on GLUE)", warnings=[warning])
 
 
-def _task(model: ModelDescription, rows: float | None, length: float | None) -> Task:
-    return Task(rows=rows, length=length, width=model.shape.hidden_size, depth=model.shape.layers)
-
-
 def _past(store: Store, trials: dict[str, Trial]) -> list[PastJob]:
     """All jobs with completed trials, newest first; `trials` is filled with those by id."""
-    found: list[PastJob] = []
-    cursor: str | None = None
-    while len(found) < MOST_JOBS:
-        page = store.list_jobs(cursor, PAGE)
-        found += [past for past in (_past_job(store, job, trials) for job in page.items) if past is not None]
-        cursor = page.next_cursor
-        if cursor is None:
-            break
+    found = []
+    for job, task in past_jobs.with_results(store):
+        own = past_jobs.completed(store, job.id)
+        trials.update((trial.id, trial) for trial in own)
+        found.append(PastJob(job.id, task, tuple(PastTrial(trial.id, trial.config, trial.metrics) for trial in own)))
     return found
-
-
-def _past_job(store: Store, job: Job, trials: dict[str, Trial]) -> PastJob | None:
-    """None when the job has completed nothing, or its model is gone."""
-    if not job.counts.get("completed"):
-        return None
-    spec = JobSpec.model_validate(job.spec)
-    try:
-        model = describe(spec.task.model)
-    except InvalidInput:
-        return None
-    completed = [trial for trial in store.searched_trials(job.id) if trial.state == "completed"]
-    trials.update({trial.id: trial for trial in completed})
-    past = tuple(PastTrial(trial.id, trial.config, trial.metrics) for trial in completed)
-    return PastJob(job.id, _task(model, spec.task.train_rows, spec.task.max_length), past)

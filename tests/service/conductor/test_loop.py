@@ -130,6 +130,17 @@ def test_reference_trials_can_be_the_users_own_or_none(make: Make, store: Store,
     assert [trial.origin for trial in store.searched_trials(none.id)] == ["optimizer"]
 
 
+def test_a_job_begins_with_what_won_on_the_past_job_and_says_so(make: Make, store: Store, clock: Clock) -> None:
+    past = submit(store, budget={"trials": 8, "epochs": 1})
+    tick_until(make(), clock, is_over(store, past))
+    job = submit(store, optimizer={"name": "auto"}, reference_trials=False, budget={"trials": 2, "epochs": 1})
+    tick_until(make(), clock, is_over(store, job))
+    best = max(store.searched_trials(past.id)[1:], key=lambda trial: trial.metrics["accuracy"])
+    assert store.searched_trials(job.id)[0].config == best.config
+    notes = [event.payload["message"] for event in store.events_after(0) if event.kind == "note"]
+    assert any(past.id in note for note in notes)
+
+
 def test_two_jobs_share_the_slots(make: Make, store: Store, clock: Clock) -> None:
     executor = ComputingExecutor(slots=2, script=never_ending)
     first, second = submit(store), submit(store)

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from optimizers.problem import CompletedTrial, FailedTrial, History, Objective, PendingTrial, Problem, StoppedTrial
+from optimizers.problem import (
+    CompletedTrial,
+    FailedTrial,
+    History,
+    Objective,
+    PastJob,
+    PendingTrial,
+    Problem,
+    StoppedTrial,
+)
 from search_spaces.parameters import Int
 from search_spaces.space import Space
 from service.conductor.replay import from_json, history, to_json
@@ -53,5 +63,6 @@ def test_a_history_survives_its_way_to_the_proposer() -> None:
         stored_trial(2, "failed", reason="x"),
         stored_trial(3, "running"),
     ]
-    evidence = history(trials, PROBLEM, {"jx-1": 0.75})
+    past = PastJob("jp", 0.5, (CompletedTrial("jp-1", {"rank": 3}, {"accuracy": 0.7}),))
+    evidence = replace(history(trials, PROBLEM, {"jx-1": 0.75}), past=(past,))
     assert from_json(json.loads(json.dumps(to_json(evidence)))) == evidence

@@ -1,0 +1,75 @@
+"""Which earlier jobs an optimizer is handed, and which of their trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service import past_jobs
+from service.jobspec import JobSpec
+from service.store.records import Job, NewTrial
+from service.store.store import Store, open_store
+from workers.assignment import Outcome
+
+
+class Clock:
+    seconds = 0
+
+    def now(self) -> datetime:
+        self.seconds += 1
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path}/jobs.db", Clock().now)
+    yield opened
+    opened.close()
+
+
+def submit(store: Store, **task: Any) -> Job:
+    document = {
+        "name": "t",
+        "task": {"model": "builtin:minilm", "train": "builtin:pydocs", "train_rows": 1000, **task},
+        "space": {"preset": "lora"},
+        "objectives": [{"metric": "accuracy", "direction": "maximize"}],
+    }
+    spec = JobSpec.model_validate(document)
+    return store.create_job(spec.name, spec.model_dump(mode="json"))
+
+
+def train(store: Store, job: Job, accuracies: list[float], ends: bool = True) -> None:
+    """Complete one trial for each of `accuracies`."""
+    store.set_job_state(job.id, "running")
+    new = [NewTrial({"rank": number}, "optimizer", number) for number in range(len(accuracies))]
+    for trial, accuracy in zip(store.add_trials(job.id, new), accuracies, strict=True):
+        claimed = store.claim_trial(job.id, "w", 60, trial.id)
+        assert claimed is not None
+        given = {"trial_id": trial.id, "attempt": claimed.attempt}
+        store.finish_trial(Outcome(**given, status="completed", metrics={"accuracy": accuracy}))
+    if ends:
+        store.set_job_state(job.id, "completed")
+
+
+def test_the_most_alike_job_comes_first_and_its_best_trial_before_the_newer_ones(store: Store) -> None:
+    far, near = submit(store, train_rows=4000), submit(store, train_rows=1200)
+    for job in (far, near):
+        train(store, job, [0.5, 0.9, 0.6, 0.7])
+    found = past_jobs.alike(store, submit(store))
+    assert [job.id for job in found] == [near.id, far.id]
+    assert 0 < found[1].likeness < found[0].likeness < 1
+    assert [trial.metrics["accuracy"] for trial in found[0].trials] == [0.9, 0.7, 0.6, 0.5]
+
+
+def test_jobs_that_are_unlike_small_running_or_later_do_not_count(store: Store) -> None:
+    unlike, small, running = submit(store, train_rows=10_000_000, max_length=4096), submit(store), submit(store)
+    train(store, unlike, [0.1, 0.2, 0.3, 0.4])
+    train(store, small, [0.1, 0.2, 0.3])
+    train(store, running, [0.1, 0.2, 0.3, 0.4], ends=False)
+    job, later = submit(store), submit(store)
+    train(store, later, [0.1, 0.2, 0.3, 0.4])
+    assert past_jobs.alike(store, job) == ()
