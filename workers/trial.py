@@ -27,7 +27,7 @@ from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
 from workers.methods.method import Method
 from workers.methods.registry import method
 from workers.packing import why_not_fast
-from workers.workbench import PreparedData, Workbench, environment, latency
+from workers.workbench import PreparedData, Workbench, environment
 
 
 def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:
@@ -153,7 +153,7 @@ def outcome_of(
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
     adapter = None
     if ending.status in ("completed", "stopped"):
-        metrics |= _costs(prepared, attached, ending)
+        metrics |= _costs(prepared, attached, ending, workbench)
         metrics["adapter_bytes"], adapter = _export(prepared, attached, metrics, workbench.artifacts)
     return Outcome(
         trial_id=prepared.assignment.trial_id,
@@ -170,7 +170,7 @@ def outcome_of(
     )
 
 
-def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending) -> dict[str, float]:
+def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, workbench: Workbench) -> dict[str, float]:
     base, lengths = prepared.resident.base, prepared.data.train.lengths
     adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
     anatomy = base.description.anatomy
@@ -181,7 +181,7 @@ def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending) -> dict[
         "peak_memory_mb": _training_memory(prepared, attached) / costs.MEBIBYTE,
         "sparsity": costs.sparsity(attached.model, anatomy),
         "train_tflops": flops / 1e12,
-        **_latency(prepared, attached),
+        **_latency(prepared, attached, workbench),
     }
 
 
@@ -193,12 +193,12 @@ def _training_memory(prepared: PreparedTrial, attached: Attached) -> float:
     return one + (two - one) * (min(prepared.hyperparameters.batch_size, len(train)) - 1)
 
 
-def _latency(prepared: PreparedTrial, attached: Attached) -> dict[str, float]:
+def _latency(prepared: PreparedTrial, attached: Attached, workbench: Workbench) -> dict[str, float]:
     """Latency as served: what merges into the base is as fast as the base, which is measured once and kept."""
     if prepared.method.mergeable or not prepared.assignment.measure_latency:
         return prepared.base_latency
     attached.set_training(False)
-    measured = latency(attached.model, prepared.resident.base, _typical_tokens(prepared.data))
+    measured = workbench.latency(attached.model, prepared.resident.base, _typical_tokens(prepared.data))
     attached.set_training(True)
     return measured
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,8 @@ class Workbench:
         prefix_bytes: limit of the store of hidden states.
         precision: number format of the fast engine's training steps; `auto` measures once per process.
         kept: how many bases and how many data sets stay loaded; the one used longest ago goes first.
+        latency_clock: seconds by which latency is measured. Processor time, of a process with one thread, shows what
+            wall clock would on a quiet machine.
     """
 
     home: Path
@@ -64,6 +67,7 @@ class Workbench:
     prefix_bytes: int = 8 * GIBIBYTE
     precision: PrecisionChoice = "fp32"
     kept: int = 2
+    latency_clock: Callable[[], float] = time.perf_counter
     _bases: dict[Hashable, ResidentBase] = field(default_factory=dict, repr=False)
     _data: dict[Hashable, PreparedData] = field(default_factory=dict, repr=False)
     _latencies: dict[Hashable, dict[str, float]] = field(default_factory=dict, repr=False)
@@ -84,8 +88,16 @@ class Workbench:
         return self._resident(
             self._latencies,
             (resident.weights_hash, tokens),
-            lambda: latency(resident.base.model, resident.base, tokens),
+            lambda: self.latency(resident.base.model, resident.base, tokens),
         )
+
+    def latency(self, model: nn.Module, base: Base, tokens: int) -> dict[str, float]:
+        """`latency_ms` and `latency_batch_ms` of `model`, which is `base` with or without an adapter."""
+        anatomy = base.description.anatomy
+        return {
+            name: costs.latency_milliseconds(model, anatomy, rows, tokens, self.latency_clock)
+            for name, rows in (("latency_ms", 1), ("latency_batch_ms", costs.BATCH_ROWS))
+        }
 
     def _prepare(self, task: TaskSpec, seed: int) -> PreparedData:
         rows: LabelledData = load_data(task, seed)
@@ -101,15 +113,6 @@ class Workbench:
         while len(cache) > self.kept:
             cache.pop(next(iter(cache)))
         return value
-
-
-def latency(model: nn.Module, base: Base, tokens: int) -> dict[str, float]:
-    """`latency_ms` and `latency_batch_ms` of `model`, which is `base` with or without an adapter."""
-    anatomy = base.description.anatomy
-    return {
-        "latency_ms": costs.latency_milliseconds(model, anatomy, 1, tokens),
-        "latency_batch_ms": costs.latency_milliseconds(model, anatomy, costs.BATCH_ROWS, tokens),
-    }
 
 
 def environment(precision: Precision) -> dict[str, str]:
