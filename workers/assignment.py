@@ -41,7 +41,7 @@ class Assignment(_Frozen):
     data_seed: int = Field(default=0, description="seed of splits and samples: the job's, equal for all its trials")
     engine: Literal["auto", "fast", "reference"] = "auto"
     evaluate_on: Split = Field(default="validation", description="`test` for confirmations: rows that no search saw")
-    reports_per_epoch: int = Field(default=1, ge=1)
+    reports_per_epoch: int = Field(default=1, ge=0, description="0: one report, after the last step")
     checkpoint: Artifact | None = Field(default=None, description="where to continue from")
     keep_checkpoints: bool = Field(default=False, description="store a checkpoint with every report")
     stop_at_epoch: float | None = Field(default=None, description="pause here with a checkpoint (a rung)")

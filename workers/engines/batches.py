@@ -95,7 +95,8 @@ class StepPlan:
             yield tuple(batches[within * self._accumulation : (within + 1) * self._accumulation])
 
     def report_steps(self, reports_per_epoch: int) -> frozenset[int]:
-        """The steps after which a report is due: evenly spread over each epoch, and always the last."""
+        """The steps after which a report is due: evenly spread over each epoch, and always the last
+        (with 0 reports per epoch, the last only)."""
         ends = {
             math.ceil((k + 1) * self.steps_per_epoch / reports_per_epoch)
             for k in range(math.ceil(self.steps / self.steps_per_epoch * reports_per_epoch))
