@@ -1,0 +1,171 @@
+"""The recorder of real trials: a stable plan, a recording that survives kill -9, a table that reads back."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.trials import plan as planning
+from benchmarks.trials.__main__ import record
+from benchmarks.trials.plan import DATA_SETS, STRATA, Entry, method_configurations, plan
+from benchmarks.trials.recording import read_lines, recording
+from benchmarks.trials.table import keys, trials, write_table
+from search_spaces.space import config_hash
+from workers.methods.registry import methods
+from workers.methods.space import methods_space
+from workers.models.description import describe
+
+HEAD = {"method": "head", "learning_rate": 0.01, "batch_size": 32}
+
+
+def test_every_configuration_is_on_every_data_set_and_a_tenth_has_a_second_seed() -> None:
+    entries = list(plan())
+    assert len({entry.key for entry in entries}) == len(entries)
+    first = [entry for entry in entries if entry.seed == 0 and entry.precision == "bf16"]
+    by_config: dict[str, set[str]] = {}
+    for entry in first:
+        by_config.setdefault(config_hash(entry.config), set()).add(entry.data_set)
+    assert len(by_config) >= 500
+    assert all(found == set(DATA_SETS) for found in by_config.values())
+    second = {config_hash(entry.config) for entry in entries if entry.seed == 1}
+    assert len(second) >= len(by_config) / 10
+    assert sum(entry.precision == "fp32" for entry in entries) >= 20
+
+
+def test_a_table_stopped_early_is_balanced() -> None:
+    early = list(plan())[:300]
+    counts = [sum(entry.data_set == name for entry in early) for name in DATA_SETS]
+    assert max(counts) - min(counts) <= 1
+    assert sum(entry.part == "lora" for entry in early) >= 60
+    assert len({entry.config["method"] for entry in early}) >= 40
+
+
+@pytest.mark.parametrize("name", ["lora", "head", "autopeft", "boft"])
+def test_rates_of_a_method_lie_in_different_fifths_of_its_range(name: str) -> None:
+    one = methods()[name]
+    rates, space = one.learning_rates, one.space(describe(planning.MODEL))
+    found = method_configurations(one)
+    for config in found:
+        space.validate(config)
+    span = math.log(rates.high / rates.low)
+    strata = [int(STRATA * math.log(config["learning_rate"] / rates.low) / span) for config in found]
+    assert sorted(strata) == list(range(STRATA))
+
+
+def test_a_new_method_changes_no_recorded_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {entry.key for entry in plan()}
+    fewer = dict(list(methods().items())[3:])
+    monkeypatch.setattr(planning, "methods", lambda: fewer)
+    after = {entry.key for entry in plan()}
+    assert after < before
+
+
+def test_keys_outlive_releases() -> None:
+    """Recorded trials are found again by this key: a change of it would orphan them."""
+    assert Entry("methods", "trec", HEAD).key == "b6eab666c2de04e9"
+    assert Entry("methods", "trec", HEAD, seed=1).key != Entry("methods", "trec", HEAD).key
+    assert Entry("methods", "trec", HEAD, split="test").key != Entry("methods", "trec", HEAD).key
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from benchmarks.trials.recording import recording
+with recording(Path(sys.argv[1])) as file:
+    print("open", flush=True)
+    number = len(file.keys)
+    while True:
+        file.append({"key": str(number), "filler": "x" * 20_000})
+        number += 1
+"""
+
+
+def test_a_killed_recording_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "trials.jsonl"
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(BlockingIOError), recording(path):
+            pass  # one process at a time
+        before = len(read_lines(path))
+        while len(read_lines(path)) < before + 3:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    with path.open("ab") as file:
+        file.write(b'{"key": "torn')
+    with recording(path) as again:
+        again.append({"key": "last"})
+    found = [line["key"] for line in read_lines(path)]
+    assert found == [*map(str, range(len(found) - 1)), "last"]
+
+
+def _write_data(folder: Path) -> None:
+    for name in DATA_SETS:
+        (folder / name).mkdir(parents=True)
+        for split, rows in planning.ROWS.items():
+            lines = [
+                {"text": f"{'good' if row % 2 else 'bad'} film number {row}", "label": row % 2} for row in range(rows)
+            ]
+            (folder / name / f"{split}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_recorded_trials_are_read_back_and_not_trained_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, folder, table = tmp_path / "data", tmp_path / "recording", tmp_path / "table.parquet"
+    _write_data(data)
+    impossible = {"method": "lora", "rank": 9999}
+    entries = [
+        Entry("methods", "trec", HEAD),
+        Entry("methods", "trec", impossible),
+        Entry("methods", "trec", HEAD, split="test"),
+        Entry("methods", "sst2", HEAD, seed=1),
+    ]
+    assert record(entries[:3], folder, data, 5, table) == 0
+    assert record(entries, folder, data, 0, table) == 1
+    assert "[3/3, 0 min left]" in capsys.readouterr().err
+    assert write_table(read_lines(folder / "trials.jsonl"), table)["failed"] == 1
+    assert keys(table) == {entry.key for entry in entries[:3]}
+
+    (good,) = [trial for trial in trials(data_set="trec", table=table) if trial.status == "completed"]
+    assert (good.config, good.seed, good.method) == (HEAD, 0, "head")
+    assert [point["epoch"] for point in good.curve] == [1, 2, 3]
+    assert good.curve[-1]["accuracy"] == pytest.approx(good.metrics["accuracy"])
+    assert {"trainable_params", "adapter_bytes", "peak_memory_mb", "latency_ms"} <= set(good.metrics)
+    (failed,) = [trial for trial in trials(table=table) if trial.status == "failed"]
+    assert failed.reason is not None
+    assert "rank" in failed.reason
+    (tested,) = trials(split="test", table=table)
+    assert len(tested.curve) == 1
+
+    (folder / "trials.jsonl").unlink()  # the table alone is enough to know what is done
+    assert record(entries, folder, data, 0, table) == 1
+
+
+def test_configurations_replay_in_the_methods_space() -> None:
+    space = methods_space(describe(planning.MODEL))
+    for one in list(methods().values())[::9]:
+        for config in method_configurations(one):
+            space.validate(_recorded(config).tree_config)
+
+
+def _recorded(config: dict[str, Any]) -> Any:
+    from benchmarks.trials.table import RecordedTrial
+
+    return RecordedTrial("", "methods", "trec", "validation", config, 0, "bf16", "completed", None, {}, 0, 0, [])
+
+
+def test_missing_data_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=f"no data set 'trec' in {tmp_path}"):
+        record([], tmp_path, tmp_path, 1, tmp_path / "table.parquet")
