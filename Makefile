@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web demo test check format bench-engine bench-search bench-store bench-answers lock clean
+.PHONY: help setup web demo test check format bench-engine bench-search bench-store bench-answers bench-methods record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -61,6 +61,9 @@ bench-store: $(VENV)/installed ## the store beside Optuna's on SQLite
 
 bench-answers: $(VENV)/installed ## laws and mixtures against public runs (QUICK=1: at most 3 minutes)
 	$(BIN)/python -m benchmarks.answers $(if $(QUICK),--quick)
+
+record-trials: $(VENV)/installed ## record real PEFT trials into benchmarks/tables; resumes (QUICK=1: 4 minutes of it)
+	$(BIN)/python -m benchmarks.trials $(if $(QUICK),--minutes 4)
 
 lock: ## renew constraints.txt from what is installed in .venv
 	{ head -n 1 constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' | sort -f; } > constraints.new

@@ -68,6 +68,7 @@ def test_one_epoch_of_accumulated_steps_covers_every_row() -> None:
 
 def test_reports_are_spread_and_end_with_the_last_step() -> None:
     plan = StepPlan(LENGTHS, 16, 1, 2.5, seed=5)  # 65 steps an epoch
+    assert plan.report_steps(0) == {plan.steps}
     assert plan.report_steps(1) == {65, 130, plan.steps}
     assert plan.report_steps(2) == {33, 65, 98, 130, plan.steps}
     assert max(plan.report_steps(500)) == plan.steps == len(plan.report_steps(500))
