@@ -62,6 +62,9 @@ bench-store: $(VENV)/installed ## the store beside Optuna's on SQLite
 bench-answers: $(VENV)/installed ## laws and mixtures against public runs (QUICK=1: at most 3 minutes)
 	$(BIN)/python -m benchmarks.answers $(if $(QUICK),--quick)
 
+bench-methods: $(VENV)/installed ## every method on real data, tuned at equal budget, into docs/methods.md; resumes (QUICK=1: 4 minutes of it)
+	$(BIN)/python -m benchmarks.methods $(if $(QUICK),--quick)
+
 record-trials: $(VENV)/installed ## record real PEFT trials into benchmarks/tables; resumes (QUICK=1: 4 minutes of it)
 	$(BIN)/python -m benchmarks.trials $(if $(QUICK),--minutes 4)
 

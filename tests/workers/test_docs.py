@@ -6,6 +6,7 @@ from pathlib import Path
 
 from workers.data.files import SUFFIXES
 from workers.data.pydocs import HELD_OUT_PER_CLASS
+from workers.methods.measured import read_measured
 from workers.methods.page import page
 from workers.methods.registry import methods
 from workers.metrics import METRICS
@@ -14,7 +15,21 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def test_methods_page_is_up_to_date() -> None:
-    assert (DOCS / "methods.md").read_text() == page()
+    assert (DOCS / "methods.md").read_text() == page(read_measured())
+
+
+def test_measured_figures_are_on_the_page() -> None:
+    """Every measured method that is still registered has its figures there; the others are named as not measured."""
+    measured = read_measured()
+    assert measured is not None
+    text = (DOCS / "methods.md").read_text()
+    figures = text[text.index("## Measured") :]
+    for name, row in measured["methods"].items():
+        line = f"| `{name}` | {row['accuracy']['mean']:.3f} ± {row['accuracy']['half_width']:.3f} |"
+        assert (line in figures) == (name in methods())
+    unmeasured = [name for name in methods() if name not in measured["methods"]]
+    assert all(f"`{name}`" in figures for name in unmeasured)
+    assert len(measured["methods"]) >= 60
 
 
 def test_every_method_is_on_the_page() -> None:

@@ -1,10 +1,16 @@
-"""Writes docs/methods.md from the registry: `python -m workers.methods.page > docs/methods.md`. Imports no torch."""
+"""Writes docs/methods.md from the registry and the results of `python -m benchmarks.methods`. Imports no torch.
+
+python -m workers.methods.page > docs/methods.md
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
+from typing import Any
 
 from search_spaces.parameters import Categorical, Float, Int, Parameter
+from workers.methods.measured import measured_section, read_measured
 from workers.methods.method import Method
 from workers.methods.registry import methods
 from workers.models.architectures import model_types
@@ -69,8 +75,8 @@ _NOT_REGISTERED = """## Not registered, and why
 """
 
 
-def page() -> str:
-    """The whole page, Markdown."""
+def page(measured: Mapping[str, Any] | None) -> str:
+    """The whole page, Markdown; without the measured part when nothing was measured."""
     model = describe("builtin:minilm")
     parts = [_INTRODUCTION.format(types=", ".join(f"`{one}`" for one in model_types()))]
     by_family = sorted(methods().values(), key=lambda one: (one.family, one.name))
@@ -81,7 +87,8 @@ def page() -> str:
         parts.append("|" + "---|" * len(_COLUMNS))
         parts += [_row(one, model) for one in members]
         parts.append("")
-    return "\n".join([*parts, _NOT_REGISTERED])
+    results = [] if measured is None else [measured_section(measured)]
+    return "\n".join([*parts, *results, _NOT_REGISTERED])
 
 
 def _row(one: Method, model: ModelDescription) -> str:
@@ -111,4 +118,4 @@ def _knob(parameter: Parameter) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    print(page(read_measured()), end="")

@@ -1,0 +1,80 @@
+"""`python -m benchmarks.methods [--quick]`: tune, confirm and report every registered method on real data.
+
+Every method gets the same budget: the configurations of `benchmarks.trials.plan` on each data set, recorded by the same
+recorder into the same recording and table, so nothing is trained twice and a stopped run goes on where it was. The one
+with the best validation accuracy is trained again with fresh seeds and measured on test rows. Writes
+`benchmarks/results/methods.json`, docs/images/methods-pareto.svg and the measured part of docs/methods.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.methods.picture import picture
+from benchmarks.methods.results import front, results
+from benchmarks.methods.tuning import Tuned, tuned, tuning_entries
+from benchmarks.trials.__main__ import DATA, FOLDER, record
+from benchmarks.trials.recording import read_lines
+from benchmarks.trials.table import TABLE, RecordedTrial, trials, write_table
+from workers.methods.measured import MEASURED
+from workers.methods.page import page
+from workers.methods.registry import methods
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def main() -> None:
+    """Read the command line, record what is missing, write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="recording and caches (default %(default)s)")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets (default %(default)s)")
+    parser.add_argument("--table", type=Path, default=TABLE, help="the table of trials (default %(default)s)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="train no longer than this")
+    parser.add_argument("--quick", action="store_true", help="four minutes of training, then what there is so far")
+    given = parser.parse_args()
+    measured = measure(given.folder, given.data, given.table, 4 if given.quick else given.minutes)
+    write(measured)
+    summary = {
+        "measured": len(measured["methods"]),
+        "missing": measured["missing"],
+        "front": front(measured["methods"]),
+        "best": next(iter(measured["methods"].items()), None),
+    }
+    print(json.dumps(summary, indent=1))
+
+
+def measure(folder: Path, data: Path, table: Path, minutes: float) -> dict[str, Any]:
+    """Record the missing trials, tuning before confirmation, and return the results."""
+    until = time.monotonic() + 60 * minutes
+    chosen = list(methods().values())
+    tuning = [entry for one in chosen for entry in tuning_entries(one)]
+    missing = record(tuning, folder, data, minutes, table)
+    found = _recorded(folder, table)
+    best: list[Tuned] = [one for one in (tuned(method, found) for method in chosen) if one is not None]
+    confirmations = [entry for one in best for entry in one.confirmations()]
+    missing += record(confirmations, folder, data, max(0.0, (until - time.monotonic()) / 60), table)
+    if missing:
+        print(f"{missing} trials are still missing: run again to go on", file=sys.stderr)
+    return results(chosen, _recorded(folder, table).values())
+
+
+def write(measured: dict[str, Any]) -> None:
+    """Write the results, the picture and the page."""
+    MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
+    (DOCS / "images" / "methods-pareto.svg").write_text(picture(measured["methods"]))
+    (DOCS / "methods.md").write_text(page(measured))
+
+
+def _recorded(folder: Path, table: Path) -> dict[str, RecordedTrial]:
+    """Every trial so far, by key; the recording is folded into the table first."""
+    write_table(read_lines(folder / "trials.jsonl"), table)
+    return {trial.key: trial for split in ("validation", "test") for trial in trials(split=split, table=table)}
+
+
+if __name__ == "__main__":
+    main()
