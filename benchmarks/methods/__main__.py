@@ -35,9 +35,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets (default %(default)s)")
     parser.add_argument("--table", type=Path, default=TABLE, help="the table of trials (default %(default)s)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="train no longer than this")
+    parser.add_argument("--export", action="store_true", help="train nothing, only write what is recorded")
     parser.add_argument("--quick", action="store_true", help="four minutes of training, then what there is so far")
     given = parser.parse_args()
-    measured = measure(given.folder, given.data, given.table, 4 if given.quick else given.minutes)
+    if not given.export:
+        measure(given.folder, given.data, given.table, 4 if given.quick else given.minutes)
+    measured = results(methods().values(), _recorded(given.folder, given.table).values())
     write(measured)
     summary = {
         "measured": len(measured["methods"]),
@@ -48,8 +51,8 @@ def main() -> None:
     print(json.dumps(summary, indent=1))
 
 
-def measure(folder: Path, data: Path, table: Path, minutes: float) -> dict[str, Any]:
-    """Record the missing trials, tuning before confirmation, and return the results."""
+def measure(folder: Path, data: Path, table: Path, minutes: float) -> None:
+    """Record the missing trials, tuning before confirmation."""
     until = time.monotonic() + 60 * minutes
     chosen = list(methods().values())
     tuning = [entry for one in chosen for entry in tuning_entries(one)]
@@ -60,7 +63,6 @@ def measure(folder: Path, data: Path, table: Path, minutes: float) -> dict[str, 
     missing += record(confirmations, folder, data, max(0.0, (until - time.monotonic()) / 60), table)
     if missing:
         print(f"{missing} trials are still missing: run again to go on", file=sys.stderr)
-    return results(chosen, _recorded(folder, table).values())
 
 
 def write(measured: dict[str, Any]) -> None:
