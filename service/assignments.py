@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.jobspec import JobSpec
+from service.scheduling import pause_every
 from service.store.records import Trial
 from workers.assignment import Artifact, Assignment
 
@@ -23,4 +24,5 @@ def assignment_of(spec: JobSpec, trial: Trial) -> Assignment:
         engine=spec.resources.engine,
         evaluate_on="test" if trial.confirms is not None else "validation",
         checkpoint=checkpoint,
+        pause_every=pause_every(spec, trial),
     )

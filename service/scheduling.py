@@ -1,15 +1,18 @@
-"""What a job's scheduler makes of a report: one rule for Ray's workers and for outside ones."""
+"""What a job's scheduler makes of its reports: one rule for Ray's workers and for outside ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from optimizers.problem import Problem
-from optimizers.schedulers.contract import Curve, Point
+from optimizers.schedulers.contract import Budget, Curve, Moves, PausingScheduler, Point, Standing
 from optimizers.schedulers.registry import scheduler
 from service.jobspec import JobSpec
-from service.store.records import Trial
+from service.store.records import Exploit, Trial, TrialOrigin
 from workers.assignment import Decision
+
+UNSCHEDULED: frozenset[TrialOrigin] = frozenset({"reference", "confirmation"})
+"""Trials that run to their end: what the search is measured against, and what confirms it."""
 
 
 def decide(
@@ -21,11 +24,74 @@ def decide(
 ) -> Decision:
     """What the trial, whose latest report ends its points, should do now.
 
-    `points` are those of each trial's latest attempt. Reference trials run to their end: a front without them would
-    not show what the search gained.
+    `points` are as `joined` gives them.
     """
-    if spec.scheduler.name == "none" or trials[trial_id].origin == "reference":
+    if spec.scheduler.name == "none" or trials[trial_id].origin in UNSCHEDULED:
         return "continue"
     curves = {id: Curve(tuple(reached), trials[id].config) for id, reached in points.items() if id in trials}
     chosen = scheduler(spec.scheduler.name, **spec.scheduler.options)
     return chosen.decide(trial_id, curves, problem, spec.budget.epochs)
+
+
+def pause_every(spec: JobSpec, trial: Trial) -> float | None:
+    """Epochs after which the trial pauses for its scheduler; None when it trains without a break."""
+    chosen = scheduler(spec.scheduler.name, **spec.scheduler.options)
+    if not isinstance(chosen, PausingScheduler) or trial.origin in UNSCHEDULED:
+        return None
+    return chosen.slice(spec.budget.epochs)
+
+
+def moves(
+    spec: JobSpec,
+    problem: Problem,
+    trials: Iterable[Trial],
+    points: Mapping[str, Sequence[Point]],
+    exploits: Iterable[Exploit],
+    slots: int,
+    more: bool,
+) -> Moves:
+    """Which paused trials go on or end now. `more`: further trials may be proposed within the budget.
+
+    Schedulers that never pause let every paused trial go on: an outside worker paused it for reasons of its own.
+    """
+    chosen = scheduler(spec.scheduler.name, **spec.scheduler.options)
+    everyone = list(trials)
+    if not isinstance(chosen, PausingScheduler):
+        return Moves(resume={trial.id: None for trial in everyone if trial.state == "paused"})
+    references = sum(trial.origin == "reference" for trial in everyone)
+    members = [trial for trial in everyone if trial.origin != "reference"]
+    paused = [trial for trial in members if trial.state == "paused"]
+    fresh = {trial.id: trial.config for trial in members if trial.state == "queued" and trial.attempt == 0}
+    earlier: dict[str, list[tuple[float, Mapping[str, object]]]] = {}
+    for one in exploits:
+        earlier.setdefault(one.trial_id, []).append((one.epoch, one.previous))
+    curves = {
+        trial.id: Curve(tuple(points[trial.id]), trial.config, tuple(earlier.get(trial.id, ())))
+        for trial in members
+        if trial.id in points and trial.state != "failed"
+    }
+    standing = Standing(
+        curves=curves,
+        paused=frozenset(trial.id for trial in paused),
+        donors=frozenset(trial.id for trial in paused if trial.checkpoint is not None),
+        active=frozenset(
+            trial.id for trial in members if trial.state in ("queued", "running") and trial.id not in fresh
+        ),
+        fresh=fresh,
+        to_come=spec.budget.trials - len(everyone) if more else 0,
+        slots=slots,
+        budget=Budget(spec.budget.trials - references, spec.budget.epochs),
+        seed=spec.seed,
+    )
+    return chosen.moves(standing, problem)
+
+
+def joined(points: Sequence[Point], point: Point, further_attempt: bool) -> list[Point]:
+    """A trial's learning curve with a newly reported point.
+
+    A further attempt goes on from a checkpoint, or from nothing: what it reports replaces what earlier attempts
+    reported from there on. Within an attempt only points beyond the last count.
+    """
+    if further_attempt:
+        return [*(old for old in points if old.epoch < point.epoch), point]
+    return [*points, point] if not points or points[-1].epoch < point.epoch else list(points)

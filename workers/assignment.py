@@ -44,7 +44,9 @@ class Assignment(_Frozen):
     reports_per_epoch: int = Field(default=1, ge=0, description="0: one report, after the last step")
     checkpoint: Artifact | None = Field(default=None, description="where to continue from")
     keep_checkpoints: bool = Field(default=False, description="store a checkpoint with every report")
-    stop_at_epoch: float | None = Field(default=None, description="pause here with a checkpoint (a rung)")
+    pause_every: float | None = Field(
+        default=None, gt=0, description="epochs: pause with a checkpoint at every multiple of this"
+    )
     measure_latency: bool = True
 
 

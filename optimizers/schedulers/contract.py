@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from optimizers.problem import Config, Problem
 
@@ -24,18 +25,43 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """The reports of one trial, running, paused or finished, by growing epoch; `config` gives the known objectives."""
+    """The reports of one trial, running, paused or finished, by growing epoch; `config` gives the known objectives.
+
+    `earlier` holds what it trained with before it copied another trial: (until epoch, configuration), oldest first.
+    """
 
     points: tuple[Point, ...]
     config: Config = field(default_factory=dict)
+    earlier: tuple[tuple[float, Config], ...] = ()
+
+    @property
+    def epoch(self) -> float:
+        """How far it has come."""
+        return self.points[-1].epoch if self.points else 0.0
 
     def reached(self, epoch: float) -> Point | None:
         """The first point at or after `epoch`; None while the trial has not come so far."""
         return next((point for point in self.points if point.epoch >= epoch - TOLERANCE), None)
 
+    def config_until(self, epoch: float) -> Config:
+        """The configuration that the training which ended at `epoch` used."""
+        return next((config for until, config in self.earlier if epoch <= until + TOLERANCE), self.config)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a job may spend: `trials` beside its reference trials, and `epochs` for each."""
+
+    trials: int
+    epochs: float
+
 
 class Scheduler(Protocol):
-    """Decides, after each report of a trial, whether the trial goes on."""
+    """Decides, after each report of a trial, whether the trial goes on.
+
+    One that cannot work on some problems or budgets has `check(problem, budget)`, which raises `UnsupportedProblem` or
+    `BadOption`.
+    """
 
     name: ClassVar[str]
 
@@ -46,3 +72,63 @@ class Scheduler(Protocol):
         budget of a trial. Trials without a curve go on.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a job's trials stand when a scheduler is asked which of them go on. Reference trials are left out."""
+
+    curves: Mapping[str, Curve]  # of every trial that has reported and not failed
+    paused: frozenset[str]
+    donors: frozenset[str]  # the paused ones that have a checkpoint
+    active: frozenset[str]  # running, or queued to go on
+    fresh: Mapping[str, Config]  # suggestions that nobody has started
+    to_come: int  # suggestions that the budget still allows for
+    slots: int  # trials that could start now, beside those queued to go on
+    budget: Budget
+    seed: int
+
+
+@dataclass(frozen=True)
+class Exploit:
+    """Go on from the checkpoint of trial `donor` with `config`."""
+
+    donor: str
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Paused trials that go on, each as it was (None) or from another's checkpoint, and those that end, with why."""
+
+    resume: Mapping[str, Exploit | None] = field(default_factory=dict)
+    stop: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class PausingScheduler(Protocol):
+    """A scheduler under which trials train in slices: each pauses with a checkpoint, and `moves` says who goes on."""
+
+    name: ClassVar[str]
+
+    def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:
+        """`pause` at the end of a slice, see `Scheduler`."""
+        ...
+
+    def slice(self, budget_epochs: float) -> float:
+        """Epochs between two pauses: a trial pauses at every multiple of it."""
+        ...
+
+    def moves(self, standing: Standing, problem: Problem) -> Moves:
+        """Which paused trials go on or end now. The same standing gives the same moves."""
+        ...
+
+
+def at_slice_end(trial_id: str, curves: Mapping[str, Curve], every: float, budget_epochs: float) -> Decision:
+    """Pause when the latest report is the first at or beyond a multiple of `every` epochs, before the budget's end."""
+    points: Sequence[Point] = curves[trial_id].points if trial_id in curves else ()
+    if not points or points[-1].epoch >= budget_epochs - TOLERANCE:
+        return "continue"
+    epochs = [0.0, *(point.epoch for point in points)]
+    before, now = (math.floor(epoch / every + TOLERANCE) for epoch in epochs[-2:])
+    return "pause" if now > before else "continue"

@@ -17,7 +17,7 @@ import numpy as np
 
 from optimizers.errors import BadOption
 from optimizers.problem import Problem
-from optimizers.schedulers.contract import TOLERANCE, Curve, Decision
+from optimizers.schedulers.contract import TOLERANCE, Budget, Curve, Decision
 from optimizers.schedulers.ranking import better_peers, comparable, minimised
 
 
@@ -36,6 +36,10 @@ class Asha:
 
     def __post_init__(self) -> None:
         _check(self.reduction, self.grace)
+
+    def check(self, problem: Problem, budget: Budget) -> None:  # noqa: ARG002
+        """Raises `BadOption` when no rung lies below the budget."""
+        check_grace(self.grace, budget)
 
     def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:
         """See `optimizers.schedulers.contract.Scheduler`."""
@@ -59,6 +63,10 @@ class Hyperband:
 
     def __post_init__(self) -> None:
         _check(self.reduction, self.grace)
+
+    def check(self, problem: Problem, budget: Budget) -> None:  # noqa: ARG002
+        """Raises `BadOption` when no rung lies below the budget."""
+        check_grace(self.grace, budget)
 
     def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:
         """See `optimizers.schedulers.contract.Scheduler`."""
@@ -111,6 +119,12 @@ def at_rungs(
         if better_peers(values, own) >= max(1, math.floor(len(there) / reduction)):
             return "stop"
     return "continue"
+
+
+def check_grace(grace: float | None, budget: Budget) -> None:
+    """Raises `BadOption` when trials end before the first look at them."""
+    if grace is not None and grace >= budget.epochs:
+        raise BadOption("grace", grace, f"epochs below the budget of {budget.epochs:g}")
 
 
 def _check(reduction: float, grace: float | None) -> None:

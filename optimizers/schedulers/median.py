@@ -10,7 +10,8 @@ import numpy as np
 
 from optimizers.errors import BadOption
 from optimizers.problem import Problem
-from optimizers.schedulers.contract import TOLERANCE, Curve, Decision
+from optimizers.schedulers.contract import TOLERANCE, Budget, Curve, Decision
+from optimizers.schedulers.halving import check_grace
 from optimizers.schedulers.ranking import better_peers, comparable, minimised
 
 
@@ -35,6 +36,10 @@ class Median:
             raise BadOption("grace", self.grace, "epochs, at least 0")
         if self.peers < 1:
             raise BadOption("peers", self.peers, "at least 1")
+
+    def check(self, problem: Problem, budget: Budget) -> None:  # noqa: ARG002
+        """Raises `BadOption` when no trial could be stopped before its end."""
+        check_grace(self.grace, budget)
 
     def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:
         """See `optimizers.schedulers.contract.Scheduler`."""

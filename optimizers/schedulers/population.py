@@ -1,32 +1,51 @@
 """Population-based training (Jaderberg et al. 2017): who copies whom, and with which hyperparameters it goes on.
 
-Only the decision lives here. The caller pins the donor's checkpoint until it is copied, stores the lineage, and starts
-the trial's next attempt from it; a donor without a checkpoint is not offered (`donors`).
+All trials of the job are one population and train in slices. When the last of a generation has paused, its worst go on
+from the checkpoints of its best. The paper lets every member look at whoever is there; waiting for the generation
+compares at equal steps only and makes the lineage independent of timing, so that a replay repeats it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from optimizers.errors import BadOption
+from optimizers.errors import BadOption, UnsupportedProblem
 from optimizers.problem import Config, Problem
-from optimizers.schedulers.contract import TOLERANCE, Curve
+from optimizers.schedulers.contract import (
+    TOLERANCE,
+    Budget,
+    Curve,
+    Decision,
+    Exploit,
+    Moves,
+    Standing,
+    at_slice_end,
+)
 from optimizers.schedulers.ranking import better_peers, comparable, minimised
 from search_spaces.parameters import Categorical, Float, Int, Ordinal, Parameter
+from search_spaces.space import Space
 
+MUTABLE = (
+    "learning_rate",
+    "weight_decay",
+    "dropout",
+    "label_smoothing",
+    "batch_size",
+    "gradient_accumulation",
+    "warmup_ratio",
+    "schedule",
+    "power_amplitude",
+    "max_grad_norm",
+)
+"""Hyperparameters that a checkpoint permits to change; a method, its rank or its targets are what the checkpoint is."""
 
-@dataclass(frozen=True)
-class Exploit:
-    """Go on from the checkpoint of trial `donor` with `config`."""
-
-    donor: str
-    config: dict[str, Any]
+SLICES = 8
+"""Generations of a full budget when no interval is given."""
 
 
 @dataclass(frozen=True)
@@ -34,71 +53,58 @@ class PopulationBasedTraining:
     """Truncation selection with perturbation.
 
     Args:
-        interval: epochs between two looks at a trial.
+        interval: epochs of a generation; None for an eighth of the budget.
         quantile: the worst share of the population copies from the best share; at most a half.
         resample: chance that a hyperparameter is drawn anew instead of perturbed.
         factors: a numeric hyperparameter is multiplied by one of these.
-        mutable: hyperparameters that may change in a running trial (its structure may not).
+        mutable: hyperparameters that may change, some of `MUTABLE`; None for all of them.
     """
 
-    interval: float = 1.0
+    interval: float | None = None
     quantile: float = 0.25
     resample: float = 0.25
-    factors: tuple[float, float] = (0.8, 1.2)
-    mutable: tuple[str, ...] = ("learning_rate", "weight_decay", "dropout", "label_smoothing")
+    factors: Sequence[float] = (0.8, 1.2)
+    mutable: Sequence[str] | None = None
     name: ClassVar[str] = "pbt"
 
     def __post_init__(self) -> None:
-        if not self.interval > 0:
-            raise BadOption("interval", self.interval, "epochs above 0")
-        if not 0 < self.quantile <= 0.5:
-            raise BadOption("quantile", self.quantile, "above 0 and at most 0.5")
+        check_generations(self.interval, self.quantile, self.mutable)
         if not 0 <= self.resample <= 1:
             raise BadOption("resample", self.resample, "from 0 to 1")
+        if len(self.factors) != 2 or not 0 < self.factors[0] < 1 < self.factors[1]:
+            raise BadOption("factors", self.factors, "two numbers, one between 0 and 1 and one above 1")
 
-    def exploit(
-        self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, donors: Collection[str], seed: int
-    ) -> Exploit | None:
-        """Whether `trial_id`, at its latest report, should copy one of `donors` (trials with a checkpoint), and how.
+    def check(self, problem: Problem, budget: Budget) -> None:
+        """Raises `UnsupportedProblem` or `BadOption`."""
+        check_population(self.name, problem, budget, self.interval, self.quantile, self.mutable)
 
-        None when it is not due, is not among the worst, or nobody among the best has a checkpoint. The choice depends
-        on the arguments and `seed` only, so a replay makes the same one.
-        """
-        curve = curves.get(trial_id)
-        if curve is None or not self._is_due(curve):
-            return None
-        now = curve.points[-1].epoch
-        objectives = comparable(problem, curve.points[-1].metrics)
-        there = {name: point for name, other in curves.items() if (point := other.reached(now)) is not None}
-        if len(there) < 2 or not any(objective.metric not in problem.known for objective in objectives):
-            return None
-        values = np.array(
-            [minimised(objectives, point.metrics, curves[name].config, problem) for name, point in there.items()]
-        )
-        count = max(1, math.floor(len(there) * self.quantile))
-        places = {name: better_peers(values, row) for row, name in enumerate(there)}
-        best = sorted(name for name in there if places[name] < count and name in donors and name != trial_id)
-        if places[trial_id] < len(there) - count or not best:
-            return None
-        rng = np.random.default_rng([seed, _number(trial_id), round(now / TOLERANCE)])
-        donor = best[int(rng.integers(len(best)))]
-        return Exploit(donor, self.explore(curves[donor].config, problem, rng))
+    def slice(self, budget_epochs: float) -> float:
+        """See `optimizers.schedulers.contract.PausingScheduler`."""
+        return self.interval if self.interval is not None else budget_epochs / SLICES
 
-    def explore(self, config: Config, problem: Problem, rng: np.random.Generator) -> dict[str, Any]:
+    def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:  # noqa: ARG002
+        """See `optimizers.schedulers.contract.Scheduler`."""
+        return at_slice_end(trial_id, curves, self.slice(budget_epochs), budget_epochs)
+
+    def moves(self, standing: Standing, problem: Problem) -> Moves:
+        """See `optimizers.schedulers.contract.PausingScheduler`."""
+        resume: dict[str, Exploit | None] = {}
+        for trial_id, candidates in truncation(standing, problem, self).items():
+            if not candidates:
+                resume[trial_id] = None
+                continue
+            rng = generator(standing, trial_id)
+            donor = candidates[int(rng.integers(len(candidates)))]
+            resume[trial_id] = Exploit(donor, self.explore(standing.curves[donor].config, problem.space, rng))
+        return Moves(resume)
+
+    def explore(self, config: Config, space: Space, rng: np.random.Generator) -> dict[str, Any]:
         """`config` with every mutable hyperparameter perturbed or drawn anew, within the space."""
-        space, changed = problem.space, dict(config)
-        for name in self.mutable:
-            if name in space.by_name and name in config:
+        changed = dict(config)
+        for name in mutable_of(space, self.mutable):
+            if name in config:
                 changed[name] = self._moved(space.by_name[name], config[name], rng)
         return changed if space.contains(changed) else dict(config)
-
-    def _is_due(self, curve: Curve) -> bool:
-        """Whether the latest report is the first at or beyond a multiple of the interval."""
-        if not curve.points:
-            return False
-        epochs = [0.0, *(point.epoch for point in curve.points)]
-        before, now = (math.floor((epoch + TOLERANCE) / self.interval) for epoch in epochs[-2:])
-        return now > before
 
     def _moved(self, parameter: Parameter, value: Any, rng: np.random.Generator) -> Any:
         if rng.random() < self.resample or isinstance(parameter, Categorical):
@@ -116,5 +122,91 @@ class PopulationBasedTraining:
         return value
 
 
-def _number(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+class Generations(Protocol):
+    """What trains a population in generations."""
+
+    @property
+    def quantile(self) -> float:
+        """The share of the population that copies."""
+        ...
+
+    def slice(self, budget_epochs: float) -> float:
+        """Epochs of a generation."""
+        ...
+
+
+def truncation(standing: Standing, problem: Problem, rules: Generations) -> dict[str, list[str]]:
+    """The generation that goes on now, each with those it may copy from (none: it goes on as it is).
+
+    Empty while somebody of the population has yet to come as far. The generation is that of the paused trials that
+    have come least far, whole steps rounded to slices; its worst copy only from its best that have a checkpoint.
+    """
+    if standing.active or standing.fresh or standing.to_come or not standing.paused:
+        return {}
+    epochs = {trial: standing.curves[trial].epoch if trial in standing.curves else 0.0 for trial in standing.paused}
+    turns = {trial: round(epoch / rules.slice(standing.budget.epochs)) for trial, epoch in epochs.items()}
+    generation = sorted(trial for trial, turn in turns.items() if turn == min(turns.values()))
+    now = min(epochs[trial] for trial in generation)
+    there = {name: point for name, curve in standing.curves.items() if (point := curve.reached(now)) is not None}
+    reported = [trial for trial in generation if trial in there]
+    objectives = comparable(problem, standing.curves[reported[0]].points[-1].metrics) if reported else ()
+    if len(there) < 2 or not any(objective.metric not in problem.known for objective in objectives):
+        return {trial: [] for trial in generation}
+    values = np.array(
+        [minimised(objectives, point.metrics, standing.curves[name].config, problem) for name, point in there.items()]
+    )
+    count = max(1, math.floor(len(there) * rules.quantile))
+    places = {name: better_peers(values, row) for row, name in enumerate(there)}
+    best = [trial for trial in reported if places[trial] < count and trial in standing.donors]
+    worst = {trial for trial in reported if places[trial] >= len(there) - count and trial not in best}
+    return {trial: best if trial in worst else [] for trial in generation}
+
+
+def mutable_of(space: Space, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Parameters of `space` that may change in a running trial, `lora.dropout` like `dropout`."""
+    allowed = MUTABLE if wanted is None else wanted
+    return tuple(
+        name
+        for name, parameter in space.by_name.items()
+        if name.rpartition(".")[2] in allowed
+        and not (isinstance(parameter, Categorical) and len(parameter.choices) < 2)
+    )
+
+
+def check_generations(interval: float | None, quantile: float, mutable: Sequence[str] | None) -> None:
+    """Check the options of whatever trains in generations. Raises `BadOption`."""
+    if interval is not None and not interval > 0:
+        raise BadOption("interval", interval, "epochs above 0")
+    if not 0 < quantile <= 0.5:
+        raise BadOption("quantile", quantile, "above 0 and at most 0.5")
+    wrong = [name for name in mutable or () if name not in MUTABLE]
+    if isinstance(mutable, str) or wrong:
+        allowed = f"a list of {', '.join(MUTABLE)}; a checkpoint does not fit other values of anything else"
+        raise BadOption("mutable", mutable, allowed)
+
+
+def check_population(
+    name: str,
+    problem: Problem,
+    budget: Budget,
+    interval: float | None,
+    quantile: float,
+    mutable: Sequence[str] | None,
+) -> None:
+    """Refuse what cannot be trained in generations. Raises `UnsupportedProblem` or `BadOption`."""
+    if interval is not None and interval >= budget.epochs:
+        raise BadOption("interval", interval, f"epochs below the budget of {budget.epochs:g}")
+    least = max(2, math.ceil(1 / quantile))
+    if budget.trials < least:
+        found = f"the budget leaves {budget.trials} trials beside the reference trials"
+        raise UnsupportedProblem(name, f"a population needs at least {least} trials; {found}")
+    if not mutable_of(problem.space, mutable):
+        looked_for = ", ".join(MUTABLE if mutable is None else mutable)
+        reason = f"no parameter of this space may change in a running trial; it needs one of {looked_for}"
+        raise UnsupportedProblem(name, reason)
+
+
+def generator(standing: Standing, trial_id: str) -> np.random.Generator:
+    """Random numbers of one trial in one generation: from the job's seed, the trial's place and its epoch alone."""
+    place, epoch = sorted(standing.curves).index(trial_id), standing.curves[trial_id].epoch
+    return np.random.default_rng([standing.seed, place, round(epoch / TOLERANCE)])

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 from optimizers.errors import BadOption, UnknownName, UnsupportedProblem
 from optimizers.problem import Problem
-from optimizers.schedulers.contract import Curve, Decision, Scheduler
+from optimizers.schedulers.contract import Budget, Curve, Decision, Scheduler
 from optimizers.schedulers.halving import Asha, Hyperband
 from optimizers.schedulers.median import Median
+from optimizers.schedulers.population import PopulationBasedTraining
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class FullBudget:
         return "continue"
 
 
-_CLASSES = {kind.name: kind for kind in (FullBudget, Asha, Hyperband, Median)}
+_KINDS: tuple[Any, ...] = (FullBudget, Asha, Hyperband, Median, PopulationBasedTraining)
+_CLASSES: Mapping[str, Any] = {kind.name: kind for kind in _KINDS}
 
 
 def names() -> tuple[str, ...]:
@@ -47,9 +49,11 @@ def scheduler(name: str, **options: Any) -> Scheduler:
     return made
 
 
-def check(name: str, problem: Problem, **options: Any) -> None:
+def check(name: str, problem: Problem, budget: Budget, /, **options: Any) -> None:
     """Refuse what scheduler `name` cannot work on. Raises `UnknownName`, `BadOption` or `UnsupportedProblem`."""
-    scheduler(name, **options)
+    chosen = scheduler(name, **options)
     if name != FullBudget.name and all(objective.metric in problem.known for objective in problem.objectives):
         metrics = ", ".join(objective.metric for objective in problem.objectives)
         raise UnsupportedProblem(name, f"every objective ({metrics}) follows from the configuration; use none")
+    if (refuse := getattr(chosen, "check", None)) is not None:
+        refuse(problem, budget)

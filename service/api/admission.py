@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from optimizers.problem import Problem
+from optimizers.schedulers.contract import Budget
 from service.api.data_paths import locate
 from service.api.models import described, located
 from service.api.space_checks import check_batch, check_references, read_space
@@ -21,6 +22,7 @@ from service.api.suggestions import unknown_name
 from service.errors import BadInput, FieldProblem
 from service.jobspec import JobSpec
 from service.problem import problem_on
+from service.problem import references as references_of
 from service.settings import Settings
 from workers.data.sources import DataSummary, summarise
 from workers.errors import InvalidInput
@@ -66,7 +68,9 @@ class _Admission:
         if data is not None and problem is not None and model is not None:
             self.problems += check_batch(spec, problem.space, model, data.train_rows)
         self.problems += check_optimizer(spec.optimizer, problem)
-        self.problems += check_scheduler(spec.scheduler, problem)
+        references = 0 if model is None else len(references_of(spec, model))
+        budget = Budget(spec.budget.trials - references, spec.budget.epochs)
+        self.problems += check_scheduler(spec.scheduler, problem, budget)
         if spec.confirm is not None and spec.task.test is None:
             self.problems.append(FieldProblem("task.test", None, _TEST_NEEDED, f"confirm: needs {_TEST_NEEDED}"))
         if task is None or model is None:

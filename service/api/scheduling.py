@@ -32,11 +32,15 @@ def decide(job: Job, trial_id: str, store: Store) -> Decision:
 
 
 def _points(trials: Mapping[str, Trial], reports: Iterable[StoredReport]) -> dict[str, list[Point]]:
-    """The learning curve of every trial that has reported in its latest attempt."""
+    """The learning curve of every trial that has reported; `reports` are by trial, attempt and step."""
     points: dict[str, list[Point]] = {}
+    attempts: dict[str, int] = {}
     for report in reports:
-        if report.trial_id in trials and report.attempt == trials[report.trial_id].attempt:
-            points.setdefault(report.trial_id, []).append(Point(report.epoch, report.metrics))
+        if report.trial_id in trials:
+            further = report.attempt > attempts.get(report.trial_id, report.attempt)
+            point = Point(report.epoch, report.metrics)
+            points[report.trial_id] = scheduling.joined(points.get(report.trial_id, ()), point, further)
+            attempts[report.trial_id] = report.attempt
     return points
 
 

@@ -6,6 +6,7 @@ from optimizers import registry
 from optimizers.errors import BadOption, UnsupportedProblem
 from optimizers.problem import Problem
 from optimizers.schedulers import registry as schedulers
+from optimizers.schedulers.contract import Budget
 from service.api.suggestions import unknown_name
 from service.errors import FieldProblem
 from service.jobspec import OptimizerSpec, SchedulerSpec
@@ -27,15 +28,15 @@ def check_optimizer(spec: OptimizerSpec, problem: Problem | None) -> list[FieldP
     return []
 
 
-def check_scheduler(spec: SchedulerSpec, problem: Problem | None) -> list[FieldProblem]:
-    """Unknown schedulers and options, and problems that the scheduler cannot work on."""
+def check_scheduler(spec: SchedulerSpec, problem: Problem | None, budget: Budget) -> list[FieldProblem]:
+    """Unknown schedulers and options, and problems or budgets that the scheduler cannot work on."""
     if spec.name not in schedulers.names():
         return [unknown_name("scheduler.name", spec.name, schedulers.names(), "scheduler")]
     try:
         if problem is None:
             schedulers.scheduler(spec.name, **spec.options)
         else:
-            schedulers.check(spec.name, problem, **spec.options)
+            schedulers.check(spec.name, problem, budget, **spec.options)
     except BadOption as error:
         return [FieldProblem(f"scheduler.options.{error.option}", error.found, error.allowed, str(error))]
     except UnsupportedProblem as error:

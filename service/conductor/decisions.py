@@ -143,5 +143,5 @@ def allot(free: int, running: Mapping[str, int], startable: Mapping[str, int]) -
 
 
 def next_waiting(trials: TrialMirror) -> Trial | None:
-    """The trial to start next: begun ones first (lost by their worker, or paused), then by number."""
+    """The trial to start next: begun ones first (lost by their worker, or paused before), then by number."""
     return min(trials.waiting.values(), key=lambda trial: (trial.attempt == 0, trial.number), default=None)

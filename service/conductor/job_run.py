@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from optimizers.problem import PastJob, Problem
-from optimizers.schedulers.contract import Point
+from optimizers.schedulers.contract import Moves, Point
+from service import scheduling
 from service.conductor.confirming import confirmations
 from service.conductor.decisions import Shape, Verdict, is_replaceable, next_waiting, seconds_active, shape, verdict
 from service.conductor.mirror import TrialMirror
@@ -17,8 +18,8 @@ from service.conductor.seeds import trial_seed
 from service.conductor.suggestions import Suggestions
 from service.jobspec import JobSpec
 from service.problem import build_problem, references
-from service.scheduling import decide
-from service.store.records import Event, Job, NewTrial, StoredReport, Trial
+from service.store.records import Event, Exploit, Job, NewTrial, StoredReport, Trial
+from service.store.states import TRIAL_OVER
 from workers.assignment import Decision
 from workers.models.description import describe
 
@@ -28,7 +29,7 @@ OUTSIDE_AHEAD = 4
 
 @dataclass
 class _Reports:
-    """The learning curve of a trial's latest attempt."""
+    """The learning curve of a trial up to its latest attempt."""
 
     attempt: int
     points: list[Point] = field(default_factory=list)
@@ -46,6 +47,8 @@ class JobRun:
     confirmations: TrialMirror = field(default_factory=TrialMirror)
     concurrency: int = 1
     curves: dict[str, _Reports] = field(default_factory=dict)  # by trial
+    exploits: list[Exploit] = field(default_factory=list)  # oldest first
+    _moved_on: Hashable = None  # what the scheduler was last asked about
 
     @classmethod
     def of(
@@ -54,6 +57,7 @@ class JobRun:
         trials: Iterable[Trial],
         reports: Iterable[StoredReport],
         past: tuple[PastJob, ...] = (),
+        exploits: Iterable[Exploit] = (),
     ) -> JobRun:
         """Build the run of a job from its stored form; raises what building its problem raises.
 
@@ -62,6 +66,7 @@ class JobRun:
         spec = JobSpec.model_validate(job.spec)
         problem = build_problem(spec)
         run = cls(job, spec, problem, Suggestions(spec, job.spec, problem, past), TrialMirror())
+        run.exploits = list(exploits)
         for trial in trials:
             run.put(trial)
         for report in reports:
@@ -93,15 +98,16 @@ class JobRun:
         self._keep(told["trial_id"], told["attempt"], Point(told["epoch"], told["metrics"]))
         if told["trial_id"] not in self.trials:
             return "continue"
-        points = {trial_id: curve.points for trial_id, curve in self.curves.items()}
-        return decide(self.spec, self.problem, told["trial_id"], self.trials, points)
+        return scheduling.decide(self.spec, self.problem, told["trial_id"], self.trials, self._points())
 
     def _keep(self, trial_id: str, attempt: int, point: Point) -> None:
         curve = self.curves.setdefault(trial_id, _Reports(attempt))
-        if curve.attempt < attempt:
-            curve = self.curves[trial_id] = _Reports(attempt)
-        if curve.attempt == attempt and (not curve.points or curve.points[-1].epoch < point.epoch):
-            curve.points.append(point)
+        if attempt >= curve.attempt:
+            curve.points = scheduling.joined(curve.points, point, attempt > curve.attempt)
+            curve.attempt = attempt
+
+    def _points(self) -> dict[str, list[Point]]:
+        return {trial_id: curve.points for trial_id, curve in self.curves.items()}
 
     # What is next
 
@@ -132,6 +138,24 @@ class JobRun:
     def next_waiting(self) -> Trial | None:
         """The trial to start next; the search goes before its confirmation."""
         return next_waiting(self.trials) or next_waiting(self.confirmations)
+
+    def moves(self) -> Moves:
+        """Which paused trials go on or end now; asked again only when something about them has changed."""
+        if not self.trials.states["paused"] or self.job.state != "running":
+            return Moves()
+        going_on = sum(trial.attempt > 0 for trial in self.trials.waiting.values())
+        most = self.concurrency
+        if self.spec.resources.executor == "external" and self.spec.resources.concurrency == "auto":
+            most = self.running + 1  # nobody knows how many workers there are: keep one ready
+        slots = max(0, most - self.running - going_on)
+        open_ones = (trial for trial in self.trials.values() if trial.state not in TRIAL_OVER)
+        present = (self.trials.ended, *sorted((trial.id, trial.attempt, trial.state) for trial in open_ones))
+        more = self.suggestions.no_more is None and self.suggestions.broken is None
+        if (now := (present, slots, more)) == self._moved_on:
+            return Moves()
+        self._moved_on = now
+        trials, points = self.trials.values(), self._points()
+        return scheduling.moves(self.spec, self.problem, trials, points, self.exploits, slots, more)
 
     def ask(self) -> Request | None:
         """What to ask the optimizer now, if anything."""

@@ -19,6 +19,7 @@ from service.assignments import assignment_of
 from service.conductor.decisions import Verdict, allot, concurrency, lacking
 from service.conductor.executor import Executor, Lost, Message
 from service.conductor.job_run import JobRun, reference_trials
+from service.conductor.moving import move_on
 from service.conductor.proposer import Proposer, Reply
 from service.conductor.suggestions import LEARN_FROM_PAST
 from service.errors import Conflict, NotFound, ServiceError, Unavailable
@@ -140,7 +141,7 @@ class Conductor:
             self._sequence = self.store.last_sequence()  # before the trials are read, so that nothing falls between
         past = past_jobs.alike(self.store, job) if job.spec["optimizer"]["name"] in LEARN_FROM_PAST else ()
         trials = (*self.store.searched_trials(job.id), *self.store.confirmations(job.id))
-        run = JobRun.of(job, trials, self.store.job_reports(job.id), past)
+        run = JobRun.of(job, trials, self.store.job_reports(job.id), past, self.store.job_exploits(job.id))
         if not run.trials:
             for trial in self.store.add_trials(job.id, reference_trials(run.spec)):
                 run.put(trial)
@@ -206,7 +207,8 @@ class Conductor:
             trials.add((run.job.id, event.payload["trial_id"]))
 
     def _heed(self, run: JobRun, report: Event) -> None:
-        if (decision := run.record(report)) != "continue":
+        # What pauses does so by itself (`Assignment.pause_every`): a signal would come after it, and stop it later.
+        if (decision := run.record(report)) == "stop":
             self.executor.signal(report.payload["trial_id"], decision)
 
     # What the workers and the optimizer say
@@ -281,8 +283,10 @@ class Conductor:
             run.trials.drop(unwanted)
         if (verdict := run.verdict()) is not None:
             self._conclude(run, verdict)
-        elif (request := run.ask()) is not None:
+            return
+        if (request := run.ask()) is not None:
             self.proposer.submit(request)
+        move_on(self.store, run)
 
     def _conclude(self, run: JobRun, verdict: Verdict) -> None:
         """The search is over: confirm what it found where the job asks for that, then end the job."""

@@ -8,11 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from service.store.records import Event, Trial, TrialState
 from service.store.states import TRIAL_OVER
 
-WAITING: frozenset[TrialState] = frozenset({"queued", "paused"})
-
 
 class TrialMirror(Mapping[str, Trial]):
-    """Trials by id. `states` counts them, `waiting` holds those that could be started."""
+    """Trials by id. `states` counts them, `waiting` holds those that could be started (the queued ones)."""
 
     def __init__(self, trials: Iterable[Trial] = ()) -> None:
         self.states: Counter[TrialState] = Counter()
@@ -50,7 +48,7 @@ class TrialMirror(Mapping[str, Trial]):
         self.drop([trial.id])
         self._by_id[trial.id] = trial
         self.states[trial.state] += 1
-        if trial.state in WAITING:
+        if trial.state == "queued":
             self.waiting[trial.id] = trial
 
     def drop(self, trial_ids: Iterable[str]) -> None:

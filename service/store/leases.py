@@ -54,17 +54,15 @@ _NEXT = (
     .limit(1)
     .scalar_subquery()
 )
-_NAMED = select(TRIALS.c.state).where(
-    TRIALS.c.job_id == bindparam("job"), TRIALS.c.id == bindparam("trial"), TRIALS.c.state.in_(("queued", "paused"))
+_NAMED = select(TRIALS.c.id).where(
+    TRIALS.c.job_id == bindparam("job"), TRIALS.c.id == bindparam("trial"), TRIALS.c.state == "queued"
 )
-# A suggestion's first claim makes attempt 1 and going on after a pause a further one; a requeued trial has its number.
+# A suggestion's first claim makes attempt 1; a requeued or resumed trial has its number.
 _CLAIM = (
     update(TRIALS)
     .values(
         state="running",
-        attempt=case(
-            (or_(TRIALS.c.attempt == 0, TRIALS.c.state == "paused"), TRIALS.c.attempt + 1), else_=TRIALS.c.attempt
-        ),
+        attempt=case((TRIALS.c.attempt == 0, 1), else_=TRIALS.c.attempt),
         worker_id=bindparam("worker"),
         lease_until=bindparam("until"),
         started_at=func.coalesce(TRIALS.c.started_at, bindparam("now", type_=TRIALS.c.started_at.type)),
@@ -128,7 +126,7 @@ def claim_trial(
 ) -> Trial | None:
     """Give the worker the open trial it has, else the first queued one, else None.
 
-    With `trial_id`: that trial, when it is queued, paused or the worker's own already. A job that is not running
+    With `trial_id`: that trial, when it is queued or the worker's own already. A job that is not running
     gives out no new trials. Raises NotFound when there is no such job.
     """
     state = lock_state(connection, job_id)
@@ -142,8 +140,7 @@ def claim_trial(
         return find_trial(connection, held.id)
     if state != "running":
         return None
-    left = "queued" if trial_id is None else connection.execute(_NAMED, asked).scalar_one_or_none()
-    if left is None:
+    if trial_id is not None and connection.execute(_NAMED, asked).one_or_none() is None:
         return None
     chosen = {"job": job_id} if trial_id is None else {"trial": trial_id}
     claim = _CLAIM_NEXT if trial_id is None else _CLAIM_NAMED
@@ -151,7 +148,7 @@ def claim_trial(
     if claimed is None:
         return None
     trial = trial_of(claimed)
-    count_changes(connection, job_id, {left: -1, "running": 1})
+    count_changes(connection, job_id, {"queued": -1, "running": 1})
     append(connection, [trial_event(trial)], now)
     return trial
 

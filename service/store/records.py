@@ -79,6 +79,34 @@ class StoredReport:
 
 
 @dataclass(frozen=True)
+class Resumption:
+    """A paused trial goes on: from its own checkpoint or, as `config`, from that of another paused trial."""
+
+    trial_id: str
+    attempt: int  # the one that paused
+    donor_id: str | None = None
+    config: dict[str, Any] | None = None  # given with a donor
+
+
+@dataclass(frozen=True)
+class Exploit:
+    """From `attempt` on, a trial trains with `config` from what its donor had reached (population-based training)."""
+
+    trial_id: str
+    attempt: int
+    job_id: str
+    donor_id: str
+    donor_attempt: int
+    step: int  # of the donor's checkpoint
+    epoch: float
+    checkpoint: str  # sha256 of the artifact
+    seed: int  # the donor's: what a method derives from it belongs to the checkpoint
+    config: dict[str, Any]
+    previous: dict[str, Any]  # what the trial trained with before
+    created_at: datetime
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that happened to a job; `sequence` grows by time and resumes a stream (`Last-Event-ID`)."""
 

@@ -16,13 +16,14 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, bindparam, select, update
 
 from service.errors import NotFound
-from service.store.records import Event, Job, StoredReport, Token, Trial
+from service.store.records import Event, Exploit, Job, StoredReport, Token, Trial
 from service.store.states import TRIAL_STATES
-from service.store.tables import EventRow, IdempotencyKeyRow, JobRow, ReportRow, TokenRow, TrialRow
+from service.store.tables import EventRow, ExploitRow, IdempotencyKeyRow, JobRow, ReportRow, TokenRow, TrialRow
 
 JOBS = cast(Table, JobRow.__table__)
 TRIALS = cast(Table, TrialRow.__table__)
 REPORTS = cast(Table, ReportRow.__table__)
+EXPLOITS = cast(Table, ExploitRow.__table__)
 EVENTS = cast(Table, EventRow.__table__)
 IDEMPOTENCY_KEYS = cast(Table, IdempotencyKeyRow.__table__)
 TOKENS = cast(Table, TokenRow.__table__)
@@ -33,6 +34,7 @@ _COUNTS_AT = next(n for n, field in enumerate(fields(Job)) if field.name == "cou
 JOB_COLUMNS = (*(JOBS.c[name] for name in _JOB_FIELDS), *(JOBS.c[state] for state in TRIAL_STATES))
 TRIAL_COLUMNS = tuple(TRIALS.c[field.name] for field in fields(Trial))
 REPORT_COLUMNS = tuple(REPORTS.c[field.name] for field in fields(StoredReport))
+EXPLOIT_COLUMNS = tuple(EXPLOITS.c[field.name] for field in fields(Exploit))
 EVENT_COLUMNS = tuple(EVENTS.c[field.name] for field in fields(Event))
 TOKEN_COLUMNS = tuple(TOKENS.c[field.name] for field in fields(Token))
 

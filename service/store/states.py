@@ -24,7 +24,7 @@ JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
 TRIAL_TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = {
     "queued": frozenset({"running", "stopped"}),
     "running": frozenset({"queued", "paused", "completed", "stopped", "failed"}),
-    "paused": frozenset({"running", "completed", "stopped", "failed"}),
+    "paused": frozenset({"queued", "completed", "stopped", "failed"}),
     "completed": frozenset(),
     "stopped": frozenset(),
     "failed": frozenset(),

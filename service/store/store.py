@@ -14,15 +14,17 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import StaleAttempt
-from service.store import events, fronts, jobs, leases, reports, results, rows, tokens, trials
+from service.store import events, fronts, jobs, leases, lineage, reports, results, rows, tokens, trials
 from service.store.engine import Database
 from service.store.migrate import upgrade
 from service.store.records import (
     Event,
+    Exploit,
     Job,
     JobState,
     NewTrial,
     Page,
+    Resumption,
     Scope,
     StoredReport,
     Token,
@@ -174,7 +176,7 @@ class Store:
     def claim_trial(self, job_id: str, worker_id: str, ttl: float, trial_id: str | None = None) -> Trial | None:
         """Give the worker a trial for `ttl` seconds: the one it holds already, else the first queued one, else None.
 
-        With `trial_id`: that one, when it is queued, paused or this worker's already. A job that is not running
+        With `trial_id`: that one, when it is queued or this worker's already. A job that is not running
         gives out no new trials. Raises NotFound when there is no such job.
         """
         return self._database.write(lambda c: leases.claim_trial(c, job_id, worker_id, ttl, trial_id, self._clock()))
@@ -203,6 +205,19 @@ class Store:
         return self._database.write(
             lambda c: leases.requeue_trial(c, trial_id, attempt, reason, self._clock(), blameless)
         )
+
+    # Paused trials
+
+    def resume_trials(self, job_id: str, resumptions: Sequence[Resumption]) -> tuple[Trial, ...]:
+        """Queue paused trials again, all of them or none: as they are, or from another's checkpoint.
+
+        Raises NotFound, and Conflict when the job is over, one of them has moved on, or a donor has no checkpoint.
+        """
+        return self._database.write(lambda c: lineage.resume_trials(c, job_id, resumptions, self._clock()))
+
+    def job_exploits(self, job_id: str) -> tuple[Exploit, ...]:
+        """Who went on from whose checkpoint, oldest first."""
+        return self._database.read(lambda c: lineage.job_exploits(c, job_id))
 
     # Reports and results
 

@@ -1,7 +1,7 @@
 """The schema, as typed models. A change here needs a migration in `migrations/versions`; a test compares the two.
 
-jobs ─┬─ trials ── reports        idempotency_keys: which `create_job` request made which job
-      └─ events                   tokens: hashed credentials
+jobs ─┬─ trials ─┬─ reports       idempotency_keys: which `create_job` request made which job
+      └─ events  └─ exploits      tokens: hashed credentials
 """
 
 from __future__ import annotations
@@ -154,6 +154,26 @@ class ReportRow(Table):
     metrics: Mapped[dict[str, float]]
     checkpoint: Mapped[str | None] = mapped_column(String(64))
     checkpoint_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+
+
+class ExploitRow(Table):
+    """A trial went on from another's checkpoint: from this attempt on, with this configuration (`previous`: before)."""
+
+    __tablename__ = "exploits"
+    __table_args__ = (Index(None, "job_id", "created_at"),)
+
+    trial_id: Mapped[str] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    donor_id: Mapped[str] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))
+    donor_attempt: Mapped[int] = mapped_column(Integer)
+    step: Mapped[int] = mapped_column(Integer)  # of the donor's checkpoint
+    epoch: Mapped[float] = mapped_column(Float)
+    checkpoint: Mapped[str] = mapped_column(String(64))
+    seed: Mapped[int] = mapped_column(BigInteger)
+    config: Mapped[dict[str, Any]]
+    previous: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 

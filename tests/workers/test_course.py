@@ -49,11 +49,12 @@ def run(script: Script, decide=lambda _report: "continue", resume: Checkpoint | 
         kept.append(checkpoint)
         return KEPT
 
+    size = changes.pop("batch_size", 4)
     fields = {"config": {"method": "head"}, "epochs": 3, "seed": 0} | changes
     task = TaskSpec(model="builtin:minilm", train="builtin:pydocs")
     assignment = Assignment(trial_id="t", attempt=1, task=task, **fields)
     trial = Trial(
-        assignment, Hyperparameters(batch_size=4, learning_rate=0.1), np.full(20, 5), LABELS, on_report, keep, resume
+        assignment, Hyperparameters(batch_size=size, learning_rate=0.1), np.full(20, 5), LABELS, on_report, keep, resume
     )
     ending: Ending = drive(course(trial), script)
     return ending, reports, kept
@@ -80,9 +81,9 @@ def test_a_decision_holds_at_its_report(decision: str, status: str) -> None:
 
 def test_a_rung_pauses_with_a_checkpoint_that_continues_to_the_same_end() -> None:
     first = Script()
-    ending, reports, kept = run(first, stop_at_epoch=1.4, reports_per_epoch=2)
-    assert (ending.status, ending.epoch) == ("paused", 1.4)
-    assert reports[-1].checkpoint == KEPT
+    ending, reports, kept = run(first, pause_every=1.4, reports_per_epoch=2)
+    assert (ending.status, ending.epoch, ending.checkpoint) == ("paused", 1.4, KEPT)
+    assert reports[-1].checkpoint is None  # so that a worker lost before its outcome comes to the rung again
     second, whole = Script(), Script()
     end, _, _ = run(second, resume=kept[0])
     run(whole)
@@ -91,6 +92,16 @@ def test_a_rung_pauses_with_a_checkpoint_that_continues_to_the_same_end() -> Non
     assert [s.learning_rate for s in together] == [s.learning_rate for s in whole.steps]
     for mine, theirs in zip(together, whole.steps, strict=True):
         assert np.array_equal(mine.micro_batches[0], theirs.micro_batches[0])
+
+
+def test_it_pauses_at_every_multiple_and_a_changed_batch_size_goes_on_at_the_same_epoch() -> None:
+    ends, resume = [], None
+    for size in (4, 4, 2, 4, 4, 4):
+        ending, _, kept = run(Script(), resume=resume, pause_every=0.5, batch_size=size)
+        ends.append((ending.status, ending.epoch))
+        resume = kept[-1] if kept else None
+    # Five steps an epoch, or ten: halves are rounded to whole steps.
+    assert ends == [("paused", at) for at in (0.4, 1.0, 1.5, 2.0, 2.4)] + [("completed", 3.0)]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

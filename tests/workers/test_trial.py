@@ -60,12 +60,25 @@ def test_equal_seeds_repeat_exactly_and_others_differ(bench: Workbench) -> None:
 def test_a_paused_trial_continues_bit_for_bit(bench: Workbench, engine: str) -> None:
     config = LORA | {"dropout": 0.1, "weight_decay": 0.01}
     whole, reports = run(bench, config, engine=engine)
-    paused, _ = run(bench, config, engine=engine, stop_at_epoch=1)
+    paused, _ = run(bench, config, engine=engine, pause_every=1)
     assert (paused.status, paused.adapter) == ("paused", None)
     rest, rest_reports = run(bench, config, engine=engine, checkpoint=paused.checkpoint)
     assert rest.metrics["loss"] == whole.metrics["loss"]
     assert rest_reports[-1].metrics == reports[-1].metrics
     assert rest_reports[-1].step == reports[-1].step
+
+
+@pytest.mark.parametrize("config", [LORA | {"dropout": 0.1}, {"method": "vera", "rank": 16, "learning_rate": 1e-2}])
+def test_a_checkpoint_goes_on_under_other_hyperparameters_where_it_was(
+    bench: Workbench, config: dict[str, Any]
+) -> None:
+    """What population-based training does: the donor's seed and structure, another rate, dropout and batch size."""
+    donor, reports = run(bench, config, pause_every=1)
+    still = config | {"learning_rate": 1e-12, "batch_size": 8, "weight_decay": 0.1}
+    still |= {"dropout": 0.3} if "dropout" in config else {}
+    outcome, later = run(bench, still, checkpoint=donor.checkpoint)
+    assert (outcome.status, [report.epoch for report in later]) == ("completed", [2.0])
+    assert outcome.metrics["loss"] == pytest.approx(reports[-1].metrics["loss"], rel=1e-5)
 
 
 def test_the_saved_adapter_reproduces_the_recorded_accuracy_with_plain_peft(bench: Workbench, tmp_path: Path) -> None:

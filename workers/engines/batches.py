@@ -86,6 +86,13 @@ class StepPlan:
         """The step nearest to `epoch`, between 1 and the last."""
         return min(self.steps, max(1, round(epoch * self.steps_per_epoch)))
 
+    def next_multiple(self, epochs: float, step: int) -> int:
+        """The first step after `step` that ends a multiple of `epochs`; at most the last."""
+        multiple = math.floor(self.epoch_at(step) / epochs + 1e-6) + 1
+        while (end := self.step_at(multiple * epochs)) <= step < self.steps:  # rounded down to where we are already
+            multiple += 1
+        return end
+
     def after(self, step: int) -> Iterator[tuple[Rows, ...]]:
         """The batches of steps `step + 1`, `step + 2`, … up to the last."""
         for number in range(step, self.steps):

@@ -139,7 +139,8 @@ def _report(run: _Run) -> Generator[Request, Any, Ending | None]:
     stored = None
     if pausing or run.trial.assignment.keep_checkpoints:
         stored = run.trial.keep_checkpoint(run.checkpoint((yield Save())))
-    decision = run.trial.on_report(run.report(stored))
+    # Not where it pauses: a worker lost between report and outcome would skip the pause if it went on from there.
+    decision = run.trial.on_report(run.report(None if pausing else stored))
     if run.done or (decision == "continue" and not pausing):
         return None
     if decision == "stop":
@@ -194,12 +195,14 @@ class _Run:
 
     @classmethod
     def of(cls, trial: Trial) -> _Run:
-        plan, assignment = trial.plan(), trial.assignment
-        pause_at = None if assignment.stop_at_epoch is None else plan.step_at(assignment.stop_at_epoch)
+        plan, assignment, saved = trial.plan(), trial.assignment, trial.resume
+        # By epoch, not by step: the batch size may have changed since (population-based training does that).
+        step = 0 if saved is None else plan.step_at(saved.extras.get("epoch", plan.epoch_at(saved.step)))
+        pause_at = None if assignment.pause_every is None else plan.next_multiple(assignment.pause_every, step)
         due = plan.report_steps(assignment.reports_per_epoch) | (set() if pause_at is None else {pause_at})
-        run = cls(trial, plan, frozenset(due), pause_at)
-        if (saved := trial.resume) is not None:
-            run.step, run.seconds = saved.step, saved.seconds
+        run = cls(trial, plan, frozenset(due), pause_at, step)
+        if saved is not None:
+            run.seconds = saved.seconds
             run._loss_sum, run._loss_rows = float(saved.extras["loss_sum"]), int(saved.extras["loss_rows"])
         return run
 
@@ -225,7 +228,7 @@ class _Run:
 
     def checkpoint(self, tensors: dict[str, Tensor]) -> Checkpoint:
         losses = {"loss_sum": self._loss_sum, "loss_rows": self._loss_rows}
-        return Checkpoint(self.step, self.seconds, tensors, losses)
+        return Checkpoint(self.step, self.seconds, tensors, losses | {"epoch": self.plan.epoch_at(self.step)})
 
     def report(self, stored: Artifact | None) -> Report:
         assignment = self.trial.assignment

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +14,13 @@ import pytest
 from optimizers.errors import BadOption, UnknownName, UnsupportedProblem
 from optimizers.pareto import hypervolume
 from optimizers.problem import Objective, Problem
-from optimizers.schedulers.contract import Curve, Point
+from optimizers.schedulers.contract import Budget, Curve, Decision, Moves, PausingScheduler, Point, Standing
 from optimizers.schedulers.halving import rungs
 from optimizers.schedulers.registry import check, names, scheduler
 from search_spaces.parameters import Float
 from search_spaces.space import Space
 
-SPACE = Space((Float("speed", 0.1, 10.0, "log"), Float("width", 1.0, 100.0, "log")))
+SPACE = Space((Float("learning_rate", 0.1, 10.0, "log"), Float("width", 1.0, 100.0, "log")))
 ONE = Problem(SPACE, (Objective("accuracy", "maximize"),))
 TWO = Problem(
     SPACE,
@@ -26,6 +28,11 @@ TWO = Problem(
     known={"size": lambda config: float(config["width"])},
 )
 BUDGET = 9.0
+
+
+PAUSING = tuple(name for name in names() if isinstance(scheduler(name), PausingScheduler))
+STOPPING = tuple(name for name in names() if name not in ("none", *PAUSING))
+GOES_ON: tuple[Decision, ...] = ("continue", "pause")
 
 
 @pytest.fixture(params=names())
@@ -36,7 +43,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def curve(*accuracies: float, width: float = 10.0) -> Curve:
     """One report per epoch."""
     points = tuple(Point(epoch + 1.0, {"accuracy": value}) for epoch, value in enumerate(accuracies))
-    return Curve(points, {"speed": 1.0, "width": width})
+    return Curve(points, {"learning_rate": 1.0, "width": width})
 
 
 def peers(count: int, epochs: int = 9) -> dict[str, Curve]:
@@ -50,16 +57,16 @@ def test_goes_on_without_anything_to_compare(name: str) -> None:
     assert made.decide("j-0", {"j-0": Curve(())}, ONE, BUDGET) == "continue"
     assert made.decide("j-0", {"j-0": curve(0.1)}, ONE, BUDGET) == "continue"
     loss_only = Curve((Point(1.0, {"train_loss": 2.0}),))
-    assert made.decide("a", {"a": loss_only, **peers(8)}, ONE, BUDGET) == "continue"
+    assert made.decide("a", {"a": loss_only, **peers(8)}, ONE, BUDGET) in GOES_ON
 
 
 @pytest.mark.parametrize("problem", [ONE, TWO], ids=["one", "two"])
 def test_the_best_and_equals_go_on_at_every_epoch(name: str, problem: Problem) -> None:
     made = scheduler(name)
     for epochs in range(1, 10):
-        assert made.decide("best", {"best": curve(*[0.9] * epochs), **peers(20)}, problem, BUDGET) == "continue"
+        assert made.decide("best", {"best": curve(*[0.9] * epochs), **peers(20)}, problem, BUDGET) in GOES_ON
         equals = {f"j-{i}": curve(*[0.5] * epochs) for i in range(20)}
-        assert {made.decide(trial, equals, problem, BUDGET) for trial in equals} == {"continue"}
+        assert {made.decide(trial, equals, problem, BUDGET) for trial in equals} <= set(GOES_ON)
 
 
 def test_a_trial_at_its_full_budget_is_not_stopped(name: str) -> None:
@@ -75,8 +82,8 @@ def test_odd_numbers_decide_nothing_for_the_good(name: str, odd: float, problem:
     for epochs in (1, 2, 3):
         now = curves | {"good": curve(*[0.9] * epochs)}
         if odd != math.inf:
-            assert made.decide("good", now, problem, BUDGET) == "continue"
-        assert made.decide("odd", now, problem, BUDGET) in ("continue", "stop")
+            assert made.decide("good", now, problem, BUDGET) in GOES_ON
+        assert made.decide("odd", now, problem, BUDGET) in ("continue", "pause", "stop")
 
 
 def test_same_curves_same_decision(name: str) -> None:
@@ -137,7 +144,10 @@ def _simulated(kind: str, problem: Problem, seed: int) -> tuple[float, set[int],
     """40 trials, 4 at a time, with computed curves: share of the budget spent, who finished, final values of all."""
     rng, made = np.random.default_rng(seed), scheduler(kind)
     configs = SPACE.sample(40, rng)
-    tops = [0.9 - 0.3 * math.exp(-config["width"] / 20) - 0.05 * abs(math.log10(config["speed"])) for config in configs]
+    tops = [
+        0.9 - 0.3 * math.exp(-config["width"] / 20) - 0.05 * abs(math.log10(config["learning_rate"]))
+        for config in configs
+    ]
     waiting, running, spent = list(range(40)), [], 0
     points: dict[int, list[Point]] = {i: [] for i in waiting}
     finished: set[int] = set()
@@ -187,6 +197,73 @@ def test_registry_names_what_it_does_not_know_or_cannot_do() -> None:
     with pytest.raises(BadOption, match=r"options.rungs: found 3"):
         scheduler("none", rungs=3)
     known = Problem(SPACE, (Objective("size", "minimize"),), known=TWO.known)
-    with pytest.raises(UnsupportedProblem, match=r"asha: every objective \(size\)"):
-        check("asha", known)
-    check("none", known)
+    for kind in (*STOPPING, *PAUSING):
+        with pytest.raises(UnsupportedProblem, match=rf"{kind}: every objective \(size\)"):
+            check(kind, known, Budget(20, BUDGET))
+        check(kind, TWO, Budget(20, BUDGET))
+    check("none", known, Budget(1, BUDGET))
+
+
+@pytest.mark.parametrize("kind", [*STOPPING, *PAUSING])
+def test_what_would_never_decide_anything_is_refused_at_once(kind: str) -> None:
+    option = "grace" if kind in STOPPING else "interval"
+    with pytest.raises(BadOption, match=rf"options.{option}: found 9.0, allowed: epochs below the budget of 9"):
+        check(kind, ONE, Budget(20, BUDGET), **{option: 9.0})
+    with pytest.raises(BadOption, match=rf"options.{option}"):
+        check(kind, ONE, Budget(20, BUDGET), **{option: "often"})
+
+
+def standing(curves: dict[str, Curve], **changes: Any) -> Standing:
+    """Everyone has paused with a checkpoint, and nobody else is to come."""
+    everyone = frozenset(curves)
+    fields: dict[str, Any] = {"curves": curves, "paused": everyone, "donors": everyone, "active": frozenset()}
+    fields |= {"fresh": {}, "to_come": 0, "slots": 2, "budget": Budget(len(curves), BUDGET), "seed": 1}
+    return Standing(**fields | changes)
+
+
+@pytest.mark.parametrize("kind", PAUSING)
+class TestPausing:
+    """What holds for schedulers under which trials train in slices."""
+
+    @pytest.mark.parametrize("problem", [ONE, TWO], ids=["one", "two"])
+    def test_somebody_always_goes_on_until_all_are_at_their_end(self, kind: str, problem: Problem) -> None:
+        made = scheduler(kind)
+        assert isinstance(made, PausingScheduler)
+        every, rng = made.slice(BUDGET), np.random.default_rng(0)
+        curves = {f"j-{i}": Curve((), config) for i, config in enumerate(SPACE.sample(8, rng))}
+        paused = set(curves)
+        for _ in range(1000):
+            moves = made.moves(standing(curves, paused=frozenset(paused), donors=frozenset(paused)), problem)
+            assert moves == made.moves(standing(curves, paused=frozenset(paused), donors=frozenset(paused)), problem)
+            assert (moves.resume.keys() | moves.stop.keys()) <= paused
+            assert not moves.resume.keys() & moves.stop.keys()
+            assert moves.resume or moves.stop
+            paused -= moves.stop.keys()
+            for trial, exploit in moves.resume.items():
+                if exploit is not None:
+                    SPACE.validate(exploit.config)
+                    curves[trial] = replace(curves[trial], config=exploit.config)
+                epoch = min(BUDGET, curves[trial].epoch + every)
+                reached = Point(epoch, {"accuracy": curves[trial].config["width"] / 100 - 0.1 / (1 + epoch)})
+                curves[trial] = replace(curves[trial], points=(*curves[trial].points, reached))
+                expected = "pause" if epoch < BUDGET - 1e-6 else "continue"
+                assert made.decide(trial, curves, problem, BUDGET) == expected
+                paused -= {trial} if expected == "continue" else set()
+            if not paused:
+                break
+        assert not paused
+        assert any(curve.epoch >= BUDGET - 1e-6 for curve in curves.values())
+
+    def test_nothing_paused_nothing_to_do(self, kind: str) -> None:
+        made = scheduler(kind)
+        assert isinstance(made, PausingScheduler)
+        nobody = standing(peers(4, 2), paused=frozenset(), donors=frozenset())
+        assert made.moves(nobody, ONE) == Moves()
+
+    @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+    def test_odd_numbers_and_silent_trials_do_not_stop_the_others(self, kind: str, odd: float) -> None:
+        made = scheduler(kind)
+        assert isinstance(made, PausingScheduler)
+        curves = {"odd": curve(odd), "silent": Curve(()), "bare": Curve((Point(1.0, {"loss": 1.0}),)), **peers(6, 1)}
+        moves = made.moves(standing(curves), ONE)
+        assert moves.resume.keys() & peers(6).keys() or set(moves.resume) == {"silent"}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from service.errors import Conflict, StaleAttempt
+from service.store.records import Resumption
 from service.store.store import Store, open_store
 from tests.service.store.examples import ManualClock, outcome, report, running_job, suggestions
 
@@ -85,18 +86,28 @@ class TrialLife(RuleBasedStateMachine):
         expected.state, expected.worker, expected.expires = "running", worker, self.time + TTL
 
     @precondition(lambda self: self.trials)
+    @rule(n=picks)
+    def resume(self, n: int) -> None:
+        id = self.pick(n)
+        expected = self.trials[id]
+        asked = [Resumption(id, expected.attempt)]
+        if expected.state != "paused":
+            with pytest.raises(Conflict):
+                self.store.resume_trials(self.job, asked)
+            return
+        assert [trial.id for trial in self.store.resume_trials(self.job, asked)] == [id]
+        expected.state, expected.worker, expected.attempt = "queued", None, expected.attempt + 1
+
+    @precondition(lambda self: self.trials)
     @rule(n=picks, worker=workers)
-    def resume(self, n: int, worker: str) -> None:
+    def claim_by_name(self, n: int, worker: str) -> None:
         id = self.pick(n)
         expected = self.trials[id]
         trial = self.store.claim_trial(self.job, worker, TTL, trial_id=id)
-        if expected.state not in ("queued", "paused") and not (
-            expected.state == "running" and expected.worker == worker
-        ):
+        if expected.state != "queued" and not (expected.state == "running" and expected.worker == worker):
             assert trial is None
             return
-        if expected.state == "paused" or expected.attempt == 0:
-            expected.attempt += 1
+        expected.attempt = expected.attempt or 1
         expected.state, expected.worker, expected.expires = "running", worker, self.time + TTL
         assert trial is not None
         assert trial.attempt == expected.attempt

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import pytest
 
 from service.errors import BadInput, Conflict, NotFound, StaleAttempt
-from service.store.records import TrialState
+from service.store.records import Resumption, TrialState
 from service.store.states import TRIAL_TRANSITIONS
 from service.store.store import Store
 from tests.service.store.examples import (
@@ -109,9 +109,11 @@ class TestClaims:
         checkpoint = Artifact(sha256="c" * 64, size=7)
         paused = store.finish_trial(outcome(trial, status="paused", checkpoint=checkpoint))
         assert (paused.state, paused.lease_until, paused.finished_at) == ("paused", None, None)
-        assert store.claim_trial(job.id, "w", 60) is None  # nobody goes on unless the scheduler names it
+        for named in (None, trial.id):  # nobody goes on unless the scheduler says so
+            assert store.claim_trial(job.id, "w", 60, trial_id=named) is None
         clock.advance(5)
-        again = store.claim_trial(job.id, "w", 60, trial_id=trial.id)
+        assert [one.state for one in store.resume_trials(job.id, [Resumption(trial.id, 1)])] == ["queued"]
+        again = store.claim_trial(job.id, "w", 60)
         assert again is not None
         assert (again.attempt, again.checkpoint, again.checkpoint_bytes) == (2, "c" * 64, 7)
         assert again.started_at == trial.started_at
