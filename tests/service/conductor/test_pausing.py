@@ -92,7 +92,7 @@ def over(store: Store, job: Job) -> Callable[[], bool]:
 def replayed(store: Store, job: Job) -> set[tuple[Any, ...]]:
     """Every generation decided once more, from the reports and the lineage as they are stored."""
     spec, exploits = JobSpec.model_validate(job.spec), store.job_exploits(job.id)
-    trials, problem, again = store.all_trials(job.id), build_problem(spec), set()
+    trials, problem, again = store.searched_trials(job.id), build_problem(spec), set()
     for epoch in sorted({report.epoch for report in store.job_reports(job.id)})[:-1]:
         points, then = {}, []
         for trial in trials:
@@ -125,7 +125,7 @@ def test_a_population_trains_in_generations_and_keeps_its_lineage(
         return finished()
 
     drive(conductor, step)
-    trials = store.all_trials(job.id)
+    trials = store.searched_trials(job.id)
     assert {trial.state for trial in trials} == {"completed"}
     epochs = [round(report.epoch, 6) for trial in trials for report in store.reports(trial.id)]
     assert sorted(epochs) == sorted([0.5 * n for n in range(1, 9)] * 8)  # the same steps as without a scheduler
@@ -154,7 +154,7 @@ def test_a_kill_at_any_moment_loses_nothing_and_the_lineage_can_be_replayed(stor
         if over(store, job)():
             break
         run_until_killed(n)
-    trials = store.all_trials(job.id)
+    trials = store.searched_trials(job.id)
     assert {trial.state for trial in trials} == {"completed"}
     for trial in trials:
         assert {round(report.epoch, 6) for report in store.reports(trial.id)} == {0.5 * n for n in range(1, 9)}
