@@ -27,7 +27,7 @@ from peftsearch.connection import (
 )
 from peftsearch.errors import Unreachable
 from peftsearch.event_stream import END, EventReader
-from peftsearch.results import Best, Entry, Event, Front, Job, Report, Rows, Trial
+from peftsearch.results import Best, Entry, Event, Front, Job, Lineage, Report, Rows, Trial
 
 T = TypeVar("T")
 
@@ -115,6 +115,10 @@ class AsyncClient:
     async def reports(self, trial_id: str) -> Rows[Report]:
         """See `Client.reports`."""
         return await self._send(calls.reports(trial_id))
+
+    async def lineage(self, trial_id: str) -> Lineage:
+        """See `Client.lineage`."""
+        return await self._send(calls.lineage(trial_id))
 
     async def pareto(self, job_id: str) -> Front:
         """See `Client.pareto`."""

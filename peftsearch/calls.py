@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from peftsearch.results import Best, Entry, Front, Job, Report, Rows, Trial
+from peftsearch.results import Best, Entry, Front, Job, Lineage, Report, Rows, Trial
 
 T = TypeVar("T")
 FITTING_TIMEOUT = 300.0
@@ -108,6 +108,11 @@ def trial(trial_id: str) -> Call[Trial]:
 def reports(trial_id: str) -> Call[Rows[Report]]:
     """The learning curve of a trial."""
     return Call("GET", f"/v1/trials/{trial_id}/reports", lambda data: Rows(map(Report.from_json, data["items"])))
+
+
+def lineage(trial_id: str) -> Call[Lineage]:
+    """Whom a trial has copied, and how its weights came about."""
+    return Call("GET", f"/v1/trials/{trial_id}/lineage", Lineage.from_json)
 
 
 def pareto(job_id: str) -> Call[Front]:

@@ -27,7 +27,7 @@ from peftsearch.connection import (
 )
 from peftsearch.errors import Unreachable
 from peftsearch.event_stream import END, EventReader
-from peftsearch.results import Best, Entry, Event, Front, Job, Report, Rows, Trial
+from peftsearch.results import Best, Entry, Event, Front, Job, Lineage, Report, Rows, Trial
 
 T = TypeVar("T")
 
@@ -118,6 +118,10 @@ class Client:
     def reports(self, trial_id: str) -> Rows[Report]:
         """The learning curve of a trial, oldest first."""
         return self._send(calls.reports(trial_id))
+
+    def lineage(self, trial_id: str) -> Lineage:
+        """Whom a trial has copied under population-based training, and how its weights came about."""
+        return self._send(calls.lineage(trial_id))
 
     def pareto(self, job_id: str) -> Front:
         """The Pareto front of a job and its reference trials."""

@@ -169,6 +169,67 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Exploit:
+    """From `attempt` on, the trial trained with `config` from what the donor had reached at `step`."""
+
+    trial_id: str
+    attempt: int
+    donor_id: str
+    donor_attempt: int
+    step: int
+    epoch: float
+    checkpoint: str
+    seed: int
+    config: Json
+    previous: Json
+    created_at: datetime
+
+    @classmethod
+    def from_json(cls, data: Json) -> Exploit:
+        """Read an ExploitView."""
+        return cls(**_with_times(_known(cls, data), "created_at"))
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Trial `trial_id` trained from one epoch to another (None: to the present) with one configuration."""
+
+    trial_id: str
+    from_epoch: float
+    to_epoch: float | None
+    config: Json
+    seed: int
+
+    @classmethod
+    def from_json(cls, data: Json) -> Stretch:
+        """Read a StretchView."""
+        return cls(**_known(cls, data))
+
+    def to_row(self) -> dict[str, Any]:
+        """Flat form for tables."""
+        row = {name: getattr(self, name) for name in ("trial_id", "from_epoch", "to_epoch", "seed")}
+        return row | {f"config.{name}": value for name, value in self.config.items()}
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Whom a trial has copied, and the stretches of training behind its weights, oldest first."""
+
+    exploits: tuple[Exploit, ...]
+    stretches: Rows[Stretch]
+
+    @classmethod
+    def from_json(cls, data: Json) -> Lineage:
+        """Read a LineageView."""
+        exploits = tuple(map(Exploit.from_json, data["exploits"]))
+        return cls(exploits, Rows(map(Stretch.from_json, data["stretches"])))
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The stretches as a table. Raises NoPandas."""
+        return self.stretches.to_dataframe()
+
+
+@dataclass(frozen=True)
 class Front:
     """The Pareto front of a job, and its reference trials whether they are on it or not."""
 

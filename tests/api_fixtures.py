@@ -118,6 +118,16 @@ class Worker:
         )
         return self.store.finish_trial(outcome)
 
+    def pause(self, job_id: str) -> Trial:
+        """Claim the next queued trial and pause it with a checkpoint."""
+        trial = self.store.claim_trial(job_id, "worker", 60)
+        assert trial is not None
+        self.store.add_reports([_report(trial, 1)])
+        kept = Artifact(sha256=f"{trial.number:064x}", size=1)
+        return self.store.finish_trial(
+            Outcome(trial_id=trial.id, attempt=trial.attempt, status="paused", checkpoint=kept)
+        )
+
     def _adapter(self, trial: Trial) -> Artifact:
         source = self.folder / trial.id
         source.mkdir()

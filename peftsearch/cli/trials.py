@@ -9,7 +9,7 @@ import typer
 from rich.syntax import Syntax
 
 from peftsearch.cli.options import AsJson, JobId, Token, TrialId, Url, connect
-from peftsearch.cli.output import console, number, print_json, settings_of, trials_table
+from peftsearch.cli.output import console, number, print_json, rows_table, settings_of, trials_table
 from peftsearch.results import Best
 
 app = typer.Typer()
@@ -68,6 +68,25 @@ def best(
         print_json(found)
     else:
         _print_best(found)
+
+
+@app.command()
+def lineage(trial_id: TrialId, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """Print how the weights of a trial came about under population-based training."""
+    with connect(url, token) as client:
+        found = client.lineage(trial_id)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        {
+            "trial": one.trial_id,
+            "epochs": f"{number(one.from_epoch)} – {'' if one.to_epoch is None else number(one.to_epoch)}",
+            "configuration": settings_of(one.config),
+        }
+        for one in found.stretches
+    ]
+    console.print(rows_table(rows, ("trial", "epochs", "configuration")))
 
 
 @app.command()

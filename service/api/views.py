@@ -7,7 +7,19 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.store.records import Event, Job, JobState, Page, Scope, StoredReport, Token, Trial, TrialOrigin, TrialState
+from service.store.records import (
+    Event,
+    Exploit,
+    Job,
+    JobState,
+    Page,
+    Scope,
+    StoredReport,
+    Token,
+    Trial,
+    TrialOrigin,
+    TrialState,
+)
 from workers.assignment import Assignment, Decision
 
 T = TypeVar("T", bound=BaseModel)
@@ -116,6 +128,44 @@ class ReportView(View):
     def of(cls, report: StoredReport) -> ReportView:
         """The public form of a stored report."""
         return cls.model_construct(**{name: getattr(report, name) for name in cls.model_fields})
+
+
+class ExploitView(View):
+    """From `attempt` on, the trial trains with `config` from what the donor had reached at `step`."""
+
+    trial_id: str
+    attempt: int
+    donor_id: str
+    donor_attempt: int
+    step: int
+    epoch: float
+    checkpoint: str = Field(description="SHA-256 of the donor's checkpoint")
+    seed: int
+    config: dict[str, Any]
+    previous: dict[str, Any] = Field(description="the configuration that the trial had before")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, exploit: Exploit) -> ExploitView:
+        """The public form of a stored exploit."""
+        return cls.model_construct(**{name: getattr(exploit, name) for name in cls.model_fields})
+
+
+class StretchView(View):
+    """Trial `trial_id` trained from one epoch to another with one configuration."""
+
+    trial_id: str
+    from_epoch: float
+    to_epoch: float | None = Field(description="null: to the present, or to the end")
+    config: dict[str, Any]
+    seed: int
+
+
+class LineageView(View):
+    """Whom a trial has copied, and the stretches of training behind its present weights, oldest first."""
+
+    exploits: list[ExploitView]
+    stretches: list[StretchView]
 
 
 class FrontView(View):

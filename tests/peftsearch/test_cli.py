@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from service.store.records import Resumption
+
 Spec = dict[str, Any]
 pytestmark = pytest.mark.usefixtures("url")
 
@@ -97,6 +99,19 @@ def test_best_answers_with_configuration_objectives_and_snippet(run: Any, job_id
     nothing = run("best", job_id, "--where", "accuracy>0.99")
     assert (nothing.code, "accuracy>0.99" in nothing.err) == (2, True)
     assert run("best", job_id, "--where", "accuracy is high").code == 2
+
+
+def test_lineage_tells_how_the_weights_came_about(run: Any, client: Any, spec: Spec, worker: Any) -> None:
+    id = client.submit(spec).id
+    worker.start(id)
+    worker.suggest(id, 2)
+    weak, strong = worker.pause(id), worker.pause(id)
+    worker.store.resume_trials(id, [Resumption(weak.id, 1, strong.id, strong.config | {"learning_rate": 0.5})])
+    shown = run("lineage", weak.id).out.splitlines()
+    assert [strong.id in shown[1], weak.id in shown[2], "learning_rate=0.5" in shown[2]] == [True] * 3
+    found = run("lineage", weak.id, "--json").json
+    assert [one["trial_id"] for one in found["stretches"]] == [strong.id, weak.id]
+    assert found["exploits"][0]["donor_id"] == strong.id
 
 
 def test_export_unpacks_the_adapter(run: Any, job_id: str, tmp_path: Path) -> None:

@@ -74,6 +74,15 @@ class Search:
             self.report(claimed, step, accuracy * (1 - 0.3 * math.exp(-step)))
         return self.finish(claimed, accuracy, params, adapter)
 
+    def pause(self, trial: Trial, checkpoint: str) -> Trial:
+        """A worker takes the trial, reports and pauses it."""
+        claimed = self.claim(trial)
+        self.report(claimed, 2, 0.5)
+        kept = Artifact(sha256=checkpoint * 64, size=1)
+        return self.store.finish_trial(
+            Outcome(trial_id=trial.id, attempt=claimed.attempt, status="paused", checkpoint=kept)
+        )
+
     def finish(self, claimed: Trial, accuracy: float, params: int, adapter: bool = False) -> Trial:
         """The worker ends the trial well."""
         metrics = {"accuracy": accuracy, "trainable_params": params, "latency_ms": 2.5, "adapter_bytes": params * 4}

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from service.store.records import NewTrial
+from service.store.records import NewTrial, Resumption
 from tests.web.search import Search
 from tests.web.server import Server
 
@@ -156,6 +156,22 @@ def test_a_trial_in_full(page: Page, search: Search) -> None:
     page.keyboard.press("Escape")
     expect(drawer).to_have_count(0)
     assert "trial=" not in page.url
+
+
+def test_a_trial_that_copied_another_shows_its_lineage(page: Page, search: Search) -> None:
+    search.begin()
+    weak, strong = (search.pause(search.lora(rank), f"{rank}") for rank in (4, 8))
+    config = {**strong.config, "learning_rate": 6e-4}
+    search.store.resume_trials(search.job.id, [Resumption(weak.id, 1, strong.id, config)])
+    open_job(page, search)
+    row(page, 2).click()
+    drawer = page.get_by_role("complementary", name="Trial 2")
+    lineage = drawer.locator("section").filter(has=page.get_by_role("heading", name="Lineage"))
+    expect(lineage).to_contain_text("trial 3")
+    expect(lineage).to_contain_text("trial 2 · learning_rate=6e-4")
+    row(page, 3).click()
+    expect(page.get_by_role("complementary", name="Trial 3")).to_be_visible()
+    expect(page.get_by_role("heading", name="Lineage")).to_have_count(0)
 
 
 def test_learning_curves_grow_while_a_trial_runs(page: Page, search: Search) -> None:

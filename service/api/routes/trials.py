@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,9 +12,19 @@ from fastapi.responses import StreamingResponse
 from service.api.answers import tagged
 from service.api.dependencies import READ, ArtifactsDep, PagingDep, StoreDep
 from service.api.suggestions import unknown_name
-from service.api.views import ItemsView, PageView, ReportView, SnippetView, TrialView
+from service.api.views import (
+    ExploitView,
+    ItemsView,
+    LineageView,
+    PageView,
+    ReportView,
+    SnippetView,
+    StretchView,
+    TrialView,
+)
 from service.errors import BadInput, NotFound
 from service.jobspec import JobSpec
+from service.lineage import stretches
 from service.snippets import snippet
 from service.store.records import TrialOrigin, TrialState
 from workers.artifacts import ArtifactMissing
@@ -58,6 +69,17 @@ def list_reports(trial_id: str, request: Request, store: StoreDep) -> Response:
     store.get_trial(trial_id)
     items = [ReportView.of(report) for report in store.reports(trial_id)]
     return tagged(request, ItemsView[ReportView].model_construct(items=items))
+
+
+@router.get("/trials/{trial_id}/lineage", response_model=LineageView)
+def get_lineage(trial_id: str, request: Request, store: StoreDep) -> Response:
+    """Whom the trial has copied under population-based training, and how its present weights came about."""
+    trial = store.get_trial(trial_id)
+    exploits = store.job_exploits(trial.job_id)
+    configs = {one.id: one.config for one in store.searched_trials(trial.job_id)} if exploits else {}
+    past = stretches(trial, configs | {trial.id: trial.config}, exploits)
+    own = [ExploitView.of(one) for one in exploits if one.trial_id == trial_id]
+    return tagged(request, LineageView(exploits=own, stretches=[StretchView(**asdict(one)) for one in past]))
 
 
 @router.get("/trials/{trial_id}/snippet", response_model=SnippetView)

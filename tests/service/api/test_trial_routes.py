@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from service.store.records import Resumption
+
 Spec = dict[str, Any]
 
 
@@ -161,3 +163,21 @@ def test_sorting_by_an_unknown_metric_names_the_right_one(api: TestClient, job_i
 def test_a_foreign_cursor_is_refused(api: TestClient, job_id: str) -> None:
     problem = api.get(f"/v1/jobs/{job_id}/trials", params={"cursor": "bogus"}).json()
     assert (problem["status"], problem["errors"][0]["field"]) == (422, "cursor")
+
+
+def test_lineage_tells_whom_a_trial_copied(api: TestClient, spec: Spec, worker: Any) -> None:
+    id: str = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(id)
+    worker.suggest(id, 2)
+    weak, strong = (worker.pause(id) for _ in range(2))
+    alone = api.get(f"/v1/trials/{weak.id}/lineage").json()
+    assert (alone["exploits"], len(alone["stretches"])) == ([], 1)
+    config = strong.config | {"learning_rate": 0.5}
+    worker.store.resume_trials(id, [Resumption(weak.id, 1, strong.id, config)])
+    found = api.get(f"/v1/trials/{weak.id}/lineage").json()
+    assert [(one["donor_id"], one["config"], one["previous"]) for one in found["exploits"]] == [
+        (strong.id, config, weak.config)
+    ]
+    assert [one["trial_id"] for one in found["stretches"]] == [strong.id, weak.id]
+    assert [one["config"] for one in found["stretches"]] == [strong.config, config]
+    assert api.get("/v1/trials/none-1/lineage").status_code == 404

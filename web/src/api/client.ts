@@ -10,6 +10,7 @@ import type {
   Pareto,
   ProblemDetails,
   Report,
+  Stretch,
   Trial,
 } from "./types";
 
@@ -86,6 +87,10 @@ export const getTrial = (id: string, signal?: AbortSignal) => json<Trial>(`trial
 
 export const getReports = async (trialId: string, signal?: AbortSignal) =>
   (await json<{ items: Report[] }>(`trials/${trialId}/reports`, { signal })).items;
+
+/** How the trial's weights came about, oldest first. */
+export const getStretches = async (trialId: string, signal?: AbortSignal) =>
+  (await json<{ stretches: Stretch[] }>(`trials/${trialId}/lineage`, { signal })).stretches;
 
 /** Python code that trains the trial's configuration again. */
 export const getSnippet = async (trialId: string, signal?: AbortSignal) =>

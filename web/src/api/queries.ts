@@ -1,6 +1,6 @@
 /** What the pages read. The query cache is the only place where server data lives. */
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getJob, getPareto, getReports, getSnippet, listJobs, listMetrics, listTrials } from "./client";
+import { getJob, getPareto, getReports, getSnippet, getStretches, listJobs, listMetrics, listTrials } from "./client";
 import type { MetricInfo, Trial } from "./types";
 
 export interface LogEntry {
@@ -36,6 +36,14 @@ export const usePareto = (jobId: string) =>
 
 export const useReports = (trialId: string) =>
   useQuery({ queryKey: keys.reports(trialId), queryFn: ({ signal }) => getReports(trialId, signal) });
+
+/** Changes only when the trial goes on from another's checkpoint, which makes a further attempt. */
+export const useStretches = (trialId: string, attempt: number) =>
+  useQuery({
+    queryKey: ["stretches", trialId, attempt],
+    queryFn: ({ signal }) => getStretches(trialId, signal),
+    staleTime: Infinity,
+  });
 
 /** Code for a configuration never changes. */
 export const useSnippet = (trialId: string) =>

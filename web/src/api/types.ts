@@ -73,6 +73,16 @@ export interface Report {
   created_at: string;
 }
 
+/** A trial trained from one epoch to another with one configuration. */
+export interface Stretch {
+  trial_id: string;
+  from_epoch: number;
+  /** `null`: to the present, or to the end. */
+  to_epoch: number | null;
+  config: Config;
+  seed: number;
+}
+
 export interface Page<T> {
   items: T[];
   next_cursor: string | null;

@@ -1,5 +1,6 @@
 /** One trial in full, beside the page. Escape closes it and gives the focus back. */
 import { type ReactNode, useEffect, useRef } from "react";
+import { useStretches } from "../api/queries";
 import type { Job, MetricInfo, Trial } from "../api/types";
 import { CopyButton } from "../shell/copy-button";
 import { StateBadge } from "../shell/state-badge";
@@ -11,6 +12,7 @@ import { toYaml } from "../text/yaml";
 import { LearningCurves } from "./learning-curves";
 import { Pair, Pairs } from "./pairs";
 import { AdapterDownload, Snippet } from "./trial-adapter";
+import { TrialLineage } from "./trial-lineage";
 import { FrontMark, ReferenceMark } from "./trial-marks";
 
 interface Props {
@@ -77,6 +79,7 @@ export function TrialDrawer({ job, trial, onFront, metrics, onClose }: Props) {
           entries={Object.entries(trial.config).map(([name, value]) => ({ name, value: configValue(value) }))}
         />
       </Section>
+      <Lineage trial={trial} />
       <Section title="Code">
         <Snippet trialId={trial.id} />
       </Section>
@@ -100,6 +103,17 @@ function Reason({ trial }: { trial: Trial }) {
     <p className="reason" role="alert">
       {trial.reason}
     </p>
+  );
+}
+
+/** Only for trials that went on from another's checkpoint: the others have no past but their own. */
+function Lineage({ trial }: { trial: Trial }) {
+  const { data } = useStretches(trial.id, trial.attempt);
+  if (!data || data.length < 2) return null;
+  return (
+    <Section title="Lineage">
+      <TrialLineage stretches={data} />
+    </Section>
   );
 }
 
