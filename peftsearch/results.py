@@ -124,6 +124,7 @@ class Trial:
     on_front: bool
     has_adapter: bool
     engine: str | None
+    engine_reason: str | None
     reason: str | None
     worker_id: str | None
     created_at: datetime
@@ -140,8 +141,9 @@ class Trial:
         """Flat form for tables."""
         row = {
             name: getattr(self, name)
-            for name in ("id", "number", "state", "origin", "label", "seed", "attempt", "on_front", "engine", "reason")
+            for name in ("id", "number", "state", "origin", "label", "seed", "attempt", "on_front")
         }
+        row |= {"engine": self.engine, "engine_reason": self.engine_reason, "reason": self.reason}
         row |= {f"config.{name}": value for name, value in self.config.items()}
         return row | {f"metrics.{name}": value for name, value in self.metrics.items()}
 

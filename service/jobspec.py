@@ -97,6 +97,9 @@ class ResourcesSpec(_Section):
     cpus_per_trial: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     gpus_per_trial: float = Field(default=0, ge=0)
     engine: Literal["auto", "fast", "reference"] = "auto"
+    pack: Literal["auto"] | Annotated[int, Field(ge=1, le=32)] = Field(
+        default="auto", description="trials that share each pass through the base; `auto`: where that is faster"
+    )
     executor: Literal["ray", "external"] = Field(
         default="ray", description="`external`: trials are claimed by your own workers over `ask` and `tell`"
     )

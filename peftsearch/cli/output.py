@@ -91,15 +91,26 @@ def jobs_table(jobs: Iterable[Job]) -> Table:
 def trials_table(trials: Sequence[Trial], objectives: Sequence[Objective], title: str | None = None) -> Table:
     """One row per trial: its objectives and its configuration. Reference trials carry their label."""
     metrics = [objective.metric for objective in objectives]
-    table = _table("trial", "state", *metrics, "front", "configuration", title=title)
+    table = _table("trial", "state", *metrics, "front", "engine", "configuration", title=title)
     for metric in metrics:
         next(column for column in table.columns if column.header == metric).justify = "right"
     for trial in trials:
         mark = f"[bold magenta]{trial.label}[/bold magenta]  " if trial.label else ""
         values = [number(trial.metrics.get(metric)) for metric in metrics]
         what = trial.reason if trial.state == "failed" and trial.reason else settings_of(trial.config)
-        table.add_row(trial.id, state(trial.state), *values, "●" if trial.on_front else "", mark + _escaped(what))
+        front = "●" if trial.on_front else ""
+        table.add_row(trial.id, state(trial.state), *values, front, engine_of(trial), mark + _escaped(what))
     return table
+
+
+def engine_of(trial: Trial) -> str:
+    """The engine that trained it, with how many others in one pass, or why not on the fast one."""
+    if trial.engine is None:
+        return ""
+    companions = trial.environment.get("packed_with")
+    shared = f"packed with {companions.count(',') + 1}" if companions else None
+    remark = trial.engine_reason or shared
+    return f"{trial.engine} ({_escaped(remark)})" if remark else trial.engine
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:

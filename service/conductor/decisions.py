@@ -9,30 +9,11 @@ from datetime import datetime
 from typing import Literal
 
 from service.conductor.mirror import TrialMirror
-from service.jobspec import JobSpec, ResourcesSpec
+from service.jobspec import JobSpec
 from service.store.records import Trial
 
 HOPELESS_AFTER = 5
 """Trials that may fail with nothing completed before the job is given up."""
-
-BYTES_PER_WORKER = 1_000_000_000  # a resident base model, torch and transformers, with room for activations
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What one trial occupies: CPU cores and GPUs, either may be a fraction."""
-
-    cpus: float
-    gpus: float
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the executor has in all: cores, GPUs and bytes of memory."""
-
-    cpus: float
-    gpus: float
-    memory: float
 
 
 @dataclass(frozen=True)
@@ -41,33 +22,6 @@ class Verdict:
 
     state: Literal["completed", "failed"]
     reason: str | None
-
-
-def shape(resources: ResourcesSpec) -> Shape:
-    """Cores and GPUs of one trial: one core unless told otherwise, since one-thread trials side by side waste least."""
-    cpus = 1.0 if resources.cpus_per_trial == "auto" else float(resources.cpus_per_trial)
-    return Shape(cpus, resources.gpus_per_trial)
-
-
-def concurrency(resources: ResourcesSpec, machine: Machine) -> int:
-    """Trials of a job that run at once: as asked, or as many as cores, GPUs and memory hold (at least one)."""
-    if resources.concurrency != "auto":
-        return resources.concurrency
-    needs = shape(resources)
-    limits = [machine.cpus / needs.cpus, machine.memory / BYTES_PER_WORKER]
-    if needs.gpus:
-        limits.append(machine.gpus / needs.gpus)
-    return max(1, int(min(limits)))
-
-
-def lacking(shape: Shape, machine: Machine) -> str | None:
-    """Why no trial of this shape can start on this machine as it is; None when it can."""
-    if shape.cpus <= machine.cpus and shape.gpus <= machine.gpus:
-        return None
-    return (
-        f"waiting for resources: a trial needs {shape.cpus:g} cores and {shape.gpus:g} GPUs, "
-        f"there are {machine.cpus:g} and {machine.gpus:g} in all"
-    )
 
 
 def is_replaceable(trial: Trial) -> bool:
@@ -142,6 +96,6 @@ def allot(free: int, running: Mapping[str, int], startable: Mapping[str, int]) -
     return tuple(given)
 
 
-def next_waiting(trials: TrialMirror) -> Trial | None:
-    """The trial to start next: begun ones first (lost by their worker, or paused before), then by number."""
-    return min(trials.waiting.values(), key=lambda trial: (trial.attempt == 0, trial.number), default=None)
+def in_order(trials: TrialMirror) -> list[Trial]:
+    """The trials that wait, in the order to start them: begun ones first (lost by their worker, or paused before)."""
+    return sorted(trials.waiting.values(), key=lambda trial: (trial.attempt == 0, trial.number))

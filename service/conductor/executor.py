@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.conductor.decisions import Machine, Shape
+from service.conductor.placement import Machine, Shape
 from workers.assignment import Assignment, Decision, Outcome, Report
+from workers.machine_speed import MachineSpeed
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Executor(Protocol):
 
     def machine(self) -> Machine:
         """Cores, GPUs and memory in all."""
+        ...
+
+    def speed(self) -> MachineSpeed | None:
+        """What a training step gains from threads and from packing here; None until a measurement, begun by the
+        first call, is done."""
         ...
 
     def free(self, shape: Shape) -> int:

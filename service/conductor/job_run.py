@@ -11,10 +11,14 @@ from optimizers.problem import PastJob, Problem
 from optimizers.schedulers.contract import Moves, Point
 from service import scheduling
 from service.conductor.confirming import confirmations
-from service.conductor.decisions import Shape, Verdict, is_replaceable, next_waiting, seconds_active, shape, verdict
+from service.conductor.cost_model import CostModel
+from service.conductor.decisions import Verdict, in_order, is_replaceable, seconds_active, verdict
 from service.conductor.mirror import TrialMirror
+from service.conductor.packs import Packs
+from service.conductor.placement import Machine, Placement, Shape, place
 from service.conductor.proposer import Request
 from service.conductor.seeds import trial_seed
+from service.conductor.silence import Silences
 from service.conductor.suggestions import Suggestions
 from service.jobspec import JobSpec
 from service.problem import build_problem, references
@@ -43,9 +47,12 @@ class JobRun:
     spec: JobSpec
     problem: Problem
     suggestions: Suggestions
-    trials: TrialMirror  # of the search
+    packs: Packs
+    placement: Placement
+    trials: TrialMirror = field(default_factory=TrialMirror)  # of the search
     confirmations: TrialMirror = field(default_factory=TrialMirror)
-    concurrency: int = 1
+    silences: Silences = field(default_factory=Silences)
+    last_start: int = 0  # grows with every worker that is given out: who had one longest ago comes first
     curves: dict[str, _Reports] = field(default_factory=dict)  # by trial
     exploits: list[Exploit] = field(default_factory=list)  # oldest first
     _moved_on: Hashable = None  # what the scheduler was last asked about
@@ -56,6 +63,7 @@ class JobRun:
         job: Job,
         trials: Iterable[Trial],
         reports: Iterable[StoredReport],
+        machine: Machine,
         past: tuple[PastJob, ...] = (),
         exploits: Iterable[Exploit] = (),
     ) -> JobRun:
@@ -65,7 +73,9 @@ class JobRun:
         """
         spec = JobSpec.model_validate(job.spec)
         problem = build_problem(spec)
-        run = cls(job, spec, problem, Suggestions(spec, job.spec, problem, past), TrialMirror())
+        model = describe(spec.task.model)
+        suggestions, packs = Suggestions(spec, job.spec, problem, past), Packs(spec, model, CostModel(model))
+        run = cls(job, spec, problem, suggestions, packs, place(spec.resources, machine))
         run.exploits = list(exploits)
         for trial in trials:
             run.put(trial)
@@ -79,11 +89,17 @@ class JobRun:
         """Mirror a trial's present row."""
         (self.trials if trial.confirms is None else self.confirmations).put(trial)
         self.trials.next_number = max(self.trials.next_number, trial.number + 1)
+        if trial.state == "completed":
+            self.packs.learn(trial)
 
     def drop(self, trial_id: str) -> None:
         """Forget a trial that is not there any more."""
         self.trials.drop([trial_id])
         self.confirmations.drop([trial_id])
+
+    def find(self, trial_id: str) -> Trial | None:
+        """The trial, if it is one of this job's."""
+        return self.trials.get(trial_id) or self.confirmations.get(trial_id)
 
     def is_news(self, event: Event) -> bool:
         """Whether a trial's event tells something that the mirror does not show."""
@@ -113,8 +129,14 @@ class JobRun:
 
     @property
     def shape(self) -> Shape:
-        """What one of its trials occupies."""
-        return shape(self.spec.resources)
+        """What one of its workers occupies."""
+        return self.placement.shape
+
+    @property
+    def concurrency(self) -> int:
+        """Its trials that may run at once."""
+        asked = self.spec.resources.concurrency
+        return self.placement.trials if asked == "auto" else asked
 
     @property
     def running(self) -> int:
@@ -135,9 +157,14 @@ class JobRun:
         waiting = len(self.trials.waiting) + len(self.confirmations.waiting)
         return max(0, min(waiting, self.concurrency - self.running))
 
-    def next_waiting(self) -> Trial | None:
-        """The trial to start next; the search goes before its confirmation."""
-        return next_waiting(self.trials) or next_waiting(self.confirmations)
+    def waiting(self) -> list[Trial]:
+        """The trials to start, in their order; the search goes before its confirmation."""
+        return in_order(self.trials) + in_order(self.confirmations)
+
+    def expected_silence(self, trial_ids: Sequence[str]) -> float:
+        """Seconds until a worker that trains these speaks again, by what similar trials measured; 0 when none did."""
+        known = [trial for trial_id in trial_ids if (trial := self.find(trial_id)) is not None]
+        return sum(self.packs.costs.seconds_per_epoch(trial.config) or 0.0 for trial in known)
 
     def moves(self) -> Moves:
         """Which paused trials go on or end now; asked again only when something about them has changed."""

@@ -16,12 +16,15 @@ from dataclasses import dataclass, field
 
 from service import past_jobs
 from service.assignments import assignment_of
-from service.conductor.decisions import Verdict, allot, concurrency, lacking
+from service.conductor.decisions import Verdict, allot
 from service.conductor.executor import Executor, Lost, Message
 from service.conductor.job_run import JobRun, reference_trials
 from service.conductor.moving import move_on
+from service.conductor.placement import lacking, place, wants_speed
 from service.conductor.proposer import Proposer, Reply
 from service.conductor.suggestions import LEARN_FROM_PAST
+from service.conductor.takeover import SUSPECT_AFTER
+from service.conductor.under_way import Dispatched, UnderWay
 from service.errors import Conflict, NotFound, ServiceError, Unavailable
 from service.store.records import Event, Job, Trial
 from service.store.states import JOB_OVER
@@ -31,18 +34,10 @@ from workers.assignment import Outcome, Report
 LEASE = 15.0  # seconds after which a silent conductor or worker is taken for dead
 GRACE = 10.0  # seconds that the trials of a job that is over have to end by themselves
 WAIT = 0.1  # seconds that a tick waits for messages
+LOOK_FOR_SILENCE = 5.0  # seconds between looks for workers that hang
 LOOK_FOR_JOBS = 0.5  # seconds between looks for new jobs
 EVENT_BATCH = 1000
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Dispatched:
-    """A trial that our executor trains."""
-
-    job_id: str
-    attempt: int
-    kill_at: float | None = None  # monotonic time, once it was told to stop
 
 
 @dataclass
@@ -57,7 +52,7 @@ class Conductor:
     clock: Clock = utc_now
     monotonic: Callable[[], float] = time.monotonic
     _runs: dict[str, JobRun] = field(default_factory=dict)
-    _dispatched: dict[str, _Dispatched] = field(default_factory=dict)
+    _dispatched: UnderWay = field(default_factory=UnderWay)
     _inbox: deque[Message] = field(default_factory=deque)
     _sequence: int = -1  # of the last event seen
     _last: dict[str, float] = field(default_factory=dict)  # when each periodic duty was last done
@@ -82,7 +77,7 @@ class Conductor:
             self._mirror(self.store.requeue_expired())
         if self._due("jobs", LOOK_FOR_JOBS):
             self._take_jobs()
-        self._inbox.extend(self.executor.receive(wait))
+        self._receive(wait)
         self._apply_messages()
         self._follow_events()
         for reply in self.proposer.poll():
@@ -91,6 +86,9 @@ class Conductor:
         for run in list(self._runs.values()):
             self._guarded(run, self._advance)
         self._dispatch()
+        self._fill_packs()
+        if self._due("silence", LOOK_FOR_SILENCE):
+            self._end_silent()
 
     def hand_back(self) -> None:
         """Take the trials from their workers, without counting it against them, and release the jobs."""
@@ -141,7 +139,8 @@ class Conductor:
             self._sequence = self.store.last_sequence()  # before the trials are read, so that nothing falls between
         past = past_jobs.alike(self.store, job) if job.spec["optimizer"]["name"] in LEARN_FROM_PAST else ()
         trials = (*self.store.searched_trials(job.id), *self.store.confirmations(job.id))
-        run = JobRun.of(job, trials, self.store.job_reports(job.id), past, self.store.job_exploits(job.id))
+        reports, exploits = self.store.job_reports(job.id), self.store.job_exploits(job.id)
+        run = JobRun.of(job, trials, reports, self.executor.machine(), past, exploits)
         if not run.trials:
             for trial in self.store.add_trials(job.id, reference_trials(run.spec)):
                 run.put(trial)
@@ -172,7 +171,7 @@ class Conductor:
 
     def _drop_run(self, job_id: str) -> None:
         """End our part in a job that is not ours (any more)."""
-        for trial_id in self._trials_under_way(job_id):
+        for trial_id in self._dispatched.of_job(job_id):
             self._abandon(trial_id)
         self.proposer.forget(job_id)
         self._runs.pop(job_id, None)
@@ -213,6 +212,19 @@ class Conductor:
 
     # What the workers and the optimizer say
 
+    def _receive(self, wait: float) -> None:
+        """Take in what has come, and note who has spoken: at once, for storing it may have to wait for the database."""
+        messages = self.executor.receive(wait)
+        for message in messages:
+            silent = self._dispatched.heard(message.trial_id, self.monotonic())
+            if silent is not None and (run := self._run_of(message.trial_id)) is not None:
+                run.silences.ended(silent)
+        self._inbox.extend(messages)
+
+    def _run_of(self, trial_id: str) -> JobRun | None:
+        dispatched = self._dispatched.get(trial_id)
+        return None if dispatched is None else self._runs.get(dispatched.job_id)
+
     def _apply_messages(self) -> None:
         """Store what has come in. A message leaves the inbox only when it is stored, so an outage loses none."""
         reports = [message for message in self._inbox if isinstance(message, Report)]
@@ -224,19 +236,27 @@ class Conductor:
             if isinstance(message, Outcome):
                 self._finish(message)
             elif isinstance(message, Lost):
-                self._requeue(message.trial_id, message.attempt, message.reason, message.blameless)
-            self._dispatched.pop(message.trial_id, None)
+                self._lost(message)
+            self._dispatched.end(message.trial_id)
             self._inbox.popleft()
 
     def _finish(self, outcome: Outcome) -> None:
-        dispatched = self._dispatched.get(outcome.trial_id)
-        run = self._runs.get(dispatched.job_id) if dispatched is not None else None
-        if run is not None:
+        if (run := self._run_of(outcome.trial_id)) is not None:
             outcome = _explained(outcome, run.job)
         try:
             self._mirror([self.store.finish_trial(outcome)])
         except (NotFound, Conflict) as refusal:
             log.warning("outcome of %s refused: %s", outcome.trial_id, refusal.detail)
+
+    def _lost(self, lost: Lost) -> None:
+        """Nobody knows which trial of a pack ended their worker: all of them go on, in smaller packs."""
+        run = self._run_of(lost.trial_id)
+        if lost.together > 1 and run is not None and run.packs.shrink(lost.together // 2):
+            message = f"a worker was lost with {lost.together} trials: at most {run.packs.ceiling} together from now on"
+            with suppress(NotFound):
+                self.store.add_event(run.job.id, "note", {"message": f"{message} ({lost.reason})"})
+        blameless = lost.blameless or (lost.together > 1 and lost.attempt < SUSPECT_AFTER)
+        self._requeue(lost.trial_id, lost.attempt, lost.reason, blameless)
 
     def _requeue(self, trial_id: str, attempt: int, reason: str, blameless: bool = False) -> None:
         try:
@@ -277,7 +297,7 @@ class Conductor:
         if run.job.state != "running":
             self._wind_up(run)
             return
-        run.concurrency = concurrency(run.spec.resources, self.executor.machine())  # a cluster grows and shrinks
+        self._place(run)
         if (unwanted := run.spend_time(self.clock())) is not None:
             self.store.replace_queued(run.job.id, unwanted, [])
             run.trials.drop(unwanted)
@@ -287,6 +307,12 @@ class Conductor:
         if (request := run.ask()) is not None:
             self.proposer.submit(request)
         move_on(self.store, run)
+
+    def _place(self, run: JobRun) -> None:
+        """Plan again: a cluster grows and shrinks, and measurements come in."""
+        resources, machine = run.spec.resources, self.executor.machine()
+        speed = self.executor.speed() if wants_speed(resources, machine) else None
+        run.placement = place(resources, machine, speed, run.packs.ceiling)
 
     def _conclude(self, run: JobRun, verdict: Verdict) -> None:
         """The search is over: confirm what it found where the job asks for that, then end the job."""
@@ -305,7 +331,7 @@ class Conductor:
 
     def _wind_up(self, run: JobRun) -> None:
         """Trials of a paused job end by themselves, those of a job that is over are told to; then it is not ours."""
-        for trial_id in self._trials_under_way(run.job.id):
+        for trial_id in self._dispatched.of_job(run.job.id):
             dispatched = self._dispatched[trial_id]
             if run.job.state not in JOB_OVER:
                 continue
@@ -315,7 +341,7 @@ class Conductor:
             elif self.monotonic() >= dispatched.kill_at:
                 self.executor.abandon(trial_id)
                 self._inbox.append(Outcome(trial_id=trial_id, attempt=dispatched.attempt, status="stopped"))
-        if not self._trials_under_way(run.job.id):
+        if not self._dispatched.of_job(run.job.id):
             self._forget(run.job.id)
 
     def _forget(self, job_id: str) -> None:
@@ -324,28 +350,38 @@ class Conductor:
 
     # Dispatch
 
-    def _trials_under_way(self, job_id: str) -> list[str]:
-        return [trial_id for trial_id, dispatched in self._dispatched.items() if dispatched.job_id == job_id]
-
     def _abandon(self, trial_id: str) -> None:
         self.executor.abandon(trial_id)
-        self._dispatched.pop(trial_id, None)
+        self._dispatched.end(trial_id)
 
     def _dispatch(self) -> None:
         """Give every free slot to a queued trial, fairly among the jobs."""
         while True:
-            fitting = {id: run for id, run in self._runs.items() if self.executor.free(run.shape) > 0}
+            by_turn = sorted(self._runs.items(), key=lambda item: item[1].last_start)
+            fitting = {id: run for id, run in by_turn if self.executor.free(run.shape) > 0}
             startable = {job_id: run.startable() for job_id, run in fitting.items()}
             chosen = allot(1, {job_id: run.running for job_id, run in fitting.items()}, startable)
             if not chosen or not self._start_next(fitting[chosen[0]]):
                 return
 
     def _start_next(self, run: JobRun) -> bool:
-        """Claim the job's next trial and start it; False when it turned out not to be there."""
-        trial = run.next_waiting()
-        assert trial is not None
+        """Claim the job's next trial and those that train with it, and start them; False when none was there."""
+        waiting = run.waiting()
+        group = run.packs.group(waiting[0], waiting, run.startable(), run.placement)
         self._dispatches += 1
+        run.last_start = self._dispatches
         worker = f"{self.owner}/{self._dispatches}"
+        claimed = [trial for one in group if (trial := self._claim(run, one, worker)) is not None]
+        if not claimed:
+            return False
+        places = run.placement.places if run.packs.key(claimed[0]) else 1
+        for trial in claimed:
+            self._dispatched.begin(trial.id, Dispatched(run.job.id, trial.attempt, worker, places), self.monotonic())
+        self.executor.start([assignment_of(run.spec, trial) for trial in claimed], run.shape, places)
+        return True
+
+    def _claim(self, run: JobRun, trial: Trial, worker: str) -> Trial | None:
+        """The trial as we hold it from now on; None when it turned out not to be there."""
         try:
             claimed = self.store.claim_trial(run.job.id, worker, self.lease, trial.id)
         except NotFound:
@@ -355,11 +391,39 @@ class Conductor:
             with suppress(NotFound):
                 run.put(self.store.get_trial(trial.id))
             self._mirror_job(run.job.id)
-            return False
+            return None
         run.put(claimed)
-        self._dispatched[claimed.id] = _Dispatched(run.job.id, claimed.attempt)
-        self.executor.start([assignment_of(run.spec, claimed)], run.shape)
-        return True
+        return claimed
+
+    def _fill_packs(self) -> None:
+        """Give free places in packs under way to the job's next trials, unless another job waits for a worker."""
+        hungry = [run for run in self._runs.values() if run.startable() > 0]
+        if len(hungry) != 1:
+            return
+        run = hungry[0]
+        for worker, trial_ids in self._dispatched.workers().items():
+            first = self._dispatched[trial_ids[0]]
+            aboard = [trial for id in trial_ids if (trial := run.find(id)) is not None]
+            while first.places > len(aboard) > 0 and run.startable() > 0:
+                joining = run.packs.joining(aboard, run.waiting(), run.placement)
+                if joining is None or (trial := self._claim(run, joining, worker)) is None:
+                    break
+                dispatched = Dispatched(run.job.id, trial.attempt, worker, first.places)
+                self._dispatched.begin(trial.id, dispatched, self.monotonic())
+                self.executor.board(assignment_of(run.spec, trial), aboard[0].id)
+                aboard.append(trial)
+
+    def _end_silent(self) -> None:
+        """End workers that hang; their trials are tried again."""
+        for worker, trial_ids in self._dispatched.workers().items():
+            silent, run = self._dispatched.silent(worker, self.monotonic()), self._run_of(trial_ids[0])
+            if run is None or not run.silences.too_long(silent, run.expected_silence(trial_ids)):
+                continue
+            reason = f"its worker hangs: no sign of life for {silent:.0f} s"
+            log.warning("%s: %s", ", ".join(trial_ids), reason)
+            for trial_id in trial_ids:
+                self.executor.abandon(trial_id)
+                self._inbox.append(Lost(trial_id, self._dispatched[trial_id].attempt, reason, len(trial_ids)))
 
 
 def _explained(outcome: Outcome, job: Job) -> Outcome:

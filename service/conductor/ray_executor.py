@@ -14,9 +14,11 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from service.conductor.decisions import Machine, Shape
 from service.conductor.executor import Lost, Message
+from service.conductor.placement import Machine, Shape
+from service.conductor.speed import MeasuredSpeed
 from workers.assignment import Assignment, Decision, Outcome, Report
+from workers.machine_speed import MachineSpeed
 from workers.ray_worker import TrialWorker, WorkerSettings
 
 OBJECT_STORE_BYTES = 100_000_000  # only reports and outcomes pass through it
@@ -66,6 +68,7 @@ class RayExecutor:
         self._orphans: list[Lost] = []  # whose worker we killed for the sake of another trial
         self._machine = Machine(0, 0, 0)
         self._machine_asked = -RESOURCES_AGE
+        self._speed = MeasuredSpeed(home / "machine-speed.json")
 
     def machine(self) -> Machine:
         """Cores, GPUs and memory of the whole cluster."""
@@ -74,6 +77,10 @@ class RayExecutor:
             self._machine = Machine(resources.get("CPU", 0.0), resources.get("GPU", 0.0), resources.get("memory", 0.0))
             self._machine_asked = time.monotonic()
         return self._machine
+
+    def speed(self) -> MachineSpeed | None:
+        """What was measured here, in this run or an earlier one on this home."""
+        return self._speed.get(self.machine())
 
     def free(self, shape: Shape) -> int:
         """Workers of this shape that fit beside those at work."""

@@ -7,9 +7,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from service.conductor.decisions import Machine, Shape
 from service.conductor.executor import Message
+from service.conductor.placement import Machine, Shape
 from workers.assignment import Assignment, Decision, Outcome, Report
+from workers.machine_speed import MachineSpeed
 
 
 def accuracy(config: dict[str, object]) -> float:
@@ -39,6 +40,7 @@ class ComputingExecutor:
     signals: list[tuple[str, Decision]] = field(default_factory=list)
     abandoned: list[str] = field(default_factory=list)
     most_at_once: int = 0
+    measured: MachineSpeed | None = None
     running: dict[str, list[Message]] = field(default_factory=dict)
     packs: list[list[str]] = field(default_factory=list)  # the trials that each worker began with
     boarded: list[str] = field(default_factory=list)
@@ -46,6 +48,9 @@ class ComputingExecutor:
 
     def machine(self) -> Machine:
         return Machine(self.slots, 0, 1e12)
+
+    def speed(self) -> MachineSpeed | None:
+        return self.measured
 
     def free(self, shape: Shape) -> int:
         return int((self.slots - len({self.worker_of[trial_id] for trial_id in self.running})) / shape.cpus)

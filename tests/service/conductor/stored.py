@@ -19,6 +19,7 @@ def stored_trial(number: int, state: TrialState, **changes: Any) -> Trial:
         "state": state,
         "origin": "optimizer",
         "label": None,
+        "confirms": None,
         "config": {"rank": 2**number if number < 6 else number},
         "seed": number,
         "attempt": 0 if state == "queued" else 1,

@@ -12,21 +12,16 @@ from hypothesis import strategies as st
 
 from service.conductor.decisions import (
     HOPELESS_AFTER,
-    Machine,
-    Shape,
     Verdict,
     allot,
-    concurrency,
+    in_order,
     is_replaceable,
-    lacking,
-    next_waiting,
     seconds_active,
-    shape,
     verdict,
     wanted,
 )
 from service.conductor.mirror import TrialMirror
-from service.jobspec import JobSpec, ResourcesSpec
+from service.jobspec import JobSpec
 from tests.service.conductor.stored import stored_trial
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,37 +41,6 @@ def job_spec(trials: int, **budget: Any) -> JobSpec:
 
 def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize(
-    ("machine", "resources", "expected"),
-    [
-        (Machine(2, 0, 8e9), {}, 2),
-        (Machine(2, 0, 1.5e9), {}, 1),  # memory holds one worker only
-        (Machine(64, 0, 20e9), {}, 20),
-        (Machine(0.5, 0, 8e9), {}, 1),  # never zero: the job must end
-        (Machine(8, 0, 64e9), {"cpus_per_trial": 4}, 2),
-        (Machine(16, 2, 64e9), {"gpus_per_trial": 0.5}, 4),
-        (Machine(2, 0, 8e9), {"concurrency": 7}, 7),
-    ],
-)
-def test_concurrency_follows_the_scarcest_resource_unless_asked_for(
-    machine: Machine, resources: dict[str, Any], expected: int
-) -> None:
-    assert concurrency(ResourcesSpec(**resources), machine) == expected
-
-
-def test_a_trial_too_large_for_the_machine_says_what_is_missing() -> None:
-    machine = Machine(2, 0, 8e9)
-    assert lacking(Shape(2, 0), machine) is None
-    assert lacking(Shape(1, 1), machine) == (
-        "waiting for resources: a trial needs 1 cores and 1 GPUs, there are 2 and 0 in all"
-    )
-
-
-def test_a_trial_takes_one_core_unless_told_otherwise() -> None:
-    assert shape(ResourcesSpec()) == Shape(1.0, 0)
-    assert shape(ResourcesSpec(cpus_per_trial=2, gpus_per_trial=0.25)) == Shape(2.0, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +147,5 @@ def test_no_slot_is_wasted_and_no_job_gets_more_than_it_can_start(free: int, job
 
 def test_begun_trials_start_before_new_ones() -> None:
     new, lost, paused = stored_trial(2, "queued"), stored_trial(7, "queued", attempt=1), stored_trial(1, "paused")
-    assert next_waiting(TrialMirror([new, lost, paused])) == lost
-    assert next_waiting(TrialMirror([new])) == new
-    assert next_waiting(TrialMirror([stored_trial(1, "running")])) is None
+    assert in_order(TrialMirror([new, lost, paused])) == [lost, new]
+    assert in_order(TrialMirror([stored_trial(1, "running")])) == []

@@ -489,3 +489,102 @@ def test_confirming_goes_on_after_a_restart_and_a_longer_search_confirms_what_is
     assert len(pairs) == len(set(pairs))
     assert {trial.id for trial in store.front(job.id)} <= {confirmed for confirmed, _ in pairs}
     assert len(store.searched_trials(job.id)) == 12
+
+
+PACKED = {"pack": 3, "concurrency": 6}
+LORA_ONLY: dict[str, Any] = {
+    "method": "lora",
+    "parameters": [
+        {"type": "int", "name": "rank", "low": 1, "high": 32},
+        {"type": "float", "name": "learning_rate", "low": 1e-4, "high": 1e-2, "scale": "log"},
+    ],
+}
+
+
+def test_trials_of_a_packed_job_start_together_and_others_take_the_places_of_those_that_end(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    def script(assignment: Assignment) -> list[Any]:
+        return complete(assignment)[1 if assignment.trial_id.endswith(("0", "3")) else 0 :]
+
+    executor = ComputingExecutor(slots=1, script=script)
+    job = submit(store, space=LORA_ONLY, resources=PACKED, budget={"trials": 10, "epochs": 2})
+    tick_until(make(executor), clock, is_over(store, job))
+    assert store.counts(job.id)["completed"] == 10
+    assert executor.most_at_once == 3
+    assert executor.boarded
+    assert len(executor.packs) + len(executor.boarded) < 10
+
+
+def test_what_cannot_be_packed_trains_alone_in_a_job_that_packs(make: Make, store: Store, clock: Clock) -> None:
+    choice = {"type": "categorical", "name": "use_dora", "choices": [False, True]}
+    space = {**LORA_ONLY, "parameters": [*LORA_ONLY["parameters"], choice]}
+    executor, job = ComputingExecutor(slots=2), submit(store, space=space, resources=PACKED)
+    tick_until(make(executor), clock, is_over(store, job))
+    dora = {trial.id for trial in store.searched_trials(job.id) if trial.config.get("use_dora")}
+    assert dora
+    assert not dora & set(executor.boarded)
+    assert all(len(pack) == 1 for pack in executor.packs if dora & set(pack))
+    assert store.counts(job.id)["completed"] == 6
+
+
+def test_a_job_that_waits_for_a_worker_is_not_kept_waiting_by_a_pack(make: Make, store: Store, clock: Clock) -> None:
+    executor = ComputingExecutor(slots=1)
+    first = submit(store, space=LORA_ONLY, resources=PACKED, budget={"trials": 12, "epochs": 2})
+    conductor = make(executor)
+    tick_until(conductor, clock, lambda: bool(executor.started))
+    second = submit(store, resources={"pack": 1}, budget={"trials": 1, "epochs": 2})
+    tick_until(conductor, clock, is_over(store, second))
+    assert store.get_job(first.id).state == "running"
+
+
+def test_a_pack_whose_worker_dies_goes_on_in_smaller_ones_and_nobody_is_blamed(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    executor = ComputingExecutor(slots=1)
+
+    def script(assignment: Assignment) -> list[Any]:
+        together = len(executor.packs[-1])
+        if together == 1:
+            return complete(assignment)
+        return [Lost(assignment.trial_id, assignment.attempt, "its worker ran out of memory", together)]
+
+    executor.script = script
+    resources = {"pack": 4, "max_attempts": 1}
+    job = submit(store, space=LORA_ONLY, resources=resources, reference_trials=False, budget={"trials": 4, "epochs": 2})
+    tick_until(make(executor), clock, is_over(store, job))
+    assert store.counts(job.id)["completed"] == 4
+    sizes = [len(pack) for pack in executor.packs]
+    assert max(sizes) > 1
+    assert sizes[-4:] == [1, 1, 1, 1]
+    notes = [event.payload["message"] for event in store.events_after(0, job.id) if event.kind == "note"]
+    assert "at most 1 together from now on" in notes[-1]
+
+
+def test_a_worker_that_hangs_is_ended_and_its_trial_tried_again_with_the_attempt_counted(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    def script(assignment: Assignment) -> list[Any]:
+        hangs = assignment.trial_id.endswith("-3") or (assignment.trial_id.endswith("-2") and assignment.attempt == 1)
+        return complete(assignment)[:1] if hangs else complete(assignment)
+
+    executor, job = ComputingExecutor(slots=2, script=script), submit(store)
+    tick_until(make(executor), clock, is_over(store, job), step=4)
+    once, always = store.get_trial(f"{job.id}-2"), store.get_trial(f"{job.id}-3")
+    assert (once.state, once.attempt) == ("completed", 2)
+    assert (always.state, always.attempt) == ("failed", 3)
+    assert "hangs: no sign of life for" in str(always.reason)
+    assert sorted(executor.abandoned) == [once.id, *[always.id] * 3]
+    assert store.counts(job.id)["completed"] == 5
+
+
+def test_a_slow_trial_is_not_taken_for_one_that_hangs(make: Make, store: Store, clock: Clock) -> None:
+    executor, job = ComputingExecutor(slots=1, script=never_ending), submit(store, budget={"trials": 1, "epochs": 2})
+    conductor = make(executor)
+    tick_until(conductor, clock, lambda: bool(executor.started))
+    clock.seconds += 3000  # loading a large model for the first time: nothing was measured yet
+    conductor.tick(wait=0)
+    assert executor.abandoned == []
+    executor.running = {one.trial_id: complete(one) for one in executor.started}
+    tick_until(conductor, clock, is_over(store, job))
+    assert store.counts(job.id)["completed"] == 1

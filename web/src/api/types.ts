@@ -56,6 +56,7 @@ export interface Trial {
   on_front: boolean;
   has_adapter: boolean;
   engine: string | null;
+  engine_reason: string | null;
   reason: string | null;
   worker_id: string | null;
   created_at: string;

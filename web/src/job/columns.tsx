@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 import type { MetricInfo, Objective, Trial } from "../api/types";
 import { StateBadge } from "../shell/state-badge";
 import { configLine, knobs, methodName } from "../text/config";
+import { engineRemark } from "../text/engine";
 import { metricValue } from "../text/numbers";
 import { FrontMark, ReferenceMark } from "./trial-marks";
 
@@ -66,7 +67,7 @@ export function columnsOf(
       width: 104,
       numeric: false,
       sortBy: (trial) => trial.engine ?? undefined,
-      cell: (trial) => trial.engine ?? "–",
+      cell: (trial) => <span title={engineRemark(trial) ?? undefined}>{trial.engine ?? "–"}</span>,
     },
   ];
 }

@@ -6,6 +6,7 @@ import { CopyButton } from "../shell/copy-button";
 import { StateBadge } from "../shell/state-badge";
 import { useNow } from "../shell/use-now";
 import { configValue } from "../text/config";
+import { engineRemark } from "../text/engine";
 import { metricValue } from "../text/numbers";
 import { duration, moment, secondsBetween } from "../text/time";
 import { toYaml } from "../text/yaml";
@@ -134,7 +135,7 @@ function Run({ trial }: { trial: Trial }) {
   const took = secondsBetween(trial.started_at, trial.finished_at, now);
   const entries = [
     { name: "suggested by", value: trial.origin },
-    { name: "engine", value: trial.engine ?? "–" },
+    { name: "engine", value: [trial.engine ?? "–", engineRemark(trial)].filter(Boolean).join(": ") },
     { name: "attempt", value: trial.attempt },
     { name: "seed", value: trial.seed },
     { name: "worker", value: trial.worker_id ?? "–" },

@@ -1,0 +1,88 @@
+"""What trials of a job cost, learnt from those that ran. Pure, and rebuilt from the stored trials at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from service.store.records import Trial
+from workers.errors import InvalidInput
+from workers.hyperparameters import Hyperparameters, split_config
+from workers.models.description import ModelDescription
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the time of a trial follows from, the data being the job's: layers trained, method and number format."""
+
+    method: str
+    layers: int
+    precision: str
+
+
+@dataclass(frozen=True)
+class _Measured:
+    seconds: float  # per epoch
+    memory: float | None  # bytes that training added to the base
+    rows: int  # per forward pass
+
+
+@dataclass
+class CostModel:
+    """Time and memory of trials on one model and one data set."""
+
+    model: ModelDescription
+    _known: dict[Kind, dict[str, _Measured]] = field(default_factory=dict)  # by trial
+    _precision: str = "fp32"  # of the last trial that ended: workers of one machine choose alike
+
+    def learn(self, trial: Trial, epochs: float) -> None:
+        """Take over what a trial measured in `epochs` passes over the rows; nothing when it measured nothing."""
+        seconds = trial.metrics.get("train_seconds")
+        if not seconds or epochs <= 0:
+            return
+        memory = trial.metrics.get("peak_memory_mb")
+        self._precision = trial.environment.get("precision", self._precision)
+        _, _, rows = _parts(trial.config)
+        measured = _Measured(seconds / epochs, None if memory is None else memory * MEBIBYTE, rows)
+        self._known.setdefault(self.kind(trial.config), {})[trial.id] = measured
+
+    def kind(self, config: Mapping[str, Any]) -> Kind:
+        """The kind of a configuration, as it would train now."""
+        method, knobs, _ = _parts(config)
+        layers = 0 if method == "head" else int(knobs.get("top_layers", self.model.anatomy.layers))
+        return Kind(method, layers, self._precision)
+
+    def seconds_per_epoch(self, config: Mapping[str, Any]) -> float | None:
+        """Expected training time of one pass over the rows: the median of the most similar trials."""
+        alike = self._alike(config)
+        return median(one.seconds for one in alike) if alike else None
+
+    def bytes_of(self, config: Mapping[str, Any]) -> float | None:
+        """Memory that training would add to the base: the most that similar trials took, more for larger batches."""
+        _, _, rows = _parts(config)
+        return max(
+            (one.memory * max(1.0, rows / one.rows) for one in self._alike(config) if one.memory is not None),
+            default=None,
+        )
+
+    def _alike(self, config: Mapping[str, Any]) -> list[_Measured]:
+        """The trials of the most similar kind that any has run of."""
+        wanted = self.kind(config)
+
+        def distance(kind: Kind) -> tuple[bool, bool, int]:
+            return kind.method != wanted.method, kind.precision != wanted.precision, abs(kind.layers - wanted.layers)
+
+        return list(self._known[min(self._known, key=distance)].values()) if self._known else []
+
+
+def _parts(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], int]:
+    """Method, knobs and rows per forward pass. What no worker could train (it will fail there) costs like any other."""
+    try:
+        method, knobs, hyperparameters = split_config(config)
+    except InvalidInput:
+        return "", {}, Hyperparameters().batch_size
+    return method, knobs, hyperparameters.batch_size

@@ -1,0 +1,105 @@
+"""Packs on real Ray: everyone's messages arrive, a dead worker loses all of its trials, one that hangs can be ended."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from service.conductor.__main__ import ray_scratch
+from service.conductor.executor import Lost, Message
+from service.conductor.placement import Shape
+from service.conductor.ray_executor import RayExecutor
+from tests.service.tiny_task import tiny_job
+from workers.assignment import Assignment, Outcome, Report
+from workers.task import TaskSpec
+
+pytestmark = pytest.mark.slow
+
+ONE_CORE = Shape(1.0, 0.0)
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> TaskSpec:
+    return TaskSpec.model_validate(tiny_job(tmp_path_factory.mktemp("task"), trials=1)["task"])
+
+
+@pytest.fixture(scope="module")
+def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayExecutor]:
+    home = tmp_path_factory.mktemp("home")
+    started = RayExecutor(None, ray_scratch(home), home, str(home / "artifacts"))
+    yield started
+    started.close()
+
+
+def trial(task: TaskSpec, name: str, epochs: float = 2, **config: Any) -> Assignment:
+    config = {"method": "lora", "rank": 2, "top_layers": 1, **config}
+    return Assignment(trial_id=name, attempt=1, task=task, config=config, epochs=epochs, seed=1, measure_latency=False)
+
+
+def receive(executor: RayExecutor, done: Callable[[list[Message]], bool], within: float = 120.0) -> list[Message]:
+    messages: list[Message] = []
+    deadline = time.monotonic() + within
+    while not done(messages):
+        assert time.monotonic() < deadline, messages
+        messages += executor.receive(0.2)
+    return messages
+
+
+def ended(messages: list[Message]) -> dict[str, Outcome | Lost]:
+    return {message.trial_id: message for message in messages if not isinstance(message, Report)}
+
+
+def worker() -> psutil.Process:
+    """The one worker that trains now."""
+    children = psutil.Process().children(recursive=True)
+    return next(child for child in children if "TrialWorker.train" in " ".join(child.cmdline()))
+
+
+def test_members_and_one_that_comes_later_all_have_their_outcomes(executor: RayExecutor, task: TaskSpec) -> None:
+    executor.start([trial(task, "a"), trial(task, "b", epochs=30)], ONE_CORE, places=3)
+    messages = receive(executor, lambda got: bool(got))
+    executor.board(trial(task, "c", rank=4), "b")
+    assert executor.free(ONE_CORE) == executor.machine().cpus - 1
+    messages += receive(executor, lambda got: len(ended([*messages, *got])) == 3)
+    outcomes = ended(messages)
+    states = {name: one.status for name, one in outcomes.items() if isinstance(one, Outcome)}
+    assert states == dict.fromkeys("abc", "completed")
+    assert executor.free(ONE_CORE) == executor.machine().cpus
+    executor.board(trial(task, "d"), "b")  # nobody is there any more
+    (lost,) = executor.receive(0)
+    assert isinstance(lost, Lost)
+    assert (lost.trial_id, lost.blameless) == ("d", True)
+
+
+def test_a_worker_that_dies_loses_all_of_its_trials(executor: RayExecutor, task: TaskSpec) -> None:
+    executor.start([trial(task, "a", epochs=500), trial(task, "b", epochs=500)], ONE_CORE, places=2)
+    receive(executor, lambda got: bool(got))
+    worker().kill()
+    lost = ended(receive(executor, lambda got: len(ended(got)) == 2))
+    assert {name: (one.together, one.blameless) for name, one in lost.items() if isinstance(one, Lost)} == {
+        "a": (2, False),
+        "b": (2, False),
+    }
+
+
+def test_a_worker_that_hangs_is_ended_and_its_core_is_free_again(executor: RayExecutor, task: TaskSpec) -> None:
+    executor.start([trial(task, "a", epochs=500), trial(task, "b", epochs=500)], ONE_CORE, places=2)
+    receive(executor, lambda got: bool(got))
+    hanging = worker()
+    hanging.send_signal(signal.SIGSTOP)
+    while executor.receive(0.5):
+        pass
+    executor.abandon("a")
+    (lost,) = executor.receive(0)
+    assert isinstance(lost, Lost)
+    assert (lost.trial_id, lost.blameless) == ("b", True)
+    assert executor.free(ONE_CORE) == executor.machine().cpus
+    executor.start([trial(task, "c")], ONE_CORE)
+    outcomes = ended(receive(executor, lambda got: bool(ended(got))))
+    assert set(outcomes) == {"c"}
+    hanging.wait(30)

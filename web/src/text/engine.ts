@@ -1,0 +1,9 @@
+/** What the page says about the engine that trained a trial. */
+import type { Trial } from "../api/types";
+
+/** Why it was not the fast engine, or with whom the trial shared its passes; null when there is nothing to say. */
+export function engineRemark(trial: Pick<Trial, "engine_reason" | "environment">): string | null {
+  if (trial.engine_reason) return trial.engine_reason;
+  const companions = trial.environment.packed_with;
+  return companions ? `packed with ${companions}` : null;
+}
