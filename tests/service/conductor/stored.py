@@ -35,7 +35,6 @@ def stored_trial(number: int, state: TrialState, **changes: Any) -> Trial:
         "reason": None,
         "worker_id": None,
         "lease_until": None,
-        "confirms": None,
         "created_at": CREATED,
         "started_at": None,
         "finished_at": None,
