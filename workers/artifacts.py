@@ -23,6 +23,7 @@ from workers.assignment import Artifact
 _CHUNK = 1 << 20  # bytes
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: times must not change the hash
 _PARTIAL = ".partial-"
+_OWNER = ".owner"
 
 
 class ArtifactMissing(LookupError):
@@ -47,13 +48,28 @@ class ArtifactStore:
         """Store the bytes of `path`; storing the same bytes again changes nothing."""
         artifact = Artifact(sha256=_sha256(path), size=path.stat().st_size)
         target = self._path(artifact.sha256)
-        if not self._files.exists(target):
+        if not self._files.exists(target) or not self._renewed(target):
             # Readers must never see half a file: fill a name nobody asks for, then rename.
             partial = f"{self._root}/{_PARTIAL}{uuid.uuid4().hex}"
             self._files.put_file(str(path), partial)
             self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
             self._files.mv(partial, target)
         return artifact
+
+    def _renewed(self, path: str) -> bool:
+        """Make a file young again, lest it be collected before its new reference is known; False where it cannot be."""
+        try:
+            self._files.touch(path, truncate=False)
+        except (NotImplementedError, ValueError, FileNotFoundError):
+            return False
+        return True
+
+    def belongs_to(self, owner: str) -> bool:
+        """Whether `owner` is who first asked: only the owner knows what is garbage here."""
+        path = f"{self._root}/{_OWNER}"
+        if not self._files.exists(path):
+            self._files.pipe_file(path, owner.encode())
+        return bool(self._files.cat_file(path) == owner.encode())
 
     def put_folder(self, folder: Path) -> Artifact:
         """Store every file below `folder` as one artifact.
@@ -113,7 +129,7 @@ class ArtifactStore:
         """Every stored hash, in no particular order."""
         for path in self._files.find(self._root):
             name = str(path).rsplit("/", 1)[-1]
-            if not name.startswith(_PARTIAL):
+            if not name.startswith((_PARTIAL, _OWNER)):
                 yield name
 
     def collect_garbage(self, referenced: Collection[str], min_age: float = 3600.0) -> tuple[str, ...]:
@@ -126,7 +142,7 @@ class ArtifactStore:
         removed = []
         for path in self._files.find(self._root):
             name = str(path).rsplit("/", 1)[-1]
-            if name not in keep and self._age(path) >= min_age:
+            if name not in keep and name != _OWNER and self._age(path) >= min_age:
                 self._files.rm_file(path)
                 removed.append(name)
         return tuple(removed)

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from service.conductor.garbage import collecting
 from service.conductor.loop import Conductor
 from service.conductor.proposer import Proposer
 from service.conductor.takeover import take_over
@@ -20,6 +21,7 @@ from service.home import HomeInUseError, HomeLock, home_identity
 from service.lifeline import follow_parent
 from service.settings import Settings, SettingsError
 from service.store.store import open_store
+from workers.artifacts import ArtifactStore
 
 LONGEST_SCRATCH = 40  # characters: Ray appends its session's and sockets' names, and a socket's path ends at 107
 WAIT_FOR_DEAD = 10.0  # seconds for a killed conductor's last threads to let go of the home
@@ -56,7 +58,8 @@ def conduct(settings: Settings, supervised: bool = False) -> None:
     try:
         stop = _on_signal(supervised)
         log.info("ready: %s", executor.machine())
-        Conductor(store, executor, proposer, owner=identity + secrets.token_hex(3)).run(stop)
+        with collecting(store, ArtifactStore(settings.artifacts), settings.database):
+            Conductor(store, executor, proposer, owner=identity + secrets.token_hex(3)).run(stop)
     finally:
         proposer.close()
         executor.close()

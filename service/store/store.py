@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import StaleAttempt
-from service.store import events, fronts, jobs, leases, lineage, reports, results, rows, tokens, trials
+from service.store import events, fronts, jobs, leases, lineage, references, reports, results, rows, tokens, trials
 from service.store.engine import Database
 from service.store.migrate import upgrade
 from service.store.records import (
@@ -248,6 +248,10 @@ class Store:
         Raises NotFound, StaleAttempt when the attempt is not current, Conflict when the trial has ended otherwise.
         """
         return self._database.write(lambda c: results.finish_trial(c, outcome, self._clock()))
+
+    def artifacts_in_use(self) -> frozenset[str]:
+        """Hashes of the adapters and checkpoints that must be kept."""
+        return self._database.read(references.artifacts_in_use)
 
     # Events
 

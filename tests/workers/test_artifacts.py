@@ -63,6 +63,25 @@ def test_garbage_is_what_nobody_refers_to_and_old_enough(store: ArtifactStore, t
     assert lost.sha256 not in store
 
 
+def test_storing_again_what_nobody_refers_to_makes_it_young(store: ArtifactStore, tmp_path: Path) -> None:
+    folder = folder_with(tmp_path / "a", {"x": "1"})
+    first = store.put_folder(folder)
+    time.sleep(0.3)
+    assert store.put_folder(folder) == first
+    assert store.collect_garbage((), min_age=0.2) == ()
+    assert first.sha256 in store
+
+
+def test_artifacts_belong_to_who_came_first(store: ArtifactStore, tmp_path: Path) -> None:
+    assert store.belongs_to("ours")
+    assert store.belongs_to("ours")
+    assert not store.belongs_to("theirs")
+    kept = store.put_folder(folder_with(tmp_path / "a", {"x": "1"}))
+    assert list(store.hashes()) == [kept.sha256]
+    store.collect_garbage((), min_age=0)
+    assert not store.belongs_to("theirs")  # the mark is no garbage
+
+
 def test_damage_is_noticed(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path / "store")
     artifact = store.put_folder(folder_with(tmp_path / "a", {"x": "1"}))
