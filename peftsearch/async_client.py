@@ -168,6 +168,10 @@ class AsyncClient:
         """See `Client.methods`."""
         return await self._send(calls.catalogue("methods"))
 
+    async def strategies(self) -> Rows[Entry]:
+        """See `Client.strategies`."""
+        return await self._send(calls.catalogue("strategies"))
+
     async def importance(self, job_id: str, metric: str | None = None) -> Mapping[str, Any]:
         """See `Client.importance`."""
         return await self._send(calls.importance(job_id, metric))

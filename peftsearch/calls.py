@@ -138,7 +138,7 @@ def events(job_id: str, after: int) -> Call[None]:
 
 
 def catalogue(noun: str) -> Call[Rows[Entry]]:
-    """`spaces` or `methods`: what can be searched."""
+    """`spaces`, `methods` or `strategies`: what can be searched."""
     return Call("GET", f"/v1/{noun}", lambda data: Rows(map(Entry.from_json, data["items"])))
 
 

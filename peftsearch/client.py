@@ -175,6 +175,10 @@ class Client:
         """The PEFT methods, their knobs and where they come from."""
         return self._send(calls.catalogue("methods"))
 
+    def strategies(self) -> Rows[Entry]:
+        """The training strategies, their knobs and the methods that they can train."""
+        return self._send(calls.catalogue("strategies"))
+
     def importance(self, job_id: str, metric: str | None = None) -> Mapping[str, Any]:
         """How much each parameter of a job matters for a metric (default: the first objective), with intervals."""
         return self._send(calls.importance(job_id, metric))

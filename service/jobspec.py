@@ -39,6 +39,9 @@ class SpaceSpec(_Section):
         default_factory=dict, description="by parameter: narrowed range or `value`"
     )
     method: str | None = Field(default=None, description="the PEFT method that explicit `parameters` configure")
+    strategies: tuple[str, ...] = Field(
+        default=(), description="training strategies to choose from, as `[none, lisa, galore]`; none of them by default"
+    )
     parameters: list[dict[str, Any]] | None = None
     conditions: list[dict[str, Any]] = Field(default_factory=list)
     constraints: list[dict[str, Any]] = Field(default_factory=list)

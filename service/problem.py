@@ -20,6 +20,7 @@ from workers.methods.registry import method, methods
 from workers.methods.space import PRESET as METHODS_PRESET
 from workers.methods.space import methods_space
 from workers.models.description import ModelDescription, describe
+from workers.strategies.space import with_strategies
 
 
 def build_problem(spec: JobSpec) -> Problem:
@@ -59,7 +60,7 @@ def build_space(spec: SpaceSpec, model: ModelDescription) -> Space:
                 "constraints": spec.constraints,
             }
         )
-    return apply_overrides(space, spec.overrides)
+    return apply_overrides(with_strategies(space, spec.strategies, model), spec.overrides)
 
 
 def preset_space(name: str, model: ModelDescription) -> Space:

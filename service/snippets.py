@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.jobspec import JobSpec
 from service.store.records import Trial
-from workers.hyperparameters import Hyperparameters, split_config
+from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.registry import method
 from workers.models.description import describe
 
@@ -41,7 +41,11 @@ def _training(chosen: Hyperparameters, spec: JobSpec, seed: int) -> str:
 
 def _beyond_transformers(chosen: Hyperparameters) -> str:
     """Comments about what `TrainingArguments` cannot say."""
-    if chosen.schedule != "power":
-        return ""
-    amplitude = f"{chosen.power_amplitude:g}"
-    return f"# schedule power: min(learning_rate, rows in a batch * {amplitude} * tokens seen ** -0.51), then a decay\n"
+    lines = ""
+    if chosen.schedule == "power":
+        law = f"min(learning_rate, rows in a batch * {chosen.power_amplitude:g} * tokens seen ** -0.51)"
+        lines += f"# schedule power: {law}, and an exponential decay over the last tenth\n"
+    if chosen.strategy != NO_STRATEGY:
+        knobs = ", ".join(f"{name}={value!r}" for name, value in chosen.strategy_knobs.items())
+        lines += f"# trained with the strategy {chosen.strategy} ({knobs})\n"
+    return lines

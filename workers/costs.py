@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from workers.methods.reweighted import Reweighted
 from workers.models.architectures import Anatomy
 
-BYTES_PER_TRAINED = 4 * 4  # float32 parameter, gradient and two moments
+BYTES_PER_NUMBER = 4  # float32
+BYTES_PER_TRAINED = 4 * BYTES_PER_NUMBER  # parameter, gradient and two moments
 MEBIBYTE = 1 << 20
 BATCH_ROWS = 32
 _WARM_UP, _REPEATS, _ENOUGH_SECONDS = 2, 9, 1.0
@@ -54,8 +55,13 @@ def latency_milliseconds(
     return 1000 * statistics.median(times[_WARM_UP:])
 
 
-def training_memory(model: nn.Module, trained: Iterable[nn.Parameter], batch: Mapping[str, Tensor]) -> int:
-    """Bytes that training adds to the frozen model, with `batch` as its largest batch. Runs one forward pass."""
+def training_memory(
+    model: nn.Module, trained: Iterable[nn.Parameter], batch: Mapping[str, Tensor], remembered: int | None = None
+) -> int:
+    """Bytes that training adds to the frozen model, with `batch` as its largest batch. Runs one forward pass.
+
+    `remembered` counts the elements of gradients and optimizer state; by default it is AdamW's.
+    """
     own = {_storage(value) for value in (*model.parameters(), *model.buffers(), *batch.values())}
     kept: dict[int, int] = {}
 
@@ -69,7 +75,10 @@ def training_memory(model: nn.Module, trained: Iterable[nn.Parameter], batch: Ma
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         alive.append(model(**batch).logits)
         total = sum(kept.values())
-    return BYTES_PER_TRAINED * sum(value.numel() for value in trained) + total
+    parameters = sum(value.numel() for value in trained)
+    if remembered is None:
+        return BYTES_PER_TRAINED * parameters + total
+    return BYTES_PER_NUMBER * (parameters + remembered) + total
 
 
 @torch.no_grad()

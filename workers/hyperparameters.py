@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from workers.errors import InvalidInput
 
 Knobs = dict[str, Any]
+NO_STRATEGY = "none"
 Schedule = Literal["linear", "cosine", "constant", "power"]
 
 
@@ -27,22 +28,28 @@ class Hyperparameters(BaseModel):
     power_amplitude: float = Field(default=4.0, gt=0, description="a of the schedule `power`, β·a·n^-0.51")
     max_grad_norm: float = Field(default=1.0, ge=0, description="gradient clipping by global norm; 0 is off")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    strategy: str = Field(default=NO_STRATEGY, description="a training strategy, or `none`: AdamW on everything")
+    strategy_knobs: Knobs = Field(default_factory=dict, description="in configurations `<strategy>.<knob>`")
 
 
 def split_config(config: Mapping[str, Any]) -> tuple[str, Knobs, Hyperparameters]:
     """Split a trial's configuration into (method, knobs of the method, hyperparameters).
 
     `<method>.knob` and `knob` mean the same, so configurations of the `methods` tree and of a single method's space
-    look alike from here on. Raises `InvalidInput` naming the hyperparameter that is out of range.
+    look alike from here on; `<strategy>.knob` belongs to the training strategy. Raises `InvalidInput` naming the
+    hyperparameter that is out of range.
     """
     if "method" not in config:
         raise InvalidInput("method", None, "the name of a PEFT method such as `lora`")
     method = str(config["method"])
-    fields = Hyperparameters.model_fields
     plain = {name.removeprefix(f"{method}."): value for name, value in config.items() if name != "method"}
+    prefix = f"{plain.get('strategy', NO_STRATEGY)}."
+    of_strategy = {name.removeprefix(prefix): plain.pop(name) for name in list(plain) if name.startswith(prefix)}
+    fields = Hyperparameters.model_fields.keys() - {"strategy_knobs"}
     knobs = {name: value for name, value in plain.items() if name not in fields}
+    own = {name: value for name, value in plain.items() if name in fields}
     try:
-        hyperparameters = Hyperparameters(**{name: value for name, value in plain.items() if name in fields})
+        hyperparameters = Hyperparameters(**own, strategy_knobs=of_strategy)
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidInput(str(first["loc"][0]), first["input"], first["msg"]) from error

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 
 from workers.assignment import Assignment
-from workers.hyperparameters import split_config
+from workers.hyperparameters import NO_STRATEGY, split_config
 from workers.models.architectures import READ_TOKEN
 from workers.models.description import ModelDescription
 
@@ -23,7 +23,9 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
     """Why a trial must train alone; None when it may join a pack. Raises `InvalidInput` as `split_config` does."""
     if assignment.engine == "reference":
         return "the job asks for the reference engine"
-    method, knobs, _ = split_config(assignment.config)
+    method, knobs, hyperparameters = split_config(assignment.config)
+    if hyperparameters.strategy != NO_STRATEGY:
+        return f"strategy {hyperparameters.strategy} updates parameters in a way of its own"
     if method not in ("head", "lora", "lora_plus"):
         return f"{method} is none of head, lora and lora_plus"
     if knobs.get("use_dora"):

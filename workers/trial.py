@@ -22,11 +22,14 @@ from workers.engines.inputs import Inputs
 from workers.engines.precision import choose
 from workers.engines.reference import ReferenceTrainee
 from workers.engines.resident import ResidentBase
+from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters, Knobs, split_config
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
 from workers.methods.method import Method
 from workers.methods.registry import method
 from workers.packing import why_not_fast
+from workers.strategies.registry import with_strategy_knobs
+from workers.strategies.running import run_strategy
 from workers.workbench import PreparedData, Workbench, environment
 
 
@@ -70,6 +73,7 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     resident = workbench.base(assignment.task.model, len(data.tokens.classes))
     chosen = method(name)
     values = chosen.complete(resident.base.description, knobs)
+    hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
     # Measured now: later the base carries an adapter.
     base_latency = workbench.base_latency(resident, _typical_tokens(data)) if assignment.measure_latency else {}
     evaluated = data.split(assignment.evaluate_on)
@@ -103,12 +107,15 @@ def _train(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -
     attached = attach(prepared, trial.plan().steps)
     try:
         engine, why_not_fast = _choose_engine(prepared)
-        torch.manual_seed(prepared.assignment.seed)
-        with _trainee(engine, prepared, attached, workbench) as trainee:
+        seed = prepared.assignment.seed
+        strategy = run_strategy(prepared.hyperparameters, attached, prepared.resident.base.description, seed)
+        torch.manual_seed(seed)
+        with _trainee(engine, prepared, attached, strategy, workbench) as trainee:
             if trial.resume is not None:
                 trainee.load(trial.resume.tensors)
             ending = drive(course(trial), trainee)
-        return outcome_of(prepared, ending, attached, engine, why_not_fast, workbench)
+        remembered = None if strategy is None else strategy.most_kept
+        return outcome_of(prepared, ending, attached, engine, why_not_fast, workbench, remembered)
     finally:
         attached.detach()
 
@@ -123,11 +130,11 @@ def _choose_engine(prepared: PreparedTrial) -> tuple[EngineName, str | None]:
 
 @contextmanager
 def _trainee(
-    engine: EngineName, prepared: PreparedTrial, attached: Attached, workbench: Workbench
+    engine: EngineName, prepared: PreparedTrial, attached: Attached, strategy: Updates | None, workbench: Workbench
 ) -> Iterator[Trainee]:
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
     if engine == "reference":
-        yield ReferenceTrainee(attached, data.train, prepared.evaluated, hyperparameters)
+        yield ReferenceTrainee(attached, data.train, prepared.evaluated, hyperparameters, strategy=strategy)
         return
     with fast_trainee(
         resident,
@@ -137,6 +144,7 @@ def _trainee(
         hyperparameters,
         workbench.prefixes,
         choose(workbench.precision),
+        strategy,
     ) as trainee:
         yield trainee
 
@@ -148,12 +156,16 @@ def outcome_of(
     engine: EngineName,
     why_not_fast: str | None,
     workbench: Workbench,
+    remembered: int | None = None,
 ) -> Outcome:
-    """Costs, export and everything else that a finished trial reports; `attached` carries the trained parameters."""
+    """Costs, export and everything else that a finished trial reports; `attached` carries the trained parameters.
+
+    `remembered` is the number of elements that gradients and optimizer state had at most, where it is not AdamW's.
+    """
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
     adapter = None
     if ending.status in ("completed", "stopped"):
-        metrics |= _costs(prepared, attached, ending, workbench)
+        metrics |= _costs(prepared, attached, ending, workbench, remembered)
         metrics["adapter_bytes"], adapter = _export(prepared, attached, metrics, workbench.artifacts)
     return Outcome(
         trial_id=prepared.assignment.trial_id,
@@ -170,7 +182,9 @@ def outcome_of(
     )
 
 
-def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, workbench: Workbench) -> dict[str, float]:
+def _costs(
+    prepared: PreparedTrial, attached: Attached, ending: Ending, workbench: Workbench, remembered: int | None
+) -> dict[str, float]:
     base, lengths = prepared.resident.base, prepared.data.train.lengths
     adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
     anatomy = base.description.anatomy
@@ -178,18 +192,21 @@ def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, workbenc
     return {
         "trainable_params": float(adapter),
         "head_params": float(base.head_size),
-        "peak_memory_mb": _training_memory(prepared, attached) / costs.MEBIBYTE,
+        "peak_memory_mb": _training_memory(prepared, attached, remembered) / costs.MEBIBYTE,
         "sparsity": costs.sparsity(attached.model, anatomy),
         "train_tflops": flops / 1e12,
         **_latency(prepared, attached, workbench),
     }
 
 
-def _training_memory(prepared: PreparedTrial, attached: Attached) -> float:
+def _training_memory(prepared: PreparedTrial, attached: Attached, remembered: int | None) -> float:
     """Bytes that training with the largest batch adds to the base: linear in the rows, so two small batches tell."""
     train, trained = prepared.data.train, list(attached.parameters().values())
     longest = int(np.argmax(train.lengths))
-    one, two = (costs.training_memory(attached.model, trained, train.batch(np.full(rows, longest))) for rows in (1, 2))
+    one, two = (
+        costs.training_memory(attached.model, trained, train.batch(np.full(rows, longest)), remembered)
+        for rows in (1, 2)
+    )
     return one + (two - one) * (min(prepared.hyperparameters.batch_size, len(train)) - 1)
 
 

@@ -23,6 +23,18 @@ def methods(as_json: AsJson = False, url: Url = None, token: Token = None) -> No
 
 
 @app.command()
+def strategies(as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """List the training strategies with their knobs and sources."""
+    with connect(url, token) as client:
+        found = client.strategies()
+    if as_json:
+        print_json([entry.to_row() for entry in found])
+    else:
+        rows = [entry.to_row() | {"knobs": [knob["name"] for knob in entry.details["knobs"]]} for entry in found]
+        console.print(rows_table(rows, ("name", "summary", "knobs", "source")))
+
+
+@app.command()
 def spaces(as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
     """List the ready-made search spaces."""
     with connect(url, token) as client:

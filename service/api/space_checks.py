@@ -14,9 +14,10 @@ from service.errors import FieldProblem
 from service.jobspec import JobSpec, SpaceSpec
 from service.problem import all_presets, build_space, references
 from workers.errors import InvalidInput
-from workers.hyperparameters import Hyperparameters, split_config
+from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
+from workers.strategies.registry import strategies, with_strategy_knobs
 
 SAMPLES = 64
 """Configurations that are drawn to see whether a space holds what can be trained."""
@@ -26,6 +27,9 @@ def read_space(spec: SpaceSpec, model: ModelDescription) -> Space | list[FieldPr
     """The space of a job, or what is wrong with it."""
     if spec.preset is not None and spec.preset not in all_presets():
         return [unknown_name("space.preset", spec.preset, all_presets(), "preset")]
+    known = (NO_STRATEGY, *strategies())
+    if unknown := [name for name in spec.strategies if name not in known]:
+        return [unknown_name("space.strategies", unknown[0], known, "training strategy")]
     try:
         space = build_space(spec, model)
         configs = space.sample(SAMPLES, np.random.default_rng(0))
@@ -37,6 +41,8 @@ def read_space(spec: SpaceSpec, model: ModelDescription) -> Space | list[FieldPr
             FieldProblem("space.constraints", len(spec.constraints), "constraints that leave something", str(error))
         ]
     except (InvalidSpace, InvalidInput) as error:
+        if isinstance(error, InvalidInput) and error.field == "strategy":
+            return [FieldProblem("space.strategies", error.found, error.allowed, error.message)]
         return [FieldProblem("space", _named(spec), "a space that can be built", str(error))]
     field = "space" if spec.preset is None else f"space.preset {spec.preset}"
     return list(_untrainable(field, configs[0], model)) or _first_untrainable(field, configs, model) or space
@@ -96,8 +102,9 @@ def _first_untrainable(field: str, configs: list[dict[str, Any]], model: ModelDe
 def _untrainable(field: str, config: Mapping[str, Any], model: ModelDescription) -> Iterator[FieldProblem]:
     """Why a configuration cannot be trained: an unknown method or knob, a value out of range."""
     try:
-        name, knobs, _ = split_config(config)
+        name, knobs, hyperparameters = split_config(config)
         method(name).complete(model, knobs)
+        with_strategy_knobs(hyperparameters, method(name), model)
     except InvalidInput as error:
         yield FieldProblem(f"{field}.{error.field}", error.found, error.allowed, error.message)
 

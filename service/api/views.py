@@ -280,6 +280,16 @@ class MethodView(View):
     knobs: list[dict[str, Any]]
 
 
+class StrategyView(View):
+    """A training strategy: its knobs on a model, where it comes from, and what it can train."""
+
+    name: str
+    summary: str
+    source: str
+    knobs: list[dict[str, Any]] = Field(description="configurations name them `<strategy>.<knob>`")
+    methods: list[str] = Field(description="methods that can be trained so")
+
+
 class MetricView(View):
     """A metric that jobs can name."""
 

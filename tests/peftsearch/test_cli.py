@@ -201,6 +201,7 @@ def test_catalogues(run: Any) -> None:
     assert "rank" in run("spaces").out
     assert {"head", "lora"} <= {method["name"] for method in run("methods", "--json").json}
     assert "low-rank" in run("methods").out
+    assert {"lisa", "galore"} <= {strategy["name"] for strategy in run("strategies", "--json").json}
 
 
 def test_doctor_finds_a_healthy_installation(run: Any) -> None:

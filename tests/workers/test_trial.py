@@ -35,8 +35,12 @@ def run(bench: Workbench, config: dict[str, Any], **changes: Any) -> tuple[Outco
     return outcome, reports
 
 
+FULL = {"method": "full_ft", "top_layers": 1, "learning_rate": 1e-3}
+GALORE = FULL | {"strategy": "galore", "galore.rank": 8, "galore.interval": 10}
+
+
 @pytest.mark.parametrize(
-    "config", [{"method": "head"}, LORA, {"method": "autopeft", "layer_5": True, "serial_size": 12}]
+    "config", [{"method": "head"}, LORA, {"method": "autopeft", "layer_5": True, "serial_size": 12}, GALORE]
 )
 def test_both_engines_reach_the_same_outcome(bench: Workbench, config: dict[str, Any]) -> None:
     fast, fast_reports = run(bench, config)
@@ -48,6 +52,21 @@ def test_both_engines_reach_the_same_outcome(bench: Workbench, config: dict[str,
         assert mine.metrics == pytest.approx(theirs.metrics, rel=1e-4)
     for name in ("trainable_params", "head_params", "adapter_bytes", "peak_memory_mb", "train_tflops"):
         assert fast.metrics[name] == slow.metrics[name]
+
+
+def test_a_strategy_pauses_saves_memory_and_keeps_to_methods_it_fits(bench: Workbench) -> None:
+    whole, reports = run(bench, GALORE)
+    paused, _ = run(bench, GALORE, stop_at_epoch=1)
+    rest, rest_reports = run(bench, GALORE, checkpoint=paused.checkpoint)
+    assert rest_reports[-1].metrics == reports[-1].metrics
+    assert rest.metrics["peak_memory_mb"] == whole.metrics["peak_memory_mb"]
+    plain, _ = run(bench, FULL)
+    saved = (plain.metrics["peak_memory_mb"] - whole.metrics["peak_memory_mb"]) * 2**20
+    weights = 4 * 384 * 384 + 2 * 384 * 1536
+    # Two moments for each weight, instead of a basis and two moments of eight rows for each of the six matrices.
+    assert saved == pytest.approx(4 * (2 * weights - 8 * (6 * 384 + 2 * (4 * 384 + 2 * 1536))), rel=1e-3)
+    wrong, _ = run(bench, LORA | {"strategy": "galore"})
+    assert (wrong.status, wrong.reason is not None and wrong.reason.startswith("invalid_config: ")) == ("failed", True)
 
 
 def test_equal_seeds_repeat_exactly_and_others_differ(bench: Workbench) -> None:

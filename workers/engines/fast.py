@@ -25,6 +25,7 @@ from workers.engines.passes import EVALUATION_TOKENS, Pass, WholePass, upper_pas
 from workers.engines.precision import Precision, computing_in
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
+from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached
 
@@ -39,23 +40,27 @@ class FastTrainee:
         validation: Pass,
         hyperparameters: Hyperparameters,
         precision: Precision = "fp32",
+        strategy: Updates | None = None,
     ) -> None:
         self._attached, self._train, self._validation = attached, train, validation
         self._hyperparameters, self._precision = hyperparameters, precision
-        self._optimizer = FlatAdamW(attached.parameters(), hyperparameters.weight_decay, attached.rate_factors())
+        self._updates: Updates = strategy or FlatAdamW(
+            attached.parameters(), hyperparameters.weight_decay, attached.rate_factors()
+        )
 
     def train_step(self, step: TrainStep) -> float:
         """One optimizer step; the mean loss over its rows, auxiliary loss included."""
+        self._updates.begin(step.number, lambda: self._probe(step))
         rows_in_step = sum(len(rows) for rows in step.micro_batches)
         total = 0.0
         for rows in step.micro_batches:
             loss = self._loss(rows) * (len(rows) / rows_in_step)
             loss.backward()
             total += loss.item()
-        self._optimizer.clip(self._hyperparameters.max_grad_norm)
-        self._optimizer.step(step.learning_rate)
-        self._optimizer.forget(self._attached.after_step(step.number))
-        self._optimizer.clear_gradients()
+        self._updates.clip(self._hyperparameters.max_grad_norm)
+        self._updates.step(step.learning_rate)
+        self._updates.forget(self._attached.after_step(step.number))
+        self._updates.clear_gradients()
         return total
 
     @torch.no_grad()
@@ -70,17 +75,25 @@ class FastTrainee:
     def save(self) -> dict[str, Tensor]:
         """Parameters, moments and random states by name; the reference engine saves the same names."""
         extra = {f"extra/{name}": value for name, value in self._attached.extra_state().items()}
-        return self._optimizer.save() | extra | random_states()
+        return self._updates.save() | extra | random_states()
 
     def load(self, saved: dict[str, Tensor]) -> None:
         """Continue from what `save` returned."""
-        self._optimizer.load(saved)
+        self._updates.load(saved)
         self._attached.load_extra_state(extra_state(saved))
         restore_random_states(saved)
 
+    @torch.no_grad()
+    def _probe(self, step: TrainStep) -> float:
+        """The loss of a step's rows as things are, in evaluation mode."""
+        self._attached.set_training(False)
+        losses = [self._loss(rows).item() * len(rows) for rows in step.micro_batches]
+        self._attached.set_training(True)
+        return sum(losses) / sum(len(rows) for rows in step.micro_batches)
+
     def release(self) -> None:
         """Give the parameters back their own memory."""
-        self._optimizer.release()
+        self._updates.release()
 
     def _loss(self, rows: Rows) -> Tensor:
         with computing_in(self._precision):
@@ -100,6 +113,7 @@ def fast_trainee(
     hyperparameters: Hyperparameters,
     store: PrefixStore,
     precision: Precision = "fp32",
+    strategy: Updates | None = None,
 ) -> Iterator[FastTrainee]:
     """A trainee that skips every layer it may. On leaving, base and adapter are whole again."""
     with ExitStack() as undo:
@@ -112,7 +126,7 @@ def fast_trainee(
             )
         if passes is None:  # nothing lies below, or no room for its states: the rest of the gain stays
             passes = (WholePass(attached.model, train), WholePass(attached.model, validation))
-        trainee = FastTrainee(attached, *passes, hyperparameters, precision)
+        trainee = FastTrainee(attached, *passes, hyperparameters, precision, strategy)
         try:
             yield trainee
         finally:

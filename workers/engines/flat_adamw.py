@@ -6,7 +6,7 @@ vectors (biases, norms, scales) do not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import torch
@@ -44,6 +44,9 @@ class FlatAdamW:
             tensors, self._views(self._values), self._views(self._gradients), strict=True
         ):
             parameter.data, parameter.grad = value, gradient
+
+    def begin(self, step: int, probe: Callable[[], float]) -> None:
+        """Nothing to prepare."""
 
     def clip(self, max_norm: float) -> None:
         """Scale the gradient to a global norm of at most `max_norm`; 0 is off."""

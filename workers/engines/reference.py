@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.nn.utils import clip_grad_norm_
 
 from workers.checkpoints import random_states, restore_random_states
 from workers.engines.batches import Rows, token_budget_batches
 from workers.engines.course import TrainStep, extra_state, in_row_order
-from workers.engines.flat_adamw import forget_entries
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
+from workers.engines.torch_adamw import TorchAdamW
+from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached
 
@@ -26,7 +25,7 @@ EVALUATION_TOKENS = 4096
 
 
 class ReferenceTrainee:
-    """One attached model with its data and its AdamW; answers the requests of a course."""
+    """One attached model with its data and its AdamW or training strategy; answers the requests of a course."""
 
     def __init__(
         self,
@@ -35,29 +34,27 @@ class ReferenceTrainee:
         validation: Inputs,
         hyperparameters: Hyperparameters,
         precision: Precision = "fp32",
+        strategy: Updates | None = None,
     ) -> None:
         self._attached, self._train, self._validation = attached, train, validation
         self._hyperparameters, self._precision = hyperparameters, precision
-        self._parameters = attached.parameters()
-        self._optimizer = torch.optim.AdamW(self._groups(), lr=0.0)
+        self._updates: Updates = strategy or TorchAdamW(
+            attached.parameters(), hyperparameters.weight_decay, attached.rate_factors()
+        )
 
     def train_step(self, step: TrainStep) -> float:
         """One optimizer step; the mean loss over its rows, auxiliary loss included."""
+        self._updates.begin(step.number, lambda: self._probe(step))
         rows_in_step = sum(len(rows) for rows in step.micro_batches)
         total = 0.0
         for rows in step.micro_batches:
             loss = self._loss(rows) * (len(rows) / rows_in_step)
             loss.backward()
             total += loss.item()
-        if self._hyperparameters.max_grad_norm > 0:
-            clip_grad_norm_(self._parameters.values(), self._hyperparameters.max_grad_norm)
-        for group in self._optimizer.param_groups:
-            group["lr"] = step.learning_rate * group["factor"]
-        self._optimizer.step()
-        for name, entries in self._attached.after_step(step.number).items():
-            state = self._optimizer.state[self._parameters[name]]
-            forget_entries(state["exp_avg"], state["exp_avg_sq"], entries)
-        self._optimizer.zero_grad()
+        self._updates.clip(self._hyperparameters.max_grad_norm)
+        self._updates.step(step.learning_rate)
+        self._updates.forget(self._attached.after_step(step.number))
+        self._updates.clear_gradients()
         return total
 
     @torch.no_grad()
@@ -72,40 +69,22 @@ class ReferenceTrainee:
 
     def save(self) -> dict[str, Tensor]:
         """Parameters, moments and random states by name; the fast engine saves the same names."""
-        saved = {f"parameter/{name}": p.detach().clone() for name, p in self._parameters.items()}
-        steps = 0
-        for name, parameter in self._parameters.items():
-            state = self._optimizer.state[parameter]
-            saved[f"mean/{name}"], saved[f"square/{name}"] = state["exp_avg"].clone(), state["exp_avg_sq"].clone()
-            steps = int(state["step"])
-        saved |= {f"extra/{name}": value for name, value in self._attached.extra_state().items()}
-        return saved | {"steps": torch.tensor(steps)} | random_states()
+        extra = {f"extra/{name}": value for name, value in self._attached.extra_state().items()}
+        return self._updates.save() | extra | random_states()
 
     def load(self, saved: dict[str, Tensor]) -> None:
         """Continue from what `save` returned."""
-        with torch.no_grad():
-            for name, parameter in self._parameters.items():
-                parameter.copy_(saved[f"parameter/{name}"])
-                self._optimizer.state[parameter] = {
-                    "step": saved["steps"].float(),
-                    "exp_avg": saved[f"mean/{name}"].clone(),
-                    "exp_avg_sq": saved[f"square/{name}"].clone(),
-                }
+        self._updates.load(saved)
         self._attached.load_extra_state(extra_state(saved))
         restore_random_states(saved)
 
-    def _groups(self) -> list[dict[str, Any]]:
-        """Parameters by whether they decay and by their multiple of the learning rate."""
-        factors = self._attached.rate_factors()
-        members: dict[tuple[bool, float], list[nn.Parameter]] = {}
-        for name, parameter in self._parameters.items():
-            # Weight decay is for matrices: decaying norms and biases pulls them to values that mean nothing.
-            members.setdefault((parameter.ndim >= 2, factors.get(name, 1.0)), []).append(parameter)
-        decay = self._hyperparameters.weight_decay
-        return [
-            {"params": own, "weight_decay": decay if matrices else 0.0, "factor": factor}
-            for (matrices, factor), own in members.items()
-        ]
+    @torch.no_grad()
+    def _probe(self, step: TrainStep) -> float:
+        """The loss of a step's rows as things are, in evaluation mode."""
+        self._attached.set_training(False)
+        losses = [self._loss(rows).item() * len(rows) for rows in step.micro_batches]
+        self._attached.set_training(True)
+        return sum(losses) / sum(len(rows) for rows in step.micro_batches)
 
     def _loss(self, rows: Rows) -> Tensor:
         with self._autocast():

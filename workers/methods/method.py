@@ -70,7 +70,8 @@ class Method:
     `source` names the publication; `certain` what of the implementation follows it and what is a choice, where that
     needs saying. `knobs` and `trainable_parameters` take the model's description, so sizes and divisors are exact.
     `unchanged_at_start` promises equal outputs before the first step, `mergeable` that the trained adapter folds into
-    the base weights, `changes_base` that attaching rewrites base weights (undone by detaching).
+    the base weights, `changes_base` that attaching rewrites base weights (undone by detaching); with
+    `follows_gradients` the adapter changes itself behind each step by the gradients of all of its parameters.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Method:
     mergeable: bool = False
     unchanged_at_start: bool = True
     changes_base: bool = False
+    follows_gradients: bool = False
     format: Literal["peft", "peftsearch"] = "peft"
     variant_of: str | None = None
 

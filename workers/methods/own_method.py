@@ -92,6 +92,7 @@ def own_method(
         model_types=model_types,
         mergeable=mergeable,
         unchanged_at_start=unchanged_at_start,
+        follows_gradients=hooks.after_step is not None,
         format="peftsearch",
         variant_of=variant_of,
     )

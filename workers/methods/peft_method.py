@@ -117,6 +117,7 @@ def peft_method(
         model_types=model_types,
         mergeable=mergeable,
         unchanged_at_start=unchanged_at_start,
+        follows_gradients=hooks.after_step is not None,
         changes_base=changes_base,
         variant_of=variant_of,
     )

@@ -1,4 +1,4 @@
-"""The PEFT methods that can be searched."""
+"""The PEFT methods and training strategies that can be searched, and the metrics that measure them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from search_spaces.serialization import parameter_to_json
 from service.api.answers import tagged
 from service.api.dependencies import READ, SettingsDep
 from service.api.models import DEFAULT_MODEL, described
-from service.api.views import ItemsView, MethodView, MetricView
+from service.api.views import ItemsView, MethodView, MetricView, StrategyView
 from workers.methods.method import Method
 from workers.methods.registry import methods
 from workers.metrics import METRICS
 from workers.models.description import ModelDescription
+from workers.strategies.registry import strategies
+from workers.strategies.strategy import Strategy
 
 router = APIRouter(tags=["catalogue"], dependencies=[READ])
 
@@ -29,6 +31,18 @@ def list_methods(
     description = described(model, settings)
     items = [_view(method, description) for method in methods().values() if method.supports(description)]
     return tagged(request, ItemsView[MethodView](items=items))
+
+
+@router.get("/strategies", response_model=ItemsView[StrategyView])
+def list_strategies(
+    request: Request,
+    settings: SettingsDep,
+    model: Annotated[str, Query(description="the model that knobs are scaled to")] = DEFAULT_MODEL,
+) -> Response:
+    """Every training strategy, with its knobs, its source and the methods that it can train."""
+    description = described(model, settings)
+    items = [_strategy_view(strategy, description) for strategy in strategies().values()]
+    return tagged(request, ItemsView[StrategyView](items=items))
 
 
 @router.get("/metrics", response_model=ItemsView[MetricView])
@@ -47,6 +61,17 @@ def list_metrics(request: Request) -> Response:
         for one in METRICS.values()
     ]
     return tagged(request, ItemsView[MetricView](items=items))
+
+
+def _strategy_view(strategy: Strategy, model: ModelDescription) -> StrategyView:
+    fitting = [one.name for one in methods().values() if one.supports(model) and not strategy.refusal(one, model)]
+    return StrategyView(
+        name=strategy.name,
+        summary=strategy.summary,
+        source=strategy.source,
+        knobs=[parameter_to_json(parameter) for parameter in strategy.knobs(model)],
+        methods=fitting,
+    )
 
 
 def _view(method: Method, model: ModelDescription) -> MethodView:

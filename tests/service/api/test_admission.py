@@ -73,6 +73,17 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
         "space.overrides.rank",
         ["9", "3"],
     ),
+    "unknown strategy": (_set("space.strategies", ["lissa"]), "space.strategies", ["lissa", "did you mean 'lisa'"]),
+    "strategy that no method fits": (
+        _set("space.strategies", ["none", "galore"]),
+        "space.strategies",
+        ["galore with method lora", "full_ft"],
+    ),
+    "knob of a strategy out of range": (
+        _set("reference_trials", [{"method": "lora", "rank": 4, "strategy": "lisa", "lisa.layers": 99}]),
+        "reference_trials.0.lisa.layers",
+        ["99"],
+    ),
     "own parameters for an unknown method": (
         _set("space", {"method": "lorax", "parameters": [{"type": "int", "name": "rank", "low": 1, "high": 4}]}),
         "space.method",

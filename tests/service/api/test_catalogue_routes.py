@@ -13,6 +13,7 @@ from service.api.app import create_app
 from service.problem import FORMULAS, all_presets
 from workers.methods.registry import methods
 from workers.metrics import METRICS
+from workers.strategies.registry import strategies
 
 
 def test_spaces_are_scaled_to_the_model(api: TestClient) -> None:
@@ -32,7 +33,16 @@ def test_methods_come_with_knobs_and_sources(api: TestClient) -> None:
     assert all(method["source"] and method["learning_rate"]["low"] > 0 for method in found.values())
 
 
-@pytest.mark.parametrize("path", ["/v1/spaces", "/v1/methods"])
+def test_strategies_say_what_they_can_train(api: TestClient) -> None:
+    found = {strategy["name"]: strategy for strategy in api.get("/v1/strategies").json()["items"]}
+    assert set(found) == set(strategies())
+    assert found["galore"]["methods"] == ["full_ft", "half_ft"]
+    assert {"lora", "full_ft"} < set(found["lisa"]["methods"])
+    assert "head" not in found["lisa"]["methods"]
+    assert [knob["name"] for knob in found["lisa"]["knobs"]] == ["layers", "interval"]
+
+
+@pytest.mark.parametrize("path", ["/v1/spaces", "/v1/methods", "/v1/strategies"])
 def test_catalogues_refuse_unknown_models(api: TestClient, path: str) -> None:
     problem = api.get(path, params={"model": "builtin:none"}).json()
     assert (problem["status"], problem["errors"][0]["field"]) == (422, "model")

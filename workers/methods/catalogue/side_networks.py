@@ -9,7 +9,8 @@ a choice:
 - UniPT: every layer is narrowed on its own and on detached states, the last layer's tokens attend to those of every
   layer, a learnt confidence weighs the layers. Choices: softmax in both places, the tanh inside the confidence.
 - SHERL: early layers are consolidated without redundancy and without gradient, the last few layers pass gradients on.
-  Choices: redundancy is what lies along the running sum, the gates, the gelu behind it. No late layer is trained.
+  Choices: redundancy is what lies along the running sum (the paper weighs layers by their similarity), the gates, the
+  gelu behind it. No late layer is trained.
 """
 
 from __future__ import annotations

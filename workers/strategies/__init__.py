@@ -1,0 +1,1 @@
+"""Training strategies: which parameters a step updates, and how their gradients become a step."""
