@@ -184,6 +184,10 @@ class AsyncClient:
         """See `Client.knee`."""
         return await self._send(calls.knee(job_id))
 
+    async def confirmation(self, job_id: str) -> Mapping[str, Any]:
+        """See `Client.confirmation`."""
+        return await self._send(calls.confirmation(job_id))
+
     async def recommend(self, **question: Any) -> Mapping[str, Any]:
         """See `Client.recommend`."""
         return await self._send(calls.recommend(question))

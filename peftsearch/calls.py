@@ -157,6 +157,11 @@ def knee(job_id: str) -> Call[Mapping[str, Any]]:
     return Call("GET", f"/v1/jobs/{job_id}/knee", dict)
 
 
+def confirmation(job_id: str) -> Call[Mapping[str, Any]]:
+    """What is left of a search's promises on rows that it never saw."""
+    return Call("GET", f"/v1/jobs/{job_id}/confirmation", dict)
+
+
 def recommend(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """Configurations for a new task from past jobs."""
     body = {name: value for name, value in question.items() if value is not None}

@@ -191,6 +191,11 @@ class Client:
         """The trial of the front where giving up a little of one objective buys the most of the others."""
         return self._send(calls.knee(job_id))
 
+    def confirmation(self, job_id: str) -> Mapping[str, Any]:
+        """How the front and the references did with fresh seeds on rows that the search never saw, and how much of
+        their gain is left; for jobs with `confirm` in their spec."""
+        return self._send(calls.confirmation(job_id))
+
     def recommend(self, **question: Any) -> Mapping[str, Any]:
         """What to try first on a new task (`model`, `rows`, `max_length`, `metric`, `where`, `count`), from past jobs
         on alike tasks and models; the literature's default, with a warning, where there is none."""

@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from peftsearch.cli import catalogue, doctor, importance, jobs, mixture, predict, recommend, serve, trials, worker
+from peftsearch.cli import (
+    catalogue,
+    confirmation,
+    doctor,
+    importance,
+    jobs,
+    mixture,
+    predict,
+    recommend,
+    serve,
+    trials,
+    worker,
+)
 from peftsearch.cli.output import messages
 from peftsearch.errors import BadInput, NotFound, PeftsearchError
 
@@ -16,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for part in (serve, jobs, trials, importance, recommend, catalogue, worker, doctor):
+for part in (serve, jobs, trials, importance, confirmation, recommend, catalogue, worker, doctor):
     app.registered_commands.extend(part.app.registered_commands)
 app.add_typer(predict.app, name="predict")
 app.add_typer(mixture.app, name="mixture")

@@ -15,6 +15,7 @@ from service.api.dependencies import Clock, Surroundings
 from service.api.event_feed import EventFeed
 from service.api.numbers import Numbers, RequestTimer
 from service.api.routes import (
+    confirmation,
     events,
     fronts,
     health,
@@ -39,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     trials.router,
     fronts.router,
     insights.router,
+    confirmation.router,
     events.router,
     work.router,
     spaces.router,

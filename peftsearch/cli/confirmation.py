@@ -1,0 +1,58 @@
+"""`peftsearch confirmation JOB`: how much of what a search promised is true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from peftsearch.cli.options import AsJson, JobId, Token, Url, connect
+from peftsearch.cli.output import console, number, print_json, rows_table
+
+app = typer.Typer()
+_COLUMNS = ("trial", "metric", "searched", "promised", "confirmed", "kept", "gain left")
+
+
+@app.command()
+def confirmation(job: JobId, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """The front and the references, trained again with fresh seeds and measured on rows that the search never saw."""
+    with connect(url, token) as client:
+        found = client.confirmation(job)
+    if as_json:
+        print_json(found)
+        return
+    if not found["items"]:
+        console.print("The search is not over: nothing has been confirmed yet.")
+        return
+    rows = [_row(item["trial"], one) for item in found["items"] for one in item["objectives"]]
+    console.print(rows_table(rows, _COLUMNS))
+    state = "" if found["state"] == "done" else "; still running"
+    console.print(
+        f"{found['kept']} of {found['promises']} means over {found['seeds']} seeds on `{found['split']}` lie where the "
+        f"search promised{state}",
+        highlight=False,
+    )
+
+
+def _row(trial: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, str]:
+    gain = one["gain"]
+    left = "" if gain is None else f"{_interval(gain['confirmed'], signed=True)} of {gain['searched']:+.4g}"
+    return {
+        "trial": trial["label"] or trial["id"],
+        "metric": one["metric"],
+        "searched": number(one["searched"]),
+        "promised": _interval(one["promised"]),
+        "confirmed": _interval(one["confirmed"]),
+        "kept": {True: "yes", False: "no", None: ""}[one["kept"]],
+        "gain left": left,
+    }
+
+
+def _interval(estimate: Mapping[str, float] | None, signed: bool = False) -> str:
+    if estimate is None:
+        return ""
+    if estimate["low"] == estimate["high"]:
+        return number(estimate["value"])
+    value = f"{estimate['value']:+.4g}" if signed else number(estimate["value"])
+    return f"{value} ({number(estimate['low'])} to {number(estimate['high'])})"

@@ -1,0 +1,107 @@
+"""What is left of a search's promises on rows that it never saw."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from service.api.dependencies import READ, StoreDep
+from service.api.routes.insights import EstimateView
+from service.api.views import TrialView, View
+from service.confirmation import Confirmation, Confirmed, Gain, Item, Standing, confirmation
+from service.errors import NotFound
+from service.jobspec import JobSpec
+from service.problem import build_problem
+
+router = APIRouter(prefix="/jobs/{job_id}", tags=["insights"], dependencies=[READ])
+
+
+class GainView(View):
+    """By how much a configuration is better than the best reference trial: as searched, and as confirmed over seeds
+    that both share. `survived` is the share of the searched gain that is left, null where the search showed none."""
+
+    reference: str
+    searched: float
+    confirmed: EstimateView
+    survived: float | None
+
+    @classmethod
+    def of(cls, gain: Gain) -> GainView:
+        """The public form of a gain."""
+        confirmed = EstimateView.of(gain.confirmed)
+        return cls(reference=gain.reference, searched=gain.searched, confirmed=confirmed, survived=gain.survived)
+
+
+class ConfirmedView(View):
+    """One objective: as searched, the mean over fresh `seeds` on unseen rows, and the interval in which that mean
+    should lie by all that the search had measured. Null where it is not known (yet)."""
+
+    metric: str
+    searched: float
+    confirmed: EstimateView | None
+    seeds: int
+    promised: EstimateView | None
+    kept: bool | None
+    gain: GainView | None
+
+    @classmethod
+    def of(cls, one: Confirmed) -> ConfirmedView:
+        """The public form of a confirmed objective."""
+        return cls(
+            metric=one.metric,
+            searched=one.searched,
+            confirmed=None if one.confirmed is None else EstimateView.of(one.confirmed),
+            seeds=one.seeds,
+            promised=None if one.promised is None else EstimateView.of(one.promised),
+            kept=one.kept,
+            gain=None if one.gain is None else GainView.of(one.gain),
+        )
+
+
+class ConfirmedTrialView(View):
+    """A trial of the search whose configuration was trained again; `failed` counts repetitions that failed."""
+
+    trial: TrialView
+    objectives: list[ConfirmedView]
+    failed: int
+
+    @classmethod
+    def of(cls, item: Item) -> ConfirmedTrialView:
+        """The public form of an item of the report."""
+        objectives = [ConfirmedView.of(one) for one in item.objectives]
+        return cls(trial=TrialView.of(item.trial), objectives=objectives, failed=item.failed)
+
+
+class ConfirmationView(View):
+    """The report. `kept` of `promises` confirmed means lie in the interval that was promised for them."""
+
+    state: Standing
+    split: str
+    seeds: int
+    items: list[ConfirmedTrialView]
+    kept: int
+    promises: int
+
+    @classmethod
+    def of(cls, found: Confirmation, split: str, seeds: int) -> ConfirmationView:
+        """The public form of a report."""
+        items = [ConfirmedTrialView.of(item) for item in found.items]
+        return cls(
+            state=found.standing, split=split, seeds=seeds, items=items, kept=found.kept, promises=found.promises
+        )
+
+
+@router.get("/confirmation")
+def get_confirmation(
+    job_id: str,
+    store: StoreDep,
+    level: Annotated[float, Query(gt=0, lt=1, description="probability that the intervals cover")] = 0.9,
+) -> ConfirmationView:
+    """How the front and the reference trials did when they were trained again with fresh seeds and measured on rows
+    that the search never saw, and how much of their gain is left. For jobs with `confirm` in their spec."""
+    spec = JobSpec.model_validate(store.get_job(job_id).spec)
+    if spec.confirm is None:
+        raise NotFound("`confirm` in the spec, so there is no confirmation, of job", job_id)
+    found = confirmation(build_problem(spec), store.searched_trials(job_id), store.confirmations(job_id), level)
+    return ConfirmationView.of(found, spec.confirm.split, spec.confirm.seeds)

@@ -1,0 +1,95 @@
+"""The report on a confirmed search over REST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.store.records import NewTrial
+from workers.assignment import Outcome
+
+Spec = dict[str, Any]
+SPACE = {"method": "lora", "parameters": [{"type": "int", "name": "rank", "low": 1, "high": 64}]}
+
+
+@pytest.fixture
+def job_id(api: TestClient, spec: Spec, worker: Any) -> str:
+    """A job whose search is over: a reference at 0.7 and twelve trials, the best (rank 32) at 0.9."""
+    spec = spec | {"space": SPACE, "confirm": {"seeds": 3}, "budget": {"trials": 13, "epochs": 1}}
+    spec["task"] = spec["task"] | {"test": 0.25}
+    created = api.post("/v1/jobs", json=spec)
+    assert created.status_code == 201, created.text
+    id: str = created.json()["id"]
+    worker.start(id)
+    worker.store.add_trials(id, [NewTrial({"method": "lora", "rank": 1}, "reference", 1, "literature-default")])
+    worker.complete(id, 0.7, 2000.0)
+    ranks = list(range(2, 62, 5))
+    worker.store.add_trials(id, [NewTrial({"method": "lora", "rank": rank}, "optimizer", 1) for rank in ranks])
+    for rank in ranks:
+        worker.complete(id, 0.9 - (rank - 32) ** 2 / 5000, 1000.0 * rank)
+    return id
+
+
+def _confirm(worker: Any, job_id: str, number: int, values: list[float], failed: int = 0) -> None:
+    trial = worker.store.get_trial(f"{job_id}-{number}")
+    new = [NewTrial(trial.config, "confirmation", seed, trial.label, trial.id) for seed in range(len(values) + failed)]
+    for one, value in zip(worker.store.add_trials(job_id, new), [*values, *[None] * failed], strict=True):
+        claimed = worker.store.claim_trial(job_id, f"again-{one.id}", 60, one.id)
+        metrics = {} if value is None else {"accuracy": value, "trainable_params": trial.metrics["trainable_params"]}
+        status = "failed" if value is None else "completed"
+        worker.store.finish_trial(
+            Outcome(trial_id=one.id, attempt=claimed.attempt, status=status, metrics=metrics, reason=None)
+        )
+
+
+def test_the_report_tells_what_is_left_of_a_gain(api: TestClient, job_id: str, worker: Any) -> None:
+    front_before = [one["id"] for one in api.get(f"/v1/jobs/{job_id}/pareto").json()["items"]]
+    assert api.get(f"/v1/jobs/{job_id}/confirmation").json()["state"] == "waiting"
+    _confirm(worker, job_id, 0, [0.7, 0.72, 0.68])
+    _confirm(worker, job_id, 7, [0.8, 0.82, 0.78])
+    report = api.get(f"/v1/jobs/{job_id}/confirmation").json()
+    assert (report["state"], report["split"], report["seeds"]) == ("done", "test", 3)
+    reference, best = report["items"]
+    assert reference["trial"]["label"] == "literature-default"
+    accuracy, params = best["objectives"]
+    assert accuracy["searched"] == pytest.approx(0.9)
+    assert accuracy["confirmed"]["value"] == pytest.approx(0.8)
+    assert accuracy["seeds"] == 3
+    assert accuracy["promised"]["value"] == pytest.approx(0.9, abs=0.02)
+    assert accuracy["kept"] is False  # a smooth curve promised 0.9
+    assert accuracy["gain"]["reference"] == f"{job_id}-0"
+    assert accuracy["gain"]["searched"] == pytest.approx(0.2)
+    assert accuracy["gain"]["confirmed"]["low"] == pytest.approx(0.1)  # seeds move both alike
+    assert accuracy["gain"]["survived"] == pytest.approx(0.5)
+    assert (params["promised"], params["gain"]) == (None, None)
+    assert params["confirmed"]["low"] == params["confirmed"]["high"] == 32_000
+    assert report["kept"] <= report["promises"]
+    assert [one["id"] for one in api.get(f"/v1/jobs/{job_id}/pareto").json()["items"]] == front_before
+
+
+def test_confirmations_are_listed_only_when_asked_for(api: TestClient, job_id: str, worker: Any) -> None:
+    _confirm(worker, job_id, 7, [0.99, 0.99])
+    searched = api.get(f"/v1/jobs/{job_id}/trials").json()["items"]
+    assert len(searched) == 13
+    again = api.get(f"/v1/jobs/{job_id}/trials", params={"origin": "confirmation"}).json()["items"]
+    assert {one["confirms"] for one in again} == {f"{job_id}-7"}
+    assert api.get(f"/v1/jobs/{job_id}/best").json()["objectives"]["accuracy"] == pytest.approx(0.9)
+    assert api.get(f"/v1/jobs/{job_id}").json()["progress"]["trials_total"] == 15
+
+
+def test_failed_repetitions_are_counted_and_one_left_gives_no_interval(
+    api: TestClient, job_id: str, worker: Any
+) -> None:
+    _confirm(worker, job_id, 7, [0.8], failed=2)
+    (best,) = api.get(f"/v1/jobs/{job_id}/confirmation").json()["items"]
+    assert best["failed"] == 2
+    accuracy = best["objectives"][0]
+    assert (accuracy["seeds"], accuracy["confirmed"], accuracy["kept"], accuracy["gain"]) == (1, None, None, None)
+
+
+def test_a_job_that_confirms_nothing_says_so(api: TestClient, spec: Spec) -> None:
+    id = api.post("/v1/jobs", json=spec).json()["id"]
+    refused = api.get(f"/v1/jobs/{id}/confirmation")
+    assert (refused.status_code, "`confirm`" in refused.json()["detail"]) == (404, True)
