@@ -28,9 +28,9 @@ REPORTS = 4
 class Search:
     """One job, from suggestions to results."""
 
-    def __init__(self, store: Store, artifacts: ArtifactStore, folder: Path) -> None:
+    def __init__(self, store: Store, artifacts: ArtifactStore, folder: Path, **changes: Any) -> None:
         self.store, self._artifacts, self._folder = store, artifacts, folder
-        self.job: Job = store.create_job(SPEC["name"], SPEC)
+        self.job: Job = store.create_job(SPEC["name"], {**SPEC, **changes})
 
     def start(self) -> None:
         """Make the job running, as a conductor does."""
@@ -52,6 +52,13 @@ class Search:
     def lora(self, rank: int) -> Trial:
         """Suggest a LoRA of this rank."""
         return self.suggest({"method": "lora", "rank": rank, "targets": "qv", "learning_rate": 3e-4})
+
+    def confirm(self, trial: Trial, accuracies: list[float]) -> None:
+        """Train a trial of the search again, once for each accuracy."""
+        for seed, accuracy in enumerate(accuracies, start=100):
+            new = NewTrial(trial.config, "confirmation", seed, trial.label, trial.id)
+            (again,) = self.store.add_trials(self.job.id, [new])
+            self.complete(again, accuracy, int(trial.metrics["trainable_params"]))
 
     def claim(self, trial: Trial) -> Trial:
         """A worker takes the trial."""

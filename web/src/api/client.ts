@@ -2,9 +2,14 @@
 import { readToken } from "./token";
 import type {
   Best,
+  Config,
+  Confirmation,
+  Expectation,
   FieldError,
+  Importance,
   Job,
   JobAction,
+  Knee,
   MetricInfo,
   Page,
   Pareto,
@@ -130,6 +135,22 @@ export const openEvents = (jobId: string, lastEventId: string, signal: AbortSign
   request(`jobs/${jobId}/events?recent=500`, {
     signal,
     headers: { Accept: "text/event-stream", ...(lastEventId ? { "Last-Event-ID": lastEventId } : {}) },
+  });
+
+export const getConfirmation = (jobId: string, signal?: AbortSignal) =>
+  json<Confirmation>(`jobs/${jobId}/confirmation`, { signal });
+
+export const getImportance = (jobId: string, metric: string, signal?: AbortSignal) =>
+  json<Importance>(`jobs/${jobId}/importance?${query({ metric })}`, { signal });
+
+export const getKnee = (jobId: string, signal?: AbortSignal) => json<Knee>(`jobs/${jobId}/knee`, { signal });
+
+export const getExpectation = (jobId: string, config: Config, signal?: AbortSignal) =>
+  json<Expectation>(`jobs/${jobId}/expect`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ config }),
+    signal,
   });
 
 /** The adapter as a zip. Fetched rather than linked: a link cannot carry the token. */

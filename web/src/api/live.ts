@@ -106,10 +106,12 @@ class Updates {
     // While the first pages are still arriving, they would overwrite a patch: wait.
     if (this.cache.isFetching({ queryKey: keys.trials(this.jobId) }) > 0) return;
     const gone = new Set(drain(this.dropped));
-    const changed = await this.fetchTrials(
+    const fetched = await this.fetchTrials(
       [...drain(this.changed)].filter((id) => !gone.has(id) && !this.isOver(id)),
       gone,
     );
+    // Confirmations are measured on other rows: they have a page of their own.
+    const changed = fetched.filter((trial) => trial.confirms === null);
     if (this.signal.aborted || changed.length + gone.size === 0) return;
     this.cache.setQueryData<Trial[]>(keys.trials(this.jobId), (old = []) =>
       mergeTrials(withoutTrials(old, gone), changed),

@@ -2,7 +2,7 @@
 
 export type JobState = "queued" | "running" | "paused" | "completed" | "failed" | "cancelled";
 export type TrialState = "queued" | "running" | "paused" | "completed" | "stopped" | "failed";
-export type TrialOrigin = "reference" | "optimizer" | "user" | "import";
+export type TrialOrigin = "reference" | "optimizer" | "user" | "import" | "confirmation";
 export type Direction = "maximize" | "minimize";
 export type JobAction = "pause" | "resume" | "cancel";
 
@@ -49,6 +49,8 @@ export interface Trial {
   state: TrialState;
   origin: TrialOrigin;
   label: string | null;
+  /** The trial whose configuration a confirmation trains again. */
+  confirms: string | null;
   config: Config;
   seed: number;
   attempt: number;
@@ -99,6 +101,52 @@ export interface Best {
   trial: Trial;
   objectives: Metrics;
   snippet: string;
+}
+
+/** A value and the interval it lies in with probability `level`. */
+export interface Estimate {
+  value: number;
+  low: number;
+  high: number;
+  level: number;
+}
+
+export interface ConfirmedObjective {
+  metric: string;
+  searched: number;
+  confirmed: Estimate | null;
+  seeds: number;
+  promised: Estimate | null;
+  kept: boolean | null;
+  gain: { reference: string; searched: number; confirmed: Estimate; survived: number | null } | null;
+}
+
+export interface Confirmation {
+  state: "waiting" | "running" | "done";
+  split: string;
+  seeds: number;
+  items: { trial: Trial; objectives: ConfirmedObjective[]; failed: number }[];
+  kept: number;
+  promises: number;
+}
+
+export interface Importance {
+  metric: string;
+  trials: number;
+  items: (Estimate & { parameter: string })[];
+}
+
+/** What to expect of a configuration, and of each neighbouring one. */
+export interface Expectation {
+  objectives: Record<string, Estimate>;
+  known: string[];
+  sensitivity: { metric: string; parameter: string; value: Json; change: Estimate }[];
+  trials: number;
+}
+
+export interface Knee {
+  trial: Trial;
+  objectives: Metrics;
 }
 
 export interface FieldError {

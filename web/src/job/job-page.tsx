@@ -9,6 +9,8 @@ import { setQuery, useRoute } from "../shell/router";
 import { Tabs } from "../shell/tabs";
 import { BestPanel } from "./best-panel";
 import { FrontPanel } from "./front-panel";
+import { ConfirmationPanel } from "./confirmation-panel";
+import { InsightsPanel } from "./insights-panel";
 import { JobHeader } from "./job-header";
 import { JobLog } from "./job-log";
 import { useMetricNames } from "./measures";
@@ -54,6 +56,8 @@ export function JobPage({ id }: { id: string }) {
         tabs={[
           { id: "trials", title: "Trials" },
           { id: "best", title: "Best" },
+          { id: "insights", title: "Insights" },
+          ...(job.data.spec.confirm ? [{ id: "confirmed", title: "Confirmed" }] : []),
           { id: "spec", title: "Spec" },
           { id: "log", title: "Log" },
         ]}
@@ -70,6 +74,8 @@ export function JobPage({ id }: { id: string }) {
           />
         )}
         {tab === "best" && <BestPanel {...shared} />}
+        {tab === "insights" && <InsightsPanel {...shared} selected={selected} />}
+        {tab === "confirmed" && <ConfirmationPanel job={job.data} metrics={metrics} onSelect={select} />}
         {tab === "spec" && <SpecView job={job.data} />}
         {tab === "log" && <JobLog job={job.data} onSelect={select} />}
       </Tabs>

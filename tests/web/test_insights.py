@@ -1,0 +1,78 @@
+"""What the dashboard says beyond single trials: insights, and what a confirmation left of the gain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from service.store.records import Trial
+from service.store.store import Store
+from tests.web.search import SPEC, Search
+from workers.artifacts import ArtifactStore
+
+pytestmark = pytest.mark.browser
+RANK = {"type": "int", "name": "rank", "low": 1, "high": 64}
+RATE = {"type": "float", "name": "learning_rate", "low": 1e-4, "high": 1e-2, "scale": "log"}
+
+
+@pytest.fixture
+def search(store: Store, data_root: Path) -> Search:
+    """A job over rank and learning rate that confirms what it finds."""
+    return Search(
+        store,
+        ArtifactStore(str(data_root / "home" / "artifacts")),
+        data_root,
+        space={"method": "lora", "parameters": [RANK, RATE]},
+        task={**SPEC["task"], "test": 0.2},
+        confirm={"seeds": 3, "split": "test"},
+    )
+
+
+def finished_search(search: Search) -> tuple[Trial, Trial]:
+    """Sixteen trials whose accuracy depends on the learning rate alone; a reference and the best one."""
+    search.start()
+    default = search.suggest({"method": "lora", "rank": 8, "learning_rate": 1e-3}, "reference", "literature-default")
+    reference = search.complete(default, 0.6, 8_000)
+    trials = []
+    for number in range(16):
+        rate, rank = 10 ** (-4 + number / 8), 1 + (7 * number) % 64
+        trial = search.suggest({"method": "lora", "rank": rank, "learning_rate": rate})
+        trials.append(search.complete(trial, 0.8 - 0.1 * (number / 8 - 1.2) ** 2, rank * 1000))
+    return reference, max(trials, key=lambda trial: trial.metrics["accuracy"])
+
+
+def test_insights_name_what_matters_the_knee_and_what_a_change_would_do(page: Page, search: Search) -> None:
+    finished_search(search)
+    page.goto(f"/#/jobs/{search.job.id}?tab=insights")
+    importance = page.get_by_role("table", name="Importance for accuracy, from 17 trials")
+    expect(importance.get_by_role("row").first).to_contain_text("learning_rate")
+    expect(page.get_by_role("heading", name="Knee of the front")).to_be_visible()
+    changes = page.get_by_role("table", name="Expected changes")
+    expect(changes.get_by_role("row").filter(has_text="learning_rate = ").first).to_contain_text("to")
+    page.goto(f"/#/jobs/{search.job.id}?tab=insights&trial=3")
+    expect(page.get_by_role("heading", name="What if trial 3 had …")).to_be_visible()
+
+
+def test_too_few_trials_are_said_to_be_too_few(page: Page, search: Search) -> None:
+    page.expected_errors = ("422",)  # type: ignore[attr-defined]
+    search.start()
+    search.complete(search.suggest({"method": "lora", "rank": 8, "learning_rate": 1e-3}), 0.6, 8_000)
+    page.goto(f"/#/jobs/{search.job.id}?tab=insights")
+    expect(page.get_by_role("alert").first).to_contain_text("at least 8 completed trials")
+
+
+def test_a_confirmation_grows_live_beside_the_search(page: Page, search: Search) -> None:
+    reference, best = finished_search(search)
+    page.goto(f"/#/jobs/{search.job.id}?tab=confirmed")
+    expect(page.get_by_text("The front is trained again as soon as the search is over.")).to_be_visible()
+    search.confirm(reference, [0.58, 0.6, 0.62])
+    search.confirm(best, [0.68, 0.7, 0.72])
+    table = page.get_by_role("table", name="Confirmed trials")
+    row = table.get_by_role("row").filter(has_text=f"Trial {best.number}").filter(has_text="accuracy")
+    expect(row).to_contain_text("0.7000")
+    expect(row).to_contain_text("+0.1000")
+    expect(table).to_contain_text("literature-default")
+    page.get_by_role("tab", name="Trials").click()
+    expect(page.get_by_role("grid", name="Trials")).to_have_attribute("aria-rowcount", "18")

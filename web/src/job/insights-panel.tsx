@@ -1,0 +1,98 @@
+/** What the trials say beyond themselves: which parameters matter, the knee of the front, and what a change would do. */
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { ApiError, getImportance, getKnee } from "../api/client";
+import type { Importance, Job, MetricInfo, Trial } from "../api/types";
+import { metricValue } from "../text/numbers";
+import { WhatIf } from "./what-if";
+
+interface Props {
+  job: Job;
+  selected: Trial | undefined;
+  metrics: ReadonlyMap<string, MetricInfo>;
+  onSelect: (number: number) => void;
+}
+
+export function InsightsPanel({ job, selected, metrics, onSelect }: Props) {
+  const done = job.progress.completed;
+  const knee = useQuery({
+    queryKey: ["knee", job.id, done],
+    queryFn: ({ signal }) => getKnee(job.id, signal),
+    placeholderData: (previous) => previous,
+    retry: false,
+  });
+  const asked = selected ?? knee.data?.trial;
+  return (
+    <div className="insights">
+      <ImportanceChart job={job} done={done} />
+      {knee.data && (
+        <section>
+          <h3>Knee of the front</h3>
+          <p>
+            <button type="button" className="link" onClick={() => onSelect(knee.data.trial.number)}>
+              Trial {knee.data.trial.number}
+            </button>
+            {" · "}
+            {Object.entries(knee.data.objectives)
+              .map(([name, value]) => `${name} ${metricValue(value, metrics.get(name)?.unit)}`)
+              .join(" · ")}
+          </p>
+          <p className="muted">Giving up a little of one objective buys the most of the others here.</p>
+        </section>
+      )}
+      {asked && <WhatIf job={job} trial={asked} metrics={metrics} />}
+    </div>
+  );
+}
+
+function ImportanceChart({ job, done }: { job: Job; done: number }) {
+  const [metric, setMetric] = useState(job.objectives[0]?.metric ?? "");
+  const { data, error } = useQuery({
+    queryKey: ["importance", job.id, metric, done],
+    queryFn: ({ signal }) => getImportance(job.id, metric, signal),
+    placeholderData: (previous) => previous,
+    retry: false,
+  });
+  return (
+    <section>
+      <h3>
+        What matters for{" "}
+        <select aria-label="Metric" value={metric} onChange={(event) => setMetric(event.target.value)}>
+          {job.objectives.map((one) => (
+            <option key={one.metric}>{one.metric}</option>
+          ))}
+        </select>
+      </h3>
+      {error && (
+        <p className="empty" role="alert">
+          {error instanceof ApiError ? error.message : "The answer cannot be had."}
+        </p>
+      )}
+      {data && !error && <Bars found={data} />}
+    </section>
+  );
+}
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
+function Bars({ found }: { found: Importance }) {
+  return (
+    <table className="importance" aria-label={`Importance for ${found.metric}, from ${found.trials} trials`}>
+      <tbody>
+        {found.items.map(({ parameter, value, low, high }) => (
+          <tr key={parameter}>
+            <th scope="row" className="mono">
+              {parameter}
+            </th>
+            <td>
+              <span className="bar" style={{ width: percent(Math.min(value, 1)) }} />
+            </td>
+            <td className="number" title={`${percent(low)} to ${percent(high)}`}>
+              {percent(value)}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
