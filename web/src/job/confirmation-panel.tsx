@@ -102,7 +102,8 @@ function Row({ trial, one, failed, unit, onSelect }: RowProps) {
       <td>
         {one.gain ? (
           <>
-            <EstimateText estimate={one.gain.confirmed} unit={unit} signed /> of {metricValue(one.gain.searched, unit)}
+            <EstimateText estimate={one.gain.confirmed} unit={unit} signed /> of a searched{" "}
+            {metricValue(one.gain.searched, unit)}
           </>
         ) : (
           "–"

@@ -85,7 +85,7 @@ function Bars({ found }: { found: Importance }) {
               {parameter}
             </th>
             <td>
-              <span className="bar" style={{ width: percent(Math.min(value, 1)) }} />
+              <span className="bar" style={{ width: `${100 * Math.min(value, 1)}%` }} />
             </td>
             <td className="number" title={`${percent(low)} to ${percent(high)}`}>
               {percent(value)}
