@@ -92,6 +92,10 @@ class AsyncClient:
         """See `Client.extend`."""
         return await self._send(calls.extend(job_id, trials, seconds))
 
+    async def change_space(self, job_id: str, changes: Mapping[str, Any]) -> Job:
+        """See `Client.change_space`."""
+        return await self._send(calls.change_space(job_id, changes))
+
     async def trials(
         self,
         job_id: str,

@@ -82,6 +82,11 @@ def extend(job_id: str, trials: int, seconds: float | None) -> Call[Job]:
     return Call("POST", f"/v1/jobs/{job_id}/extend", Job.from_json, body=body, repeatable=False)
 
 
+def change_space(job_id: str, changes: Mapping[str, Any]) -> Call[Job]:
+    """Merge `changes` into the space of a job that is not over (RFC 7396)."""
+    return Call("PATCH", f"/v1/jobs/{job_id}/space", Job.from_json, body=changes)
+
+
 def delete(job_id: str) -> Call[None]:
     """Delete a job with its trials."""
     return Call("DELETE", f"/v1/jobs/{job_id}", lambda _: None)

@@ -97,6 +97,10 @@ class Client:
         """Give a job `trials` more, and `seconds` more wall clock where it is limited; a finished one goes on."""
         return self._send(calls.extend(job_id, trials, seconds))
 
+    def change_space(self, job_id: str, changes: Mapping[str, Any]) -> Job:
+        """Narrow, freeze or add parameters while the job runs: `changes` are merged into its `space` (RFC 7396)."""
+        return self._send(calls.change_space(job_id, changes))
+
     def trials(
         self,
         job_id: str,

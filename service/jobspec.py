@@ -32,7 +32,7 @@ class _Section(BaseModel):
 
 
 class SpaceSpec(_Section):
-    """A preset with overrides, or an explicit list of parameters (the JSON form of `search_spaces.Space`)."""
+    """A preset with overrides, an explicit list of parameters (the JSON form of `search_spaces.Space`), or both."""
 
     preset: str | None = None
     overrides: dict[str, dict[str, Any]] = Field(
@@ -42,14 +42,20 @@ class SpaceSpec(_Section):
     strategies: tuple[str, ...] = Field(
         default=(), description="training strategies to choose from, as `[none, lisa, galore]`; none of them by default"
     )
-    parameters: list[dict[str, Any]] | None = None
+    parameters: list[dict[str, Any]] | None = Field(
+        default=None, description="all parameters; beside a preset: further ones"
+    )
     conditions: list[dict[str, Any]] = Field(default_factory=list)
     constraints: list[dict[str, Any]] = Field(default_factory=list)
+    implied: dict[str, Any] = Field(
+        default_factory=dict,
+        description="of parameters added to a running job: the value that earlier trials had without naming it",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.preset is None) == (self.parameters is None):
-            raise ValueError("give either `preset` or `parameters`, not both and not neither")
+        if self.preset is None and self.parameters is None:
+            raise ValueError("give `preset`, `parameters` or both")
         return self
 
 

@@ -50,7 +50,7 @@ def problem_on(spec: JobSpec, space: Space, model: ModelDescription) -> Problem:
 def build_space(spec: SpaceSpec, model: ModelDescription) -> Space:
     """The space of a job, its overrides applied. Raises InvalidSpace."""
     if spec.preset is not None:
-        space = preset_space(spec.preset, model)
+        space = _extended(preset_space(spec.preset, model), spec)
     else:
         fixed = [{"type": "categorical", "name": "method", "choices": [spec.method]}] if spec.method else []
         space = Space.from_json(
@@ -61,6 +61,15 @@ def build_space(spec: SpaceSpec, model: ModelDescription) -> Space:
             }
         )
     return apply_overrides(with_strategies(space, spec.strategies, model), spec.overrides)
+
+
+def _extended(space: Space, spec: SpaceSpec) -> Space:
+    """A preset with what the job adds to it. Raises InvalidSpace."""
+    if not (spec.parameters or spec.conditions or spec.constraints):
+        return space
+    whole = space.to_json()
+    more = {"parameters": spec.parameters or [], "conditions": spec.conditions, "constraints": spec.constraints}
+    return Space.from_json({part: [*whole.get(part, []), *added] for part, added in more.items()})
 
 
 def preset_space(name: str, model: ModelDescription) -> Space:

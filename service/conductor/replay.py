@@ -13,31 +13,40 @@ from service.store.records import Trial
 T = TypeVar("T")
 
 
-def history(trials: Iterable[Trial], problem: Problem, epochs: Mapping[str, float]) -> History:
+def history(
+    trials: Iterable[Trial], problem: Problem, epochs: Mapping[str, float], implied: Mapping[str, Any] | None = None
+) -> History:
     """Sort `trials` by what they prove about `problem`; `epochs` tells how far each stopped trial got.
 
-    Trials whose configuration lies outside the space (such as the head-only reference of a LoRA search) are left out:
-    no encoding of the space could hold them. A completed trial that lacks an objective is evidence of failure.
+    Trials from before a change of the space are carried over; `implied` values stand for parameters added since. What
+    has no place in the space (the head-only reference of a LoRA search, what was narrowed away) stays as it is: it
+    holds its place on the front. A completed trial that lacks an objective is evidence of failure.
     """
-    inside = [trial for trial in sorted(trials, key=lambda trial: trial.number) if problem.space.contains(trial.config)]
+    space = problem.space
+    ordered = [
+        (trial, space.carry_over(trial.config, implied) or trial.config)
+        for trial in sorted(trials, key=lambda trial: trial.number)
+    ]
     return History(
         completed=tuple(
-            CompletedTrial(trial.id, trial.config, trial.metrics)
-            for trial in inside
+            CompletedTrial(trial.id, config, trial.metrics)
+            for trial, config in ordered
             if trial.state == "completed" and not _unmeasured(trial, problem)
         ),
         stopped=tuple(
-            StoppedTrial(trial.id, trial.config, trial.metrics, epochs.get(trial.id, 0.0))
-            for trial in inside
+            StoppedTrial(trial.id, config, trial.metrics, epochs.get(trial.id, 0.0))
+            for trial, config in ordered
             if trial.state == "stopped"
         ),
         failed=tuple(
-            FailedTrial(trial.id, trial.config, trial.reason or _unmeasured(trial, problem))
-            for trial in inside
+            FailedTrial(trial.id, config, trial.reason or _unmeasured(trial, problem))
+            for trial, config in ordered
             if trial.state == "failed" or (trial.state == "completed" and _unmeasured(trial, problem))
         ),
         pending=tuple(
-            PendingTrial(trial.id, trial.config) for trial in inside if trial.state in ("queued", "running", "paused")
+            PendingTrial(trial.id, config)
+            for trial, config in ordered
+            if trial.state in ("queued", "running", "paused")
         ),
     )
 

@@ -68,7 +68,7 @@ class Suggestions:
             return None
         missing = wanted(trials, self.spec.budget.trials, ahead)
         chosen = _optimizer(self.spec.optimizer, self.failures)
-        stale = frozenset[str]() if chosen.name in BLIND else self._stale(trials)
+        stale = self._misplaced(trials) | (frozenset() if chosen.name in BLIND else self._stale(trials))
         if not missing and not stale:
             return None
         kept = [trial for trial in trials.values() if trial.id not in stale]
@@ -77,7 +77,7 @@ class Suggestions:
             spec=self.spec_json,
             optimizer=chosen.name,
             options=chosen.options,
-            history=replace(history(kept, self.problem, epochs()), past=self.past),
+            history=replace(history(kept, self.problem, epochs(), self.spec.space.implied), past=self.past),
             n=missing + len(stale),
             seed=proposal_seed(self.spec.seed, len(kept)),
         )
@@ -109,6 +109,13 @@ class Suggestions:
         waiting = trials.waiting.values()
         return frozenset(
             trial.id for trial in waiting if is_replaceable(trial) and self._evidence.get(trial.id, 0) < trials.ended
+        )
+
+    def _misplaced(self, trials: TrialMirror) -> frozenset[str]:
+        """Suggestions from before the space was changed that have no place in it any more."""
+        waiting = trials.waiting.values()
+        return frozenset(
+            trial.id for trial in waiting if is_replaceable(trial) and not self.problem.space.contains(trial.config)
         )
 
     def _failed(self, request: Request, error: str) -> Refill:

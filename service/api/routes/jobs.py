@@ -1,4 +1,4 @@
-"""Jobs: submit, list, read, steer, clone, extend, delete."""
+"""Jobs: submit, list, read, steer, clone, extend, change, delete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from service.api.dependencies import READ, SUBMIT, Now, PagingDep, SettingsDep, 
 from service.api.job_views import view_job
 from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
 from service.api.views import ExtendRequest, JobView, PageView
+from service.conductor.decisions import is_replaceable
 from service.errors import BadInput, Conflict
+from service.problem import build_problem
 from service.store.records import JobState
 from service.store.states import JOB_OVER
 
@@ -99,6 +101,28 @@ def extend_job(job_id: str, more: ExtendRequest, store: StoreDep, settings: Sett
         budget["wall_clock"] += more.wall_clock
     admitted = admit({**spec, "budget": budget}, settings)
     return answer(view_job(store.extend_job(job_id, admitted.model_dump(mode="json")), store, now))
+
+
+@router.patch("/{job_id}/space", response_model=JobView, dependencies=[SUBMIT])
+def change_space(job_id: str, changes: dict[str, Any], store: StoreDep, settings: SettingsDep, now: Now) -> Response:
+    """Change the space of a job that is not over: the body is merged into the `space` of its spec (RFC 7396).
+
+    Narrow or freeze parameters by `overrides`, add some by `parameters` with the value that earlier trials had in
+    `implied`. Suggestions that have no place in the new space are taken back; trials that ran keep theirs on the front.
+    """
+    job = store.get_job(job_id)
+    if job.state in JOB_OVER:
+        raise Conflict(f"job {job_id} is {job.state}: extend it before you change its space")
+    admitted = admit({**job.spec, "space": merge_patch(job.spec["space"], changes)}, settings)
+    changed = store.extend_job(job_id, admitted.model_dump(mode="json"))
+    space = build_problem(admitted).space
+    misplaced = [
+        trial.id
+        for trial in store.searched_trials(job_id)
+        if is_replaceable(trial) and not space.contains(trial.config)
+    ]
+    store.replace_queued(job_id, misplaced, [])
+    return answer(view_job(changed, store, now))
 
 
 def _create(body: Any, store: StoreDep, settings: SettingsDep, now: Now, key: str | None) -> Response:

@@ -8,6 +8,14 @@ from typing import Any
 import yaml
 from fastapi.testclient import TestClient
 
+from service.conductor.replay import history
+from service.jobspec import JobSpec, SpaceSpec
+from service.problem import build_problem, build_space
+from service.store.records import NewTrial
+from service.store.store import Store
+from tests.service.conductor.stored import stored_trial
+from workers.models.description import describe
+
 Spec = dict[str, Any]
 
 
@@ -145,3 +153,49 @@ def test_unknown_jobs_are_404_everywhere(api: TestClient) -> None:
         assert response.status_code == 404, path
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["detail"] == "there is no job 'jnone'"
+
+
+def test_the_space_of_a_running_job_changes_and_suggestions_without_a_place_are_taken_back(
+    api: TestClient, spec: Spec, worker: Any
+) -> None:
+    job_id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(job_id)
+    space = build_space(SpaceSpec(**spec["space"]), describe("builtin:minilm"))
+    queued = [NewTrial({**space.default, "rank": rank}, "optimizer", 1) for rank in (2, 32)]
+    worker.store.add_trials(job_id, queued)
+    changed = api.patch(f"/v1/jobs/{job_id}/space", json={"overrides": {"rank": {"low": 8}}})
+    assert changed.status_code == 200, changed.json()
+    assert changed.json()["spec"]["space"]["overrides"] == {"batch_size": {"value": 8}, "rank": {"low": 8}}
+    left = api.get(f"/v1/jobs/{job_id}/trials").json()["items"]
+    assert [trial["config"]["rank"] for trial in left] == [32]
+
+
+def test_a_running_job_searches_an_added_parameter_and_learns_from_the_trials_before(
+    api: TestClient, spec: Spec, store: Store
+) -> None:
+    job = store.create_job("t", JobSpec.model_validate(spec).model_dump(mode="json"))
+    before = build_problem(JobSpec.model_validate(job.spec)).space.default
+    added = {"type": "float", "name": "label_smoothing", "low": 0.0, "high": 0.2}
+    changes = {"parameters": [added], "implied": {"label_smoothing": 0.0}}
+    stored = api.patch(f"/v1/jobs/{job.id}/space", json=changes).json()["spec"]
+    problem = build_problem(JobSpec.model_validate(stored))
+    trial = stored_trial(0, "completed", config=before, metrics={"accuracy": 0.7, "trainable_params": 9.0})
+    seen = history([trial], problem, {}, stored["space"]["implied"]).completed[0]
+    assert seen.config == {**before, "label_smoothing": 0.0}
+    assert problem.space.contains(seen.config)
+
+
+def test_a_space_that_cannot_be_is_refused_and_changes_nothing(api: TestClient, spec: Spec) -> None:
+    job = api.post("/v1/jobs", json=spec).json()
+    url = f"/v1/jobs/{job['id']}/space"
+    for changes, field in (
+        ({"overrides": {"rank": {"low": 4000}}}, "space.overrides.rank"),
+        ({"parameters": [{"type": "float", "name": "rank", "low": 0.0, "high": 1.0}]}, "space"),
+        ({"presets": "lora"}, "space.presets"),
+    ):
+        refused = api.patch(url, json=changes)
+        assert refused.status_code == 422, refused.json()
+        assert refused.json()["errors"][0]["field"] == field
+    assert api.get(f"/v1/jobs/{job['id']}").json()["spec"] == job["spec"]
+    api.post(f"/v1/jobs/{job['id']}/cancel")
+    assert api.patch(url, json={"overrides": {"rank": {"low": 8}}}).status_code == 409

@@ -51,9 +51,15 @@ def test_a_completed_trial_without_its_objective_counts_as_failed() -> None:
     assert found.failed == (FailedTrial("jx-0", {"rank": 1}, "unmeasured: accuracy is missing or not finite"),)
 
 
-def test_trials_outside_the_space_are_left_out() -> None:
+def test_trials_outside_the_space_stay_as_they_are() -> None:
     head = stored_trial(0, "completed", origin="reference", config={"method": "head"}, metrics={"accuracy": 0.4})
-    assert history([head], PROBLEM, {}) == History()
+    assert history([head], PROBLEM, {}).completed == (CompletedTrial("jx-0", {"method": "head"}, {"accuracy": 0.4}),)
+
+
+def test_trials_from_before_a_parameter_was_added_have_its_implied_value() -> None:
+    grown = replace(PROBLEM, space=PROBLEM.space.add(Int("warmup", 0, 9)))
+    found = history([stored_trial(0, "running")], grown, {}, {"warmup": 3})
+    assert found.pending == (PendingTrial("jx-0", {"rank": 1, "warmup": 3}),)
 
 
 def test_a_history_survives_its_way_to_the_proposer() -> None:

@@ -169,3 +169,13 @@ def test_lost_and_reference_trials_in_the_queue_count_but_are_not_replaced(ahead
     )
     request = asked.request("jx", trials, ahead, nowhere)
     assert (request.n if request else 0) == max(0, ahead - 2)
+
+
+def test_suggestions_that_have_no_place_in_a_changed_space_are_replaced_even_by_a_blind_optimizer() -> None:
+    asked = suggestions(optimizer="random")
+    trials = by_id(stored_trial(0, "queued", config={"rank": 100}), stored_trial(1, "queued"))
+    request = ask(asked, trials)
+    assert request.n == 1
+    refill = asked.accept(Reply(request, ranks(5)), trials)
+    assert refill.drop == ("jx-0",)
+    assert [new.config for new in refill.add] == [{"rank": 5}]
