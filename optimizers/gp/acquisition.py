@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from optimizers.evidence import Evidence
 from optimizers.gp.improvement import Improvement, Points, improvement
@@ -21,6 +23,7 @@ from optimizers.gp.outcomes import Scaling
 from optimizers.gp.surrogate import Surrogate
 from optimizers.pareto import infer_reference, non_domination_ranks
 from optimizers.problem import Config
+from search_spaces.errors import SpaceTooConstrained
 
 FloatArray = NDArray[np.float64]
 
@@ -29,6 +32,8 @@ FloatArray = NDArray[np.float64]
 _SAMPLES = {1: 32, 2: 32, 3: 8}
 _BASELINE = {1: 40, 2: 40, 3: 20}
 _FEW = (4, 12)
+# Share of the suggestions with a budget for one of several modelled objectives.
+_SLICED = 0.5
 # Configurations drawn to learn how far the known objectives reach.
 _PROBED = 256
 # Sampled fronts that are enough to tell promising candidates from others.
@@ -51,10 +56,39 @@ class Acquisition:
         worth = self.improvement(Points(points.features, points.known[:, self.modelled]), samples)
         worth = worth * self.surrogate.feasibility(configs, points)
         if self.budget is not None:
-            worth[(np.nan_to_num(points.known, nan=-np.inf) > self.budget + 1e-9).any(axis=1)] = 0.0
+            worth = worth * self._affordable(points, self.budget)
         if self.prior_power > 0:
             worth = worth * np.exp(np.clip(self.prior_power * self.surrogate.problem.space.log_prior(configs), -50, 50))
         return np.nan_to_num(worth, nan=0.0)
+
+    def _affordable(self, points: Points, budget: FloatArray) -> FloatArray:
+        """Probability `[k]` of keeping within the budget: 0 or 1 for known objectives."""
+        within = np.nan_to_num(points.known, nan=-np.inf) <= budget + 1e-9
+        probability: FloatArray = np.asarray(within.all(axis=1), dtype=np.float64)
+        for bound, model in zip(budget, self.surrogate.models, strict=True):
+            if model is not None and np.isfinite(bound):
+                mean, variance = model.predict(points.features)
+                probability = np.asarray(probability * ndtr((bound - mean) / np.sqrt(variance)))
+        return probability
+
+
+class Worth(Protocol):
+    """How much configurations are worth, `[k]`."""
+
+    def __call__(self, configs: Sequence[Config], samples: slice = slice(None)) -> FloatArray:
+        """Worth `[k]`, by the chosen sampled fronts."""
+        ...
+
+
+def expected(parts: Sequence[Acquisition]) -> Worth:
+    """The mean worth over several surrogates."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def mean(configs: Sequence[Config], samples: slice = slice(None)) -> FloatArray:
+        return np.asarray(np.mean([part(configs, samples) for part in parts], axis=0))
+
+    return mean
 
 
 def acquisition(
@@ -67,16 +101,18 @@ def acquisition(
     outside = surrogate.scaled(evidence.outside)
     eligible = evidence.on_front
     standing = np.concatenate([observed[eligible], outside]) if eligible.any() or len(outside) else observed
-    reference = infer_reference(standing)
+    probed = surrogate.points(_drawn(surrogate, rng))
+    reference = _reference(surrogate, standing, probed)
     budget = None
-    if known and modelled:
-        reachable = surrogate.points(surrogate.problem.space.sample(_PROBED, rng)).known
-        budget = _draw_budget(surrogate.scalings, np.concatenate([standing, reachable]), known, rng)
+    sliced = known if known and modelled else _sliced(modelled, rng)
+    if sliced:
+        middling = np.where(np.isnan(probed.known), np.minimum(surrogate.mean(probed), reference), probed.known)
+        budget = _draw_budget(surrogate.scalings, np.concatenate([standing, middling]), sliced, rng)
         eligible = eligible & (observed <= budget).all(axis=1)
         outside = outside[(outside <= budget).all(axis=1)]
-    counted = modelled or known
+    counted = [j for j in modelled if j not in sliced] or known
     measured = [evidence.configs[index] for index in np.flatnonzero(eligible)]
-    baseline = _baseline(surrogate, measured, pending, budget, _BASELINE.get(len(modelled), _FEW[1]))
+    baseline = _baseline(surrogate, measured, pending, budget, _BASELINE.get(len(counted), _FEW[1]))
     return Acquisition(
         surrogate=surrogate,
         modelled=counted,
@@ -85,12 +121,38 @@ def acquisition(
             Points(baseline.features, baseline.known[:, counted]),
             outside[:, counted],
             reference[counted],
-            _SAMPLES.get(len(modelled), _FEW[0]),
+            _SAMPLES.get(len(counted), _FEW[0]),
             rng,
         ),
         budget=budget,
         prior_power=prior_power,
     )
+
+
+def _sliced(modelled: list[int], rng: np.random.Generator) -> list[int]:
+    """The modelled objective that this suggestion has a budget for, if any."""
+    if len(modelled) < 2 or rng.random() >= _SLICED:
+        return []
+    return [int(rng.choice(modelled))]
+
+
+def _drawn(surrogate: Surrogate, rng: np.random.Generator) -> Sequence[Config]:
+    try:
+        return surrogate.problem.space.sample(_PROBED, rng)
+    except SpaceTooConstrained:
+        return []
+
+
+def _reference(surrogate: Surrogate, standing: FloatArray, probed: Points) -> FloatArray:
+    """Where volume ends `[m]`: a tenth beyond the front, and not before a middling configuration.
+
+    A young front may be short in an objective by chance or noise; without the second bound nothing beyond its ends
+    would count, and the search would stay there.
+    """
+    reference = infer_reference(standing)
+    if len(reference) > 1 and len(probed):
+        reference = np.maximum(reference, np.median(surrogate.mean(probed), axis=0))
+    return reference
 
 
 def _draw_budget(

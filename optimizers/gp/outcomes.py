@@ -17,6 +17,7 @@ FloatArray = NDArray[np.float64]
 _DECADES = 100.0
 # The bad tail is cut this many times the distance from the best tenth to the median beyond the median.
 _TAIL = 4.0
+_BEYOND = 0.25
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,21 @@ class Scaling:
         return _bend(values, self.floor)
 
 
-def scaling(values: FloatArray) -> Scaling:
-    """Learn the map from finite, minimised `values [n]`, `n` ≥ 1."""
-    floor = _log_floor(values)
+def scaling(values: FloatArray, decades: bool = True, kept: FloatArray | None = None) -> Scaling:
+    """Learn the map from finite, minimised `values [n]`, `n` ≥ 1.
+
+    Args:
+        decades: whether values that span decades are modelled by their logarithm.
+        kept: values `[k]` that the cut must leave alone, with a quarter of their extent beyond: of several objectives,
+            the bad end of one is the good end of another.
+    """
+    floor = _log_floor(values) if decades else None
     bent = _bend(values, floor)
     best, median = np.quantile(bent, [0.1, 0.5])
     cut = float(median + _TAIL * (median - best)) if median > best else np.inf
+    if kept is not None and len(kept):
+        above = _bend(kept, floor)
+        cut = max(cut, float(above.max() + _BEYOND * (above.max() - above.min())))
     tame = np.minimum(bent, cut)
     spread = float(np.std(tame))
     return Scaling(floor, cut, float(np.mean(tame)), spread if spread > 1e-12 * max(1.0, abs(float(median))) else 1.0)
