@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web demo test check format bench-engine bench-search bench-store bench-answers bench-methods record-trials lock clean
+.PHONY: help setup web demo test check format bench-engine bench-search bench-ask bench-store bench-answers bench-methods record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -53,8 +53,18 @@ format: setup ## format the Python code
 bench-engine: $(VENV)/installed ## the fast engine beside Trainer + peft (QUICK=1: at most 5 minutes)
 	$(BIN)/python -m benchmarks.engine $(if $(QUICK),--quick)
 
-bench-search: $(VENV)/installed ## optimizers beside their peers on the same problems (QUICK=1: few problems, 3 seeds)
+# Ax has an environment of its own: its pins need not agree with ours.
+.venv-peers/installed:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check ax-platform==1.3.1
+	@touch $@
+
+bench-search: $(VENV)/installed .venv-peers/installed ## optimizers beside their peers on the same problems (QUICK=1: few problems, 3 seeds)
 	$(BIN)/python -m benchmarks.search $(if $(QUICK),--quick)
+
+bench-ask: $(VENV)/installed ## how long `ask` takes with 8 askers and 1,000 finished trials
+	$(BIN)/python -m benchmarks.search.ask
 
 bench-store: $(VENV)/installed ## the store beside Optuna's on SQLite
 	$(BIN)/python -m benchmarks.store
@@ -73,4 +83,4 @@ lock: ## renew constraints.txt from what is installed in .venv
 	mv constraints.new constraints.txt
 
 clean: ## remove what the set-up made
-	rm -rf $(VENV) web/node_modules web/dist
+	rm -rf $(VENV) .venv-peers web/node_modules web/dist

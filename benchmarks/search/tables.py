@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.search.problems import SearchProblem, maximize, minimize
+from benchmarks.search.problems import SearchProblem, maximize, minimize, noisy
 from optimizers.problem import Config, Problem
-from search_spaces.parameters import Categorical, Ordinal
+from predictors.gaussian_process import fit_gaussian_process
+from search_spaces.parameters import Categorical, Float, Ordinal
 from search_spaces.space import Space
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "hpo"
@@ -83,6 +85,31 @@ def complete_grid(name: str, better: str, cost: Sequence[str] = (), data: Path =
         lambda config, rng: metrics(float(rng.choice(repetitions(config))), config),
         listed=tuple(space.enumerate()),
     )
+
+
+def regmix(data: Path = DATA) -> SearchProblem:
+    """Pile-CC loss of a mixture of 17 domains: a Gaussian process through RegMix's 512 recorded 1M-parameter runs.
+
+    The shares before they are brought to a sum of one are the parameters, because the peers have no simplex.
+    """
+    domains, mixtures = _matrix(data / "regmix" / "train_mixture_1m.csv")
+    names, losses = _matrix(data / "regmix" / "train_pile_loss_1m.csv")
+    column = next(index for index, name in enumerate(names) if "the_pile_pile_cc" in name)
+    fitted = fit_gaussian_process(np.sqrt(mixtures[::2]), np.log(losses[::2, column]), iterations=15)
+    space = Space(tuple(Float(domain, 0.0, 1.0) for domain in domains))
+
+    def truth(config: Config) -> Mapping[str, float]:
+        shares = np.array([[config[domain] for domain in domains]])
+        return {"loss": float(np.exp(fitted.mean(np.sqrt(shares / max(shares.sum(), 1e-9)))[0]))}
+
+    return SearchProblem("regmix", Problem(space, (minimize("loss"),)), truth, noisy(truth, {"loss": 0.01}))
+
+
+def _matrix(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+    """Column names and numbers of a table whose first column is an index."""
+    with path.open() as file:
+        header, *rows = list(csv.reader(file))
+    return header[1:], np.array([[float(cell) for cell in row[1:]] for row in rows])
 
 
 def _read(text: str) -> float | int | str:

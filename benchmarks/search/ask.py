@@ -1,0 +1,183 @@
+"""How long `POST /v1/jobs/{id}/ask` takes while suggestions are prepared: `python -m benchmarks.search.ask`.
+
+The real service on SQLite, in processes of its own: a job of 16 mixed parameters and two objectives with 1,000 finished
+trials, and 8 workers that each ask, take a few seconds for a trial, tell, and ask again. Every second of a worker is a
+second in which the optimizer may work ahead, so the time of a trial is part of the question; it is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from service.jobspec import JobSpec
+from service.problem import build_problem
+from service.settings import Settings
+from service.store.records import NewTrial
+from service.store.store import open_store
+from workers.assignment import Outcome
+
+SPEC: dict[str, Any] = {
+    "name": "ask",
+    "task": {"model": "builtin:minilm", "train": "builtin:pydocs"},
+    "space": {
+        "preset": "lora",
+        "parameters": [
+            {"type": "float", "name": "label_smoothing", "low": 0.0, "high": 0.2},
+            {"type": "float", "name": "max_grad_norm", "low": 0.1, "high": 10.0, "scale": "log"},
+            {"type": "ordinal", "name": "gradient_accumulation", "values": [1, 2, 4]},
+            {"type": "float", "name": "power_amplitude", "low": 1.0, "high": 10.0, "scale": "log"},
+        ],
+    },
+    "objectives": [
+        {"metric": "accuracy", "direction": "maximize"},
+        {"metric": "trainable_params", "direction": "minimize"},
+    ],
+    "optimizer": {"name": "auto"},
+    "budget": {"trials": 1_000_000},
+    "resources": {"executor": "external"},
+    "reference_trials": False,
+}
+AIM = 50.0  # milliseconds
+
+
+def accuracy(config: Mapping[str, Any]) -> float:
+    """A smooth function of the configuration that stands for training."""
+    rate = -0.08 * (math.log10(config["learning_rate"]) + 3.2) ** 2
+    size = 0.1 * (1 - math.exp(-config["rank"] / 8)) * config["top_layers"] / 6
+    return 0.75 + rate + size - 0.1 * config["dropout"] - 0.2 * config["label_smoothing"]
+
+
+def prepare(home: Path, finished: int) -> tuple[str, int]:
+    """A job with that many finished trials, its id and the number of its free parameters."""
+    spec = JobSpec.model_validate(SPEC)
+    problem = build_problem(spec)
+    store = open_store(Settings.read({"home": home}, {}).database)
+    job = store.create_job(spec.name, spec.model_dump(mode="json"))
+    store.set_job_state(job.id, "running")
+    rng = np.random.default_rng(0)
+    configs = problem.space.sample(finished, rng)
+    for trial in store.add_trials(job.id, [NewTrial(config, "optimizer", 0) for config in configs]):
+        claimed = store.claim_trial(job.id, "before", 60, trial.id)
+        assert claimed is not None
+        metrics = {
+            "accuracy": accuracy(trial.config) + 0.005 * float(rng.standard_normal()),
+            "trainable_params": problem.known["trainable_params"](trial.config),
+        }
+        store.finish_trial(Outcome(trial_id=trial.id, attempt=claimed.attempt, status="completed", metrics=metrics))
+    store.close()
+    return job.id, len({column.parameter for column in problem.space.columns})
+
+
+def ask_and_tell(url: str, job_id: str, name: str, trial_seconds: float, until: float, found: list[float]) -> int:
+    """One worker: milliseconds of every ask that was answered by a trial into `found`; how many found nothing ready."""
+    empty, rng = 0, np.random.default_rng(abs(hash(name)))
+    with httpx.Client(base_url=url) as client:
+        while time.monotonic() < until:
+            start = time.perf_counter()
+            answer = client.post(f"/v1/jobs/{job_id}/ask", json={"worker_id": name})
+            took = 1000 * (time.perf_counter() - start)
+            if answer.status_code == 204:
+                empty += 1
+                time.sleep(0.5)
+                continue
+            trial = answer.raise_for_status().json()
+            found.append(took)
+            time.sleep(trial_seconds * (0.5 + float(rng.random())))
+            told = {"trial_id": trial["trial_id"], "attempt": trial["attempt"], "status": "completed"}
+            metrics = {"accuracy": accuracy(trial["config"]), "trainable_params": 1.0}
+            client.post(f"/v1/trials/{trial['trial_id']}/tell", json={**told, "metrics": metrics}).raise_for_status()
+    return empty
+
+
+def measure(finished: int, askers: int, trial_seconds: float, seconds: float) -> dict[str, Any]:
+    """Run the service and the workers for so many seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        job_id, parameters = prepare(home, finished)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [sys.executable, "-m", "service.serve", f"--home={home}", f"--port={port}", "--no-auth"]
+        with (home / "log").open("w") as log:
+            service = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        try:
+            found, empty = _ask_all(f"http://127.0.0.1:{port}", job_id, askers, trial_seconds, seconds)
+        finally:
+            os.killpg(service.pid, signal.SIGINT)
+            service.wait(60)
+    p50, p95, p99 = np.percentile(found, [50, 95, 99])
+    return {
+        "finished_trials": finished,
+        "parameters": parameters,
+        "askers": askers,
+        "trial_seconds": trial_seconds,
+        "asks": len(found),
+        "nothing_ready": empty,
+        "p50_ms": round(float(p50), 1),
+        "p95_ms": round(float(p95), 1),
+        "p99_ms": round(float(p99), 1),
+        "aim_p95_ms": AIM,
+    }
+
+
+def _ask_all(url: str, job_id: str, askers: int, trial_seconds: float, seconds: float) -> tuple[list[float], int]:
+    _await_suggestion(url, job_id)
+    found: list[float] = []
+    empty: list[int] = []
+    until = time.monotonic() + seconds
+    workers = [
+        threading.Thread(
+            target=lambda n=n: empty.append(ask_and_tell(url, job_id, f"w{n}", trial_seconds, until, found))
+        )
+        for n in range(askers)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return found, sum(empty)
+
+
+def _await_suggestion(url: str, job_id: str) -> None:
+    """Until the service has prepared its first suggestions."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            job = httpx.get(f"{url}/v1/jobs/{job_id}").json()
+            if job["progress"]["queued"] > 0:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    raise TimeoutError("the service prepared no suggestion within 120 s")
+
+
+def main() -> None:
+    """Print one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--finished", type=int, default=1000)
+    parser.add_argument("--askers", type=int, default=8)
+    parser.add_argument("--trial-seconds", type=float, default=10.0, help="mean time of a trial")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    given = parser.parse_args()
+    print(json.dumps(measure(given.finished, given.askers, given.trial_seconds, given.seconds)))
+
+
+if __name__ == "__main__":
+    main()
