@@ -15,7 +15,7 @@ _INTRODUCTION = """## Measured
 
 `make bench-methods` on `{model}`: {rows[train]} training rows of {sets} (class-balanced), {max_length} tokens,
 {epochs} epochs. Every method had the same budget: {tried} configurations, the first with its default knobs, the others
-drawn from its own space, each with a learning rate in another fifth of its own range (so short a training needs the
+drawn from its own space, each with a learning rate in another fourth of its own range (so short a training needs the
 upper ones). The one with the best accuracy on {rows[validation]} validation rows, averaged over the data sets, was
 trained again with {seeds} fresh seeds and measured once on {rows[test]} test rows. Everything runs through the
 product's own trials; the raw trials, with learning curves, are in `benchmarks/tables/`.
@@ -30,9 +30,9 @@ product's own trials; the raw trials, with learning curves, are in `benchmarks/t
 - **latency** is how much longer than the plain base's a forward pass of 32 rows takes, in processor time (noise: some
   percent); methods that merge add nothing.
 
-What this is not: a ranking for your task. One small model, few rows and a dozen steps favour methods that move fast at
-high rates, and {tried} configurations tune a method with many knobs less well than one with few.
-`space: {{preset: methods}}` asks the question on your data.
+What this is not: a ranking for your task. One small model, few rows and about forty steps (batches of 16) favour
+methods that move fast at high rates, and {tried} configurations tune a method with many knobs less well than one with
+few. `space: {{preset: methods}}` asks the question on your data.
 """
 _COLUMNS = ("method", "accuracy", "{sets}", "parameters", "bytes", "memory, MiB", "training, s", "latency", "merges")
 
