@@ -6,10 +6,12 @@ from pathlib import Path
 
 from workers.data.files import SUFFIXES
 from workers.data.pydocs import HELD_OUT_PER_CLASS
+from workers.hyperparameters import Hyperparameters
 from workers.methods.measured import read_measured
 from workers.methods.page import page
 from workers.methods.registry import methods
 from workers.metrics import METRICS
+from workers.strategies.registry import strategies
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -32,6 +34,13 @@ def test_measured_figures_are_on_the_page() -> None:
 def test_every_method_is_on_the_page() -> None:
     text = (DOCS / "methods.md").read_text()
     assert [name for name in methods() if f"| `{name}`" not in text] == []
+
+
+def test_hyperparameters_and_strategies_are_documented() -> None:
+    text = (DOCS / "search-spaces.md").read_text()
+    fields = Hyperparameters.model_fields.keys() - {"strategy_knobs"}
+    assert [name for name in fields if f"`{name}`" not in text] == []
+    assert [name for name in strategies() if f"\n| `{name}` |" not in text] == []
 
 
 def test_data_page_names_formats_and_numbers() -> None:

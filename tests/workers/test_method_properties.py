@@ -394,6 +394,12 @@ def test_pst_ramps_up_to_the_sparsity_asked_for(base: Base) -> None:
     assert merged == seen[-1]
 
 
+def test_pst_trains_few_parameters() -> None:
+    large, pst = describe_config(transformers.BertConfig().to_dict()), method("pst")
+    weights = sum(one.in_features * one.out_features for _, one in large.linears())
+    assert pst.trainable_parameters(large, pst.complete(large, {})) < 0.03 * weights
+
+
 def test_dept_trades_prompt_vectors_for_a_change_of_the_embeddings(base: Base) -> None:
     """As many parameters as a prompt of 100 vectors, but a shorter sequence; two learning rates."""
     large = describe_config(transformers.BertConfig().to_dict())
