@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pytest
 from benchmarks.trials import plan as planning
 from benchmarks.trials.__main__ import record
 from benchmarks.trials.plan import DATA_SETS, STRATA, Entry, method_configurations, plan
+from benchmarks.trials.precision import compare
 from benchmarks.trials.recording import read_lines, recording
-from benchmarks.trials.table import keys, trials, write_table
+from benchmarks.trials.table import RecordedTrial, keys, trials, write_table
 from search_spaces.space import config_hash
 from workers.methods.registry import methods
 from workers.methods.space import methods_space
@@ -80,6 +82,7 @@ def test_keys_outlive_releases() -> None:
 WRITER = """
 import sys
 from pathlib import Path
+from benchmarks.trials.precision import compare
 from benchmarks.trials.recording import recording
 with recording(Path(sys.argv[1])) as file:
     print("open", flush=True)
@@ -163,12 +166,24 @@ def test_configurations_replay_in_the_methods_space() -> None:
             space.validate(_recorded(config).tree_config)
 
 
-def _recorded(config: dict[str, Any]) -> Any:
-    from benchmarks.trials.table import RecordedTrial
-
+def _recorded(config: dict[str, Any]) -> RecordedTrial:
     return RecordedTrial("", "methods", "trec", "validation", config, 0, "bf16", "completed", None, {}, 0, 0, [])
 
 
 def test_missing_data_is_named(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=f"no data set 'trec' in {tmp_path}"):
         record([], tmp_path, tmp_path, 1, tmp_path / "table.parquet")
+
+
+def test_number_formats_are_compared_pair_by_pair_beside_another_seed() -> None:
+    def made(accuracy: float, **changes: Any) -> RecordedTrial:
+        return replace(_recorded(HEAD), metrics={"accuracy": accuracy, "loss": 1.0}, processor_seconds=2.0, **changes)
+
+    bf16 = [made(0.5), made(0.7, data_set="sst2"), made(0.6, seed=1), made(0.9, seed=1, data_set="sst2")]
+    fp32 = [made(0.4, precision="fp32"), made(0.8, precision="fp32", data_set="sst2"), made(0.1, data_set="ag_news")]
+    found = compare(bf16, fp32)
+    assert (found["pairs"], found["another_seed"]["pairs"]) == (2, 2)
+    assert found["accuracy"]["mean"] == 0
+    assert found["accuracy"]["distance"] == pytest.approx(0.1)
+    assert found["another_seed"]["accuracy"]["mean"] == pytest.approx(-0.15)
+    assert compare([], [])["accuracy"] is None
