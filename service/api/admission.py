@@ -15,9 +15,9 @@ from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget
 from service.api.data_paths import locate
 from service.api.models import described, located
+from service.api.search_checks import check_optimizer, check_scheduler
 from service.api.space_checks import check_batch, check_references, read_space
 from service.api.spec_problems import spec_problems
-from service.api.strategy_checks import check_optimizer, check_scheduler
 from service.api.suggestions import unknown_name
 from service.errors import BadInput, FieldProblem
 from service.jobspec import JobSpec

@@ -18,6 +18,10 @@ class SparseDelta(Reweighted):
     (`rigl`), or an estimate from one accumulator for each row and column (`sm3`, Anil et al. 2019).
     """
 
+    places: Tensor
+    rows: Tensor
+    columns: Tensor
+
     def __init__(
         self, original: nn.Module, transposed: bool, count: int, growth: str, interval: int, draw: torch.Generator
     ) -> None:
@@ -80,6 +84,8 @@ class PrunedLowRank(Reweighted):
     U [out, r], V [r, in], A [out, r], B [r, in], R [out], C [in]. Gradients pass from M straight to S. U, B, R and C
     are zero at the start, and so is the sparsity.
     """
+
+    sparsity: Tensor
 
     def __init__(
         self, original: nn.Module, transposed: bool, rank: int, alpha: float, generator: torch.Generator

@@ -70,6 +70,10 @@ class Ist(SampledLayers):
         random = np.random.default_rng([self.seed, step])
         self.activate(set(np.array(self.layers)[self._draw(random, self.importance, self._count)].tolist()))
 
+    def elements(self) -> int:
+        """Numbers remembered between steps, besides the parameters: their start, too."""
+        return super().elements() + sum(value.numel() for value in self._start.values())
+
     def save(self) -> dict[str, Tensor]:
         """Parameters, state and the importance of each layer."""
         return super().save() | {"importance": torch.from_numpy(self.importance.copy())}
