@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from workers.assignment import PrecisionChoice, Quantisation
 from workers.task import TaskSpec
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?")
@@ -106,6 +107,13 @@ class ResourcesSpec(_Section):
     cpus_per_trial: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     gpus_per_trial: float = Field(default=0, ge=0)
     engine: Literal["auto", "fast", "reference"] = "auto"
+    precision: PrecisionChoice = "auto"
+    gradient_checkpointing: bool = Field(
+        default=False, description="compute activations again instead of keeping them: less memory, more time"
+    )
+    quantise: Quantisation | None = Field(
+        default=None, description="keep the frozen base's weights in 8 or 4 bits (needs bitsandbytes)"
+    )
     pack: Literal["auto"] | Annotated[int, Field(ge=1, le=32)] = Field(
         default="auto", description="trials that share each pass through the base; `auto`: where that is faster"
     )

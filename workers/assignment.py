@@ -16,6 +16,8 @@ Config = dict[str, Any]
 Decision = Literal["continue", "pause", "stop"]
 EngineName = Literal["fast", "reference"]
 Split = Literal["validation", "test"]
+PrecisionChoice = Literal["auto", "fp32", "bf16"]
+Quantisation = Literal["int8", "nf4"]
 
 
 class _Frozen(BaseModel):
@@ -40,6 +42,12 @@ class Assignment(_Frozen):
     seed: int
     data_seed: int = Field(default=0, description="seed of splits and samples: the job's, equal for all its trials")
     engine: Literal["auto", "fast", "reference"] = "auto"
+    precision: PrecisionChoice = Field(
+        default="auto",
+        description="number format of the products in training; `auto`: what pays on the fast engine, else fp32",
+    )
+    gradient_checkpointing: bool = Field(default=False, description="compute activations again instead of keeping them")
+    quantise: Quantisation | None = Field(default=None, description="number format of the frozen base's weights")
     evaluate_on: Split = Field(default="validation", description="`test` for confirmations: rows that no search saw")
     reports_per_epoch: int = Field(default=1, ge=0, description="0: one report, after the last step")
     checkpoint: Artifact | None = Field(default=None, description="where to continue from")

@@ -10,19 +10,17 @@ from workers.hyperparameters import NO_STRATEGY, split_config
 from workers.models.architectures import READ_TOKEN
 from workers.models.description import ModelDescription
 
-PackKey = tuple[str, int, str]
-"""What trials of one pack have in common: the task as JSON, the seed of its data, the split they are evaluated on."""
+PackKey = tuple[str, int, str, str]
+"""What trials of one pack have in common: task as JSON, seed of its data, split to evaluate on, precision."""
 
 
 def pack_key(assignment: Assignment) -> PackKey:
     """Trials with equal keys train, and are evaluated, on the same rows of the same base."""
-    return assignment.task.model_dump_json(), assignment.data_seed, assignment.evaluate_on
+    return assignment.task.model_dump_json(), assignment.data_seed, assignment.evaluate_on, assignment.precision
 
 
 def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | None:
     """Why a trial must train alone; None when it may join a pack. Raises `InvalidInput` as `split_config` does."""
-    if assignment.engine == "reference":
-        return "the job asks for the reference engine"
     method, knobs, hyperparameters = split_config(assignment.config)
     if hyperparameters.strategy != NO_STRATEGY:
         return f"strategy {hyperparameters.strategy} updates parameters in a way of its own"
@@ -30,11 +28,17 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return f"{method} is none of head, lora and lora_plus"
     if knobs.get("use_dora"):
         return "DoRA's norms depend on the whole weight, not only on the update"
-    return why_not_fast(model)
+    return why_not_fast(assignment, model)
 
 
-def why_not_fast(model: ModelDescription) -> str | None:
-    """Why the fast engine cannot take a trial on this model; None when it can."""
+def why_not_fast(assignment: Assignment, model: ModelDescription) -> str | None:
+    """Why a trial needs the reference engine; None when the fast one takes it."""
+    if assignment.engine == "reference":
+        return "the job asks for the reference engine"
+    if assignment.gradient_checkpointing:
+        return "gradient checkpointing is done by the reference engine"
+    if assignment.quantise is not None:
+        return "a quantised base is trained on by the reference engine"
     kind = model.anatomy.model_type
     return None if kind in READ_TOKEN else f"stored hidden states are not known to be exact for {kind}"
 

@@ -10,16 +10,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import ray
 
 from workers.artifacts import ArtifactStore
-from workers.assignment import Assignment, Decision, Outcome, Report
+from workers.assignment import Assignment, Decision, Outcome, PrecisionChoice, Report
 from workers.packing import Arrivals
-
-if TYPE_CHECKING:
-    from workers.engines.precision import PrecisionChoice
 
 GIBIBYTE = 1 << 30
 

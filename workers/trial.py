@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from workers.engines.course import Ending, OnReport, Trainee, Trial, course, dri
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
 from workers.engines.inputs import Inputs
-from workers.engines.precision import choose
+from workers.engines.precision import Precision, choose
+from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import ReferenceTrainee
 from workers.engines.resident import ResidentBase
 from workers.engines.updates import Updates
@@ -27,6 +28,7 @@ from workers.hyperparameters import Hyperparameters, Knobs, split_config
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
 from workers.methods.method import Method
 from workers.methods.registry import method
+from workers.models.quantisation import check_method
 from workers.packing import why_not_fast
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import run_strategy
@@ -48,7 +50,7 @@ def failed(assignment: Assignment, reason: str, workbench: Workbench) -> Outcome
         attempt=assignment.attempt,
         status="failed",
         reason=reason,
-        environment=environment(choose(workbench.precision)),
+        environment=environment(precision_of(assignment, "fast", workbench)),
     )
 
 
@@ -70,7 +72,9 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     """Check the configuration and load what the trial needs. Raises `InvalidInput`."""
     name, knobs, hyperparameters = split_config(assignment.config)
     data = workbench.data(assignment.task, assignment.data_seed)
-    resident = workbench.base(assignment.task.model, len(data.tokens.classes))
+    if assignment.quantise is not None:
+        check_method(assignment.quantise, name)
+    resident = workbench.base(assignment.task.model, len(data.tokens.classes), assignment.quantise)
     chosen = method(name)
     values = chosen.complete(resident.base.description, knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
@@ -104,10 +108,13 @@ def attach(prepared: PreparedTrial, steps: int) -> Attached:
 
 def _train(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Outcome:
     trial = plan_course(prepared, workbench, on_report)
-    attached = attach(prepared, trial.plan().steps)
-    try:
-        engine, why_not_fast = _choose_engine(prepared)
-        seed = prepared.assignment.seed
+    engine, why_not = _choose_engine(prepared)
+    seed = prepared.assignment.seed
+    with ExitStack() as undo:
+        attached = attach(prepared, trial.plan().steps)
+        undo.callback(attached.detach)
+        if prepared.assignment.gradient_checkpointing:
+            undo.enter_context(recomputing_layers(prepared.resident.base))
         strategy = run_strategy(prepared.hyperparameters, attached, prepared.resident.base.description, seed)
         torch.manual_seed(seed)
         with _trainee(engine, prepared, attached, strategy, workbench) as trainee:
@@ -115,16 +122,19 @@ def _train(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -
                 trainee.load(trial.resume.tensors)
             ending = drive(course(trial), trainee)
         remembered = None if strategy is None else strategy.most_kept
-        return outcome_of(prepared, ending, attached, engine, why_not_fast, workbench, remembered)
-    finally:
-        attached.detach()
+        return outcome_of(prepared, ending, attached, engine, why_not, workbench, remembered)
+
+
+def precision_of(assignment: Assignment, engine: EngineName, workbench: Workbench) -> Precision:
+    """The number format that a trial trains in."""
+    if assignment.precision != "auto":
+        return assignment.precision
+    return choose(workbench.precision) if engine == "fast" else "fp32"
 
 
 def _choose_engine(prepared: PreparedTrial) -> tuple[EngineName, str | None]:
     """The engine, and why it is not the fast one."""
-    if prepared.assignment.engine == "reference":
-        return "reference", "the job asks for the reference engine"
-    why_not = why_not_fast(prepared.resident.base.description)
+    why_not = why_not_fast(prepared.assignment, prepared.resident.base.description)
     return ("fast", None) if why_not is None else ("reference", why_not)
 
 
@@ -133,8 +143,9 @@ def _trainee(
     engine: EngineName, prepared: PreparedTrial, attached: Attached, strategy: Updates | None, workbench: Workbench
 ) -> Iterator[Trainee]:
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
+    precision = precision_of(prepared.assignment, engine, workbench)
     if engine == "reference":
-        yield ReferenceTrainee(attached, data.train, prepared.evaluated, hyperparameters, strategy=strategy)
+        yield ReferenceTrainee(attached, data.train, prepared.evaluated, hyperparameters, precision, strategy)
         return
     with fast_trainee(
         resident,
@@ -143,7 +154,7 @@ def _trainee(
         prepared.evaluated,
         hyperparameters,
         workbench.prefixes,
-        choose(workbench.precision),
+        precision,
         strategy,
     ) as trainee:
         yield trainee
@@ -176,7 +187,7 @@ def outcome_of(
         checkpoint=ending.checkpoint,
         engine=engine,
         engine_reason=why_not_fast,
-        environment=environment(choose(workbench.precision) if engine == "fast" else "fp32")
+        environment=environment(precision_of(prepared.assignment, engine, workbench))
         | {"evaluated_on": prepared.assignment.evaluate_on, "evaluated_rows": str(len(prepared.evaluated))},
         reason=ending.reason,
     )

@@ -17,12 +17,11 @@ from workers.engines.course import Ending, OnReport, Trial, course
 from workers.engines.faults import failure_reason
 from workers.engines.pack_member import LowRank, Member
 from workers.engines.packed import Aboard, Fault, Memory, pack_on
-from workers.engines.precision import choose
 from workers.errors import InvalidInput
 from workers.methods.attached import Attached
 from workers.models.description import describe
 from workers.packing import Arrivals, PackKey, pack_key, why_not_packed
-from workers.trial import PreparedTrial, attach, failed, outcome_of, plan_course, prepare
+from workers.trial import PreparedTrial, attach, failed, outcome_of, plan_course, precision_of, prepare
 from workers.workbench import Workbench
 
 _UPDATE = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<factor>[AB])\.default\.weight")
@@ -125,7 +124,7 @@ class _PackRun:
             first.data.train,
             first.evaluated,
             self.workbench.prefixes,
-            choose(self.workbench.precision),
+            precision_of(first.assignment, "fast", self.workbench),
             self.memory,
         ) as pack:
             ended = pack.run(self.aboard, self._may_come_aboard)

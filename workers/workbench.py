@@ -14,12 +14,12 @@ from torch import nn
 
 from workers import costs
 from workers.artifacts import ArtifactStore
-from workers.assignment import Split
+from workers.assignment import PrecisionChoice, Quantisation, Split
 from workers.data.rows import LabelledData
 from workers.data.sources import load_data
 from workers.data.tokens import TokenisedData, shared_tokens
 from workers.engines.inputs import Inputs
-from workers.engines.precision import Precision, PrecisionChoice
+from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
@@ -79,9 +79,13 @@ class Workbench:
         """The task's data, split and sampled with `seed`. Raises `InvalidInput` naming the field."""
         return self._resident(self._data, (task.model_dump_json(), seed), lambda: self._prepare(task, seed))
 
-    def base(self, reference: str, classes: int) -> ResidentBase:
+    def base(self, reference: str, classes: int, quantise: Quantisation | None = None) -> ResidentBase:
         """The frozen model with a head for `classes` labels. Raises `InvalidInput`."""
-        return self._resident(self._bases, (reference, classes), lambda: ResidentBase.of(load_base(reference, classes)))
+        return self._resident(
+            self._bases,
+            (reference, classes, quantise),
+            lambda: ResidentBase.of(load_base(reference, classes, quantise=quantise)),
+        )
 
     def base_latency(self, resident: ResidentBase, tokens: int) -> dict[str, float]:
         """Latency metrics of the plain base (call while it carries no adapter's hooks that matter) for one length."""

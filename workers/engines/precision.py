@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from workers.assignment import PrecisionChoice
+
 Precision = Literal["fp32", "bf16"]
-PrecisionChoice = Literal["fp32", "bf16", "auto"]
 
 # bfloat16 must be worth its lost digits.
 _WORTH = 1.3

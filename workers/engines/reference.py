@@ -59,11 +59,10 @@ class ReferenceTrainee:
 
     @torch.no_grad()
     def evaluate(self) -> NDArray[np.float32]:
-        """Validation logits `[rows, classes]`."""
+        """Validation logits `[rows, classes]`, in float32 always: what is reported must hold where it is reloaded."""
         batches = token_budget_batches(self._validation.lengths, EVALUATION_TOKENS)
         self._attached.set_training(False)
-        with self._autocast():
-            logits = [self._attached.model(**self._validation.batch(rows)).logits.float() for rows in batches]
+        logits = [self._attached.model(**self._validation.batch(rows)).logits.float() for rows in batches]
         self._attached.set_training(True)
         return in_row_order(torch.cat(logits), batches)
 

@@ -17,7 +17,9 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from workers.assignment import Quantisation
 from workers.models.description import ModelDescription, describe_config
+from workers.models.quantisation import keep_backward_pass, quantisation
 from workers.models.references import resolve
 
 if TYPE_CHECKING:
@@ -56,8 +58,10 @@ def draw_parameter(name: str, parameter: torch.Tensor, std: float, generator: to
         parameter.fill_(1.0 if name.endswith("weight") else 0.0)
 
 
-def load_base(reference: str, classes: int, device: str = "cpu") -> Base:
+def load_base(reference: str, classes: int, device: str = "cpu", quantise: Quantisation | None = None) -> Base:
     """Load a base for `classes` labels: safetensors only, no code from the hub, float32, frozen, evaluation mode.
+
+    With `quantise` the weights of its linear layers are kept in so few bits.
 
     Parts of the body that the checkpoint does not hold (such as BERT's pooler in a masked-language model) would be
     random, so they join the head and are trained and exported with it.
@@ -75,6 +79,7 @@ def load_base(reference: str, classes: int, device: str = "cpu") -> Base:
             trust_remote_code=False,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
+            **_storage(quantise, config, device),
         )
     return make_base(model, str(folder), missing=tuple(info["missing_keys"]), reference=reference, device=device)
 
@@ -92,13 +97,25 @@ def make_base(
     `missing` names parameters that the checkpoint lacks; a known `head` overrules what follows from them.
     """
     description = describe_config(model.config.to_dict(), reference or folder)
-    model.to(device).eval().requires_grad_(False)
+    if getattr(model, "quantization_method", None) is None:
+        model.to(device)
+    else:  # it is where it was loaded
+        keep_backward_pass(model)
+    model.eval().requires_grad_(False)
     if head is None:
         orphans = sorted({name.rpartition(".")[0] for name in missing})
         usual = description.anatomy.head
         head = (*(name for name in orphans if not name.startswith(usual)), *usual)
     size = sum(value.numel() for name in head for value in model.get_submodule(name).parameters())
     return Base(model, description, head, size, folder)
+
+
+def _storage(quantise: Quantisation | None, config: Any, device: str) -> dict[str, Any]:
+    """Further arguments of `from_pretrained` for a base in few bits; it is put on its device while it is loaded."""
+    if quantise is None:
+        return {}
+    head = describe_config(config.to_dict()).anatomy.head
+    return {"quantization_config": quantisation(quantise, head), "device_map": {"": device}}
 
 
 @contextmanager
