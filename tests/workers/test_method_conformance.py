@@ -28,12 +28,14 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "adalora": [{"rank": 3, "extra_rank": 2}, {"targets": "mlp", "top_layers": 1}],
     "apet": [{"rank": 2}, {"targets": "all", "top_layers": 1}],
     "autopeft": [{"serial_size": 6, "parallel_size": 3, "prefix_length": 3}, {"layer_0": False, "prefix_length": 0}],
+    "bdlora": [{"rank": 4}, {"rank": 6, "blocks": 3, "targets": "mlp", "top_layers": 1}],
     "beft": [{}, {"top_layers": 1}],
     "boft": [{"block_size": 4}, {"block_size": 2, "targets": "mlp", "top_layers": 1}],
     "bitfit": [{}, {"targets": "mlp", "top_layers": 1}],
     "bone": [{"rank": 4}, {"rank": 6, "targets": "all", "top_layers": 1}],
     "c3a": [{"block_size": 12}, {"block_size": 4, "targets": "mlp", "top_layers": 1}],
     "compacter": [{"size": 8, "order": 4}, {"size": 12, "order": 2, "top_layers": 1}],
+    "colora": [{"rank": 3, "samples": 32}, {"least_rank": 0, "samples": 32, "targets": "mlp", "top_layers": 1}],
     "corda": [{"rank": 3, "samples": 16}, {"variant": "kpm", "samples": 32, "targets": "mlp", "top_layers": 1}],
     "deft": [{"rank": 3}, {"decomposition": "qr", "targets": "all", "top_layers": 1}],
     "delora": [{"rank": 3}, {"bound": 30.0, "targets": "mlp", "top_layers": 1}],
@@ -52,8 +54,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "hira": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "hra": [{"rank": 2}, {"rank": 4, "targets": "mlp", "top_layers": 1}],
     "ia3": [{}, {"scaled": "mlp", "top_layers": 1}, {"scaled": "attention"}],
+    "increlora": [{"rank": 3, "growths": 4}, {"growing_share": 0.25, "targets": "mlp", "top_layers": 1}],
     "kasa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "l4q": [{"rank": 3, "group": 8}, {"bits": 8, "group": 24, "targets": "mlp", "top_layers": 1}],
+    "llama_adapter": [{"length": 3}, {"length": 2, "top_layers": 1}],
     "ln_tuning": [{}, {"top_layers": 1}],
     "loldu": [{"rank": 4}, {"rank": 8, "targets": "mlp", "top_layers": 1}],
     "loha": [{"rank": 2}, {"targets": "mlp", "top_layers": 1}],
@@ -67,11 +71,14 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "lora_ga": [{"rank": 3, "samples": 16}, {"gamma": 16, "samples": 32, "targets": "mlp", "top_layers": 1}],
     "lora_fa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "lora_orthogonal": [{"rank": 4}, {"rank": 2, "targets": "mlp", "top_layers": 1}],
+    "lora_ranks": [{"rank_0": 2, "rank_1": 4, "same_scale": True}, {"rank_0": 0, "rank_1": 2, "targets": "mlp"}],
     "lora_plus": [{"rank": 3}, {"rate_ratio": 4.0, "targets": "mlp", "top_layers": 1}],
     "lst": [{"reduction": 4}],
     "mam": [{"size": 6, "prefix_length": 3}, {"size": 3, "prefix_length": 2, "top_layers": 1}],
+    "masked_lora": [{"rank": 3}, {"pattern": "2:4", "targets": "mlp", "top_layers": 1}],
     "mica": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "miss": [{"rank": 4}, {"rank": 2, "targets": "all", "top_layers": 1}],
+    "mola": [{"rank": 2}, {"experts": "2-4-6-8", "top_k": 1, "targets": "mlp", "top_layers": 1}],
     "mos": [{"rank": 6, "shards": 4}, {"pool": 1, "private": 2, "shards": 2, "targets": "mlp", "top_layers": 1}],
     "nola": [{"rank": 2, "bases": 8}, {"bases": 16, "targets": "mlp", "top_layers": 1}],
     "oft": [{"block_size": 4}, {"block_share": True, "targets": "mlp", "top_layers": 1}],
@@ -79,6 +86,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "p_tuning": [{"length": 3, "encoder_size": 32}],
     "para": [{"rank": 2}, {"targets": "mlp", "top_layers": 1}],
     "peanut": [{"rank": 3}, {"depth": 2, "targets": "mlp", "top_layers": 1}],
+    "pego": [{"rank": 2}, {"groups": 1, "targets": "mlp", "top_layers": 1}],
     "pissa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "prefix_tuning": [{"length": 3}, {"length": 2, "projection": True, "encoder_size": 6}],
     "prompt_tuning": [{"length": 3}],
@@ -94,9 +102,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "supertuning": [{"density": 0.05}, {"select": "smallest", "targets": "mlp", "top_layers": 1}],
     "svfit": [{"rank": 8}, {"rank": 4, "targets": "mlp", "top_layers": 1}],
     "tinylora": [{"length": 16}, {"rank": 3, "length": 5, "targets": "mlp", "top_layers": 1}],
+    "triadaptlora": [{"rank": 4}, {"threshold": "cosine", "targets": "mlp", "top_layers": 1}],
     "unilora": [{"length": 50}, {"length": 30, "targets": "mlp", "top_layers": 1}],
     "unipt": [{"reduction": 4}],
     "vblora": [{"vectors": 16, "vector_length": 8}, {"vectors": 16, "vector_length": 12, "targets": "mlp"}],
+    "velora": [{"rank": 3}, {"groups": 12, "targets": "mlp", "top_layers": 1}],
     "vera": [{"rank": 16}, {"rank": 32, "targets": "mlp", "top_layers": 1}],
     "waveft": [{"coefficients": 20}, {"targets": "mlp", "top_layers": 1}],
 }
@@ -259,7 +269,7 @@ def test_padding_does_not_matter(base: Base, name: str, knobs: dict[str, Any]) -
     torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["adalora", "dylora", "lora", "pst", "sft"])
+@pytest.mark.parametrize("name", ["adalora", "dylora", "increlora", "lora", "pst", "sft", "triadaptlora"])
 def test_resumed_training_goes_on_as_if_never_stopped(base: Base, name: str) -> None:
     """Parameters, optimizer state and `extra_state` are all that a checkpoint needs."""
     attached, knobs = attach(base, name, {"interval": 5} if name == "sft" else {"rank": 3})

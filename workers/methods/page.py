@@ -59,7 +59,9 @@ _NOT_REGISTERED = """## Not registered, and why
 
 | method | reason |
 |---|---|
-| adaption_prompt, shadow, xlora | peft has them for decoders that generate text only |
+| adaption_prompt | is `llama_adapter` here: peft's leaves the classification head untrained |
+| shadow | peft's leaves parameters of the last layer without gradients |
+| xlora, arrow (a LoRA option) | mix trained LoRA adapters; a trial starts from none |
 | cpt | its prompt is labelled examples which a decoder continues with the name of the class; trials here train a head |
 | poly, multitask_prompt_tuning | need the id of a task with every row |
 | trainable_tokens | leaves the classification head untrained |
@@ -68,10 +70,13 @@ _NOT_REGISTERED = """## Not registered, and why
 | layer_replication, a LoRA option | merged and unmerged outputs differ |
 | pvera | draws noise of the shape of the padded batch, so the two engines cannot give equal numbers |
 | frod, adamss | the number of trained parameters depends on the weights, not on the knobs alone |
-| monteclora, velora, qalora, bdlora, alora, arrow (LoRA options) | not tried |
-| lily | parameters depend on how layers share factors; it does not merge |
+| monteclora, a LoRA option | draws its samples ahead into a buffer that no checkpoint holds |
+| qalora, a LoRA option | peft applies it to GPTQ weights only; elsewhere it is plain LoRA |
+| alora, a LoRA option | acts behind a given text inside the prompt of a decoder |
+| lily | its router averages over the tokens of a batch, so a row's outputs depend on its neighbours and on padding |
 | cartridge | is `prefix_tuning` with a frozen part |
-| increlora, triadaptlora, colora, mola, mtlora, pego | rank growth and experts: not built |
+| mtlora | needs several tasks with a head each; a job has one task |
+| scalearn | combines trained adapters of other tasks; a trial starts from none |
 """
 
 

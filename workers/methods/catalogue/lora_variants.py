@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _RATES = LearningRates(5e-5, 1e-2, 7e-4)
 _PRINCIPAL_RATES = LearningRates(1e-5, 3e-3, 2e-4)
 _EVA_ROWS, _EVA_BATCHES = 16, 16
-_PLAIN = {"use_rslora": False, "use_dora": False}
+PLAIN = {"use_rslora": False, "use_dora": False}
 
 
 def _knobs(model: ModelDescription) -> Knobs:
@@ -55,11 +55,11 @@ def _plus_factor(name: str, knobs: KnobValues) -> float:
     return float(knobs["rate_ratio"]) if "lora_B" in name else 1.0
 
 
-def _with(**options: Any) -> Arguments:
+def with_options(**options: Any) -> Arguments:
     """Arguments of plain LoRA and these."""
 
     def arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
-        return {**lora_arguments(model, {**_PLAIN, **knobs}), **options}
+        return {**lora_arguments(model, {**PLAIN, **knobs}), **options}
 
     return arguments
 
@@ -68,7 +68,7 @@ def _scale_one(start: str) -> Arguments:
     """Factors cut out of the weights belong back in full: at scale 1 (alpha equals the rank) and without dropout."""
 
     def arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
-        plain = lora_arguments(model, {**_PLAIN, "alpha": knobs["rank"], "dropout": 0.0, **knobs})
+        plain = lora_arguments(model, {**PLAIN, "alpha": knobs["rank"], "dropout": 0.0, **knobs})
         return {**plain, "init_lora_weights": start}
 
     return arguments
@@ -86,7 +86,7 @@ def _eva_config(_knobs: KnobValues, _setup: TrainingSetup | None) -> dict[str, A
 
 
 def _kasa_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
-    return lora_arguments(model, {**_PLAIN, **knobs})
+    return lora_arguments(model, {**PLAIN, **knobs})
 
 
 def _kasa_config(knobs: KnobValues, _setup: TrainingSetup | None) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _kasa_loss(model: Any, _knobs: KnobValues) -> Tensor:
     return model.base_model._get_kasa_loss()
 
 
-def _factors(linear: Linear, knobs: KnobValues) -> int:
+def both_factors(linear: Linear, knobs: KnobValues) -> int:
     return lora_parameters(linear, {**knobs, "use_dora": False})
 
 
@@ -140,15 +140,15 @@ _LORA = peft_method(
     source="Kalajdzievski 2023, arXiv 2312.03732",
     learning_rates=_RATES,
     knobs=_knobs,
-    arguments=_with(use_rslora=True),
-    trainable_parameters=per_layer(_factors),
+    arguments=with_options(use_rslora=True),
+    trainable_parameters=per_layer(both_factors),
     variant_of="lora",
 )
 
 
-def _variant(name: str, summary: str, source: str, arguments: Arguments, **changes: Any) -> Method:
+def lora_variant(name: str, summary: str, source: str, arguments: Arguments, **changes: Any) -> Method:
     """A variant of LoRA with both factors trained."""
-    options = {"learning_rates": _RATES, "knobs": _knobs, "trainable_parameters": per_layer(_factors), **changes}
+    options = {"learning_rates": _RATES, "knobs": _knobs, "trainable_parameters": per_layer(both_factors), **changes}
     return peft_method(
         name,
         "LoraConfig",
@@ -163,14 +163,14 @@ def _variant(name: str, summary: str, source: str, arguments: Arguments, **chang
 
 METHODS = (
     _LORA,
-    _variant(
+    lora_variant(
         "dora",
         "LoRA of the direction, and a trained magnitude for each output",
         "Liu et al. 2024, arXiv 2402.09353",
-        _with(use_dora=True),
+        with_options(use_dora=True),
         trainable_parameters=per_layer(lambda linear, knobs: lora_parameters(linear, {**knobs, "use_dora": True})),
     ),
-    _variant(
+    lora_variant(
         "pissa",
         "LoRA that starts with the principal singular directions of the weights",
         "Meng et al. 2024, arXiv 2404.02948",
@@ -180,7 +180,7 @@ METHODS = (
         changes_base=True,
         model_types=WITH_LINEAR,
     ),
-    _variant(
+    lora_variant(
         "olora",
         "LoRA that starts with an orthonormal factor of the weights",
         "Büyükakyüz 2024, arXiv 2406.01775",
@@ -190,65 +190,65 @@ METHODS = (
         changes_base=True,
         model_types=WITH_LINEAR,
     ),
-    _variant(
+    lora_variant(
         "lora_orthogonal",
         "LoRA whose factors start orthogonal to each other",
         "peft 0.21, init_lora_weights='orthogonal'",
-        _with(init_lora_weights="orthogonal"),
+        with_options(init_lora_weights="orthogonal"),
         knobs=_even_knobs,
         model_types=WITH_LINEAR,
     ),
-    _variant(
+    lora_variant(
         "mica",
         "LoRA in the smallest singular directions, one factor frozen",
         "peft 0.21, init_lora_weights='mica'",
-        _with(init_lora_weights="mica"),
+        with_options(init_lora_weights="mica"),
         trainable_parameters=per_layer(lambda linear, knobs: knobs["rank"] * linear.in_features),
         model_types=WITH_LINEAR,
     ),
-    _variant(
+    lora_variant(
         "kasa",
         "LoRA with trained singular values, in place of the smallest components of the weights",
         "Wang et al. 2024, arXiv 2412.06071",
         _kasa_arguments,
         knobs=_kasa_knobs,
-        trainable_parameters=per_layer(lambda linear, knobs: _factors(linear, knobs) + knobs["rank"]),
+        trainable_parameters=per_layer(lambda linear, knobs: both_factors(linear, knobs) + knobs["rank"]),
         hooks=PeftHooks(arguments=_kasa_config, auxiliary_loss=_kasa_loss),
         changes_base=True,
         unchanged_at_start=False,
         model_types=WITH_LINEAR,
     ),
-    _variant(
+    lora_variant(
         "lora_plus",
         "LoRA whose second factor learns faster than the first",
         "Hayou et al. 2024, LoRA+, arXiv 2402.12354",
-        _with(),
+        with_options(),
         knobs=_plus_knobs,
         learning_rates=LearningRates(1e-5, 5e-3, 2e-4),
         hooks=PeftHooks(rate_factor=_plus_factor),
     ),
-    _variant(
+    lora_variant(
         "lora_fa",
         "LoRA whose first factor stays at its random start",
         "Zhang et al. 2023, arXiv 2308.03303",
-        _with(),
+        with_options(),
         learning_rates=LearningRates(1e-4, 2e-2, 2e-3),
         trainable_parameters=per_layer(_one_factor),
         hooks=PeftHooks(ready=_freeze_a),
     ),
-    _variant(
+    lora_variant(
         "lora_bias",
         "LoRA with a bias on its second factor",
         "peft 0.21, lora_bias",
-        _with(lora_bias=True),
-        trainable_parameters=per_layer(lambda linear, knobs: _factors(linear, knobs) + linear.out_features),
+        with_options(lora_bias=True),
+        trainable_parameters=per_layer(lambda linear, knobs: both_factors(linear, knobs) + linear.out_features),
         model_types=("bert", "roberta", "xlm-roberta", "distilbert", "gpt2"),
     ),
-    _variant(
+    lora_variant(
         "eva",
         "LoRA that starts with the principal directions of the layer's inputs",
         "Paischer et al. 2024, arXiv 2410.07170",
-        _with(init_lora_weights="eva"),
+        with_options(init_lora_weights="eva"),
         hooks=PeftHooks(arguments=_eva_config, ready=_eva_start),
         model_types=WITH_LINEAR,
     ),
