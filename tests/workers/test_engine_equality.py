@@ -46,14 +46,6 @@ ROWS = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def residents() -> dict[str, ResidentBase]:
     return {kind: ResidentBase.of(tiny_base(kind)) for kind in BUILDERS}

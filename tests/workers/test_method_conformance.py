@@ -131,14 +131,6 @@ DECODER_ROWS = [pytest.param(name, kind, CASES[name][0], id=name) for name in CA
 STEPS = 4
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def bases() -> dict[str, Base]:
     return {kind: tiny_base(kind) for kind in ("bert", "modernbert", "gpt2", "llama")}

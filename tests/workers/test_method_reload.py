@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,6 @@ from tests.workers.test_method_conformance import ROWS, attach, logits, train
 from tests.workers.tiny_models import batch, tiny_base, tiny_model
 from workers.methods.attached import AdapterCard
 from workers.methods.registry import method
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
 
 _RELOAD = """
 import json, sys
