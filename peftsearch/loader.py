@@ -9,16 +9,17 @@ from typing import Any
 GROUP = "peftsearch.adapters"
 
 
-def load_adapter(model: Any, folder: str | Path) -> Any:
+def load_adapter(model: Any, folder: str | Path, rank: int | None = None) -> Any:
     """Put an exported adapter on its base model and return it, ready for inference.
 
     Args:
         model: the `AutoModelForSequenceClassification` the adapter was trained on, with as many labels.
         folder: what `peftsearch export` wrote.
+        rank: take the adapter at this lower rank, where the method trains every rank up to its own (`dylora`).
 
     Raises:
         ImportError: when the code of the methods is not installed.
-        ValueError: when the folder holds no adapter, or one that does not fit the model.
+        ValueError: when the folder holds no adapter, or one that does not fit the model or the rank.
     """
     loaders = list(entry_points(group=GROUP))
     if not loaders:
@@ -26,4 +27,4 @@ def load_adapter(model: Any, folder: str | Path) -> Any:
             f"no installed package offers adapters in the entry-point group {GROUP!r}: install peftsearch with its "
             "`workers` extra (pip install 'peftsearch[workers]'), or use plain peft for methods that it knows"
         )
-    return loaders[0].load()(model, folder)
+    return loaders[0].load()(model, folder, rank)

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from peftsearch import load_adapter
 from tests.workers.test_method_properties import STEPS, attach, modules, one_batch, train
 from tests.workers.tiny_models import LABELS, batch, tiny_base, tiny_model
 from workers.costs import training_memory
@@ -260,6 +261,33 @@ def test_dylora_trains_every_rank_and_evaluates_the_whole(base: Base) -> None:
     attached.detach()
     assert torch.linalg.matrix_rank(narrow - layer.frozen()) == 1
     assert torch.linalg.matrix_rank(whole - layer.frozen()) == 4
+
+
+def test_dylora_is_loaded_at_every_rank(base: Base, tmp_path: Path) -> None:
+    attached = attach(base, "dylora", rank=4)
+    train(attached, steps=30)
+    attached.save(tmp_path, AdapterCard("dylora", "tiny", classes=("a", "b", "c")))
+    expected = {}
+    for rank in (1, 2, 3, 4):
+        for layer in modules(attached, NestedLora):
+            layer.use_rank(rank)
+        expected[rank] = attached.model(**batch()).logits.detach()
+    attached.detach()
+    for rank, logits in expected.items():
+        loaded = load_adapter(tiny_model("bert"), tmp_path, rank=rank)
+        torch.testing.assert_close(loaded(**batch()).logits, logits, atol=1e-6, rtol=0)
+    assert not torch.allclose(expected[1], expected[4])
+    with pytest.raises(ValueError, match="dylora at rank 5, allowed: 1 to 4"):
+        load_adapter(tiny_model("bert"), tmp_path, rank=5)
+
+
+def test_other_adapters_have_one_rank(base: Base, tmp_path: Path) -> None:
+    for name in ("lora", "ssf"):
+        attached = attach(base, name)
+        attached.save(tmp_path / name, AdapterCard(name, "tiny", classes=("a", "b", "c")))
+        attached.detach()
+        with pytest.raises(ValueError, match=r"one rank|none to choose"):
+            load_adapter(tiny_model("bert"), tmp_path / name, rank=2)
 
 
 def test_nola_file_holds_coefficients_only(base: Base, tmp_path: Path) -> None:

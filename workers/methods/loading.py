@@ -9,19 +9,22 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def load_adapter(model: Any, folder: str | Path) -> nn.Module:
+def load_adapter(model: Any, folder: str | Path, rank: int | None = None) -> nn.Module:
     """Put an exported adapter on its base model and return it in evaluation mode.
 
     `model` is the sequence-classification base model with as many labels as the adapter's head, or a reference to one
     (`builtin:minilm`, a folder, a hub id). Adapters in peft's format come back as a `PeftModel`; ours change the given
-    model in place. Raises `ValueError` when the folder holds no adapter or it does not fit the model.
+    model in place. `rank` takes an adapter that serves every rank up to its own at a lower one. Raises `ValueError`
+    when the folder holds no adapter, or one that does not fit the model or the rank.
     """
     path = Path(folder)
     if (path / "adapter_config.json").is_file():
+        if rank is not None:
+            raise ValueError(f"{path}: an adapter in peft's own format has one rank, found {rank}")
         return _load_peft(model, path)
     if not (path / "peftsearch_adapter.json").is_file():
         raise ValueError(f"{path}: neither adapter_config.json (peft) nor peftsearch_adapter.json is there")
-    return _load_own(model, path)
+    return _load_own(model, path, rank)
 
 
 def _load_peft(model: Any, path: Path) -> nn.Module:
@@ -33,19 +36,25 @@ def _load_peft(model: Any, path: Path) -> nn.Module:
     return PeftModel.from_pretrained(model, str(path)).eval()
 
 
-def _load_own(model: Any, path: Path) -> nn.Module:
+def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
     from workers.methods.adapter_file import read_adapter
     from workers.methods.own_adapter import OwnAdapter
     from workers.methods.registry import method
     from workers.models.loading import make_base
 
     config, tensors = read_adapter(path)
+    chosen, knobs = method(config.method), config.knobs
+    if rank is not None:
+        if chosen.at_rank is None or not 1 <= rank <= knobs["rank"]:
+            allowed = "none to choose" if chosen.at_rank is None else f"1 to {knobs['rank']}"
+            raise ValueError(f"{path}: {config.method} at rank {rank}, allowed: {allowed}")
+        knobs, tensors = chosen.at_rank(knobs, tensors, rank)
     if isinstance(model, str):
         model = _from_reference(model, tensors)
     if model.config.model_type != config.model_type:
         raise ValueError(f"{path}: made for a {config.model_type} model, found {model.config.model_type}")
     base = make_base(model, str(path), head=config.head)
-    attached = method(config.method).attach(base, config.knobs, config.seed, None)
+    attached = chosen.attach(base, knobs, config.seed, None)
     if not isinstance(attached, OwnAdapter):
         raise ValueError(f"{path}: method {config.method!r} is saved in peft's own format")
     attached.load(tensors)

@@ -20,9 +20,13 @@ from workers.methods.attached import Attached, TrainingSetup
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from workers.models.loading import Base
 
 KnobValues = Mapping[str, Any]
+Tensors = Mapping[str, "Tensor"]
+AtRank = Callable[[KnobValues, Tensors, int], tuple[dict[str, Any], dict[str, "Tensor"]]]
 Attach = Callable[["Base", KnobValues, int, TrainingSetup | None], Attached]
 
 Family = Literal[
@@ -72,6 +76,8 @@ class Method:
     `unchanged_at_start` promises equal outputs before the first step, `mergeable` that the trained adapter folds into
     the base weights, `changes_base` that attaching rewrites base weights (undone by detaching); with
     `follows_gradients` the adapter changes itself behind each step by the gradients of all of its parameters.
+    `at_rank(knobs, tensors, rank)` gives knobs and tensors of a trained adapter at a lower rank, where one training
+    serves them all.
     """
 
     name: str
@@ -91,6 +97,7 @@ class Method:
     follows_gradients: bool = False
     format: Literal["peft", "peftsearch"] = "peft"
     variant_of: str | None = None
+    at_rank: AtRank | None = None
 
     def supports(self, model: ModelDescription) -> bool:
         """Whether the method works on this class of model."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.methods.attached import Attached, TrainingSetup
-from workers.methods.method import Family, Knobs, KnobValues, LearningRates, Method
+from workers.methods.method import AtRank, Family, Knobs, KnobValues, LearningRates, Method
 from workers.methods.peft_method import lowest_placed
 from workers.methods.snippets import own_snippet
 from workers.models.description import ModelDescription
@@ -61,6 +61,7 @@ def own_method(
     mergeable: bool = True,
     unchanged_at_start: bool = True,
     variant_of: str | None = None,
+    at_rank: AtRank | None = None,
     model_types: tuple[str, ...] | None = None,
 ) -> Method:
     """A method of our own, saved in our own format."""
@@ -95,4 +96,5 @@ def own_method(
         follows_gradients=hooks.after_step is not None,
         format="peftsearch",
         variant_of=variant_of,
+        at_rank=at_rank,
     )

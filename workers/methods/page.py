@@ -33,6 +33,7 @@ How to read the tables:
 - **merges**: the trained adapter folds into the base weights, so it costs nothing at inference.
 - **start**: `base` when outputs equal the frozen model's before the first step.
 - **format** `peft` loads with plain Hugging Face peft; `own` with `peftsearch.load_adapter`.
+- `dylora` trains every rank up to its own at once: `load_adapter(base, folder, rank=4)` takes it at rank 4.
 - **models** are the classes it works on, when not all of {types}.
 
 Costs of a trial: latency is the median of warm forward passes, of the base where a method merges. `peak_memory_mb` is

@@ -1,15 +1,16 @@
 """`dylora`: one training serves every rank up to the largest, because each step uses a random number of directions.
 
 Certain: nested truncation and the scale α / b. Choices: b is uniform, is the same in all layers, and follows from the
-number of the step, so that a resumed training draws the same.
+number of the step, so that a resumed training draws the same. Fix `rank` at the highest that could serve and it leaves
+the search: `peftsearch.load_adapter(base, folder, rank=4)` takes the trained adapter at any lower one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workers.methods.knob_kinds import alpha, placed, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.method import Knobs, KnobValues, LearningRates, Tensors
 from workers.methods.own_method import OwnHooks, own_method
 from workers.methods.peft_method import per_layer
 from workers.models.architectures import Linear
@@ -17,7 +18,7 @@ from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from workers.models.loading import Base
 
@@ -46,6 +47,13 @@ def _draw_rank(base: Base, step: int) -> None:
             module.use_rank(1 + (step * _MULTIPLIER % 2**32) * len(module.first) // 2**32)
 
 
+def _at_rank(knobs: KnobValues, tensors: Tensors, rank: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The first directions alone, which training has seen with the scale α / rank."""
+    cut = {"first": lambda value: value[:rank], "second": lambda value: value[:, :rank]}
+    narrow = {name: cut.get(name.rpartition(".")[2], lambda value: value)(value) for name, value in tensors.items()}
+    return {**knobs, "rank": rank}, narrow
+
+
 METHODS = (
     own_method(
         "dylora",
@@ -59,5 +67,6 @@ METHODS = (
             lambda linear, knobs: knobs["rank"] * (linear.in_features + linear.out_features)
         ),
         hooks=OwnHooks(next_step=_draw_rank),
+        at_rank=_at_rank,
     ),
 )
