@@ -11,16 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks.methods.picture import picture
 from benchmarks.methods.results import front, results
-from benchmarks.methods.tuning import Tuned, tuned, tuning_entries
-from benchmarks.trials.__main__ import DATA, FOLDER, record
+from benchmarks.methods.tuning import TRIALS, tuned, tuning_entries
+from benchmarks.trials.__main__ import DATA, FOLDER, RECORDING, record
+from benchmarks.trials.plan import Entry
 from benchmarks.trials.recording import read_lines
-from benchmarks.trials.table import TABLE, RecordedTrial, trials, write_table
+from benchmarks.trials.table import TABLE, RecordedTrial, trials, trials_of, write_table
 from workers.methods.measured import MEASURED
 from workers.methods.page import page
 from workers.methods.registry import methods
@@ -40,6 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     if not given.export:
         measure(given.folder, given.data, given.table, 4 if given.quick else given.minutes)
+    write_table(read_lines(given.folder / RECORDING), given.table)
     measured = results(methods().values(), _recorded(given.folder, given.table).values())
     write(measured)
     summary = {
@@ -52,17 +54,18 @@ def main() -> None:
 
 
 def measure(folder: Path, data: Path, table: Path, minutes: float) -> None:
-    """Record the missing trials, tuning before confirmation."""
-    until = time.monotonic() + 60 * minutes
-    chosen = list(methods().values())
-    tuning = [entry for one in chosen for entry in tuning_entries(one)]
-    missing = record(tuning, folder, data, minutes, table)
-    found = _recorded(folder, table)
-    best: list[Tuned] = [one for one in (tuned(method, found) for method in chosen) if one is not None]
-    confirmations = [entry for one in best for entry in one.confirmations()]
-    missing += record(confirmations, folder, data, max(0.0, (until - time.monotonic()) / 60), table)
-    if missing:
-        print(f"{missing} trials are still missing: run again to go on", file=sys.stderr)
+    """Record what is missing, one method after another: its tuning, then its confirmation."""
+    left = record(_entries(folder, table), len(methods()) * TRIALS, folder, data, minutes, table)
+    if left:
+        print(f"{left} trials are still missing: run again to go on", file=sys.stderr)
+
+
+def _entries(folder: Path, table: Path) -> Iterator[Entry]:
+    """Every trial of the comparison; those that confirm are known once the method's tuning is recorded."""
+    for one in methods().values():
+        yield from tuning_entries(one)
+        best = tuned(one, _recorded(folder, table))
+        yield from best.confirmations() if best else ()
 
 
 def write(measured: dict[str, Any]) -> None:
@@ -73,9 +76,10 @@ def write(measured: dict[str, Any]) -> None:
 
 
 def _recorded(folder: Path, table: Path) -> dict[str, RecordedTrial]:
-    """Every trial so far, by key; the recording is folded into the table first."""
-    write_table(read_lines(folder / "trials.jsonl"), table)
-    return {trial.key: trial for split in ("validation", "test") for trial in trials(split=split, table=table)}
+    """Every trial so far, by key: those of the table and those of the recording."""
+    splits = ("validation", "test") if table.is_file() else ()
+    stored = [one for split in splits for one in trials(split=split, table=table)]
+    return {one.key: one for one in (*stored, *trials_of(read_lines(folder / RECORDING)))}
 
 
 if __name__ == "__main__":

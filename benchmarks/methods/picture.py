@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT = 920, 560
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 30, 56, 60
 _STYLE = """
 text{font:13px system-ui,sans-serif;fill:#3b4252} .title{font-size:16px;font-weight:600}
-.axis{font-size:12px;fill:#68707f} .grid{stroke:#e3e6ec} .dot{fill:#9aa5b8} .front{fill:#0b6bcb}
+.axis{font-size:12px;fill:#68707f} .grid{stroke:#e3e6ec} .dot{fill:#9aa5b8} .bar{stroke:#8db8e2} .front{fill:#0b6bcb}
 .line{fill:none;stroke:#0b6bcb;stroke-width:1.5} .name{font-weight:600;fill:#0b4f96}
 """
 
@@ -64,13 +64,13 @@ class _Scale:
 def _axes(scale: _Scale) -> list[str]:
     low, high = scale.decades
     parts = [
-        _text(_LEFT, 30, "Test accuracy of each method's best configuration", "title"),
+        _text(_LEFT, 30, "Test accuracy of each method's best configuration, with 95% intervals on the front", "title"),
         _text((_LEFT + _WIDTH) / 2, _HEIGHT - 16, "trained parameters without the head", "axis", "middle"),
     ]
     for decade in range(low, high + 1):
         x = scale.x(10.0**decade) if decade > low else scale.x(0)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
-        parts.append(_text(x, _HEIGHT - _BOTTOM + 20, f"{10**decade:,}" if decade > low else "0", "axis", "middle"))
+        parts.append(_text(x, _HEIGHT - _BOTTOM + 20, _short(decade) if decade > low else "0", "axis", "middle"))
     bottom, top = scale.accuracies
     for step in range(round((top - bottom) / 0.05) + 1):
         value = bottom + 0.05 * step
@@ -95,9 +95,19 @@ def _point(name: str, row: Mapping[str, Any], on_front: bool, scale: _Scale) -> 
     label = f"{name}: {row['accuracy']['mean']:.3f} ± {row['accuracy']['half_width']:.3f}, {row['trainable_params']:,}"
     kind, radius = ("front", 5) if on_front else ("dot", 4)
     dot = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"><title>{label}</title></circle>'
-    if on_front:
-        return [dot, _text(x + 8, y - 8, name, "name", "end" if x > _WIDTH - 150 else "start")]
-    return [dot]
+    if not on_front:
+        return [dot]
+    half = row["accuracy"]["half_width"]
+    low, high = (min(max(scale.y(row["accuracy"]["mean"] + one), _TOP), _HEIGHT - _BOTTOM) for one in (-half, half))
+    bar = f'<line class="bar" x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>'
+    # Nothing lies above and left of a point of the front, so its name has room there.
+    return [bar, dot, _text(x - 8, y - 8, name, "name", "end") if x > 200 else _text(x + 8, y - 8, name, "name")]
+
+
+def _short(decade: int) -> str:
+    """10^decade as on a scale: 100, 1k, 10k, 1M."""
+    thousands, rest = divmod(decade, 3)
+    return f"{10**rest}{('', 'k', 'M', 'G', 'T')[thousands]}"
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:

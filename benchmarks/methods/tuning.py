@@ -16,6 +16,8 @@ DATA_SETS = ("trec", "ag_news")
 FRESH_SEEDS = (101, 102, 103)
 # Of the configurations recorded for each method, the first: they cover the upper three fourths of its learning rates.
 TRIED = 3
+TRIALS = (TRIED + len(FRESH_SEEDS)) * len(DATA_SETS)
+"""Trials of one method, confirmation included."""
 _PART: Part = "methods"
 
 

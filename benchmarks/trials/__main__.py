@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.trials.plan import DATA_SETS, Entry, plan
@@ -18,6 +19,7 @@ from benchmarks.trials.table import TABLE, keys, write_table
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "text"
 FOLDER = Path("build") / "record-trials"
+RECORDING = "trials.jsonl"
 
 
 def main() -> None:
@@ -30,12 +32,13 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE, help="the Parquet file (default %(default)s)")
     given = parser.parse_args()
     if not given.export:
-        record(list(plan()), given.folder, given.data, given.minutes, given.table)
-    print(json.dumps(write_table(read_lines(given.folder / "trials.jsonl"), given.table), indent=1))
+        entries = list(plan())
+        record(entries, len(entries), given.folder, given.data, given.minutes, given.table)
+    print(json.dumps(write_table(read_lines(given.folder / RECORDING), given.table), indent=1))
 
 
-def record(entries: list[Entry], folder: Path, data: Path, minutes: float, table: Path = TABLE) -> int:
-    """Train those of `entries` that neither the recording in `folder` nor the table has; how many are still missing.
+def record(entries: Iterable[Entry], total: int, folder: Path, data: Path, minutes: float, table: Path = TABLE) -> int:
+    """Train those of `entries` that neither the recording in `folder` nor the table has; how many of `total` are left.
 
     Exits with a message when a data set is not below `data` or another process records into `folder`.
     """
@@ -45,11 +48,9 @@ def record(entries: list[Entry], folder: Path, data: Path, minutes: float, table
         if not (data / name).is_dir():
             raise SystemExit(f"no data set {name!r} in {data}: name the folder of the data sets with --data")
     warnings.simplefilter("ignore")
-    recorded = keys(table)
-    wanted = [entry for entry in entries if entry.key not in recorded]
     try:
-        with recording(folder / "trials.jsonl") as file:
-            return Recorder(file, data, folder).record(wanted, time.monotonic() + 60 * minutes)
+        with recording(folder / RECORDING) as file:
+            return Recorder(file, data, folder, keys(table)).record(entries, total, time.monotonic() + 60 * minutes)
     except BlockingIOError:
         raise SystemExit(f"another process is recording into {folder}") from None
 

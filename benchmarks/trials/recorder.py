@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,10 +28,12 @@ class Recorder:
     Args:
         data: folder with a folder of `train.jsonl`, `validation.jsonl` and `test.jsonl` for each data set.
         home: folder for caches (tokens, stored hidden states).
+        known: keys of trials that are recorded elsewhere and need no training.
     """
 
-    def __init__(self, recording: Recording, data: Path, home: Path) -> None:
+    def __init__(self, recording: Recording, data: Path, home: Path, known: Collection[str] = ()) -> None:
         torch.set_num_threads(1)
+        self._known = {*recording.keys, *known}
         self._recording, self._data = recording, data
         self._artifacts = ArtifactStore(home / "artifacts")
         self._benches = {
@@ -39,16 +41,22 @@ class Recorder:
             for name in ("bf16", "fp32")
         }
 
-    def record(self, entries: Sequence[Entry], deadline: float = float("inf")) -> int:
-        """Train what is missing of `entries`, until the monotonic time `deadline`; how many are missing then."""
-        missing = [entry for entry in entries if entry.key not in self._recording.keys]
-        started = time.monotonic()
-        for done, entry in enumerate(missing):
+    def record(self, entries: Iterable[Entry], total: int, deadline: float = float("inf")) -> int:
+        """Train what is missing of `entries`, until the monotonic time `deadline`; how many of `total` are then left.
+
+        `entries` may be a generator that looks at what was recorded so far to know what comes next.
+        """
+        started, trained = time.monotonic(), 0
+        for number, entry in enumerate(entries, 1):
+            if entry.key in self._known:
+                continue
             if time.monotonic() >= deadline:
-                return len(missing) - done
+                return total - number + 1
             line = self._train(entry)
             self._recording.append(line)
-            _show(line, len(entries) - len(missing) + done + 1, len(entries), done + 1, time.monotonic() - started)
+            self._known.add(entry.key)
+            trained += 1
+            _show(line, number, total, (total - number) * (time.monotonic() - started) / trained / 60)
         return 0
 
     def _train(self, entry: Entry) -> Line:
@@ -78,12 +86,11 @@ class Recorder:
         }
 
 
-def _show(line: Line, number: int, of: int, done: int, seconds: float) -> None:
+def _show(line: Line, number: int, total: int, minutes: float) -> None:
     """One line of progress, with the time that is left at the pace so far."""
-    minutes = (of - number) * seconds / done / 60
     found = f"accuracy {line['metrics']['accuracy']:.3f}" if line["status"] == "completed" else str(line["reason"])
     print(
-        f"[{number}/{of}, {minutes:.0f} min left] {line['data_set']:8s} {line['config']['method']:16s} "
+        f"[{number}/{total}, {minutes:.0f} min left] {line['data_set']:8s} {line['config']['method']:16s} "
         f"seed {line['seed']} {line['precision']} {line['processor_seconds']:5.1f} s  {found}",
         file=sys.stderr,
         flush=True,

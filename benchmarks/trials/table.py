@@ -97,6 +97,11 @@ def trials(
     return [_trial(row) for row in pq.read_table(table, filters=filters).to_pylist()]
 
 
+def trials_of(lines: Iterable[dict[str, Any]]) -> list[RecordedTrial]:
+    """Trials of a recording that is not in the table yet."""
+    return [_trial(dict.fromkeys(SCHEMA.names) | _row(line)) for line in lines]
+
+
 def keys(table: Path = TABLE) -> set[str]:
     """Keys of every trial in the table; none when there is no table yet."""
     return set(pq.read_table(table, columns=["key"])["key"].to_pylist()) if table.is_file() else set()

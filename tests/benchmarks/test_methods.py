@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
+from benchmarks.methods import __main__ as command
 from benchmarks.methods.picture import picture
 from benchmarks.methods.results import front, interval, results
-from benchmarks.methods.tuning import DATA_SETS, FRESH_SEEDS, TRIED, tuned, tuning_entries
+from benchmarks.methods.tuning import DATA_SETS, FRESH_SEEDS, TRIALS, TRIED, tuned, tuning_entries
+from benchmarks.trials import plan as planning
+from benchmarks.trials.__main__ import RECORDING
 from benchmarks.trials.plan import Entry
-from benchmarks.trials.table import RecordedTrial
+from benchmarks.trials.recording import read_lines
+from benchmarks.trials.table import RecordedTrial, trials_of, write_table
+from tests.benchmarks.made_up_data import ROWS, write_data
 from workers.methods.measured import measured_section
 from workers.methods.registry import methods
 
@@ -96,3 +102,24 @@ def test_front_and_picture() -> None:
     labels = [text.text for text in root.iter(f"{space}text") if text.get("class") == "name"]
     assert sorted(map(str, labels)) == ["big", "none", "small"]
     assert picture({}) == ""
+
+
+def test_every_method_is_tuned_and_confirmed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(planning, "ROWS", ROWS)
+    monkeypatch.setattr(planning, "EPOCHS", 1)
+    monkeypatch.setattr(command, "methods", lambda: {"head": methods()["head"]})
+    write_data(tmp_path / "data")
+    table = tmp_path / "table.parquet"
+    command.measure(tmp_path, tmp_path / "data", table, 5)
+    lines = read_lines(tmp_path / RECORDING)
+    assert len(lines) == TRIALS
+    assert f"[{TRIALS}/{TRIALS}, 0 min left]" in capsys.readouterr().err
+    write_table(lines, table)
+    (tmp_path / RECORDING).unlink()
+    command.measure(tmp_path, tmp_path / "data", table, 0)
+    assert "missing" not in capsys.readouterr().err
+    found = results([methods()["head"]], trials_of(lines))
+    assert list(found["methods"]) == ["head"]
+    assert found["methods"]["head"]["accuracy"]["mean"] > 0.5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from benchmarks.trials.precision import compare
 from benchmarks.trials.recording import read_lines, recording
 from benchmarks.trials.table import RecordedTrial, keys, trials, write_table
 from search_spaces.space import config_hash
+from tests.benchmarks.made_up_data import ROWS, write_data
 from workers.methods.registry import methods
 from workers.methods.space import methods_space
 from workers.models.description import describe
@@ -115,22 +115,12 @@ def test_a_killed_recording_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert found == [*map(str, range(len(found) - 1)), "last"]
 
 
-def _write_data(folder: Path) -> None:
-    for name in DATA_SETS:
-        (folder / name).mkdir(parents=True)
-        for split, rows in planning.ROWS.items():
-            lines = [
-                {"text": f"{'good' if row % 2 else 'bad'} film number {row}", "label": row % 2} for row in range(rows)
-            ]
-            (folder / name / f"{split}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
 def test_recorded_trials_are_read_back_and_not_trained_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "ROWS", {"train": 32, "validation": 16, "test": 24})
+    monkeypatch.setattr(planning, "ROWS", ROWS)
     data, folder, table = tmp_path / "data", tmp_path / "recording", tmp_path / "table.parquet"
-    _write_data(data)
+    write_data(data)
     impossible = {"method": "lora", "rank": 9999}
     entries = [
         Entry("methods", "trec", HEAD),
@@ -138,8 +128,8 @@ def test_recorded_trials_are_read_back_and_not_trained_again(
         Entry("methods", "trec", HEAD, split="test"),
         Entry("methods", "sst2", HEAD, seed=1),
     ]
-    assert record(entries[:3], folder, data, 5, table) == 0
-    assert record(entries, folder, data, 0, table) == 1
+    assert record(entries[:3], 3, folder, data, 5, table) == 0
+    assert record(entries, 4, folder, data, 0, table) == 1
     assert "[3/3, 0 min left]" in capsys.readouterr().err
     assert write_table(read_lines(folder / "trials.jsonl"), table)["failed"] == 1
     assert keys(table) == {entry.key for entry in entries[:3]}
@@ -156,7 +146,7 @@ def test_recorded_trials_are_read_back_and_not_trained_again(
     assert len(tested.curve) == 1
 
     (folder / "trials.jsonl").unlink()  # the table alone is enough to know what is done
-    assert record(entries, folder, data, 0, table) == 1
+    assert record(entries, 4, folder, data, 0, table) == 1
 
 
 def test_configurations_replay_in_the_methods_space() -> None:
@@ -172,7 +162,7 @@ def _recorded(config: dict[str, Any]) -> RecordedTrial:
 
 def test_missing_data_is_named(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=f"no data set 'trec' in {tmp_path}"):
-        record([], tmp_path, tmp_path, 1, tmp_path / "table.parquet")
+        record([], 0, tmp_path, tmp_path, 1, tmp_path / "table.parquet")
 
 
 def test_number_formats_are_compared_pair_by_pair_beside_another_seed() -> None:
