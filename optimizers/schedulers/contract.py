@@ -88,6 +88,14 @@ class Standing:
     budget: Budget
     seed: int
 
+    def curve(self, trial_id: str) -> Curve:
+        """The trial's curve, without points when it has not reported."""
+        return self.curves.get(trial_id) or Curve((), self.fresh.get(trial_id, {}))
+
+    def finished(self, trial_id: str) -> bool:
+        """Whether the trial has reported at its full budget."""
+        return self.curve(trial_id).epoch >= self.budget.epochs - TOLERANCE
+
 
 @dataclass(frozen=True)
 class Exploit:

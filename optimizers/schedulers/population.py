@@ -143,7 +143,7 @@ def truncation(standing: Standing, problem: Problem, rules: Generations) -> dict
     """
     if standing.active or standing.fresh or standing.to_come or not standing.paused:
         return {}
-    epochs = {trial: standing.curves[trial].epoch if trial in standing.curves else 0.0 for trial in standing.paused}
+    epochs = {trial: standing.curve(trial).epoch for trial in standing.paused}
     turns = {trial: round(epoch / rules.slice(standing.budget.epochs)) for trial, epoch in epochs.items()}
     generation = sorted(trial for trial, turn in turns.items() if turn == min(turns.values()))
     now = min(epochs[trial] for trial in generation)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from optimizers.errors import BadOption, UnknownName, UnsupportedProblem
 from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget, Curve, Decision, Scheduler
+from optimizers.schedulers.freeze_thaw import FreezeThaw
 from optimizers.schedulers.halving import Asha, Hyperband
 from optimizers.schedulers.median import Median
 from optimizers.schedulers.population import PopulationBasedTraining
@@ -25,7 +26,7 @@ class FullBudget:
         return "continue"
 
 
-_KINDS: tuple[Any, ...] = (FullBudget, Asha, Hyperband, Median, PopulationBasedTraining)
+_KINDS: tuple[Any, ...] = (FullBudget, Asha, Hyperband, Median, PopulationBasedTraining, FreezeThaw)
 _CLASSES: Mapping[str, Any] = {kind.name: kind for kind in _KINDS}
 
 
