@@ -1,8 +1,9 @@
 """Configurations for a new task from past jobs: what did well where the task and the model were alike.
 
-A past job is described by what is cheap to know (rows, text length, width and depth of the model). Its trials
-are ranked among themselves, because accuracies of different tasks do not compare; a configuration's expected rank is
-the average over jobs, weighted by nearness. Nothing leaves the machine.
+A past job is described by what is cheap to know (rows, text length, width and depth of the model). Accuracies of
+different tasks do not compare, so the trials of a job are ranked among themselves and their ranks turned into normal
+scores. One Gaussian process for each job says how any configuration would have ranked there, also one that it never
+ran; the forecasts are averaged by nearness. Nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm, rankdata
+
+from predictors.config_features import encode
+from predictors.gaussian_process import fit_gaussian_process
 
 Config = Mapping[str, Any]
 Floats = NDArray[np.float64]
@@ -21,6 +26,9 @@ Floats = NDArray[np.float64]
 STEPS = {"rows": math.log(4), "length": math.log(2), "width": math.log(2), "depth": math.log(1.5)}
 RELEVANT = math.exp(-2.0)  # least weight of a past job that is worth asking
 LEAST_TRIALS = 4
+MOST_JOBS = 12  # the most alike ones
+MOST_TRIALS = 60  # of a job: the best, and an even selection of the others
+DOUBT = 0.25  # weight of the assumption that a configuration is like any other
 
 
 @dataclass(frozen=True)
@@ -89,44 +97,69 @@ def recommend(
         objective: the metric to rank by.
         allowed: whether a trial satisfies the constraints of the new task.
     """
-    relevant = [(job, task.weight(job.task)) for job in jobs if len(_measured(job, objective)) >= LEAST_TRIALS]
-    evidence: dict[str, list[tuple[PastTrial, float, float]]] = {}
-    for job, weight in relevant:
-        if weight < RELEVANT:
-            continue
-        for trial, share in _shares(_measured(job, objective), objective, maximize):
-            if allowed(trial):
-                evidence.setdefault(_key(trial.config), []).append((trial, weight, share))
-    found = [_suggestion(rows) for rows in evidence.values()]
-    return tuple(sorted(found, key=lambda one: -one.standing)[:count])
+    weighed = [(task.weight(job.task), job) for job in jobs if len(_measured(job, objective)) >= LEAST_TRIALS]
+    near = sorted((one for one in weighed if one[0] >= RELEVANT), key=lambda one: -one[0])[:MOST_JOBS]
+    evidence: dict[str, list[tuple[float, PastTrial]]] = {}
+    for weight, job in near:
+        for trial in filter(allowed, _measured(job, objective)):
+            evidence.setdefault(_key(trial.config), []).append((weight, trial))
+    if not evidence:
+        return ()
+    candidates = [rows[0][1].config for rows in evidence.values()]
+    weights = np.array([weight for weight, _ in near])
+    forecasts = [_forecast(_scored(job, objective, maximize), candidates) for _, job in near]
+    mean, spread = _average(weights, np.array([one[0] for one in forecasts]), np.array([one[1] for one in forecasts]))
+    order = np.argsort(-mean)[:count]
+    rows = list(evidence.values())
+    return tuple(_suggestion(rows[index], float(mean[index]), float(spread[index])) for index in order)
 
 
 def _measured(job: PastJob, objective: str) -> list[PastTrial]:
     return [trial for trial in job.trials if math.isfinite(trial.metrics.get(objective, math.nan))]
 
 
-def _shares(trials: Sequence[PastTrial], objective: str, maximize: bool) -> list[tuple[PastTrial, float]]:
-    """Each trial with the share of its job's other trials that it beats; ties count half."""
+def _scored(job: PastJob, objective: str, maximize: bool) -> list[tuple[Config, float]]:
+    """Configurations with the normal score of their rank among the job's trials: the best ones and an even selection
+    of the others."""
+    trials = _measured(job, objective)
     sign = 1.0 if maximize else -1.0
-    values = np.array([sign * trial.metrics[objective] for trial in trials])
-    beaten = (values[:, None] > values).sum(axis=1) + 0.5 * ((values[:, None] == values).sum(axis=1) - 1)
-    return list(zip(trials, map(float, beaten / (len(values) - 1)), strict=True))
+    ranks = rankdata([sign * trial.metrics[objective] for trial in trials])
+    scores = norm.ppf((ranks - 0.5) / len(trials))
+    best = np.argsort(-scores, kind="stable")
+    half = MOST_TRIALS // 2
+    kept = best if len(best) <= MOST_TRIALS else [*best[:half], *best[half :: math.ceil((len(best) - half) / half)]]
+    return [(trials[index].config, float(scores[index])) for index in kept]
 
 
-def _suggestion(rows: Sequence[tuple[PastTrial, float, float]]) -> Suggestion:
-    """Shrunk towards the middle by one pseudo-observation: one good run is weaker evidence than three."""
-    weights, shares = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
-    total = weights.sum() + 0.25
-    mean = float((weights @ shares + 0.25 * 0.5) / total)
-    spread = math.sqrt(float((weights @ (shares - mean) ** 2 + 0.25 * 0.25) / total) / len(rows))
-    names = set.intersection(*(set(row[0].metrics) for row in rows))
+def _forecast(scored: Sequence[tuple[Config, float]], candidates: Sequence[Config]) -> tuple[Floats, Floats]:
+    """Mean and standard deviation `[m]` of the scores that the `candidates` would have had in a job."""
+    known = [config for config, _ in scored]
+    inputs = encode([*known, *candidates])
+    scores = np.array([score for _, score in scored])
+    process = fit_gaussian_process(inputs[: len(known)], scores)
+    mean, covariance = process.joint(inputs[len(known) :])
+    return mean, np.sqrt(np.maximum(np.diag(covariance), 0.0))
+
+
+def _average(weights: Floats, means: Floats, spreads: Floats) -> tuple[Floats, Floats]:
+    """Weighted mean and standard deviation `[m]` of the jobs' forecasts `[jobs, m]`, shrunk towards the middle."""
+    shares = weights / (weights.sum() + DOUBT)
+    mean = shares @ means
+    between = shares @ (means - mean) ** 2 + (1 - shares.sum()) * mean**2
+    return mean, np.sqrt(between / max(1, len(weights) - 1) + shares**2 @ spreads**2)
+
+
+def _suggestion(rows: Sequence[tuple[float, PastTrial]], score: float, spread: float) -> Suggestion:
+    """A configuration with its forecast and what it was measured to reach, nearest job first."""
+    weights = np.array([weight for weight, _ in rows])
+    names = set.intersection(*(set(trial.metrics) for _, trial in rows))
     expected = {}
     for name in sorted(names):
-        values = np.array([row[0].metrics[name] for row in rows])
+        values = np.array([trial.metrics[name] for _, trial in rows])
         expected[name] = (float(weights @ values / weights.sum()), float(values.min()), float(values.max()))
-    ids = tuple(row[0].id for row in sorted(rows, key=lambda row: -row[1]))
-    low, high = max(0.0, mean - 1.645 * spread), min(1.0, mean + 1.645 * spread)
-    return Suggestion(dict(rows[0][0].config), mean, low, high, expected, ids)
+    ids = tuple(trial.id for _, trial in sorted(rows, key=lambda row: -row[0]))
+    standing, low, high = (float(norm.cdf(score + side * spread)) for side in (0.0, -1.645, 1.645))
+    return Suggestion(dict(rows[0][1].config), standing, low, high, expected, ids)
 
 
 def _key(config: Config) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: more threads only wait for one another
 
-from benchmarks.answers import regmix, step_law, worked
+from benchmarks.answers import regmix, step_law, transfer, worked
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -32,6 +32,7 @@ def main() -> None:
     parts: dict[str, Callable[[], dict[str, Any]]] = {"worked_values": worked.measure}
     if (given.data / "hpo").is_dir():
         parts["mixtures"] = lambda: regmix.measure(given.data, given.quick)
+        parts["transfer"] = lambda: transfer.measure(given.data, given.quick)
         parts["step_law"] = lambda: step_law.measure(given.data, given.quick)
     else:
         print(f"no public runs at {given.data}: only the worked values are measured", file=sys.stderr)

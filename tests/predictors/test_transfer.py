@@ -34,3 +34,16 @@ def test_constraints_are_kept_and_an_irrelevant_past_is_silent() -> None:
     assert small[0].config == {"rank": 2}
     assert recommend(FAR, [past], "accuracy", True, 3) == ()
     assert recommend(NEAR, [_job("short", NEAR, {1: 0.5})], "accuracy", True, 3) == ()
+
+
+def test_what_lies_between_good_configurations_outranks_a_lucky_run() -> None:
+    smooth = {rank: 0.8 - 0.001 * (rank - 16) ** 2 for rank in range(4, 32, 3)}
+    lucky = {**smooth, 31: 0.805}  # at the far end, where its neighbours did badly
+    found = recommend(NEAR, [_job("a", NEAR, lucky), _job("b", NEAR, smooth)], "accuracy", True, 1)
+    assert 10 <= found[0].config["rank"] <= 22
+
+
+def test_a_long_job_is_read_in_part_but_its_best_trials_always() -> None:
+    many = {rank: 0.5 + 0.4 * (rank == 77) + 0.0001 * rank for rank in range(1, 300)}
+    found = recommend(NEAR, [_job("long", NEAR, many)], "accuracy", True, 1)
+    assert found[0].config["rank"] > 60
