@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from workers.checkpoints import random_states, restore_random_states
-from workers.engines.batches import Rows, token_budget_batches
+from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
 from workers.engines.course import TrainStep, extra_state, in_row_order
 from workers.engines.flat_adamw import FlatAdamW
 from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
-from workers.engines.passes import EVALUATION_TOKENS, Pass, WholePass, upper_passes
+from workers.engines.passes import Pass, WholePass, upper_passes
 from workers.engines.precision import Precision, computing_in
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from workers.engines.prefix import pooling
+from workers.methods.dropout import dropout_mask
 from workers.models.loading import Base
 
 _LAYERS = frozenset({"BertLayer", "RobertaLayer", "XLMRobertaLayer"})
@@ -98,6 +97,6 @@ class _FullDropout:
         if not self._module.training or self._module.p == 0:
             return narrow
         if narrow.shape[1] == self.length:
-            return dropout(narrow, self._module.p, training=True)
-        whole = torch.ones(narrow.shape[0], self.length, narrow.shape[2], dtype=narrow.dtype)
-        return narrow * dropout(whole, self._module.p, training=True)[:, :1]
+            return narrow * dropout_mask(narrow.shape, self._module.p, narrow.dtype)
+        whole = (narrow.shape[0], self.length, narrow.shape[2])
+        return narrow * dropout_mask(whole, self._module.p, narrow.dtype)[:, :1]

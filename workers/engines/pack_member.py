@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
 from workers.engines.course import Course
 from workers.engines.flat_adamw import FlatAdamW
 from workers.hyperparameters import Hyperparameters
+from workers.methods.dropout import dropout_mask
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,6 @@ class Member:
         """A dropout mask from the member's own random stream, as training alone would draw it."""
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self.random_state)
-            mask = dropout(torch.ones(shape), probability, training=True)
+            mask = dropout_mask(shape, probability)
             self.random_state = torch.get_rng_state()
         return mask

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from workers.engines.batches import Rows, token_budget_batches
+from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
 from workers.engines.course import Ending, Evaluate, Trained, TrainStep, in_row_order
 from workers.engines.faults import failure_reason, is_out_of_memory
 from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
 from workers.engines.pack_member import Member
 from workers.engines.packed_layers import Layout, PackedHead, PackedLayer, Segment
-from workers.engines.passes import EVALUATION_TOKENS, Pass, WholePass, upper_passes
+from workers.engines.passes import Pass, WholePass, upper_passes
 from workers.engines.precision import Precision, computing_in
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workers.engines.batches import Rows, token_budget_batches
+from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
 from workers.engines.inputs import Inputs
 from workers.engines.prefix import (
     PrefixInput,
@@ -23,8 +23,6 @@ from workers.engines.prefix import (
 )
 from workers.engines.prefix_store import HiddenStates, PrefixStore
 from workers.engines.resident import ResidentBase
-
-EVALUATION_TOKENS = 4096
 
 
 class Pass(Protocol):

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from workers.checkpoints import random_states, restore_random_states
-from workers.engines.batches import Rows, token_budget_batches
+from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
 from workers.engines.course import TrainStep, extra_state, in_row_order
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
@@ -19,9 +19,6 @@ from workers.engines.torch_adamw import TorchAdamW
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached
-
-# A pass without gradients keeps one layer's activations, so a few thousand tokens fit anywhere and fill the cores.
-EVALUATION_TOKENS = 4096
 
 
 class ReferenceTrainee:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from workers.methods.adapter_card import write_card
 from workers.methods.adapter_file import AdapterConfig, write_adapter
 from workers.methods.attached import AdapterCard, TrainingSetup, factors_by_name
+from workers.methods.dropout import quicken
 from workers.methods.own_method import NO_HOOKS, OwnHooks
 from workers.methods.snapshot import ModelSnapshot
 from workers.models.loading import Base
@@ -55,6 +56,7 @@ class OwnAdapter:
             parameter.requires_grad_(True)
         known = self._snapshot.original_modules()
         self._own = [module for module in self.model.modules() if id(module) not in known]
+        quicken(self._own)
         self.set_training(True)
 
     def parameters(self) -> dict[str, nn.Parameter]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from workers.methods.adapter_card import write_card
 from workers.methods.attached import AdapterCard, TrainingSetup, factors_by_name
+from workers.methods.dropout import quicken
 from workers.methods.peft_method import PeftHooks
 from workers.methods.snapshot import ModelSnapshot
 from workers.models.loading import Base
@@ -36,6 +37,7 @@ class PeftAdapter:
         heads = {id(part) for module in _saved_modules(model) for part in module.modules()}
         known = snapshot.original_modules() | heads
         self._own = [module for module in model.modules() if id(module) not in known]
+        quicken(self._own)
         self.set_training(True)
 
     def parameters(self) -> dict[str, nn.Parameter]:
