@@ -20,6 +20,7 @@ from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision, choose
+from workers.engines.prefix import upper_layers
 from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import ReferenceTrainee
 from workers.engines.resident import ResidentBase
@@ -211,13 +212,20 @@ def _costs(
 
 
 def _training_memory(prepared: PreparedTrial, attached: Attached, remembered: int | None) -> float:
-    """Bytes that training with the largest batch adds to the base: linear in the rows, so two small batches tell."""
+    """Bytes that training with the largest batch adds to the base: linear in the rows, so two small batches tell.
+
+    Frozen layers below the lowest trained one keep nothing for a backward pass, so they need not run.
+    """
     train, trained = prepared.data.train, list(attached.parameters().values())
-    longest = int(np.argmax(train.lengths))
-    one, two = (
-        costs.training_memory(attached.model, trained, train.batch(np.full(rows, longest)), remembered)
-        for rows in (1, 2)
-    )
+    longest, base = int(np.argmax(train.lengths)), prepared.resident.base
+    found = []
+    with upper_layers(base, attached.lowest_layer) as entry:
+        for rows in (1, 2):
+            batch = train.batch(np.full(rows, longest))
+            if entry is not None:
+                entry.set(torch.zeros(rows, batch["input_ids"].shape[1], base.description.anatomy.hidden_size))
+            found.append(costs.training_memory(attached.model, trained, batch, remembered))
+    one, two = found
     return one + (two - one) * (min(prepared.hyperparameters.batch_size, len(train)) - 1)
 
 

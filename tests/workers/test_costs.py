@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.workers.tiny_models import batch, tiny_base
+from tests.workers.tiny_models import BUILDERS, batch, tiny_base
 from workers.costs import BYTES_PER_TRAINED, adapter_bytes, latency_milliseconds, training_flops, training_memory
+from workers.engines.prefix import upper_layers
 from workers.methods.attached import AdapterCard
 from workers.methods.registry import method
 from workers.models.loading import load_base
@@ -47,6 +48,20 @@ def test_memory_counts_state_and_activations_above_the_lowest_layer() -> None:
     head.detach()
     assert only_head < found[1] < found[2]
     assert only_head < BYTES_PER_TRAINED * base.head_size + 4 * 4 * 24 * 4
+
+
+@pytest.mark.parametrize("kind", sorted(BUILDERS))
+@pytest.mark.parametrize(("name", "knobs"), [("lora", {"top_layers": 1}), ("head", {})])
+def test_memory_is_the_same_without_the_frozen_layers(kind: str, name: str, knobs: dict[str, int]) -> None:
+    base, one = tiny_base(kind), method(name)
+    attached = one.attach(base, one.complete(base.description, knobs), 0, None)
+    trained = list(attached.parameters().values())
+    whole = training_memory(attached.model, trained, batch())
+    with upper_layers(base, attached.lowest_layer) as entry:
+        assert entry is not None
+        entry.set(torch.zeros(*batch()["input_ids"].shape, base.description.anatomy.hidden_size))
+        assert training_memory(attached.model, trained, batch()) == whole
+    attached.detach()
 
 
 def test_memory_of_sparse_adapters() -> None:

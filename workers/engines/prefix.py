@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workers.models.architectures import READ_TOKEN, Anatomy, ReadToken
+from workers.models.architectures import READ_TOKEN, ReadToken
 from workers.models.loading import Base
 
 
@@ -95,6 +95,16 @@ def without_lower_layers(base: Base, layers: int) -> Iterator[PrefixInput]:
 
 
 @contextmanager
+def upper_layers(base: Base, lowest_layer: int) -> Iterator[PrefixInput | None]:
+    """Run only what a trial trains where that is known to be exact; yields None where the whole model runs."""
+    if lowest_layer == 0 or pooling(base) is None:
+        yield None
+        return
+    with without_lower_layers(base, lowest_layer) as entry:
+        yield entry
+
+
+@contextmanager
 def capturing(base: Base, layers: int) -> Iterator[list[Tensor]]:
     """Collect the output of layer `layers - 1` of every forward pass and stop the pass there.
 
@@ -137,8 +147,3 @@ def pooled_positions(kind: ReadToken, batch: dict[str, Tensor], padding_id: int 
         return torch.full((len(tokens),), tokens.shape[1] - 1)
     positions = torch.arange(tokens.shape[1]) * (tokens != padding_id)
     return positions.argmax(-1)
-
-
-def skippable_layers(anatomy: Anatomy, lowest_layer: int) -> int:
-    """How many layers need never run again when `lowest_layer` is the lowest one a trial touches."""
-    return max(0, min(lowest_layer, anatomy.layers))
