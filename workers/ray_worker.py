@@ -49,6 +49,7 @@ class TrialWorker:
     def __init__(self, settings: WorkerSettings) -> None:
         import torch
 
+        import workers.trial  # noqa: F401  # everything that training needs, before there is a trial to wait for it
         from workers.engines.precision import choose
         from workers.workbench import Workbench
 

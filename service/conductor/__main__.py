@@ -14,10 +14,12 @@ from pathlib import Path
 
 from service.conductor.garbage import collecting
 from service.conductor.loop import Conductor
+from service.conductor.placement import place
 from service.conductor.proposer import Proposer
 from service.conductor.takeover import take_over
 from service.errors import ServiceError
 from service.home import HomeInUseError, HomeLock, home_identity
+from service.jobspec import ResourcesSpec
 from service.lifeline import follow_parent
 from service.settings import Settings, SettingsError
 from service.store.store import open_store
@@ -57,6 +59,9 @@ def conduct(settings: Settings, supervised: bool = False) -> None:
     proposer = Proposer()
     try:
         stop = _on_signal(supervised)
+        if settings.ray is None:  # a cluster's cores are not ours to hold while there is no job
+            usual = place(ResourcesSpec(), executor.machine())
+            executor.warm_up(usual.shape, usual.workers)
         log.info("ready: %s", executor.machine())
         with collecting(store, ArtifactStore(settings.artifacts), settings.database):
             Conductor(store, executor, proposer, owner=identity + secrets.token_hex(3)).run(stop)

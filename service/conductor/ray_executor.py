@@ -24,6 +24,7 @@ from workers.ray_worker import TrialWorker, WorkerSettings
 OBJECT_STORE_BYTES = 100_000_000  # only reports and outcomes pass through it
 _PACK_OVER = "its pack had ended"
 RESOURCES_AGE = 5.0  # seconds for which the cluster's size is not asked for again
+MOST_WARM = 4  # workers started before there is a job: each holds some 400 MB
 log = logging.getLogger(__name__)
 
 
@@ -91,6 +92,10 @@ class RayExecutor:
         if shape.gpus:
             fitting = min(fitting, gpus / shape.gpus)
         return max(0, int(fitting + 1e-9))
+
+    def warm_up(self, shape: Shape, workers: int) -> None:
+        """Start workers before there is a job: importing torch and its friends takes each of them seconds."""
+        self._idle.setdefault(shape, []).extend(self._new_worker(shape) for _ in range(min(workers, MOST_WARM)))
 
     def start(self, assignments: Sequence[Assignment], shape: Shape, places: int = 1) -> None:
         """Hand the assignments to an idle worker of this shape, or to a new one."""
@@ -186,6 +191,9 @@ class RayExecutor:
         if idle := self._idle.get(shape):
             return idle.pop()
         self._make_room(shape)
+        return self._new_worker(shape)
+
+    def _new_worker(self, shape: Shape) -> Any:
         settings = WorkerSettings(str(self._home), self._artifacts, threads=max(1, int(shape.cpus)))
         actor_class: Any = TrialWorker  # Ray turns the class into one with `options`, which its types do not tell
         return actor_class.options(num_cpus=shape.cpus, num_gpus=shape.gpus, max_restarts=0).remote(settings)
