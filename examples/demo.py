@@ -54,11 +54,12 @@ def main() -> int:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[str]:
-    """The service on a free port until the end of the block; its address."""
+def serving(home: Path, data_root: Path = EXAMPLES.parent) -> Iterator[str]:
+    """The service on a free port until the end of the block; its address. Job files may read below `data_root`."""
     home.mkdir(parents=True, exist_ok=True)
     log = home / "demo.log"
     command = [sys.executable, "-m", "service.serve", "--home", str(home), "--port", "0"]
+    command += ["--data-root", str(data_root)]
     with log.open("w") as errors:
         service = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=EXAMPLES.parent, start_new_session=True
