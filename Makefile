@@ -50,7 +50,7 @@ format: setup ## format the Python code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench-engine: $(VENV)/installed ## the fast engine beside Trainer + peft (QUICK=1: at most 5 minutes)
+bench-engine: $(VENV)/installed ## trials and whole searches beside Trainer + peft + Optuna (QUICK=1: at most 5 minutes)
 	$(BIN)/python -m benchmarks.engine $(if $(QUICK),--quick)
 
 # Ax has an environment of its own: its pins need not agree with ours.

@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.engine.endurance import measure_endurance
 from benchmarks.engine.ours import MODEL
-from benchmarks.engine.packs import measure_packs
+from benchmarks.engine.packs import SIZES, measure_packs
 from benchmarks.engine.record import Record, conditions_now
 from benchmarks.engine.search import measure_search
 from benchmarks.engine.summary import machine, summarise
@@ -69,7 +69,7 @@ def _measure(record: Record, name: str, form: str, home: Path, seeds: int) -> bo
     if name == "trials":
         part["complete"] = measure_trials(record, part, task, home)
     elif name == "packs":
-        part["complete"] = measure_packs(record, part, task, home)
+        part["complete"] = measure_packs(record, part, task, home, SIZES[form])
     elif name == "memory":
         measure_endurance(part, task, home, ENDURANCE[form])
         part["complete"] = True

@@ -13,15 +13,15 @@ from benchmarks.engine.record import Record
 from workers.task import TaskSpec
 from workers.trial_pack import train_pack
 
-SIZES = (2, 4, 8, 16, 32)
+SIZES = {"full": (2, 4, 8, 16, 32), "quick": (2, 4, 8)}
 EPOCHS = 1
 
 
-def measure_packs(record: Record, part: dict[str, Any], task: TaskSpec, home: Path) -> bool:
-    """Measure every size that is missing, while time lasts; whether all are there now."""
+def measure_packs(record: Record, part: dict[str, Any], task: TaskSpec, home: Path, sizes: tuple[int, ...]) -> bool:
+    """Measure every one of the sizes that is missing, while time lasts; whether all are there now."""
     ratios: dict[str, float] = part["results"] or {}
     part["results"], ours = ratios, Ours(home)
-    for members in SIZES:
+    for members in sizes:
         if str(members) in ratios:
             continue
         if record.time_is_up:

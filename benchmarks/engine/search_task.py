@@ -33,8 +33,8 @@ class SearchSize:
     epochs: int
 
 
-FULL = SearchSize(train_rows=256, validation_rows=256, epochs=3)
-QUICK = SearchSize(train_rows=96, validation_rows=96, epochs=2)
+FULL = SearchSize(train_rows=128, validation_rows=128, epochs=3)
+QUICK = SearchSize(train_rows=64, validation_rows=64, epochs=2)
 
 
 def write_data(size: SearchSize, folder: Path) -> TaskSpec:
