@@ -13,23 +13,24 @@ import sys
 import tempfile
 import time
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.engine import search as searches
 from benchmarks.engine.endurance import measure_endurance
 from benchmarks.engine.ours import MODEL
 from benchmarks.engine.packs import SIZES, measure_packs
 from benchmarks.engine.record import Record, conditions_now
-from benchmarks.engine.search import measure_search
 from benchmarks.engine.summary import machine, summarise
 from benchmarks.engine.trials import measure_trials
 from workers.task import TaskSpec
 
 RESULTS = Path(__file__).parents[1] / "results"
 PARTS = ("trials", "packs", "memory", "search")
-ROWS = {"full": (384, 128), "quick": (64, 32)}  # training and validation rows of the first three parts
+ROWS = {"full": (192, 64), "quick": (64, 32)}  # training and validation rows of the first three parts
 ENDURANCE = {"full": 100, "quick": 20}  # trials
 
 
@@ -59,9 +60,9 @@ def main() -> None:
 
 def _measure(record: Record, name: str, form: str, home: Path, seeds: int) -> bool:
     """Measure one part, or what is left of it; whether it is complete."""
-    rows = ROWS[form]
+    rows, size = ROWS[form], searches.SIZES[form]
     task = TaskSpec(model=MODEL, train="builtin:pydocs", max_length=64, train_rows=rows[0], validation_rows=rows[1])
-    part = record.open(name, {"quick": form == "quick", **({} if name == "search" else {"rows": list(rows)})})
+    part = record.open(name, {"quick": form == "quick", **(asdict(size) if name == "search" else {"rows": list(rows)})})
     if part["complete"] or record.time_is_up:
         return bool(part["complete"])
     started = time.monotonic()
@@ -74,7 +75,7 @@ def _measure(record: Record, name: str, form: str, home: Path, seeds: int) -> bo
         measure_endurance(part, task, home, ENDURANCE[form])
         part["complete"] = True
     else:
-        part["complete"] = measure_search(record, part, form == "quick", home, seeds)
+        part["complete"] = searches.measure_search(record, part, size, home, seeds)
     part["seconds"] = round(part["seconds"] + time.monotonic() - started, 1)
     record.save()
     return bool(part["complete"])

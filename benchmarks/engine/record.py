@@ -23,7 +23,9 @@ class Record:
         self.path = path
         self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self._resume = resume
-        self.content: Json = json.loads(path.read_text()) if path.exists() else {"parts": {}}
+        self.content: Json = {"parts": {}}
+        if path.exists():
+            self.content = json.loads(path.read_text())
 
     @property
     def parts(self) -> Json:

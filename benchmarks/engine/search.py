@@ -22,11 +22,13 @@ from benchmarks.engine.search_task import FULL, QUICK, TRIALS, SearchSize, Yards
 LONGEST = 60.0  # minutes
 
 
-def measure_search(record: Record, part: dict[str, Any], quick: bool, home: Path, seeds: int) -> bool:
+SIZES = {"full": FULL, "quick": QUICK}
+
+
+def measure_search(record: Record, part: dict[str, Any], size: SearchSize, home: Path, seeds: int) -> bool:
     """Search with every seed that is missing, while time lasts; whether all are there now."""
     runs: list[dict[str, Any]] = part["results"] or []
     part["results"] = runs
-    size = QUICK if quick else FULL
     task = write_data(size, home)
     yardstick = Yardstick.of(_labels(home / "validation.jsonl"))
     for seed in range(seeds):

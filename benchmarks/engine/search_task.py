@@ -33,7 +33,7 @@ class SearchSize:
     epochs: int
 
 
-FULL = SearchSize(train_rows=128, validation_rows=128, epochs=3)
+FULL = SearchSize(train_rows=256, validation_rows=256, epochs=3)
 QUICK = SearchSize(train_rows=64, validation_rows=64, epochs=2)
 
 
