@@ -26,6 +26,9 @@ FALLBACKS = ("sobol", "random")
 """What proposes when the job's own optimizer keeps failing: a search that goes on blindly beats one that stops."""
 
 
+AT_ONCE = 4
+"""Suggestions asked for in one request: a long history makes each of them slow, and workers must not wait for many."""
+
 BLIND = frozenset({"random", "sobol", "grid"})
 """Optimizers that do not learn from evidence: a newer suggestion of theirs is no better than an older one."""
 
@@ -66,9 +69,9 @@ class Suggestions:
         """
         if self._asked is not None or self.no_more or self.broken:
             return None
-        missing = wanted(trials, self.spec.budget.trials, ahead)
+        missing = min(wanted(trials, self.spec.budget.trials, ahead), AT_ONCE)
         chosen = _optimizer(self.spec.optimizer, self.failures)
-        stale = self._misplaced(trials) | (frozenset() if chosen.name in BLIND else self._stale(trials))
+        stale = self._stale(trials, learns=chosen.name not in BLIND, most=AT_ONCE - missing)
         if not missing and not stale:
             return None
         kept = [trial for trial in trials.values() if trial.id not in stale]
@@ -105,18 +108,17 @@ class Suggestions:
         """Remember how many trials had ended when these suggestions were asked for."""
         self._evidence.update((trial.id, evidence) for trial in trials)
 
-    def _stale(self, trials: TrialMirror) -> frozenset[str]:
-        waiting = trials.waiting.values()
-        return frozenset(
-            trial.id for trial in waiting if is_replaceable(trial) and self._evidence.get(trial.id, 0) < trials.ended
+    def _stale(self, trials: TrialMirror, learns: bool, most: int) -> frozenset[str]:
+        """Suggestions to ask for again, at most so many: those that have no place in the space since it was changed,
+        then those that are out of date, the next to be claimed first."""
+        waiting = [trial for trial in trials.waiting.values() if is_replaceable(trial)]
+        misplaced = {trial.id for trial in waiting if not self.problem.space.contains(trial.config)}
+        outdated = {trial.id for trial in waiting if learns and self._evidence.get(trial.id, 0) < trials.ended}
+        ordered = sorted(
+            (trial for trial in waiting if trial.id in misplaced | outdated),
+            key=lambda trial: (trial.id not in misplaced, trial.number),
         )
-
-    def _misplaced(self, trials: TrialMirror) -> frozenset[str]:
-        """Suggestions from before the space was changed that have no place in it any more."""
-        waiting = trials.waiting.values()
-        return frozenset(
-            trial.id for trial in waiting if is_replaceable(trial) and not self.problem.space.contains(trial.config)
-        )
+        return frozenset(trial.id for trial in ordered[:most])
 
     def _failed(self, request: Request, error: str) -> Refill:
         self.failures += 1
