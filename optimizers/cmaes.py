@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from optimizers import evidence as evidences
 from optimizers.designs import closed
 from optimizers.errors import BadOption, UnsupportedProblem
-from optimizers.novelty import Novelty, draw
+from optimizers.novelty import Novelty, decoded, draw
 from optimizers.problem import History, Problem, Proposal
 from optimizers.scalarization import scores
 from search_spaces.parameters import Categorical
@@ -69,7 +69,7 @@ class CmaEsSearch:
             if len(taken) < n:
                 drawn = mean + rng.standard_normal((n, d)) @ spread.T
                 # Reflected at the walls: clipping would pile the search up on them.
-                taken += novelty.take(space.decode(1.0 - np.abs(1.0 - np.abs(drawn) % 2.0)), n - len(taken))
+                taken += novelty.take(decoded(space, 1.0 - np.abs(1.0 - np.abs(drawn) % 2.0)), n - len(taken))
         return closed(taken + draw(space, novelty, n - len(taken), rng), n)
 
 

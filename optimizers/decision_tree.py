@@ -21,7 +21,7 @@ from optimizers.designs import closed
 from optimizers.errors import BadOption
 from optimizers.evidence import Evidence
 from optimizers.gp.features import feature_map
-from optimizers.novelty import Novelty, draw
+from optimizers.novelty import Novelty, draw, repaired, sampled
 from optimizers.problem import Config, History, Problem, Proposal
 from optimizers.scalarization import scores
 from search_spaces.parameters import Categorical, Parameter
@@ -72,9 +72,9 @@ class MctsSearch:
         for _ in range(_TRIES * n):
             if len(taken) >= n:
                 break
-            config = descend(space, partial(self._uct, statistics, rng), rng)
-            statistics.add([*steps_of(space, config)], 0.0)
-            taken += novelty.take([config])
+            for config in descend(space, partial(self._uct, statistics, rng), rng):
+                statistics.add([*steps_of(space, config)], 0.0)
+                taken += novelty.take([config])
         return closed(taken + draw(space, novelty, n - len(taken), rng), n)
 
     def _statistics(self, space: Space, evidence: Evidence, rng: np.random.Generator) -> _Statistics:
@@ -126,15 +126,15 @@ class SmboSearch:
             features = feature_map(space)
             measured = features(evidence.configs)
             for _ in range(n):
-                if rng.random() >= self.exploration:
-                    candidates = space.sample(self.candidates, rng)
+                if rng.random() >= self.exploration and (candidates := sampled(space, self.candidates, rng)):
                     predicted = _ridge(measured, scores(evidence, rng), features(candidates))
                     taken += novelty.take((candidates[index] for index in np.argsort(predicted)), 1)
         return closed(taken + draw(space, novelty, n - len(taken), rng), n)
 
 
-def descend(space: Space, choose: Choose, rng: np.random.Generator) -> dict[str, Any]:
-    """Build a configuration by asking `choose` at every decision; a violated constraint is repaired."""
+def descend(space: Space, choose: Choose, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """A configuration built by asking `choose` at every decision, repaired where it violates a constraint; none where
+    that cannot be done."""
     path: list[tuple[str, int]] = []
     config: dict[str, Any] = {}
 
@@ -155,8 +155,7 @@ def descend(space: Space, choose: Choose, rng: np.random.Generator) -> dict[str,
             low = sum(decide(f"{name}/{column}", 2) / 2 ** (level + 1) for level in range(depth))
             units.append(low + rng.random() / 2**depth)
         config[name] = parameter.decode(np.array([units]))[0]
-    config = space.arrange(config)
-    return config if space.satisfies(config) else space.decode(space.encode([config]).values)[0]
+    return repaired(space, config)
 
 
 def steps_of(space: Space, config: Config) -> Iterator[tuple[str, int]]:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optimizers.evidence import asked_configs
 from optimizers.problem import Config, History
@@ -52,15 +53,34 @@ def draw(space: Space, novelty: Novelty, n: int, rng: np.random.Generator) -> li
         if len(found) >= n:
             return found
         size = max(16, 2 * (n - len(found))) * 2**attempt
-        found += novelty.take(_sample(space, size, rng, by_prior=attempt % 2 == 0), n - len(found))
+        by_prior = attempt % 2 == 0
+        drawn = sampled(space, size, rng) if by_prior else decoded(space, rng.random((size, space.dimensions)))
+        if not drawn and not by_prior:
+            break  # the next round would look as long, and find as little
+        found += novelty.take(drawn, n - len(found))
     if len(found) < n and (count := space.count()) is not None and count <= LISTED:
         rest = [config for config in islice(space.enumerate(), LISTED) if novelty.is_new(config)]
         found += novelty.take((rest[index] for index in rng.permutation(len(rest))), n - len(found))
     return found
 
 
-def _sample(space: Space, size: int, rng: np.random.Generator, by_prior: bool) -> list[dict[str, Any]]:
+def sampled(space: Space, n: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """`n` draws from the priors; none where constraints leave too little to be found."""
     try:
-        return space.sample(size, rng) if by_prior else space.decode(rng.random((size, space.dimensions)))
+        return space.sample(n, rng)
     except SpaceTooConstrained:
-        return []  # listing may still find the few that there are
+        return []
+
+
+def decoded(space: Space, points: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """The configurations at `points [n, d]` of the cube; none where constraints leave too little to be found."""
+    try:
+        return space.decode(points)
+    except SpaceTooConstrained:
+        return []
+
+
+def repaired(space: Space, config: dict[str, Any]) -> list[dict[str, Any]]:
+    """`config`, or a valid one near it; none where constraints leave too little to be found."""
+    config = space.arrange(config)
+    return [config] if space.satisfies(config) else decoded(space, space.encode([config]).values)

@@ -19,7 +19,7 @@ from optimizers import evidence as evidences
 from optimizers.designs import closed
 from optimizers.errors import BadOption
 from optimizers.evidence import Evidence
-from optimizers.novelty import Novelty, draw
+from optimizers.novelty import Novelty, draw, repaired
 from optimizers.problem import Config, History, OutcomeConstraint, Problem, Proposal
 from search_spaces.parameters import Categorical, Int, Ordinal, Parameter
 from search_spaces.space import Space
@@ -97,7 +97,7 @@ def _propose(
         study = _study(sampler, problem, evidences.read(problem, history), limit, generation)
         for _ in range(_TRIES * n):
             if len(taken) < n:
-                taken += novelty.take([_ask(study, problem.space)])
+                taken += novelty.take(_ask(study, problem.space))
     return closed(taken + draw(problem.space, novelty, n - len(taken), rng), n)
 
 
@@ -153,15 +153,14 @@ def _violation(constraint: OutcomeConstraint, value: float) -> float:
     return max(below, above)
 
 
-def _ask(study: Study, space: Space) -> dict[str, Any]:
-    """One suggestion, brought into the space where it violates a constraint."""
+def _ask(study: Study, space: Space) -> list[dict[str, Any]]:
+    """One suggestion, brought into the space where it violates a constraint; none where that cannot be done."""
     trial = study.ask()
     config: dict[str, Any] = {}
     for name in space.order:
         if space.is_active(name, config):
             config[name] = _suggested(trial, space.by_name[name])
-    config = space.arrange(config)
-    return config if space.satisfies(config) else space.decode(space.encode([config]).values)[0]
+    return repaired(space, config)
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

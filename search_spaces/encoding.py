@@ -130,11 +130,19 @@ def _alternatives(parameter: Parameter) -> list[Any]:
 
 def _pool(group: Space) -> list[Config]:
     """Valid configurations, drawn once for each group; a single one where more are too hard to find."""
-    pool: list[Config] | None = group.__dict__.get("_pool")
+    pool: list[Config] | SpaceTooConstrained | None = group.__dict__.get("_pool")
     if pool is None:
-        try:
-            pool = group.sample(_POOL, np.random.default_rng(0))
-        except SpaceTooConstrained:
-            pool = group.sample(1, np.random.default_rng(0))
-        group.__dict__["_pool"] = pool
+        pool = group.__dict__["_pool"] = _drawn_once(group)
+    if isinstance(pool, SpaceTooConstrained):
+        raise pool
     return pool
+
+
+def _drawn_once(group: Space) -> list[Config] | SpaceTooConstrained:
+    """The pool, or why there is none: looking for it again and again would take too long."""
+    for size in (_POOL, 1):
+        try:
+            return group.sample(size, np.random.default_rng(0))
+        except SpaceTooConstrained as error:
+            reason = error
+    return reason

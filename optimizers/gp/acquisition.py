@@ -21,9 +21,9 @@ from optimizers.evidence import Evidence
 from optimizers.gp.improvement import Improvement, Points, improvement
 from optimizers.gp.outcomes import Scaling
 from optimizers.gp.surrogate import Surrogate
+from optimizers.novelty import sampled
 from optimizers.pareto import infer_reference, non_domination_ranks
 from optimizers.problem import Config
-from search_spaces.errors import SpaceTooConstrained
 
 FloatArray = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ def acquisition(
     outside = surrogate.scaled(evidence.outside)
     eligible = evidence.on_front
     standing = np.concatenate([observed[eligible], outside]) if eligible.any() or len(outside) else observed
-    probed = surrogate.points(_drawn(surrogate, rng))
+    probed = surrogate.points(sampled(surrogate.problem.space, _PROBED, rng))
     reference = _reference(surrogate, standing, probed)
     budget = None
     sliced = known if known and modelled else _sliced(modelled, rng)
@@ -134,13 +134,6 @@ def _sliced(modelled: list[int], rng: np.random.Generator) -> list[int]:
     if len(modelled) < 2 or rng.random() >= _SLICED:
         return []
     return [int(rng.choice(modelled))]
-
-
-def _drawn(surrogate: Surrogate, rng: np.random.Generator) -> Sequence[Config]:
-    try:
-        return surrogate.problem.space.sample(_PROBED, rng)
-    except SpaceTooConstrained:
-        return []
 
 
 def _reference(surrogate: Surrogate, standing: FloatArray, probed: Points) -> FloatArray:

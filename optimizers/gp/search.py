@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizers.novelty import Novelty
+from optimizers.novelty import Novelty, decoded, sampled
 from optimizers.problem import Config
 from search_spaces.columns import Column
-from search_spaces.errors import SpaceTooConstrained
 from search_spaces.space import Space
 
 FloatArray = NDArray[np.float64]
@@ -45,7 +44,7 @@ def best_new(
 
     `screen` is a cheaper form of `worth` for the first round. `parents` are good configurations to start from.
     """
-    met = _distinct(space, [*_drawn(space, rng), *_mutated(space, parents, rng), *_beside(space, parents)])
+    met = _distinct(space, [*sampled(space, _RANDOM, rng), *_mutated(space, parents, rng), *_beside(space, parents)])
     if not met:
         return None
     order = np.argsort(-screen(met), kind="stable")
@@ -94,11 +93,10 @@ class _Place:
 
 def _tried(space: Space, worth: Worth, parts: list[FloatArray]) -> list[tuple[list[Candidate], FloatArray]]:
     """Configurations at the points of each part `[k, d]` and their worth `[k]`, computed for all parts at once."""
-    try:
-        configs = space.decode(np.concatenate(parts))
-    except SpaceTooConstrained:
+    configs = decoded(space, np.concatenate(parts))
+    if not configs:
         return [([], np.zeros(0)) for _ in parts]
-    scores = worth(configs) if configs else np.zeros(0)
+    scores = worth(configs)
     ends = np.cumsum([len(part) for part in parts])
     starts = ends - [len(part) for part in parts]
     return [(configs[start:end], scores[start:end]) for start, end in zip(starts, ends, strict=True)]
@@ -168,13 +166,6 @@ def _joint(
     return np.array(found[1:]).reshape(-1, len(values))
 
 
-def _drawn(space: Space, rng: np.random.Generator) -> list[Candidate]:
-    try:
-        return space.sample(_RANDOM, rng)
-    except SpaceTooConstrained:
-        return []
-
-
 def _beside(space: Space, parents: Sequence[Config]) -> list[Candidate]:
     return [config for parent in parents[:8] for config in space.neighbours(parent)]
 
@@ -188,10 +179,7 @@ def _mutated(space: Space, parents: Sequence[Config], rng: np.random.Generator) 
     belongs = np.array([names.index(parameter) for parameter in columns])
     values = space.encode(parents).values[rng.integers(0, len(parents), _MUTATED)]
     replaced = (rng.random((_MUTATED, len(names))) < _MUTATION)[:, belongs]
-    try:
-        return space.decode(np.where(replaced, rng.random(values.shape), values))
-    except SpaceTooConstrained:
-        return []
+    return decoded(space, np.where(replaced, rng.random(values.shape), values))
 
 
 def _distinct(space: Space, configs: Sequence[Candidate]) -> list[Candidate]:

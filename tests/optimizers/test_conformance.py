@@ -23,7 +23,8 @@ from optimizers.problem import (
     StoppedTrial,
 )
 from optimizers.registry import check, names, optimizer
-from search_spaces.parameters import Categorical, Float
+from search_spaces.constraints import SumAtMost
+from search_spaces.parameters import Categorical, Float, Int
 from search_spaces.space import Space, config_hash
 from tests.optimizers.computed_problems import ACCURACY, MIXED, PROBLEMS, TINY, TWO, completed
 
@@ -150,6 +151,21 @@ def test_an_exhausted_space_gives_fewer_and_says_so(name: str, asked: int) -> No
     if proposal is not None:
         assert len(proposal.configs) == 6 - asked
         assert any("exhausted" in note for note in proposal.notes)
+
+
+def rare(limit: int) -> Space:
+    """Four integers up to 100 with a sum of at most `limit`: of a hundred million combinations few remain, or none."""
+    names = ("a", "b", "c", "d")
+    return Space(tuple(Int(name, 1, 100) for name in names), constraints=(SumAtMost(names, limit),))
+
+
+@pytest.mark.parametrize("limit", [3, 4])
+def test_constraints_that_leave_nothing_or_too_little_end_in_a_note(name: str, limit: int) -> None:
+    """Such a job is refused when it is submitted; a space that was narrowed to nothing must not end it either."""
+    problem = Problem(rare(limit), (ACCURACY,))
+    failed = tuple(FailedTrial(str(i), dict.fromkeys("abcd", i + 2), "x") for i in range(12))
+    proposal = propose(name, problem, History(failed=failed), n=2)
+    assert proposal is None or len(proposal.configs) == 2 or proposal.notes
 
 
 def test_a_space_of_one_configuration(name: str) -> None:
