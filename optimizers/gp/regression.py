@@ -23,7 +23,7 @@ IntArray = NDArray[np.int64]
 
 _SQRT5 = np.sqrt(5.0)
 _JITTER = 1e-8
-# Noise variance as a share of the signal's: log-normal around exp(-4) with a spread of 1 (same paper).
+# Noise variance as a share of the signal's: log-normal around exp(-4) with a spread of 1 (Hvarfner et al. 2024).
 _NOISE_LOCATION, _NOISE_SPREAD = -4.0, 1.0
 _LOG_LENGTH_BOUNDS, _LOG_NOISE_BOUNDS = (-4.0, 6.0), (-11.5, 1.0)
 # Signal variance: inverse gamma with the weight of four observations of variance 1, the variance of the targets.

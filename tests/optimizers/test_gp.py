@@ -11,7 +11,7 @@ from scipy.optimize import approx_fprime
 from optimizers.gp import regression
 from optimizers.gp.features import feature_map
 from optimizers.gp.improvement import Points, expected_shortfall, improvement, open_cells
-from optimizers.gp.length_priors import FEW_MATTER, Bell, LengthPrior, Sparse
+from optimizers.gp.length_priors import FEW_MATTER, LengthPrior, Moderate, Sparse
 from optimizers.gp.outcomes import scaling
 from optimizers.gp.search import best_new
 from optimizers.novelty import Novelty
@@ -34,7 +34,7 @@ def wavy() -> regression.GaussianProcess:
     return regression.fit(points, np.arange(3), _wavy(points) + 0.01 * rng.standard_normal(40))
 
 
-@pytest.mark.parametrize("prior", [Bell(1.0), Sparse(0.1)])
+@pytest.mark.parametrize("prior", [Moderate(), Sparse(0.1)])
 def test_gradient_of_the_posterior_is_its_derivative(prior: LengthPrior) -> None:
     rng = np.random.default_rng(1)
     rows, values, counts = rng.random((15, 4)), rng.standard_normal(15), rng.integers(1, 4, 15)
