@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -84,29 +85,38 @@ def prepare(home: Path, finished: int) -> tuple[str, int]:
     return job.id, len({column.parameter for column in problem.space.columns})
 
 
-def ask_and_tell(url: str, job_id: str, name: str, trial_seconds: float, until: float, found: list[float]) -> int:
-    """One worker: milliseconds of every ask that was answered by a trial into `found`; how many found nothing ready."""
-    empty, rng = 0, np.random.default_rng(abs(hash(name)))
+@dataclass
+class Answers:
+    """What all workers were answered after the warm-up: milliseconds of each ask, and how often nothing was ready."""
+
+    milliseconds: list[float] = field(default_factory=list)
+    nothing_ready: int = 0
+
+
+def ask_and_tell(
+    url: str, job_id: str, number: int, trial_seconds: float, warm: float, until: float, found: Answers
+) -> None:
+    """One worker, from now until `until`; what it is answered counts from `warm` on (monotonic seconds)."""
+    rng = np.random.default_rng(number)
     with httpx.Client(base_url=url) as client:
-        while time.monotonic() < until:
+        while (now := time.monotonic()) < until:
             start = time.perf_counter()
-            answer = client.post(f"/v1/jobs/{job_id}/ask", json={"worker_id": name})
-            took = 1000 * (time.perf_counter() - start)
+            answer = client.post(f"/v1/jobs/{job_id}/ask", json={"worker_id": f"w{number}"})
+            if now >= warm:
+                found.milliseconds.append(1000 * (time.perf_counter() - start))
+                found.nothing_ready += answer.status_code == 204
             if answer.status_code == 204:
-                empty += 1
                 time.sleep(0.5)
                 continue
             trial = answer.raise_for_status().json()
-            found.append(took)
             time.sleep(trial_seconds * (0.5 + float(rng.random())))
             told = {"trial_id": trial["trial_id"], "attempt": trial["attempt"], "status": "completed"}
             metrics = {"accuracy": accuracy(trial["config"]), "trainable_params": 1.0}
             client.post(f"/v1/trials/{trial['trial_id']}/tell", json={**told, "metrics": metrics}).raise_for_status()
-    return empty
 
 
-def measure(finished: int, askers: int, trial_seconds: float, seconds: float) -> dict[str, Any]:
-    """Run the service and the workers for so many seconds."""
+def measure(finished: int, askers: int, trial_seconds: float, warmup: float, seconds: float) -> dict[str, Any]:
+    """Run the service and the workers for so many seconds after the warm-up."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         job_id, parameters = prepare(home, finished)
@@ -117,18 +127,18 @@ def measure(finished: int, askers: int, trial_seconds: float, seconds: float) ->
         with (home / "log").open("w") as log:
             service = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
-            found, empty = _ask_all(f"http://127.0.0.1:{port}", job_id, askers, trial_seconds, seconds)
+            found = _ask_all(f"http://127.0.0.1:{port}", job_id, askers, trial_seconds, warmup, seconds)
         finally:
             os.killpg(service.pid, signal.SIGINT)
             service.wait(60)
-    p50, p95, p99 = np.percentile(found, [50, 95, 99])
+    p50, p95, p99 = np.percentile(found.milliseconds, [50, 95, 99])
     return {
         "finished_trials": finished,
         "parameters": parameters,
         "askers": askers,
         "trial_seconds": trial_seconds,
-        "asks": len(found),
-        "nothing_ready": empty,
+        "asks": len(found.milliseconds),
+        "nothing_ready": found.nothing_ready,
         "p50_ms": round(float(p50), 1),
         "p95_ms": round(float(p95), 1),
         "p99_ms": round(float(p99), 1),
@@ -136,22 +146,18 @@ def measure(finished: int, askers: int, trial_seconds: float, seconds: float) ->
     }
 
 
-def _ask_all(url: str, job_id: str, askers: int, trial_seconds: float, seconds: float) -> tuple[list[float], int]:
+def _ask_all(url: str, job_id: str, askers: int, trial_seconds: float, warmup: float, seconds: float) -> Answers:
     _await_suggestion(url, job_id)
-    found: list[float] = []
-    empty: list[int] = []
-    until = time.monotonic() + seconds
+    found, warm = Answers(), time.monotonic() + warmup
     workers = [
-        threading.Thread(
-            target=lambda n=n: empty.append(ask_and_tell(url, job_id, f"w{n}", trial_seconds, until, found))
-        )
-        for n in range(askers)
+        threading.Thread(target=ask_and_tell, args=(url, job_id, number, trial_seconds, warm, warm + seconds, found))
+        for number in range(askers)
     ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return found, sum(empty)
+    return found
 
 
 def _await_suggestion(url: str, job_id: str) -> None:
@@ -174,9 +180,10 @@ def main() -> None:
     parser.add_argument("--finished", type=int, default=1000)
     parser.add_argument("--askers", type=int, default=8)
     parser.add_argument("--trial-seconds", type=float, default=10.0, help="mean time of a trial")
+    parser.add_argument("--warmup", type=float, default=15.0, help="seconds before answers count: all begin at once")
     parser.add_argument("--seconds", type=float, default=60.0)
     given = parser.parse_args()
-    print(json.dumps(measure(given.finished, given.askers, given.trial_seconds, given.seconds)))
+    print(json.dumps(measure(given.finished, given.askers, given.trial_seconds, given.warmup, given.seconds)))
 
 
 if __name__ == "__main__":
