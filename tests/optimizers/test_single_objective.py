@@ -65,7 +65,7 @@ def test_paths_lead_back_to_the_same_intervals() -> None:
     rng = np.random.default_rng(0)
     for config in space.sample(50, rng):
         steps = [*steps_of(space, config)]
-        followed = descend(space, lambda path, _, __, steps=steps: steps[len(path)][1], rng)  # type: ignore[misc]
+        (followed,) = descend(space, lambda path, _, __, steps=steps: steps[len(path)][1], rng)  # type: ignore[misc]
         assert [*steps_of(space, followed)] == steps
         assert followed.get("rank") == config.get("rank")
 
