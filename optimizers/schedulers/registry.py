@@ -12,6 +12,7 @@ from optimizers.schedulers.contract import Budget, Curve, Decision, Scheduler
 from optimizers.schedulers.freeze_thaw import FreezeThaw
 from optimizers.schedulers.halving import Asha, Hyperband
 from optimizers.schedulers.median import Median
+from optimizers.schedulers.pb2 import PopulationBasedBandits
 from optimizers.schedulers.population import PopulationBasedTraining
 
 
@@ -26,7 +27,15 @@ class FullBudget:
         return "continue"
 
 
-_KINDS: tuple[Any, ...] = (FullBudget, Asha, Hyperband, Median, PopulationBasedTraining, FreezeThaw)
+_KINDS: tuple[Any, ...] = (
+    FullBudget,
+    Asha,
+    Hyperband,
+    Median,
+    PopulationBasedTraining,
+    PopulationBasedBandits,
+    FreezeThaw,
+)
 _CLASSES: Mapping[str, Any] = {kind.name: kind for kind in _KINDS}
 
 
