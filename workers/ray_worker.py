@@ -25,13 +25,15 @@ class WorkerSettings:
     """What a worker process is started with.
 
     `home` holds caches that the processes of a machine share; `artifacts` is a folder or fsspec URL that the service
-    reads too; `threads` are those of each training step (as a rule the actor's `num_cpus`); `precision` is the fast
+    reads too; `threads` are those of each training step (as a rule the actor's `num_cpus`); models train on
+    `device` (`cpu`, or `cuda` for an actor with `num_gpus`); `precision` is the fast
     engine's number format, which `auto` decides by a measurement when the worker starts.
     """
 
     home: str
     artifacts: str
     threads: int = 1
+    device: str = "cpu"
     prefix_bytes: int = 8 * GIBIBYTE
     precision: PrecisionChoice = "auto"
 
@@ -58,7 +60,8 @@ class TrialWorker:
             Path(settings.home),
             ArtifactStore(settings.artifacts),
             settings.prefix_bytes,
-            choose(settings.precision),
+            choose(settings.precision, settings.device),
+            device=settings.device,
         )
         self._signals: dict[str, Decision] = {}
         self._lock = threading.Lock()

@@ -51,7 +51,7 @@ def failed(assignment: Assignment, reason: str, workbench: Workbench) -> Outcome
         attempt=assignment.attempt,
         status="failed",
         reason=reason,
-        environment=environment(precision_of(assignment, "fast", workbench)),
+        environment=environment(precision_of(assignment, "fast", workbench), workbench.device),
     )
 
 
@@ -130,7 +130,7 @@ def precision_of(assignment: Assignment, engine: EngineName, workbench: Workbenc
     """The number format that a trial trains in."""
     if assignment.precision != "auto":
         return assignment.precision
-    return choose(workbench.precision) if engine == "fast" else "fp32"
+    return choose(workbench.precision, workbench.device) if engine == "fast" else "fp32"
 
 
 def _choose_engine(prepared: PreparedTrial) -> tuple[EngineName, str | None]:
@@ -188,7 +188,7 @@ def outcome_of(
         checkpoint=ending.checkpoint,
         engine=engine,
         engine_reason=why_not_fast,
-        environment=environment(precision_of(prepared.assignment, engine, workbench))
+        environment=environment(precision_of(prepared.assignment, engine, workbench), workbench.device)
         | {"evaluated_on": prepared.assignment.evaluate_on, "evaluated_rows": str(len(prepared.evaluated))},
         reason=ending.reason,
     )

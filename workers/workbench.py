@@ -17,7 +17,7 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
 from workers.data.rows import LabelledData
 from workers.data.sources import load_data
-from workers.data.tokens import TokenisedData, shared_tokens
+from workers.data.tokens import TokenisedData, Tokens, shared_tokens
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
@@ -57,6 +57,7 @@ class Workbench:
         artifacts: where adapters and checkpoints go.
         prefix_bytes: limit of the store of hidden states.
         precision: number format of the fast engine's training steps; `auto` measures once per process.
+        device: where models train, `cpu` or `cuda`.
         kept: how many bases and how many data sets stay loaded; the one used longest ago goes first.
         latency_clock: seconds by which latency is measured. Processor time, of a process with one thread, shows what
             wall clock would on a quiet machine.
@@ -67,6 +68,7 @@ class Workbench:
     prefix_bytes: int = 8 * GIBIBYTE
     precision: PrecisionChoice = "fp32"
     kept: int = 2
+    device: str = "cpu"
     latency_clock: Callable[[], float] = time.perf_counter
     _bases: dict[Hashable, ResidentBase] = field(default_factory=dict, repr=False)
     _data: dict[Hashable, PreparedData] = field(default_factory=dict, repr=False)
@@ -84,7 +86,7 @@ class Workbench:
         return self._resident(
             self._bases,
             (reference, classes, quantise),
-            lambda: ResidentBase.of(load_base(reference, classes, quantise=quantise)),
+            lambda: ResidentBase.of(load_base(reference, classes, self.device, quantise)),
         )
 
     def base_latency(self, resident: ResidentBase, tokens: int) -> dict[str, float]:
@@ -106,10 +108,12 @@ class Workbench:
     def _prepare(self, task: TaskSpec, seed: int) -> PreparedData:
         rows: LabelledData = load_data(task, seed)
         tokens = shared_tokens(rows, load_tokenizer(task.model), task.max_length, self.home / "cache")
-        test = None if tokens.test is None else Inputs(tokens.test, tokens.pad_token_id)
-        return PreparedData(
-            tokens, Inputs(tokens.train, tokens.pad_token_id), Inputs(tokens.validation, tokens.pad_token_id), test
-        )
+
+        def inputs(split: Tokens) -> Inputs:
+            return Inputs(split, tokens.pad_token_id, self.device)
+
+        test = None if tokens.test is None else inputs(tokens.test)
+        return PreparedData(tokens, inputs(tokens.train), inputs(tokens.validation), test)
 
     def _resident(self, cache: dict[Hashable, _Value], key: Hashable, load: Callable[[], _Value]) -> _Value:
         value = cache.pop(key) if key in cache else load()
@@ -119,9 +123,10 @@ class Workbench:
         return value
 
 
-def environment(precision: Precision) -> dict[str, str]:
+def environment(precision: Precision, device: str = "cpu") -> dict[str, str]:
     """What numbers of a trial may depend on besides its assignment."""
-    return {
+    gpu = {} if device == "cpu" else {"gpu": torch.cuda.get_device_name()}
+    return gpu | {
         "precision": precision,
         "torch": torch.__version__,
         "transformers": transformers.__version__,

@@ -194,7 +194,8 @@ class RayExecutor:
         return self._new_worker(shape)
 
     def _new_worker(self, shape: Shape) -> Any:
-        settings = WorkerSettings(str(self._home), self._artifacts, threads=max(1, int(shape.cpus)))
+        device = "cuda" if shape.gpus else "cpu"
+        settings = WorkerSettings(str(self._home), self._artifacts, max(1, int(shape.cpus)), device)
         actor_class: Any = TrialWorker  # Ray turns the class into one with `options`, which its types do not tell
         return actor_class.options(num_cpus=shape.cpus, num_gpus=shape.gpus, max_restarts=0).remote(settings)
 

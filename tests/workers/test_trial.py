@@ -56,7 +56,7 @@ def test_both_engines_reach_the_same_outcome(bench: Workbench, config: dict[str,
 
 def test_a_strategy_pauses_saves_memory_and_keeps_to_methods_it_fits(bench: Workbench) -> None:
     whole, reports = run(bench, GALORE)
-    paused, _ = run(bench, GALORE, stop_at_epoch=1)
+    paused, _ = run(bench, GALORE, pause_every=1)
     rest, rest_reports = run(bench, GALORE, checkpoint=paused.checkpoint)
     assert rest_reports[-1].metrics == reports[-1].metrics
     assert rest.metrics["peak_memory_mb"] == whole.metrics["peak_memory_mb"]

@@ -169,6 +169,7 @@ def drive(course: Course, trainee: Trainee) -> Ending:
 
 def in_row_order(values: Tensor, batches: list[Rows]) -> NDArray[np.float32]:
     """Undo batching: `values` `[rows, …]` came in the order of `batches`; return them in the order of the rows."""
+    values = values.cpu()
     ordered = torch.empty_like(values)
     ordered[torch.from_numpy(np.concatenate(batches))] = values
     return ordered.numpy()

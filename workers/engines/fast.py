@@ -96,7 +96,7 @@ class FastTrainee:
         self._updates.release()
 
     def _loss(self, rows: Rows) -> Tensor:
-        with computing_in(self._precision):
+        with computing_in(self._precision, self._train.inputs.device.type):
             logits = self._train.logits(rows)
         targets = self._train.inputs.targets(rows)
         loss = cross_entropy(logits.float(), targets, label_smoothing=self._hyperparameters.label_smoothing)

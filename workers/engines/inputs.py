@@ -15,17 +15,21 @@ from workers.engines.batches import Rows
 
 
 class Inputs:
-    """One split as batches for a Hugging Face model, padded on the right to the longest row of the batch."""
+    """One split as batches for a Hugging Face model, padded on the right to the longest row of the batch.
 
-    def __init__(self, tokens: Tokens, padding_id: int) -> None:
+    Tokens and labels lie on `device`, where the model is: they are small, and batches are made where they are used.
+    """
+
+    def __init__(self, tokens: Tokens, padding_id: int, device: str = "cpu") -> None:
+        self.device = torch.device(device)
         self.lengths: NDArray[np.int64] = tokens.lengths()
         self.labels: NDArray[np.int64] = tokens.labels.astype(np.int64)
-        self._starts = torch.from_numpy(np.array(tokens.offsets[:-1], dtype=np.int64))
-        self._lengths = torch.from_numpy(self.lengths)
-        self._labels = torch.from_numpy(self.labels)
-        self._ids = torch.from_numpy(np.array(tokens.input_ids, dtype=np.int64))
+        self._starts = torch.from_numpy(np.array(tokens.offsets[:-1], dtype=np.int64)).to(device)
+        self._lengths = torch.from_numpy(self.lengths).to(device)
+        self._labels = torch.from_numpy(self.labels).to(device)
+        self._ids = torch.from_numpy(np.array(tokens.input_ids, dtype=np.int64)).to(device)
         types = tokens.token_type_ids
-        self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64))
+        self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64)).to(device)
         self._padding_id = padding_id
 
     def __len__(self) -> int:
@@ -33,9 +37,10 @@ class Inputs:
 
     def batch(self, rows: Rows) -> dict[str, Tensor]:
         """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`."""
-        index = torch.from_numpy(rows)
+        index = torch.from_numpy(rows).to(self.device)
         lengths = self._lengths[index, None]
-        positions = torch.arange(int(lengths.max())).expand(len(rows), -1)
+        longest = int(self.lengths[rows].max())  # asked of the array: a GPU would have to be waited for
+        positions = torch.arange(longest, device=self.device).expand(len(rows), -1)
         real = positions < lengths
         flat = self._starts[index, None] + positions.where(real, 0)
         batch = {"input_ids": self._ids[flat].where(real, self._padding_id), "attention_mask": real.long()}
@@ -45,12 +50,12 @@ class Inputs:
 
     def targets(self, rows: Rows) -> Tensor:
         """Class indices `[rows]`, int64."""
-        return self._labels[torch.from_numpy(rows)]
+        return self._labels[torch.from_numpy(rows).to(self.device)]
 
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of everything the model reads of this split (not the labels)."""
         digest = hashlib.sha256(np.ascontiguousarray(self.lengths).tobytes())
         for values in (self._ids, self._types):
-            digest.update(b"none" if values is None else values.numpy().tobytes())
+            digest.update(b"none" if values is None else values.cpu().numpy().tobytes())
         return digest.hexdigest()

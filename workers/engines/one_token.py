@@ -97,6 +97,6 @@ class _FullDropout:
         if not self._module.training or self._module.p == 0:
             return narrow
         if narrow.shape[1] == self.length:
-            return narrow * dropout_mask(narrow.shape, self._module.p, narrow.dtype)
+            return narrow * dropout_mask(narrow.shape, self._module.p, narrow.dtype).to(narrow.device)
         whole = (narrow.shape[0], self.length, narrow.shape[2])
-        return narrow * dropout_mask(whole, self._module.p, narrow.dtype)[:, :1]
+        return narrow * dropout_mask(whole, self._module.p, narrow.dtype)[:, :1].to(narrow.device)

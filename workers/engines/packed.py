@@ -161,16 +161,17 @@ class Pack:
 
     def _backward(self, batches: Mapping[Member, Rows], steps: Mapping[Member, TrainStep]) -> dict[Member, float]:
         self._layout.segments = self._segments(batches)
-        with computing_in(self._precision):
+        with computing_in(self._precision, self._train.inputs.device.type):
             logits = self._train.logits(np.concatenate(list(batches.values()))).float()
         losses = {}
-        for segment in self._layout.segments:
-            rows = batches[segment.member]
-            share = len(rows) / sum(len(micro) for micro in steps[segment.member].micro_batches)
-            losses[segment.member] = share * cross_entropy(
-                logits[segment.rows],
+        for (member, rows), own in zip(
+            batches.items(), logits.split([len(rows) for rows in batches.values()]), strict=True
+        ):
+            share = len(rows) / sum(len(micro) for micro in steps[member].micro_batches)
+            losses[member] = share * cross_entropy(
+                own,
                 self._train.inputs.targets(rows),
-                label_smoothing=segment.member.hyperparameters.label_smoothing,
+                label_smoothing=member.hyperparameters.label_smoothing,
             )
         values = torch.stack(list(losses.values()))
         values.sum().backward()

@@ -58,7 +58,7 @@ class UpperPass:
     def logits(self, rows: Rows) -> Tensor:
         """Logits `[rows, classes]`."""
         batch = self.inputs.batch(rows)
-        self.entry.set(self.states.batch(rows, batch["input_ids"].shape[1]))
+        self.entry.set(self.states.batch(rows, batch["input_ids"].shape[1]).to(self.inputs.device))
         return self.model(**batch).logits  # type: ignore[no-any-return]
 
 
@@ -73,9 +73,9 @@ class HeadPass:
 
     def logits(self, rows: Rows) -> Tensor:
         """Logits `[rows, classes]`."""
-        self.entry.set(self.states.batch(rows, 1))
+        self.entry.set(self.states.batch(rows, 1).to(self.inputs.device))
         # One token per row; which one no longer matters, since its state is given.
-        one = torch.ones(len(rows), 1, dtype=torch.long)
+        one = torch.ones(len(rows), 1, dtype=torch.long, device=self.inputs.device)
         return self.model(input_ids=one, attention_mask=one).logits  # type: ignore[no-any-return]
 
 
@@ -129,10 +129,11 @@ def _states(
             for rows in token_budget_batches(inputs.lengths, EVALUATION_TOKENS):
                 batch = inputs.batch(rows)
                 if below is not None and entry is not None:
-                    entry.set(below.batch(rows, batch["input_ids"].shape[1]))
+                    entry.set(below.batch(rows, batch["input_ids"].shape[1]).to(inputs.device))
                 hidden = run_until_captured(base, captured, batch).to(dtype)
                 if head_only:
-                    hidden = hidden[torch.arange(len(rows)), pooled_positions(kind, batch, padding_id)][:, None]
+                    every = torch.arange(len(rows), device=hidden.device)
+                    hidden = hidden[every, pooled_positions(kind, batch, padding_id)][:, None]
                 states.scatter(rows, hidden)
 
     lengths = np.ones_like(inputs.lengths) if head_only else inputs.lengths

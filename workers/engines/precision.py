@@ -1,4 +1,4 @@
-"""Number formats of the fast engine on CPU: float32, or bfloat16 products where the hardware is good at them.
+"""Number formats of training steps: float32, or bfloat16 products where the hardware is good at them.
 
 bfloat16 rounds products to 8 bits; sums, losses, the optimizer, trained parameters, the residual stream and stored
 hidden states stay float32. Equality with the reference is promised for float32 only.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any, Literal
 
@@ -26,12 +26,13 @@ _WORTH = 1.3
 
 
 @contextmanager
-def computing_in(precision: Precision) -> Iterator[None]:
-    """Within it, forward passes on CPU use `precision`."""
+def computing_in(precision: Precision, device: str = "cpu") -> Iterator[None]:
+    """Within it, forward passes on this type of device use `precision`."""
     if precision == "fp32":
         yield
         return
-    with _float32_attention(), torch.autocast("cpu", torch.bfloat16):
+    attention = _float32_attention() if device == "cpu" else nullcontext()
+    with attention, torch.autocast(device, torch.bfloat16):
         yield
 
 
@@ -57,10 +58,12 @@ def _float32_attention() -> Iterator[None]:
         ALL_ATTENTION_FUNCTIONS["sdpa"] = original
 
 
-def choose(choice: PrecisionChoice) -> Precision:
-    """Resolve `auto` by a measurement of a few tenths of a second, made once per process."""
+def choose(choice: PrecisionChoice, device: str = "cpu") -> Precision:
+    """Resolve `auto`: on a CPU by a measurement of a few tenths of a second, made once per process."""
     if choice != "auto":
         return choice
+    if device != "cpu":  # every GPU that computes in bfloat16 at all is several times faster at it
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return "bf16" if bf16_speedup() >= _WORTH else "fp32"
 
 

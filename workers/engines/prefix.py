@@ -142,8 +142,8 @@ def pooled_positions(kind: ReadToken, batch: dict[str, Tensor], padding_id: int 
     """Positions `[rows]` of the token that the head reads, by the model's own rule."""
     tokens = batch["input_ids"]
     if kind == "first":
-        return torch.zeros(len(tokens), dtype=torch.long)
+        return torch.zeros(len(tokens), dtype=torch.long, device=tokens.device)
     if padding_id is None:
-        return torch.full((len(tokens),), tokens.shape[1] - 1)
-    positions = torch.arange(tokens.shape[1]) * (tokens != padding_id)
+        return torch.full((len(tokens),), tokens.shape[1] - 1, device=tokens.device)
+    positions = torch.arange(tokens.shape[1], device=tokens.device) * (tokens != padding_id)
     return positions.argmax(-1)

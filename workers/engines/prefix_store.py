@@ -24,7 +24,7 @@ _SUFFIX = ".hidden"
 
 
 class HiddenStates:
-    """`[tokens, hidden]` states of all rows, one row after another."""
+    """`[tokens, hidden]` states of all rows, one row after another, in a file and so on the CPU."""
 
     def __init__(self, tokens: Tensor, lengths: NDArray[np.int64]) -> None:
         self._tokens = tokens
@@ -41,7 +41,7 @@ class HiddenStates:
 
     def scatter(self, rows: NDArray[np.int64], states: Tensor) -> None:
         """Store `states` `[rows, length, hidden]` of one batch, without its padding."""
-        for row, state in zip(rows, states, strict=True):
+        for row, state in zip(rows, states.cpu(), strict=True):
             start, length = int(self._starts[row]), int(self._lengths[row])
             self._tokens[start : start + length] = state[:length]
 

@@ -92,4 +92,4 @@ class ReferenceTrainee:
         return loss if auxiliary is None else loss + auxiliary
 
     def _autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast("cpu", torch.bfloat16) if self._precision == "bf16" else nullcontext()
+        return torch.autocast(self._train.device.type, torch.bfloat16) if self._precision == "bf16" else nullcontext()

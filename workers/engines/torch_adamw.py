@@ -62,8 +62,8 @@ class TorchAdamW:
                 parameter.copy_(saved[f"parameter/{name}"])
                 self._optimizer.state[parameter] = {
                     "step": saved["steps"].float(),
-                    "exp_avg": saved[f"mean/{name}"].clone(),
-                    "exp_avg_sq": saved[f"square/{name}"].clone(),
+                    "exp_avg": saved[f"mean/{name}"].to(parameter.device, copy=True),
+                    "exp_avg_sq": saved[f"square/{name}"].to(parameter.device, copy=True),
                 }
 
     def release(self) -> None:
