@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from service import past_jobs
-from service.assignments import assignment_of
-from service.conductor.decisions import Verdict, allot
+from service.conductor.decisions import Verdict
+from service.conductor.dispatch import Dispatch
 from service.conductor.executor import Executor, Lost, Message
 from service.conductor.job_run import JobRun, reference_trials
 from service.conductor.moving import move_on
@@ -24,7 +24,7 @@ from service.conductor.placement import lacking, place, wants_speed
 from service.conductor.proposer import Proposer, Reply
 from service.conductor.suggestions import LEARN_FROM_PAST
 from service.conductor.takeover import SUSPECT_AFTER
-from service.conductor.under_way import Dispatched, UnderWay
+from service.conductor.under_way import UnderWay
 from service.errors import Conflict, NotFound, ServiceError, Unavailable
 from service.store.records import Event, Job, Trial
 from service.store.states import JOB_OVER
@@ -53,10 +53,15 @@ class Conductor:
     monotonic: Callable[[], float] = time.monotonic
     _runs: dict[str, JobRun] = field(default_factory=dict)
     _dispatched: UnderWay = field(default_factory=UnderWay)
+    _dispatch: Dispatch = field(init=False)
     _inbox: deque[Message] = field(default_factory=deque)
     _sequence: int = -1  # of the last event seen
     _last: dict[str, float] = field(default_factory=dict)  # when each periodic duty was last done
-    _dispatches: int = 0
+
+    def __post_init__(self) -> None:
+        self._dispatch = Dispatch(
+            self.store, self.executor, self.owner, self.lease, self.monotonic, self._dispatched, self._mirror_job
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set, then hand everything back so that the next conductor goes on at once."""
@@ -85,15 +90,15 @@ class Conductor:
                 self._guarded(run, self._apply_reply, reply)
         for run in list(self._runs.values()):
             self._guarded(run, self._advance)
-        self._dispatch()
-        self._fill_packs()
+        self._dispatch.fill_workers(self._runs)
+        self._dispatch.fill_packs(self._runs)
         if self._due("silence", LOOK_FOR_SILENCE):
-            self._end_silent()
+            self._inbox.extend(self._dispatch.end_silent(self._runs))
 
     def hand_back(self) -> None:
         """Take the trials from their workers, without counting it against them, and release the jobs."""
         for trial_id, dispatched in list(self._dispatched.items()):
-            self._abandon(trial_id)
+            self._dispatch.abandon(trial_id)
             self._requeue(trial_id, dispatched.attempt, "the conductor was stopped", blameless=True)
         for job_id in list(self._runs):
             self._forget(job_id)
@@ -114,7 +119,7 @@ class Conductor:
         for trial_id, dispatched in list(self._dispatched.items()):
             if not self.store.extend_trial_lease(trial_id, dispatched.attempt, self.lease):
                 log.warning("%s is no longer ours; its worker is ended", trial_id)
-                self._abandon(trial_id)
+                self._dispatch.abandon(trial_id)
 
     def _lose(self, job_id: str) -> None:
         """The job's lease is not ours: it has ended or paused (then mirror that), or another conductor has taken it."""
@@ -172,7 +177,7 @@ class Conductor:
     def _drop_run(self, job_id: str) -> None:
         """End our part in a job that is not ours (any more)."""
         for trial_id in self._dispatched.of_job(job_id):
-            self._abandon(trial_id)
+            self._dispatch.abandon(trial_id)
         self.proposer.forget(job_id)
         self._runs.pop(job_id, None)
 
@@ -347,83 +352,6 @@ class Conductor:
     def _forget(self, job_id: str) -> None:
         self.store.release_job(job_id, self.owner)
         self._drop_run(job_id)
-
-    # Dispatch
-
-    def _abandon(self, trial_id: str) -> None:
-        self.executor.abandon(trial_id)
-        self._dispatched.end(trial_id)
-
-    def _dispatch(self) -> None:
-        """Give every free slot to a queued trial, fairly among the jobs."""
-        while True:
-            by_turn = sorted(self._runs.items(), key=lambda item: item[1].last_start)
-            fitting = {id: run for id, run in by_turn if self.executor.free(run.shape) > 0}
-            startable = {job_id: run.startable() for job_id, run in fitting.items()}
-            chosen = allot(1, {job_id: run.running for job_id, run in fitting.items()}, startable)
-            if not chosen or not self._start_next(fitting[chosen[0]]):
-                return
-
-    def _start_next(self, run: JobRun) -> bool:
-        """Claim the job's next trial and those that train with it, and start them; False when none was there."""
-        waiting = run.waiting()
-        group = run.packs.group(waiting[0], waiting, run.startable(), run.placement)
-        self._dispatches += 1
-        run.last_start = self._dispatches
-        worker = f"{self.owner}/{self._dispatches}"
-        claimed = [trial for one in group if (trial := self._claim(run, one, worker)) is not None]
-        if not claimed:
-            return False
-        places = run.placement.places if run.packs.key(claimed[0]) else 1
-        for trial in claimed:
-            self._dispatched.begin(trial.id, Dispatched(run.job.id, trial.attempt, worker, places), self.monotonic())
-        self.executor.start([assignment_of(run.spec, trial) for trial in claimed], run.shape, places)
-        return True
-
-    def _claim(self, run: JobRun, trial: Trial, worker: str) -> Trial | None:
-        """The trial as we hold it from now on; None when it turned out not to be there."""
-        try:
-            claimed = self.store.claim_trial(run.job.id, worker, self.lease, trial.id)
-        except NotFound:
-            claimed = None
-        if claimed is None:  # claimed by an outside worker, or the job is not running any more: look again
-            run.drop(trial.id)
-            with suppress(NotFound):
-                run.put(self.store.get_trial(trial.id))
-            self._mirror_job(run.job.id)
-            return None
-        run.put(claimed)
-        return claimed
-
-    def _fill_packs(self) -> None:
-        """Give free places in packs under way to the job's next trials, unless another job waits for a worker."""
-        hungry = [run for run in self._runs.values() if run.startable() > 0]
-        if len(hungry) != 1:
-            return
-        run = hungry[0]
-        for worker, trial_ids in self._dispatched.workers().items():
-            first = self._dispatched[trial_ids[0]]
-            aboard = [trial for id in trial_ids if (trial := run.find(id)) is not None]
-            while first.places > len(aboard) > 0 and run.startable() > 0:
-                joining = run.packs.joining(aboard, run.waiting(), run.placement)
-                if joining is None or (trial := self._claim(run, joining, worker)) is None:
-                    break
-                dispatched = Dispatched(run.job.id, trial.attempt, worker, first.places)
-                self._dispatched.begin(trial.id, dispatched, self.monotonic())
-                self.executor.board(assignment_of(run.spec, trial), aboard[0].id)
-                aboard.append(trial)
-
-    def _end_silent(self) -> None:
-        """End workers that hang; their trials are tried again."""
-        for worker, trial_ids in self._dispatched.workers().items():
-            silent, run = self._dispatched.silent(worker, self.monotonic()), self._run_of(trial_ids[0])
-            if run is None or not run.silences.too_long(silent, run.expected_silence(trial_ids)):
-                continue
-            reason = f"its worker hangs: no sign of life for {silent:.0f} s"
-            log.warning("%s: %s", ", ".join(trial_ids), reason)
-            for trial_id in trial_ids:
-                self.executor.abandon(trial_id)
-                self._inbox.append(Lost(trial_id, self._dispatched[trial_id].attempt, reason, len(trial_ids)))
 
 
 def _explained(outcome: Outcome, job: Job) -> Outcome:

@@ -1,0 +1,120 @@
+"""Gives workers to queued trials, places in packs to further ones, and ends workers that hang.
+
+A trial is claimed in the store before it is started: whatever happens in between, its lease runs out and it is queued
+again. Who may start what is decided in `decisions`, `packs` and `silence`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from service.assignments import assignment_of
+from service.conductor.decisions import allot
+from service.conductor.executor import Executor, Lost
+from service.conductor.job_run import JobRun
+from service.conductor.under_way import Dispatched, UnderWay
+from service.errors import NotFound
+from service.store.records import Trial
+from service.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Dispatch:
+    """The way from a queued trial to its worker. `look_again` reads a job that turned out to have changed."""
+
+    store: Store
+    executor: Executor
+    owner: str
+    lease: float
+    monotonic: Callable[[], float]
+    under_way: UnderWay
+    look_again: Callable[[str], None]
+    _started: int = 0  # workers given out
+
+    def fill_workers(self, runs: Mapping[str, JobRun]) -> None:
+        """Give every free worker to a queued trial, or a group of them, fairly among the jobs."""
+        while True:
+            by_turn = sorted(runs.items(), key=lambda item: item[1].last_start)
+            fitting = {id: run for id, run in by_turn if self.executor.free(run.shape) > 0}
+            startable = {job_id: run.startable() for job_id, run in fitting.items()}
+            chosen = allot(1, {job_id: run.running for job_id, run in fitting.items()}, startable)
+            if not chosen or not self._start_next(fitting[chosen[0]]):
+                return
+
+    def fill_packs(self, runs: Mapping[str, JobRun]) -> None:
+        """Give free places in packs under way to their job's next trials, unless another job waits for a worker."""
+        hungry = [run for run in runs.values() if run.startable() > 0]
+        if len(hungry) != 1:
+            return
+        run = hungry[0]
+        for worker, trial_ids in self.under_way.workers().items():
+            places = self.under_way[trial_ids[0]].places
+            aboard = [trial for trial_id in trial_ids if (trial := run.find(trial_id)) is not None]
+            while places > len(aboard) > 0 and run.startable() > 0:
+                joining = run.packs.joining(aboard, run.waiting(), run.placement)
+                if joining is None:
+                    break
+                if (trial := self._claim(run, joining, worker)) is None:
+                    return
+                self._begin(run, [trial], worker, places)
+                self.executor.board(assignment_of(run.spec, trial), aboard[0].id)
+                aboard.append(trial)
+
+    def end_silent(self, runs: Mapping[str, JobRun]) -> list[Lost]:
+        """End workers that hang; what is thereby lost."""
+        lost = []
+        for worker, trial_ids in self.under_way.workers().items():
+            silent = self.under_way.silent(worker, self.monotonic())
+            run = runs.get(self.under_way[trial_ids[0]].job_id)
+            if run is None or not run.silences.too_long(silent, run.expected_silence(trial_ids)):
+                continue
+            reason = f"its worker hangs: no sign of life for {silent:.0f} s"
+            log.warning("%s: %s", ", ".join(trial_ids), reason)
+            for trial_id in trial_ids:
+                self.executor.abandon(trial_id)
+                lost.append(Lost(trial_id, self.under_way[trial_id].attempt, reason, len(trial_ids)))
+        return lost
+
+    def abandon(self, trial_id: str) -> None:
+        """End the worker of a trial that is not ours any more."""
+        self.executor.abandon(trial_id)
+        self.under_way.end(trial_id)
+
+    def _start_next(self, run: JobRun) -> bool:
+        """Claim the job's next trial and those that train with it, and start them; False when none was there."""
+        waiting = run.waiting()
+        group = run.packs.group(waiting[0], waiting, run.startable(), run.placement)
+        self._started += 1
+        run.last_start = self._started
+        worker = f"{self.owner}/{self._started}"
+        claimed = [trial for one in group if (trial := self._claim(run, one, worker)) is not None]
+        if not claimed:
+            return False
+        places = run.placement.places if run.packs.key(claimed[0]) else 1
+        self._begin(run, claimed, worker, places)
+        self.executor.start([assignment_of(run.spec, trial) for trial in claimed], run.shape, places)
+        return True
+
+    def _begin(self, run: JobRun, trials: Iterable[Trial], worker: str, places: int) -> None:
+        for trial in trials:
+            self.under_way.begin(trial.id, Dispatched(run.job.id, trial.attempt, worker, places), self.monotonic())
+
+    def _claim(self, run: JobRun, trial: Trial, worker: str) -> Trial | None:
+        """The trial as we hold it from now on; None when it turned out not to be there."""
+        try:
+            claimed = self.store.claim_trial(run.job.id, worker, self.lease, trial.id)
+        except NotFound:
+            claimed = None
+        if claimed is None:  # claimed by an outside worker, or the job is not running any more
+            run.drop(trial.id)
+            with suppress(NotFound):
+                run.put(self.store.get_trial(trial.id))
+            self.look_again(run.job.id)
+            return None
+        run.put(claimed)
+        return claimed
