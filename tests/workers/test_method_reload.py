@@ -18,7 +18,7 @@ from workers.methods.attached import AdapterCard
 from workers.methods.registry import method
 
 _RELOAD = """
-import json, sys
+import copy, json, sys
 import torch
 from peft import PeftModel
 from safetensors.torch import save_file
@@ -28,9 +28,10 @@ logging.set_verbosity_error()
 torch.set_num_threads(1)
 folder, inputs = sys.argv[1], torch.load(sys.argv[1] + "/inputs.pt", weights_only=True)
 plans = json.load(open(folder + "/plans.json"))
+untouched = AutoModelForSequenceClassification.from_pretrained(folder + "/base").eval()
 found = {}
 for name, kind in sorted(plans.items(), key=lambda item: item[1] != "peft"):
-    base = AutoModelForSequenceClassification.from_pretrained(folder + "/base").eval()
+    base = copy.deepcopy(untouched)
     if kind == "peft":
         assert "workers" not in sys.modules and "peftsearch" not in sys.modules
         model = PeftModel.from_pretrained(base, folder + "/" + name).eval()
