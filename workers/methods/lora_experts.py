@@ -54,7 +54,7 @@ class LoraExperts(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Inputs [rows, length, in] to outputs [rows, length, out]."""
-        logits = linear(inputs, self.router)
+        logits = linear(inputs, self.router).float()
         gates = self.gates(logits)
         self.load = self._balance(logits, gates) if self.training else None
         narrow = linear(inputs, self.first.flatten(0, 1)).unflatten(-1, self.first.shape[:2])  # [..., experts, r]
