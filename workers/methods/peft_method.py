@@ -52,6 +52,11 @@ def per_layer(parameters: Callable[[Linear, KnobValues], int]) -> Callable[[Mode
     return lambda model, knobs: sum(parameters(linear, knobs) for _, linear in placed(model, knobs))
 
 
+def two_factors(linear: Linear, knobs: KnobValues) -> int:
+    """Parameters of low-rank factors A [rank, in] and B [out, rank] on one layer."""
+    return int(knobs["rank"]) * (linear.in_features + linear.out_features)
+
+
 @dataclass(frozen=True)
 class PeftHooks:
     """What a peft method does besides attaching; each hook may use torch, none needs to be there.

@@ -15,7 +15,7 @@ from workers.methods.direction_pools import give, install_pooled, pools_of, shar
 from workers.methods.knob_kinds import alpha, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer
+from workers.methods.peft_method import per_layer, two_factors
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ METHODS = (
         learning_rates=LearningRates(5e-5, 1e-2, 7e-4),
         knobs=_knobs,
         install=_install,
-        trainable_parameters=per_layer(
-            lambda linear, knobs: knobs["rank"] * (linear.in_features + linear.out_features)
-        ),
+        trainable_parameters=per_layer(two_factors),
         hooks=OwnHooks(ready=_allocate),
         variant_of="lora",
     ),

@@ -23,7 +23,7 @@ from workers.methods.attached import TrainingSetup
 from workers.methods.knob_kinds import alpha, placed, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer
+from workers.methods.peft_method import per_layer, two_factors
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
 
@@ -101,10 +101,6 @@ def gradient_factors(gradient: Tensor, rank: int, gamma: float) -> tuple[Tensor,
     return scale * right[:rank], scale * left[:, rank : 2 * rank]
 
 
-def _parameters(linear: Linear, knobs: KnobValues) -> int:
-    return int(knobs["rank"]) * (linear.in_features + linear.out_features)
-
-
 METHODS = (
     own_method(
         "corda",
@@ -114,7 +110,7 @@ METHODS = (
         learning_rates=LearningRates(1e-5, 3e-3, 2e-4),
         knobs=_corda_knobs,
         install=_install,
-        trainable_parameters=per_layer(_parameters),
+        trainable_parameters=per_layer(two_factors),
         hooks=OwnHooks(ready=_start_corda),
         variant_of="lora",
     ),
@@ -126,7 +122,7 @@ METHODS = (
         learning_rates=LearningRates(2e-5, 5e-3, 3e-4),
         knobs=_ga_knobs,
         install=_install,
-        trainable_parameters=per_layer(_parameters),
+        trainable_parameters=per_layer(two_factors),
         hooks=OwnHooks(ready=_start_ga),
         variant_of="lora",
     ),

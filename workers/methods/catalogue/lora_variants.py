@@ -17,7 +17,7 @@ from workers.methods.attached import TrainingSetup
 from workers.methods.catalogue.lora import DEFAULTS, lora_arguments, lora_parameters
 from workers.methods.knob_kinds import WITH_LINEAR, alpha, dropout, even_rank, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates, Method
-from workers.methods.peft_method import Arguments, PeftHooks, peft_method, per_layer
+from workers.methods.peft_method import Arguments, PeftHooks, peft_method, per_layer, two_factors
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
 
@@ -99,10 +99,6 @@ def _kasa_loss(model: Any, _knobs: KnobValues) -> Tensor:
     return model.base_model._get_kasa_loss()
 
 
-def both_factors(linear: Linear, knobs: KnobValues) -> int:
-    return lora_parameters(linear, {**knobs, "use_dora": False})
-
-
 def _one_factor(linear: Linear, knobs: KnobValues) -> int:
     return knobs["rank"] * linear.out_features
 
@@ -141,14 +137,14 @@ _LORA = peft_method(
     learning_rates=_RATES,
     knobs=_knobs,
     arguments=with_options(use_rslora=True),
-    trainable_parameters=per_layer(both_factors),
+    trainable_parameters=per_layer(two_factors),
     variant_of="lora",
 )
 
 
 def lora_variant(name: str, summary: str, source: str, arguments: Arguments, **changes: Any) -> Method:
     """A variant of LoRA with both factors trained."""
-    options = {"learning_rates": _RATES, "knobs": _knobs, "trainable_parameters": per_layer(both_factors), **changes}
+    options = {"learning_rates": _RATES, "knobs": _knobs, "trainable_parameters": per_layer(two_factors), **changes}
     return peft_method(
         name,
         "LoraConfig",
@@ -212,7 +208,7 @@ METHODS = (
         "Wang et al. 2024, arXiv 2412.06071",
         _kasa_arguments,
         knobs=_kasa_knobs,
-        trainable_parameters=per_layer(lambda linear, knobs: both_factors(linear, knobs) + knobs["rank"]),
+        trainable_parameters=per_layer(lambda linear, knobs: two_factors(linear, knobs) + knobs["rank"]),
         hooks=PeftHooks(arguments=_kasa_config, auxiliary_loss=_kasa_loss),
         changes_base=True,
         unchanged_at_start=False,
@@ -241,7 +237,7 @@ METHODS = (
         "LoRA with a bias on its second factor",
         "peft 0.21, lora_bias",
         with_options(lora_bias=True),
-        trainable_parameters=per_layer(lambda linear, knobs: both_factors(linear, knobs) + linear.out_features),
+        trainable_parameters=per_layer(lambda linear, knobs: two_factors(linear, knobs) + linear.out_features),
         model_types=("bert", "roberta", "xlm-roberta", "distilbert", "gpt2"),
     ),
     lora_variant(

@@ -13,13 +13,9 @@ from typing import Any
 from search_spaces.parameters import Categorical, Float, Int, Ordinal
 from workers.methods.knob_kinds import WITH_LINEAR, alpha, divisors, dropout, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.peft_method import peft_method, per_layer, target_modules
+from workers.methods.peft_method import peft_method, per_layer, target_modules, two_factors
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
-
-
-def _two_factors(linear: Linear, knobs: KnobValues) -> int:
-    return knobs["rank"] * (linear.in_features + linear.out_features)
 
 
 def _hira_knobs(model: ModelDescription) -> Knobs:
@@ -71,7 +67,7 @@ def _glora_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, An
 
 def _glora_parameters(linear: Linear, knobs: KnobValues) -> int:
     """A scale and a shift of the weights, a scale and a shift of the bias."""
-    weights = {"lora": _two_factors(linear, knobs), "vector": linear.out_features, "constant": 1}[knobs["weights"]]
+    weights = {"lora": two_factors(linear, knobs), "vector": linear.out_features, "constant": 1}[knobs["weights"]]
     biases = {"none": 0, "constant": 1, "vector": linear.out_features}[knobs["biases"]] if linear.bias else 0
     return 2 * weights + 2 * biases
 
@@ -125,7 +121,7 @@ METHODS = (
         learning_rates=LearningRates(2e-4, 5e-2, 4e-3),
         knobs=_hira_knobs,
         arguments=_hira_arguments,
-        trainable_parameters=per_layer(_two_factors),
+        trainable_parameters=per_layer(two_factors),
     ),
     peft_method(
         "delora",
@@ -136,7 +132,7 @@ METHODS = (
         learning_rates=LearningRates(1e-4, 5e-2, 3e-3),
         knobs=_delora_knobs,
         arguments=_delora_arguments,
-        trainable_parameters=per_layer(lambda linear, knobs: _two_factors(linear, knobs) + 1),
+        trainable_parameters=per_layer(lambda linear, knobs: two_factors(linear, knobs) + 1),
         model_types=WITH_LINEAR,
     ),
     peft_method(
@@ -148,7 +144,7 @@ METHODS = (
         learning_rates=LearningRates(5e-5, 1e-2, 7e-4),
         knobs=_gralora_knobs,
         arguments=_gralora_arguments,
-        trainable_parameters=per_layer(_two_factors),
+        trainable_parameters=per_layer(two_factors),
     ),
     peft_method(
         "glora",
@@ -171,7 +167,7 @@ METHODS = (
         learning_rates=LearningRates(5e-5, 1e-2, 7e-4),
         knobs=_deft_knobs,
         arguments=_deft_arguments,
-        trainable_parameters=per_layer(_two_factors),
+        trainable_parameters=per_layer(two_factors),
     ),
     peft_method(
         "para",

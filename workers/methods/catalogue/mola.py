@@ -14,6 +14,7 @@ from search_spaces.parameters import Categorical, Float, Int
 from workers.methods.knob_kinds import alpha, placed, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.own_method import OwnHooks, own_method
+from workers.methods.peft_method import two_factors
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
 
@@ -72,8 +73,7 @@ def _balance(base: Base, knobs: KnobValues) -> Tensor:
 def _parameters(model: ModelDescription, knobs: KnobValues) -> int:
     """A, B and one row of the router for each expert."""
     return sum(
-        _experts(model, layer, knobs)
-        * (knobs["rank"] * (linear.in_features + linear.out_features) + linear.in_features)
+        _experts(model, layer, knobs) * (two_factors(linear, knobs) + linear.in_features)
         for layer, linear in placed(model, knobs)
     )
 

@@ -14,7 +14,7 @@ from search_spaces.parameters import Float, Int
 from workers.methods.knob_kinds import alpha, placed, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer
+from workers.methods.peft_method import per_layer, two_factors
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
 
@@ -63,9 +63,7 @@ METHODS = (
         learning_rates=LearningRates(5e-5, 1e-2, 7e-4),
         knobs=_knobs,
         install=_install,
-        trainable_parameters=per_layer(
-            lambda linear, knobs: knobs["groups"] * knobs["rank"] * (linear.in_features + linear.out_features)
-        ),
+        trainable_parameters=per_layer(lambda linear, knobs: knobs["groups"] * two_factors(linear, knobs)),
         hooks=OwnHooks(auxiliary_loss=_penalty),
     ),
 )

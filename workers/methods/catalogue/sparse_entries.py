@@ -11,7 +11,7 @@ from typing import Any
 from search_spaces.parameters import Categorical, Float
 from workers.methods.knob_kinds import WITH_LINEAR, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.peft_method import peft_method, per_layer, target_modules
+from workers.methods.peft_method import peft_method, per_layer, target_modules, two_factors
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
 
@@ -53,9 +53,7 @@ METHODS = (
         learning_rates=LearningRates(1e-4, 1e-2, 1e-3),
         knobs=lambda model: Knobs((rank(model), *placement(model))),
         arguments=_shira_arguments,
-        trainable_parameters=per_layer(
-            lambda linear, knobs: knobs["rank"] * (linear.in_features + linear.out_features)
-        ),
+        trainable_parameters=per_layer(two_factors),
         model_types=WITH_LINEAR,
     ),
     peft_method(

@@ -18,7 +18,7 @@ from workers.methods.direction_pools import give, give_each, growths, install_po
 from workers.methods.knob_kinds import alpha, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer
+from workers.methods.peft_method import per_layer, two_factors
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ METHODS = (
         learning_rates=LearningRates(1e-4, 1e-2, 1e-3),
         knobs=_knobs,
         install=_install,
-        trainable_parameters=per_layer(
-            lambda linear, knobs: knobs["rank"] * (linear.in_features + linear.out_features)
-        ),
+        trainable_parameters=per_layer(two_factors),
         hooks=OwnHooks(after_step=_grow),
     ),
 )
