@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from peft import PEFT_TYPE_TO_CONFIG_MAPPING
+
 from workers.data.files import SUFFIXES
 from workers.data.pydocs import HELD_OUT_PER_CLASS
 from workers.hyperparameters import Hyperparameters
@@ -11,6 +13,7 @@ from workers.methods.measured import read_measured
 from workers.methods.page import page
 from workers.methods.registry import methods
 from workers.metrics import METRICS
+from workers.models.description import describe
 from workers.strategies.registry import strategies
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -34,6 +37,15 @@ def test_measured_figures_are_on_the_page() -> None:
 def test_every_method_is_on_the_page() -> None:
     text = (DOCS / "methods.md").read_text()
     assert [name for name in methods() if f"| `{name}`" not in text] == []
+
+
+def test_every_tuner_of_peft_is_a_method_or_has_a_reason_not_to_be() -> None:
+    model = describe("builtin:minilm")
+    snippets = [one.snippet(model, one.complete(model, {})) for one in methods().values()]
+    _, _, absent = (DOCS / "methods.md").read_text().partition("## Not registered, and why")
+    for kind, config in PEFT_TYPE_TO_CONFIG_MAPPING.items():
+        registered = any(f"import {config.__name__}, TaskType" in snippet for snippet in snippets)
+        assert registered or kind.value.lower() in absent, kind
 
 
 def test_hyperparameters_and_strategies_are_documented() -> None:

@@ -13,12 +13,11 @@ from typing import Any
 
 from search_spaces.constraints import Divides
 from search_spaces.parameters import Ordinal
-from workers.methods.attached import TrainingSetup
 from workers.methods.catalogue.lora import lora_arguments
-from workers.methods.catalogue.lora_variants import PLAIN, lora_variant, with_options
+from workers.methods.catalogue.lora_variants import PLAIN, lora_variant
 from workers.methods.knob_kinds import WITH_LINEAR, alpha, divisors, dropout, placement, rank
 from workers.methods.method import Knobs, KnobValues
-from workers.methods.peft_method import PeftHooks, per_layer
+from workers.methods.peft_method import per_layer
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
 
@@ -28,10 +27,9 @@ def _velora_knobs(model: ModelDescription) -> Knobs:
     return Knobs(own, defaults={"dropout": 0.0, "targets": "qv"})
 
 
-def _velora_config(knobs: KnobValues, _setup: TrainingSetup | None) -> dict[str, Any]:
-    from peft.tuners.lora.config import VeloraConfig
-
-    return {"velora_config": VeloraConfig(num_groups=knobs["groups"], init_type="random")}
+def _velora_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
+    options = {"num_groups": knobs["groups"], "init_type": "random"}
+    return {**lora_arguments(model, {**PLAIN, **knobs}), "velora_config": options}
 
 
 def _bd_knobs(model: ModelDescription) -> Knobs:
@@ -58,9 +56,8 @@ METHODS = (
         "velora",
         "LoRA that keeps one number for each group of a layer's inputs until the backward pass",
         "Miles et al. 2024, VeLoRA, arXiv 2405.17991",
-        with_options(),
+        _velora_arguments,
         knobs=_velora_knobs,
-        hooks=PeftHooks(arguments=_velora_config),
         model_types=WITH_LINEAR,
     ),
     lora_variant(

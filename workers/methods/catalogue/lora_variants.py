@@ -78,21 +78,9 @@ def _cut_out_knobs(model: ModelDescription) -> Knobs:
     return Knobs((rank(model), *placement(model)), defaults={"targets": "qv"})
 
 
-def _eva_config(_knobs: KnobValues, _setup: TrainingSetup | None) -> dict[str, Any]:
-    """The same rank everywhere, so that the number of parameters follows from the configuration."""
-    from peft import EvaConfig
-
-    return {"eva_config": EvaConfig(rho=1.0)}
-
-
 def _kasa_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
-    return lora_arguments(model, {**PLAIN, **knobs})
-
-
-def _kasa_config(knobs: KnobValues, _setup: TrainingSetup | None) -> dict[str, Any]:
-    from peft import KasaConfig
-
-    return {"kasa_config": KasaConfig(beta=knobs["beta"], gamma=knobs["gamma"])}
+    penalties = {"beta": knobs["beta"], "gamma": knobs["gamma"]}
+    return {**lora_arguments(model, {**PLAIN, **knobs}), "kasa_config": penalties}
 
 
 def _kasa_loss(model: Any, _knobs: KnobValues) -> Tensor:
@@ -209,7 +197,7 @@ METHODS = (
         _kasa_arguments,
         knobs=_kasa_knobs,
         trainable_parameters=per_layer(lambda linear, knobs: two_factors(linear, knobs) + knobs["rank"]),
-        hooks=PeftHooks(arguments=_kasa_config, auxiliary_loss=_kasa_loss),
+        hooks=PeftHooks(auxiliary_loss=_kasa_loss),
         changes_base=True,
         unchanged_at_start=False,
         model_types=WITH_LINEAR,
@@ -244,8 +232,9 @@ METHODS = (
         "eva",
         "LoRA that starts with the principal directions of the layer's inputs",
         "Paischer et al. 2024, arXiv 2410.07170",
-        with_options(init_lora_weights="eva"),
-        hooks=PeftHooks(arguments=_eva_config, ready=_eva_start),
+        # The same rank everywhere (rho 1), so that the number of parameters follows from the configuration.
+        with_options(init_lora_weights="eva", eva_config={"rho": 1.0}),
+        hooks=PeftHooks(ready=_eva_start),
         model_types=WITH_LINEAR,
     ),
 )
