@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 
+from optimizers.evidence import read
 from optimizers.gp import regression
+from optimizers.gp.acquisition import acquisition
 from optimizers.gp.features import feature_map
 from optimizers.gp.improvement import Points, expected_shortfall, improvement, open_cells
 from optimizers.gp.length_priors import FEW_MATTER, LengthPrior, Moderate, Sparse
 from optimizers.gp.outcomes import scaling
 from optimizers.gp.search import best_new
+from optimizers.gp.surrogate import learn
 from optimizers.novelty import Novelty
 from optimizers.pareto import hypervolume
-from optimizers.problem import History
+from optimizers.problem import CompletedTrial, Config, History, Objective, Problem
 from search_spaces.conditions import Condition
 from search_spaces.parameters import Categorical, Float
 from search_spaces.space import Space
 from tests.optimizers.computed_problems import MIXED, quality
+
+RNG = np.random.default_rng(0)
 
 
 def _wavy(points: np.ndarray) -> np.ndarray:
@@ -97,6 +104,13 @@ def test_scaling_is_finite_and_keeps_order(values: list[float]) -> None:
     scaled = scaling(given_values)(given_values)
     assert np.isfinite(scaled).all()
     assert (np.diff(scaled) >= 0).all()
+
+
+def test_scaling_leaves_the_front_alone_however_many_trials_pile_up_at_one_end() -> None:
+    piled = np.concatenate([np.linspace(-0.02, 0.02, 30), np.linspace(0.0, 1.0, 5)])
+    assert scaling(piled).cut < 0.2
+    assert scaling(piled, kept=np.array([0.0, 1.0])).cut == pytest.approx(1.25)
+    assert scaling(np.array([0.01, 1.0, 10.0]), decades=False).floor is None
 
 
 def test_scaling_takes_the_logarithm_of_costs_that_span_decades() -> None:
@@ -195,3 +209,28 @@ def test_search_finds_the_best_of_a_mixed_space() -> None:
     best_of_many = max(quality(config) for config in MIXED.sample(20_000, np.random.default_rng(1)))
     assert found is not None
     assert quality(found) > best_of_many
+
+
+def test_search_reaches_a_corner_of_many_continuous_parameters_exactly() -> None:
+    space = Space(tuple(Float(f"x{index}", 0.0, 1.0) for index in range(8)))
+
+    def worth(configs: Sequence[Config]) -> np.ndarray:
+        return np.array([2.0 - sum(config.values()) / 8 + 0.1 * config["x0"] * config["x1"] for config in configs])
+
+    found = best_new(space, worth, worth, space.sample(3, np.random.default_rng(1)), Novelty(History()), RNG)
+    assert found == dict.fromkeys(space.by_name, 0.0)
+
+
+def test_the_reference_does_not_shrink_to_a_front_that_is_short_by_chance() -> None:
+    """All trials but one sit at one end of `a`: what lies beyond must still count."""
+    space = Space((Float("a", 0.0, 1.0), Float("b", 0.0, 1.0)))
+    configs = [{"a": 0.0, "b": b} for b in (0.1, 0.4, 0.7)] + [{"a": 0.9, "b": 1.0}, {"a": 0.7, "b": 0.9}]
+    done = tuple(
+        CompletedTrial(str(i), config, {"f": config["a"] - 1e-3 * i, "g": 1.0 - config["a"] + config["b"]})
+        for i, config in enumerate(configs)
+    )
+    problem = Problem(space, (Objective("f", "minimize"), Objective("g", "minimize")))
+    evidence = read(problem, History(done))
+    surrogate = learn(problem, evidence, 100, 100)
+    worths = [acquisition(surrogate, evidence, (), 0.0, np.random.default_rng(seed)) for seed in range(6)]
+    assert max(float(worth([{"a": 0.5, "b": 0.1}])[0]) for worth in worths) > 0.05

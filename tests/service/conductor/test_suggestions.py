@@ -12,7 +12,7 @@ from search_spaces.space import Space
 from service.conductor.mirror import TrialMirror
 from service.conductor.proposer import Reply, Request
 from service.conductor.seeds import trial_seed
-from service.conductor.suggestions import FALLBACKS, TRIES_PER_OPTIMIZER, Suggestions
+from service.conductor.suggestions import AT_ONCE, FALLBACKS, TRIES_PER_OPTIMIZER, Suggestions
 from service.jobspec import JobSpec
 from service.store.records import NewTrial, Trial
 from tests.service.conductor.stored import stored_trial
@@ -179,3 +179,15 @@ def test_suggestions_that_have_no_place_in_a_changed_space_are_replaced_even_by_
     refill = asked.accept(Reply(request, ranks(5)), trials)
     assert refill.drop == ("jx-0",)
     assert [new.config for new in refill.add] == [{"rank": 5}]
+
+
+def test_few_are_asked_for_at_once_the_missing_first_then_the_next_to_be_claimed() -> None:
+    asked = suggestions(trials=30)
+    assert ask(asked, by_id(), ahead=12).n == AT_ONCE
+    asked = suggestions(trials=30)
+    ended = stored_trial(0, "completed", metrics={"accuracy": 0.5})
+    queued = [stored_trial(number, "queued") for number in range(1, 10)]
+    request = ask(asked, by_id(ended, *queued), ahead=10)
+    assert request.n == AT_ONCE
+    kept = [trial.id for trial in request.history.pending]
+    assert kept == [f"jx-{number}" for number in range(AT_ONCE, 10)]  # one was missing, three are asked for again

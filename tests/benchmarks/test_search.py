@@ -1,0 +1,79 @@
+"""The search benchmark keeps what it has run, adds it up honestly, and draws it."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.search import plots, records
+from benchmarks.search.past import FAMILIES
+from benchmarks.search.peers import competitor
+from benchmarks.search.races import CONFIRMATION, DEVELOPMENT, PROBLEMS, QUICK, Run, problem, search
+
+
+def run(optimizer: str, regret: float, seed: int = 0, name: str = "branches") -> Run:
+    return Run(name, optimizer, seed, [1.0, regret], [0.1, 0.2])
+
+
+def lines(**by_optimizer: list[float]) -> list[dict[str, object]]:
+    return [
+        records.summary([run(optimizer.replace("_", "-"), value, seed) for seed, value in enumerate(values)])
+        for optimizer, values in by_optimizer.items()
+    ]
+
+
+def test_runs_are_kept_and_a_line_cut_short_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "runs.jsonl"
+    assert records.read(path) == []
+    records.keep(path, run("auto", 0.1))
+    records.keep(path, run("auto", 0.2, seed=1))
+    path.write_text(path.read_text()[:-20])
+    assert records.read(path) == [run("auto", 0.1)]
+
+
+def test_a_summary_tells_median_mean_and_error() -> None:
+    (line,) = lines(auto=[0.1, 0.2, 0.6])
+    assert (line["seeds"], line["regret_median"], line["regret_mean"]) == (3, 0.2, 0.3)
+    assert line["regret_error"] == pytest.approx(np.std([0.1, 0.2, 0.6], ddof=1) / np.sqrt(3), abs=1e-5)
+    assert line["seconds_per_suggestion"] == 0.2
+
+
+def test_the_verdict_names_the_best_peer_and_what_is_lost_by_more_than_noise() -> None:
+    lost = records.verdict(lines(auto=[0.30, 0.31], optuna_gp=[0.10, 0.11], random=[0.9, 0.8]))
+    assert lost["all"]["best_peer"] == "optuna-gp"
+    assert lost["all"]["ratio"] == pytest.approx(0.305 / 0.105, abs=1e-3)
+    assert [one["peer"] for one in lost["worse_than_the_best_peer_by_more_than_noise"]] == ["optuna-gp"]
+    even = records.verdict(lines(auto=[0.1, 0.3], optuna_gp=[0.05, 0.3]))
+    assert even["worse_than_the_best_peer_by_more_than_noise"] == []
+    assert "confirmation" not in even
+
+
+def test_the_curves_are_a_picture() -> None:
+    picture = ElementTree.fromstring(plots.regret_curves(lines(auto=[0.1, 0.2], optuna_gp=[0.3, 0.0])))
+    assert len(picture.findall(".//{*}polyline")) == 2
+    costs = [{"optimizer": "gp", "trials": n, "cpu_seconds": n / 1000} for n in (100, 1000)]
+    assert ElementTree.fromstring(plots.cost_curves(costs)).find(".//{*}circle") is not None
+
+
+def test_the_split_of_the_problems_is_one() -> None:
+    assert not set(DEVELOPMENT) & set(CONFIRMATION)
+    assert set(QUICK) <= set(PROBLEMS)
+    assert {name for members in FAMILIES.values() for name in members} <= set(PROBLEMS)
+
+
+def test_a_run_is_repeated_exactly_and_regret_never_grows() -> None:
+    first, second = (search("zdt3-mixed", "random", 3, 6) for _ in range(2))
+    assert first.regrets == second.regrets
+    assert all(later <= earlier for earlier, later in zip(first.regrets, first.regrets[1:], strict=False))
+
+
+@pytest.mark.parametrize("peer", ["optuna-tpe", "optuna-nsga2"])
+def test_a_peer_suggests_valid_configurations_and_can_be_given_a_past(peer: str) -> None:
+    given, rng = problem("branches"), np.random.default_rng(0)
+    player = competitor(peer, given.problem, 1)
+    done = [(config, given.measure(config, rng)) for config in given.problem.space.sample(3, rng)]
+    player.remember(done)  # type: ignore[attr-defined]
+    given.problem.space.validate(player.ask())
