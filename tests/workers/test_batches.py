@@ -111,3 +111,9 @@ def test_power_schedule_follows_the_tokens_seen_and_not_the_length_of_the_traini
     )
     rising = chosen.model_copy(update={"warmup_ratio": 0.1})
     assert learning_rate_at(21, 400, rising, 100.0) == law[20] / 2
+
+
+def test_the_next_multiple_is_not_where_we_are_whichever_way_it_was_rounded() -> None:
+    plan = StepPlan(np.full(28, 5), 4, 1, 2, seed=0)  # seven steps an epoch
+    assert [plan.next_multiple(0.5, step) for step in (0, 2, 3, 4, 7, 10, 11)] == [4, 4, 7, 7, 10, 14, 14]
+    assert [plan.next_multiple(0.01, step) for step in (0, 1, 13)] == [1, 2, 14]

@@ -92,7 +92,8 @@ class StepPlan:
 
     def next_multiple(self, epochs: float, step: int) -> int:
         """The first step after `step` that ends a multiple of `epochs`; at most the last."""
-        multiple = math.floor(self.epoch_at(step) / epochs + 1e-6) + 1
+        # Half a step is no distance: the checkpoint may come from batches of another size, rounded the other way.
+        multiple = math.floor((step + 0.5) / self.steps_per_epoch / epochs + 1e-6) + 1
         while (end := self.step_at(multiple * epochs)) <= step < self.steps:  # rounded down to where we are already
             multiple += 1
         return end
