@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web demo test check format bench-engine bench-search bench-ask bench-store bench-answers bench-methods record-trials lock clean
+.PHONY: help setup web demo test check format bench-engine bench-search bench-ask bench-schedulers bench-store bench-answers bench-methods record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -65,6 +65,10 @@ bench-search: $(VENV)/installed .venv-peers/installed ## optimizers beside their
 
 bench-ask: $(VENV)/installed ## how long `ask` takes with 8 askers and 1,000 finished trials
 	$(BIN)/python -m benchmarks.search.ask
+
+bench-schedulers: $(VENV)/installed ## schedulers beside Optuna's pruners on recorded curves, and pbt with real training
+	$(BIN)/python -m benchmarks.search.schedulers $(if $(QUICK),--seeds 2)
+	$(BIN)/python -m benchmarks.search.population $(if $(QUICK),--seeds 0)
 
 bench-store: $(VENV)/installed ## the store beside Optuna's on SQLite
 	$(BIN)/python -m benchmarks.store

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.search.scheduler_records import keep
 from service.conductor.executor import Message
 from service.conductor.loop import Conductor
 from service.conductor.proposer import Proposer
@@ -109,7 +110,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)))
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--out", type=Path, help="also write the lines into this file")
+    parser.add_argument("--out", type=Path, help="keep the lines in this file, as its part `population`")
     given = parser.parse_args()
     torch.set_num_threads(1)
     lines = []
@@ -127,7 +128,7 @@ def main() -> None:
                 lines.append(comparison(lines, scheduler))
                 print(json.dumps(lines[-1]), flush=True)
     if given.out:
-        given.out.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        keep(given.out, "population", lines)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import numpy as np
 import optuna
 
 from benchmarks.search.curves import POOLS, Pool
+from benchmarks.search.scheduler_records import keep, spending
 from optimizers.schedulers.contract import Budget, Curve, PausingScheduler, Point, Standing
 from optimizers.schedulers.registry import scheduler
 
@@ -230,14 +231,17 @@ def main() -> None:
     parser.add_argument("--schedulers", nargs="+", default=[*OURS, *PEERS], metavar="NAME")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="also write the lines into this file")
+    parser.add_argument("--out", type=Path, help="keep the lines in this file, as its part `curves`")
+    parser.add_argument("--plot", type=Path, help="write the figure into this SVG file")
     given = parser.parse_args()
     written = []
     for line in lines(given.pools, given.schedulers, given.seeds, given.processes):
         print(json.dumps(line), flush=True)
-        written.append(json.dumps(line) + "\n")
+        written.append(line)
     if given.out:
-        given.out.write_text("".join(written))
+        keep(given.out, "curves", written)
+    if given.plot:
+        given.plot.write_text(spending(written, str(MARKS[0])))
 
 
 if __name__ == "__main__":
