@@ -61,6 +61,11 @@ class CostModel:
         alike = self._alike(config)
         return median(one.seconds for one in alike) if alike else None
 
+    def knows(self, config: Mapping[str, Any]) -> bool:
+        """Whether a trial of the same method, with as many layers to train at least, has been measured."""
+        wanted = self.kind(config)
+        return any(kind.method == wanted.method and kind.layers >= wanted.layers for kind in self._known)
+
     def bytes_of(self, config: Mapping[str, Any]) -> float | None:
         """Memory that training would add to the base: the most that similar trials took, more for larger batches."""
         _, _, rows = _parts(config)

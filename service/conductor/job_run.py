@@ -161,10 +161,13 @@ class JobRun:
         """The trials to start, in their order; the search goes before its confirmation."""
         return in_order(self.trials) + in_order(self.confirmations)
 
-    def expected_silence(self, trial_ids: Sequence[str]) -> float:
-        """Seconds until a worker that trains these speaks again, by what similar trials measured; 0 when none did."""
-        known = [trial for trial_id in trial_ids if (trial := self.find(trial_id)) is not None]
-        return sum(self.packs.costs.seconds_per_epoch(trial.config) or 0.0 for trial in known)
+    def expected_silence(self, trial_ids: Sequence[str]) -> float | None:
+        """Seconds until a worker that trains these speaks again; None when nothing like one of them was measured."""
+        costs = self.packs.costs
+        configs = [trial.config for trial_id in trial_ids if (trial := self.find(trial_id)) is not None]
+        if not all(costs.knows(config) for config in configs):
+            return None
+        return sum(costs.seconds_per_epoch(config) or 0.0 for config in configs)
 
     def moves(self) -> Moves:
         """Which paused trials go on or end now; asked again only when something about them has changed."""

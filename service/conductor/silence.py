@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds of silence that are always allowed, how many times the longest known silence are, and what is as long
-    as no silence has ended in this job (a first trial may load a large model and read all data)."""
+    """Seconds of silence that are always allowed, how many times the longest known silence are, and what is where
+    nothing like the trial was measured (it may train all layers of a large model where others trained a head)."""
 
     floor: float = 120.0
     multiple: float = 10.0
@@ -26,8 +26,8 @@ class Silences:
         """A worker spoke after so long."""
         self.longest = max(self.longest or 0.0, seconds)
 
-    def too_long(self, seconds: float, expected: float = 0.0) -> bool:
-        """Whether a worker that has been silent for so long hangs; `expected` seconds until its next report."""
-        if self.longest is None:
-            return seconds > max(self.patience.unmeasured, self.patience.multiple * expected)
+    def too_long(self, seconds: float, expected: float | None) -> bool:
+        """Whether a worker that has been silent for so long hangs; `expected`: seconds to its next report, if known."""
+        if self.longest is None or expected is None:
+            return seconds > max(self.patience.unmeasured, self.patience.multiple * (self.longest or 0.0))
         return seconds > max(self.patience.floor, self.patience.multiple * max(self.longest, expected))

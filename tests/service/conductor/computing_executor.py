@@ -27,7 +27,7 @@ def complete(assignment: Assignment) -> list[Message]:
         Report(**given, step=step, epoch=step, seconds=step, metrics={"accuracy": reached - 0.1 / step})
         for step in (1, 2)
     ]
-    return [*reports, Outcome(**given, status="completed", metrics={"accuracy": reached})]
+    return [*reports, Outcome(**given, status="completed", metrics={"accuracy": reached, "train_seconds": 2.0})]
 
 
 @dataclass

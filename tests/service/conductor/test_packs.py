@@ -119,3 +119,12 @@ def test_what_no_worker_can_train_is_nobodys_companion(config: dict[str, Any]) -
     rules, broken = packs(), stored_trial(0, "queued", config=config)
     assert rules.key(broken) is None
     assert rules.costs.seconds_per_epoch(config) is None
+
+
+def test_a_kind_is_known_when_one_that_does_as_much_was_measured() -> None:
+    costs = CostModel(MODEL)
+    costs.learn(measured(0, 1.0, 1.0, method="head"), 1.0)
+    costs.learn(measured(1, 5.0, 1.0, top_layers=3), 1.0)
+    assert costs.knows({"method": "lora", "top_layers": 2})
+    assert not costs.knows({"method": "lora", "top_layers": 5})
+    assert not costs.knows({"method": "full_ft"})  # a head trains in no time: it says nothing about this one
