@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from peftsearch.cli.output import engine_of
+from peftsearch.results import Trial
 from service.store.records import Resumption
 
 Spec = dict[str, Any]
@@ -231,3 +233,23 @@ def test_usage_errors_exit_with_2(run: Any) -> None:
 def test_the_installed_command_answers() -> None:
     done = subprocess.run([sys.executable, "-m", "peftsearch", "jobs", "--json"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason", "companions", "shown"),
+    [
+        (None, None, None, ""),
+        ("fast", None, None, "fast"),
+        ("fast", None, "j-1, j-2", "fast (packed with 2)"),
+        ("reference", "the job asks for it", None, "reference (the job asks for it)"),
+    ],
+)
+def test_the_table_of_trials_says_which_engine_and_why(
+    engine: str | None, reason: str | None, companions: str | None, shown: str
+) -> None:
+    times = {"created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None}
+    names = {"id": "j-0", "job_id": "j", "number": 0, "state": "completed", "origin": "optimizer", "label": None}
+    measured = {"config": {}, "seed": 0, "attempt": 1, "metrics": {}, "on_front": False, "has_adapter": False}
+    environment = {"packed_with": companions} if companions else {}
+    told = {"engine": engine, "engine_reason": reason, "reason": None, "worker_id": None, "environment": environment}
+    assert engine_of(Trial.from_json({**times, **names, **measured, **told, "confirms": None})) == shown
