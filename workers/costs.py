@@ -69,7 +69,8 @@ def training_memory(
         for part in _dense_parts(tensor):
             if _storage(part) not in own:
                 kept[_storage(part)] = part.untyped_storage().nbytes()
-        return tensor
+        # Without its history: an operation that saved its own output with it would hold itself and the graph for ever.
+        return tensor.detach()
 
     alive: list[object] = []  # storages must outlive the count, or a freed address would be counted once for two
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

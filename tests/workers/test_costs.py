@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,18 @@ def test_latency_grows_with_rows_and_bytes_are_those_of_the_weights(tmp_path: Pa
     attached.save(tmp_path, AdapterCard("head", "tiny", classes=("a", "b", "c")))
     attached.detach()
     assert base.head_size * 4 < adapter_bytes(tmp_path) < base.head_size * 4 + 1000
+
+
+def test_the_account_of_memory_leaves_nothing_behind() -> None:
+    base = tiny_base("bert")
+    weight = base.model.get_submodule(base.description.path(0, "attention.self.query")).weight.requires_grad_()
+
+    def tensors() -> int:
+        gc.collect()
+        return sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects())
+
+    training_memory(base.model, [weight], batch())
+    before = tensors()
+    for _ in range(3):
+        training_memory(base.model, [weight], batch())
+    assert tensors() == before
