@@ -69,9 +69,10 @@ def _entries(folder: Path, table: Path) -> Iterator[Entry]:
 
 
 def write(measured: dict[str, Any]) -> None:
-    """Write the results, the picture and the page."""
+    """Write the results, the picture (when there is something to draw) and the page."""
     MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
-    (DOCS / "images" / "methods-pareto.svg").write_text(picture(measured["methods"]))
+    if measured["methods"]:
+        (DOCS / "images" / "methods-pareto.svg").write_text(picture(measured["methods"]))
     (DOCS / "methods.md").write_text(page(measured))
 
 

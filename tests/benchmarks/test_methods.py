@@ -85,6 +85,12 @@ def test_results_hold_means_intervals_and_what_is_missing() -> None:
     assert "`head`" in section.partition("Not measured yet")[2]
 
 
+def test_a_page_without_confirmed_results_says_so() -> None:
+    nothing = measured_section(None)
+    assert "No method has a confirmed result yet" in nothing
+    assert measured_section(results([methods()["head"]], [])) == nothing
+
+
 def test_interval_is_students() -> None:
     assert interval([1.0, 2.0, 3.0]) == {"mean": 2.0, "half_width": pytest.approx(4.3027 / 3**0.5, abs=1e-3)}
 

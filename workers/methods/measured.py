@@ -42,10 +42,21 @@ def read_measured(path: Path = MEASURED) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-def measured_section(measured: Mapping[str, Any]) -> str:
-    """Markdown of the results, best accuracy first."""
+_NOTHING = """## Measured
+
+No method has a confirmed result yet: `make bench-methods` tunes every method at equal budget, confirms the best
+configuration with fresh seeds on test rows, and writes the figures here. The trials recorded so far are in
+`benchmarks/tables/`; they are validation figures of single configurations and no comparison of methods.
+"""
+
+
+def measured_section(measured: Mapping[str, Any] | None) -> str:
+    """Markdown of the results, best accuracy first; says so when there are none."""
+    known = {} if measured is None else measured["methods"]
+    rows = {name: row for name, row in known.items() if name in methods()}
+    if measured is None or not rows:
+        return _NOTHING
     protocol = measured["protocol"]
-    rows = {name: row for name, row in measured["methods"].items() if name in methods()}
     names = protocol["data_sets"]
     columns = [column for one in _COLUMNS for column in (names if one == "{sets}" else [one])]
     introduction = _INTRODUCTION.format(

@@ -82,7 +82,7 @@ _NOT_REGISTERED = """## Not registered, and why
 
 
 def page(measured: Mapping[str, Any] | None) -> str:
-    """The whole page, Markdown; without the measured part when nothing was measured."""
+    """The whole page, Markdown."""
     model = describe("builtin:minilm")
     parts = [_INTRODUCTION.format(types=", ".join(f"`{one}`" for one in model_types()))]
     by_family = sorted(methods().values(), key=lambda one: (one.family, one.name))
@@ -93,8 +93,7 @@ def page(measured: Mapping[str, Any] | None) -> str:
         parts.append("|" + "---|" * len(_COLUMNS))
         parts += [_row(one, model) for one in members]
         parts.append("")
-    results = [] if measured is None else [measured_section(measured)]
-    return "\n".join([*parts, *results, _NOT_REGISTERED])
+    return "\n".join([*parts, measured_section(measured), _NOT_REGISTERED])
 
 
 def _row(one: Method, model: ModelDescription) -> str:
