@@ -204,6 +204,24 @@ class AsyncClient:
         """See `Client.fit_mixture`."""
         return await self._send(calls.fit_mixture(question))
 
+    async def fit_law(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Client.fit_law`."""
+        return await self._send(calls.fit_law(question))
+
+    async def store_law(
+        self, name: str, rows: list[Mapping[str, Any]], batch_unit: str = "tokens"
+    ) -> Mapping[str, Any]:
+        """See `Client.store_law`."""
+        return await self._send(calls.store_law(name, rows, batch_unit))
+
+    async def laws(self) -> list[Mapping[str, Any]]:
+        """See `Client.laws`."""
+        return await self._send(calls.laws())
+
+    async def answer(self, job_id: str) -> Mapping[str, Any]:
+        """See `Client.answer`."""
+        return await self._send(calls.answer(job_id))
+
     async def health(self, ready: bool = False) -> Mapping[str, Any]:
         """See `Client.health`."""
         return await self._send(calls.health(ready))

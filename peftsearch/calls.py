@@ -184,6 +184,27 @@ def fit_mixture(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     return Call("POST", "/v1/mixtures/fit", dict, body=question, timeout=FITTING_TIMEOUT)
 
 
+def fit_law(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
+    """Fit a learning-rate and batch law to a table of runs."""
+    return Call("POST", "/v1/predict/fit-law", dict, body=question, timeout=FITTING_TIMEOUT)
+
+
+def store_law(name: str, rows: list[Mapping[str, Any]], batch_unit: str) -> Call[Mapping[str, Any]]:
+    """Fit a law and keep it under a name, as its next version."""
+    body = {"name": name, "rows": rows, "batch_unit": batch_unit}
+    return Call("POST", "/v1/laws", dict, body=body, timeout=FITTING_TIMEOUT, repeatable=False)
+
+
+def laws() -> Call[list[Mapping[str, Any]]]:
+    """The newest version of every stored law."""
+    return Call("GET", "/v1/laws", lambda data: list(data["items"]))
+
+
+def answer(job_id: str) -> Call[Mapping[str, Any]]:
+    """What a law or mixture job has learnt."""
+    return Call("GET", f"/v1/jobs/{job_id}/answer", dict)
+
+
 def health(ready: bool) -> Call[Mapping[str, Any]]:
     """Whether the server lives or, with `ready`, whether everything behind it answers."""
     return Call("GET", "/v1/readyz" if ready else "/v1/healthz", dict)

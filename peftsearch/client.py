@@ -216,6 +216,23 @@ class Client:
         `level`, `seed`): its predicted loss, interval and the effect of each domain. Raises BadInput."""
         return self._send(calls.fit_mixture(question))
 
+    def fit_law(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Fit a law of learning rate and batch size to `rows` of runs (`parameters`, `tokens`, `learning_rate`,
+        `batch`, `loss` and, for adapters, `rank`), and answer for a size when one is named. Raises BadInput."""
+        return self._send(calls.fit_law(question))
+
+    def store_law(self, name: str, rows: list[Mapping[str, Any]], batch_unit: str = "tokens") -> Mapping[str, Any]:
+        """Fit a law to `rows` and keep it on the server as the next version under `name`. Raises BadInput."""
+        return self._send(calls.store_law(name, rows, batch_unit))
+
+    def laws(self) -> list[Mapping[str, Any]]:
+        """The newest version of every law that the server keeps, the latest first."""
+        return self._send(calls.laws())
+
+    def answer(self, job_id: str) -> Mapping[str, Any]:
+        """What a job of kind `law` or `mixture` has learnt. Raises NotFound until its first stage is over."""
+        return self._send(calls.answer(job_id))
+
     def health(self, ready: bool = False) -> Mapping[str, Any]:
         """Whether the server lives or, with `ready`, whether its store answers too."""
         return self._send(calls.health(ready))

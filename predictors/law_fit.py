@@ -1,9 +1,10 @@
 """Your own law: best learning rate and batch size as power laws of model and data size, fitted to a table of runs.
 
-Each (N, D) cell of the table is a set of runs that differ in learning rate and batch size. With x = (log learning rate,
-log batch) the excess loss over the cell's best is near its minimum a quadratic
+Sizes are the parameters N (the trained ones, for adapters), the tokens D and whatever else is named, such as the rank.
+Each combination of sizes is a cell: a set of runs that differ in learning rate and batch size. With x = (log learning
+rate, log batch) the excess loss over the cell's best is near its minimum a quadratic
 
-    log(loss / best) = ½ (x − x*)ᵀ H (x − x*) + c_cell,        x* = a + b_N log N + b_D log D
+    log(loss / best) = ½ (x − x*)ᵀ H (x − x*) + c_cell,        x* = a + b_N log N + b_D log D + …
 
 with one curvature H for all cells. Expanded it is linear in its unknowns, so the fit is a weighted linear regression;
 runs far above the best count less, since the surface is no quadratic there. Intervals come from leaving out one cell
@@ -12,7 +13,7 @@ at a time (jackknife): runs of one cell share its noise, so they must not count 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -24,30 +25,37 @@ from predictors.answer import Answer, Interval, OutOfDomain, Quantity, Range, ou
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 LEAST_ROWS, LEAST_RUNS, LEAST_CELLS = 20, 6, 4
+SIZES, SETTINGS = ("parameters", "tokens"), ("learning_rate", "batch")
+UNITS = {"parameters": "parameters", "tokens": "tokens", "rank": ""}
 NEAR = 0.004  # excess (relative) at which a run counts half as much as the best
 SOURCE = "power laws fitted to your runs (form of Step Law, arXiv:2503.04715)"
 
 
 @dataclass(frozen=True)
 class Runs:
-    """A table of runs, all columns `[n]`; `cell [n]` numbers the (N, D) pairs."""
+    """A table of runs: `size [n, k]` in the order of `variables`, the other columns `[n]`; `cell [n]` numbers the
+    combinations of sizes."""
 
-    parameters: Floats
-    tokens: Floats
+    variables: tuple[str, ...]
+    size: Floats
     learning_rate: Floats
     batch: Floats
     loss: Floats
     cell: Integers
 
     @classmethod
-    def read(cls, columns: dict[str, Floats]) -> Runs:
+    def read(cls, columns: Mapping[str, Floats], variables: Sequence[str] = SIZES) -> Runs:
         """Check and group a table.
+
+        Args:
+            columns: by name: the `variables`, `learning_rate`, `batch` and `loss`.
+            variables: the sizes that the law shall depend on.
 
         Raises:
             OutOfDomain: columns of different length, numbers that are not positive, too few rows or cells, a cell
                 that cannot show an optimum, or losses that are all equal.
         """
-        names = ("parameters", "tokens", "learning_rate", "batch", "loss")
+        names = (*variables, *SETTINGS, "loss")
         table = {name: np.asarray(columns[name], dtype=np.float64) for name in names}
         lengths = {name: len(column) for name, column in table.items()}
         if len(set(lengths.values())) != 1:
@@ -61,27 +69,33 @@ class Runs:
             raise OutOfDomain("rows", lengths["loss"], f"at least {LEAST_ROWS} runs")
         if np.ptp(table["loss"]) <= 1e-12 * table["loss"].max():
             raise OutOfDomain("loss", "all equal", "losses that differ: equal losses determine no law")
-        pairs = np.column_stack([table["parameters"], table["tokens"]])
-        _, cell = np.unique(pairs, axis=0, return_inverse=True)
-        runs = cls(*_five(table[name] for name in names), cell.reshape(-1).astype(np.int64))
+        size = np.column_stack([table[name] for name in variables])
+        _, cell = np.unique(size, axis=0, return_inverse=True)
+        numbered = cell.reshape(-1).astype(np.int64)
+        runs = cls(tuple(variables), size, table["learning_rate"], table["batch"], table["loss"], numbered)
         runs._check_cells()
         return runs
 
     def _check_cells(self) -> None:
         counts = np.bincount(self.cell)
         if len(counts) < LEAST_CELLS:
-            raise OutOfDomain("rows", len(counts), f"at least {LEAST_CELLS} different (parameters, tokens) pairs")
+            allowed = f"at least {LEAST_CELLS} different ({', '.join(self.variables)}) combinations"
+            raise OutOfDomain("rows", len(counts), allowed)
         if counts.min() < LEAST_RUNS:
-            raise OutOfDomain("rows", int(counts.min()), f"at least {LEAST_RUNS} runs for each (parameters, tokens)")
-        for name in ("parameters", "tokens", "learning_rate", "batch"):
-            if len(np.unique(getattr(self, name))) < (2 if name in {"parameters", "tokens"} else 3):
+            allowed = f"at least {LEAST_RUNS} runs for each ({', '.join(self.variables)})"
+            raise OutOfDomain("rows", int(counts.min()), allowed)
+        columns = {name: (self.size[:, k], 2) for k, name in enumerate(self.variables)}
+        columns |= {name: (getattr(self, name), 3) for name in SETTINGS}
+        for name, (column, least) in columns.items():
+            if len(np.unique(column)) < least:
                 raise OutOfDomain(name, "too few different values", "at least two sizes, three rates, three batches")
 
     def keep(self, rows: NDArray[np.bool_]) -> Runs:
         """Some of the runs, cells numbered anew."""
         _, cell = np.unique(self.cell[rows], return_inverse=True)
-        columns = (self.parameters, self.tokens, self.learning_rate, self.batch, self.loss)
-        return Runs(*_five(column[rows] for column in columns), cell.astype(np.int64))
+        columns = (self.size, self.learning_rate, self.batch, self.loss)
+        size, rate, batch, loss = (column[rows] for column in columns)
+        return Runs(self.variables, size, rate, batch, loss, cell.astype(np.int64))
 
     def best(self) -> Floats:
         """Lowest loss of each cell `[cells]`."""
@@ -94,39 +108,42 @@ class Runs:
         return np.log(self.loss / self.best()[self.cell])
 
     def sizes(self) -> Floats:
-        """(1, log N, log D) of each run `[n, 3]`."""
-        return np.column_stack([np.ones(len(self.loss)), np.log(self.parameters), np.log(self.tokens)])
+        """(1, log N, log D, …) of each run `[n, 1 + k]`."""
+        return np.column_stack([np.ones(len(self.loss)), np.log(self.size)])
 
     def settings(self) -> Floats:
         """(log learning rate, log batch) of each run `[n, 2]`."""
         return np.column_stack([np.log(self.learning_rate), np.log(self.batch)])
 
 
-def _five(columns: Iterable[Floats]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    parameters, tokens, learning_rate, batch, loss = columns
-    return parameters, tokens, learning_rate, batch, loss
-
-
 @dataclass(frozen=True)
 class FittedLaw:
-    """`optimum [2, 3]`: rows learning rate and batch, columns log coefficient, exponent of N, exponent of D."""
+    """`optimum [2, 1 + k]`: rows learning rate and batch, columns log coefficient and the exponent of each variable."""
 
+    variables: tuple[str, ...]
+    ranges: tuple[Range, ...]  # among which each variable was measured
     optimum: Floats
-    covariance: Floats  # [2, 3, 3], jackknife over cells
+    covariance: Floats  # [2, 1 + k, 1 + k], jackknife over cells
     curvature: Floats  # [2, 2]
-    parameters: Range
-    tokens: Range
     left_out_error: Floats  # [cells, 2]: log of predicted over measured optimum, the cell not used
     rows: int
 
     def centre(self, sizes: Floats) -> Floats:
-        """(log learning rate, log batch) `[n, 2]` at `sizes [n, 3]`."""
+        """(log learning rate, log batch) `[n, 2]` at `sizes [n, 1 + k]`."""
         return sizes @ self.optimum.T
 
-    def answer(self, parameters: float, tokens: float, level: float = 0.9) -> Answer:
-        """Learning rate and batch for one size. Raises OutOfDomain for sizes that are not positive."""
-        positive(parameters=parameters, tokens=tokens)
-        row = np.array([1.0, np.log(parameters), np.log(tokens)])
+    def covers(self, sizes: Mapping[str, float]) -> bool:
+        """Whether `sizes` names exactly the law's variables, each inside its measured range."""
+        return set(sizes) == set(self.variables) and not self._warnings(sizes)
+
+    def answer(self, sizes: Mapping[str, float], level: float = 0.9) -> Answer:
+        """Learning rate and batch for one size. Raises OutOfDomain for sizes that lack or are not positive."""
+        if set(sizes) != set(self.variables):
+            raise OutOfDomain(
+                ", ".join(self.variables), sorted(sizes), "the sizes that the law was fitted on, each once"
+            )
+        positive(**sizes)
+        row = np.array([1.0, *(np.log(sizes[name]) for name in self.variables)])
         width = NormalDist().inv_cdf(0.5 + level / 2)
         quantities = {}
         for index, (name, unit) in enumerate((("learning_rate", "1"), ("batch", "unit of the table"))):
@@ -134,8 +151,12 @@ class FittedLaw:
             half = width * float(np.sqrt(max(row @ self.covariance[index] @ row, 0.0)))
             interval = Interval(float(np.exp(middle - half)), float(np.exp(middle + half)), level)
             quantities[name] = Quantity(float(np.exp(middle)), unit, interval)
-        warnings = outside(parameters=(self.parameters, parameters), tokens=(self.tokens, tokens))
-        return Answer(quantities, SOURCE, "fitted", f"the set-up of your {self.rows} runs", warnings)
+        return Answer(quantities, SOURCE, "fitted", f"the set-up of your {self.rows} runs", self._warnings(sizes))
+
+    def _warnings(self, sizes: Mapping[str, float]) -> tuple[str, ...]:
+        return outside(
+            **{name: (limits, sizes[name]) for name, limits in zip(self.variables, self.ranges, strict=True)}
+        )
 
 
 def fit_law(runs: Runs) -> FittedLaw:
@@ -143,21 +164,20 @@ def fit_law(runs: Runs) -> FittedLaw:
     optimum, curvature = _fit(runs)
     cells = int(runs.cell.max()) + 1
     parts = [_fit(runs.keep(runs.cell != cell))[0] for cell in range(cells)]
-    away = np.array(parts) - np.mean(parts, axis=0)  # [cells, 2, 3]
+    away = np.array(parts) - np.mean(parts, axis=0)  # [cells, 2, 1 + k]
     covariance = (cells - 1) / cells * np.einsum("cki,ckj->kij", away, away)
-    return FittedLaw(
-        optimum,
-        covariance,
-        curvature,
-        Range(float(runs.parameters.min()), float(runs.parameters.max()), "parameters"),
-        Range(float(runs.tokens.min()), float(runs.tokens.max()), "tokens"),
-        _left_out_error(runs, parts),
-        len(runs.loss),
-    )
+    lowest, highest = runs.size.min(axis=0), runs.size.max(axis=0)
+    named = zip(runs.variables, lowest, highest, strict=True)
+    ranges = tuple(Range(float(low), float(high), UNITS.get(name, name)) for name, low, high in named)
+    error = _left_out_error(runs, parts)
+    return FittedLaw(runs.variables, ranges, optimum, covariance, curvature, error, len(runs.loss))
 
 
 def _fit(runs: Runs) -> tuple[Floats, Floats]:
-    """Optimum `[2, 3]` and curvature `[2, 2]`: unknowns are c_cell, H and −H (a, b_N, b_D), all linear."""
+    """Optimum `[2, 1 + k]` and curvature `[2, 2]`: unknowns are c_cell, H and −H (a, b_N, b_D, …), all linear.
+
+    Sizes that move together (rank and trained parameters of one method) share their exponents: the shortest solution.
+    """
     x, excess = runs.settings(), runs.excess()
     middle = x.mean(axis=0)
     x, sizes = x - middle, runs.sizes()
@@ -167,11 +187,11 @@ def _fit(runs: Runs) -> tuple[Floats, Floats]:
     columns += [np.column_stack([0.5 * x[:, 0] ** 2, 0.5 * x[:, 1] ** 2, x[:, 0] * x[:, 1]])]
     columns += [x[:, [0]] * sizes, x[:, [1]] * sizes]
     design, root = np.hstack(columns), 1 / (1 + (excess / NEAR) ** 2)
-    found = np.linalg.lstsq(design * root[:, None], excess * root, rcond=1e-10)[0][-9:]
+    found = np.linalg.lstsq(design * root[:, None], excess * root, rcond=1e-10)[0][-3 - 2 * sizes.shape[1] :]
     curvature = np.array([[found[0], found[2]], [found[2], found[1]]])
     if np.linalg.eigvalsh(curvature).min() <= 0:
         raise OutOfDomain("loss", "no minimum", "runs around the best learning rate and batch of each size")
-    optimum = -np.linalg.solve(curvature, found[3:].reshape(2, 3))
+    optimum = -np.linalg.solve(curvature, found[3:].reshape(2, -1))
     optimum[:, 0] += middle - optimum[:, 1:] @ shift
     return optimum, curvature
 

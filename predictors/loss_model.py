@@ -46,12 +46,12 @@ class LossModel:
     """Predicts which of several settings at one size has the lowest loss."""
 
     law: FittedLaw
-    points: Floats  # [n, 4]
+    points: Floats  # [n, 2 + k]
     weights: tuple[tuple[Scales, Floats], ...]
     left_out_cost: float  # mean relative loss over each cell's best run, when it is chosen without that cell
 
     def score(self, sizes: Floats, settings: Floats) -> Floats:
-        """The lower the better `[m]`, for `sizes [m, 3]` (1, log N, log D) and `settings [m, 2]` (logs)."""
+        """The lower the better `[m]`, for `sizes [m, 1 + k]` (1, log N, log D, …) and `settings [m, 2]` (logs)."""
         points = _centred(self.law, sizes, settings)
         scores = [_kernel(points, self.points, scales) @ weights for scales, weights in self.weights]
         return np.asarray(np.mean(scores, axis=0))

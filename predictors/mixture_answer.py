@@ -37,9 +37,9 @@ def answer(
     Raises:
         OutOfDomain: rows that do not match, unknown domains or losses, or what no regression can be fitted to.
     """
-    domains, weights, losses = table(rows, target)
+    domains, weights, separate = table(rows, target)
     start = weights.mean(axis=0) if prior is None else _prior(prior, domains)
-    regression = fit_mixture_regression(weights, losses, domains, level)
+    regression, losses = fit_mixture_regression(weights, separate, domains, level), separate.mean(axis=1)
     found = recommend(regression, start, np.random.default_rng(seed))
     fit = _fit(regression, losses)
     best = int(np.argmin(losses))
@@ -55,7 +55,10 @@ def answer(
 
 
 def table(rows: Sequence[Row], target: str | None) -> tuple[tuple[str, ...], Floats, Floats]:
-    """Domains, weights `[n, d]` and the target loss `[n]`. Raises OutOfDomain at the first row that does not match."""
+    """Domains, weights `[n, d]` and the losses to lower `[n, k]`.
+
+    Raises OutOfDomain at the first row that does not match.
+    """
     domains, names = tuple(rows[0][0]), tuple(rows[0][1])
     for number, (weights, losses) in enumerate(rows):
         _same(f"rows.{number}.weights", weights, domains)
@@ -64,7 +67,7 @@ def table(rows: Sequence[Row], target: str | None) -> tuple[tuple[str, ...], Flo
         raise OutOfDomain("target", target, f"one of the losses: {', '.join(names)}")
     wanted = names if target is None else (target,)
     mixtures = np.array([[row[0][name] for name in domains] for row in rows])
-    measured = np.array([np.mean([row[1][name] for name in wanted]) for row in rows])
+    measured = np.array([[row[1][name] for name in wanted] for row in rows])
     return domains, checked_mixtures(mixtures, domains, "rows"), measured
 
 

@@ -39,17 +39,18 @@ class _Member:
 
 @dataclass(frozen=True)
 class MixtureRegression:
-    """Fitted regression of one loss on the weights of `domains`."""
+    """Fitted regression of a loss on the weights of `domains`. A mean of several losses is the mean of their
+    regressions: each of them depends on few domains, so it takes fewer rows to learn them apart than together."""
 
     domains: tuple[str, ...]
-    members: tuple[_Member, ...]
+    members: tuple[_Member, ...]  # for each loss every warp with every smoothness
     widening: float  # factor on the standard deviation, from leave-one-out errors
     level: float
     left_out: Floats  # [n] prediction of each measured loss from all other rows
 
     def mean(self, weights: Floats, fast: bool = False) -> Floats:
-        """Expected loss `[m]` of mixtures `weights [m, d]`; `fast` asks one member only, to rank many."""
-        members = self.members[:1] if fast else self.members
+        """Expected loss `[m]` of mixtures `weights [m, d]`; `fast` asks one member of each loss only, to rank many."""
+        members = self.members[:: len(WARPS) * len(SMOOTHNESS)] if fast else self.members
         return np.asarray(np.mean([np.exp(one.process.mean(WARPS[one.warp](weights))) for one in members], axis=0))
 
     def predict(self, weights: Floats) -> tuple[Floats, Floats]:
@@ -74,7 +75,7 @@ class MixtureRegression:
 def fit_mixture_regression(
     weights: Floats, losses: Floats, domains: Sequence[str], level: float = 0.9, field: str = "rows"
 ) -> MixtureRegression:
-    """Fit to mixtures `weights [n, d]` (each sums to one) and their measured `losses [n]`.
+    """Fit to mixtures `weights [n, d]` (each sums to one) and their measured `losses [n]`, or `[n, k]` for their mean.
 
     Args:
         level: probability that intervals cover a new measurement.
@@ -84,20 +85,27 @@ def fit_mixture_regression(
         OutOfDomain: fewer than eight rows, columns that do not match, weights that are negative or do not sum to one,
             losses that are not positive or all equal.
     """
-    weights, losses = checked_mixtures(weights, domains, field), np.asarray(losses, dtype=np.float64)
-    _check_losses(losses, len(weights), field)
-    logs, members, start = np.log(losses), [], None
+    weights = checked_mixtures(weights, domains, field)
+    table = np.asarray(losses, dtype=np.float64).reshape(len(losses), -1)
+    for column in table.T:
+        _check_losses(column, len(weights), field)
+    members = [member for column in table.T for member in _members(weights, np.log(column))]
+    left_out, spread = _left_out(members)
+    errors = np.sort(np.abs(table.mean(axis=1) - left_out) / spread)
+    rank = min(len(errors) - 1, int(np.ceil(level * (len(errors) + 1))) - 1)
+    widening = max(float(errors[rank]), 0.5 * NormalDist().inv_cdf(0.5 + level / 2))
+    return MixtureRegression(tuple(domains), tuple(members), widening, level, left_out)
+
+
+def _members(weights: Floats, logs: Floats) -> list[_Member]:
+    members = []
     for warp, apply in WARPS.items():
+        start = None
         for smoothness in SMOOTHNESS:
             process = fit_gaussian_process(apply(weights), logs, smoothness, start)
             members.append(_Member(warp, process))
             start = process.theta
-        start = None
-    left_out, spread = _left_out(members)
-    errors = np.sort(np.abs(losses - left_out) / spread)
-    rank = min(len(errors) - 1, int(np.ceil(level * (len(errors) + 1))) - 1)
-    widening = max(float(errors[rank]), 0.5 * NormalDist().inv_cdf(0.5 + level / 2))
-    return MixtureRegression(tuple(domains), tuple(members), widening, level, left_out)
+    return members
 
 
 def _left_out(members: Sequence[_Member]) -> tuple[Floats, Floats]:

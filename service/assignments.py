@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from service.designs.law import LawPlan
 from service.jobspec import JobSpec
+from service.jobspecs.kinds import designed_spec
+from service.jobspecs.law import LawSpec
 from service.scheduling import pause_every
-from service.store.records import Trial
+from service.store.records import Job, Trial
 from workers.assignment import Artifact, Assignment
+
+
+def assignment_for(job: Job, trial: Trial) -> Assignment:
+    """The assignment that an outside worker gets for a claimed trial of a search or of a law's grid."""
+    spec = designed_spec(job.spec)
+    if isinstance(spec, LawSpec):
+        return LawPlan(spec).assignment(trial)
+    return assignment_of(JobSpec.model_validate(job.spec), trial)
 
 
 def assignment_of(spec: JobSpec, trial: Trial) -> Assignment:

@@ -28,11 +28,13 @@ def _seconds(value: object) -> object:
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a JobSpec: no field unknown, immutable."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SpaceSpec(_Section):
+class SpaceSpec(Section):
     """A preset with overrides, an explicit list of parameters (the JSON form of `search_spaces.Space`), or both."""
 
     preset: str | None = None
@@ -60,12 +62,12 @@ class SpaceSpec(_Section):
         return self
 
 
-class ObjectiveSpec(_Section):
+class ObjectiveSpec(Section):
     metric: str
     direction: Literal["maximize", "minimize"]
 
 
-class ConstraintSpec(_Section):
+class ConstraintSpec(Section):
     metric: str
     min: float | None = None
     max: float | None = None
@@ -77,17 +79,17 @@ class ConstraintSpec(_Section):
         return self
 
 
-class OptimizerSpec(_Section):
+class OptimizerSpec(Section):
     name: str = "auto"
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class SchedulerSpec(_Section):
+class SchedulerSpec(Section):
     name: str = "none"
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class BudgetSpec(_Section):
+class BudgetSpec(Section):
     trials: int = Field(default=40, ge=1, le=1_000_000, description="trials, the reference trials included")
     epochs: float = Field(default=3, gt=0, le=1000)
     wall_clock: Seconds | None = Field(
@@ -95,14 +97,14 @@ class BudgetSpec(_Section):
     )
 
 
-class ConfirmSpec(_Section):
+class ConfirmSpec(Section):
     """After the search: train the front and the reference trials again and measure them on data no search saw."""
 
     seeds: int = Field(default=3, ge=2, le=20, description="fresh trainings of each configuration")
     split: Literal["test"] = Field(default="test", description="rows to measure on: `task.test`")
 
 
-class ResourcesSpec(_Section):
+class ResourcesSpec(Section):
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     cpus_per_trial: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     gpus_per_trial: float = Field(default=0, ge=0)
@@ -123,7 +125,7 @@ class ResourcesSpec(_Section):
     max_attempts: int = Field(default=3, ge=1, le=20, description="times a trial whose worker was lost is tried again")
 
 
-class JobSpec(_Section):
+class JobSpec(Section):
     """The whole of a search job."""
 
     name: str = Field(min_length=1, max_length=200)

@@ -8,6 +8,7 @@ from datetime import datetime
 from optimizers.problem import CompletedTrial, PastJob
 from predictors.transfer import LEAST_TRIALS, RELEVANT, Task
 from service.jobspec import JobSpec
+from service.jobspecs.kinds import kind_of
 from service.store.records import Job, Trial
 from service.store.store import Store
 from workers.errors import InvalidInput
@@ -35,7 +36,7 @@ def with_results(store: Store) -> Iterator[tuple[Job, Task]]:
     for _ in range(MOST_JOBS // PAGE):
         page = store.list_jobs(cursor, PAGE)
         for job in page.items:
-            if job.counts.get("completed"):
+            if job.counts.get("completed") and kind_of(job.spec) == "search":
                 try:
                     yield job, _task(job)
                 except InvalidInput:

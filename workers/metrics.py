@@ -60,6 +60,7 @@ def _catalogue() -> Mapping[str, Metric]:
         Metric("peak_memory_mb", "cost", "minimize", "MiB", "peak memory that training added; see docs/methods.md"),
         Metric("sparsity", "cost", "maximize", "", "share of the adapted model's layer weights that are zero"),
         Metric("train_seconds", "cost", "minimize", "seconds", "wall clock of training, evaluation excluded"),
+        Metric("train_tokens", "cost", "minimize", "tokens", "tokens of the training rows, times the passes over them"),
         Metric("train_tflops", "cost", "minimize", "TFLOP", "floating-point operations of the whole training"),
     )
     return MappingProxyType({metric.name: metric for metric in metrics})

@@ -10,12 +10,17 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ray
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Outcome, PrecisionChoice, Report
 from workers.packing import Arrivals
+from workers.proxies.spec import ProxyAssignment
+
+if TYPE_CHECKING:
+    from workers.engines.course import OnReport
 
 GIBIBYTE = 1 << 30
 
@@ -53,6 +58,7 @@ class TrialWorker:
 
         import workers.trial  # noqa: F401  # everything that training needs, before there is a trial to wait for it
         from workers.engines.precision import choose
+        from workers.proxies.trial import ProxyBench
         from workers.workbench import Workbench
 
         torch.set_num_threads(settings.threads)
@@ -63,11 +69,12 @@ class TrialWorker:
             choose(settings.precision, settings.device),
             device=settings.device,
         )
+        self._proxies = ProxyBench(Path(settings.home), self._workbench.artifacts)
         self._signals: dict[str, Decision] = {}
         self._lock = threading.Lock()
         self._arrivals = Arrivals()
 
-    def train(self, assignments: Sequence[Assignment], places: int = 1) -> Iterator[Report | Outcome]:
+    def train(self, assignments: Sequence[Assignment | ProxyAssignment], places: int = 1) -> Iterator[Report | Outcome]:
         """Train one trial, or with more than one place a pack; see the class."""
         self._arrivals = Arrivals()
         stream: queue.SimpleQueue[Report | Outcome | BaseException | None] = queue.SimpleQueue()
@@ -77,12 +84,11 @@ class TrialWorker:
             return self._decision(report.trial_id)
 
         def outcomes() -> Iterator[Outcome]:
-            from workers.trial import train
             from workers.trial_pack import train_pack
 
             if places > 1:
-                return train_pack(assignments, self._workbench, on_report, places, self._arrivals)
-            return (train(assignment, self._workbench, on_report) for assignment in assignments)
+                return train_pack(assignments, self._workbench, on_report, places, self._arrivals)  # type: ignore[arg-type]  # proxies are never packed
+            return (self._train_alone(assignment, on_report) for assignment in assignments)
 
         def run() -> None:
             try:
@@ -104,6 +110,14 @@ class TrialWorker:
                     self._forget(item.trial_id)
         finally:
             thread.join()
+
+    def _train_alone(self, assignment: Assignment | ProxyAssignment, on_report: OnReport) -> Outcome:
+        from workers.proxies.trial import train_proxy
+        from workers.trial import train
+
+        if isinstance(assignment, ProxyAssignment):
+            return train_proxy(assignment, self._proxies, on_report)
+        return train(assignment, self._workbench, on_report)
 
     @ray.method(concurrency_group="control")
     def board(self, assignment: Assignment) -> bool:

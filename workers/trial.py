@@ -207,8 +207,14 @@ def _costs(
         "peak_memory_mb": _training_memory(prepared, attached, remembered) / costs.MEBIBYTE,
         "sparsity": costs.sparsity(attached.model, anatomy),
         "train_tflops": flops / 1e12,
+        "train_tokens": float(lengths.sum()) * _passes(prepared.assignment, ending),
         **_latency(prepared, attached, workbench),
     }
+
+
+def _passes(assignment: Assignment, ending: Ending) -> float:
+    """As asked for, so that trainings of one size read as one size: a step's rows do not divide every epoch."""
+    return assignment.epochs if ending.status == "completed" else ending.epoch
 
 
 def _training_memory(prepared: PreparedTrial, attached: Attached, remembered: int | None) -> float:

@@ -27,7 +27,15 @@ def read(file: Path) -> dict[str, Any]:
     task = spec.get("task")
     if isinstance(task, dict):
         spec["task"] = {name: _located(name, value, file.resolve().parent) for name, value in task.items()}
+    corpus = spec.get("corpus")
+    if isinstance(corpus, dict) and isinstance(corpus.get("domains"), dict):
+        domains = {name: _beside(path, file.resolve().parent) for name, path in corpus["domains"].items()}
+        spec["corpus"] = corpus | {"domains": domains}
     return spec
+
+
+def _beside(path: Any, folder: Path) -> Any:
+    return str(folder / Path(path).expanduser()) if isinstance(path, str) else path
 
 
 def _located(name: str, value: Any, folder: Path) -> Any:

@@ -1,16 +1,16 @@
-"""`peftsearch mixture fit FILE`: which mixture of data to train on."""
+"""`peftsearch mixture fit FILE`, `peftsearch mixture show JOB`: which mixture of data to train on."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from peftsearch.cli.options import AsJson, Token, Url, connect
+from peftsearch.cli.options import AsJson, JobId, Token, Url, connect
 from peftsearch.cli.output import console, messages, print_json, rows_table
 
 app = typer.Typer(no_args_is_help=True, help="Recommend a mixture of data domains from measured losses.")
@@ -38,7 +38,26 @@ def fit(
         answer = client.fit_mixture(question)
     if as_json:
         print_json(answer)
+    else:
+        show_mixture(answer)
+
+
+@app.command("show")
+def show(job_id: JobId, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """The mixture that a mixture job recommends, and the check of it."""
+    with connect(url, token) as client:
+        found = client.answer(job_id)
+    if found["kind"] != "mixture":
+        raise typer.BadParameter(f"{job_id} is a {found['kind']} job")
+    if as_json:
+        print_json(found)
         return
+    show_mixture(found["answer"])
+    _show_trust(found["answer"])
+
+
+def show_mixture(answer: Mapping[str, Any]) -> None:
+    """Print a recommendation: weights, effects, predicted loss."""
     effects = {effect["domain"]: effect for effect in answer["effects"]}
     rows = [
         {
@@ -57,6 +76,20 @@ def fit(
     )
     for warning in answer["warnings"]:
         messages.print(f"warning: {warning}", markup=False, highlight=False)
+
+
+def _show_trust(answer: Mapping[str, Any]) -> None:
+    """Print how held-out mixtures were ranked and what the check runs said."""
+    if held := answer.get("held_out"):
+        messages.print(
+            f"{held['mixtures']} held-out mixtures ranked with a correlation of {held['rank_correlation']:.2f}",
+            highlight=False,
+        )
+    for label, gain in answer.get("check", {}).get("gain", {}).items():
+        between = "" if gain["low"] is None else f" ({gain['low']:+.4f} to {gain['high']:+.4f}, {gain['level']:.0%})"
+        messages.print(
+            f"checked: loss lower than the {label} mixture's by {gain['value']:.4f}{between}", highlight=False
+        )
 
 
 def _read(file: Path, losses: Sequence[str]) -> dict[str, Any]:

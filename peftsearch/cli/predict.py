@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from peftsearch.cli.options import AsJson, Token, Url, connect
-from peftsearch.cli.output import console, messages, print_json, rows_table
+from peftsearch.cli import law
+from peftsearch.cli.law_answer import ask
+from peftsearch.cli.options import AsJson, Token, Url
 
 app = typer.Typer(no_args_is_help=True, help="Ask a law that answers without training.")
+app.registered_commands.extend(law.app.registered_commands)
 
 Parameters = Annotated[float, typer.Option("--params", help="Non-embedding parameters, such as 1.07e9")]
 Tokens = Annotated[float, typer.Option("--tokens", help="Training tokens, such as 2e10")]
@@ -22,13 +23,23 @@ def step_law(
     tokens: Tokens,
     sequence_length: Annotated[int, typer.Option(help="Tokens a sequence")] = 2048,
     level: Annotated[float, typer.Option(help="Probability that the intervals cover")] = 0.9,
+    law_name: Annotated[
+        str | None,
+        typer.Option("--law", help="A stored law; `published` [default: your latest measured there, else published]"),
+    ] = None,
     as_json: AsJson = False,
     url: Url = None,
     token: Token = None,
 ) -> None:
     """Learning rate and batch size for pretraining."""
-    question = {"parameters": params, "tokens": tokens, "sequence_length": sequence_length, "level": level}
-    _ask("step-law", question, as_json, url, token)
+    question = {
+        "parameters": params,
+        "tokens": tokens,
+        "sequence_length": sequence_length,
+        "level": level,
+        "law": law_name,
+    }
+    ask("step-law", question, as_json, url, token)
 
 
 @app.command("power")
@@ -42,7 +53,7 @@ def power(
 ) -> None:
     """Learning rate of the power scheduler (µP)."""
     question = {"tokens": tokens, "batch_sequences": batch_sequences, "amplitude": amplitude}
-    _ask("power", question, as_json, url, token)
+    ask("power", question, as_json, url, token)
 
 
 @app.command("critical-batch")
@@ -55,7 +66,7 @@ def critical_batch(
     token: Token = None,
 ) -> None:
     """Critical batch size at a loss."""
-    _ask("critical-batch", {"loss": loss, "steps": steps, "batch_tokens": batch_tokens}, as_json, url, token)
+    ask("critical-batch", {"loss": loss, "steps": steps, "batch_tokens": batch_tokens}, as_json, url, token)
 
 
 @app.command("lora-lr")
@@ -69,7 +80,7 @@ def lora_lr(
 ) -> None:
     """Learning rate of LoRA on all layers."""
     question = {"hidden_size": hidden_size, "family": family, "full_fine_tuning": full_fine_tuning}
-    _ask("lora-lr", question, as_json, url, token)
+    ask("lora-lr", question, as_json, url, token)
 
 
 @app.command("lora-params")
@@ -81,7 +92,7 @@ def lora_params(
     token: Token = None,
 ) -> None:
     """Parameters that LoRA trains."""
-    _ask("lora-params", {"model": model, "rank": rank}, as_json, url, token)
+    ask("lora-params", {"model": model, "rank": rank}, as_json, url, token)
 
 
 @app.command("loss-curve")
@@ -96,26 +107,4 @@ def loss_curve(
 ) -> None:
     """Final loss and course of the loss of a pretraining run."""
     question = {"parameters": params, "tokens": tokens, "batch_tokens": batch_tokens, "points": points}
-    _ask("loss-curve", question, as_json, url, token)
-
-
-def _ask(law: str, question: Mapping[str, Any], as_json: bool, url: str | None, token: str | None) -> None:
-    with connect(url, token) as client:
-        answer = client.predict(law, **question)
-    if as_json:
-        print_json(answer)
-        return
-    console.print(
-        rows_table([_row(answer, name) for name in answer["units"]], ("quantity", "value", "unit", "between"))
-    )
-    if "curve" in answer:
-        console.print(rows_table(answer["curve"], ("tokens", "loss")))
-    messages.print(f"{answer['standing']}: {answer['source']}. Valid for {answer['valid_for']}.", highlight=False)
-    for warning in answer["warnings"]:
-        messages.print(f"warning: {warning}", markup=False, highlight=False)
-
-
-def _row(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
-    interval = answer["intervals"].get(name)
-    between = f"{interval['low']:.4g} to {interval['high']:.4g} ({interval['level']:.0%})" if interval else ""
-    return {"quantity": name, "value": answer[name], "unit": answer["units"][name], "between": between}
+    ask("loss-curve", question, as_json, url, token)

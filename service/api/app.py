@@ -21,6 +21,7 @@ from service.api.routes import (
     health,
     insights,
     jobs,
+    laws,
     methods,
     mixtures,
     predict,
@@ -30,7 +31,7 @@ from service.api.routes import (
     trials,
     work,
 )
-from service.jobspec import JobSpec
+from service.jobspecs.kinds import SPECS
 from service.settings import Settings
 from service.store.store import Store
 from workers.artifacts import ArtifactStore
@@ -46,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     spaces.router,
     methods.router,
     predict.router,
+    laws.router,
     mixtures.router,
     recommend.router,
     tokens.router,
@@ -78,12 +80,13 @@ def create_app(
 
 
 class _Api(FastAPI):
-    """FastAPI, with the JobSpec among the schemas: its route reads YAML too, so FastAPI does not see it."""
+    """FastAPI, with the JobSpec of each kind among the schemas: its route reads YAML too, unseen by FastAPI."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         document = super().openapi()
-        schema = JobSpec.model_json_schema(ref_template="#/components/schemas/{model}")
-        parts = schema.pop("$defs", {})
-        document["components"]["schemas"].update({**parts, "JobSpec": schema})
+        for model in SPECS.values():
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            parts = schema.pop("$defs", {})
+            document["components"]["schemas"].update({**parts, model.__name__: schema})
         return document

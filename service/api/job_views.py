@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from service.api.views import JobView, ProgressView, objectives_of
+from service.jobspecs.kinds import kind_of
 from service.store.records import Job
 from service.store.states import TRIAL_OVER
 from service.store.store import Store
@@ -36,8 +37,9 @@ def progress(job: Job, now: datetime) -> ProgressView:
 
 
 def trials_total(job: Job) -> int:
-    """Trials the job will have in the end: its budget, and beyond it the confirmations as soon as they are known."""
-    budget: int = job.spec["budget"]["trials"]
+    """Trials the job will have in the end: its budget, and beyond it the confirmations as soon as they are known. A job
+    that follows a plan queues the trials of a stage at once."""
+    budget: int = job.spec["budget"]["trials"] if kind_of(job.spec) == "search" else 0
     return max(budget, sum(job.counts.values()))
 
 
@@ -47,7 +49,7 @@ def seconds_left(job: Job, now: datetime) -> float | None:
     if job.state not in {"queued", "running"} or job.started_at is None or not ended:
         return None
     elapsed = (now - job.started_at).total_seconds()
-    budget: Mapping[str, Any] = job.spec["budget"]
+    budget: Mapping[str, Any] = job.spec.get("budget", {})
     left: float = elapsed / ended * max(trials_total(job) - ended, 0)
     limit: float | None = budget.get("wall_clock")
     return max(left if limit is None else min(left, limit - elapsed), 0.0)

@@ -24,6 +24,23 @@ class StepLawQuestion(Question):
     tokens: float = Field(description="training tokens", examples=[2e10])
     sequence_length: int = Field(2048, description="tokens a sequence")
     level: float = Field(0.9, gt=0, lt=1, description="probability that the intervals cover")
+    law: str | None = Field(
+        None,
+        max_length=200,
+        description="name of a stored law to use; `published`: the paper's constants; null: the latest stored law "
+        "that was measured at such sizes, else the paper's",
+    )
+
+
+class LawQuestion(Question):
+    """Which learning rate and batch size a law of your own gives for a size."""
+
+    law: str = Field(description="name of a stored law", max_length=200)
+    version: int | None = Field(None, ge=1, description="an earlier version; null: the newest")
+    parameters: float | None = Field(None, description="parameters, for adapters the trained ones")
+    tokens: float | None = Field(None, description="training tokens, repeated ones counted")
+    rank: float | None = Field(None, description="rank of the adapters, for laws that depend on it")
+    level: float = Field(0.9, gt=0, lt=1, description="probability that the intervals cover")
 
 
 class PowerQuestion(Question):
@@ -74,25 +91,34 @@ class RunRow(Question):
     learning_rate: float
     batch: float = Field(description="batch size, in any one unit")
     loss: float
+    rank: float | None = Field(None, description="rank of the adapters, in every row or in none")
 
 
 class FitLawQuestion(Question):
     """A table of runs, and optionally a size to answer for."""
 
-    rows: list[RunRow] = Field(max_length=5000, description="at least 20, of at least 4 (parameters, tokens) pairs")
+    rows: list[RunRow] = Field(max_length=5000, description="at least 20, of at least 4 different sizes")
+    rank: float | None = Field(None, description="answer for this rank, where the law depends on it")
     parameters: float | None = Field(None, description="answer for this many parameters, with `tokens`")
     tokens: float | None = Field(None, description="answer for this many tokens, with `parameters`")
     level: float = Field(0.9, gt=0, lt=1, description="probability that the intervals cover")
 
 
+class StoreLawQuestion(Question):
+    """A table of runs whose law shall be kept."""
+
+    name: str = Field(min_length=1, max_length=200, description="stored under this name, as its next version")
+    rows: list[RunRow] = Field(max_length=5000, description="at least 20, of at least 4 different sizes")
+    batch_unit: str = Field("tokens", min_length=1, max_length=40, description="what `batch` counts in the rows")
+
+
 class ExponentsView(View):
-    """log y = coefficient + parameters · log N + tokens · log D, each with its standard error."""
+    """log y = coefficient + Σ exponent · log size, each with its standard error."""
 
     coefficient: float
-    parameters: float
-    tokens: float
-    standard_errors: list[float] = Field(description="of coefficient, parameters, tokens: jackknife over the pairs")
-    left_out_error: float = Field(description="root mean square of log(law / best run), that pair not used")
+    exponents: dict[str, float] = Field(description="by size: parameters, tokens and, where it tells more, rank")
+    standard_errors: list[float] = Field(description="of the coefficient and each exponent: jackknife over the sizes")
+    left_out_error: float = Field(description="root mean square of log(law / best run), that size not used")
 
 
 class IntervalView(View):
@@ -144,12 +170,13 @@ class FittedLawView(View):
     learning_rate: ExponentsView
     batch: ExponentsView
     rows: int
-    pairs: int
+    cells: int = Field(description="different sizes")
     best: dict[str, float] | None = Field(description="for the size asked, the best of the settings tried")
-    choice_cost: float | None = Field(description="mean relative loss of such choices over the best run, pair left out")
+    choice_cost: float | None = Field(description="mean relative loss of such choices over the best run, size left out")
     prediction: PredictionView | None
 
 
+LawQuery = Annotated[LawQuestion, Query()]
 StepLawQuery = Annotated[StepLawQuestion, Query()]
 PowerQuery = Annotated[PowerQuestion, Query()]
 CriticalBatchQuery = Annotated[CriticalBatchQuestion, Query()]

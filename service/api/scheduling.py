@@ -10,6 +10,7 @@ from optimizers.problem import Problem
 from optimizers.schedulers.contract import Point
 from service import scheduling
 from service.jobspec import JobSpec
+from service.jobspecs.kinds import kind_of
 from service.problem import build_problem
 from service.store.records import Job, StoredReport, Trial
 from service.store.states import JOB_OVER
@@ -21,6 +22,8 @@ def decide(job: Job, trial_id: str, store: Store) -> Decision:
     """Stop when the job is over, else what its scheduler says. A paused job lets running trials go on to their end."""
     if job.state in JOB_OVER:
         return "stop"
+    if kind_of(job.spec) != "search":
+        return "continue"  # planned trials run to their end
     spec = JobSpec.model_validate(job.spec)
     if spec.scheduler.name == "none":
         return "continue"

@@ -14,24 +14,24 @@ from service.errors import FieldProblem
 from service.jobspec import JobSpec
 
 
-def spec_problems(error: ValidationError) -> list[FieldProblem]:
-    """Every problem of a JobSpec's shape."""
+def spec_problems(error: ValidationError, spec: type[BaseModel] = JobSpec) -> list[FieldProblem]:
+    """Every problem of the shape of a `spec`."""
     entries = error.errors(include_url=False)
     plain = field_problems(entries)
     return [
-        _unknown_field(problem, entry["loc"]) if entry["type"] == "extra_forbidden" else problem
+        _unknown_field(problem, entry["loc"], spec) if entry["type"] == "extra_forbidden" else problem
         for problem, entry in zip(plain, entries, strict=True)
     ]
 
 
-def _unknown_field(problem: FieldProblem, path: Sequence[int | str]) -> FieldProblem:
-    section = _section_at(path[:-1])
+def _unknown_field(problem: FieldProblem, path: Sequence[int | str], spec: type[BaseModel]) -> FieldProblem:
+    section = _section_at(path[:-1], spec)
     return unknown_name(problem.field, str(path[-1]), section.model_fields, "field") if section else problem
 
 
-def _section_at(path: Sequence[int | str]) -> type[BaseModel] | None:
-    """The model whose field lies at `path` in a JobSpec; list indices are passed over."""
-    section: type[BaseModel] | None = JobSpec
+def _section_at(path: Sequence[int | str], spec: type[BaseModel]) -> type[BaseModel] | None:
+    """The model whose field lies at `path` in a `spec`; list indices are passed over."""
+    section: type[BaseModel] | None = spec
     for part in path:
         if isinstance(part, int) or section is None:
             continue

@@ -10,6 +10,7 @@ import yaml
 from fastapi import Request
 
 from service.errors import BadInput
+from service.jobspecs.kinds import SPECS
 
 EXAMPLE: dict[str, Any] = {
     "name": "pydocs-lora",
@@ -23,7 +24,7 @@ EXAMPLE: dict[str, Any] = {
 }
 """A job that every installation can run."""
 
-_SCHEMA = {"$ref": "#/components/schemas/JobSpec"}
+_SCHEMA = {"anyOf": [{"$ref": f"#/components/schemas/{model.__name__}"} for model in SPECS.values()]}
 SPEC_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,

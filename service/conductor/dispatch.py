@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from service.assignments import assignment_of
 from service.conductor.decisions import allot
 from service.conductor.executor import Executor, Lost
-from service.conductor.job_run import JobRun
+from service.conductor.run import Run
 from service.conductor.under_way import Dispatched, UnderWay
 from service.errors import NotFound
 from service.store.records import Trial
@@ -36,7 +35,7 @@ class Dispatch:
     look_again: Callable[[str], None]
     _started: int = 0  # workers given out
 
-    def fill_workers(self, runs: Mapping[str, JobRun]) -> None:
+    def fill_workers(self, runs: Mapping[str, Run]) -> None:
         """Give every free worker to a queued trial, or a group of them, fairly among the jobs."""
         while True:
             by_turn = sorted(runs.items(), key=lambda item: item[1].last_start)
@@ -46,7 +45,7 @@ class Dispatch:
             if not chosen or not self._start_next(fitting[chosen[0]]):
                 return
 
-    def fill_packs(self, runs: Mapping[str, JobRun]) -> None:
+    def fill_packs(self, runs: Mapping[str, Run]) -> None:
         """Give free places in packs under way to their job's next trials, unless another job waits for a worker."""
         hungry = [run for run in runs.values() if run.startable() > 0]
         if len(hungry) != 1:
@@ -62,10 +61,10 @@ class Dispatch:
                 if (trial := self._claim(run, joining, worker)) is None:
                     return
                 self._begin(run, [trial], worker, places)
-                self.executor.board(assignment_of(run.spec, trial), aboard[0].id)
+                self.executor.board(run.assignment(trial), aboard[0].id)
                 aboard.append(trial)
 
-    def end_silent(self, runs: Mapping[str, JobRun]) -> list[Lost]:
+    def end_silent(self, runs: Mapping[str, Run]) -> list[Lost]:
         """End workers that hang; what is thereby lost."""
         lost = []
         for worker, trial_ids in self.under_way.workers().items():
@@ -85,7 +84,7 @@ class Dispatch:
         self.executor.abandon(trial_id)
         self.under_way.end(trial_id)
 
-    def _start_next(self, run: JobRun) -> bool:
+    def _start_next(self, run: Run) -> bool:
         """Claim the job's next trial and those that train with it, and start them; False when none was there."""
         waiting = run.waiting()
         group = run.packs.group(waiting[0], waiting, run.startable(), run.placement)
@@ -97,14 +96,14 @@ class Dispatch:
             return False
         places = run.placement.places if run.packs.key(claimed[0]) else 1
         self._begin(run, claimed, worker, places)
-        self.executor.start([assignment_of(run.spec, trial) for trial in claimed], run.shape, places)
+        self.executor.start([run.assignment(trial) for trial in claimed], run.shape, places)
         return True
 
-    def _begin(self, run: JobRun, trials: Iterable[Trial], worker: str, places: int) -> None:
+    def _begin(self, run: Run, trials: Iterable[Trial], worker: str, places: int) -> None:
         for trial in trials:
             self.under_way.begin(trial.id, Dispatched(run.job.id, trial.attempt, worker, places), self.monotonic())
 
-    def _claim(self, run: JobRun, trial: Trial, worker: str) -> Trial | None:
+    def _claim(self, run: Run, trial: Trial, worker: str) -> Trial | None:
         """The trial as we hold it from now on; None when it turned out not to be there."""
         try:
             claimed = self.store.claim_trial(run.job.id, worker, self.lease, trial.id)

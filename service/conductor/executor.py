@@ -9,6 +9,7 @@ from typing import Protocol
 from service.conductor.placement import Machine, Shape
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
+from workers.proxies.spec import ProxyAssignment
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Lost:
     blameless: bool = False
 
 
+Work = Assignment | ProxyAssignment
 Message = Report | Outcome | Lost
 
 
@@ -48,7 +50,7 @@ class Executor(Protocol):
         """Workers of this shape that could start at once."""
         ...
 
-    def start(self, assignments: Sequence[Assignment], shape: Shape, places: int = 1) -> None:
+    def start(self, assignments: Sequence[Work], shape: Shape, places: int = 1) -> None:
         """Begin to train on one worker; call only while `free(shape)` is positive.
 
         With more than one place the trials form a pack: they must be packable and have the same task and data seed.

@@ -10,21 +10,22 @@ from typing import Any
 from optimizers.problem import PastJob, Problem
 from optimizers.schedulers.contract import Moves, Point
 from service import scheduling
+from service.assignments import assignment_of
 from service.conductor.confirming import confirmations
 from service.conductor.cost_model import CostModel
 from service.conductor.decisions import Verdict, in_order, is_replaceable, seconds_active, verdict
 from service.conductor.mirror import TrialMirror
 from service.conductor.packs import Packs
 from service.conductor.placement import Machine, Placement, Shape, place
-from service.conductor.proposer import Request
+from service.conductor.proposer import Reply, Request
 from service.conductor.seeds import trial_seed
 from service.conductor.silence import Silences
-from service.conductor.suggestions import Suggestions
+from service.conductor.suggestions import Refill, Suggestions
 from service.jobspec import JobSpec
 from service.problem import build_problem, references
 from service.store.records import Event, Exploit, Job, NewTrial, StoredReport, Trial
 from service.store.states import TRIAL_OVER
-from workers.assignment import Decision
+from workers.assignment import Assignment, Decision
 from workers.models.description import describe
 
 OUTSIDE_AHEAD = 4
@@ -206,6 +207,22 @@ class JobRun:
         """How the search ends, or None while it goes on."""
         asked = self.suggestions
         return verdict(self.trials, self.spec, asked.no_more, asked.broken)
+
+    def opening_trials(self) -> list[NewTrial]:
+        """The trials that the search starts with."""
+        return reference_trials(self.spec)
+
+    def assignment(self, trial: Trial) -> Assignment:
+        """What a worker is given to train."""
+        return assignment_of(self.spec, trial)
+
+    def accept(self, reply: Reply) -> Refill:
+        """What the optimizer's answer changes."""
+        return self.suggestions.accept(reply, self.trials)
+
+    def stored(self, trials: Iterable[Trial], evidence: int) -> None:
+        """Suggestions are in the store, asked for when `evidence` trials had ended."""
+        self.suggestions.stored(trials, evidence)
 
     def lacking_confirmations(self) -> list[NewTrial]:
         """What is left to confirm of a search that is over."""

@@ -16,16 +16,19 @@ from dataclasses import dataclass, field
 
 from service import past_jobs
 from service.conductor.decisions import Verdict
+from service.conductor.design_run import DesignRun
 from service.conductor.dispatch import Dispatch
 from service.conductor.executor import Executor, Lost, Message
-from service.conductor.job_run import JobRun, reference_trials
+from service.conductor.job_run import JobRun
 from service.conductor.moving import move_on
 from service.conductor.placement import lacking, place, wants_speed
 from service.conductor.proposer import Proposer, Reply
+from service.conductor.run import Run
 from service.conductor.suggestions import LEARN_FROM_PAST
 from service.conductor.takeover import SUSPECT_AFTER
 from service.conductor.under_way import UnderWay
 from service.errors import Conflict, NotFound, ServiceError, Unavailable
+from service.jobspecs.kinds import designed_spec
 from service.store.records import Event, Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Clock, Store, utc_now
@@ -51,7 +54,7 @@ class Conductor:
     lease: float = LEASE
     clock: Clock = utc_now
     monotonic: Callable[[], float] = time.monotonic
-    _runs: dict[str, JobRun] = field(default_factory=dict)
+    _runs: dict[str, Run] = field(default_factory=dict)
     _dispatched: UnderWay = field(default_factory=UnderWay)
     _dispatch: Dispatch = field(init=False)
     _inbox: deque[Message] = field(default_factory=deque)
@@ -138,21 +141,27 @@ class Conductor:
             except Exception as error:
                 self._fail_job(job.id, error)
 
-    def _open(self, job: Job) -> JobRun:
-        """Rebuild everything about the job from the store; a new job gets its reference trials first."""
+    def _open(self, job: Job) -> Run:
+        """Rebuild everything about the job from the store; a new job gets its first trials."""
         if self._sequence < 0:
             self._sequence = self.store.last_sequence()  # before the trials are read, so that nothing falls between
-        past = past_jobs.alike(self.store, job) if job.spec["optimizer"]["name"] in LEARN_FROM_PAST else ()
-        trials = (*self.store.searched_trials(job.id), *self.store.confirmations(job.id))
-        reports, exploits = self.store.job_reports(job.id), self.store.job_exploits(job.id)
-        run = JobRun.of(job, trials, reports, self.executor.machine(), past, exploits)
+        run = self._rebuilt(job)
         if not run.trials:
-            for trial in self.store.add_trials(job.id, reference_trials(run.spec)):
+            for trial in self.store.add_trials(job.id, run.opening_trials()):
                 run.put(trial)
         if run.spec.resources.executor == "ray" and (lack := lacking(run.shape, self.executor.machine())):
             self.store.add_event(job.id, "note", {"message": lack})
         log.info("job %s: %d trials so far", job.id, len(run.trials))
         return run
+
+    def _rebuilt(self, job: Job) -> Run:
+        trials = (*self.store.searched_trials(job.id), *self.store.confirmations(job.id))
+        if (designed := designed_spec(job.spec)) is not None:
+            known = self.store.job_answer(job.id)
+            return DesignRun.of(job, designed, trials, self.executor.machine(), None if known is None else known.body)
+        past = past_jobs.alike(self.store, job) if job.spec["optimizer"]["name"] in LEARN_FROM_PAST else ()
+        reports, exploits = self.store.job_reports(job.id), self.store.job_exploits(job.id)
+        return JobRun.of(job, trials, reports, self.executor.machine(), past, exploits)
 
     # What others changed
 
@@ -200,7 +209,7 @@ class Conductor:
                 if job_id in self._runs:
                     self._runs[job_id].put(self.store.get_trial(trial_id))
 
-    def _note_event(self, run: JobRun, event: Event, jobs: set[str], trials: set[tuple[str, str]]) -> None:
+    def _note_event(self, run: Run, event: Event, jobs: set[str], trials: set[tuple[str, str]]) -> None:
         if event.kind in ("job.state", "job.spec"):
             jobs.add(run.job.id)
         elif event.kind == "trial.dropped":
@@ -210,7 +219,7 @@ class Conductor:
         elif event.kind.startswith("trial.") and run.is_news(event):
             trials.add((run.job.id, event.payload["trial_id"]))
 
-    def _heed(self, run: JobRun, report: Event) -> None:
+    def _heed(self, run: Run, report: Event) -> None:
         # What pauses does so by itself (`Assignment.pause_every`): a signal would come after it, and stop it later.
         if (decision := run.record(report)) == "stop":
             self.executor.signal(report.payload["trial_id"], decision)
@@ -226,7 +235,7 @@ class Conductor:
                 run.silences.ended(silent)
         self._inbox.extend(messages)
 
-    def _run_of(self, trial_id: str) -> JobRun | None:
+    def _run_of(self, trial_id: str) -> Run | None:
         dispatched = self._dispatched.get(trial_id)
         return None if dispatched is None else self._runs.get(dispatched.job_id)
 
@@ -269,21 +278,23 @@ class Conductor:
         except (NotFound, Conflict) as refusal:
             log.info("%s needs no requeueing: %s", trial_id, refusal.detail)
 
-    def _apply_reply(self, run: JobRun, reply: Reply) -> None:
-        refill = run.suggestions.accept(reply, run.trials)
+    def _apply_reply(self, run: Run, reply: Reply) -> None:
+        refill = run.accept(reply)
         try:
             for note in refill.notes:
                 self.store.add_event(run.job.id, "note", {"message": note})
+            if refill.answer is not None and run.spec.kind != "search":
+                self.store.add_answer(run.spec.kind, run.job.name, dict(refill.answer), run.job.id)
             if refill.drop or refill.add:
                 stored = self.store.replace_queued(run.job.id, refill.drop, refill.add)
                 self._mirror(stored)
-                run.suggestions.stored(stored, refill.evidence)
+                run.stored(stored, refill.evidence)
         except (NotFound, Conflict) as refusal:  # the job ended while the optimizer worked
             log.info("suggestions for %s refused: %s", run.job.id, refusal.detail)
 
     # What is next
 
-    def _guarded(self, run: JobRun, step: Callable[..., None], *given: object) -> None:
+    def _guarded(self, run: Run, step: Callable[..., None], *given: object) -> None:
         """A fault in one job must not stop the others: it fails with the error as its reason."""
         try:
             step(run, *given)
@@ -298,7 +309,7 @@ class Conductor:
         with suppress(NotFound, Conflict):
             self.store.set_job_state(job_id, "failed", reason)
 
-    def _advance(self, run: JobRun) -> None:
+    def _advance(self, run: Run) -> None:
         if run.job.state != "running":
             self._wind_up(run)
             return
@@ -313,13 +324,13 @@ class Conductor:
             self.proposer.submit(request)
         move_on(self.store, run)
 
-    def _place(self, run: JobRun) -> None:
+    def _place(self, run: Run) -> None:
         """Plan again: a cluster grows and shrinks, and measurements come in."""
         resources, machine = run.spec.resources, self.executor.machine()
         speed = self.executor.speed() if wants_speed(resources, machine) else None
         run.placement = place(resources, machine, speed, run.packs.ceiling)
 
-    def _conclude(self, run: JobRun, verdict: Verdict) -> None:
+    def _conclude(self, run: Run, verdict: Verdict) -> None:
         """The search is over: confirm what it found where the job asks for that, then end the job."""
         if verdict.state == "completed" and (lack := run.lacking_confirmations()):
             log.info("job %s: %d trainings to confirm its front", run.job.id, len(lack))
@@ -327,14 +338,14 @@ class Conductor:
         elif not run.confirmations.open:
             self._end(run, verdict)
 
-    def _end(self, run: JobRun, verdict: Verdict) -> None:
+    def _end(self, run: Run, verdict: Verdict) -> None:
         log.info("job %s is %s%s", run.job.id, verdict.state, f": {verdict.reason}" if verdict.reason else "")
         try:
             run.job = self.store.set_job_state(run.job.id, verdict.state, verdict.reason)
         except (NotFound, Conflict):  # cancelled or deleted in this very moment
             self._mirror_job(run.job.id)
 
-    def _wind_up(self, run: JobRun) -> None:
+    def _wind_up(self, run: Run) -> None:
         """Trials of a paused job end by themselves, those of a job that is over are told to; then it is not ours."""
         for trial_id in self._dispatched.of_job(run.job.id):
             dispatched = self._dispatched[trial_id]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from optimizers.schedulers.contract import Exploit
-from service.conductor.job_run import JobRun
+from service.conductor.run import Run
 from service.errors import Conflict, NotFound
 from service.store.records import Resumption, Trial
 from service.store.store import Store
@@ -14,7 +14,7 @@ from workers.assignment import Outcome
 log = logging.getLogger(__name__)
 
 
-def move_on(store: Store, run: JobRun) -> None:
+def move_on(store: Store, run: Run) -> None:
     """End and resume paused trials as the job's scheduler says now, in the store first and then in the mirror."""
     moves = run.moves()
     try:

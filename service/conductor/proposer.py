@@ -1,4 +1,5 @@
-"""Runs optimizers in a process of their own, one proposal at a time, and survives their crashes and hangs."""
+"""Runs optimizers, and what concludes from a plan's trials, in a process of their own, one request at a time, and
+survives their crashes and hangs."""
 
 from __future__ import annotations
 
@@ -12,13 +13,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
 from optimizers.problem import History
 from service.conductor.replay import to_json
+from service.designs.plan import Conclusion, Measured
 
 PATIENCE = 180.0  # seconds that a proposal may take before its process is replaced
+CONCLUDING = 10  # times that patience for a conclusion, which fits a regression to each loss
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
@@ -36,13 +39,25 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """The answer to `request`: configurations and notes, or the `error` that kept the optimizer from answering."""
+class Conclude:
+    """What to conclude: trials of a job that follows a plan, all over, and what is known from an earlier stage; `spec`
+    is its JobSpec as JSON."""
 
-    request: Request
+    job_id: str
+    spec: Mapping[str, Any]
+    trials: tuple[Measured, ...]
+    known: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to `request`: configurations and notes, or a conclusion, or the `error` that kept it from coming."""
+
+    request: Request | Conclude
     configs: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     error: str | None = None
+    conclusion: Conclusion | None = None
 
 
 @dataclass
@@ -65,11 +80,11 @@ class Proposer:
     def __init__(self, patience: float = PATIENCE, environment: Mapping[str, str] | None = None) -> None:
         self._patience = patience
         self._environment = {**os.environ, **ONE_THREAD, "CUDA_VISIBLE_DEVICES": "", **(environment or {})}
-        self._waiting: deque[Request] = deque()
-        self._current: tuple[Request, float] | None = None  # with the time it was sent
+        self._waiting: deque[Request | Conclude] = deque()
+        self._current: tuple[Request | Conclude, float] | None = None  # with the time it was sent
         self._child: _Child | None = None
 
-    def submit(self, request: Request) -> None:
+    def submit(self, request: Request | Conclude) -> None:
         """Put a request at the end of the queue."""
         self._waiting.append(request)
         self._send_next()
@@ -118,12 +133,14 @@ class Proposer:
             if ended is not None:
                 self._child = None
                 return Reply(request, error=f"the optimizer's process died ({_cause(ended)})")
-            if time.monotonic() - sent < self._patience:
+            if time.monotonic() - sent < self._patience * (CONCLUDING if isinstance(request, Conclude) else 1):
                 return None
             self.close()
             return Reply(request, error=f"the optimizer did not answer within {self._patience:g} s")
         if "error" in answer:
             return Reply(request, error=answer["error"])
+        if "conclusion" in answer:
+            return Reply(request, conclusion=Conclusion.from_json(answer["conclusion"]))
         return Reply(request, tuple(answer["configs"]), tuple(answer["notes"]))
 
 
@@ -141,7 +158,10 @@ def _start(environment: Mapping[str, str]) -> _Child:
     return child
 
 
-def _message(request: Request) -> dict[str, Any]:
+def _message(request: Request | Conclude) -> dict[str, Any]:
+    if isinstance(request, Conclude):
+        trials = [asdict(trial) for trial in request.trials]
+        return {"spec": request.spec, "trials": trials, "known": request.known}
     return {
         "spec": request.spec,
         "optimizer": request.optimizer,

@@ -19,7 +19,10 @@ import numpy as np
 from optimizers.problem import Problem
 from optimizers.registry import optimizer
 from service.conductor.replay import from_json
+from service.designs.plan import Measured
+from service.designs.registry import plan_of
 from service.jobspec import JobSpec
+from service.jobspecs.kinds import designed_spec
 from service.problem import build_problem
 
 LOW_PRIORITY = 10  # added to the process's niceness, so that a fit never starves the trials' cores
@@ -37,8 +40,11 @@ def main() -> None:
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Propose as asked: `{"configs": [...], "notes": [...]}`, or `{"error": "..."}` when the optimizer raised."""
+    """Propose as asked: `{"configs": [...], "notes": [...]}`, or conclude from `trials`: `{"conclusion": {...}}`;
+    `{"error": "..."}` when that raised."""
     try:
+        if "trials" in request:
+            return {"conclusion": _conclude(request)}
         problem = _problem(json.dumps(request["spec"], sort_keys=True))
         chosen = optimizer(request["optimizer"], seed=request["spec"]["seed"], **request["options"])
         rng = np.random.default_rng(request["seed"])
@@ -46,6 +52,13 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     return {"configs": list(proposal.configs), "notes": list(proposal.notes)}
+
+
+def _conclude(request: Mapping[str, Any]) -> dict[str, Any]:
+    designed = designed_spec(request["spec"])
+    assert designed is not None, "only jobs that follow a plan conclude"
+    trials = [Measured(**trial) for trial in request["trials"]]
+    return plan_of(designed).conclude(trials, request["known"]).to_json()
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from service.conductor.executor import Lost, Message
+from service.conductor.executor import Lost, Message, Work
 from service.conductor.placement import Machine, Shape
 from service.conductor.speed import MeasuredSpeed
 from workers.assignment import Assignment, Decision, Outcome, Report
@@ -97,7 +97,7 @@ class RayExecutor:
         """Start workers before there is a job: importing torch and its friends takes each of them seconds."""
         self._idle.setdefault(shape, []).extend(self._new_worker(shape) for _ in range(min(workers, MOST_WARM)))
 
-    def start(self, assignments: Sequence[Assignment], shape: Shape, places: int = 1) -> None:
+    def start(self, assignments: Sequence[Work], shape: Shape, places: int = 1) -> None:
         """Hand the assignments to an idle worker of this shape, or to a new one."""
         actor = self._worker(shape)
         stream = actor.train.options(num_returns="streaming").remote(assignments, places)

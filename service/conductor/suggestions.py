@@ -38,12 +38,14 @@ LEARN_FROM_PAST = frozenset({"auto", "transfer"})
 
 @dataclass(frozen=True)
 class Refill:
-    """What a reply changes: suggestions to drop and to add (one transaction), and notes for the job's event log."""
+    """What a reply changes: suggestions to drop and to add (one transaction), notes for the job's event log, and the
+    answer of a job that follows a plan."""
 
     drop: tuple[str, ...] = ()
     add: tuple[NewTrial, ...] = ()
     notes: tuple[str, ...] = ()
     evidence: int = 0  # trials that had ended when the optimizer was asked
+    answer: Mapping[str, Any] | None = None  # what a designed job has concluded
 
 
 @dataclass

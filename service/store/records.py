@@ -8,7 +8,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 JobState = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
 TrialState = Literal["queued", "running", "paused", "completed", "stopped", "failed"]
-TrialOrigin = Literal["reference", "optimizer", "user", "import", "confirmation"]
+TrialOrigin = Literal["reference", "optimizer", "user", "import", "confirmation", "design"]
+AnswerKind = Literal["law", "mixture"]
 Scope = Literal["read", "submit", "work", "admin"]
 T = TypeVar("T")
 
@@ -114,6 +115,18 @@ class Event:
     job_id: str
     kind: str  # job.state, trial.queued, trial.running, trial.report, trial.completed, trial.failed, front, note …
     payload: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A law or a mixture that was learnt; `body` is its content as JSON."""
+
+    kind: AnswerKind
+    name: str
+    version: int  # counts from 1 under each name
+    job_id: str | None  # where it was learnt, unless from an uploaded table or the job is gone
+    body: dict[str, Any]
     created_at: datetime
 
 

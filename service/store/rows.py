@@ -16,9 +16,18 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, bindparam, select, update
 
 from service.errors import NotFound
-from service.store.records import Event, Exploit, Job, StoredReport, Token, Trial
+from service.store.records import Answer, Event, Exploit, Job, StoredReport, Token, Trial
 from service.store.states import TRIAL_STATES
-from service.store.tables import EventRow, ExploitRow, IdempotencyKeyRow, JobRow, ReportRow, TokenRow, TrialRow
+from service.store.tables import (
+    AnswerRow,
+    EventRow,
+    ExploitRow,
+    IdempotencyKeyRow,
+    JobRow,
+    ReportRow,
+    TokenRow,
+    TrialRow,
+)
 
 JOBS = cast(Table, JobRow.__table__)
 TRIALS = cast(Table, TrialRow.__table__)
@@ -27,6 +36,7 @@ EXPLOITS = cast(Table, ExploitRow.__table__)
 EVENTS = cast(Table, EventRow.__table__)
 IDEMPOTENCY_KEYS = cast(Table, IdempotencyKeyRow.__table__)
 TOKENS = cast(Table, TokenRow.__table__)
+ANSWERS = cast(Table, AnswerRow.__table__)
 
 # Records are built by position: their fields and these columns have the same names and order.
 _JOB_FIELDS = tuple(field.name for field in fields(Job) if field.name != "counts")
@@ -36,6 +46,7 @@ TRIAL_COLUMNS = tuple(TRIALS.c[field.name] for field in fields(Trial))
 REPORT_COLUMNS = tuple(REPORTS.c[field.name] for field in fields(StoredReport))
 EXPLOIT_COLUMNS = tuple(EXPLOITS.c[field.name] for field in fields(Exploit))
 EVENT_COLUMNS = tuple(EVENTS.c[field.name] for field in fields(Event))
+ANSWER_COLUMNS = tuple(ANSWERS.c[field.name] for field in fields(Answer))
 TOKEN_COLUMNS = tuple(TOKENS.c[field.name] for field in fields(Token))
 
 

@@ -14,10 +14,25 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import StaleAttempt
-from service.store import events, fronts, jobs, leases, lineage, references, reports, results, rows, tokens, trials
+from service.store import (
+    answers,
+    events,
+    fronts,
+    jobs,
+    leases,
+    lineage,
+    references,
+    reports,
+    results,
+    rows,
+    tokens,
+    trials,
+)
 from service.store.engine import Database
 from service.store.migrate import upgrade
 from service.store.records import (
+    Answer,
+    AnswerKind,
     Event,
     Exploit,
     Job,
@@ -252,6 +267,34 @@ class Store:
     def artifacts_in_use(self) -> frozenset[str]:
         """Hashes of the adapters and checkpoints that must be kept."""
         return self._database.read(references.artifacts_in_use)
+
+    # Answers
+
+    def add_answer(self, kind: AnswerKind, name: str, body: dict[str, Any], job_id: str | None = None) -> Answer:
+        """Store the next version of an answer. The same answer of the same job again changes nothing.
+
+        Raises NotFound when there is no such job.
+        """
+
+        def add() -> Answer:
+            return self._database.write(lambda c: answers.add_answer(c, kind, name, body, job_id, self._clock()))
+
+        try:
+            return add()
+        except IntegrityError:  # another process took the same version: take the next one
+            return add()
+
+    def answer(self, kind: AnswerKind, name: str, version: int | None = None) -> Answer:
+        """An answer by name, the newest unless a version is named; raises NotFound."""
+        return self._database.read(lambda c: answers.get_answer(c, kind, name, version))
+
+    def job_answer(self, job_id: str) -> Answer | None:
+        """The newest answer of a job, if it has one yet."""
+        return self._database.read(lambda c: answers.job_answer(c, job_id))
+
+    def newest_answers(self, kind: AnswerKind, limit: int = 200) -> tuple[Answer, ...]:
+        """The newest version under each name, the latest first."""
+        return self._database.read(lambda c: answers.newest_answers(c, kind, limit))
 
     # Events
 

@@ -1,7 +1,8 @@
 """The schema, as typed models. A change here needs a migration in `migrations/versions`; a test compares the two.
 
 jobs ─┬─ trials ─┬─ reports       idempotency_keys: which `create_job` request made which job
-      └─ events  └─ exploits      tokens: hashed credentials
+      ├─ events  └─ exploits      tokens: hashed credentials
+      └─ answers                  laws and mixtures learnt, which may outlive their job
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ class ExploitRow(Table):
     trial_id: Mapped[str] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
-    donor_id: Mapped[str] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))
+    donor_id: Mapped[str] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), index=True)
     donor_attempt: Mapped[int] = mapped_column(Integer)
     step: Mapped[int] = mapped_column(Integer)  # of the donor's checkpoint
     epoch: Mapped[float] = mapped_column(Float)
@@ -215,3 +216,18 @@ class TokenRow(Table):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class AnswerRow(Table):
+    """A law or a mixture that was learnt, in one version. It outlives the job that it came from."""
+
+    __tablename__ = "answers"
+    __table_args__ = (UniqueConstraint("kind", "name", "version"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(FreeText)
+    version: Mapped[int] = mapped_column(Integer)
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"), index=True)
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]

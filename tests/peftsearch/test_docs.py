@@ -15,9 +15,12 @@ from pydantic import BaseModel
 from optimizers import registry as optimizers
 from optimizers.schedulers import registry as schedulers
 from peftsearch.cli import app as cli
+from peftsearch.cli import jobfile
 from service.api.admission import admit
 from service.jobspec import JobSpec
-from service.settings import ENVIRONMENT
+from service.jobspecs.law import LawSpec
+from service.jobspecs.mixture import MixtureSpec
+from service.settings import ENVIRONMENT, Settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -79,6 +82,21 @@ def test_every_field_of_a_job_is_documented_and_no_other() -> None:
     assert sorted(row for row in rows if row not in strategies) == sorted(_fields(JobSpec))
 
 
+@pytest.mark.parametrize("model", [MixtureSpec, LawSpec], ids=["mixture", "law"])
+def test_every_field_of_a_designed_job_is_documented_and_no_other(model: type[BaseModel]) -> None:
+    kind = model.__name__.removesuffix("Spec").lower()
+    section = (DOCS / "designed-jobs.md").read_text().partition(f"| {kind} field |")[2].partition("\n\n")[0]
+    elsewhere = ("resources.", "task.")  # explained on the page of searches
+    wanted = sorted(name for name in _fields(model) if not name.startswith(elsewhere))
+    assert sorted(re.findall(r"^\| `([\w.]+)` \|", section, flags=re.MULTILINE)) == wanted
+
+
+def test_the_examples_of_designed_jobs_are_admitted(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (DOCS / "designed-jobs.md").read_text(), flags=re.DOTALL)
+    roots = Settings.read({"home": tmp_path, "data_roots": [DOCS.parent], "no_auth": True}, {})
+    assert [admit(yaml.safe_load(block), roots).kind for block in blocks] == ["mixture", "law"]
+
+
 def test_every_optimizer_and_scheduler_is_documented() -> None:
     text = (DOCS / "jobspec.md").read_text()
     for name in (*optimizers.names(), *schedulers.names()):
@@ -96,5 +114,6 @@ def test_the_examples_of_the_job_page_are_admitted(spec: dict[str, Any], setting
 
 
 @pytest.mark.parametrize("file", sorted((DOCS.parent / "examples").glob("*.yaml")), ids=lambda file: file.name)
-def test_the_example_job_files_are_admitted(settings: Any, file: Path) -> None:
-    assert admit(yaml.safe_load(file.read_text()), settings).name
+def test_the_example_job_files_are_admitted(tmp_path: Path, file: Path) -> None:
+    roots = Settings.read({"home": tmp_path, "data_roots": [DOCS.parent], "no_auth": True}, {})
+    assert admit(jobfile.read(file), roots).name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from predictors.answer import OutOfDomain
-from predictors.law_answer import COLUMNS, fitted
+from predictors.law_answer import COLUMNS, fitted, from_json, to_json
 from predictors.law_fit import Runs, fit_law
 from predictors.loss_model import Scales, fit_loss_model
 
@@ -32,19 +33,19 @@ def _table(noise: float = 0.0, seed: int = 0) -> dict[str, np.ndarray]:
 def test_the_law_behind_runs_is_recovered() -> None:
     law = fit_law(Runs.read(_table()))
     assert law.optimum[:, 1:] == pytest.approx(TRUTH[:, 1:], abs=0.02)
-    answer = law.answer(3e8, 1e10)
+    answer = law.answer({"parameters": 3e8, "tokens": 1e10})
     assert np.log(answer.quantities["learning_rate"].value) == pytest.approx(
         TRUTH[0] @ [1, np.log(3e8), np.log(1e10)], abs=0.05
     )
     assert answer.standing == "fitted"
     assert answer.warnings == ()
-    assert any("extrapolation" in warning for warning in law.answer(1e12, 1e10).warnings)
+    assert any("extrapolation" in warning for warning in law.answer({"parameters": 1e12, "tokens": 1e10}).warnings)
 
 
 def test_intervals_cover_the_law_under_noise() -> None:
     inside = []
     for seed in range(30):
-        answer = fit_law(Runs.read(_table(0.002, seed))).answer(3e8, 1e10, level=0.9)
+        answer = fit_law(Runs.read(_table(0.002, seed))).answer({"parameters": 3e8, "tokens": 1e10}, level=0.9)
         truth = np.exp(TRUTH @ [1, np.log(3e8), np.log(1e10)])
         for quantity, value in zip(answer.quantities.values(), truth, strict=True):
             assert quantity.interval is not None
@@ -55,12 +56,12 @@ def test_intervals_cover_the_law_under_noise() -> None:
 def test_an_answer_for_a_size_names_one_of_the_settings_tried() -> None:
     table = _table(0.001)
     rows = [dict(zip(COLUMNS, map(float, row), strict=True)) for row in np.array([table[n] for n in COLUMNS]).T]
-    found = fitted(rows, 3e8, 1e10, 0.9)
+    found = fitted(rows, {"parameters": 3e8, "tokens": 1e10}, 0.9)
     assert np.isclose(table["learning_rate"], found["best"]["learning_rate"]).any()
     assert 0 <= found["choice_cost"] < 0.005
     assert found["prediction"]["learning_rate"] > 0
-    assert found["pairs"] == 9
-    assert fitted(rows, None, None, 0.9)["prediction"] is None
+    assert found["cells"] == 9
+    assert fitted(rows, None, 0.9)["prediction"] is None
 
 
 def test_tables_that_determine_no_law_are_refused() -> None:
@@ -78,8 +79,27 @@ def test_tables_that_determine_no_law_are_refused() -> None:
     for bad, words in cases:
         with pytest.raises(OutOfDomain, match=words):
             fit_law(Runs.read(bad))
-    with pytest.raises(OutOfDomain, match="both or neither"):
-        fitted([], 1e9, None, 0.9)
+    with pytest.raises(OutOfDomain, match="sizes that the law was fitted on"):
+        fit_law(Runs.read(table)).answer({"parameters": 1e9})
+
+
+def test_a_third_size_is_recovered_and_a_law_survives_its_stored_form() -> None:
+    rows = []
+    for rank in (2.0, 16.0):
+        table = _table()
+        shift = 0.2 * np.log(rank)
+        rows.append(
+            table | {"rank": np.full(len(table["loss"]), rank), "learning_rate": table["learning_rate"] * np.exp(shift)}
+        )
+    joined = {name: np.concatenate([one[name] for one in rows]) for name in rows[0]}
+    law = fit_law(Runs.read(joined, ("parameters", "tokens", "rank")))
+    assert law.optimum[0, 1:] == pytest.approx([-0.7, 0.3, 0.2], abs=0.02)
+    again = from_json(json.loads(json.dumps(to_json(law))))
+    size = {"parameters": 3e8, "tokens": 1e10, "rank": 8.0}
+    assert again.answer(size) == law.answer(size)
+    assert again.covers(size)
+    assert not again.covers(size | {"rank": 64.0})
+    assert not again.covers({"parameters": 3e8, "tokens": 1e10})
 
 
 @pytest.mark.parametrize("cell", [2, 11])

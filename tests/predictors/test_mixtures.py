@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from predictors.answer import OutOfDomain
 from predictors.gaussian_process import _negative_log_posterior, fit_gaussian_process
 from predictors.mixture_answer import answer, table
+from predictors.mixture_design import MOST_EPOCHS, limited, sample_mixtures
 from predictors.mixture_regression import fit_mixture_regression
 from predictors.mixture_search import recommend
 
@@ -90,8 +91,8 @@ def test_a_table_is_answered_with_its_fit(measured: tuple[np.ndarray, np.ndarray
     found = answer(_rows(*measured), "a", None, 0.9, 0)
     assert found["fit"]["rank_correlation"] > 0.9
     assert found["warnings"] == []
-    _, _, mean = table(_rows(*measured), None)
-    assert mean == pytest.approx(measured[1] + 0.5)
+    _, _, both = table(_rows(*measured), None)
+    assert both.mean(axis=1) == pytest.approx(measured[1] + 0.5)
 
 
 def test_noise_is_warned_of() -> None:
@@ -130,3 +131,29 @@ def test_public_runs_are_ranked_better_than_by_gradient_boosting(shared_data: Pa
     unseen = read("test_mixture_1m.csv")
     predicted = regression.mean(unseen / unseen.sum(axis=1, keepdims=True))
     assert spearmanr(predicted, read("test_pile_loss_1m.csv")[:, 8]).statistic > 0.985
+
+
+def test_a_mean_of_losses_is_learnt_loss_by_loss() -> None:
+    rng = np.random.default_rng(5)
+    weights = rng.dirichlet(np.ones(6), 32)
+    names = [str(number) for number in range(6)]
+    losses = 3 - np.sqrt(weights) + rng.normal(0, 0.01, weights.shape)
+    regression = fit_mixture_regression(weights, losses, names)
+    together = fit_mixture_regression(weights, losses.mean(axis=1), names)
+    fresh = rng.dirichlet(np.ones(6), 200)
+    truth = (3 - np.sqrt(fresh)).mean(axis=1)
+    errors = [float(np.sqrt(np.mean((one.mean(fresh) - truth) ** 2))) for one in (regression, together)]
+    assert errors[0] < errors[1]
+    assert len(regression.mean(fresh, fast=True)) == 200
+
+
+def test_drawn_mixtures_spread_around_the_prior_within_the_limits() -> None:
+    prior, epochs = np.array([0.7, 0.25, 0.05]), np.array([0.5, 2.0, 60.0])
+    drawn = sample_mixtures(prior, 400, epochs, seed=1)
+    assert drawn.sum(axis=1) == pytest.approx(1)
+    assert np.all(drawn * epochs <= MOST_EPOCHS + 1e-9)
+    assert drawn[:, 0].max() > 0.95
+    assert drawn.mean(axis=0)[0] > drawn.mean(axis=0)[1] > drawn.mean(axis=0)[2]
+    assert np.array_equal(drawn, sample_mixtures(prior, 400, epochs, seed=1))
+    assert not np.any((drawn > 0) & (drawn < 1e-4))
+    assert limited(np.array([0.9, 0.1]), np.array([0.2, 0.3])) == pytest.approx([0.4, 0.6])

@@ -11,7 +11,7 @@ from service.api.routes.insights import EstimateView
 from service.api.views import TrialView, View
 from service.confirmation import Confirmation, Confirmed, Gain, Item, Standing, confirmation
 from service.errors import NotFound
-from service.jobspec import JobSpec
+from service.jobspecs.kinds import search_spec
 from service.problem import build_problem
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["insights"], dependencies=[READ])
@@ -100,7 +100,7 @@ def get_confirmation(
 ) -> ConfirmationView:
     """How the front and the reference trials did when they were trained again with fresh seeds and measured on rows
     that the search never saw, and how much of their gain is left. For jobs with `confirm` in their spec."""
-    spec = JobSpec.model_validate(store.get_job(job_id).spec)
+    spec = search_spec(store.get_job(job_id))
     if spec.confirm is None:
         raise NotFound("`confirm` in the spec, so there is no confirmation, of job", job_id)
     found = confirmation(build_problem(spec), store.searched_trials(job_id), store.confirmations(job_id), level)

@@ -10,7 +10,7 @@ from service import queries
 from service.api.answers import tagged
 from service.api.dependencies import READ, StoreDep
 from service.api.views import BestView, FrontView, TrialView, objectives_of
-from service.jobspec import JobSpec
+from service.jobspecs.kinds import search_spec
 from service.snippets import snippet
 from workers.metrics import METRICS
 
@@ -44,7 +44,7 @@ def get_best(
 ) -> Response:
     """The best completed trial by one metric (the first objective when none is named) among those that satisfy every
     clause and the job's constraints, and code that trains it again."""
-    spec = JobSpec.model_validate(store.get_job(job_id).spec)
+    spec = search_spec(store.get_job(job_id))
     found = queries.best(store.searched_trials(job_id), spec, METRICS, maximize, minimize, where or ())
     view = BestView(
         trial=TrialView.of(found.trial),

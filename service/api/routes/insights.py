@@ -15,7 +15,7 @@ from service.api.dependencies import READ, StoreDep
 from service.api.predictions import Question
 from service.api.views import TrialView, View
 from service.errors import BadInput, NotFound
-from service.jobspec import JobSpec
+from service.jobspecs.kinds import search_spec
 from service.problem import build_problem
 from service.store.records import Trial
 from service.store.store import Store
@@ -121,7 +121,7 @@ def post_expect(job_id: str, question: ExpectQuestion, store: StoreDep) -> Expec
 @router.get("/knee")
 def get_knee(job_id: str, store: StoreDep) -> KneeView:
     """The knee of the job's Pareto front."""
-    spec = JobSpec.model_validate(store.get_job(job_id).spec)
+    spec = search_spec(store.get_job(job_id))
     signs = {one.metric: -1.0 if one.direction == "maximize" else 1.0 for one in spec.objectives}
     front = [trial for trial in store.front(job_id) if all(name in trial.metrics for name in signs)]
     if not front:
@@ -133,7 +133,7 @@ def get_knee(job_id: str, store: StoreDep) -> KneeView:
 
 def _evidence(store: Store, job_id: str) -> tuple[Problem, list[Trial]]:
     """The job's problem and its completed trials, oldest first."""
-    problem = build_problem(JobSpec.model_validate(store.get_job(job_id).spec))
+    problem = build_problem(search_spec(store.get_job(job_id)))
     trials = sorted(store.searched_trials(job_id), key=lambda trial: trial.number)
     return problem, [trial for trial in trials if trial.state == "completed"]
 

@@ -14,6 +14,8 @@ from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
 from service.api.views import ExtendRequest, JobView, PageView
 from service.conductor.decisions import is_replaceable
 from service.errors import BadInput, Conflict
+from service.jobspec import JobSpec
+from service.jobspecs.kinds import search_spec
 from service.problem import build_problem
 from service.store.records import JobState
 from service.store.states import JOB_OVER
@@ -93,7 +95,7 @@ def extend_job(job_id: str, more: ExtendRequest, store: StoreDep, settings: Sett
     """Give a job more trials, and more wall clock where it is limited. A job that is over is queued again."""
     if not more.trials and more.wall_clock is None:
         raise BadInput("trials", 0, "at least 1, or more `wall_clock`")
-    spec = store.get_job(job_id).spec
+    spec = search_spec(store.get_job(job_id)).model_dump(mode="json")
     budget = {**spec["budget"], "trials": spec["budget"]["trials"] + more.trials}
     if more.wall_clock is not None:
         if budget["wall_clock"] is None:
@@ -111,9 +113,11 @@ def change_space(job_id: str, changes: dict[str, Any], store: StoreDep, settings
     `implied`. Suggestions that have no place in the new space are taken back; trials that ran keep theirs on the front.
     """
     job = store.get_job(job_id)
+    spec = search_spec(job).model_dump(mode="json")
     if job.state in JOB_OVER:
         raise Conflict(f"job {job_id} is {job.state}: extend it before you change its space")
-    admitted = admit({**job.spec, "space": merge_patch(job.spec["space"], changes)}, settings)
+    admitted = admit({**spec, "space": merge_patch(spec["space"], changes)}, settings)
+    assert isinstance(admitted, JobSpec), "a search stays one"
     changed = store.extend_job(job_id, admitted.model_dump(mode="json"))
     space = build_problem(admitted).space
     misplaced = [

@@ -7,29 +7,47 @@ from dataclasses import replace
 import numpy as np
 from fastapi import APIRouter
 
-from predictors.answer import positive
+from predictors.answer import OutOfDomain, positive
 from predictors.critical_batch import critical_batch, loss_trajectory
 from predictors.lora_learning_rate import lora_learning_rate
 from predictors.lora_parameters import lora_parameters
 from predictors.power import PowerLaw, power
 from predictors.step_law import step_law
 from service.api import predictions as ask
-from service.api.dependencies import READ
+from service.api.dependencies import READ, StoreDep
+from service.api.own_laws import law_for, own_law
 from service.api.predictions import PredictionView
 
 router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[READ])
 
 
 @router.get("/step-law")
-def get_step_law(question: ask.StepLawQuery) -> PredictionView:
-    """Learning rate and batch size for pretraining a dense language model (Step Law)."""
-    return post_step_law(question)
+def get_step_law(question: ask.StepLawQuery, store: StoreDep) -> PredictionView:
+    """Learning rate and batch size for pretraining: your own law where it was measured, else Step Law."""
+    return post_step_law(question, store)
 
 
 @router.post("/step-law")
-def post_step_law(question: ask.StepLawQuestion) -> PredictionView:
-    """Learning rate and batch size for pretraining a dense language model (Step Law)."""
-    return PredictionView.of(step_law(**question.model_dump()))
+def post_step_law(question: ask.StepLawQuestion, store: StoreDep) -> PredictionView:
+    """Learning rate and batch size for pretraining: your own law where it was measured, else Step Law."""
+    sizes = {"parameters": question.parameters, "tokens": question.tokens}
+    positive(**sizes)
+    if (own := law_for(store, question.law, sizes)) is not None:
+        return PredictionView.of(own.answer(sizes, question.level))
+    return PredictionView.of(step_law(**question.model_dump(exclude={"law"})))
+
+
+@router.get("/law")
+def get_law(question: ask.LawQuery, store: StoreDep) -> PredictionView:
+    """Learning rate and batch size from a law of your own, by name."""
+    return post_law(question, store)
+
+
+@router.post("/law")
+def post_law(question: ask.LawQuestion, store: StoreDep) -> PredictionView:
+    """Learning rate and batch size from a law of your own, by name."""
+    sizes = question.model_dump(include={"parameters", "tokens", "rank"}, exclude_none=True)
+    return PredictionView.of(own_law(store, question.law, question.version).answer(sizes, question.level))
 
 
 @router.get("/power")
@@ -88,10 +106,15 @@ def post_lora_parameters(question: ask.LoraParametersQuestion) -> PredictionView
 def post_fit_law(question: ask.FitLawQuestion) -> ask.FittedLawView:
     """Your own learning-rate and batch law from a table of runs, with intervals and leave-one-out error; and what it
     says for `parameters` and `tokens`."""
-    from predictors.law_answer import fitted
+    from predictors.law_answer import fitted, variables_of
 
-    rows = [row.model_dump() for row in question.rows]
-    return ask.FittedLawView.model_validate(fitted(rows, question.parameters, question.tokens, question.level))
+    rows = [row.model_dump(exclude_none=True) for row in question.rows]
+    asked = question.model_dump(include={"parameters", "tokens", "rank"}, exclude_none=True)
+    if (question.parameters is None) != (question.tokens is None):
+        raise OutOfDomain("parameters, tokens", (question.parameters, question.tokens), "both or neither")
+    variables = variables_of(rows)
+    sizes = {name: asked[name] for name in variables if name in asked} if asked else None
+    return ask.FittedLawView.model_validate(fitted(rows, sizes, question.level, variables))
 
 
 @router.get("/loss-curve")

@@ -23,7 +23,7 @@ from service.api.views import (
     TrialView,
 )
 from service.errors import BadInput, NotFound
-from service.jobspec import JobSpec
+from service.jobspecs.kinds import search_spec
 from service.lineage import stretches
 from service.snippets import snippet
 from service.store.records import TrialOrigin, TrialState
@@ -86,7 +86,7 @@ def get_lineage(trial_id: str, request: Request, store: StoreDep) -> Response:
 def get_snippet(trial_id: str, request: Request, store: StoreDep) -> Response:
     """Python code that trains the trial's configuration again."""
     trial = store.get_trial(trial_id)
-    spec = JobSpec.model_validate(store.get_job(trial.job_id).spec)
+    spec = search_spec(store.get_job(trial.job_id))
     return tagged(request, SnippetView(snippet=snippet(spec, trial)))
 
 

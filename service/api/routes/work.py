@@ -11,9 +11,8 @@ from service.api.answers import answer
 from service.api.dependencies import WORK, StoreDep
 from service.api.scheduling import decide
 from service.api.views import AskRequest, AssignmentView, DecisionView, TrialView
-from service.assignments import assignment_of
+from service.assignments import assignment_for
 from service.errors import BadInput, Conflict
-from service.jobspec import JobSpec
 from service.store.records import Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Store
@@ -40,7 +39,7 @@ async def ask(job_id: str, body: AskRequest, store: StoreDep) -> Response:
     while True:
         job, trial = await to_thread.run_sync(_claim, store, job_id, body.worker_id)
         if trial is not None:
-            assignment = assignment_of(JobSpec.model_validate(job.spec), trial)
+            assignment = assignment_for(job, trial)
             return answer(AssignmentView(**assignment.model_dump(), lease_seconds=LEASE))
         if loop.time() + LOOK_AGAIN > deadline:
             return Response(status_code=204)

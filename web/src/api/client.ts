@@ -1,6 +1,7 @@
 /** One function per REST call. Failures throw `ApiError`, which carries the problem details of the service. */
 import { readToken } from "./token";
 import type {
+  Answer,
   Best,
   Config,
   Confirmation,
@@ -136,6 +137,9 @@ export const openEvents = (jobId: string, lastEventId: string, signal: AbortSign
     signal,
     headers: { Accept: "text/event-stream", ...(lastEventId ? { "Last-Event-ID": lastEventId } : {}) },
   });
+
+/** What a job of kind `mixture` or `law` has learnt; 404 until its first stage is over. */
+export const getAnswer = (jobId: string, signal?: AbortSignal) => json<Answer>(`jobs/${jobId}/answer`, { signal });
 
 export const getConfirmation = (jobId: string, signal?: AbortSignal) =>
   json<Confirmation>(`jobs/${jobId}/confirmation`, { signal });

@@ -2,7 +2,7 @@
 
 export type JobState = "queued" | "running" | "paused" | "completed" | "failed" | "cancelled";
 export type TrialState = "queued" | "running" | "paused" | "completed" | "stopped" | "failed";
-export type TrialOrigin = "reference" | "optimizer" | "user" | "import" | "confirmation";
+export type TrialOrigin = "reference" | "optimizer" | "user" | "import" | "confirmation" | "design";
 export type Direction = "maximize" | "minimize";
 export type JobAction = "pause" | "resume" | "cancel";
 
@@ -172,3 +172,42 @@ export interface MetricInfo {
   direction: Direction;
   description: string;
 }
+
+export interface MixtureAnswer {
+  weights: Record<string, number>;
+  loss: number;
+  low: number;
+  high: number;
+  best_measured: Record<string, number>;
+  best_measured_loss: number;
+  effects: { domain: string; change: number; low: number; high: number }[];
+  warnings: string[];
+  held_out?: { mixtures: number; rank_correlation: number };
+  check?: {
+    seeds: number;
+    gain: Record<string, { value: number; low: number | null; high: number | null }>;
+  };
+}
+
+export interface Exponents {
+  coefficient: number;
+  exponents: Record<string, number>;
+  standard_errors: number[];
+  left_out_error: number;
+}
+
+export interface LawAnswer {
+  learning_rate: Exponents;
+  batch: Exponents;
+  rows: number;
+  cells: number;
+}
+
+interface Told {
+  name: string;
+  version: number;
+  job_id: string | null;
+}
+
+/** What a job that follows a plan has learnt. */
+export type Answer = Told & ({ kind: "mixture"; answer: MixtureAnswer } | { kind: "law"; answer: LawAnswer });

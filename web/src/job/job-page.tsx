@@ -7,6 +7,7 @@ import type { Trial } from "../api/types";
 import { Failure } from "../shell/failure";
 import { setQuery, useRoute } from "../shell/router";
 import { Tabs } from "../shell/tabs";
+import { AnswerPanel } from "./answer-panel";
 import { BestPanel } from "./best-panel";
 import { FrontPanel } from "./front-panel";
 import { ConfirmationPanel } from "./confirmation-panel";
@@ -43,6 +44,7 @@ export function JobPage({ id }: { id: string }) {
   const number = query.get("trial");
   const selected = number === null ? undefined : trials[indexOfNumber(trials, Number(number))];
   const tab = query.get("tab") ?? "trials";
+  const planned = job.data.spec["kind"] === "mixture" || job.data.spec["kind"] === "law";
   const shared = { job: job.data, trials, names, metrics, onSelect: select };
   return (
     <div className="page job" data-drawer={selected ? "open" : undefined}>
@@ -55,8 +57,12 @@ export function JobPage({ id }: { id: string }) {
         label="About this job"
         tabs={[
           { id: "trials", title: "Trials" },
-          { id: "best", title: "Best" },
-          { id: "insights", title: "Insights" },
+          ...(planned
+            ? [{ id: "answer", title: "Answer" }]
+            : [
+                { id: "best", title: "Best" },
+                { id: "insights", title: "Insights" },
+              ]),
           ...(job.data.spec.confirm ? [{ id: "confirmed", title: "Confirmed" }] : []),
           { id: "spec", title: "Spec" },
           { id: "log", title: "Log" },
@@ -73,6 +79,7 @@ export function JobPage({ id }: { id: string }) {
             error={trialsQuery.error}
           />
         )}
+        {tab === "answer" && <AnswerPanel job={job.data} />}
         {tab === "best" && <BestPanel {...shared} />}
         {tab === "insights" && <InsightsPanel {...shared} selected={selected} />}
         {tab === "confirmed" && <ConfirmationPanel job={job.data} metrics={metrics} onSelect={select} />}

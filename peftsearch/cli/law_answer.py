@@ -1,0 +1,32 @@
+"""Putting a question to a law and printing what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from peftsearch.cli.options import connect
+from peftsearch.cli.output import console, messages, print_json, rows_table
+
+
+def ask(law: str, question: Mapping[str, Any], as_json: bool, url: str | None, token: str | None) -> None:
+    """Ask and print: a table with the evidence, or JSON."""
+    with connect(url, token) as client:
+        answer = client.predict(law, **question)
+    if as_json:
+        print_json(answer)
+        return
+    console.print(
+        rows_table([_row(answer, name) for name in answer["units"]], ("quantity", "value", "unit", "between"))
+    )
+    if "curve" in answer:
+        console.print(rows_table(answer["curve"], ("tokens", "loss")))
+    messages.print(f"{answer['standing']}: {answer['source']}. Valid for {answer['valid_for']}.", highlight=False)
+    for warning in answer["warnings"]:
+        messages.print(f"warning: {warning}", markup=False, highlight=False)
+
+
+def _row(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
+    interval = answer["intervals"].get(name)
+    between = f"{interval['low']:.4g} to {interval['high']:.4g} ({interval['level']:.0%})" if interval else ""
+    return {"quantity": name, "value": answer[name], "unit": answer["units"][name], "between": between}

@@ -1,0 +1,76 @@
+"""Admits a law job: its task as for a search, and a grid that can be trained and determines a law."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from service.api.models import located
+from service.api.suggestions import unknown_name
+from service.api.task_admission import TaskAdmission
+from service.errors import BadInput, FieldProblem
+from service.jobspecs.law import LEAST_SETTINGS, LEAST_SIZES, MOST_TRAININGS, DesignSpec, LawSpec
+from service.settings import Settings
+from workers.errors import InvalidInput
+from workers.hyperparameters import split_config
+from workers.methods.registry import method, methods
+from workers.models.description import ModelDescription
+
+
+def admit_law(spec: LawSpec, settings: Settings) -> LawSpec:
+    """The spec with absolute paths. Raises BadInput."""
+    admission = TaskAdmission(settings)
+    problems = list(_design_problems(spec))
+    model = admission.model(spec.task)
+    task = admission.locate_sources(spec.task)
+    data = None if task is None else admission.summarise(task, spec.seed)
+    if model is not None and not problems:
+        problems += _untrainable(spec, model)
+    if data is not None:
+        problems += _row_problems(spec.design, data.train_rows)
+    problems += admission.problems
+    if problems or task is None:
+        raise BadInput.of(problems)
+    return spec.model_copy(update={"task": task.model_copy(update={"model": located(spec.task.model, settings)})})
+
+
+def _design_problems(spec: LawSpec) -> Iterator[FieldProblem]:
+    design = spec.design
+    varied = {name: getattr(design, name) for name in ("learning_rate", "batch_size", "train_rows", "epochs")}
+    for name, values in {**varied, **{f"knobs.{knob}": values for knob, values in design.knobs.items()}}.items():
+        if not values or len({repr(value) for value in values}) < len(values):
+            yield FieldProblem(f"design.{name}", values, "values that differ, at least one", f"found {values}")
+        if name.removeprefix("knobs.") in spec.fixed:
+            yield FieldProblem(f"fixed.{name}", spec.fixed.get(name), "nothing that `design` varies", "varied already")
+    sizes, settings = len(design.sizes()), len(design.settings())
+    counts = (("sizes (train_rows x epochs x knobs)", sizes, LEAST_SIZES), ("settings", settings, LEAST_SETTINGS))
+    for noun, found, least in counts:
+        if found < least:
+            yield FieldProblem("design", found, f"at least {least} {noun}", f"found {found} {noun}; at least {least}")
+    if design.trainings > MOST_TRAININGS:
+        message = f"the grid has {design.trainings} trainings; at most {MOST_TRAININGS}"
+        yield FieldProblem("design", design.trainings, f"at most {MOST_TRAININGS} trainings", message)
+
+
+def _untrainable(spec: LawSpec, model: ModelDescription) -> list[FieldProblem]:
+    """Why one of the sizes cannot be trained; the first is enough."""
+    if spec.method not in methods():
+        return [unknown_name("method", spec.method, methods(), "method")]
+    for size in spec.design.sizes():
+        knobs = {name: value for name, value in size.items() if name in spec.design.knobs}
+        try:
+            name, chosen, _ = split_config({"method": spec.method, **spec.fixed, **knobs})
+            method(name).complete(model, chosen)
+        except InvalidInput as error:
+            where = f"design.knobs.{error.field}" if error.field in spec.design.knobs else f"fixed.{error.field}"
+            return [FieldProblem(where, error.found, error.allowed, error.message)]
+    return []
+
+
+def _row_problems(design: DesignSpec, rows: int) -> Iterator[FieldProblem]:
+    least, most, batch = min(design.train_rows), max(design.train_rows), max(design.batch_size)
+    if most > rows:
+        message = f"{most} rows asked for, and the training data has {rows}"
+        yield FieldProblem("design.train_rows", most, f"at most {rows}", message)
+    if batch > least:
+        message = f"batches of {batch} rows, and the smallest size has {least}"
+        yield FieldProblem("design.batch_size", batch, f"at most {least}", message)

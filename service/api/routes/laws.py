@@ -1,0 +1,81 @@
+"""Answers that were learnt here: of designed jobs, and laws by name."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+
+from service.api.answers import answer, tagged
+from service.api.dependencies import READ, SUBMIT, StoreDep
+from service.api.predictions import StoreLawQuestion
+from service.api.views import ItemsView, View
+from service.errors import NotFound
+from service.store.records import Answer, AnswerKind
+
+LEVEL = 0.9
+router = APIRouter(tags=["answers"], dependencies=[READ])
+
+
+class AnswerView(View):
+    """What was learnt: a law's exponents, or a recommended mixture. `version` counts under each name."""
+
+    kind: AnswerKind
+    name: str
+    version: int
+    job_id: str | None = Field(description="the job that it was learnt in; null for an uploaded table")
+    created_at: datetime
+    answer: dict[str, Any]
+
+    @classmethod
+    def of(cls, answer: Answer) -> AnswerView:
+        """The public form of a stored answer."""
+        return cls(
+            kind=answer.kind,
+            name=answer.name,
+            version=answer.version,
+            job_id=answer.job_id,
+            created_at=answer.created_at,
+            answer=answer.body,
+        )
+
+
+@router.get("/jobs/{job_id}/answer", response_model=AnswerView)
+def get_job_answer(job_id: str, request: Request, store: StoreDep) -> Response:
+    """What a law or mixture job has learnt so far; 404 until its first stage is over. A mixture job's last version
+    holds the check of its recommendation."""
+    job = store.get_job(job_id)
+    found = store.job_answer(job_id)
+    if found is None:
+        raise NotFound(f"answer, as the job is {job.state}, of job", job_id)
+    return tagged(request, AnswerView.of(found))
+
+
+@router.post("/laws", response_model=AnswerView, status_code=201, dependencies=[SUBMIT])
+def store_law(question: StoreLawQuestion, store: StoreDep) -> Response:
+    """Fit a law to a table of runs and keep it under a name; later questions use it where it was measured."""
+    from predictors.law_answer import fitted, variables_of
+
+    rows = [row.model_dump(exclude_none=True) for row in question.rows]
+    body = fitted(rows, None, LEVEL, variables_of(rows)) | {"batch_unit": question.batch_unit}
+    return answer(AnswerView.of(store.add_answer("law", question.name, body)), 201)
+
+
+@router.get("/laws", response_model=ItemsView[AnswerView])
+def list_laws(request: Request, store: StoreDep) -> Response:
+    """The newest version of every law that was learnt here, the latest first."""
+    items = [AnswerView.of(one) for one in store.newest_answers("law")]
+    return tagged(request, ItemsView[AnswerView](items=items))
+
+
+@router.get("/laws/{name}", response_model=AnswerView)
+def get_law(
+    name: str,
+    request: Request,
+    store: StoreDep,
+    version: Annotated[int | None, Query(ge=1, description="an earlier version [default: the newest]")] = None,
+) -> Response:
+    """A law by name."""
+    return tagged(request, AnswerView.of(store.answer("law", name, version)))

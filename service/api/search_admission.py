@@ -1,0 +1,73 @@
+"""Admits a search: its spec against the world. Every problem found is reported at once; nothing is stored on a refusal.
+
+First the shape (fields, types, ranges), then the world: metrics, paths, data, model, space, optimizer, scheduler.
+A check that needs what an earlier one refused is left out: its message would only repeat the first.
+"""
+
+from __future__ import annotations
+
+from optimizers.problem import Problem
+from optimizers.schedulers.contract import Budget
+from service.api.models import located
+from service.api.search_checks import check_optimizer, check_scheduler
+from service.api.space_checks import check_batch, check_references, read_space
+from service.api.suggestions import unknown_name
+from service.api.task_admission import TaskAdmission
+from service.errors import BadInput, FieldProblem
+from service.jobspec import JobSpec
+from service.problem import problem_on
+from service.problem import references as references_of
+from service.settings import Settings
+from workers.metrics import METRICS
+from workers.models.description import ModelDescription
+
+_TEST_NEEDED = "`task.test`, a data source that the search never sees or a fraction of `train` to split off"
+
+
+def admit_search(spec: JobSpec, settings: Settings) -> JobSpec:
+    """The spec of a search, its paths absolute. Raises BadInput with every problem found."""
+    admission = _Admission(settings)
+    admitted = admission.check(spec)
+    if admission.problems:
+        raise BadInput.of(admission.problems)
+    return admitted
+
+
+class _Admission(TaskAdmission):
+    """Collects the problems of a search."""
+
+    def check(self, spec: JobSpec) -> JobSpec:
+        """The spec with its paths resolved; worth something only when no problem was found."""
+        self.problems += _metric_problems(spec)
+        model = self.model(spec.task)
+        task = self.locate_sources(spec.task)
+        data = None if task is None else self.summarise(task, spec.seed)
+        problem = None if model is None else self._problem(spec, model)
+        if model is not None:
+            self.problems += check_references(spec, model)
+        if data is not None and problem is not None and model is not None:
+            self.problems += check_batch(spec, problem.space, model, data.train_rows)
+        self.problems += check_optimizer(spec.optimizer, problem)
+        references = 0 if model is None else len(references_of(spec, model))
+        budget = Budget(spec.budget.trials - references, spec.budget.epochs)
+        self.problems += check_scheduler(spec.scheduler, problem, budget)
+        if spec.confirm is not None and spec.task.test is None:
+            self.problems.append(FieldProblem("task.test", None, _TEST_NEEDED, f"confirm: needs {_TEST_NEEDED}"))
+        if task is None or model is None:
+            return spec
+        task = task.model_copy(update={"model": located(spec.task.model, self.settings)})
+        return spec.model_copy(update={"task": task})
+
+    def _problem(self, spec: JobSpec, model: ModelDescription) -> Problem | None:
+        found = read_space(spec.space, model)
+        if isinstance(found, list):
+            self.problems += found
+            return None
+        return problem_on(spec, found, model)
+
+
+def _metric_problems(spec: JobSpec) -> list[FieldProblem]:
+    named = [(f"objectives.{number}.metric", one.metric) for number, one in enumerate(spec.objectives)]
+    named += [(f"constraints.{number}.metric", one.metric) for number, one in enumerate(spec.constraints)]
+    usable = {name for name, metric in METRICS.items() if spec.task.type in metric.task_types}
+    return [unknown_name(field, name, usable, "metric") for field, name in named if name not in usable]

@@ -1,0 +1,1 @@
+"""JobSpecs of the kinds that follow a plan instead of searching: what a user submits for them."""

@@ -1,0 +1,38 @@
+"""The kinds of jobs and the model of each one's JobSpec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.errors import Conflict
+from service.jobspec import JobSpec
+from service.jobspecs.law import LawSpec
+from service.jobspecs.mixture import MixtureSpec
+from service.store.records import Job
+
+DesignedSpec = MixtureSpec | LawSpec
+SPECS: Mapping[str, type[JobSpec] | type[MixtureSpec] | type[LawSpec]] = {
+    "search": JobSpec,
+    "mixture": MixtureSpec,
+    "law": LawSpec,
+}
+
+
+def kind_of(spec: Mapping[str, Any]) -> str:
+    """The kind of a JobSpec in JSON form; a search unless it says otherwise."""
+    return str(spec.get("kind", "search"))
+
+
+def designed_spec(spec: Mapping[str, Any]) -> DesignedSpec | None:
+    """The spec of a job that follows a plan; None for a search."""
+    model = SPECS[kind_of(spec)]
+    return None if issubclass(model, JobSpec) else model.model_validate(spec)
+
+
+def search_spec(job: Job) -> JobSpec:
+    """The spec of a search. Raises Conflict for jobs of other kinds, which search nothing."""
+    kind = kind_of(job.spec)
+    if kind != "search":
+        raise Conflict(f"job {job.id} is a {kind} job and searches no space; its result is at /v1/jobs/{job.id}/answer")
+    return JobSpec.model_validate(job.spec)

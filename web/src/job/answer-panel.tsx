@@ -1,0 +1,139 @@
+/** What a job that follows a plan has learnt: a recommended mixture with its check, or a law. */
+import { useQuery } from "@tanstack/react-query";
+import { ApiError, getAnswer } from "../api/client";
+import type { Answer, Job, LawAnswer, MixtureAnswer } from "../api/types";
+import { Failure } from "../shell/failure";
+import { short } from "../text/numbers";
+
+export function AnswerPanel({ job }: { job: Job }) {
+  const { data, error } = useQuery({
+    // Each stage that ends may tell more.
+    queryKey: ["answer", job.id, job.progress.completed, job.state],
+    queryFn: ({ signal }) => getAnswer(job.id, signal),
+    placeholderData: (previous) => previous,
+    retry: false,
+  });
+  if (error instanceof ApiError && error.status === 404)
+    return <p className="empty">The answer comes when the first trials are over.</p>;
+  if (error) return <Failure error={error} what="The answer" />;
+  if (!data)
+    return (
+      <p className="muted" role="status">
+        Looking…
+      </p>
+    );
+  return data.kind === "mixture" ? <Mixture answer={data.answer} /> : <Law answer={data.answer} told={data} />;
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+const between = (low: number, high: number): string => `${short(low)} to ${short(high)}`;
+
+function Mixture({ answer }: { answer: MixtureAnswer }) {
+  const effects = new Map(answer.effects.map((effect) => [effect.domain, effect]));
+  const rows = Object.entries(answer.weights).sort(([, a], [, b]) => b - a);
+  return (
+    <div className="confirmation">
+      <p>
+        Predicted loss {short(answer.loss)} ({between(answer.low, answer.high)}); best measured{" "}
+        {short(answer.best_measured_loss)}.
+        {answer.held_out &&
+          ` ${answer.held_out.mixtures} held-out mixtures were ranked with a correlation of ${answer.held_out.rank_correlation.toFixed(2)}.`}
+      </p>
+      <div className="table-frame">
+        <table aria-label="Recommended mixture">
+          <thead>
+            <tr>
+              <th scope="col">domain</th>
+              <th scope="col" className="number">
+                weight
+              </th>
+              <th scope="col" className="number">
+                best measured
+              </th>
+              <th scope="col">loss with 5 % more of it</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map(([domain, weight]) => {
+              const effect = effects.get(domain);
+              return (
+                <tr key={domain}>
+                  <th scope="row">{domain}</th>
+                  <td className="number">{percent(weight)}</td>
+                  <td className="number">{percent(answer.best_measured[domain] ?? 0)}</td>
+                  <td>{effect && `${short(effect.change)} (${between(effect.low, effect.high)})`}</td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+      {answer.check && <Check check={answer.check} />}
+      {answer.warnings.map((warning) => (
+        <p key={warning} className="muted">
+          {warning}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+function Check({ check }: { check: NonNullable<MixtureAnswer["check"]> }) {
+  return (
+    <ul>
+      {Object.entries(check.gain).map(([label, gain]) => (
+        <li key={label}>
+          Checked with {check.seeds} fresh seeds on unseen text: loss lower than the {label} mixture’s by{" "}
+          {short(gain.value)}
+          {gain.low !== null && gain.high !== null && ` (${between(gain.low, gain.high)})`}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Law({ answer, told }: { answer: LawAnswer; told: Answer }) {
+  const sizes = Object.keys(answer.learning_rate.exponents);
+  return (
+    <div className="confirmation">
+      <p>
+        Kept as {told.name}, version {told.version}, from {answer.rows} runs of {answer.cells} sizes. log y =
+        coefficient
+        {sizes.map((size) => ` + exponent · log ${size}`)}
+      </p>
+      <div className="table-frame">
+        <table aria-label="Law">
+          <thead>
+            <tr>
+              <th scope="col">y</th>
+              {["coefficient", ...sizes].map((name) => (
+                <th key={name} scope="col">
+                  {name} ± standard error
+                </th>
+              ))}
+              <th scope="col" className="number">
+                error at sizes left out
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {(["learning_rate", "batch"] as const).map((name) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                {[answer[name].coefficient, ...sizes.map((size) => answer[name].exponents[size] ?? 0)].map(
+                  (value, index) => (
+                    <td key={["coefficient", ...sizes][index]}>
+                      {short(value)} ± {short(answer[name].standard_errors[index] ?? 0)}
+                    </td>
+                  ),
+                )}
+                <td className="number">{short(answer[name].left_out_error)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </div>
+  );
+}
