@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +25,7 @@ END = 0  # token after each document
 BYTES = 257  # vocabulary of plain bytes: END and 256 bytes
 _TOKENIZER_TEXT = 4_000_000  # characters of each domain that the byte pairs are trained on
 Tokens = NDArray[np.int32]
+Encode = Callable[[Sequence[str]], list[list[int]]]  # texts to tokens
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,11 @@ def _joined(documents: Sequence[Sequence[int]]) -> Documents:
     return Documents(tokens, np.cumsum([0, *lengths]))
 
 
-def _byte_encoder():  # type: ignore[no-untyped-def]
+def _byte_encoder() -> Encode:
     return lambda documents: [[byte + 1 for byte in document.encode()] for document in documents]
 
 
-def _pair_encoder(texts: Mapping[str, Mapping[str, Sequence[str]]], vocabulary: int):  # type: ignore[no-untyped-def]
+def _pair_encoder(texts: Mapping[str, Mapping[str, Sequence[str]]], vocabulary: int) -> Encode:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
