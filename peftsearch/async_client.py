@@ -196,7 +196,7 @@ class AsyncClient:
         """See `Client.recommend`."""
         return await self._send(calls.recommend(question))
 
-    async def predict(self, law: str, **question: Any) -> Mapping[str, Any]:
+    async def predict(self, law: str, /, **question: Any) -> Mapping[str, Any]:
         """See `Client.predict`."""
         return await self._send(calls.predict(law, question))
 

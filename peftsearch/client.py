@@ -205,7 +205,7 @@ class Client:
         on alike tasks and models; the literature's default, with a warning, where there is none."""
         return self._send(calls.recommend(question))
 
-    def predict(self, law: str, **question: Any) -> Mapping[str, Any]:
+    def predict(self, law: str, /, **question: Any) -> Mapping[str, Any]:
         """Ask a law that answers without training: `step-law`, `power`, `critical-batch`, `lora-lr`, `lora-params`,
         `loss-curve`. The answer has each predicted number under its name, and `units`, `intervals`, `source`,
         `standing`, `valid_for` and `warnings`. Raises BadInput naming the field that no law can answer for."""
