@@ -27,7 +27,7 @@ def job(data: Path, quick: bool) -> dict[str, Any]:
         "name": "text-domains",
         "kind": "mixture",
         "corpus": {"domains": {name: str(data / "lm" / name) for name in DOMAINS}, "vocabulary": 512},
-        "proxy": {"tokens": 16_000 if quick else 80_000, "learning_rate": 1e-2},
+        "proxy": {"tokens": 16_000 if quick else 80_000},
         "budget": {"trials": 12 if quick else 24, "held_out": 4 if quick else AIMS["held_out"]},
         "check": {"seeds": 2 if quick else 3},
         "seed": 0,
