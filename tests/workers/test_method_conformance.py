@@ -339,12 +339,12 @@ def test_merged_equals_unmerged(base: Base, name: str, knobs: dict[str, Any]) ->
 
 @pytest.fixture(scope="module")
 def real() -> tuple[Base, dict[str, torch.Tensor], torch.Tensor]:
-    """The pretrained encoder with twelve real docstrings of all classes."""
+    """The pretrained encoder with eight real docstrings of all classes."""
     texts = read_pydocs("validation")
-    rows = range(0, 600, 50)
+    rows = range(0, 600, 75)
     tokenizer = load_tokenizer("builtin:minilm")
     chosen = [texts["text"][row] for row in rows]
-    inputs = tokenizer(chosen, padding=True, truncation=True, max_length=16, return_tensors="pt")
+    inputs = tokenizer(chosen, padding=True, truncation=True, max_length=12, return_tensors="pt")
     labels = torch.tensor([CLASS_NAMES.index(texts["label"][row]) for row in rows])
     return load_base("builtin:minilm", classes=len(CLASS_NAMES)), dict(inputs), labels
 
