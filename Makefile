@@ -60,8 +60,8 @@ bench-engine: $(VENV)/installed ## trials and whole searches beside Trainer + pe
 	.venv-peers/bin/pip install --quiet --disable-pip-version-check ax-platform==1.3.1
 	@touch $@
 
-bench-search: $(VENV)/installed .venv-peers/installed ## optimizers beside their peers on the same problems (QUICK=1: few problems, 3 seeds)
-	$(BIN)/python -m benchmarks.search $(if $(QUICK),--quick)
+bench-search: $(VENV)/installed .venv-peers/installed ## optimizers beside their peers on the same problems (QUICK=1: few problems and seeds, at most 5 minutes)
+	$(BIN)/python -m benchmarks.search $(if $(QUICK),--quick,--out benchmarks/results/search.json --plot docs/images/search-regret.svg)
 
 bench-ask: $(VENV)/installed ## how long `ask` takes with 8 askers and 1,000 finished trials
 	$(BIN)/python -m benchmarks.search.ask
