@@ -19,6 +19,7 @@ from workers.proxies.spec import FilterSpec, ProxySpec
 from workers.proxies.training import OnProgress, new_proxy, train
 
 TUNING = 0.25  # steps of the tuning on the target, relative to those of the prior model
+TUNING_RATE = 0.3  # peak rate of the tuning, likewise: at the full rate the model forgets more than it learns
 _ROWS = 256  # documents scored at once
 Method = Literal["ppl_filter", "color_filter"]
 
@@ -52,7 +53,8 @@ def document_scores(
     tuned = copy.deepcopy(prior)
     even = dict.fromkeys(target, 1 / len(target))
     steps = max(1, round(TUNING * spec.steps))
-    train(tuned, batches(corpus, even, spec.batch, spec.context, seed + 1), spec, dict, _quiet, steps)
+    gentle = spec.model_copy(update={"learning_rate": TUNING_RATE * spec.learning_rate})
+    train(tuned, batches(corpus, even, spec.batch, spec.context, seed + 1), gentle, dict, _quiet, steps)
     return {
         domain: _losses(tuned, splits["train"], spec.context) - trained[domain]
         for domain, splits in corpus.splits.items()
