@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors.mixture_design import LEAST_WEIGHT
 from predictors.mixture_regression import MixtureRegression
 
 Floats = NDArray[np.float64]
@@ -57,6 +58,7 @@ def recommend(
     shortlist = _best(drawn, _in_chunks(regression, drawn, fast=True), SHORTLIST)
     simulated = _best(shortlist, _in_chunks(regression, shortlist, fast=False), kept).mean(axis=0)
     chosen = _improved(regression, simulated, rng)
+    chosen = np.where(chosen < LEAST_WEIGHT, 0.0, chosen) / chosen[chosen >= LEAST_WEIGHT].sum()
     (before, after), (_, half) = regression.predict(np.array([simulated, chosen]))
     return Recommendation(
         _named(regression, chosen),
