@@ -49,6 +49,20 @@ def run_serve(*flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+def _is_trial_worker(process: psutil.Process) -> bool:
+    try:
+        return "TrialWorker" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_workers_are_there_before_the_first_job(service: Serving) -> None:
+    deadline = time.monotonic() + 60
+    while not any(map(_is_trial_worker, service.family())):
+        assert time.monotonic() < deadline, "no worker came up"
+        time.sleep(0.2)
+
+
 def test_a_job_from_submission_to_the_adapter_in_hand(service: Serving, root: Path) -> None:
     from safetensors import safe_open
 
