@@ -7,12 +7,14 @@ Four parts: `trials`, `packs`, `memory`, `search`; each module says what it meas
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,10 +44,12 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     record = Record(output, given.resume, given.minutes)
-    scratch = Path(tempfile.gettempdir()) / f"peftsearch-bench-engine-{form}"
+    own = hashlib.sha256(str(output.absolute()).encode()).hexdigest()[:8]  # runs with other records leave it alone
+    scratch = {part: Path(tempfile.gettempdir()) / f"peftsearch-bench-engine-{own}" / part for part in PARTS}
+    parts = given.only or PARTS
     if not given.resume:
-        shutil.rmtree(scratch, ignore_errors=True)
-    complete = [_measure(record, part, form, scratch / part, given.seeds) for part in given.only or PARTS]
+        _clear(scratch[part] for part in parts)
+    complete = [_measure(record, part, form, scratch[part], given.seeds) for part in parts]
     if "machine" not in record.content or not given.resume:
         record.content["machine"] = machine()
     default = record.content["machine"]["default_precision"]
@@ -55,7 +59,12 @@ def main() -> None:
     print(json.dumps(record.content["summary"], indent=1))
     if not all(complete):
         sys.exit("time is up; go on with --resume")
-    shutil.rmtree(scratch, ignore_errors=True)
+    _clear(scratch[part] for part in parts)
+
+
+def _clear(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _measure(record: Record, name: str, form: str, home: Path, seeds: int) -> bool:

@@ -39,6 +39,9 @@ def promises(record: dict[str, Any]) -> str:
     """Every promise with what was measured beside its aim."""
     summary = record["summary"]
 
+    def plain(value: float | None) -> str:
+        return "not measured" if value is None else f"{value:g}"
+
     def ratio(name: str) -> str:
         value = summary[name]["measured"]
         return "not reached" if value is None else f"{value:g}x"
@@ -59,16 +62,22 @@ def promises(record: dict[str, Any]) -> str:
             ),
             ("whole search of 30 trials", ratio("search_speedup"), "10x"),
             ("pack, by members", packs, "15x at 32, on a GPU"),
-            (f"memory after {summary['trials_in_a_row']} trials", f"{summary['memory_growth']['measured']:g}", "1.02"),
-            ("time of a trial, last fifth over second", f"{summary['time_growth']:g}", "1.02"),
+            (
+                f"memory after {plain(summary['trials_in_a_row'])} trials",
+                plain(summary["memory_growth"]["measured"]),
+                "1.02",
+            ),
+            ("time of a trial, last fifth over second", plain(summary["time_growth"]), "1.02"),
         ],
     )
 
 
 def trials(record: dict[str, Any]) -> str:
     """Each configuration's processor time on Trainer and our speed-up."""
-    rows = record["parts"]["trials"]["results"]
-    return _table(
+    part = record["parts"]["trials"]
+    rows, sizes = part["results"], part["rows"]
+    said = f"{sizes[0]} training and {sizes[1]} validation rows; {_load(part)}\n\n"
+    return said + _table(
         ("configuration", "Trainer, s", "float32", "bfloat16"),
         [
             (
@@ -83,7 +92,12 @@ def trials(record: dict[str, Any]) -> str:
 
 def search(record: dict[str, Any]) -> str:
     """Wall clock and hypervolume of both searches."""
-    return _table(
+    part = record["parts"]["search"]
+    said = (
+        f"{part['train_rows']} training and {part['validation_rows']} validation rows, "
+        f"{part['epochs']} epochs a trial.\n\n"
+    )
+    return said + _table(
         (
             "seed",
             "script, 30 trials",
@@ -104,10 +118,15 @@ def search(record: dict[str, Any]) -> str:
                 f"{run['our_s']:.0f} s",
                 f"{run['our_hypervolume']:.3f}",
                 "–" if run["speedup"] is None else f"{run['speedup']:.1f}x",
+                f"{run['load_average']['peer']:g} and {run['load_average']['ours']:g}",
             )
             for run in record["summary"]["search"]
         ],
     )
+
+
+def _load(part: dict[str, Any]) -> str:
+    return f"load average of the two cores at the start: {part['load_average'][0]:g}."
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

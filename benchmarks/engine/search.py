@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.engine import search_ours
 from benchmarks.engine.record import Record
 from benchmarks.engine.search_task import FULL, QUICK, TRIALS, SearchSize, Yardstick, literature_default, write_data
@@ -33,11 +35,13 @@ def measure_search(record: Record, part: dict[str, Any], size: SearchSize, home:
     yardstick = Yardstick.of(_labels(home / "validation.jsonl"))
     for seed in range(seeds):
         if seed >= len(runs):
-            runs.append({"seed": seed, "peer": {"trials": []}, "ours": None})
+            runs.append({"seed": seed, "peer": {"trials": []}, "ours": None, "load_average": {}})
         run = runs[seed]
+        run["load_average"].setdefault("peer", round(psutil.getloadavg()[0], 2))
         if not _peer(record, run["peer"]["trials"], home, size, seed):
             return False
         if run["ours"] is None:
+            run["load_average"]["ours"] = round(psutil.getloadavg()[0], 2)
             target = _values(run["peer"]["trials"], yardstick)[-1]
             run["ours"] = search_ours.search(
                 task, home / f"seed-{seed}", home, size, seed,

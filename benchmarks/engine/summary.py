@@ -78,4 +78,8 @@ def _search(run: dict[str, Any]) -> dict[str, Any]:
     ratios = ("speedup", "speedup_from_reached", "speedup_of_all_trials")
     rounded = {name: None if run[name] is None else round(run[name], 4) for name in (*names, *ratios)}
     ended = [trial["state"] for trial in run["ours"]["trials"]]
-    return rounded | {"our_completed": ended.count("completed"), "our_stopped": ended.count("stopped")}
+    return rounded | {
+        "load_average": run["load_average"],
+        "our_completed": ended.count("completed"),
+        "our_stopped": ended.count("stopped"),
+    }

@@ -19,7 +19,7 @@ Rows = NDArray[np.int64]
 WINDOW_BATCHES = 64
 
 # A pass without training takes batches of so many tokens after padding: enough for the products to run at full speed,
-# and few enough for a layer's activations to stay in a core's cache (4,096 took a fifth longer on the CPUs measured).
+# and few enough for a layer's activations to stay in a core's cache (4,096 took a fifth longer on the CPU measured).
 EVALUATION_TOKENS = 512
 
 
