@@ -106,6 +106,7 @@ def search(record: dict[str, Any]) -> str:
             "ours, 30 trials",
             "our hypervolume",
             "ratio",
+            "load",
         ),
         [
             (
@@ -118,7 +119,7 @@ def search(record: dict[str, Any]) -> str:
                 f"{run['our_s']:.0f} s",
                 f"{run['our_hypervolume']:.3f}",
                 "–" if run["speedup"] is None else f"{run['speedup']:.1f}x",
-                f"{run['load_average']['peer']:g} and {run['load_average']['ours']:g}",
+                f"{run['load_average']['peer']:.1f} and {run['load_average']['ours']:.1f}",
             )
             for run in record["summary"]["search"]
         ],
@@ -126,7 +127,7 @@ def search(record: dict[str, Any]) -> str:
 
 
 def _load(part: dict[str, Any]) -> str:
-    return f"load average of the two cores at the start: {part['load_average'][0]:g}."
+    return f"load average of the two cores at the start: {part['load_average'][0]:.1f}."
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
