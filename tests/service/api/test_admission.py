@@ -166,6 +166,21 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
         "scheduler.options.speed",
         ["speed"],
     ),
+    "scheduler that looks too late": (
+        _set("scheduler", {"name": "asha", "options": {"grace": 3}}),
+        "scheduler.options.grace",
+        ["3", "epochs below the budget of 1"],
+    ),
+    "population too small": (
+        lambda spec: spec.update(budget={"trials": 5, "epochs": 1}, scheduler={"name": "pbt"}),
+        "scheduler.name",
+        ["at least 4 trials", "leaves 3 trials beside the reference trials"],
+    ),
+    "structure that no checkpoint permits to change": (
+        _set("scheduler", {"name": "pbt", "options": {"mutable": ["rank"]}}),
+        "scheduler.options.mutable",
+        ["rank", "learning_rate"],
+    ),
     "scheduler with nothing to watch": (
         lambda spec: spec.update(
             objectives=[{"metric": "trainable_params", "direction": "minimize"}], scheduler={"name": "asha"}
