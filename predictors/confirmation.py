@@ -1,8 +1,8 @@
 """How much of what a search promised is true: repeated trainings on unseen rows beside what was measured before.
 
-The best of many noisy measurements is partly lucky, so the winner's own measurement is no fair promise. The promise is
-what a model of all trials expects of the configuration, which pulls lucky ones towards their neighbours, with the
-interval in which a mean over fresh seeds on other rows should lie.
+The best of many noisy measurements is partly lucky, so the winner's own measurement is no fair promise: it won because
+it was good. The promise trusts it half and all other trials half, with the interval in which a mean over fresh seeds on
+other rows should lie. `make bench-answers` holds it against fresh repetitions.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def gain_interval(values: Mapping[int, float], reference: Mapping[int, float], s
 
 
 def promise(model: MetricModel, config: Config, share: bool, rows: tuple[int, int] | None) -> Estimate:
-    """Where the mean of fresh trainings should lie: the model's expectation, and an interval for other seeds and rows.
+    """Where the mean of fresh trainings should lie: what the model expects of measuring again, on other rows.
 
     `share`: the metric is a share of rows, whose sampling error on `rows` (searched, confirmed) is added: a set of n
     rows shifts every measurement on it alike, by about sqrt(p (1 - p) / n), which no comparison of trials can show.
     """
-    expected = model.expect(config)
+    expected = model.expect_again(config)
     if not share or rows is None:
         return expected
     p = min(max(expected.value, 0.0), 1.0)

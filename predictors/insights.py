@@ -51,11 +51,16 @@ class MetricModel:
 
     space: Space
     metric: str
+    configs: tuple[Config, ...]  # of the trials that were fitted
     process: GaussianProcess
     logarithmic: bool
     widening: float
     level: float
-    trials: int
+
+    @property
+    def trials(self) -> int:
+        """Trials that were fitted."""
+        return len(self.configs)
 
     def expect(self, config: Config) -> Estimate:
         """What a measurement of `config` would give. Raises OutOfDomain when it is not in the space."""
@@ -63,6 +68,20 @@ class MetricModel:
         mean, spread = self.process.predict(self.space.encode([config]).values)
         half = self.widening * spread[0]
         return self._estimate(mean[0], mean[0] - half, mean[0] + half)
+
+    def expect_again(self, config: Config) -> Estimate:
+        """What measuring `config` again would give, where it was picked because its measurement was good.
+
+        Halfway between the forecasts with and without its own measurement, which tells of it but flatters it, and as
+        unsure as without. The same as `expect` for a configuration that was not measured.
+        """
+        if config not in self.configs:
+            return self.expect(config)
+        row = self.configs.index(config)
+        others, spreads = self.process.leave_one_out()
+        own, _ = self.process.predict(self.space.encode([config]).values)
+        middle, half = (own[0] + others[row]) / 2, self.widening * spreads[row]
+        return self._estimate(middle, middle - half, middle + half)
 
     def sensitivity(self, config: Config) -> tuple[Change, ...]:
         """The expected change for each neighbouring value of each parameter; numbers are doubled and halved."""
@@ -127,7 +146,8 @@ def fit_metric(space: Space, trials: Sequence[tuple[Config, float]], metric: str
     mean, spread = process.leave_one_out()
     errors = np.sort(np.abs(wanted - mean) / spread)
     rank = min(len(errors), int(np.ceil(level * (len(errors) + 1)))) - 1
-    return MetricModel(space, metric, process, logarithmic, float(errors[rank]), level, len(inside))
+    configs = tuple(config for config, _ in inside)
+    return MetricModel(space, metric, configs, process, logarithmic, float(errors[rank]), level)
 
 
 def check(space: Space, config: Config) -> None:

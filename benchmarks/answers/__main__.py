@@ -15,7 +15,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: more threads only wait for one another
 
-from benchmarks.answers import mixture_job, regmix, step_law, transfer, worked
+from benchmarks.answers import confirmation, mixture_job, regmix, step_law, transfer, worked
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -34,6 +34,7 @@ def main() -> None:
     if (given.data / "hpo").is_dir():
         parts["mixtures"] = lambda: regmix.measure(given.data, given.quick)
         parts["transfer"] = lambda: transfer.measure(given.data, given.quick)
+        parts["confirmation"] = lambda: confirmation.measure(given.data, given.quick)
         parts["step_law"] = lambda: step_law.measure(given.data, given.quick)
         parts["mixture_job"] = lambda: mixture_job.measure(given.data, given.quick)
     else:

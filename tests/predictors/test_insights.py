@@ -80,3 +80,15 @@ def test_too_little_evidence_is_refused(model: MetricModel) -> None:
         fit_metric(SPACE, [(config, 0.5) for config in configs], "accuracy")
     with pytest.raises(OutOfDomain, match=r"config\.rank"):
         model.expect(configs[0] | {"rank": 1000})
+
+
+def test_measuring_a_lucky_trial_again_is_expected_to_give_less() -> None:
+    rng = np.random.default_rng(3)
+    trials = [(config, _accuracy(config) + rng.normal(0, 0.003)) for config in SPACE.sample(40, rng)]
+    lucky, value = max(trials, key=lambda trial: trial[1])
+    flattered = fit_metric(SPACE, [t for t in trials if t[0] != lucky] + [(lucky, value + 0.05)], "accuracy")
+    again = flattered.expect_again(lucky)
+    assert again.value < value + 0.05
+    assert again.low < value + 0.003
+    new = SPACE.sample(1, rng)[0]
+    assert flattered.expect_again(new) == flattered.expect(new)
