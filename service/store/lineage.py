@@ -27,7 +27,7 @@ from service.store.rows import (
     lock_state,
     trial_of,
 )
-from service.store.states import JOB_OVER, check_trial
+from service.store.states import JOB_OVER
 
 _LOCK = (
     select(*TRIAL_COLUMNS)
@@ -64,9 +64,8 @@ def resume_trials(
     resumed, events = [], []
     for one in resumptions:
         trial = before.get(one.trial_id)
-        if trial is None or trial.attempt != one.attempt:
+        if trial is None or trial.state != "paused" or trial.attempt != one.attempt:
             raise Conflict(f"trial {one.trial_id} is not paused in attempt {one.attempt} any more")
-        check_trial(trial.id, trial.state, "queued")
         changes: Mapping[str, Any] = {}
         if one.donor_id is not None:
             exploit = _exploit(connection, trial, before.get(one.donor_id), one, now)

@@ -160,7 +160,7 @@ def test_memory_stays_flat_over_many_trials(bench: Workbench) -> None:
 
 
 def test_a_confirmation_is_measured_on_the_test_rows_alone(bench: Workbench) -> None:
-    task = TASK.model_copy(update={"test": 0.1})
+    task = TASK.model_copy(update={"test": 0.02})
     given = {"trial_id": "t", "attempt": 1, "task": task, "config": LORA, "epochs": 1, "seed": 1}
     on = {
         split: train(Assignment(**given, evaluate_on=split, measure_latency=False), bench, lambda _: "continue")
@@ -168,7 +168,7 @@ def test_a_confirmation_is_measured_on_the_test_rows_alone(bench: Workbench) -> 
     }
     assert on["validation"].environment["evaluated_rows"] == "32"
     rows = int(on["test"].environment["evaluated_rows"])
-    assert rows > 32
+    assert rows not in (32, 64)
     assert on["test"].environment["evaluated_on"] == "test"
     assert on["test"].metrics["accuracy"] * rows == pytest.approx(round(on["test"].metrics["accuracy"] * rows))
     assert on["test"].metrics["train_loss"] == on["validation"].metrics["train_loss"]

@@ -93,8 +93,8 @@ def _runs() -> list[dict[str, float]]:
 def test_a_law_is_fitted_to_a_table(api: TestClient) -> None:
     question = {"rows": _runs(), "parameters": 5e8, "tokens": 2e10}
     answer = api.post("/v1/predict/fit-law", json=question).json()
-    assert answer["learning_rate"]["parameters"] == pytest.approx(-0.7, abs=0.02)
-    assert answer["batch"]["tokens"] == pytest.approx(0.5, abs=0.02)
+    assert answer["learning_rate"]["exponents"]["parameters"] == pytest.approx(-0.7, abs=0.02)
+    assert answer["batch"]["exponents"]["tokens"] == pytest.approx(0.5, abs=0.02)
     assert answer["prediction"]["standing"] == "fitted"
     assert answer["prediction"]["learning_rate"] == pytest.approx(100 * 5e8**-0.7 * 2e10**0.2, rel=0.1)
     assert answer["best"]

@@ -178,6 +178,7 @@ class TestLostWorkers:
             trial = store.claim_trial(job.id, "w", 60, trial_id=f"{job.id}-0")
             assert trial is not None
             store.finish_trial(outcome(trial, status="paused"))
+            store.resume_trials(job.id, [Resumption(trial.id, trial.attempt)])
         trial = store.claim_trial(job.id, "w", 60, trial_id=f"{job.id}-0")
         assert trial is not None
         assert trial.attempt == 5
