@@ -117,3 +117,9 @@ def test_the_examples_of_the_job_page_are_admitted(spec: dict[str, Any], setting
 def test_the_example_job_files_are_admitted(tmp_path: Path, file: Path) -> None:
     roots = Settings.read({"home": tmp_path, "data_roots": [DOCS.parent], "no_auth": True}, {})
     assert admit(jobfile.read(file), roots).name
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = (DOCS / "decisions" / "README.md").read_text()
+    pages = {page.name for page in (DOCS / "decisions").glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"\]\(([\w-]+\.md)\)", index)) == pages
