@@ -8,6 +8,7 @@ gradient enters the frozen network at all.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.nn import functional
 TEMPERATURE = 0.1
 
 
-class SideNetwork(nn.Module):
+class SideNetwork(nn.Module, ABC):
     """Follows the frozen layers by hooks. Subclasses say what they make of the hidden states.
 
     `joins` is the index of the layer whose output receives the result.
@@ -31,13 +32,13 @@ class SideNetwork(nn.Module):
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 
+    @abstractmethod
     def read(self, index: int, hidden: Tensor) -> None:
         """Take in the output [rows, tokens, hidden] of layer `index`; layers come in order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def result(self) -> Tensor:
         """What all layers read so far come to, [rows, tokens, width]; the next forward pass starts anew."""
-        raise NotImplementedError
 
     def watch(self, layers: nn.ModuleList) -> None:
         """Follow the frozen layers from their next forward pass on."""
