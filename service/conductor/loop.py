@@ -332,10 +332,12 @@ class Conductor:
 
     def _conclude(self, run: Run, verdict: Verdict) -> None:
         """The search is over: confirm what it found where the job asks for that, then end the job."""
+        if run.confirmations.open:
+            return
         if verdict.state == "completed" and (lack := run.lacking_confirmations()):
             log.info("job %s: %d trainings to confirm its front", run.job.id, len(lack))
             self._mirror(self.store.add_trials(run.job.id, lack))
-        elif not run.confirmations.open:
+        else:
             self._end(run, verdict)
 
     def _end(self, run: Run, verdict: Verdict) -> None:
