@@ -49,6 +49,7 @@ def fitted(
     return found | {
         "learning_rate": _exponents(law, 0),
         "batch": _exponents(law, 1),
+        "batch_edge": law.batch_edge,
         "rows": len(rows),
         "cells": int(runs.cell.max()) + 1,
         "law": to_json(law),
@@ -86,14 +87,23 @@ def _exponents(law: FittedLaw, index: int) -> dict[str, Any]:
 def to_json(law: FittedLaw) -> dict[str, Any]:
     """The stored form of a law."""
     arrays = {name: getattr(law, name).tolist() for name in _ARRAYS}
-    return {"variables": list(law.variables), "ranges": [asdict(one) for one in law.ranges], "rows": law.rows, **arrays}
+    ranges, tried = ([asdict(one) for one in each] for each in (law.ranges, law.tried))
+    plain_fields = {"variables": list(law.variables), "rows": law.rows, "batch_edge": law.batch_edge}
+    return {"ranges": ranges, "tried": tried, **plain_fields, **arrays}
 
 
 def from_json(value: Mapping[str, Any]) -> FittedLaw:
     """The inverse of `to_json`."""
     arrays = {name: np.array(value[name], dtype=np.float64) for name in _ARRAYS}
-    ranges = tuple(Range(**one) for one in value["ranges"])
-    return FittedLaw(variables=tuple(value["variables"]), ranges=ranges, rows=int(value["rows"]), **arrays)
+    ranges, (rates, batches) = ([Range(**one) for one in value[name]] for name in ("ranges", "tried"))
+    return FittedLaw(
+        variables=tuple(value["variables"]),
+        ranges=tuple(ranges),
+        tried=(rates, batches),
+        batch_edge=value["batch_edge"],
+        rows=int(value["rows"]),
+        **arrays,
+    )
 
 
 def plain(answer: Answer) -> dict[str, Any]:

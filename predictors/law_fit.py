@@ -2,13 +2,12 @@
 
 Sizes are the parameters N (the trained ones, for adapters), the tokens D and whatever else is named, such as the rank.
 Each combination of sizes is a cell: a set of runs that differ in learning rate and batch size. With x = (log learning
-rate, log batch) the excess loss over the cell's best is near its minimum a quadratic
+rate, log batch) the excess loss over the cell's best is near its minimum a quadratic (`predictors.law_surface`)
 
     log(loss / best) = ½ (x − x*)ᵀ H (x − x*) + c_cell,        x* = a + b_N log N + b_D log D + …
 
-with one curvature H for all cells. Expanded it is linear in its unknowns, so the fit is a weighted linear regression;
-runs far above the best count less, since the surface is no quadratic there. Intervals come from leaving out one cell
-at a time (jackknife): runs of one cell share its noise, so they must not count as independent.
+Intervals come from leaving out one cell at a time (jackknife): runs of one cell share its noise, so they must not count
+as independent.
 """
 
 from __future__ import annotations
@@ -21,13 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.answer import Answer, Interval, OutOfDomain, Quantity, Range, outside, positive
+from predictors.law_surface import UNKNOWNS, Edge, Floats, Integers, Surface, fit_surface, nearness
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-LEAST_ROWS, LEAST_RUNS, LEAST_CELLS = 20, 6, 4
+LEAST_ROWS, LEAST_RUNS, LEAST_CELLS = 20, UNKNOWNS, 4
 SIZES, SETTINGS = ("parameters", "tokens"), ("learning_rate", "batch")
 UNITS = {"parameters": "parameters", "tokens": "tokens", "rank": ""}
-NEAR = 0.004  # excess (relative) at which a run counts half as much as the best
 SOURCE = "power laws fitted to your runs (form of Step Law, arXiv:2503.04715)"
 
 
@@ -122,6 +119,8 @@ class FittedLaw:
 
     variables: tuple[str, ...]
     ranges: tuple[Range, ...]  # among which each variable was measured
+    tried: tuple[Range, Range]  # learning rates and batches
+    batch_edge: Edge | None  # the end of the batches tried that is best; None with a minimum among them
     optimum: Floats
     covariance: Floats  # [2, 1 + k, 1 + k], jackknife over cells
     curvature: Floats  # [2, 2]
@@ -151,49 +150,59 @@ class FittedLaw:
             half = width * float(np.sqrt(max(row @ self.covariance[index] @ row, 0.0)))
             interval = Interval(float(np.exp(middle - half)), float(np.exp(middle + half)), level)
             quantities[name] = Quantity(float(np.exp(middle)), unit, interval)
-        return Answer(quantities, SOURCE, "fitted", f"the set-up of your {self.rows} runs", self._warnings(sizes))
+        if self.batch_edge is not None:
+            quantities["batch"] = Quantity(self._edge, quantities["batch"].unit)
+        warnings = (*self._warnings(sizes), *self._edges(quantities))
+        return Answer(quantities, SOURCE, "fitted", f"the set-up of your {self.rows} runs", warnings)
 
     def _warnings(self, sizes: Mapping[str, float]) -> tuple[str, ...]:
         return outside(
             **{name: (limits, sizes[name]) for name, limits in zip(self.variables, self.ranges, strict=True)}
         )
 
+    def _edges(self, quantities: Mapping[str, Quantity]) -> tuple[str, ...]:
+        """Warnings of settings that nobody tried, and of a batch that has no minimum."""
+        limits = zip(("learning_rate", "batch"), self.tried, strict=True)
+        found = outside(**{name: (tried, quantities[name].value) for name, tried in limits})
+        if self.batch_edge is None:
+            return found
+        return (*found, f"batch = {self._edge:g} is the {self.batch_edge} tried: the best one may lie beyond")
+
+    @property
+    def _edge(self) -> float:
+        batches = self.tried[1]
+        return batches.low if self.batch_edge == "smallest" else batches.high
+
 
 def fit_law(runs: Runs) -> FittedLaw:
-    """Fit the law to runs. Raises OutOfDomain when the table shows no minimum."""
-    optimum, curvature = _fit(runs)
+    """Fit the law to runs. Raises OutOfDomain when the table shows no minimum along the learning rate."""
     cells = int(runs.cell.max()) + 1
-    parts = [_fit(runs.keep(runs.cell != cell))[0] for cell in range(cells)]
+    near = nearness(runs.excess(), runs.cell)
+    whole, *without = (_surface(runs.keep(runs.cell != cell), near) for cell in range(-1, cells))
+    edge: Edge | None = None
+    log_batch: float | None = None
+    if not all(surface.is_bowl for surface in (whole, *without)):
+        log_batches = runs.settings()[:, 1]
+        edge = whole.best_edge(log_batches)
+        log_batch = float(log_batches.min() if edge == "smallest" else log_batches.max())
+    optimum = whole.optimum(log_batch)
+    parts = [surface.optimum(log_batch) for surface in without]
     away = np.array(parts) - np.mean(parts, axis=0)  # [cells, 2, 1 + k]
     covariance = (cells - 1) / cells * np.einsum("cki,ckj->kij", away, away)
-    lowest, highest = runs.size.min(axis=0), runs.size.max(axis=0)
-    named = zip(runs.variables, lowest, highest, strict=True)
-    ranges = tuple(Range(float(low), float(high), UNITS.get(name, name)) for name, low, high in named)
+    ranges = tuple(
+        _range(column, UNITS.get(name, name)) for name, column in zip(runs.variables, runs.size.T, strict=True)
+    )
+    tried = (_range(runs.learning_rate, ""), _range(runs.batch, ""))
     error = _left_out_error(runs, parts)
-    return FittedLaw(runs.variables, ranges, optimum, covariance, curvature, error, len(runs.loss))
+    return FittedLaw(runs.variables, ranges, tried, edge, optimum, covariance, whole.curvature, error, len(runs.loss))
 
 
-def _fit(runs: Runs) -> tuple[Floats, Floats]:
-    """Optimum `[2, 1 + k]` and curvature `[2, 2]`: unknowns are c_cell, H and −H (a, b_N, b_D, …), all linear.
+def _surface(runs: Runs, near: float) -> Surface:
+    return fit_surface(runs.settings(), runs.sizes(), runs.excess(), runs.cell, near)
 
-    Sizes that move together (rank and trained parameters of one method) share their exponents: the shortest solution.
-    """
-    x, excess = runs.settings(), runs.excess()
-    middle = x.mean(axis=0)
-    x, sizes = x - middle, runs.sizes()
-    shift = sizes[:, 1:].mean(axis=0)
-    sizes[:, 1:] -= shift
-    columns = [np.eye(int(runs.cell.max()) + 1)[runs.cell]]
-    columns += [np.column_stack([0.5 * x[:, 0] ** 2, 0.5 * x[:, 1] ** 2, x[:, 0] * x[:, 1]])]
-    columns += [x[:, [0]] * sizes, x[:, [1]] * sizes]
-    design, root = np.hstack(columns), 1 / (1 + (excess / NEAR) ** 2)
-    found = np.linalg.lstsq(design * root[:, None], excess * root, rcond=1e-10)[0][-3 - 2 * sizes.shape[1] :]
-    curvature = np.array([[found[0], found[2]], [found[2], found[1]]])
-    if np.linalg.eigvalsh(curvature).min() <= 0:
-        raise OutOfDomain("loss", "no minimum", "runs around the best learning rate and batch of each size")
-    optimum = -np.linalg.solve(curvature, found[3:].reshape(2, -1))
-    optimum[:, 0] += middle - optimum[:, 1:] @ shift
-    return optimum, curvature
+
+def _range(column: Floats, unit: str) -> Range:
+    return Range(float(column.min()), float(column.max()), unit)
 
 
 def _left_out_error(runs: Runs, parts: list[Floats]) -> Floats:

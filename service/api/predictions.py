@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -169,6 +169,9 @@ class FittedLawView(View):
 
     learning_rate: ExponentsView
     batch: ExponentsView
+    batch_edge: Literal["smallest", "largest"] | None = Field(
+        description="the end of the batches tried that is best; null with a minimum among them"
+    )
     rows: int
     cells: int = Field(description="different sizes")
     best: dict[str, float] | None = Field(description="for the size asked, the best of the settings tried")

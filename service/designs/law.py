@@ -55,11 +55,12 @@ class LawPlan:
         rows = averaged([_row(one) for one in trials if one.completed])
         variables = variables_of(rows)
         answer = fitted(rows, None, LEVEL, variables)
-        failed = sum(not one.completed for one in trials)
-        notes = (
-            (f"{failed} of {len(trials)} trainings did not complete; the law rests on the others",) if failed else ()
-        )
-        return Conclusion(answer | {"batch_unit": "rows", "method": self.spec.method, "runs": rows}, notes=notes)
+        notes = []
+        if failed := sum(not one.completed for one in trials):
+            notes.append(f"{failed} of {len(trials)} trainings did not complete; the law rests on the others")
+        if edge := answer["batch_edge"]:
+            notes.append(f"the {edge} batch is the best at every size: the law tells the learning rate at this batch")
+        return Conclusion(answer | {"batch_unit": "rows", "method": self.spec.method, "runs": rows}, notes=tuple(notes))
 
 
 def _row(one: Measured) -> dict[str, float]:

@@ -102,6 +102,36 @@ def test_a_third_size_is_recovered_and_a_law_survives_its_stored_form() -> None:
     assert not again.covers({"parameters": 3e8, "tokens": 1e10})
 
 
+def test_without_a_best_batch_among_those_tried_the_law_tells_the_rate_at_the_edge() -> None:
+    """Short fine-tunings: halving the batch always lowers the loss, the best rate grows with the root of the batch."""
+    rng, rows = np.random.default_rng(0), []
+    for n in (2e4, 1.5e5):
+        for d in (2e4, 8e4):
+            for batch in (8, 16, 32):
+                best = 3e-3 * (d / 2e4) ** -0.4 * (batch / 8) ** 0.5
+                for rate in (3e-4, 1e-3, 3e-3, 1e-2, 3e-2):
+                    excess = 0.02 * np.log(rate / best) ** 2 + 0.1 * np.log2(batch / 8)
+                    rows.append((n, d, rate, batch, np.exp(excess + rng.normal(0, 0.003))))
+    law = fit_law(Runs.read(dict(zip(COLUMNS, np.array(rows).T, strict=True))))
+    assert law.batch_edge == "smallest"
+    answer = law.answer({"parameters": 2e4, "tokens": 2e4})
+    assert answer.quantities["learning_rate"].value == pytest.approx(3e-3, rel=0.3)
+    assert law.optimum[0, 1:] == pytest.approx([0.0, -0.4], abs=0.15)
+    assert answer.quantities["batch"].value == 8
+    assert answer.quantities["batch"].interval is None
+    assert any("batch = 8 is the smallest tried" in warning for warning in answer.warnings)
+    assert from_json(json.loads(json.dumps(to_json(law)))).answer({"parameters": 2e4, "tokens": 2e4}) == answer
+
+
+def test_a_rate_that_nobody_tried_comes_with_a_warning() -> None:
+    table = _table()
+    low = table["learning_rate"] < np.quantile(table["learning_rate"], 0.5)
+    law = fit_law(Runs.read({name: column[low] for name, column in table.items()}))
+    told = law.answer({"parameters": 1e8, "tokens": 5e10})
+    assert told.quantities["learning_rate"].value > law.tried[0].high
+    assert any("learning_rate" in warning for warning in told.warnings)
+
+
 @pytest.mark.parametrize("cell", [2, 11])
 def test_choosing_in_a_held_out_size_costs_little(shared_data: Path, cell: int) -> None:
     with (shared_data / "hpo/steplaw/dense_lr_bs_loss.csv").open() as file:

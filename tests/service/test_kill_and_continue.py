@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,3 +75,56 @@ def _check_store(home: Path, job_id: str) -> None:
         assert [report.epoch for report in last] == [1.0, EPOCHS]
         assert last[-1].metrics["accuracy"] == trial.metrics["accuracy"]
     store.close()
+
+
+@pytest.mark.slow
+def test_a_mixture_job_goes_on_where_its_plan_was_when_everything_is_killed(tmp_path: Path) -> None:
+    """Drawn mixtures, then an answer, then checks of it: the blow may fall into any stage."""
+    moment = random.SystemRandom().uniform(0.0, 1.0)
+    print(f"kill when {moment:.3f} of the plan is done")
+    home, root = tmp_path / "home", f"--data-root={tmp_path}"
+    with serving(home, root) as first, first.client() as client:
+        job = client.submit(_tiny_mixture(tmp_path))
+        before = _await(client, job.id, lambda now: _done(now) >= moment * PROXIES)
+        first.kill()
+    with serving(home, root) as second, second.client() as client:
+        after = _await(client, job.id, lambda now: now.over)
+        answer = client.answer(job.id)
+        assert second.stop() == 0
+    assert (after.state, after.reason) == ("completed", None)
+    assert _done(after) >= _done(before)
+    assert answer["answer"]["check"]["seeds"] == SEEDS
+    store = open_store(f"sqlite:///{home}/peftsearch.db")
+    trials = store.searched_trials(job.id)
+    assert [trial.number for trial in trials] == list(range(PROXIES))
+    assert Counter(trial.label for trial in trials) == {
+        None: MIXTURES, "held-out": HELD_OUT, "recommended": SEEDS, "uniform": SEEDS, "natural": SEEDS
+    }  # fmt: skip
+    assert {trial.state for trial in trials} == {"completed"}
+    store.close()
+
+
+MIXTURES, HELD_OUT, SEEDS = 8, 2, 2
+PROXIES = MIXTURES + HELD_OUT + 3 * SEEDS
+
+
+def _tiny_mixture(folder: Path) -> dict[str, Any]:
+    """Three domains of made-up sentences and proxies of one small layer."""
+    rng, domains = random.Random(0), {}
+    for name, words in (
+        ("fruit", "apple pear plum fig"),
+        ("tool", "saw file drill axe"),
+        ("sea", "wave salt crab reef"),
+    ):
+        lines = (" ".join(rng.choices(words.split(), k=12)) for _ in range(300))
+        (folder / f"{name}.txt").write_text("\n\n".join(lines))
+        domains[name] = str(folder / f"{name}.txt")
+    return {
+        "name": "text",
+        "kind": "mixture",
+        "corpus": {"domains": domains, "vocabulary": 257},
+        "proxy": {"layers": 1, "width": 16, "heads": 2, "context": 32, "tokens": 4000},
+        "budget": {"trials": MIXTURES, "held_out": HELD_OUT},
+        "check": {"seeds": SEEDS},
+        "seed": 3,
+    }

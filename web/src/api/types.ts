@@ -199,6 +199,8 @@ export interface Exponents {
 export interface LawAnswer {
   learning_rate: Exponents;
   batch: Exponents;
+  /** The end of the batches tried that is best; null with a minimum among them. */
+  batch_edge: "smallest" | "largest" | null;
   rows: number;
   cells: number;
 }

@@ -134,6 +134,12 @@ function Law({ answer, told }: { answer: LawAnswer; told: Answer }) {
           </tbody>
         </table>
       </div>
+      {answer.batch_edge && (
+        <p>
+          The {answer.batch_edge} batch tried is the best at every size, so the law tells the learning rate at this batch.
+          The best batch may lie beyond.
+        </p>
+      )}
     </div>
   );
 }
