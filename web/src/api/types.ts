@@ -201,6 +201,8 @@ export interface LawAnswer {
   batch: Exponents;
   /** The end of the batches tried that is best; null with a minimum among them. */
   batch_edge: "smallest" | "largest" | null;
+  /** Sizes, settings and loss of each run. */
+  runs: Record<string, number>[];
   rows: number;
   cells: number;
 }

@@ -1,9 +1,10 @@
 /** What a job that follows a plan has learnt: a recommended mixture with its check, or a law. */
 import { useQuery } from "@tanstack/react-query";
 import { ApiError, getAnswer } from "../api/client";
-import type { Answer, Job, LawAnswer, MixtureAnswer } from "../api/types";
+import type { Job, MixtureAnswer } from "../api/types";
 import { Failure } from "../shell/failure";
 import { short } from "../text/numbers";
+import { LawTables } from "./law-tables";
 
 export function AnswerPanel({ job }: { job: Job }) {
   const { data, error } = useQuery({
@@ -22,7 +23,11 @@ export function AnswerPanel({ job }: { job: Job }) {
         Looking…
       </p>
     );
-  return data.kind === "mixture" ? <Mixture answer={data.answer} /> : <Law answer={data.answer} told={data} />;
+  return data.kind === "mixture" ? (
+    <Mixture answer={data.answer} />
+  ) : (
+    <LawTables answer={data.answer} name={data.name} version={data.version} />
+  );
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
@@ -90,56 +95,5 @@ function Check({ check }: { check: NonNullable<MixtureAnswer["check"]> }) {
         </li>
       ))}
     </ul>
-  );
-}
-
-function Law({ answer, told }: { answer: LawAnswer; told: Answer }) {
-  const sizes = Object.keys(answer.learning_rate.exponents);
-  return (
-    <div className="confirmation">
-      <p>
-        Kept as {told.name}, version {told.version}, from {answer.rows} runs of {answer.cells} sizes. log y =
-        coefficient
-        {sizes.map((size) => ` + exponent · log ${size}`)}
-      </p>
-      <div className="table-frame">
-        <table aria-label="Law">
-          <thead>
-            <tr>
-              <th scope="col">y</th>
-              {["coefficient", ...sizes].map((name) => (
-                <th key={name} scope="col">
-                  {name} ± standard error
-                </th>
-              ))}
-              <th scope="col" className="number">
-                error at sizes left out
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {(["learning_rate", "batch"] as const).map((name) => (
-              <tr key={name}>
-                <th scope="row">{name}</th>
-                {[answer[name].coefficient, ...sizes.map((size) => answer[name].exponents[size] ?? 0)].map(
-                  (value, index) => (
-                    <td key={["coefficient", ...sizes][index]}>
-                      {short(value)} ± {short(answer[name].standard_errors[index] ?? 0)}
-                    </td>
-                  ),
-                )}
-                <td className="number">{short(answer[name].left_out_error)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {answer.batch_edge && (
-        <p>
-          The {answer.batch_edge} batch tried is the best at every size, so the law tells the learning rate at this batch.
-          The best batch may lie beyond.
-        </p>
-      )}
-    </div>
   );
 }
