@@ -5,6 +5,7 @@ Imports torch only when it measures: whoever plans reads results without it.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -68,7 +69,7 @@ def _seconds(device: torch.device, members: int) -> float:
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator).to(device) / shape[-1] ** 0.5
+        return torch.randn(*shape, generator=generator).to(device) / math.sqrt(shape[-1])
 
     frozen = [(draw(4 * _HIDDEN, _HIDDEN), draw(_HIDDEN, 4 * _HIDDEN)) for _ in range(_LAYERS)]
     factors = [(draw(_RANK, _HIDDEN), draw(4 * _HIDDEN, _RANK)) for _ in range(_LAYERS * members)]

@@ -43,7 +43,7 @@ class WorkerSettings:
     precision: PrecisionChoice = "auto"
 
 
-@ray.remote(concurrency_groups={"control": 1}, max_concurrency=1)
+@ray.remote(concurrency_groups={"control": 1}, max_concurrency=1)  # type: ignore[call-overload]  # ray's types know neither
 class TrialWorker:
     """Trains one trial at a time, or a pack of them, and keeps its base model and data between them.
 

@@ -25,7 +25,9 @@ class Ours:
             name: Workbench(home / name, ArtifactStore(home / "artifacts"), precision=name) for name in PRECISIONS
         }
 
-    def train(self, configuration: Configuration, task: TaskSpec, precision: str, epochs: int) -> tuple[Spent, Outcome]:
+    def train(
+        self, configuration: Configuration, task: TaskSpec, precision: Precision, epochs: int
+    ) -> tuple[Spent, Outcome]:
         """Train one trial to its export. Loading model and data is not counted: it is not for the peer either."""
         bench = self.benches[precision]
         bench.base(MODEL, len(bench.data(task, 0).tokens.classes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,12 @@ def filled(page: str, record: dict[str, Any]) -> str:
     """The page with its tables from the record."""
     for name, table in {"promises": promises(record), "trials": trials(record), "search": search(record)}.items():
         around = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-        page = around.sub(lambda found, table=table: found[1] + table + found[2], page)
+        page = around.sub(partial(_between, table), page)
     return page
+
+
+def _between(table: str, around: re.Match[str]) -> str:
+    return around[1] + table + around[2]
 
 
 def promises(record: dict[str, Any]) -> str:

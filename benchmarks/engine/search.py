@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def measure_search(record: Record, part: dict[str, Any], size: SearchSize, home:
             target = _values(run["peer"]["trials"], yardstick)[-1]
             run["ours"] = search_ours.search(
                 task, home / f"seed-{seed}", home, size, seed,
-                enough=lambda rows, target=target: _best(rows, yardstick) >= target,
+                enough=partial(_reached, yardstick, target),
             )  # fmt: skip
         run |= compare(run, yardstick)
         _tell(run)
@@ -120,6 +121,10 @@ def mean_speedup(runs: list[dict[str, Any]], name: str = "speedup") -> float | N
 def _completed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows that count for the service's front: stopped trials do not."""
     return [row for row in rows if row["state"] == "completed"]
+
+
+def _reached(yardstick: Yardstick, target: float, rows: list[dict[str, Any]]) -> bool:
+    return _best(rows, yardstick) >= target
 
 
 def _best(rows: list[dict[str, Any]], yardstick: Yardstick) -> float:

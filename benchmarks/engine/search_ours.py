@@ -80,7 +80,7 @@ def _row(trial: Trial, submitted: Any) -> Row:
         "accuracy": trial.metrics.get("accuracy"),
         "trainable_params": trial.metrics.get("trainable_params"),
         "train_seconds": trial.metrics.get("train_seconds"),
-        "started": (trial.started_at - submitted).total_seconds(),  # type: ignore[operator]
-        "seconds": (trial.finished_at - submitted).total_seconds(),  # type: ignore[operator]
+        "started": (trial.started_at - submitted).total_seconds(),
+        "seconds": (trial.finished_at - submitted).total_seconds(),
         "engine": trial.engine,
     }

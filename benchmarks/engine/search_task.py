@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from optimizers.pareto import hypervolume
+from search_spaces.parameters import Int
 from search_spaces.presets.lora import lora_knobs
 from search_spaces.presets.reference import reference_configs
 from service.problem import trainable_params
@@ -92,9 +93,9 @@ class Yardstick:
 
 def _log_range(model: ModelDescription) -> tuple[float, float]:
     count = trainable_params(model)
-    ranks, targets = next(one for one in lora_knobs(model.shape) if one.name == "rank"), model.shape.targets
+    ranks = next(one for one in lora_knobs(model.shape) if isinstance(one, Int) and one.name == "rank")
     sizes = [
         count({"method": "lora", "rank": rank, "targets": target, "top_layers": layers})
-        for rank, target, layers in product((ranks.low, ranks.high), targets, (1, model.shape.layers))  # type: ignore[attr-defined]
+        for rank, target, layers in product((ranks.low, ranks.high), model.shape.targets, (1, model.shape.layers))
     ]
     return float(np.log10(min(sizes))), float(np.log10(max(sizes)))

@@ -59,9 +59,10 @@ AIM = 50.0  # milliseconds
 
 def accuracy(config: Mapping[str, Any]) -> float:
     """A smooth function of the configuration that stands for training."""
-    rate = -0.08 * (math.log10(config["learning_rate"]) + 3.2) ** 2
-    size = 0.1 * (1 - math.exp(-config["rank"] / 8)) * config["top_layers"] / 6
-    return 0.75 + rate + size - 0.1 * config["dropout"] - 0.2 * config["label_smoothing"]
+    rate: float = -0.08 * (math.log10(config["learning_rate"]) + 3.2) ** 2
+    size: float = 0.1 * (1 - math.exp(-config["rank"] / 8)) * config["top_layers"] / 6
+    drawback: float = 0.1 * config["dropout"] + 0.2 * config["label_smoothing"]
+    return 0.75 + rate + size - drawback
 
 
 def prepare(home: Path, finished: int) -> tuple[str, int]:

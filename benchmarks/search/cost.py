@@ -18,7 +18,7 @@ import numpy as np  # noqa: E402
 
 from benchmarks.search import plots  # noqa: E402
 from benchmarks.search.computed import autopeft  # noqa: E402
-from benchmarks.search.peers import competitor  # noqa: E402
+from benchmarks.search.peers import in_this_process  # noqa: E402
 
 REPEATS = 3
 
@@ -26,7 +26,7 @@ REPEATS = 3
 def cost(name: str, trials: int) -> float:
     """CPU seconds of one suggestion after `trials` random trials of 16 mixed parameters and two objectives."""
     given, rng = autopeft(), np.random.default_rng(0)
-    player = competitor(name, given.problem, seed=0)
+    player = in_this_process(name, given.problem, seed=0)
     player.remember([(config, given.measure(config, rng)) for config in given.problem.space.sample(trials, rng)])
     player.ask()  # imports and first calls
     start = time.process_time()

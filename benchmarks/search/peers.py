@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -70,14 +70,14 @@ class OptunaPeer:
 
         warnings.simplefilter("ignore")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sampler = {
+        samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
             "optuna-gp": lambda: optuna.samplers.GPSampler(seed=seed),
             "optuna-tpe": lambda: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True),
             "optuna-nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed),
-        }[name]()
+        }
         self._problem = problem
         self._study = optuna.create_study(
-            directions=[objective.direction for objective in problem.objectives], sampler=sampler
+            directions=[objective.direction for objective in problem.objectives], sampler=samplers[name]()
         )
         self._trial: Trial | None = None
 
@@ -152,8 +152,11 @@ def _ax_process() -> subprocess.Popen[str]:
 
 def competitor(name: str, problem: Problem, seed: int, past: tuple[PastJob, ...] = ()) -> Player:
     """A peer or an optimizer of ours, by name."""
-    if name == "ax":
-        return AxPeer(problem, seed)
+    return AxPeer(problem, seed) if name == "ax" else in_this_process(name, problem, seed, past)
+
+
+def in_this_process(name: str, problem: Problem, seed: int, past: tuple[PastJob, ...] = ()) -> OptunaPeer | Ours:
+    """A competitor that can be given a history."""
     return OptunaPeer(name, problem, seed) if name in OPTUNA else Ours(name, problem, seed, past)
 
 

@@ -26,7 +26,7 @@ from service.jobspec import JobSpec
 from service.store.store import open_store
 from tests.service.conductor.computing_executor import ComputingExecutor
 from workers.artifacts import ArtifactStore
-from workers.assignment import Assignment
+from workers.assignment import Assignment, Decision, Report
 from workers.trial import train
 from workers.workbench import Workbench
 
@@ -57,7 +57,12 @@ def run(scheduler: str, seed: int, trials: int, epochs: int, bench: Workbench, p
     def trained(assignment: Assignment) -> list[Message]:
         messages: list[Message] = []
         plain = assignment.model_copy(update={"measure_latency": False})
-        outcome = train(plain, bench, lambda report: (messages.append(report), "continue")[1])  # type: ignore[return-value]
+
+        def keep(report: Report) -> Decision:
+            messages.append(report)
+            return "continue"
+
+        outcome = train(plain, bench, keep)
         return [*messages, outcome]
 
     with tempfile.TemporaryDirectory() as folder:

@@ -53,7 +53,7 @@ class Pass:
     @property
     def length(self) -> int:
         """Reports of a whole training."""
-        return self.pool.curves.shape[1]
+        return int(self.pool.curves.shape[1])
 
 
 class Player(Protocol):

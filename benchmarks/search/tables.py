@@ -124,4 +124,4 @@ def _parameter(name: str, texts: set[str]) -> Ordinal | Categorical:
     values = [_read(text) for text in texts]
     if any(isinstance(value, str) for value in values):
         return Categorical(name, tuple(sorted(map(str, values))))
-    return Ordinal(name, tuple(sorted(values)))  # type: ignore[type-var]
+    return Ordinal(name, tuple(sorted(values)))

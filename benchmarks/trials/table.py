@@ -126,13 +126,13 @@ def write_table(lines: Iterable[dict[str, Any]], table: Path = TABLE) -> dict[st
 
 
 def _row(line: dict[str, Any]) -> dict[str, Any]:
-    derived = {
+    derived: dict[str, Any] = {
         "method": line["config"]["method"],
         "config": json.dumps(line["config"]),
         "config_hash": config_hash(line["config"]),
         "environment": json.dumps(line["environment"]),
     }
-    return line | line["metrics"] | derived
+    return {**line, **line["metrics"], **derived}
 
 
 def _trial(row: dict[str, Any]) -> RecordedTrial:

@@ -20,7 +20,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from workers.ray_worker import TrialWorker, WorkerSettings
 
     home = tmp_path_factory.mktemp("home")
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     yield TrialWorker.options(num_cpus=1).remote(
         WorkerSettings(str(home), str(home / "artifacts"), threads=1, precision="fp32")
     )

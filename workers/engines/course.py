@@ -71,6 +71,9 @@ class Trainee(Protocol):
     def save(self) -> dict[str, Tensor]:
         """Every tensor that continuing needs."""
 
+    def load(self, saved: dict[str, Tensor]) -> None:
+        """Go on from what `save` gave."""
+
 
 @dataclass(frozen=True)
 class Ending:

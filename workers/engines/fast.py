@@ -117,7 +117,7 @@ def fast_trainee(
 ) -> Iterator[FastTrainee]:
     """A trainee that skips every layer it may. On leaving, base and adapter are whole again."""
     with ExitStack() as undo:
-        passes = None
+        passes: tuple[Pass, Pass] | None = None
         if attached.lowest_layer < resident.base.description.anatomy.layers:
             undo.enter_context(last_layer_for_one_token(resident.base))
         if attached.lowest_layer > 0:

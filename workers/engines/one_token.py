@@ -63,14 +63,16 @@ def _attend(attention: Any, first: Tensor, hidden: Tensor, mask: Tensor | None) 
     def heads(projected: Tensor) -> Tensor:  # [rows, heads, length, head size]
         return projected.view(*projected.shape[:2], -1, attention.attention_head_size).transpose(1, 2)
 
-    context, _ = ALL_ATTENTION_FUNCTIONS["sdpa"](  # [rows, 1, heads, head size]
+    context: Tensor = ALL_ATTENTION_FUNCTIONS[
+        "sdpa"
+    ](  # [rows, 1, heads, head size]
         attention,
         heads(attention.query(first)),
         heads(attention.key(hidden)),
         heads(attention.value(hidden)),
         None if mask is None else mask[:, :, :1],
         scaling=attention.scaling,
-    )
+    )[0]
     return context.reshape(first.shape[0], 1, -1)
 
 
@@ -88,7 +90,7 @@ class _FullDropout:
         self.length = 1
 
     def install(self) -> None:
-        self._module.forward = self._forward  # type: ignore[method-assign]
+        self._module.forward = self._forward  # type: ignore[method-assign, assignment]
 
     def remove(self) -> None:
         del self._module.forward

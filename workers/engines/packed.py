@@ -223,7 +223,7 @@ def pack_on(
             undo.enter_context(_replaced(base.model, name, PackedHead(head, name, layout)))
         if lowest_layer < anatomy.layers:
             undo.enter_context(last_layer_for_one_token(base))
-        passes = None
+        passes: tuple[Pass, Pass] | None = None
         if lowest_layer > 0:
             splits = (train, validation)
             passes = undo.enter_context(upper_passes(resident, base.model, splits, lowest_layer, store, torch.float32))

@@ -100,7 +100,7 @@ class _Updated(torch.autograd.Function):
         return whole
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, *rest = ctx.saved_tensors
         members = len(ctx.slices)
         cast, hidden = rest[: 2 * members], rest[2 * members :]

@@ -28,7 +28,9 @@ from workers.engines.resident import ResidentBase
 class Pass(Protocol):
     """Runs rows of one split through the model."""
 
-    inputs: Inputs
+    @property
+    def inputs(self) -> Inputs:
+        """The split."""
 
     def logits(self, rows: Rows) -> Tensor:
         """Logits `[rows, classes]` of the given rows."""
@@ -83,11 +85,11 @@ class HeadPass:
 def upper_passes(
     resident: ResidentBase,
     model: nn.Module,
-    splits: tuple[Inputs, ...],
+    splits: tuple[Inputs, Inputs],
     layers: int,
     store: PrefixStore,
     dtype: torch.dtype,
-) -> Iterator[tuple[Pass, ...] | None]:
+) -> Iterator[tuple[Pass, Pass] | None]:
     """Passes for `splits` that skip the lowest `layers` (≥ 1) of the base; `model` is the base with an adapter.
 
     Yields None when the states have no room in the store. On leaving, the base has all of its layers again.
@@ -100,9 +102,9 @@ def upper_passes(
     if len(found) < len(splits):
         yield None
         return
-    make = HeadPass if head_only else UpperPass
+    make: type[HeadPass | UpperPass] = HeadPass if head_only else UpperPass
     with without_lower_layers(base, layers) as entry:
-        yield tuple(make(model, inputs, one, entry) for inputs, one in zip(splits, found, strict=True))
+        yield make(model, splits[0], found[0], entry), make(model, splits[1], found[1], entry)
 
 
 def _states(

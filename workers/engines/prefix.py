@@ -53,7 +53,7 @@ class _Skip(nn.Module):
 def _carry_layer_type(replaced: nn.Module, standin: nn.Module) -> None:
     # ModernBERT's loop picks the mask by this attribute of each layer.
     if hasattr(replaced, "attention_type"):
-        standin.attention_type = replaced.attention_type  # type: ignore[assignment]
+        standin.attention_type = replaced.attention_type
 
 
 @dataclass

@@ -58,5 +58,5 @@ class _Kept(torch.autograd.Function):
         return hidden.view_as(hidden)
 
     @staticmethod
-    def backward(_ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:
         return gradient

@@ -27,7 +27,7 @@ def learning_rate_at(step: int, steps: int, chosen: Hyperparameters, tokens_per_
             return peak
         case "power":
             final = math.ceil(_FINAL_SHARE * steps)
-            return peak * _FINAL_FACTOR ** (max(0, done - (steps - final)) / final)
+            return peak * math.pow(_FINAL_FACTOR, max(0, done - (steps - final)) / final)
         case "cosine":
             return peak * 0.5 * (1.0 + math.cos(math.pi * _progress(done, warmup, steps)))
         case "linear":
@@ -36,7 +36,7 @@ def learning_rate_at(step: int, steps: int, chosen: Hyperparameters, tokens_per_
 
 def _power(tokens: float, chosen: Hyperparameters) -> float:
     rows = chosen.batch_size * chosen.gradient_accumulation
-    return min(chosen.learning_rate, rows * chosen.power_amplitude * tokens**POWER_EXPONENT)
+    return min(chosen.learning_rate, rows * chosen.power_amplitude * math.pow(tokens, POWER_EXPONENT))
 
 
 def _progress(done: int, warmup: int, steps: int) -> float:

@@ -34,8 +34,15 @@ class Attached(Protocol):
     the sequence itself change.
     """
 
-    model: nn.Module
-    lowest_layer: int
+    @property
+    def model(self) -> nn.Module:
+        """Base and adapter."""
+        ...
+
+    @property
+    def lowest_layer(self) -> int:
+        """The lowest layer that is not as in the frozen base."""
+        ...
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Every trained parameter by a name that is stable across processes, the classification head included."""

@@ -38,7 +38,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
-        return self.scale * self.up(torch.relu(self.down(hidden)))
+        widened: Tensor = self.up(torch.relu(self.down(hidden)))
+        return self.scale * widened
 
 
 class HypercomplexBottleneck(nn.Module):
@@ -97,9 +98,10 @@ class AdaptedBertOutput(nn.Module):
 
     def forward(self, hidden_states: Tensor, input_tensor: Tensor) -> Tensor:
         """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
-        output = self.original.dense(hidden_states)
-        output = _adapt(output, input_tensor, self.serial, self.parallel)
-        return self.original.LayerNorm(self.original.dropout(output) + input_tensor)
+        dense, dropout, norm = (self.original.get_submodule(name) for name in ("dense", "dropout", "LayerNorm"))
+        output = _adapt(dense(hidden_states), input_tensor, self.serial, self.parallel)
+        normed: Tensor = norm(dropout(output) + input_tensor)
+        return normed
 
 
 def adapt_feed_forward(
@@ -127,7 +129,8 @@ class AdaptedAttention(nn.Module):
 def adapt_attention(anatomy: Anatomy, layer: nn.Module, serial: nn.Module) -> None:
     """Put a serial adapter behind the attention of an encoder layer of any supported model class."""
     if anatomy.feed_forward == "output":  # BERT adds the residual in a module of its own, as in the feed-forward part
-        layer.attention._modules["output"] = AdaptedBertOutput(layer.attention.output, serial, None)
+        attention = layer.get_submodule("attention")
+        attention._modules["output"] = AdaptedBertOutput(attention.get_submodule("output"), serial, None)
     else:
         layer._modules[anatomy.attention] = AdaptedAttention(layer.get_submodule(anatomy.attention), serial)
 

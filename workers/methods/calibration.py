@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,10 @@ from workers.methods.reweighted import Reweighted
 from workers.models.loading import Base
 
 _ROWS = 16
+Form = TypeVar("Form", bound=Reweighted)
 
 
-def layers_of(base: Base, kind: type[Reweighted]) -> list[Reweighted]:
+def layers_of(base: Base, kind: type[Form]) -> list[Form]:
     """The adapted layers of one kind, from the lowest up."""
     return [module for module in base.model.modules() if isinstance(module, kind)]
 
@@ -51,7 +53,7 @@ def input_covariances(base: Base, layers: Sequence[nn.Module], setup: TrainingSe
 
 def weight_gradients(base: Base, layers: Sequence[Reweighted], setup: TrainingSetup, rows: int) -> list[Tensor]:
     """∂loss/∂W [out, in] of each layer's frozen weight, averaged over batches of about `rows` rows together."""
-    weights = [layer.original.weight for layer in layers]
+    weights = [layer.original.get_parameter("weight") for layer in layers]
     sums = [torch.zeros_like(layer.frozen()) for layer in layers]
     try:
         for weight in weights:

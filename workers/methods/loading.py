@@ -58,7 +58,8 @@ def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
     if not isinstance(attached, OwnAdapter):
         raise ValueError(f"{path}: method {config.method!r} is saved in peft's own format")
     attached.load(tensors)
-    return attached.model.eval().requires_grad_(False)
+    adapted: nn.Module = attached.model.eval()
+    return adapted.requires_grad_(False)
 
 
 def _from_reference(reference: str, tensors: dict[str, Any]) -> Any:

@@ -17,6 +17,9 @@ class StartedLora(Reweighted):
     without the data, so they are kept with the adapter.
     """
 
+    first_start: Tensor
+    second_start: Tensor
+
     def __init__(self, original: nn.Module, transposed: bool, rank: int, scale: float, draw: torch.Generator) -> None:
         super().__init__(original, transposed)
         outputs, inputs = self.frozen().shape
@@ -47,6 +50,8 @@ class DirectionPool(nn.Module):
     gradients. Rows of `second` are zero at the start, so a direction enters without effect.
     """
 
+    owner: Tensor
+
     def __init__(self, members: int, rank: int, sides: tuple[int, int], draw: torch.Generator) -> None:
         super().__init__()
         inputs, outputs = sides
@@ -61,7 +66,7 @@ class DirectionPool(nn.Module):
 
     def directions(self, layer: int) -> Tensor:
         """Rows that a layer has, in the order in which it got them."""
-        return (self.owner == layer).nonzero().squeeze(1)
+        return self.owner.eq(layer).nonzero().squeeze(1)
 
     def give(self, layer: int) -> None:
         """Hand one free direction, if there is one, to a layer."""
@@ -92,6 +97,8 @@ class TriangularLora(Reweighted):
     The layer's directions in the pool go to the lower and the upper pair of factors in turn. Masking makes the update's
     rank larger than the number of directions. In a weight that is not square the diagonal runs from corner to corner.
     """
+
+    lower: Tensor
 
     def __init__(self, original: nn.Module, transposed: bool, pool: DirectionPool, number: int, scale: float) -> None:
         super().__init__(original, transposed)
@@ -142,6 +149,8 @@ class LoraGroup(Reweighted):
 
 class MaskedLora(Reweighted):
     """W' = M ⊙ (W + s·BA) with a frozen mask M of zeros and ones: what is pruned stays zero, merged or not."""
+
+    mask: Tensor
 
     def __init__(
         self,

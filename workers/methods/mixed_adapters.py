@@ -35,8 +35,8 @@ class MixedAdapters:
             parts = self._modules(base, generator)
             if "serial" in parts or "parallel" in parts:
                 adapt_feed_forward(anatomy, layer, parts.get("serial"), parts.get("parallel"))
-            if "prefix" in parts:
-                add_prefix(layer.get_submodule(anatomy.attention), parts["prefix"])
+            if isinstance(prefix := parts.get("prefix"), KeyValuePrefix):
+                add_prefix(layer.get_submodule(anatomy.attention), prefix)
             if "attention" in parts:
                 adapt_attention(anatomy, layer, parts["attention"])
             for part, module in parts.items():
@@ -44,7 +44,8 @@ class MixedAdapters:
         return trained
 
     def _modules(self, base: Base, generator: torch.Generator) -> dict[str, nn.Module]:
-        anatomy, parts = base.description.anatomy, {}
+        anatomy = base.description.anatomy
+        parts: dict[str, nn.Module] = {}
         if self.serial:
             parts["serial"] = Bottleneck(anatomy.hidden_size, self.serial, 1.0, generator)
         if self.parallel:

@@ -26,7 +26,12 @@ class Reweighted(nn.Module):
 
     def frozen(self) -> Tensor:
         """The base's weight [out, in]."""
-        return self.original.weight.T if self.transposed else self.original.weight
+        weight = self.original.get_parameter("weight")
+        return weight.T if self.transposed else weight
+
+    def frozen_bias(self) -> Tensor | None:
+        """The base's bias [out]."""
+        return self.original._parameters.get("bias")
 
     def weight(self) -> Tensor:
         """The adapted weight [out, in]."""
@@ -34,7 +39,7 @@ class Reweighted(nn.Module):
 
     def bias(self) -> Tensor | None:
         """The adapted bias [out]."""
-        return self.original.bias
+        return self.frozen_bias()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Inputs [..., in] to outputs [..., out]."""
@@ -45,7 +50,9 @@ class Reweighted(nn.Module):
         plain, weight, bias = copy.copy(self.original), self.weight().detach(), self.bias()
         plain._parameters = dict(self.original._parameters)
         plain.weight = nn.Parameter(weight.T.contiguous() if self.transposed else weight.clone(), requires_grad=False)
-        plain.bias = None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)
+        plain.register_parameter(
+            "bias", None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)
+        )
         return plain
 
 

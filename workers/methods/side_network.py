@@ -73,7 +73,8 @@ class SideBlock(nn.Module):
         """The next state [rows, tokens, width]."""
         share, seen = torch.sigmoid(self.gate / TEMPERATURE), self.down(hidden)
         state = share * seen if state is None else share * seen + (1 - share) * state
-        return state + self.mix(functional.gelu(self.norm(state)))
+        mixed: Tensor = self.mix(functional.gelu(self.norm(state)))
+        return state + mixed
 
 
 class LadderSide(SideNetwork):

@@ -24,12 +24,16 @@ class ScaledShifted(Reweighted):
 
     def bias(self) -> Tensor:
         """b' [out] of the equation above."""
-        own = self.original.bias
+        own = self.frozen_bias()
         return self.shift if own is None else self.scale * own + self.shift
 
 
 class SingularValues(Reweighted):
     """SVFit: W' = W + U_r diag(σ − σ₀) V_rᵀ with the top r singular triplets of W; σ = σ₀ at the start."""
+
+    left: Tensor
+    right: Tensor
+    start: Tensor
 
     def __init__(self, original: nn.Module, transposed: bool, rank: int) -> None:
         super().__init__(original, transposed)
@@ -46,6 +50,10 @@ class SingularValues(Reweighted):
 
 class DiagonalOfLDU(Reweighted):
     """LoLDU: W = P·L·D·U; W' = W + P·L_r (σ·diag(z) − σ₀·diag(z₀)) U_r with the first r of the diagonal trained."""
+
+    left: Tensor
+    right: Tensor
+    start: Tensor
 
     def __init__(self, original: nn.Module, transposed: bool, rank: int, scale: float) -> None:
         super().__init__(original, transposed)
@@ -65,6 +73,9 @@ class DiagonalOfLDU(Reweighted):
 
 class RandomBasisLora(Reweighted):
     """NOLA: ΔW = s·(Σ_j β_j B_j)(Σ_i α_i A_i) with frozen random A_i [r, in], B_j [out, r]; β = 0 at the start."""
+
+    first: Tensor
+    second: Tensor
 
     def __init__(
         self, original: nn.Module, transposed: bool, first: Tensor, second: Tensor, scale: float, draw: torch.Generator
@@ -89,6 +100,9 @@ class ProjectedVector(Reweighted):
     A sparse projection with one non-zero for each weight; its columns are orthogonal, and s makes them orthonormal in
     expectation. λ belongs to the layer ("structure-aware"). θ = 0 at the start.
     """
+
+    index: Tensor
+    signs: Tensor
 
     def __init__(
         self, original: nn.Module, transposed: bool, vector: nn.Parameter, scale: float, draw: torch.Generator
@@ -128,6 +142,8 @@ class NestedLora(Reweighted):
 
 class TrainedSteps(Reweighted):
     """E2E-QP: W' = s·q with whole numbers q frozen after rounding W/s₀, and one trained step s for each group."""
+
+    whole: Tensor
 
     def __init__(self, original: nn.Module, transposed: bool, bits: int, group: int) -> None:
         super().__init__(original, transposed)
@@ -192,7 +208,7 @@ class ScaledSublayer(Reweighted):
 
     def bias(self) -> Tensor | None:
         """b' [out] of the equation above."""
-        own = self.original.bias
+        own = self.frozen_bias()
         return None if own is None else self.scale * own
 
 
@@ -202,6 +218,9 @@ class ShardedLora(Reweighted):
     `pools` are [shards, in / n] and [shards, out / n]; each layer reads r·n of either at random places of its own,
     drawn apart for A and B. Private directions belong to one layer. The pool of B is zero at the start.
     """
+
+    first_index: Tensor
+    second_index: Tensor
 
     def __init__(
         self,
@@ -220,7 +239,8 @@ class ShardedLora(Reweighted):
         for name, pool, side in (("first_index", pools[0], inputs), ("second_index", pools[1], outputs)):
             places = torch.randint(0, len(pool), (rank, side // pool.shape[1]), generator=draw)
             self.register_buffer(name, places, persistent=False)
-        self.private_first = self.private_second = None
+        self.private_first: nn.Parameter | None = None
+        self.private_second: nn.Parameter | None = None
         if private:
             self.private_first = nn.Parameter(uniform((private, inputs), 1 / math.sqrt(inputs), draw))
             self.private_second = nn.Parameter(torch.zeros(outputs, private))
@@ -230,6 +250,6 @@ class ShardedLora(Reweighted):
         first = self.first_pool[self.first_index].flatten(1)
         second = self.second_pool[self.second_index].flatten(1)
         update = second.T @ first
-        if self.private_first is not None:
+        if self.private_first is not None and self.private_second is not None:
             update = update + self.private_second @ self.private_first
         return self.frozen() + self.scaling * update

@@ -277,7 +277,7 @@ def model_types() -> tuple[str, ...]:
 def anatomy(config: Mapping[str, Any]) -> Anatomy:
     """Describe the model of a parsed `config.json`. Raises `InvalidInput` for an unknown class or a missing size."""
     model_type = config.get("model_type")
-    if model_type not in _ARCHITECTURES:
+    if not isinstance(model_type, str) or model_type not in _ARCHITECTURES:
         raise InvalidInput("model", f"model_type {model_type!r}", model_types())
     try:
         return _ARCHITECTURES[model_type](config)

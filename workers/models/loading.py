@@ -98,7 +98,7 @@ def make_base(
     """
     description = describe_config(model.config.to_dict(), reference or folder)
     if getattr(model, "quantization_method", None) is None:
-        model.to(device)
+        nn.Module.to(model, device)  # typed, unlike the `to` that transformers wraps
     else:  # it is where it was loaded
         keep_backward_pass(model)
     model.eval().requires_grad_(False)
@@ -134,7 +134,7 @@ def _quiet() -> Iterator[None]:
 
 def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:
     """The model's tokenizer, with the end token as padding where a decoder defines none."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(resolve(reference), trust_remote_code=False)
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(resolve(reference), trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

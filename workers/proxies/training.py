@@ -51,14 +51,16 @@ def train(
     schedule = Hyperparameters(learning_rate=spec.learning_rate, warmup_ratio=WARM_UP, schedule="cosine")
     optimizer = torch.optim.AdamW(proxy.parameters(), betas=(0.9, 0.95), weight_decay=0.1, foreach=True)
     due = {math.ceil(total * n / REPORTS) for n in range(1, REPORTS + 1)}
-    seconds, metrics, losses = 0.0, {}, []
+    seconds = 0.0
+    metrics: dict[str, float] = {}
+    losses: list[Tensor] = []
     for step, sequences in enumerate(islice(batch_stream, total), start=1):
         started = time.perf_counter()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step + 1, total + 1, schedule, spec.batch * spec.context)
         optimizer.zero_grad(set_to_none=True)
         loss = proxy.loss(sequences)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(proxy.parameters(), 1.0)
         optimizer.step()
         losses.append(loss.detach())

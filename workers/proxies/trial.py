@@ -16,13 +16,13 @@ from torch import Tensor
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Decision, Outcome, Report
 from workers.engines.course import OnReport
+from workers.engines.faults import failure_reason
 from workers.proxies.averages import Weights, average, greedy_soup
 from workers.proxies.corpus import Corpus, load_corpus
 from workers.proxies.model import Proxy
 from workers.proxies.selection import select
 from workers.proxies.spec import CorpusSpec, ProxyAssignment
 from workers.proxies.training import OnProgress, mixed, new_proxy, quality, train
-from workers.trial import failure_reason
 
 _MODEL, _SELECTION = "model.safetensors", "selection.json"
 _BOTH = ("validation", "test")

@@ -95,7 +95,7 @@ def leading_subspace(gradient: Tensor, rank: int) -> Tensor:
     From the eigenvectors of the small side; without a rule for the signs, moments kept from the subspace before would
     fit or not by chance.
     """
-    vectors = torch.linalg.eigh(gradient @ gradient.T).eigenvectors[:, -rank:].flip(1)
+    vectors: Tensor = torch.linalg.eigh(gradient @ gradient.T).eigenvectors[:, -rank:].flip(1)
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
     return vectors * largest.sign()
 
@@ -103,9 +103,11 @@ def leading_subspace(gradient: Tensor, rank: int) -> Tensor:
 def natural_gradient(history: Tensor, gradient: Tensor, damping: float) -> Tensor:
     """(λI + GGᵀ)⁻¹g = g/λ − G(λI + GᵀG)⁻¹Gᵀg/λ for G = `history`ᵀ [d, s], g = `gradient` [d] and λ = `damping`."""
     small = history @ history.T + damping * torch.eye(len(history), dtype=history.dtype, device=history.device)
-    return (gradient - history.T @ torch.linalg.solve(small, history @ gradient)) / damping
+    within: Tensor = torch.linalg.solve(small, history @ gradient)
+    return (gradient - history.T @ within) / damping
 
 
 def row_norms(matrix: Tensor) -> Tensor:
     """Norms of the rows [rows, 1]; of a row of zeros the smallest number there is, so that it can be divided by."""
-    return torch.linalg.vector_norm(matrix.detach(), dim=1, keepdim=True).clamp_min(torch.finfo(matrix.dtype).tiny)
+    norms: Tensor = torch.linalg.vector_norm(matrix.detach(), dim=1, keepdim=True)
+    return norms.clamp_min(torch.finfo(matrix.dtype).tiny)

@@ -6,8 +6,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from service.conductor.executor import Message
+from service.conductor.executor import Message, Work
 from service.conductor.placement import Machine, Shape
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
@@ -35,8 +36,8 @@ class ComputingExecutor:
     """`slots` workers; `script` says what a started trial sends, one message a tick."""
 
     slots: int = 2
-    script: Callable[[Assignment], list[Message]] = complete
-    started: list[Assignment] = field(default_factory=list)
+    script: Callable[[Any], list[Message]] = complete  # given what was started
+    started: list[Any] = field(default_factory=list)
     signals: list[tuple[str, Decision]] = field(default_factory=list)
     abandoned: list[str] = field(default_factory=list)
     most_at_once: int = 0
@@ -55,7 +56,7 @@ class ComputingExecutor:
     def free(self, shape: Shape) -> int:
         return int((self.slots - len({self.worker_of[trial_id] for trial_id in self.running})) / shape.cpus)
 
-    def start(self, assignments: Sequence[Assignment], shape: Shape, places: int = 1) -> None:
+    def start(self, assignments: Sequence[Work], shape: Shape, places: int = 1) -> None:
         assert self.free(shape) > 0
         assert len(assignments) <= places
         self.packs.append([assignment.trial_id for assignment in assignments])
@@ -67,7 +68,7 @@ class ComputingExecutor:
         self.boarded.append(assignment.trial_id)
         self._begin(assignment, self.worker_of[companion])
 
-    def _begin(self, assignment: Assignment, worker: int) -> None:
+    def _begin(self, assignment: Work, worker: int) -> None:
         assert assignment.trial_id not in self.running
         self.started.append(assignment)
         self.worker_of[assignment.trial_id] = worker

@@ -47,7 +47,7 @@ def _pruning(_knobs: KnobValues, setup: TrainingSetup | None) -> dict[str, Any]:
 
 
 def _parameters(linear: Linear, knobs: KnobValues) -> int:
-    start = knobs["rank"] + knobs["extra_rank"]
+    start = int(knobs["rank"] + knobs["extra_rank"])
     return start * (linear.in_features + linear.out_features + 1)
 
 
@@ -60,7 +60,7 @@ def _orthogonality(model: Any, knobs: KnobValues) -> Tensor:
         if value.requires_grad and ("lora_A" in name or "lora_B" in name):
             gram = value @ value.T if "lora_A" in name else value.T @ value
             losses.append(torch.linalg.matrix_norm(gram - torch.eye(len(gram), device=gram.device)))
-    return knobs["orthogonality"] * torch.stack(losses).mean()
+    return torch.stack(losses).mean() * float(knobs["orthogonality"])
 
 
 def _prune(model: Any, step: int) -> None:

@@ -31,8 +31,9 @@ def _active(model: ModelDescription, knobs: KnobValues) -> list[int]:
 
 def _parameters(model: ModelDescription, knobs: KnobValues) -> int:
     hidden, parts = model.shape.hidden_size, model.anatomy
-    adapters = sum(2 * hidden * size + size + hidden for size in (knobs["serial_size"], knobs["parallel_size"]) if size)
-    prefix = 2 * parts.key_value_heads * parts.head_size * knobs["prefix_length"]
+    sizes = (int(knobs["serial_size"]), int(knobs["parallel_size"]))
+    adapters = sum(2 * hidden * size + size + hidden for size in sizes if size)
+    prefix = 2 * parts.key_value_heads * parts.head_size * int(knobs["prefix_length"])
     return len(_active(model, knobs)) * (adapters + prefix)
 
 

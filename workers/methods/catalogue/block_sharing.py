@@ -30,7 +30,7 @@ def _bone_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any
 
 
 def _parameters(linear: Linear, knobs: KnobValues) -> int:
-    return knobs["rank"] * linear.out_features
+    return int(knobs["rank"]) * linear.out_features
 
 
 METHODS = (

@@ -57,13 +57,13 @@ def _one(model: ModelDescription, size: int) -> int:
 
 def _mam_parameters(model: ModelDescription, knobs: KnobValues) -> int:
     prefix = 2 * model.anatomy.key_value_heads * model.anatomy.head_size * knobs["prefix_length"]
-    return knobs["top_layers"] * (_one(model, knobs["size"]) + prefix)
+    return int(knobs["top_layers"] * (_one(model, knobs["size"]) + prefix))
 
 
 def _compacter_parameters(model: ModelDescription, knobs: KnobValues) -> int:
     """The shared rules, and for every layer two pairs of vectors for each rule and two biases."""
     order, both = knobs["order"], model.shape.hidden_size + knobs["size"]
-    return order**3 + knobs["top_layers"] * 3 * both
+    return int(order**3 + knobs["top_layers"] * 3 * both)
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator, **modules: int) -> dict[str, nn.Parameter]:

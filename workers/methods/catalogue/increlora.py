@@ -52,13 +52,13 @@ def _grow(base: Base, knobs: KnobValues, setup: TrainingSetup, step: int) -> Non
     import torch
 
     for pool in pools_of(base):
-        now = _sensitivities(pool)
-        pool.sensitivity.lerp_(now, 1 - _SMOOTHING)
-        pool.spread.lerp_((now - pool.sensitivity).abs(), 1 - _SMOOTHING)
+        now, sensitivity, spread = _sensitivities(pool), pool.get_buffer("sensitivity"), pool.get_buffer("spread")
+        sensitivity.lerp_(now, 1 - _SMOOTHING)
+        spread.lerp_((now - sensitivity).abs(), 1 - _SMOOTHING)
         done = growths(step, setup.total_steps, knobs["growths"])
         grown = pool.members + round((len(pool.owner) - pool.members) * done / knobs["growths"])
         missing = grown - int(pool.ranks().sum())
-        order = torch.argsort(pool.sensitivity * pool.spread, descending=True, stable=True).tolist()
+        order = torch.argsort(sensitivity * spread, descending=True, stable=True).tolist()
         growing = order[: max(1, round(knobs["growing_share"] * pool.members))]
         give(pool, (growing[turn % len(growing)] for turn in range(missing)))
 
@@ -72,7 +72,7 @@ def _sensitivities(pool: DirectionPool) -> Tensor:
         if value.grad is not None:
             rows += (value.detach() * value.grad).abs().sum(1)
     owned = pool.owner >= 0
-    sums = torch.zeros_like(pool.sensitivity).index_add_(0, pool.owner[owned], rows[owned])
+    sums = torch.zeros_like(pool.get_buffer("sensitivity")).index_add_(0, pool.owner[owned], rows[owned])
     return sums / (pool.ranks() * (pool.first.shape[1] + pool.second.shape[1])).sqrt()
 
 

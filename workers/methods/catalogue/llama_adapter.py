@@ -33,7 +33,8 @@ def _knobs(model: ModelDescription) -> Knobs:
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
     from workers.methods.gated_prompt import GatedPrompt, add_gated_prompt, use_gated_prompts
 
-    model, trained = base.description, {}
+    model = base.description
+    trained: dict[str, nn.Parameter] = {}
     use_gated_prompts(base.model)
     for layer in model.layer_range(knobs["top_layers"]):
         sizes = (knobs["length"], model.anatomy.hidden_size)

@@ -26,7 +26,7 @@ def lora_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]
 def lora_parameters(linear: Linear, knobs: KnobValues) -> int:
     """A and B, and with DoRA one magnitude for each output."""
     magnitude = linear.out_features if knobs["use_dora"] else 0
-    return knobs["rank"] * (linear.in_features + linear.out_features) + magnitude
+    return int(knobs["rank"]) * (linear.in_features + linear.out_features) + magnitude
 
 
 DEFAULTS = {"dropout": 0.0, "targets": "qv", "use_rslora": False, "use_dora": False}

@@ -84,11 +84,12 @@ def _kasa_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any
 
 
 def _kasa_loss(model: Any, _knobs: KnobValues) -> Tensor:
-    return model.base_model._get_kasa_loss()
+    loss: Tensor = model.base_model._get_kasa_loss()
+    return loss
 
 
 def _one_factor(linear: Linear, knobs: KnobValues) -> int:
-    return knobs["rank"] * linear.out_features
+    return int(knobs["rank"]) * linear.out_features
 
 
 def _freeze_a(model: Any, _base: Any, _knobs: KnobValues, _setup: TrainingSetup | None) -> None:

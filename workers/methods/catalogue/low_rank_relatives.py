@@ -108,7 +108,7 @@ def _peanut_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, A
 
 def _peanut_parameters(linear: Linear, knobs: KnobValues) -> int:
     """The network runs over the transposed weights, from outputs to outputs, with `depth` hidden pairs of layers."""
-    return 2 * knobs["rank"] * linear.out_features + 2 * knobs["depth"] * knobs["rank"] ** 2
+    return int(2 * knobs["rank"] * linear.out_features + 2 * knobs["depth"] * knobs["rank"] ** 2)
 
 
 METHODS = (

@@ -39,7 +39,8 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
     from workers.methods.reweighted import reweight
 
     def make(module: nn.Module, linear: Linear) -> MaskedLora:
-        weight = module.weight.T if linear.transposed else module.weight
+        stored = module.get_parameter("weight")
+        weight = stored.T if linear.transposed else stored
         mask = two_of_four(weight) if knobs["pattern"] == "2:4" else largest(weight, 1 - knobs["sparsity"])
         return MaskedLora(module, linear.transposed, mask, knobs["rank"], knobs["alpha"] / knobs["rank"], generator)
 

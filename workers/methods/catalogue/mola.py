@@ -42,7 +42,8 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
     from workers.methods.lora_experts import LoraExperts, RealTokens
     from workers.methods.own_adapter import set_submodule
 
-    model, trained, tokens = base.description, {}, RealTokens()
+    model, tokens = base.description, RealTokens()
+    trained: dict[str, nn.Parameter] = {}
     base.model.register_forward_pre_hook(tokens, with_kwargs=True)
     for layer, linear in placed(model, knobs):
         path = model.path(layer, linear.name)
@@ -67,7 +68,7 @@ def _balance(base: Base, knobs: KnobValues) -> Tensor:
     from workers.methods.lora_experts import LoraExperts
 
     loads = [module.load for module in base.model.modules() if isinstance(module, LoraExperts)]
-    return knobs["balance"] * torch.stack([load for load in loads if load is not None]).mean()
+    return torch.stack([load for load in loads if load is not None]).mean() * float(knobs["balance"])
 
 
 def _parameters(model: ModelDescription, knobs: KnobValues) -> int:

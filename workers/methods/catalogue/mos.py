@@ -53,7 +53,7 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
 
 
 def _parameters(linear: Linear, knobs: KnobValues) -> int:
-    return (knobs["pool"] + knobs["private"]) * (linear.in_features + linear.out_features)
+    return int(knobs["pool"] + knobs["private"]) * (linear.in_features + linear.out_features)
 
 
 METHODS = (

@@ -33,7 +33,7 @@ def _oft_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]
 
 
 def _oft_parameters(linear: Linear, knobs: KnobValues) -> int:
-    size = knobs["block_size"]
+    size = int(knobs["block_size"])
     blocks = 1 if knobs["block_share"] else linear.in_features // size
     return blocks * size * (size - 1) // 2
 
@@ -51,7 +51,7 @@ def _boft_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any
 
 
 def _boft_parameters(linear: Linear, knobs: KnobValues) -> int:
-    return linear.in_features * knobs["block_size"] + linear.out_features
+    return linear.in_features * int(knobs["block_size"]) + linear.out_features
 
 
 def _hra_knobs(model: ModelDescription) -> Knobs:
@@ -80,7 +80,7 @@ def _psoft_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, An
 
 
 def _psoft_parameters(_linear: Linear, knobs: KnobValues) -> int:
-    size = knobs["rank"]
+    size = int(knobs["rank"])
     return size * (size - 1) // 2 + (2 * size if knobs["magnitudes"] else 0)
 
 

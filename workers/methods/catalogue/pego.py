@@ -51,7 +51,7 @@ def _penalty(base: Base, knobs: KnobValues) -> Tensor:
     layers = [module for module in base.model.modules() if isinstance(module, LoraGroup)]
     kept = torch.stack([layer.overlap_with_base() for layer in layers]).mean()
     apart = torch.stack([layer.overlap_inside() for layer in layers]).mean()
-    return knobs["preserve"] * kept + knobs["diversify"] * apart
+    return kept * float(knobs["preserve"]) + apart * float(knobs["diversify"])
 
 
 METHODS = (

@@ -43,8 +43,8 @@ def _encoder_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, 
 
 def _encoder_parameters(model: ModelDescription, knobs: KnobValues) -> int:
     """The vectors and a network of three layers, d → e → e → d."""
-    hidden, inner = model.shape.hidden_size, knobs["encoder_size"]
-    return knobs["length"] * hidden + hidden * inner + inner + inner * inner + inner + inner * hidden + hidden
+    hidden, inner = model.shape.hidden_size, int(knobs["encoder_size"])
+    return int(knobs["length"]) * hidden + hidden * inner + inner + inner * inner + inner + inner * hidden + hidden
 
 
 def _prefix_knobs(model: ModelDescription) -> Knobs:
@@ -62,11 +62,11 @@ def _prefix_arguments(_model: ModelDescription, knobs: KnobValues) -> dict[str, 
 
 def _prefix_parameters(model: ModelDescription, knobs: KnobValues) -> int:
     """Keys and values of all layers; with a projection, the network d → e → all of them."""
-    length, parts = knobs["length"], model.anatomy
+    length, parts = int(knobs["length"]), model.anatomy
     everything = 2 * parts.layers * parts.key_value_heads * parts.head_size
     if not knobs["projection"]:
         return length * everything
-    hidden, inner = parts.key_value_heads * parts.head_size, knobs["encoder_size"]
+    hidden, inner = parts.key_value_heads * parts.head_size, int(knobs["encoder_size"])
     return length * hidden + hidden * inner + inner + inner * everything + everything
 
 

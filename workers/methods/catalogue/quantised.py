@@ -57,11 +57,11 @@ def _install_l4q(base: Base, knobs: KnobValues, generator: torch.Generator) -> d
 
 
 def _steps(linear: Linear, knobs: KnobValues) -> int:
-    return linear.in_features * linear.out_features // knobs["group"]
+    return linear.in_features * linear.out_features // int(knobs["group"])
 
 
 def _l4q_parameters(linear: Linear, knobs: KnobValues) -> int:
-    return _steps(linear, knobs) + knobs["rank"] * (linear.in_features + linear.out_features)
+    return _steps(linear, knobs) + int(knobs["rank"]) * (linear.in_features + linear.out_features)
 
 
 METHODS = (

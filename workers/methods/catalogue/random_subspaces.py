@@ -72,7 +72,7 @@ def _install_said(base: Base, knobs: KnobValues, generator: torch.Generator) -> 
 
 
 def _said_parameters(model: ModelDescription, knobs: KnobValues) -> int:
-    return knobs["dimensions"] + len(placed(model, knobs))
+    return int(knobs["dimensions"]) + len(placed(model, knobs))
 
 
 METHODS = (

@@ -49,7 +49,8 @@ def _randlora_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str,
 
 def _randlora_parameters(linear: Linear, knobs: KnobValues) -> int:
     narrow = min(linear.in_features, linear.out_features)
-    return ceil(narrow / knobs["rank"]) * (knobs["rank"] + narrow)
+    rank = int(knobs["rank"])
+    return ceil(narrow / rank) * (rank + narrow)
 
 
 def _vblora_knobs(model: ModelDescription) -> Knobs:
@@ -72,7 +73,7 @@ def _vblora_parameters(model: ModelDescription, knobs: KnobValues) -> int:
     pieces = sum(
         (linear.in_features + linear.out_features) // knobs["vector_length"] for _, linear in placed(model, knobs)
     )
-    return knobs["vectors"] * (knobs["vector_length"] + knobs["rank"] * pieces)
+    return int(knobs["vectors"] * (knobs["vector_length"] + knobs["rank"] * pieces))
 
 
 def _unilora_knobs(model: ModelDescription) -> Knobs:

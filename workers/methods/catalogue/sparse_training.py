@@ -44,7 +44,7 @@ def _delta_knobs(model: ModelDescription) -> Knobs:
 
 
 def _entries(linear: Linear, knobs: KnobValues) -> int:
-    return max(1, round(knobs["density"] * linear.in_features * linear.out_features))
+    return max(1, round(float(knobs["density"]) * linear.in_features * linear.out_features))
 
 
 def _install_delta(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
@@ -88,7 +88,7 @@ def _pruned_knobs(model: ModelDescription) -> Knobs:
 
 
 def _pruned_parameters(linear: Linear, knobs: KnobValues) -> int:
-    return (2 * knobs["rank"] + 1) * (linear.in_features + linear.out_features)
+    return (2 * int(knobs["rank"]) + 1) * (linear.in_features + linear.out_features)
 
 
 def _install_pruned(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:

@@ -54,16 +54,17 @@ def _grow(base: Base, knobs: KnobValues, setup: TrainingSetup, step: int) -> Non
     due = growths(step, setup.total_steps, knobs["growths"])
     layers = layers_of(base, TriangularLora)
     for pool in pools_of(base):
-        if due == int(pool.growths):
+        done = pool.get_buffer("growths")
+        if due == int(done):
             continue
         members = [layer for layer in layers if layer.pool is pool]
         with torch.no_grad():
-            norms = torch.stack([torch.linalg.matrix_norm(sum(layer.parts())) for layer in members])
+            norms = torch.stack([torch.linalg.matrix_norm(torch.add(*layer.parts())) for layer in members])
         importance = norms / norms.max().clamp_min(1e-12)
-        for event in range(int(pool.growths) + 1, due + 1):
+        for event in range(int(done) + 1, due + 1):
             above = importance >= threshold(event / knobs["growths"], knobs["threshold"])
             give(pool, (number for number, grows in enumerate(above.tolist()) if grows))
-        pool.growths.fill_(due)
+        done.fill_(due)
 
 
 def threshold(progress: float, course: str) -> float:
