@@ -18,6 +18,7 @@ from service.conductor.under_way import Dispatched, UnderWay
 from service.errors import NotFound
 from service.store.records import Trial
 from service.store.store import Store
+from workers.assignment import Assignment
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Dispatch:
         run = hungry[0]
         for worker, trial_ids in self.under_way.workers().items():
             places = self.under_way[trial_ids[0]].places
-            aboard = [trial for trial_id in trial_ids if (trial := run.find(trial_id)) is not None]
+            aboard = run.find_all(trial_ids)
             while places > len(aboard) > 0 and run.startable() > 0:
                 joining = run.packs.joining(aboard, run.waiting(), run.placement)
                 if joining is None:
@@ -61,7 +62,9 @@ class Dispatch:
                 if (trial := self._claim(run, joining, worker)) is None:
                     return
                 self._begin(run, [trial], worker, places)
-                self.executor.board(run.assignment(trial), aboard[0].id)
+                assignment = run.agenda.assignment(run, trial)
+                assert isinstance(assignment, Assignment)  # proxies are never packed
+                self.executor.board(assignment, aboard[0].id)
                 aboard.append(trial)
 
     def end_silent(self, runs: Mapping[str, Run]) -> list[Lost]:
@@ -70,7 +73,10 @@ class Dispatch:
         for worker, trial_ids in self.under_way.workers().items():
             silent = self.under_way.silent(worker, self.monotonic())
             run = runs.get(self.under_way[trial_ids[0]].job_id)
-            if run is None or not run.silences.too_long(silent, run.expected_silence(trial_ids)):
+            if run is None:
+                continue
+            expected = run.packs.expected_silence(run.find_all(trial_ids))
+            if not run.silences.too_long(silent, expected):
                 continue
             reason = f"its worker hangs: no sign of life for {silent:.0f} s"
             log.warning("%s: %s", ", ".join(trial_ids), reason)
@@ -96,7 +102,7 @@ class Dispatch:
             return False
         places = run.placement.places if run.packs.key(claimed[0]) else 1
         self._begin(run, claimed, worker, places)
-        self.executor.start([run.assignment(trial) for trial in claimed], run.shape, places)
+        self.executor.start([run.agenda.assignment(run, trial) for trial in claimed], run.shape, places)
         return True
 
     def _begin(self, run: Run, trials: Iterable[Trial], worker: str, places: int) -> None:

@@ -1,6 +1,6 @@
 """The conductor: takes jobs under a lease and moves each of them on, one short tick at a time.
 
-A thin shell. What to do is decided in `decisions` and `suggestions`, how a trial is trained is the executor's business,
+A thin shell. What to do is decided by each job's `Agenda` (`run`), how a trial is trained is the executor's business,
 and whatever matters is in the store before anyone acts on it. In memory there is only what the store can give again.
 """
 
@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 
 from service import past_jobs
 from service.conductor.decisions import Verdict
-from service.conductor.design_run import DesignRun
 from service.conductor.dispatch import Dispatch
 from service.conductor.executor import Executor, Lost, Message
-from service.conductor.job_run import JobRun
 from service.conductor.moving import move_on
 from service.conductor.placement import lacking, place, wants_speed
+from service.conductor.plan_agenda import plan_run
 from service.conductor.proposer import Proposer, Reply
 from service.conductor.run import Run
+from service.conductor.search_agenda import search_run
 from service.conductor.suggestions import LEARN_FROM_PAST
 from service.conductor.takeover import SUSPECT_AFTER
 from service.conductor.under_way import UnderWay
@@ -147,7 +147,7 @@ class Conductor:
             self._sequence = self.store.last_sequence()  # before the trials are read, so that nothing falls between
         run = self._rebuilt(job)
         if not run.trials:
-            for trial in self.store.add_trials(job.id, run.opening_trials()):
+            for trial in self.store.add_trials(job.id, run.agenda.opening_trials()):
                 run.put(trial)
         if run.spec.resources.executor == "ray" and (lack := lacking(run.shape, self.executor.machine())):
             self.store.add_event(job.id, "note", {"message": lack})
@@ -158,10 +158,10 @@ class Conductor:
         trials = (*self.store.searched_trials(job.id), *self.store.confirmations(job.id))
         if (designed := designed_spec(job.spec)) is not None:
             known = self.store.job_answer(job.id)
-            return DesignRun.of(job, designed, trials, self.executor.machine(), None if known is None else known.body)
+            return plan_run(job, designed, trials, self.executor.machine(), None if known is None else known.body)
         past = past_jobs.alike(self.store, job) if job.spec["optimizer"]["name"] in LEARN_FROM_PAST else ()
         reports, exploits = self.store.job_reports(job.id), self.store.job_exploits(job.id)
-        return JobRun.of(job, trials, reports, self.executor.machine(), past, exploits)
+        return search_run(job, trials, reports, self.executor.machine(), past, exploits)
 
     # What others changed
 
@@ -221,7 +221,7 @@ class Conductor:
 
     def _heed(self, run: Run, report: Event) -> None:
         # What pauses does so by itself (`Assignment.pause_every`): a signal would come after it, and stop it later.
-        if (decision := run.record(report)) == "stop":
+        if (decision := run.agenda.record(run, report)) == "stop":
             self.executor.signal(report.payload["trial_id"], decision)
 
     # What the workers and the optimizer say
@@ -279,7 +279,7 @@ class Conductor:
             log.info("%s needs no requeueing: %s", trial_id, refusal.detail)
 
     def _apply_reply(self, run: Run, reply: Reply) -> None:
-        refill = run.accept(reply)
+        refill = run.agenda.accept(run, reply)
         try:
             for note in refill.notes:
                 self.store.add_event(run.job.id, "note", {"message": note})
@@ -288,7 +288,7 @@ class Conductor:
             if refill.drop or refill.add:
                 stored = self.store.replace_queued(run.job.id, refill.drop, refill.add)
                 self._mirror(stored)
-                run.stored(stored, refill.evidence)
+                run.agenda.stored(stored, refill.evidence)
         except (NotFound, Conflict) as refusal:  # the job ended while the optimizer worked
             log.info("suggestions for %s refused: %s", run.job.id, refusal.detail)
 
@@ -314,31 +314,24 @@ class Conductor:
             self._wind_up(run)
             return
         self._place(run)
-        if (unwanted := run.spend_time(self.clock())) is not None:
-            self.store.replace_queued(run.job.id, unwanted, [])
-            run.trials.drop(unwanted)
-        if (verdict := run.verdict()) is not None:
-            self._conclude(run, verdict)
-            return
-        if (request := run.ask()) is not None:
-            self.proposer.submit(request)
-        move_on(self.store, run)
+        step = run.agenda.next(run, self.clock())
+        if step.drop:
+            self.store.replace_queued(run.job.id, step.drop, [])
+            run.trials.drop(step.drop)
+        if step.add:
+            log.info("job %s: %d trainings to confirm its front", run.job.id, len(step.add))
+            self._mirror(self.store.add_trials(run.job.id, step.add))
+        if step.ask is not None:
+            self.proposer.submit(step.ask)
+        move_on(self.store, run, step.moves)
+        if step.end is not None:
+            self._end(run, step.end)
 
     def _place(self, run: Run) -> None:
         """Plan again: a cluster grows and shrinks, and measurements come in."""
         resources, machine = run.spec.resources, self.executor.machine()
         speed = self.executor.speed() if wants_speed(resources, machine) else None
         run.placement = place(resources, machine, speed, run.packs.ceiling)
-
-    def _conclude(self, run: Run, verdict: Verdict) -> None:
-        """The search is over: confirm what it found where the job asks for that, then end the job."""
-        if run.confirmations.open:
-            return
-        if verdict.state == "completed" and (lack := run.lacking_confirmations()):
-            log.info("job %s: %d trainings to confirm its front", run.job.id, len(lack))
-            self._mirror(self.store.add_trials(run.job.id, lack))
-        else:
-            self._end(run, verdict)
 
     def _end(self, run: Run, verdict: Verdict) -> None:
         log.info("job %s is %s%s", run.job.id, verdict.state, f": {verdict.reason}" if verdict.reason else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from optimizers.schedulers.contract import Exploit
+from optimizers.schedulers.contract import Exploit, Moves
 from service.conductor.run import Run
 from service.errors import Conflict, NotFound
 from service.store.records import Resumption, Trial
@@ -14,9 +14,8 @@ from workers.assignment import Outcome
 log = logging.getLogger(__name__)
 
 
-def move_on(store: Store, run: Run) -> None:
-    """End and resume paused trials as the job's scheduler says now, in the store first and then in the mirror."""
-    moves = run.moves()
+def move_on(store: Store, run: Run, moves: Moves) -> None:
+    """End and resume paused trials as the job's scheduler says, in the store first and then in the mirror."""
     try:
         for trial_id, reason in moves.stop.items():
             attempt = run.trials[trial_id].attempt

@@ -1,9 +1,10 @@
-"""Which trials of a job share a pass, and how many at most. Pure: rows and measured costs in, groups of trials out."""
+"""Which trials of a job share a worker, and how long it may take. Pure: rows and measured costs in, groups out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from service.assignments import assignment_of
 from service.conductor.cost_model import CostModel
@@ -17,9 +18,73 @@ from workers.packing import PackKey, pack_key, why_not_packed
 UNMEASURED = 500 << 20  # bytes that a trial is taken to need as long as no similar one was measured
 
 
+class Packing(Protocol):
+    """The rules for the workers of one job."""
+
+    @property
+    def ceiling(self) -> int:
+        """The most trials together that memory has held so far."""
+        ...
+
+    def learn(self, trial: Trial) -> None:
+        """Take over what a completed trial measured."""
+        ...
+
+    def key(self, trial: Trial) -> PackKey | None:
+        """What trials that may share a pass have in common; None for a trial that must train alone."""
+        ...
+
+    def group(self, first: Trial, waiting: Iterable[Trial], room: int, placement: Placement) -> list[Trial]:
+        """`first` and those of `waiting` that train with it on one worker, at most `room`."""
+        ...
+
+    def joining(self, aboard: Sequence[Trial], waiting: Iterable[Trial], placement: Placement) -> Trial | None:
+        """The first of `waiting` that may join a pack under way."""
+        ...
+
+    def shrink(self, members: int) -> bool:
+        """At most so many train together from now on; whether that is fewer than before."""
+        ...
+
+    def expected_silence(self, trials: Sequence[Trial]) -> float | None:
+        """Seconds until a worker that trains these speaks again; None when nothing like one of them was measured."""
+        ...
+
+
+@dataclass(frozen=True)
+class Alone:
+    """`Packing` where each trial trains by itself and only what was observed is known."""
+
+    ceiling: int = 1
+
+    def learn(self, trial: Trial) -> None:
+        """Nothing is planned from what it cost."""
+
+    def key(self, trial: Trial) -> None:
+        """It shares a pass with no other."""
+
+    def group(self, first: Trial, waiting: Iterable[Trial], room: int, placement: Placement) -> list[Trial]:
+        """`first` alone."""
+        del waiting, room, placement
+        return [first]
+
+    def joining(self, aboard: Sequence[Trial], waiting: Iterable[Trial], placement: Placement) -> None:
+        """Nobody joins."""
+
+    def shrink(self, members: int) -> bool:
+        """There is nothing smaller than one."""
+        del members
+        return False
+
+    def expected_silence(self, trials: Sequence[Trial]) -> float:
+        """As long as the longest before."""
+        del trials
+        return 0.0
+
+
 @dataclass
 class Packs:
-    """The rules for one job's packs. `ceiling` is the most members that memory has held so far."""
+    """`Packing` of a search's trials, by what they are and what was measured of their like."""
 
     spec: JobSpec
     model: ModelDescription
@@ -68,3 +133,10 @@ class Packs:
         """At most so many train together from now on; whether that is fewer than before."""
         before, self.ceiling = self.ceiling, max(1, min(self.ceiling, members))
         return self.ceiling < before
+
+    def expected_silence(self, trials: Sequence[Trial]) -> float | None:
+        """Seconds until a worker that trains these speaks again; None when nothing like one of them was measured."""
+        configs = [trial.config for trial in trials]
+        if not all(self.costs.knows(config) for config in configs):
+            return None
+        return sum(self.costs.seconds_per_epoch(config) or 0.0 for config in configs)

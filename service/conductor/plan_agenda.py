@@ -1,0 +1,102 @@
+"""What a job that follows a plan needs next: its trials, and a conclusion from them when all are over.
+
+There is no optimizer and no scheduler: the plan's trials are queued at once, and each time all of them are over the
+proposer's process concludes what comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.conductor.decisions import Verdict, common_reason
+from service.conductor.executor import Work
+from service.conductor.packs import Alone
+from service.conductor.placement import Machine, place
+from service.conductor.proposer import Conclude, Reply
+from service.conductor.run import Run, Step
+from service.conductor.suggestions import Refill
+from service.designs.plan import Measured, Plan
+from service.designs.registry import plan_of
+from service.jobspecs.kinds import DesignedSpec
+from service.store.records import Event, Job, NewTrial, Trial
+from service.store.states import TRIAL_OVER
+from workers.assignment import Decision
+
+
+def plan_run(
+    job: Job, spec: DesignedSpec, trials: Iterable[Trial], machine: Machine, answer: Mapping[str, Any] | None
+) -> Run:
+    """The run of a job that follows a plan, from its stored form; `answer` is what is known so far."""
+    packs = Alone()
+    placement = place(spec.resources, machine, ceiling=packs.ceiling)
+    run = Run(job, spec, PlanAgenda(plan_of(spec), answer), packs, placement)
+    for trial in trials:
+        run.put(trial)
+    return run
+
+
+@dataclass
+class PlanAgenda:
+    """The `Agenda` of a job that follows a plan."""
+
+    plan: Plan
+    answer: Mapping[str, Any] | None = None  # what is known so far
+    _asked: Conclude | None = None
+    _done: bool = False
+    _broken: str | None = None
+
+    def opening_trials(self) -> list[NewTrial]:
+        """The trials that the job begins with."""
+        return self.plan.opening()
+
+    def assignment(self, run: Run, trial: Trial) -> Work:
+        """What a worker is given to do for a claimed trial."""
+        return self.plan.assignment(trial, _over(run))
+
+    def record(self, run: Run, event: Event) -> Decision:
+        """Planned trials run to their end."""
+        del run, event
+        return "continue"
+
+    def next(self, run: Run, now: datetime) -> Step:
+        """With all trials over: what to conclude from them, or how the job ends."""
+        del now  # a plan has no wall-clock budget
+        if run.trials.open:
+            return Step()
+        if (ended := self._verdict(run)) is not None:
+            return Step(end=ended)
+        if self._asked is not None:
+            return Step()
+        self._asked = Conclude(run.job.id, run.job.spec, tuple(_over(run)), self.answer)
+        return Step(ask=self._asked)
+
+    def _verdict(self, run: Run) -> Verdict | None:
+        if run.trials.states["failed"] == len(run.trials) > 0:
+            return Verdict("failed", common_reason(run.trials.values()))
+        if self._broken:
+            return Verdict("failed", self._broken)
+        return Verdict("completed", None) if self._done else None
+
+    def accept(self, run: Run, reply: Reply) -> Refill:
+        """Turn the conclusion into an answer to store and trials to add."""
+        del run
+        if self._asked is None or reply.request is not self._asked:
+            return Refill()
+        self._asked = None
+        if reply.conclusion is None:
+            self._broken = reply.error or "nothing was concluded"
+            return Refill(notes=(f"no conclusion: {self._broken}",))
+        found = reply.conclusion
+        self._done, self.answer = not found.more, found.answer
+        return Refill(add=found.more, notes=found.notes, answer=found.answer)
+
+    def stored(self, trials: Iterable[Trial], evidence: int) -> None:
+        """A plan's next stage is in the store: its trials are in the run from now on."""
+
+
+def _over(run: Run) -> list[Measured]:
+    ended = [trial for trial in run.trials.values() if trial.state in TRIAL_OVER]
+    return [Measured.of(trial) for trial in sorted(ended, key=lambda trial: trial.number)]

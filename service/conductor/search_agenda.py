@@ -1,0 +1,172 @@
+"""What a search needs next: what its optimizer and its scheduler make of the trials and their reports."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from optimizers.problem import PastJob, Problem
+from optimizers.schedulers.contract import Moves, Point
+from service import scheduling
+from service.assignments import assignment_of
+from service.conductor.confirming import confirmations
+from service.conductor.cost_model import CostModel
+from service.conductor.decisions import Verdict, is_replaceable, seconds_active, verdict
+from service.conductor.packs import Packs
+from service.conductor.placement import Machine, place
+from service.conductor.proposer import Reply
+from service.conductor.run import Run, Step
+from service.conductor.seeds import trial_seed
+from service.conductor.suggestions import Refill, Suggestions
+from service.jobspec import JobSpec
+from service.problem import build_problem, references
+from service.store.records import Event, Exploit, Job, NewTrial, StoredReport, Trial
+from service.store.states import TRIAL_OVER
+from workers.assignment import Assignment, Decision
+from workers.models.description import describe
+
+OUTSIDE_AHEAD = 4
+"""Suggestions kept ready for outside workers, whose number nobody knows, beside one for every trial they run."""
+
+
+def search_run(
+    job: Job,
+    trials: Iterable[Trial],
+    reports: Iterable[StoredReport],
+    machine: Machine,
+    past: tuple[PastJob, ...] = (),
+    exploits: Iterable[Exploit] = (),
+) -> Run:
+    """The run of a search from its stored form; raises what building its problem raises.
+
+    `past` is what alike jobs had found before this one was submitted, for optimizers that begin with it.
+    """
+    spec = JobSpec.model_validate(job.spec)
+    problem, model = build_problem(spec), describe(spec.task.model)
+    agenda = SearchAgenda(spec, problem, Suggestions(spec, job.spec, problem, past))
+    packs = Packs(spec, model, CostModel(model))
+    run = Run(job, spec, agenda, packs, place(spec.resources, machine), exploits=list(exploits))
+    for trial in trials:
+        run.put(trial)
+    for report in reports:
+        agenda.keep(report.trial_id, report.attempt, Point(report.epoch, report.metrics))
+    return run
+
+
+@dataclass
+class _Reports:
+    """The learning curve of a trial up to its latest attempt."""
+
+    attempt: int
+    points: list[Point] = field(default_factory=list)
+
+
+@dataclass
+class SearchAgenda:
+    """The `Agenda` of a search."""
+
+    spec: JobSpec
+    problem: Problem
+    suggestions: Suggestions
+    curves: dict[str, _Reports] = field(default_factory=dict)  # by trial
+    _moved_on: Hashable = None  # what the scheduler was last asked about
+
+    def opening_trials(self) -> list[NewTrial]:
+        """The trials that the search starts with, so that its front shows what was gained."""
+        labelled: Sequence[tuple[str, dict[str, Any]]] = references(self.spec, describe(self.spec.task.model))
+        return [
+            NewTrial(dict(config), "reference", trial_seed(self.spec.seed, number), label)
+            for number, (label, config) in enumerate(labelled[: self.spec.budget.trials])
+        ]
+
+    def assignment(self, run: Run, trial: Trial) -> Assignment:
+        """What a worker is given to train."""
+        del run
+        return assignment_of(self.spec, trial)
+
+    # What has been reported
+
+    def record(self, run: Run, event: Event) -> Decision:
+        """Add a reported point to its trial's learning curve; what the scheduler makes of it."""
+        told = event.payload
+        self.keep(told["trial_id"], told["attempt"], Point(told["epoch"], told["metrics"]))
+        if told["trial_id"] not in run.trials:
+            return "continue"
+        return scheduling.decide(self.spec, self.problem, told["trial_id"], run.trials, self._points())
+
+    def keep(self, trial_id: str, attempt: int, point: Point) -> None:
+        """Add a point to a trial's learning curve."""
+        curve = self.curves.setdefault(trial_id, _Reports(attempt))
+        if attempt >= curve.attempt:
+            curve.points = scheduling.joined(curve.points, point, attempt > curve.attempt)
+            curve.attempt = attempt
+
+    def _points(self) -> dict[str, list[Point]]:
+        return {trial_id: curve.points for trial_id, curve in self.curves.items()}
+
+    def _epochs(self) -> dict[str, float]:
+        return {trial_id: curve.points[-1].epoch for trial_id, curve in self.curves.items()}
+
+    # What is next
+
+    def next(self, run: Run, now: datetime) -> Step:
+        """Drop what there is no time for, confirm and end what is over, else ask the optimizer and the scheduler."""
+        if late := self._late(run, now):
+            return Step(drop=late)
+        ended = verdict(run.trials, self.spec, self.suggestions.no_more, self.suggestions.broken)
+        if ended is not None:
+            return self._conclude(run, ended)
+        asked = self.suggestions.request(run.job.id, run.trials, self._ahead(run), self._epochs)
+        return Step(ask=asked, moves=self._moves(run))
+
+    def _late(self, run: Run, now: datetime) -> list[str]:
+        """The suggestions that will not be tried because the wall-clock budget is spent."""
+        limit = self.spec.budget.wall_clock
+        if limit is None or seconds_active(run.trials.values(), now) < limit:
+            return []
+        self.suggestions.no_more = self.suggestions.no_more or f"the wall-clock budget of {limit:g} s is spent"
+        return [trial.id for trial in run.trials.waiting.values() if is_replaceable(trial)]
+
+    def _conclude(self, run: Run, ended: Verdict) -> Step:
+        """Confirm what the search found where the job asks for that, then end the job."""
+        if run.confirmations.open:
+            return Step()
+        if ended.state == "completed" and (
+            lack := confirmations(self.spec, run.trials.values(), run.confirmations.values())
+        ):
+            return Step(add=lack)
+        return Step(end=ended)
+
+    def _ahead(self, run: Run) -> int:
+        """Suggestions to keep ready: one for every slot, since all of them may become free at once."""
+        return run.running + OUTSIDE_AHEAD if self._unknown_workers else run.concurrency
+
+    def _moves(self, run: Run) -> Moves:
+        """Which paused trials go on or end now; asked again only when something about them has changed."""
+        if not run.trials.states["paused"]:
+            return Moves()
+        going_on = sum(trial.attempt > 0 for trial in run.trials.waiting.values())
+        most = run.running + 1 if self._unknown_workers else run.concurrency  # one outside worker may be waiting
+        slots = max(0, most - run.running - going_on)
+        open_ones = (trial for trial in run.trials.values() if trial.state not in TRIAL_OVER)
+        present = (run.trials.ended, *sorted((trial.id, trial.attempt, trial.state) for trial in open_ones))
+        more = self.suggestions.no_more is None and self.suggestions.broken is None
+        if (now := (present, slots, more)) == self._moved_on:
+            return Moves()
+        self._moved_on = now
+        return scheduling.moves(self.spec, self.problem, run.trials.values(), self._points(), run.exploits, slots, more)
+
+    @property
+    def _unknown_workers(self) -> bool:
+        resources = self.spec.resources
+        return resources.executor == "external" and resources.concurrency == "auto"
+
+    def accept(self, run: Run, reply: Reply) -> Refill:
+        """What the optimizer's answer changes."""
+        return self.suggestions.accept(reply, run.trials)
+
+    def stored(self, trials: Iterable[Trial], evidence: int) -> None:
+        """Suggestions are in the store, asked for when `evidence` trials had ended."""
+        self.suggestions.stored(trials, evidence)
