@@ -37,7 +37,7 @@ demo: setup ## a whole search on the embedded defaults: submit, watch, front, ex
 test: setup ## every test
 	@tools/ensure-chromium
 	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm test --silent
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 check: setup ## style, types, import contracts
 	$(BIN)/ruff check .

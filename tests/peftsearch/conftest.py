@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from peftsearch import Client
-from peftsearch.cli import main
+from peftsearch.cli import main, output
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def client(url: str) -> Any:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command line in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "200")  # for usage errors, whose console is made when they are
+    for console in (output.console, output.messages):
+        monkeypatch.setattr(console, "width", 200)
 
     def run_command(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["peftsearch", *arguments])

@@ -45,9 +45,9 @@ def built() -> None:
         subprocess.run([npm, *command], cwd=WEB, env={**os.environ, "PATH": path}, check=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(built: None) -> Iterator[Browser]:  # noqa: ARG001 - the files must be there before pages open
-    """A Chromium without a window."""
+    """A Chromium without a window. While it is open an event loop runs in this thread, so it goes with its module."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
     if found is None:
         pytest.skip(f"no Chromium: none of {', '.join(CHROMIUM)} is on the PATH and CHROMIUM is not set")
