@@ -33,6 +33,7 @@ class Evidence:
     constrained: FloatArray  # [n, c]: the metric of each outcome constraint; NaN where it was not measured
     feasible: BoolArray  # [n]: every constraint was measured and holds
     finished: BoolArray  # [n]: trained to the full budget; only these may stand on the front
+    cost: FloatArray  # [n]: what the whole training cost; NaN where that was not measured
     outside: FloatArray  # [p, m]: objectives of finished, feasible trials whose configuration is not in the space
     failed: tuple[Config, ...]  # in the space, without a result
     pending: tuple[Config, ...]  # in the space
@@ -49,6 +50,7 @@ def read(problem: Problem, history: History) -> Evidence:
     measured += [(trial.config, trial.metrics, False) for trial in history.stopped]
     configs: list[Config] = []
     rows: list[tuple[list[float], list[float], bool]] = []
+    costs: list[float] = []
     outside: list[list[float]] = []
     failed: list[Config] = [trial.config for trial in history.failed]
     for config, metrics, finished in measured:
@@ -61,6 +63,7 @@ def read(problem: Problem, history: History) -> Evidence:
         elif inside:
             configs.append(config)
             rows.append((values, constrained, finished))
+            costs.append(metrics.get(problem.cost, math.nan) if finished and problem.cost else math.nan)
         elif finished and holds(problem.constraints, constrained):
             outside.append(values)
     return Evidence(
@@ -69,6 +72,7 @@ def read(problem: Problem, history: History) -> Evidence:
         constrained=_matrix([row[1] for row in rows], len(problem.constraints)),
         feasible=np.array([holds(problem.constraints, row[1]) for row in rows], dtype=bool),
         finished=np.array([row[2] for row in rows], dtype=bool),
+        cost=np.array(costs, dtype=np.float64),
         outside=_matrix(outside, len(problem.objectives)),
         failed=_inside(problem, failed),
         pending=_inside(problem, [trial.config for trial in history.pending]),

@@ -82,23 +82,29 @@ class PastJob:
 
 @dataclass(frozen=True)
 class History:
-    """All that has happened in a job, oldest first, and what earlier jobs found, the most alike task first."""
+    """All that has happened in a job, oldest first, and what earlier jobs found, the most alike task first.
+
+    `budget_left` is the share, from 1 to 0, that is left of a budget that `Problem.cost` spends.
+    """
 
     completed: tuple[CompletedTrial, ...] = ()
     stopped: tuple[StoppedTrial, ...] = ()
     failed: tuple[FailedTrial, ...] = ()
     pending: tuple[PendingTrial, ...] = ()
     past: tuple[PastJob, ...] = ()
+    budget_left: float = 1.0
 
 
 @dataclass(frozen=True)
 class Problem:
-    """The search itself. `known` maps objectives that follow from a configuration alone to their formula."""
+    """The search itself. `known` maps objectives that follow from a configuration alone to their formula; `cost` is
+    the measured metric in which the budget is spent, None when every trial costs the same (a number of trials)."""
 
     space: Space
     objectives: tuple[Objective, ...]
     constraints: tuple[OutcomeConstraint, ...] = ()
     known: Mapping[str, Callable[[Config], float]] = field(default_factory=dict)
+    cost: str | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def problem_on(spec: JobSpec, space: Space, model: ModelDescription) -> Problem:
         objectives=tuple(Objective(one.metric, one.direction) for one in spec.objectives),
         constraints=tuple(OutcomeConstraint(one.metric, one.min, one.max) for one in spec.constraints),
         known=known,
+        cost=None if spec.budget.wall_clock is None else "train_seconds",
     )
 
 

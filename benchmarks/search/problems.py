@@ -68,14 +68,18 @@ class SearchProblem:
         """Where volume ends: the worse of a median random configuration and the front's worst plus a tenth."""
         return np.maximum(np.median(self.drawn, axis=0), infer_reference(self.best))
 
+    @cached_property
+    def reachable(self) -> float:
+        """Hypervolume of the true front."""
+        return hypervolume(self.best, self.reference)
+
     def regret(self, values: FloatArray) -> float:
         """What is missing after finding true objectives `values [n, m]`, as a share: of the reachable hypervolume,
         or, with one objective, of the way from a median random configuration to the optimum."""
         if values.shape[1] == 1:
             optimum, median = float(self.best.min()), float(np.median(self.drawn))
             return float((values.min() - optimum) / (median - optimum))
-        reachable = hypervolume(self.best, self.reference)
-        return float(1.0 - hypervolume(values, self.reference) / reachable)
+        return float(1.0 - hypervolume(values, self.reference) / self.reachable)
 
 
 def noisy(truth: Truth, noise: Mapping[str, float]) -> Callable[[Config, np.random.Generator], Mapping[str, float]]:

@@ -1,10 +1,13 @@
-"""How much a configuration is worth trying next: expected improvement × feasibility × prior.
+"""How much a configuration is worth trying next: expected improvement × feasibility × prior ÷ cost.
 
 With objectives that follow from the configuration (`known`), plain hypervolume improvement misleads: a cheap
 configuration is certain to be cheap, so as long as its quality is in doubt it promises a certain gain, and the search
 sinks into the cheap corner. Each suggestion therefore draws one budget for the known objectives at random and asks
 for the best improvement of the others within it. Over many suggestions the budgets cover the front, and the expected
 improvement averaged over budgets is the hypervolume improvement (measured in `docs/decisions/known-objectives.md`).
+
+Where the job's budget is time, the worth is divided by the expected cost to the power of the share of the budget that
+is left (cost cooling, Lee et al. 2020): cheap trials teach much at first, and at the end only the result counts.
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ class Acquisition:
     improvement: Improvement
     budget: FloatArray | None  # [m]: bound of each known objective (infinite for the others); None without slices
     prior_power: float
+    thrift: float  # power of the expected cost
 
     def __call__(self, configs: Sequence[Config], samples: slice = slice(None)) -> FloatArray:
         """Worth `[k]`, not negative; 0 beyond the budget."""
@@ -59,6 +63,8 @@ class Acquisition:
             worth = worth * self._affordable(points, self.budget)
         if self.prior_power > 0:
             worth = worth * np.exp(np.clip(self.prior_power * self.surrogate.problem.space.log_prior(configs), -50, 50))
+        if self.surrogate.expense is not None and self.thrift > 0:
+            worth = worth / self.surrogate.expense(points.features) ** self.thrift
         return np.nan_to_num(worth, nan=0.0)
 
     def _affordable(self, points: Points, budget: FloatArray) -> FloatArray:
@@ -92,7 +98,12 @@ def expected(parts: Sequence[Acquisition]) -> Worth:
 
 
 def acquisition(
-    surrogate: Surrogate, evidence: Evidence, pending: Sequence[Config], prior_power: float, rng: np.random.Generator
+    surrogate: Surrogate,
+    evidence: Evidence,
+    pending: Sequence[Config],
+    prior_power: float,
+    thrift: float,
+    rng: np.random.Generator,
 ) -> Acquisition:
     """Sample fronts at the measured and `pending` configurations under a budget drawn with `rng`."""
     known = [j for j, model in enumerate(surrogate.models) if model is None]
@@ -126,6 +137,7 @@ def acquisition(
         ),
         budget=budget,
         prior_power=prior_power,
+        thrift=thrift,
     )
 
 

@@ -67,7 +67,8 @@ class GaussianProcessSearch:
             found = f"{len(evidence.configs)} measured and {len(evidence.failed)} failed trials"
             return self._instead(fallback(n, rng), n, f"a surrogate needs {_FEWEST} measured trials, found {found}")
         try:
-            configs = self._chosen(self._learned(problem, evidence, rng), evidence, novelty, n, rng)
+            learned = self._learned(problem, evidence, rng)
+            configs = self._chosen(learned, evidence, novelty, n, history.budget_left, rng)
         except (np.linalg.LinAlgError, ValueError, FloatingPointError) as error:
             return self._instead(fallback(n, rng), n, f"the surrogate could not be used ({error})")
         return closed(configs + draw(problem.space, novelty, n - len(configs), rng), n)
@@ -81,7 +82,13 @@ class GaussianProcessSearch:
         return (learn(problem, evidence, self.limit, self.fitted, self.length_priors),)
 
     def _chosen(
-        self, surrogates: Sequence[Surrogate], evidence: Evidence, novelty: Novelty, n: int, rng: np.random.Generator
+        self,
+        surrogates: Sequence[Surrogate],
+        evidence: Evidence,
+        novelty: Novelty,
+        n: int,
+        thrift: float,
+        rng: np.random.Generator,
     ) -> list[dict[str, Any]]:
         """Up to `n` configurations one after another, each with those before it pending."""
         power, space = self.prior / max(len(evidence.configs), 1), surrogates[0].problem.space
@@ -92,7 +99,7 @@ class GaussianProcessSearch:
         for _ in range(n):
             worth = expected(
                 [
-                    acquisition(one, evidence, [*evidence.pending, *chosen], power, twin)
+                    acquisition(one, evidence, [*evidence.pending, *chosen], power, thrift, twin)
                     for one, twin in zip(surrogates, _twins(rng, len(surrogates)), strict=True)
                 ]
             )

@@ -21,6 +21,9 @@ from optimizers.problem import Config, OutcomeConstraint, Problem
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+# Of fewer costs, or of costs that hardly differ (in logarithms), nothing is learnt.
+_FEWEST_COSTS, _LEAST_SPREAD = 4, 0.05
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -45,6 +48,19 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Expense:
+    """What a trial costs, learnt by its logarithm."""
+
+    model: GaussianProcess
+    spread: float  # of the logarithms
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Expected cost `[k]` at `features [k, f]`, as a multiple of a middling one."""
+        cost: FloatArray = np.exp(np.clip(self.spread * self.model.predict(features)[0], -20, 20))
+        return cost
+
+
+@dataclass(frozen=True)
 class Surrogate:
     """Fitted models of one problem. Objectives are minimised and scaled; `models` has None for known ones."""
 
@@ -54,6 +70,7 @@ class Surrogate:
     models: tuple[GaussianProcess | None, ...]
     limits: tuple[Limit, ...]
     success: GaussianProcess | None  # of +1 for measured and −1 for failed trials; None when nothing failed
+    expense: Expense | None  # None when every trial costs the same, as far as is known
 
     def points(self, configs: Sequence[Config]) -> Points:
         """Configurations as the models see them."""
@@ -119,6 +136,7 @@ def learn(
         models=tuple(models),
         limits=_limits(problem, evidence, features, groups, chosen, fitted),
         success=_success(evidence, space_map, features, limit, fitted),
+        expense=_expense(evidence.cost[chosen], features, groups, fitted),
     )
 
 
@@ -171,6 +189,14 @@ def _limits(
             model = fit(features[measured], groups, scale.uncut(column[measured]), fitted)
             limits.append(Limit(constraint, scale, model))
     return tuple(limits)
+
+
+def _expense(costs: FloatArray, features: FloatArray, groups: IntArray, fitted: int) -> Expense | None:
+    measured = np.isfinite(costs) & (costs > 0)
+    logs = np.log(costs[measured])
+    if len(logs) < _FEWEST_COSTS or (spread := float(logs.std())) < _LEAST_SPREAD:
+        return None
+    return Expense(fit(features[measured], groups, (logs - logs.mean()) / spread, fitted), spread)
 
 
 def _success(

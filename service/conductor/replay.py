@@ -64,7 +64,7 @@ def to_json(evidence: History) -> dict[str, Any]:
     return asdict(evidence)
 
 
-def from_json(value: Mapping[str, list[dict[str, Any]]]) -> History:
+def from_json(value: Mapping[str, Any]) -> History:
     """The inverse of `to_json`."""
     return History(
         completed=_read(CompletedTrial, value["completed"]),
@@ -72,6 +72,7 @@ def from_json(value: Mapping[str, list[dict[str, Any]]]) -> History:
         failed=_read(FailedTrial, value["failed"]),
         pending=_read(PendingTrial, value["pending"]),
         past=tuple(PastJob(job["id"], job["likeness"], _read(CompletedTrial, job["trials"])) for job in value["past"]),
+        budget_left=value["budget_left"],
     )
 
 

@@ -124,7 +124,10 @@ class SearchAgenda:
     def _late(self, run: Run, now: datetime) -> list[str]:
         """The suggestions that will not be tried because the wall-clock budget is spent."""
         limit = self.spec.budget.wall_clock
-        if limit is None or seconds_active(run.trials.values(), now) < limit:
+        if limit is None:
+            return []
+        self.suggestions.budget_left = max(0.0, 1.0 - seconds_active(run.trials.values(), now) / limit)
+        if self.suggestions.budget_left > 0:
             return []
         self.suggestions.no_more = self.suggestions.no_more or f"the wall-clock budget of {limit:g} s is spent"
         return [trial.id for trial in run.trials.waiting.values() if is_replaceable(trial)]

@@ -56,6 +56,7 @@ class Suggestions:
     spec_json: Mapping[str, Any]
     problem: Problem
     past: tuple[PastJob, ...] = ()  # what alike jobs had found before this one was submitted
+    budget_left: float = 1.0  # share of the wall-clock budget
     no_more: str | None = None  # why nothing further will be proposed
     broken: str | None = None  # why nothing further can be proposed although the budget is not spent
     failures: int = 0  # of the proposer in a row
@@ -77,12 +78,13 @@ class Suggestions:
         if not missing and not stale:
             return None
         kept = [trial for trial in trials.values() if trial.id not in stale]
+        seen = history(kept, self.problem, epochs(), self.spec.space.implied)
         request = Request(
             job_id=job_id,
             spec=self.spec_json,
             optimizer=chosen.name,
             options=chosen.options,
-            history=replace(history(kept, self.problem, epochs(), self.spec.space.implied), past=self.past),
+            history=replace(seen, past=self.past, budget_left=self.budget_left),
             n=missing + len(stale),
             seed=proposal_seed(self.spec.seed, len(kept)),
         )

@@ -232,5 +232,33 @@ def test_the_reference_does_not_shrink_to_a_front_that_is_short_by_chance() -> N
     problem = Problem(space, (Objective("f", "minimize"), Objective("g", "minimize")))
     evidence = read(problem, History(done))
     surrogate = learn(problem, evidence, 100, 100)
-    worths = [acquisition(surrogate, evidence, (), 0.0, np.random.default_rng(seed)) for seed in range(6)]
+    worths = [acquisition(surrogate, evidence, (), 0.0, 0.0, np.random.default_rng(seed)) for seed in range(6)]
     assert max(float(worth([{"a": 0.5, "b": 0.1}])[0]) for worth in worths) > 0.05
+
+
+def test_of_equal_promise_the_cheaper_is_tried_first_while_much_of_a_time_budget_is_left() -> None:
+    """Deep trainings take ten times as long; depth changes nothing else."""
+    space = Space((Categorical("deep", (False, True)), Float("x", 0.0, 1.0)))
+    rng = np.random.default_rng(3)
+    trials = tuple(
+        CompletedTrial(
+            str(number),
+            config,
+            {"loss": (config["x"] - 0.5) ** 2, "seconds": (10.0 if config["deep"] else 1.0) * rng.lognormal(0, 0.1)},
+        )
+        for number, config in enumerate(space.sample(12, rng))
+    )
+    cheap, deep = ({"deep": side, "x": 0.52} for side in (False, True))
+
+    def preference(cost: str | None, thrift: float) -> float:
+        problem = Problem(space, (Objective("loss", "minimize"),), cost=cost)
+        evidence = read(problem, History(completed=trials))
+        worth = acquisition(learn(problem, evidence, 400, 200), evidence, [], 0.0, thrift, np.random.default_rng(0))
+        of_cheap, of_deep = worth([cheap, deep])
+        return float(of_cheap / of_deep)
+
+    indifferent = preference(None, 1.0)
+    assert preference("seconds", 0.0) == pytest.approx(indifferent)
+    assert preference("seconds", 1.0) == pytest.approx(10 * indifferent, rel=0.2)
+    assert preference("seconds", 0.5) == pytest.approx(10**0.5 * indifferent, rel=0.2)
+    assert preference("never_measured", 1.0) == pytest.approx(indifferent)

@@ -12,7 +12,9 @@ import pytest
 
 from service.conductor.executor import Lost
 from service.conductor.loop import GRACE, LEASE, Conductor
-from service.conductor.proposer import Proposer
+from service.conductor.placement import Machine
+from service.conductor.proposer import Proposer, Reply, Request
+from service.conductor.search_agenda import search_run
 from service.conductor.seeds import confirmation_seed, trial_seed
 from service.conductor.takeover import SUSPECT_AFTER, take_over
 from service.errors import Unavailable
@@ -20,6 +22,7 @@ from service.jobspec import JobSpec
 from service.store.records import Job
 from service.store.store import Store, open_store
 from tests.service.conductor.computing_executor import ComputingExecutor, accuracy, complete
+from tests.service.conductor.stored import stored_trial
 from workers.assignment import Assignment, Outcome, Report
 
 SPEC: dict[str, Any] = {
@@ -243,6 +246,20 @@ def test_the_wall_clock_budget_lets_running_trials_end_and_nothing_more_begin(
     ended = store.get_job(job.id)
     assert (ended.state, ended.reason) == ("completed", "the wall-clock budget of 40 s is spent")
     assert {trial.state for trial in store.searched_trials(job.id)} == {"completed"}
+
+
+def test_an_optimizer_is_told_how_much_of_the_wall_clock_budget_is_left(store: Store, clock: Clock) -> None:
+    job = submit(store, budget={"trials": 1000, "epochs": 1, "wall_clock": 40})
+    trial = stored_trial(0, "running", started_at=clock.now())
+    run = search_run(job, [trial], [], Machine(cpus=2, gpus=0, memory=8e9))
+    for seconds, left in ((0, 1.0), (10, 0.75), (20, 0.25)):
+        clock.seconds += seconds
+        request = run.agenda.next(run, clock.now()).ask
+        assert isinstance(request, Request)
+        assert request.history.budget_left == pytest.approx(left)
+        run.agenda.accept(run, Reply(request, error="again"))
+    clock.seconds += 20
+    assert run.agenda.next(run, clock.now()).ask is None
 
 
 def test_a_small_space_is_searched_to_its_end(make: Make, store: Store, clock: Clock) -> None:
