@@ -1,4 +1,5 @@
-"""Deletes adapters and checkpoints that no row refers to: of deleted jobs, lost attempts and trials that are over."""
+"""Deletes what nobody needs any more: adapters and checkpoints that no row refers to (of deleted jobs, lost attempts,
+trials that are over), and the events of reports that have long been told."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ from workers.artifacts import ArtifactStore
 
 PERIOD = 600.0  # seconds between collections
 MIN_AGE = 3600.0  # seconds for which an artifact may be on its way from its worker to a row
+TELL_REPORTS = 7 * 86400.0  # seconds after a job's end for which its stream still tells every report
+FORGET_AT_ONCE = 20_000  # events of a job that go in one transaction
 log = logging.getLogger(__name__)
 
 
@@ -26,25 +29,24 @@ def collect(store: Store, artifacts: ArtifactStore, min_age: float = MIN_AGE) ->
 
 @contextmanager
 def collecting(store: Store, artifacts: ArtifactStore, database: str, period: float = PERIOD) -> Iterator[None]:
-    """Collect in the background, as listing a bucket may take longer than a lease lasts.
+    """Collect and forget in the background, as listing a bucket may take longer than a lease lasts.
 
     Artifacts belong to one database: what another one refers to would look like garbage. The first to come marks them
     with its name, and others leave them alone.
     """
-    owner = _name_of(database)
-    if not artifacts.belongs_to(owner):
+    ours = artifacts.belongs_to(_name_of(database))
+    if not ours:
         log.warning("these artifacts belong to another database: nothing of them is ever collected here")
-        yield
-        return
     stop = threading.Event()
 
     def run() -> None:
         while not stop.wait(period):
             try:
-                if gone := collect(store, artifacts):
+                store.forget_reports(TELL_REPORTS, FORGET_AT_ONCE)
+                if ours and (gone := collect(store, artifacts)):
                     log.info("collected %d artifacts that nothing refers to", len(gone))
             except (ServiceError, OSError) as error:
-                log.warning("artifacts were not collected this time: %s", error)
+                log.warning("garbage was not collected this time: %s", error)
 
     thread = threading.Thread(target=run, name="garbage", daemon=True)
     thread.start()

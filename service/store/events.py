@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from service.store.records import Event, Job, Trial
-from service.store.rows import EVENT_COLUMNS, EVENTS
+from service.store.rows import EVENT_COLUMNS, EVENTS, JOBS
+from service.store.states import JOB_OVER
 
 _LOCK_KEY = 0x7065_6674_6576  # any number that nothing else locks in this database
 
@@ -46,6 +47,16 @@ _NEWEST_OF_JOB = (
     .offset(bindparam("newer"))
     .limit(1)
 )
+_OVER_SINCE = JOBS.c.state.in_(JOB_OVER) & (JOBS.c.finished_at < bindparam("before"))
+_REPORTED = (EVENTS.c.job_id == JOBS.c.id) & (EVENTS.c.kind == "trial.report")
+_JOBS_WITH_OLD_REPORTS = select(JOBS.c.id).where(_OVER_SINCE, select(EVENTS.c.sequence).where(_REPORTED).exists())
+_OLD_REPORTS = (
+    select(EVENTS.c.sequence)
+    .join(JOBS, _REPORTED)
+    .where(_OVER_SINCE, JOBS.c.id == bindparam("job"))
+    .limit(bindparam("limit"))
+)
+_FORGET = delete(EVENTS).where(EVENTS.c.sequence.in_(_OLD_REPORTS))
 
 
 def append(connection: Connection, events: Sequence[NewEvent], now: datetime) -> None:
@@ -75,6 +86,16 @@ def last_sequence(connection: Connection) -> int:
 def sequence_before(connection: Connection, job_id: str, newest: int) -> int:
     """The number after which the `newest` last events of the job come; 0 when it has no more than those."""
     return connection.execute(_NEWEST_OF_JOB, {"job": job_id, "newer": newest}).scalar_one_or_none() or 0
+
+
+def jobs_with_old_reports(connection: Connection, before: datetime) -> tuple[str, ...]:
+    """Jobs that were over `before` then and still have events of reports."""
+    return tuple(connection.execute(_JOBS_WITH_OLD_REPORTS, {"before": before}).scalars())
+
+
+def forget_old_reports(connection: Connection, job_id: str, before: datetime, limit: int) -> int:
+    """Delete up to `limit` events of reports, if the job was over `before` then; how many went."""
+    return connection.execute(_FORGET, {"job": job_id, "before": before, "limit": limit}).rowcount
 
 
 def job_event(job: Job) -> NewEvent:

@@ -7,7 +7,7 @@ the errors of `service.errors`; one that raises has changed nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -318,6 +318,18 @@ class Store:
     def sequence_before(self, job_id: str, newest: int) -> int:
         """The number after which the `newest` last events of the job come; 0 when it has no more than those."""
         return self._database.read(lambda c: events.sequence_before(c, job_id, newest))
+
+    def forget_reports(self, age: float, limit: int) -> int:
+        """Delete up to `limit` report events of each job that has been over for `age` seconds; how many went.
+
+        The reports themselves stay.
+        """
+        before = self._clock() - timedelta(seconds=age)
+        loud = self._database.read(lambda c: events.jobs_with_old_reports(c, before))
+        return sum(
+            self._database.write(lambda c, id=job_id: events.forget_old_reports(c, id, before, limit))  # type: ignore[misc]
+            for job_id in loud
+        )
 
     # Tokens
 

@@ -1,16 +1,18 @@
-"""Artifacts go when no row refers to them any more, and only from a store that belongs to this database."""
+"""Artifacts go when no row refers to them any more, and only from a store that belongs to this database; so do the
+events of reports that have long been told."""
 
 from __future__ import annotations
 
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from service.conductor.garbage import collect, collecting
-from service.store.store import Store, open_store
-from tests.service.store.examples import claimed, outcome, running_job
+from service.conductor.garbage import TELL_REPORTS, collect, collecting
+from service.store.store import Store, open_store, utc_now
+from tests.service.store.examples import claimed, outcome, report, running_job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact
 
@@ -72,3 +74,18 @@ def test_garbage_is_collected_in_the_background(
         while orphan.sha256 in artifacts:
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def test_old_reports_are_forgotten_in_the_background(store: Store, database: str, artifacts: ArtifactStore) -> None:
+    job = running_job(store, trials=1)
+    trial = claimed(store, job.id)
+    store.add_report(report(trial, 1))
+    store.finish_trial(outcome(trial))
+    store.set_job_state(job.id, "completed")
+    later = open_store(database, lambda: utc_now() + timedelta(seconds=TELL_REPORTS + 1))
+    with collecting(later, artifacts, database, period=0.01):
+        deadline = time.monotonic() + 20
+        while any(event.kind == "trial.report" for event in store.events_after(0, job.id)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert store.job_reports(job.id)

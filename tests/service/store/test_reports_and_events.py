@@ -211,3 +211,23 @@ def test_suggestions_dropped_and_replaced_are_told(store: Store) -> None:
     store.replace_queued(job.id, [f"{job.id}-0", f"{job.id}-1"], suggestions(1, first=7))
     told = [(event.kind, event.payload["number"]) for event in store.events_after(last)]
     assert told == [("trial.dropped", 1), ("trial.queued", 0)]
+
+
+def test_a_week_after_a_job_its_reports_are_no_longer_told_and_all_else_is(store: Store, clock: ManualClock) -> None:
+    over, extended, going = running_job(store, trials=1), running_job(store, trials=1), running_job(store, trials=1)
+    for job in (over, extended, going):
+        trial = claimed(store, job.id)
+        store.add_reports([report(trial, step) for step in (1, 2, 3)])
+        store.finish_trial(outcome(trial))
+    for job in (over, extended):
+        store.set_job_state(job.id, "completed")
+    told, curve = store.events_after(0, over.id), store.job_reports(over.id)
+    clock.advance(60)
+    assert store.forget_reports(age=60, limit=2) == 0  # not yet longer than that
+    clock.advance(1)
+    store.extend_job(extended.id, extended.spec)
+    assert [store.forget_reports(age=60, limit=2) for _ in range(3)] == [2, 1, 0]
+    assert store.events_after(0, over.id) == tuple(event for event in told if event.kind != "trial.report")
+    assert store.job_reports(over.id) == curve
+    for job in (extended, going):
+        assert sum(event.kind == "trial.report" for event in store.events_after(0, job.id)) == 3
