@@ -42,7 +42,8 @@ def run(
     processes: int,
     path: Path,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Run what has not been run yet, problem by problem; yields the lines of each. `seeds` are by optimizer."""
+    """Run what has not been run yet, problem by problem; yields the lines of each. `seeds` are by optimizer: none of
+    them runs nothing."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for name in names:
             taking_part = [one for one in optimizers if not one.endswith("+past") or has_past(name)]
@@ -75,6 +76,8 @@ def main() -> None:
         optimizers = [name for name in optimizers if name != "ax"]
     several, of_ax = (list(range(count[given.quick])) for count in (SEEDS, SEEDS_OF_AX))
     seeds = {name: given.seeds or (of_ax if name == "ax" else several) for name in optimizers}
+    if given.export:
+        seeds = dict.fromkeys(optimizers, ())
     path = given.runs or RUNS.with_name("bench-search-quick.jsonl" if given.quick else RUNS.name)
     lines: list[dict[str, Any]] = []
     for found in run(names, optimizers, seeds, given.trials or TRIALS[given.quick], given.processes, path):
@@ -104,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--runs", type=Path, help="where runs are kept and looked up")
+    parser.add_argument("--export", action="store_true", help="run nothing, only write what has been run")
     parser.add_argument("--out", type=Path, help="write verdict and lines into this file")
     parser.add_argument("--plot", type=Path, help="write the regret curves into this SVG file")
     return parser
