@@ -36,12 +36,17 @@ class Client:
     """Talks to a peftsearch server. Use it as a context manager or `close()` it.
 
     Without arguments it finds the server as the command line does: `PEFTSEARCH_URL`, `PEFTSEARCH_TOKEN` and the token
-    file of the embedded default. Every method raises Unreachable when no server answers and Refused when it says no.
+    file of the embedded default. `transport` takes the place of the way to the server. Every method raises Unreachable
+    when no server answers and Refused when it says no.
     """
 
-    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+    def __init__(
+        self, url: str | None = None, token: str | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self._connection = Connection.resolve(url, token)
-        self._http = httpx.Client(base_url=self.url, headers=self._connection.headers, timeout=TIMEOUT)
+        self._http = httpx.Client(
+            base_url=self.url, headers=self._connection.headers, timeout=TIMEOUT, transport=transport
+        )
 
     @property
     def url(self) -> str:

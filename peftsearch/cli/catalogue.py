@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from peftsearch.cli.options import AsJson, Token, Url, connect
+from peftsearch.cli.options import AsJson, Token, Url, connect_or_answer
 from peftsearch.cli.output import console, print_json, rows_table
 
 app = typer.Typer()
@@ -13,7 +13,7 @@ app = typer.Typer()
 @app.command()
 def methods(as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
     """List the PEFT methods with their knobs and sources."""
-    with connect(url, token) as client:
+    with connect_or_answer(url, token) as client:
         found = client.methods()
     if as_json:
         print_json([entry.to_row() for entry in found])
@@ -25,7 +25,7 @@ def methods(as_json: AsJson = False, url: Url = None, token: Token = None) -> No
 @app.command()
 def strategies(as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
     """List the training strategies with their knobs and sources."""
-    with connect(url, token) as client:
+    with connect_or_answer(url, token) as client:
         found = client.strategies()
     if as_json:
         print_json([entry.to_row() for entry in found])
@@ -37,7 +37,7 @@ def strategies(as_json: AsJson = False, url: Url = None, token: Token = None) ->
 @app.command()
 def spaces(as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
     """List the ready-made search spaces."""
-    with connect(url, token) as client:
+    with connect_or_answer(url, token) as client:
         found = client.spaces()
     if as_json:
         print_json([entry.to_row() for entry in found])

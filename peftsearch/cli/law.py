@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from peftsearch.cli.law_answer import ask
-from peftsearch.cli.options import AsJson, Token, Url, connect
+from peftsearch.cli.options import AsJson, Token, Url, connect, connect_or_answer
 from peftsearch.cli.output import console, messages, print_json, rows_table
 
 app = typer.Typer()
@@ -75,7 +75,7 @@ def fit_law(
     rows = read_runs(file)
     asked = {"parameters": params, "tokens": tokens, "rank": rank}
     question = {"rows": rows} | {key: value for key, value in asked.items() if value is not None}
-    with connect(url, token) as client:
+    with (connect_or_answer if name is None else connect)(url, token) as client:
         found = client.fit_law(question)
         kept = client.store_law(name, rows, batch_unit) if name is not None else None
     if as_json:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from peftsearch.cli.options import connect
+from peftsearch.cli.options import connect, connect_or_answer
 from peftsearch.cli.output import console, messages, print_json, rows_table
 
 
 def ask(law: str, question: Mapping[str, Any], as_json: bool, url: str | None, token: str | None) -> None:
     """Ask and print: a table with the evidence, or JSON."""
-    with connect(url, token) as client:
+    of_your_own = question.get("law") not in (None, "published")
+    with (connect if of_your_own else connect_or_answer)(url, token) as client:
         answer = client.predict(law, **question)
     if as_json:
         print_json(answer)

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from peftsearch.cli.output import messages
 from peftsearch.client import Client
+from peftsearch.connection import DEFAULT_URL
+from peftsearch.offline import OfflineTransport, can_answer, listens
 
 Url = Annotated[
     str | None,
@@ -24,3 +27,12 @@ TrialId = Annotated[str, typer.Argument(metavar="TRIAL", help="Id of a trial, as
 def connect(url: str | None, token: str | None) -> Client:
     """The client for the options of a command."""
     return Client(url, token)
+
+
+def connect_or_answer(url: str | None, token: str | None) -> Client:
+    """The same for questions that need nothing stored: where no server was named and none runs at the default address,
+    this installation answers by itself, and says so."""
+    if url is not None or listens(DEFAULT_URL) or not can_answer():
+        return connect(url, token)
+    messages.print("no server is running: answered without stored jobs and laws", highlight=False)
+    return Client(token="none", transport=OfflineTransport())
