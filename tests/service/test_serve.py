@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -188,6 +189,7 @@ def test_the_conductor_is_started_again_when_it_dies_and_dies_with_the_service(t
 
 def _conductor(service: Serving, of_another: int = -1) -> psutil.Process | None:
     for process in psutil.Process(service.process.pid).children():
-        if "service.conductor" in process.cmdline() and process.pid != of_another:
-            return process
+        with suppress(psutil.NoSuchProcess):  # it may die between the two looks, or just have been killed
+            if "service.conductor" in process.cmdline() and process.pid != of_another:
+                return process
     return None
