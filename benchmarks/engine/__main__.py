@@ -33,6 +33,7 @@ from workers.task import TaskSpec
 RESULTS = Path(__file__).parents[1] / "results"
 PARTS = ("trials", "packs", "memory", "search")
 ROWS = {"full": (192, 64), "quick": (64, 32)}  # training and validation rows of the first three parts
+STRIDE = {"full": 1, "quick": 3}  # between the configurations of `trials` that are measured
 ENDURANCE = {"full": 100, "quick": 20}  # trials
 
 
@@ -77,7 +78,7 @@ def _measure(record: Record, name: str, form: str, home: Path, seeds: int) -> bo
     started = time.monotonic()
     part |= conditions_now()
     if name == "trials":
-        part["complete"] = measure_trials(record, part, task, home)
+        part["complete"] = measure_trials(record, part, task, home, STRIDE[form])
     elif name == "packs":
         part["complete"] = measure_packs(record, part, task, home, SIZES[form])
     elif name == "memory":

@@ -20,12 +20,13 @@ from workers.task import TaskSpec
 EPOCHS = 2
 
 
-def measure_trials(record: Record, part: dict[str, Any], task: TaskSpec, home: Path) -> bool:
-    """Add a row for every configuration that has none yet, while time lasts; whether all have one now."""
+def measure_trials(record: Record, part: dict[str, Any], task: TaskSpec, home: Path, stride: int) -> bool:
+    """Add a row for every configuration that has none yet (of each `stride` of them the first), while time lasts;
+    whether all have one now."""
     rows: list[dict[str, Any]] = part["results"] or []
     part["results"], ours = rows, Ours(home)
     done = {row["label"] for row in rows}
-    for configuration in (*CONFIGURATIONS, HEAD_ONLY):
+    for configuration in (*CONFIGURATIONS[::stride], HEAD_ONLY):
         if configuration.label in done:
             continue
         if record.time_is_up:
