@@ -15,6 +15,8 @@ from predictors.loss_model import fit_loss_model
 
 _ARRAYS = ("optimum", "covariance", "curvature", "left_out_error")
 COLUMNS = (*SIZES, *SETTINGS, "loss")
+UNSAID = 2 * ({"low": 0.0, "high": 1e30, "unit": ""},)
+"""Settings tried, of a law that was kept before that was kept with it: no answer can lie outside."""
 
 
 def fitted(
@@ -95,12 +97,14 @@ def to_json(law: FittedLaw) -> dict[str, Any]:
 def from_json(value: Mapping[str, Any]) -> FittedLaw:
     """The inverse of `to_json`."""
     arrays = {name: np.array(value[name], dtype=np.float64) for name in _ARRAYS}
-    ranges, (rates, batches) = ([Range(**one) for one in value[name]] for name in ("ranges", "tried"))
+    ranges, (rates, batches) = (
+        [Range(**one) for one in each] for each in (value["ranges"], value.get("tried", UNSAID))
+    )
     return FittedLaw(
         variables=tuple(value["variables"]),
         ranges=tuple(ranges),
         tried=(rates, batches),
-        batch_edge=value["batch_edge"],
+        batch_edge=value.get("batch_edge"),
         rows=int(value["rows"]),
         **arrays,
     )

@@ -120,7 +120,7 @@ class FittedLaw:
     variables: tuple[str, ...]
     ranges: tuple[Range, ...]  # among which each variable was measured
     tried: tuple[Range, Range]  # learning rates and batches
-    batch_edge: Edge | None  # the end of the batches tried that is best; None with a minimum among them
+    batch_edge: Edge | None  # the end of the batches tried at which the law holds; None with a minimum among them
     optimum: Floats
     covariance: Floats  # [2, 1 + k, 1 + k], jackknife over cells
     curvature: Floats  # [2, 2]
@@ -161,12 +161,12 @@ class FittedLaw:
         )
 
     def _edges(self, quantities: Mapping[str, Quantity]) -> tuple[str, ...]:
-        """Warnings of settings that nobody tried, and of a batch that has no minimum."""
+        """Warnings of settings that nobody tried, and of a batch that the runs do not determine."""
         limits = zip(("learning_rate", "batch"), self.tried, strict=True)
         found = outside(**{name: (tried, quantities[name].value) for name, tried in limits})
         if self.batch_edge is None:
             return found
-        return (*found, f"batch = {self._edge:g} is the {self.batch_edge} tried: the best one may lie beyond")
+        return (*found, f"batch = {self._edge:g} is the {self.batch_edge} tried: the runs show no best one among them")
 
     @property
     def _edge(self) -> float:
@@ -175,7 +175,8 @@ class FittedLaw:
 
 
 def fit_law(runs: Runs) -> FittedLaw:
-    """Fit the law to runs. Raises OutOfDomain when the table shows no minimum along the learning rate."""
+    """Fit the law to runs. Without a minimum along the batch that survives leaving out any cell, the batch is held at
+    the better end of those tried. Raises OutOfDomain when there is none along the learning rate."""
     cells = int(runs.cell.max()) + 1
     near = nearness(runs.excess(), runs.cell)
     whole, *without = (_surface(runs.keep(runs.cell != cell), near) for cell in range(-1, cells))

@@ -7,7 +7,8 @@ With x = (log learning rate, log batch) and s = (1, log N, log D, …), both cen
 with one curvature H for all cells. Runs far above the best count less, since the surface is no quadratic there.
 
 Trainings of few steps often show no minimum along the batch: the smallest batch, which takes the most steps, is the
-best. Then the batch is held at the edge of what was tried, and only the learning rate has an optimum, at that batch.
+best. Then the batch is held at the better end of what was tried, and only the learning rate has an optimum, at that
+batch.
 """
 
 from __future__ import annotations

@@ -42,8 +42,7 @@ def run(
     processes: int,
     path: Path,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Run what has not been run yet, problem by problem; yields the lines of each. `seeds` are by optimizer: none of
-    them runs nothing."""
+    """Run what has not been run yet, problem by problem; yields the lines of each. `seeds` are by optimizer."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for name in names:
             taking_part = [one for one in optimizers if not one.endswith("+past") or has_past(name)]

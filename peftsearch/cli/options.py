@@ -35,4 +35,4 @@ def connect_or_answer(url: str | None, token: str | None) -> Client:
     if url is not None or listens(DEFAULT_URL) or not can_answer():
         return connect(url, token)
     messages.print("no server is running: answered without stored jobs and laws", highlight=False)
-    return Client(token="none", transport=OfflineTransport())
+    return Client(transport=OfflineTransport())

@@ -170,7 +170,7 @@ class FittedLawView(View):
     learning_rate: ExponentsView
     batch: ExponentsView
     batch_edge: Literal["smallest", "largest"] | None = Field(
-        description="the end of the batches tried that is best; null with a minimum among them"
+        description="the end of the batches tried at which the law holds; null where the runs show a best one"
     )
     rows: int
     cells: int = Field(description="different sizes")

@@ -59,7 +59,7 @@ class LawPlan:
         if failed := sum(not one.completed for one in trials):
             notes.append(f"{failed} of {len(trials)} trainings did not complete; the law rests on the others")
         if edge := answer["batch_edge"]:
-            notes.append(f"the {edge} batch is the best at every size: the law tells the learning rate at this batch")
+            notes.append(f"no batch among those tried is clearly the best: the law holds at the {edge}")
         return Conclusion(answer | {"batch_unit": "rows", "method": self.spec.method, "runs": rows}, notes=tuple(notes))
 
 

@@ -123,6 +123,13 @@ def test_without_a_best_batch_among_those_tried_the_law_tells_the_rate_at_the_ed
     assert from_json(json.loads(json.dumps(to_json(law)))).answer({"parameters": 2e4, "tokens": 2e4}) == answer
 
 
+def test_a_law_kept_before_the_settings_tried_were_kept_still_answers() -> None:
+    law = fit_law(Runs.read(_table()))
+    kept = {name: part for name, part in to_json(law).items() if name not in ("tried", "batch_edge")}
+    size = {"parameters": 3e8, "tokens": 1e10}
+    assert from_json(json.loads(json.dumps(kept))).answer(size) == law.answer(size)
+
+
 def test_a_rate_that_nobody_tried_comes_with_a_warning() -> None:
     table = _table()
     low = table["learning_rate"] < np.quantile(table["learning_rate"], 0.5)

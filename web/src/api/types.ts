@@ -199,7 +199,7 @@ export interface Exponents {
 export interface LawAnswer {
   learning_rate: Exponents;
   batch: Exponents;
-  /** The end of the batches tried that is best; null with a minimum among them. */
+  /** The end of the batches tried at which the law holds; null where the runs show a best one. */
   batch_edge: "smallest" | "largest" | null;
   /** Sizes, settings and loss of each run. */
   runs: Record<string, number>[];

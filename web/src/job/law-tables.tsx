@@ -24,6 +24,7 @@ export function bestOfEach(runs: Run[], sizes: string[]): Run[] {
 
 export function LawTables({ answer, name, version }: { answer: LawAnswer; name: string; version: number }) {
   const sizes = Object.keys(answer.learning_rate.exponents);
+  const columns = [...sizes, "learning_rate", "batch", "loss"];
   return (
     <div className="confirmation">
       <p>
@@ -64,8 +65,8 @@ export function LawTables({ answer, name, version }: { answer: LawAnswer; name: 
       </div>
       {answer.batch_edge && (
         <p>
-          The {answer.batch_edge} batch tried is the best at every size, so the law tells the learning rate at this
-          batch. The best batch may lie beyond.
+          No batch among those tried is clearly the best, so the law tells the learning rate at the {answer.batch_edge}{" "}
+          one. The best batch may lie beyond.
         </p>
       )}
       <h3>Best run of each size</h3>
@@ -73,7 +74,7 @@ export function LawTables({ answer, name, version }: { answer: LawAnswer; name: 
         <table aria-label="Best runs">
           <thead>
             <tr>
-              {[...sizes, "learning_rate", "batch", "loss"].map((column) => (
+              {columns.map((column) => (
                 <th key={column} scope="col" className="number">
                   {column}
                 </th>
@@ -83,7 +84,7 @@ export function LawTables({ answer, name, version }: { answer: LawAnswer; name: 
           <tbody>
             {bestOfEach(answer.runs, sizes).map((run) => (
               <tr key={sizes.map((size) => run[size]).join()}>
-                {[...sizes, "learning_rate", "batch", "loss"].map((column) => (
+                {columns.map((column) => (
                   <td key={column} className="number">
                     {short(run[column] ?? 0)}
                   </td>
