@@ -116,6 +116,13 @@ class ResourcesSpec(Section):
     quantise: Quantisation | None = Field(
         default=None, description="keep the frozen base's weights in 8 or 4 bits (needs bitsandbytes)"
     )
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="processes that train each trial together, each holding its part of the frozen base (FSDP), on one "
+        "GPU each where `gpus_per_trial` is as large",
+    )
     pack: Literal["auto"] | Annotated[int, Field(ge=1, le=32)] = Field(
         default="auto", description="trials that share each pass through the base; `auto`: where that is faster"
     )

@@ -48,6 +48,9 @@ class Assignment(_Frozen):
     )
     gradient_checkpointing: bool = Field(default=False, description="compute activations again instead of keeping them")
     quantise: Quantisation | None = Field(default=None, description="number format of the frozen base's weights")
+    shards: int = Field(
+        default=1, ge=1, description="processes that train the trial together, each holding a part of the frozen base"
+    )
     evaluate_on: Split = Field(default="validation", description="`test` for confirmations: rows that no search saw")
     reports_per_epoch: int = Field(default=1, ge=0, description="0: one report, after the last step")
     checkpoint: Artifact | None = Field(default=None, description="where to continue from")

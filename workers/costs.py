@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from workers.methods.reweighted import Reweighted
 from workers.models.architectures import Anatomy
@@ -62,12 +63,14 @@ def training_memory(
 
     `remembered` counts the elements of gradients and optimizer state; by default it is AdamW's.
     """
-    own = {_storage(value) for value in (*model.parameters(), *model.buffers(), *batch.values())}
+    own = {_storage(value) for value in (*_here(model), *model.buffers(), *batch.values())}
+    sharded = any(isinstance(value, DTensor) for value in model.parameters())
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         for part in _dense_parts(tensor):
-            if _storage(part) not in own:
+            # A layer of a sharded model is gathered while it runs: its weights are no activations either.
+            if _storage(part) not in own and not (sharded and _storage(part) in map(_storage, _here(model))):
                 kept[_storage(part)] = part.untyped_storage().nbytes()
         # Without its history: an operation that saved its own output with it would hold itself and the graph for ever.
         return tensor.detach()
@@ -83,12 +86,12 @@ def training_memory(
 
 
 @torch.no_grad()
-def sparsity(model: nn.Module, anatomy: Anatomy) -> float:
+def sparsity(modules: Iterable[nn.Module], anatomy: Anatomy) -> float:
     """Share of the weights of the encoder's linear layers that are zero once the adapter is folded in.
 
     Only methods that put another weight in a layer's place make zeros; the base's own are not looked for.
     """
-    zeros = sum(int((part.weight() == 0).sum()) for part in model.modules() if isinstance(part, Reweighted))
+    zeros = sum(int((part.weight() == 0).sum()) for part in modules if isinstance(part, Reweighted))
     return zeros / (anatomy.layers * sum(linear.in_features * linear.out_features for linear in anatomy.linears))
 
 
@@ -111,6 +114,11 @@ def training_flops(
 def _dense_parts(tensor: Tensor) -> tuple[Tensor, ...]:
     """The tensors that hold the numbers: of a sparse one, its indices and values."""
     return (tensor._indices(), tensor._values()) if tensor.layout == torch.sparse_coo else (tensor,)
+
+
+def _here(model: nn.Module) -> Iterator[Tensor]:
+    """The parameters that are whole in this process at this moment."""
+    return (value for value in model.parameters() if not isinstance(value, DTensor))
 
 
 def _storage(tensor: Tensor) -> int:

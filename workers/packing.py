@@ -39,6 +39,8 @@ def why_not_fast(assignment: Assignment, model: ModelDescription) -> str | None:
         return "gradient checkpointing is done by the reference engine"
     if assignment.quantise is not None:
         return "a quantised base is trained on by the reference engine"
+    if assignment.shards > 1:
+        return "a sharded base is trained on by the reference engine"
     kind = model.anatomy.model_type
     return None if kind in READ_TOKEN else f"stored hidden states are not known to be exact for {kind}"
 

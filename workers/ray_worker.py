@@ -10,19 +10,17 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import ray
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Outcome, PrecisionChoice, Report
 from workers.packing import Arrivals
 from workers.proxies.spec import ProxyAssignment
 
-if TYPE_CHECKING:
-    from workers.engines.course import OnReport
-
 GIBIBYTE = 1 << 30
+Item = Report | Outcome | PlacementGroup
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,8 @@ class WorkerSettings:
     """What a worker process is started with.
 
     `home` holds caches that the processes of a machine share; `artifacts` is a folder or fsspec URL that the service
-    reads too; `threads` are those of each training step (as a rule the actor's `num_cpus`); models train on
+    reads too; `threads` are those of each training step (as a rule the actor's `num_cpus`), `cores` what each rank
+    of a sharded trial occupies; models train on
     `device` (`cpu`, or `cuda` for an actor with `num_gpus`); `precision` is the fast
     engine's number format, which `auto` decides by a measurement when the worker starts.
     """
@@ -38,6 +37,7 @@ class WorkerSettings:
     home: str
     artifacts: str
     threads: int = 1
+    cores: float = 1.0
     device: str = "cpu"
     prefix_bytes: int = 8 * GIBIBYTE
     precision: PrecisionChoice = "auto"
@@ -46,6 +46,10 @@ class WorkerSettings:
 @ray.remote(concurrency_groups={"control": 1}, max_concurrency=1)  # type: ignore[call-overload]  # ray's types know neither
 class TrialWorker:
     """Trains one trial at a time, or a pack of them, and keeps its base model and data between them.
+
+    A trial on a sharded base is trained by processes of its own (`workers.sharded_trial`); the actor passes reports and
+    decisions on and needs no cores for that. It is ended by `worker.end.remote()`: were it killed, what its ranks
+    occupy would stay reserved. Its stream tells the `PlacementGroup` that holds them, for the case that it dies.
 
     Dispatch with `worker.train.options(num_returns="streaming").remote(assignments, places)`: every item is a `Report`
     or an `Outcome`; the stream ends when every trial has its outcome. With more than one place the trials form a pack,
@@ -62,6 +66,7 @@ class TrialWorker:
         from workers.workbench import Workbench
 
         torch.set_num_threads(settings.threads)
+        self._settings = settings
         self._workbench = Workbench(
             Path(settings.home),
             ArtifactStore(settings.artifacts),
@@ -73,22 +78,21 @@ class TrialWorker:
         self._signals: dict[str, Decision] = {}
         self._lock = threading.Lock()
         self._arrivals = Arrivals()
+        self._stream: queue.SimpleQueue[Item | BaseException | None] = queue.SimpleQueue()
+        self._ranks: PlacementGroup | None = None
+        self._ended = False
 
-    def train(self, assignments: Sequence[Assignment | ProxyAssignment], places: int = 1) -> Iterator[Report | Outcome]:
+    def train(self, assignments: Sequence[Assignment | ProxyAssignment], places: int = 1) -> Iterator[Item]:
         """Train one trial, or with more than one place a pack; see the class."""
-        self._arrivals = Arrivals()
-        stream: queue.SimpleQueue[Report | Outcome | BaseException | None] = queue.SimpleQueue()
-
-        def on_report(report: Report) -> Decision:
-            stream.put(report)
-            return self._decision(report.trial_id)
+        self._arrivals, self._ranks = Arrivals(), None
+        stream = self._stream = queue.SimpleQueue()
 
         def outcomes() -> Iterator[Outcome]:
             from workers.trial_pack import train_pack
 
             if places > 1:
-                return train_pack(assignments, self._workbench, on_report, places, self._arrivals)  # type: ignore[arg-type]  # proxies are never packed
-            return (self._train_alone(assignment, on_report) for assignment in assignments)
+                return train_pack(assignments, self._workbench, self._told, places, self._arrivals)  # type: ignore[arg-type]  # proxies are never packed
+            return (self._train_alone(assignment) for assignment in assignments)
 
         def run() -> None:
             try:
@@ -111,18 +115,42 @@ class TrialWorker:
         finally:
             thread.join()
 
-    def _train_alone(self, assignment: Assignment | ProxyAssignment, on_report: OnReport) -> Outcome:
+    def _train_alone(self, assignment: Assignment | ProxyAssignment) -> Outcome:
         from workers.proxies.trial import train_proxy
+        from workers.sharded_trial import train_sharded
         from workers.trial import train
 
         if isinstance(assignment, ProxyAssignment):
-            return train_proxy(assignment, self._proxies, on_report)
-        return train(assignment, self._workbench, on_report)
+            return train_proxy(assignment, self._proxies, self._told)
+        if assignment.shards > 1:
+            return train_sharded(assignment, self._settings, ray.get_runtime_context().current_actor)
+        return train(assignment, self._workbench, self._told)
 
     @ray.method(concurrency_group="control")
     def board(self, assignment: Assignment) -> bool:
         """Let a trial join the pack that runs, as soon as it has a place; False when no pack does (any more)."""
         return self._arrivals.add(assignment)
+
+    @ray.method(concurrency_group="control")
+    def place(self, ranks: PlacementGroup) -> bool:
+        """The ranks of a sharded trial have their cores and GPUs; False when nobody wants the trial any more."""
+        with self._lock:
+            self._ranks = ranks
+        self._stream.put(ranks)
+        return not self._ended
+
+    @ray.method(concurrency_group="control")
+    def end(self) -> None:
+        """End the ranks of a sharded trial, whatever they do, and give back what they occupy."""
+        with self._lock:
+            self._ended = True
+        if self._ranks is not None:
+            remove_placement_group(self._ranks)
+
+    @ray.method(concurrency_group="control")
+    def tell(self, report: Report) -> Decision:
+        """Take the report of a sharded trial from its first rank; what is to become of the trial."""
+        return self._told(report)
 
     @ray.method(concurrency_group="control")
     def signal(self, trial_id: str, decision: Decision) -> None:
@@ -135,9 +163,10 @@ class TrialWorker:
         """True as soon as the worker is up."""
         return True
 
-    def _decision(self, trial_id: str) -> Decision:
+    def _told(self, report: Report) -> Decision:
+        self._stream.put(report)
         with self._lock:
-            return self._signals.get(trial_id, "continue")
+            return self._signals.get(report.trial_id, "continue")
 
     def _forget(self, trial_id: str) -> None:
         with self._lock:

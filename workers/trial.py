@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from workers.engines.prefix import upper_layers
 from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import ReferenceTrainee
 from workers.engines.resident import ResidentBase
+from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, shard, whole_layers
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters, Knobs, split_config
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
@@ -31,6 +32,7 @@ from workers.methods.method import Method
 from workers.methods.registry import method
 from workers.models.quantisation import check_method
 from workers.packing import why_not_fast
+from workers.sharding import check_sharded
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import run_strategy
 from workers.workbench import PreparedData, Workbench, environment
@@ -39,7 +41,7 @@ from workers.workbench import PreparedData, Workbench, environment
 def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:
     """Train one trial. A fault of the trial is not raised: the outcome is `failed` and has a reason."""
     try:
-        return _train(prepare(assignment, workbench), workbench, on_report)
+        return train_prepared(prepare(assignment, workbench), workbench, on_report)
     except Exception as error:  # whatever a configuration can provoke must end this trial and no other
         return failed(assignment, failure_reason(error), workbench)
 
@@ -68,6 +70,10 @@ class PreparedTrial:
     evaluated: Inputs
     base_latency: dict[str, float]
 
+    def on(self, device: str) -> PreparedTrial:
+        """The same with its rows on another device."""
+        return replace(self, data=self.data.on(device), evaluated=self.evaluated.on(device))
+
 
 def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     """Check the configuration and load what the trial needs. Raises `InvalidInput`."""
@@ -75,6 +81,7 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     data = workbench.data(assignment.task, assignment.data_seed)
     if assignment.quantise is not None:
         check_method(assignment.quantise, name)
+    check_sharded(name, assignment.shards)
     resident = workbench.base(assignment.task.model, len(data.tokens.classes), assignment.quantise)
     chosen = method(name)
     values = chosen.complete(resident.base.description, knobs)
@@ -107,17 +114,23 @@ def attach(prepared: PreparedTrial, steps: int) -> Attached:
     return prepared.method.attach(prepared.resident.base, prepared.knobs, seed, setup)
 
 
-def _train(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Outcome:
+def train_prepared(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Outcome:
+    """Train one trial; of a sharded one, this process's part. Raises whatever its configuration provokes."""
     trial = plan_course(prepared, workbench, on_report)
     engine, why_not = _choose_engine(prepared)
-    seed = prepared.assignment.seed
+    seed, sharded = prepared.assignment.seed, prepared.assignment.shards > 1
+    own = set(prepared.resident.base.model.parameters())
     with ExitStack() as undo:
         attached = attach(prepared, trial.plan().steps)
-        undo.callback(attached.detach)
+        if not sharded:  # where it is, the process ends with its trial
+            undo.callback(attached.detach)
         if prepared.assignment.gradient_checkpointing:
             undo.enter_context(recomputing_layers(prepared.resident.base))
+        if sharded:
+            shard(attached.model, prepared.resident.base, own)
+            prepared = prepared.on(device_of_rank())
         strategy = run_strategy(prepared.hyperparameters, attached, prepared.resident.base.description, seed)
-        torch.manual_seed(seed)
+        torch.manual_seed(rank_seed(seed) if sharded else seed)
         with _trainee(engine, prepared, attached, strategy, workbench) as trainee:
             if trial.resume is not None:
                 trainee.load(trial.resume.tensors)
@@ -145,6 +158,9 @@ def _trainee(
 ) -> Iterator[Trainee]:
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
     precision = precision_of(prepared.assignment, engine, workbench)
+    if prepared.assignment.shards > 1:
+        yield ShardedTrainee(attached, data.train, prepared.evaluated, hyperparameters, precision, strategy)
+        return
     if engine == "reference":
         yield ReferenceTrainee(attached, data.train, prepared.evaluated, hyperparameters, precision, strategy)
         return
@@ -174,22 +190,25 @@ def outcome_of(
 
     `remembered` is the number of elements that gradients and optimizer state had at most, where it is not AdamW's.
     """
+    assignment = prepared.assignment
+    where = environment(precision_of(assignment, engine, workbench), prepared.data.train.device.type)
+    if assignment.shards > 1:
+        where["shards"] = str(assignment.shards)
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
     adapter = None
     if ending.status in ("completed", "stopped"):
         metrics |= _costs(prepared, attached, ending, workbench, remembered)
         metrics["adapter_bytes"], adapter = _export(prepared, attached, metrics, workbench.artifacts)
     return Outcome(
-        trial_id=prepared.assignment.trial_id,
-        attempt=prepared.assignment.attempt,
+        trial_id=assignment.trial_id,
+        attempt=assignment.attempt,
         status=ending.status,
         metrics=metrics,
         adapter=adapter,
         checkpoint=ending.checkpoint,
         engine=engine,
         engine_reason=why_not_fast,
-        environment=environment(precision_of(prepared.assignment, engine, workbench), workbench.device)
-        | {"evaluated_on": prepared.assignment.evaluate_on, "evaluated_rows": str(len(prepared.evaluated))},
+        environment=where | {"evaluated_on": assignment.evaluate_on, "evaluated_rows": str(len(prepared.evaluated))},
         reason=ending.reason,
     )
 
@@ -205,7 +224,7 @@ def _costs(
         "trainable_params": float(adapter),
         "head_params": float(base.head_size),
         "peak_memory_mb": _training_memory(prepared, attached, remembered) / costs.MEBIBYTE,
-        "sparsity": costs.sparsity(attached.model, anatomy),
+        "sparsity": costs.sparsity(whole_layers(attached.model), anatomy),
         "train_tflops": flops / 1e12,
         "train_tokens": float(lengths.sum()) * _passes(prepared.assignment, ending),
         **_latency(prepared, attached, workbench),
@@ -224,12 +243,13 @@ def _training_memory(prepared: PreparedTrial, attached: Attached, remembered: in
     """
     train, trained = prepared.data.train, list(attached.parameters().values())
     longest, base = int(np.argmax(train.lengths)), prepared.resident.base
+    hidden = base.description.anatomy.hidden_size
     found = []
     with upper_layers(base, attached.lowest_layer) as entry:
         for rows in (1, 2):
             batch = train.batch(np.full(rows, longest))
             if entry is not None:
-                entry.set(torch.zeros(rows, batch["input_ids"].shape[1], base.description.anatomy.hidden_size))
+                entry.set(torch.zeros(*batch["input_ids"].shape, hidden, device=train.device))
             found.append(costs.training_memory(attached.model, trained, batch, remembered))
     one, two = found
     return one + (two - one) * (min(prepared.hyperparameters.batch_size, len(train)) - 1)

@@ -40,6 +40,11 @@ class PreparedData:
     validation: Inputs
     test: Inputs | None
 
+    def on(self, device: str) -> PreparedData:
+        """The same rows on another device."""
+        test = None if self.test is None else self.test.on(device)
+        return PreparedData(self.tokens, self.train.on(device), self.validation.on(device), test)
+
     def split(self, name: Split) -> Inputs:
         """The rows that a trial is evaluated on. Raises `InvalidInput` when the task has no such rows."""
         inputs = self.validation if name == "validation" else self.test

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from service.api.models import located
+from service.api.sharding_checks import refuse_shards
 from service.api.suggestions import unknown_name
 from service.api.task_admission import TaskAdmission
 from service.errors import BadInput, FieldProblem
@@ -19,7 +20,7 @@ from workers.models.description import ModelDescription
 def admit_law(spec: LawSpec, settings: Settings) -> LawSpec:
     """The spec with absolute paths. Raises BadInput."""
     admission = TaskAdmission(settings)
-    problems = list(_design_problems(spec))
+    problems = [*_design_problems(spec), *refuse_shards(spec.resources)]
     model = admission.model(spec.task)
     task = admission.locate_sources(spec.task)
     data = None if task is None else admission.summarise(task, spec.seed)

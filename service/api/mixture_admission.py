@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from service.api.data_paths import locate
+from service.api.sharding_checks import refuse_shards
 from service.api.suggestions import unknown_name
 from service.errors import BadInput, FieldProblem
 from service.jobspecs.mixture import LEAST_MIXTURES, MixtureSpec
@@ -67,6 +68,7 @@ def _mixture_problems(spec: MixtureSpec) -> Iterator[FieldProblem]:
     if spec.resources.executor != "ray":
         allowed = "`ray`: the service trains proxies itself"
         yield FieldProblem("resources.executor", spec.resources.executor, allowed, f"allowed: {allowed}")
+    yield from refuse_shards(spec.resources)
 
 
 def _weight_problems(field: str, weights: Mapping[str, float], domains: Mapping[str, str]) -> Iterator[FieldProblem]:

@@ -10,6 +10,7 @@ from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget
 from service.api.models import located
 from service.api.search_checks import check_optimizer, check_scheduler
+from service.api.sharding_checks import check_sharded_methods, check_sharding
 from service.api.space_checks import check_batch, check_references, read_space
 from service.api.suggestions import unknown_name
 from service.api.task_admission import TaskAdmission
@@ -38,13 +39,15 @@ class _Admission(TaskAdmission):
 
     def check(self, spec: JobSpec) -> JobSpec:
         """The spec with its paths resolved; worth something only when no problem was found."""
-        self.problems += _metric_problems(spec)
+        self.problems += [*_metric_problems(spec), *check_sharding(spec)]
         model = self.model(spec.task)
         task = self.locate_sources(spec.task)
         data = None if task is None else self.summarise(task, spec.seed)
         problem = None if model is None else self._problem(spec, model)
         if model is not None:
             self.problems += check_references(spec, model)
+        if problem is not None and model is not None and not self.problems:
+            self.problems += check_sharded_methods(spec, problem.space, model)
         if data is not None and problem is not None and model is not None:
             self.problems += check_batch(spec, problem.space, model, data.train_rows)
         self.problems += check_optimizer(spec.optimizer, problem)

@@ -16,10 +16,11 @@ WORTH_A_THREAD = 1.05  # how much faster a split of the cores must be than one w
 
 @dataclass(frozen=True)
 class Shape:
-    """What one worker occupies: CPU cores and GPUs, either may be a fraction."""
+    """What one worker occupies: CPU cores and GPUs, either may be a fraction, in all of its `shards` together."""
 
     cpus: float
     gpus: float
+    shards: int = 1
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,10 @@ def place(
     if resources.concurrency != "auto":
         workers = most  # as asked, even if some must wait for others
     return Placement(
-        workers, Shape(cpus, resources.gpus_per_trial), places, _memory(resources, machine, speed, workers)
+        workers,
+        Shape(cpus, resources.gpus_per_trial, resources.shards),
+        places,
+        _memory(resources, machine, speed, workers),
     )
 
 
@@ -80,12 +84,16 @@ def lacking(shape: Shape, machine: Machine) -> str | None:
 
 def wants_speed(resources: ResourcesSpec, machine: Machine) -> bool:
     """Whether a measurement of the machine would change the plan."""
+    if resources.shards > 1:
+        return False
     packs = resources.pack == "auto" and resources.gpus_per_trial > 0
     spare = _most_workers(resources, machine, 1) < int(machine.cpus)
     return packs or (resources.cpus_per_trial == "auto" and spare)
 
 
 def _places(resources: ResourcesSpec, speed: MachineSpeed | None) -> int:
+    if resources.shards > 1:
+        return 1
     if resources.pack != "auto":
         return resources.pack
     # On a CPU one trial fills its cores: there packing measured 0.88 to 1.0 times the speed of one after another.
@@ -96,7 +104,7 @@ def _places(resources: ResourcesSpec, speed: MachineSpeed | None) -> int:
 
 def _most_workers(resources: ResourcesSpec, machine: Machine, places: int) -> int:
     """Workers that the job, memory and GPUs allow, were there cores for all of them; at least one."""
-    limits = [machine.memory / BYTES_PER_WORKER]
+    limits = [machine.memory / (BYTES_PER_WORKER * resources.shards)]
     if resources.gpus_per_trial:
         limits.append(machine.gpus / resources.gpus_per_trial)
     if resources.concurrency != "auto":
@@ -108,8 +116,8 @@ def _cpus(resources: ResourcesSpec, machine: Machine, most: int, speed: MachineS
     """Cores of each worker: those that make the workers which fit fastest together."""
     if resources.cpus_per_trial != "auto":
         return float(resources.cpus_per_trial)
-    if speed is None or resources.gpus_per_trial:
-        return 1.0
+    if speed is None or resources.gpus_per_trial or resources.shards > 1:
+        return float(resources.shards)
     best, best_rate = 1, 0.0
     for threads, rate in sorted(speed.threads.items()):
         workers = min(most, int(machine.cpus / threads))

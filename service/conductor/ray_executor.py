@@ -13,6 +13,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from service.conductor.executor import Lost, Message, Work
 from service.conductor.placement import Machine, Shape
@@ -36,6 +37,7 @@ class _Running:
     stream: Any  # ray.ObjectRefGenerator of Reports and Outcomes
     shape: Shape
     attempts: dict[str, int]
+    ranks: PlacementGroup | None = None  # what a sharded trial occupies, once it does
 
 
 class RayExecutor:
@@ -162,6 +164,9 @@ class RayExecutor:
             return self._lost(worker, f"its worker raised {type(error.cause).__name__}: {error.cause}")
         except RayError as error:
             return self._lost(worker, f"its worker died: {str(error).splitlines()[0]}")
+        if isinstance(message, PlacementGroup):
+            worker.ranks = message
+            return []
         assert isinstance(message, Report | Outcome)
         if isinstance(message, Outcome):
             del worker.attempts[message.trial_id], self._running[message.trial_id]
@@ -182,7 +187,12 @@ class RayExecutor:
 
     def _end(self, worker: _Running) -> dict[str, int]:
         """Kill the worker; the attempts that it leaves behind."""
-        ray.kill(worker.actor)
+        if worker.shape.shards == 1:
+            ray.kill(worker.actor)
+        else:  # its ranks are killed, and it goes with its last reference
+            worker.actor.end.remote()
+            if worker.ranks is not None:
+                remove_placement_group(worker.ranks)
         for trial_id in worker.attempts:
             del self._running[trial_id]
         return worker.attempts
@@ -195,9 +205,12 @@ class RayExecutor:
 
     def _new_worker(self, shape: Shape) -> Any:
         device = "cuda" if shape.gpus else "cpu"
-        settings = WorkerSettings(str(self._home), self._artifacts, max(1, int(shape.cpus)), device)
+        cores = shape.cpus / shape.shards
+        settings = WorkerSettings(str(self._home), self._artifacts, max(1, int(cores)), cores, device)
+        # The ranks of a sharded trial take cores and GPUs themselves, all at once; their worker only passes words on.
+        cpus, gpus = (shape.cpus, shape.gpus) if shape.shards == 1 else (0, 0)
         actor_class: Any = TrialWorker  # Ray turns the class into one with `options`, which its types do not tell
-        return actor_class.options(num_cpus=shape.cpus, num_gpus=shape.gpus, max_restarts=0).remote(settings)
+        return actor_class.options(num_cpus=cpus, num_gpus=gpus, max_restarts=0).remote(settings)
 
     def _make_room(self, shape: Shape) -> None:
         """Idle workers hold their cores: end those of other shapes as long as the new one would not fit."""

@@ -88,8 +88,7 @@ def train(trainee: Trainee, attached: Attached, hyperparameters: Hyperparameters
     return Run(np.array(losses), logits, parameters)
 
 
-@contextmanager
-def attached_to(resident: ResidentBase, name: str, knobs: dict[str, Any], steps: int) -> Iterator[Attached]:
+def attach(resident: ResidentBase, name: str, knobs: dict[str, Any], steps: int) -> Attached:
     one = method(name)
     values = one.complete(resident.base.description, knobs)
 
@@ -100,6 +99,12 @@ def attached_to(resident: ResidentBase, name: str, knobs: dict[str, Any], steps:
 
     attached = one.attach(resident.base, values, 7, TrainingSetup(steps, labelled))
     torch.manual_seed(11)
+    return attached
+
+
+@contextmanager
+def attached_to(resident: ResidentBase, name: str, knobs: dict[str, Any], steps: int) -> Iterator[Attached]:
+    attached = attach(resident, name, knobs, steps)
     try:
         yield attached
     finally:

@@ -260,11 +260,11 @@ def test_sft_grows_where_the_gradient_is_largest(base: Base) -> None:
 
 def test_pst_ramps_up_to_the_sparsity_asked_for(base: Base) -> None:
     attached = attach(base, "pst", sparsity=0.6, ramp=0.5)
-    anatomy, seen = base.description.anatomy, [sparsity(attached.model, base.description.anatomy)]
+    anatomy, seen = base.description.anatomy, [sparsity(attached.model.modules(), base.description.anatomy)]
     for step in range(1, STEPS + 1):
         train(attached, steps=1)
         attached.after_step(step)
-        seen.append(sparsity(attached.model, anatomy))
+        seen.append(sparsity(attached.model.modules(), anatomy))
     assert isinstance(attached, OwnAdapter)
     attached.merge()
     weights = [

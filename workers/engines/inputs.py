@@ -21,7 +21,7 @@ class Inputs:
     """
 
     def __init__(self, tokens: Tokens, padding_id: int, device: str = "cpu") -> None:
-        self.device = torch.device(device)
+        self.device, self._tokens = torch.device(device), tokens
         self.lengths: NDArray[np.int64] = tokens.lengths()
         self.labels: NDArray[np.int64] = tokens.labels.astype(np.int64)
         self._starts = torch.from_numpy(np.array(tokens.offsets[:-1], dtype=np.int64)).to(device)
@@ -34,6 +34,10 @@ class Inputs:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def on(self, device: str) -> Inputs:
+        """The same rows on `device`."""
+        return self if torch.device(device).type == self.device.type else Inputs(self._tokens, self._padding_id, device)
 
     def batch(self, rows: Rows) -> dict[str, Tensor]:
         """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`."""

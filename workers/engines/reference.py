@@ -42,12 +42,7 @@ class ReferenceTrainee:
     def train_step(self, step: TrainStep) -> float:
         """One optimizer step; the mean loss over its rows, auxiliary loss included."""
         self._updates.begin(step.number, lambda: self._probe(step))
-        rows_in_step = sum(len(rows) for rows in step.micro_batches)
-        total = 0.0
-        for rows in step.micro_batches:
-            loss = self._loss(rows) * (len(rows) / rows_in_step)
-            loss.backward()
-            total += loss.item()
+        total = self._gradients(step)
         self._updates.clip(self._hyperparameters.max_grad_norm)
         self._updates.step(step.learning_rate)
         self._updates.forget(self._attached.after_step(step.number))
@@ -73,6 +68,16 @@ class ReferenceTrainee:
         self._updates.load(saved)
         self._attached.load_extra_state(extra_state(saved))
         restore_random_states(saved)
+
+    def _gradients(self, step: TrainStep) -> float:
+        """Add the gradients of the mean loss over the step's rows to the parameters; that loss."""
+        rows_in_step = sum(len(rows) for rows in step.micro_batches)
+        total = 0.0
+        for rows in step.micro_batches:
+            loss = self._loss(rows) * (len(rows) / rows_in_step)
+            loss.backward()
+            total += loss.item()
+        return total
 
     @torch.no_grad()
     def _probe(self, step: TrainStep) -> float:

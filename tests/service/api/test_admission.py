@@ -188,6 +188,43 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
         "scheduler.name",
         ["trainable_params"],
     ),
+    "a GPU for half of the shards": (
+        _set("resources", {"shards": 4, "gpus_per_trial": 2}),
+        "resources.gpus_per_trial",
+        ["4, or 0", "each of the 4 shards takes one GPU"],
+    ),
+    "shards on the fast engine": (
+        _set("resources", {"shards": 2, "engine": "fast"}),
+        "resources.engine",
+        ["fast", "reference"],
+    ),
+    "shards of a quantised base": (
+        _set("resources", {"shards": 2, "quantise": "nf4"}),
+        "resources.quantise",
+        ["nf4", "number format"],
+    ),
+    "a pack on shards": (_set("resources", {"shards": 2, "pack": 4}), "resources.pack", ["4", "do not share passes"]),
+    "shards elsewhere": (
+        _set("resources", {"shards": 2, "executor": "external"}),
+        "resources.executor",
+        ["external", "one process"],
+    ),
+    "latency on shards": (
+        lambda spec: spec.update(resources={"shards": 2}, constraints=[{"metric": "latency_ms", "max": 5}]),
+        "constraints.0.metric",
+        ["latency_ms", "not measured"],
+    ),
+    "methods that need a whole base": (
+        lambda spec: spec.update(resources={"shards": 2}, space={"preset": "methods"}),
+        "space",
+        ["mola cannot", "balance of experts", "eva", "overrides"],
+    ),
+    "reference trial that needs a whole base": (
+        lambda spec: spec.update(resources={"shards": 2}, reference_trials=[{"method": "pego"}]),
+        "reference_trials",
+        ["pego cannot", "whole weights"],
+    ),
+    "no shards": (_set("resources", {"shards": 0}), "resources.shards", ["0", "greater than or equal to 1"]),
     "unknown kind": (_set("kind", "hunt"), "kind", ["hunt", "search"]),
     "not a job": (lambda spec: spec.clear(), "name", ["required"]),
 }

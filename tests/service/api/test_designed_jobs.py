@@ -72,6 +72,7 @@ def test_a_mixture_job_is_admitted_with_paths_sizes_and_prior(api: TestClient, m
         ({"proxy": {"widht": 32}}, "proxy.widht", "did you mean 'width'"),
         ({"evaluator": "merge_proxy", "soup": {}}, "soup", "no soup"),
         ({"resources": {"executor": "external"}}, "resources.executor", "ray"),
+        ({"resources": {"shards": 2}}, "resources.shards", "only jobs of `kind: search`"),
         ({"objectives": [{"metric": "accuracy", "direction": "maximize"}]}, "objectives.0.metric", "loss"),
     ],
 )

@@ -28,6 +28,9 @@ GPU = MachineSpeed(threads={1: 1.0}, pack_gain=5.0, device="a GPU", device_bytes
         (Machine(16, 2, 64e9), {"gpus_per_trial": 0.5}, 4),
         (Machine(2, 0, 8e9), {"concurrency": 7}, 7),
         (Machine(2, 0, 8e9), {"pack": 4}, 8),
+        (Machine(8, 0, 64e9), {"shards": 4}, 2),  # a core each
+        (Machine(64, 0, 20e9), {"shards": 4}, 5),  # memory for each part
+        (Machine(64, 8, 900e9), {"shards": 4, "gpus_per_trial": 4}, 2),
     ],
 )
 def test_trials_at_once_follow_the_scarcest_resource_unless_asked_for(
@@ -40,6 +43,13 @@ def test_a_worker_takes_one_core_unless_told_otherwise_or_measured() -> None:
     machine = Machine(16, 4, 64e9)
     assert place(ResourcesSpec(), machine).shape == Shape(1.0, 0)
     assert place(ResourcesSpec(cpus_per_trial=2, gpus_per_trial=0.25), machine, CPU).shape == Shape(2.0, 0.25)
+
+
+def test_the_shards_of_a_trial_occupy_what_the_trial_may() -> None:
+    machine = Machine(16, 4, 64e9)
+    assert place(ResourcesSpec(shards=4), machine, CPU).shape == Shape(4.0, 0, shards=4)
+    assert place(ResourcesSpec(shards=4, cpus_per_trial=8, gpus_per_trial=4), machine).shape == Shape(8.0, 4, shards=4)
+    assert not wants_speed(ResourcesSpec(shards=2, gpus_per_trial=2), machine)
 
 
 @pytest.mark.parametrize(

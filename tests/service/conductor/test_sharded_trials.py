@@ -1,0 +1,146 @@
+"""Sharded trials on real Ray: two ranks for each, their results, a decision that reaches both, and ranks that die."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import ray
+from safetensors.torch import load_file
+
+from service.conductor.__main__ import ray_scratch
+from service.conductor.executor import Lost, Message
+from service.conductor.placement import Shape
+from service.conductor.ray_executor import RayExecutor
+from tests.service.tiny_task import tiny_job
+from workers.artifacts import ArtifactStore
+from workers.assignment import Artifact, Assignment, Outcome, Report
+from workers.task import TaskSpec
+
+pytestmark = pytest.mark.slow
+
+WHOLE, HALVES = Shape(2.0, 0.0, shards=2), Shape(1.0, 0.0, shards=2)  # two ranks on a core each, or on one
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> TaskSpec:
+    return TaskSpec.model_validate(tiny_job(tmp_path_factory.mktemp("task"), trials=1)["task"])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def executor(home: Path) -> Iterator[RayExecutor]:
+    started = RayExecutor(None, ray_scratch(home), home, str(home / "artifacts"))
+    yield started
+    started.close()
+
+
+def trial(task: TaskSpec, name: str, epochs: float = 2, shards: int = 2, **config: Any) -> Assignment:
+    config = {"method": "lora", "rank": 2, "learning_rate": 3e-3, **config}
+    return Assignment(
+        trial_id=name, attempt=1, task=task, config=config, epochs=epochs, seed=1, measure_latency=False, shards=shards
+    )
+
+
+def receive(executor: RayExecutor, done: Callable[[list[Message]], bool]) -> list[Message]:
+    messages: list[Message] = []
+    deadline = time.monotonic() + 120
+    while not done(messages):
+        assert time.monotonic() < deadline, messages
+        messages += executor.receive(0.2)
+    return messages
+
+
+def ended(messages: list[Message]) -> dict[str, Outcome | Lost]:
+    return {message.trial_id: message for message in messages if not isinstance(message, Report)}
+
+
+def rank() -> psutil.Process:
+    """One of the processes that train now."""
+    children = psutil.Process().children(recursive=True)
+    return next(child for child in children if "RayTrainWorker" in " ".join(child.cmdline()))
+
+
+def tensors(home: Path, adapter: Artifact | None, folder: Path) -> dict[str, Any]:
+    assert adapter is not None
+    extracted = ArtifactStore(home / "artifacts").extract(adapter.sha256, folder)
+    return {name: value for file in extracted.glob("*.safetensors") for name, value in load_file(file).items()}
+
+
+def test_a_sharded_trial_reports_and_exports_what_the_reference_does(
+    executor: RayExecutor, task: TaskSpec, home: Path, tmp_path: Path
+) -> None:
+    from workers.trial import train
+    from workers.workbench import Workbench
+
+    executor.start([trial(task, "sharded")], WHOLE)
+    *reports, outcome = receive(executor, lambda got: bool(ended(got)))
+    expected: list[Report] = []
+    bench = Workbench(home, ArtifactStore(home / "artifacts"))
+    plain = trial(task, "plain", shards=1).model_copy(update={"engine": "reference"})
+    alone = train(plain, bench, lambda report: expected.append(report) or "continue")  # type: ignore[func-returns-value]
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.engine, outcome.environment["shards"]) == ("completed", "reference", "2")
+    assert outcome.engine_reason == "a sharded base is trained on by the reference engine"
+    assert [report.metrics for report in reports if isinstance(report, Report)] == [
+        pytest.approx(one.metrics, rel=1e-4) for one in expected
+    ]
+    del alone.metrics["train_seconds"], outcome.metrics["train_seconds"]
+    assert outcome.metrics == pytest.approx(alone.metrics, rel=1e-4)
+    mine, theirs = (tensors(home, one.adapter, tmp_path / one.trial_id) for one in (outcome, alone))
+    assert mine.keys() == theirs.keys()
+    for name, value in theirs.items():
+        assert mine[name].numpy() == pytest.approx(value.numpy(), rel=1e-2, abs=1e-4), name
+    assert not list((home / "cache" / "ranks").iterdir())
+
+
+def test_a_decision_ends_every_rank_and_a_fault_of_a_configuration_its_trial_alone(
+    executor: RayExecutor, task: TaskSpec
+) -> None:
+    free = executor.free(HALVES)
+    executor.start([trial(task, "stopped", epochs=500)], HALVES)
+    executor.start([trial(task, "refused", method="eva")], HALVES)
+    executor.signal("stopped", "stop")
+    assert executor.free(HALVES) == free - 2
+    messages = receive(executor, lambda got: len(ended(got)) == 2)
+    stopped, refused = ended(messages)["stopped"], ended(messages)["refused"]
+    assert isinstance(stopped, Outcome)
+    assert isinstance(refused, Outcome)
+    assert stopped.status == "stopped"
+    assert stopped.adapter is not None
+    assert len(messages) == 3  # it reported once
+    assert refused.status == "failed"
+    assert (refused.reason or "").startswith("invalid_config: shards: found 2; allowed: 1 with eva")
+    assert executor.free(HALVES) == free
+
+
+def test_whatever_dies_loses_the_attempt_and_leaves_its_cores_to_the_next(
+    executor: RayExecutor, task: TaskSpec
+) -> None:
+    for name in ("a", "b"):
+        executor.start([trial(task, name, epochs=5000)], HALVES)
+    receive(executor, lambda got: {message.trial_id for message in got} == {"a", "b"})
+    rank().kill()
+    (first,) = ended(receive(executor, lambda got: bool(ended(got)))).values()
+    (other,) = {"a", "b"} - {first.trial_id}
+    ray.kill(executor._running[other].actor)
+    (second,) = ended(receive(executor, lambda got: bool(ended(got)))).values()
+    assert isinstance(first, Lost)
+    assert isinstance(second, Lost)
+    assert {first.trial_id, second.trial_id} == {"a", "b"}
+    assert not first.blameless
+    assert not second.blameless
+    assert "rank" in first.reason
+    executor.start([trial(task, "unwanted")], WHOLE)
+    executor.abandon("unwanted")  # before its ranks are there
+    executor.start([trial(task, "next", epochs=1)], WHOLE)
+    outcomes = ended(receive(executor, lambda got: bool(ended(got))))
+    assert {name: one.status for name, one in outcomes.items() if isinstance(one, Outcome)} == {"next": "completed"}

@@ -1,0 +1,21 @@
+"""Which methods train on a sharded base. Imports neither torch nor ray: jobs are admitted with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from workers.errors import InvalidInput
+
+NEEDS_WHOLE: Mapping[str, str] = {
+    "eva": "it reads activations of whole batches before training and exchanges them between processes in its own way",
+    "mola": "its balance of experts is not a sum over rows, so parts of a batch give another one",
+    "pego": "its penalty reads whole weights between two passes",
+    "sft": "it chooses entries by gradients of the whole batch before they are summed up",
+}
+"""Methods that need the whole base or the whole batch in one place, and for what."""
+
+
+def check_sharded(method: str, shards: int) -> None:
+    """Raise `InvalidInput` for a method that needs the whole base or batch in one place."""
+    if shards > 1 and method in NEEDS_WHOLE:
+        raise InvalidInput("shards", shards, f"1 with {method}: {NEEDS_WHOLE[method]}")
