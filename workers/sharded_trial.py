@@ -16,6 +16,7 @@ import ray
 import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.util.placement_group import get_current_placement_group
 
 from workers.assignment import Assignment, Decision, Outcome, Report
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
     from workers.ray_worker import WorkerSettings
 
 _LOST_PEER = ("gloo", "NCCL")  # what errors of an exchange whose other side has gone are marked with
+
+
+class _Trainer(TorchTrainer):
+    """Ray Train without its cleaner, a detached process for each trial that outlives a killed group.
+
+    It asks the dashboard, which a local Ray has not, whether it is still needed, and would stay (200 MB) until Ray
+    ends. What ranks occupy is given back by the conductor.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks = super()._create_default_callbacks()  # type: ignore[misc]  # ray's types are of an older generation
+        return [one for one in callbacks if not isinstance(one, PlacementGroupCleanerCallback)]
 
 
 class RankFailed(Exception):
@@ -46,8 +59,8 @@ def train_sharded(assignment: Assignment, settings: WorkerSettings, worker: Any)
     name = f"{assignment.trial_id}-{assignment.attempt}"
     folder = Path(settings.home).resolve() / "cache" / "ranks"  # Ray Train wants one; nothing of ours is kept there
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # paths in the task may be relative
-    trainer: Any = TorchTrainer(
-        _train_rank,  # type: ignore[arg-type]  # ray's types are of an older generation, here and below
+    trainer: Any = _Trainer(
+        _train_rank,  # type: ignore[arg-type]  # as above
         train_loop_config={"assignment": assignment, "settings": settings, "worker": worker},
         scaling_config=ScalingConfig(
             num_workers=assignment.shards,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,14 @@ def ended(messages: list[Message]) -> dict[str, Outcome | Lost]:
     return {message.trial_id: message for message in messages if not isinstance(message, Report)}
 
 
-def rank() -> psutil.Process:
-    """One of the processes that train now."""
-    children = psutil.Process().children(recursive=True)
-    return next(child for child in children if "RayTrainWorker" in " ".join(child.cmdline()))
+def processes(kind: str) -> list[psutil.Process]:
+    """Those that Ray runs for actors of this class now."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if kind in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def tensors(home: Path, adapter: Artifact | None, folder: Path) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def test_whatever_dies_loses_the_attempt_and_leaves_its_cores_to_the_next(
     for name in ("a", "b"):
         executor.start([trial(task, name, epochs=5000)], HALVES)
     receive(executor, lambda got: {message.trial_id for message in got} == {"a", "b"})
-    rank().kill()
+    processes("RayTrainWorker")[0].kill()
     (first,) = ended(receive(executor, lambda got: bool(ended(got)))).values()
     (other,) = {"a", "b"} - {first.trial_id}
     ray.kill(executor._running[other].actor)
@@ -139,6 +144,8 @@ def test_whatever_dies_loses_the_attempt_and_leaves_its_cores_to_the_next(
     assert not first.blameless
     assert not second.blameless
     assert "rank" in first.reason
+    started = processes("TrainController") + processes("RayTrainWorker") + processes("PlacementGroupCleaner")
+    assert psutil.wait_procs(started, timeout=60)[1] == []  # nothing of the two groups stays
     # A trial that has all cores can start behind these two and one that is abandoned before its ranks are there.
     executor.start([trial(task, "unwanted")], WHOLE)
     executor.abandon("unwanted")
