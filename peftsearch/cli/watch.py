@@ -27,6 +27,8 @@ def follow(client: Client, job_id: str) -> Job:
             live.auto_refresh = False
         looked = 0.0
         for event in client.events(job_id):
+            if event.kind == "note":
+                live.console.print(event.payload["message"], markup=False, highlight=False, soft_wrap=True)
             trial = _ended(client, event)
             if trial is not None or time.monotonic() - looked >= REFRESH or event.kind == "job.state":
                 job, looked = client.job(job_id), time.monotonic()

@@ -176,11 +176,13 @@ def test_watch_follows_to_the_end(run: Any, client: Any, spec: Spec, worker: Any
     assert "Pareto front" in done.out
 
 
-def test_watching_a_job_that_failed_exits_with_1(run: Any, client: Any, spec: Spec, store: Any) -> None:
+def test_watching_a_job_that_failed_says_why_and_exits_with_1(run: Any, client: Any, spec: Spec, store: Any) -> None:
     job_id = client.submit(spec).id
+    store.add_event(job_id, "note", {"message": "waiting for resources: a trial needs 8 cores"})
     store.set_job_state(job_id, "failed", "every trial ran out of memory")
     done = run("watch", job_id)
     assert done.code == 1
+    assert "waiting for resources: a trial needs 8 cores" in done.out
     assert "every trial ran out of memory" in done.out
 
 
