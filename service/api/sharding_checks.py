@@ -13,6 +13,8 @@ from workers.hyperparameters import split_config
 from workers.models.description import ModelDescription
 from workers.sharding import NEEDS_WHOLE
 
+_NARROW = "a preset is narrowed by `overrides: {method: {choices: [...]}}`"
+
 
 def check_sharding(spec: JobSpec) -> list[FieldProblem]:
     """Settings of a job that exclude a sharded base."""
@@ -24,17 +26,17 @@ def check_sharded_methods(spec: JobSpec, space: Space, model: ModelDescription) 
     if spec.resources.shards == 1:
         return []
     named = {
-        "space": getattr(space.by_name.get("method"), "choices", ()),
-        "reference_trials": [split_config(config)[0] for _, config in references(spec, model)],
+        "space": (getattr(space.by_name.get("method"), "choices", ()), f"other methods ({_NARROW})"),
+        "reference_trials": ([split_config(config)[0] for _, config in references(spec, model)], "other methods"),
     }
     return [
         _problem(
             field,
             unfit,
-            "other methods (a preset is narrowed by `overrides: {method: {choices: [...]}}`)",
+            allowed,
             "; ".join(f"{name} cannot be trained on it, as {NEEDS_WHOLE[name]}" for name in unfit),
         )
-        for field, names in named.items()
+        for field, (names, allowed) in named.items()
         if (unfit := [name for name in names if name in NEEDS_WHOLE])
     ]
 

@@ -222,7 +222,7 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
     "reference trial that needs a whole base": (
         lambda spec: spec.update(resources={"shards": 2}, reference_trials=[{"method": "pego"}]),
         "reference_trials",
-        ["pego cannot", "whole weights"],
+        ["pego cannot", "whole weights", '"allowed": "other methods"'],
     ),
     "no shards": (_set("resources", {"shards": 0}), "resources.shards", ["0", "greater than or equal to 1"]),
     "unknown kind": (_set("kind", "hunt"), "kind", ["hunt", "search"]),
