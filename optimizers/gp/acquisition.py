@@ -37,7 +37,9 @@ _BASELINE = {1: 40, 2: 40, 3: 20}
 _FEW = (4, 12)
 # Share of the suggestions with a budget for one of several modelled objectives.
 _SLICED = 0.5
-# Configurations drawn to learn how far the known objectives reach.
+# Share of random configurations that are expected to be better than one that is poor.
+_POOR = 0.9
+# Configurations drawn to learn how far the objectives reach.
 _PROBED = 256
 # Sampled fronts that are enough to tell promising candidates from others.
 SCREENING = slice(0, 8)
@@ -149,14 +151,18 @@ def _sliced(modelled: list[int], rng: np.random.Generator) -> list[int]:
 
 
 def _reference(surrogate: Surrogate, standing: FloatArray, probed: Points) -> FloatArray:
-    """Where volume ends `[m]`: a tenth beyond the front, and not before a middling configuration.
+    """Where volume ends `[m]`: a tenth beyond the front, between what a middling and what a poor configuration gives.
 
-    A young front may be short in an objective by chance or noise; without the second bound nothing beyond its ends
-    would count, and the search would stay there.
+    A young front may be short in an objective by chance or noise; without the lower bound nothing beyond its ends
+    would count, and the search would stay there. It may also reach far out where one objective is at its best and
+    another hopeless; without the upper bound such corners would hold most of the volume.
     """
     reference = infer_reference(standing)
     if len(reference) > 1 and len(probed):
-        reference = np.maximum(reference, np.median(surrogate.mean(probed), axis=0))
+        middling, poor = np.quantile(surrogate.mean(probed), [0.5, _POOR], axis=0)
+        best = standing.min(axis=0)
+        reference = np.maximum(reference, middling)
+        reference = np.where(poor > best, np.minimum(reference, poor), reference)
     return reference
 
 

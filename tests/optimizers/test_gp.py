@@ -236,6 +236,25 @@ def test_the_reference_does_not_shrink_to_a_front_that_is_short_by_chance() -> N
     assert max(float(worth([{"a": 0.5, "b": 0.1}])[0]) for worth in worths) > 0.05
 
 
+def test_the_reference_does_not_reach_out_to_a_corner_that_is_hopeless_in_one_objective() -> None:
+    """`g` of the trial with the best `f` is worse than nine of ten configurations can be expected to be."""
+    space = Space((Float("a", 0.0, 1.0), Float("b", 0.0, 1.0)))
+    configs = [{"a": 0.0, "b": 0.5}, *space.sample(20, np.random.default_rng(5))]
+    done = tuple(
+        CompletedTrial(str(i), config, {"f": config["a"], "g": 10.0 * (1.0 - config["a"]) ** 8 + config["b"]})
+        for i, config in enumerate(configs)
+    )
+    problem = Problem(space, (Objective("f", "minimize"), Objective("g", "minimize")))
+    evidence = read(problem, History(done))
+    surrogate = learn(problem, evidence, 100, 100)
+    corner = surrogate.scaled(np.array([[0.0, 10.5]]))[0, 1]
+    bounds = [
+        acquisition(surrogate, evidence, (), 0.0, 0.0, np.random.default_rng(seed)).improvement.upper[..., -1].max()
+        for seed in range(6)
+    ]
+    assert max(bounds) < 0.7 * corner
+
+
 def test_of_equal_promise_the_cheaper_is_tried_first_while_much_of_a_time_budget_is_left() -> None:
     """Deep trainings take ten times as long; depth changes nothing else."""
     space = Space((Categorical("deep", (False, True)), Float("x", 0.0, 1.0)))
