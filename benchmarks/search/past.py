@@ -16,6 +16,7 @@ FAMILIES = {
     "steplaw": ("steplaw/0", "steplaw/7"),
     "hpobench": ("hpobench_australian", "hpobench_credit_g"),
     "hpobench+cost": ("hpobench_phoneme+cost", "hpobench_blood_transfusion+cost"),
+    "peft_lora": ("peft_lora/trec", "peft_lora/ag_news", "peft_lora/sst2"),
     "nasbench201": ("nasbench201_cifar10", "nasbench201_cifar100"),
 }
 _TRIALS = 40

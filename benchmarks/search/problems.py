@@ -15,6 +15,7 @@ from optimizers.problem import Config, Objective, Problem
 from search_spaces.space import Space, config_hash
 
 FloatArray = NDArray[np.float64]
+_STEPS = (0.3, 0.1, 0.03, 0.01)  # of a search that sees the truth, as shares of a parameter's range
 Truth = Callable[[Config], Mapping[str, float]]
 
 
@@ -61,6 +62,8 @@ class SearchProblem:
         if self.listed:
             values = np.array([self.values(config) for config in self.listed])
             return np.unique(values[non_dominated(values)], axis=0)
+        if len(self.problem.objectives) == 1:
+            return np.array([[_deep_descent(self.problem.space, lambda config: self.values(config)[0])]])
         return _long_search(self.problem.space, self.values)
 
     @cached_property
@@ -102,6 +105,21 @@ def minimize(metric: str) -> Objective:
     return Objective(metric, "minimize")
 
 
+def _deep_descent(space: Space, value_of: Callable[[Config], float], starts: int = 10) -> float:
+    """The least value met by walking down from the best of many random configurations, one change at a time."""
+    lowest = float("inf")
+    for config in sorted(space.sample(3000, np.random.default_rng(54321)), key=value_of)[:starts]:
+        here, value, step = config, value_of(config), 0
+        while step < len(_STEPS):
+            found = min(space.neighbours(here, _STEPS[step]), key=value_of)
+            if value_of(found) < value:
+                here, value, step = found, value_of(found), 0
+            else:
+                step += 1
+        lowest = min(lowest, value)
+    return lowest
+
+
 def _long_search(space: Space, values_of: Callable[[Config], list[float]], rounds: int = 25) -> FloatArray:
     """The front of a local search from random configurations that always knows the truth."""
     rng = np.random.default_rng(54321)
@@ -114,7 +132,7 @@ def _long_search(space: Space, values_of: Callable[[Config], list[float]], round
         front = np.flatnonzero(non_dominated(values))
         configs, values = [configs[index] for index in front], values[front]
         chosen = rng.permutation(len(configs))[:60]
-        step = (0.3, 0.1, 0.03, 0.01)[turn % 4]
+        step = _STEPS[turn % len(_STEPS)]
         around = {config_hash(other): other for index in chosen for other in space.neighbours(configs[index], step)}
         fresh = [other for name, other in around.items() if name not in seen]
         seen.update(around)

@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.search.computed import autopeft, branches, dtlz2, zdt
 from benchmarks.search.past import past_of
 from benchmarks.search.peers import competitor
+from benchmarks.search.peft_trials import peft_lora
 from benchmarks.search.problems import SearchProblem
 from benchmarks.search.tables import complete_grid, regmix, step_law
 
@@ -26,6 +27,7 @@ DEVELOPMENT: dict[str, Build] = {
     "hpobench_australian": partial(complete_grid, "hpobench_australian", "high"),
     "hpobench_phoneme+cost": partial(complete_grid, "hpobench_phoneme", "high", ("depth", "width")),
     "nasbench201_cifar100": partial(complete_grid, "nasbench201_cifar100", "high"),
+    "peft_lora/trec": partial(peft_lora, "trec"),
 }
 """On these, with seeds from 100, the settings of our optimizers were chosen (docs/decisions/gp-defaults.md)."""
 
@@ -43,6 +45,8 @@ CONFIRMATION: dict[str, Build] = {
     ),
     "nasbench201_cifar10": partial(complete_grid, "nasbench201_cifar10", "high"),
     "regmix": regmix,
+    "peft_lora/ag_news": partial(peft_lora, "ag_news"),
+    "peft_lora/sst2": partial(peft_lora, "sst2"),
 }
 """Never looked at while settings were chosen."""
 

@@ -7,11 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import logit
 
 from benchmarks.search import plots, records
 from benchmarks.search.past import FAMILIES
 from benchmarks.search.peers import competitor
+from benchmarks.search.peft_trials import accuracy_process, seed_noise
+from benchmarks.search.problems import SearchProblem, minimize, noisy
 from benchmarks.search.races import CONFIRMATION, DEVELOPMENT, PROBLEMS, QUICK, Run, problem, search
+from benchmarks.trials.plan import DATA_SETS, MODEL
+from benchmarks.trials.table import trials
+from optimizers.problem import Config, Problem
+from search_spaces.parameters import Float
+from search_spaces.presets import preset
+from search_spaces.space import Space
+from workers.models.description import describe
 
 
 def run(optimizer: str, regret: float, seed: int = 0, name: str = "branches") -> Run:
@@ -68,6 +78,26 @@ def test_a_run_is_repeated_exactly_and_regret_never_grows() -> None:
     first, second = (search("zdt3-mixed", "random", 3, 6) for _ in range(2))
     assert first.regrets == second.regrets
     assert all(later <= earlier for earlier, later in zip(first.regrets, first.regrets[1:], strict=False))
+
+
+def test_the_optimum_of_one_objective_is_reached_where_it_lies_in_a_corner() -> None:
+    space = Space(tuple(Float(f"x{index}", 0.0, 1.0) for index in range(12)))
+
+    def truth(config: Config) -> dict[str, float]:
+        return {"loss": sum((config[f"x{index}"] - index % 2) ** 2 for index in range(12))}
+
+    given = SearchProblem("corner", Problem(space, (minimize("loss"),)), truth, noisy(truth, {}))
+    assert given.best[0, 0] == pytest.approx(0.0, abs=1e-6)
+    assert given.regret(np.array([[0.0]])) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("data_set", DATA_SETS)
+def test_the_process_behind_recorded_trainings_foretells_those_it_did_not_see(data_set: str) -> None:
+    recorded = trials(part="lora", data_set=data_set)
+    truth = logit(np.array([trial.metrics["accuracy"] for trial in recorded]))
+    foretold, _ = accuracy_process(preset("lora", describe(MODEL).shape), recorded).leave_one_out()
+    assert 1.0 - np.mean((foretold - truth) ** 2) / np.var(truth) > 0.5
+    assert 0.01 < seed_noise(recorded) < 0.1
 
 
 @pytest.mark.parametrize("peer", ["optuna-tpe", "optuna-nsga2"])
