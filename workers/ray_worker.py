@@ -117,12 +117,13 @@ class TrialWorker:
 
     def _train_alone(self, assignment: Assignment | ProxyAssignment) -> Outcome:
         from workers.proxies.trial import train_proxy
-        from workers.sharded_trial import train_sharded
         from workers.trial import train
 
         if isinstance(assignment, ProxyAssignment):
             return train_proxy(assignment, self._proxies, self._told)
         if assignment.shards > 1:
+            from workers.sharded_trial import train_sharded  # Ray Train, which other trials do without
+
             return train_sharded(assignment, self._settings, ray.get_runtime_context().current_actor)
         return train(assignment, self._workbench, self._told)
 
