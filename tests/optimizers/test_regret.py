@@ -12,7 +12,7 @@ from optimizers.problem import CompletedTrial, History
 from optimizers.registry import optimizer
 from tests.optimizers.computed_problems import LAYERS, MIXED, TWO, metrics, parameters
 
-TRIALS, SEEDS = 40, 5
+TRIALS, SEEDS = 40, 3
 MOST = 2 * 64 * 16 * 3 * LAYERS  # parameters of the largest configuration
 REFERENCE = np.array([-0.4, 1.0])
 
