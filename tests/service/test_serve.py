@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -18,6 +20,8 @@ import pytest
 
 from peftsearch import Client
 from peftsearch.results import Job
+from service.serve import _listen
+from service.settings import Settings
 from tests.service.serving import Serving, serving
 from tests.service.tiny_task import tiny_job
 
@@ -153,6 +157,28 @@ def test_a_taken_port_is_refused_before_anything_starts(service: Serving, tmp_pa
     second = run_serve(f"--home={tmp_path}", f"--port={port}")
     assert second.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in second.stderr
+
+
+def test_answers_on_a_kept_connection_are_sent_at_once(tmp_path: Path) -> None:
+    """No Nagle's algorithm on accepted connections."""
+    at_once: list[bool] = []
+
+    class Accepting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted: socket.socket = transport.get_extra_info("socket")
+            at_once.append(bool(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+            transport.close()
+
+    async def connect() -> None:
+        listener = _listen(Settings.read({"home": tmp_path, "port": 0}, {}))
+        server = await asyncio.get_running_loop().create_server(Accepting, sock=listener)
+        async with server:
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            await reader.read()
+            writer.close()
+
+    asyncio.run(connect())
+    assert at_once == [True]
 
 
 def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path) -> None:
