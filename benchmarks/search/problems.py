@@ -111,9 +111,11 @@ def _deep_descent(space: Space, value_of: Callable[[Config], float], starts: int
     for config in sorted(space.sample(3000, np.random.default_rng(54321)), key=value_of)[:starts]:
         here, value, step = config, value_of(config), 0
         while step < len(_STEPS):
-            found = min(space.neighbours(here, _STEPS[step]), key=value_of)
-            if value_of(found) < value:
-                here, value, step = found, value_of(found), 0
+            around = space.neighbours(here, _STEPS[step])
+            values = [value_of(other) for other in around]
+            if min(values) < value:
+                value, step = min(values), 0
+                here = around[values.index(value)]
             else:
                 step += 1
         lowest = min(lowest, value)

@@ -30,7 +30,7 @@ def is_replaceable(trial: Trial) -> bool:
 
 
 def wanted(trials: TrialMirror, budget: int, ahead: int) -> int:
-    """Suggestions to ask for now: enough to keep `ahead` trials queued within the `budget` of trials."""
+    """Suggestions that are missing: enough to keep `ahead` trials queued within the `budget` of trials."""
     return max(0, min(ahead - trials.states["queued"], budget - len(trials)))
 
 

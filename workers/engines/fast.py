@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from workers.checkpoints import random_states, restore_random_states
+from workers.engines.accumulation import add_gradients
 from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
 from workers.engines.course import TrainStep, extra_state, in_row_order
 from workers.engines.flat_adamw import FlatAdamW
@@ -51,12 +52,7 @@ class FastTrainee:
     def train_step(self, step: TrainStep) -> float:
         """One optimizer step; the mean loss over its rows, auxiliary loss included."""
         self._updates.begin(step.number, lambda: self._probe(step))
-        rows_in_step = sum(len(rows) for rows in step.micro_batches)
-        total = 0.0
-        for rows in step.micro_batches:
-            loss = self._loss(rows) * (len(rows) / rows_in_step)
-            loss.backward()
-            total += loss.item()
+        total = add_gradients(step, self._loss)
         self._updates.clip(self._hyperparameters.max_grad_norm)
         self._updates.step(step.learning_rate)
         self._updates.forget(self._attached.after_step(step.number))

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from workers.checkpoints import random_states, restore_random_states
+from workers.engines.accumulation import add_gradients
 from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
 from workers.engines.course import TrainStep, extra_state, in_row_order
 from workers.engines.inputs import Inputs
@@ -70,14 +71,7 @@ class ReferenceTrainee:
         restore_random_states(saved)
 
     def _gradients(self, step: TrainStep) -> float:
-        """Add the gradients of the mean loss over the step's rows to the parameters; that loss."""
-        rows_in_step = sum(len(rows) for rows in step.micro_batches)
-        total = 0.0
-        for rows in step.micro_batches:
-            loss = self._loss(rows) * (len(rows) / rows_in_step)
-            loss.backward()
-            total += loss.item()
-        return total
+        return add_gradients(step, self._loss)
 
     @torch.no_grad()
     def _probe(self, step: TrainStep) -> float:

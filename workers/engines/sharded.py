@@ -23,6 +23,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact
 from workers.checkpoints import random_states, restore_random_states
+from workers.engines.accumulation import add_gradients
 from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
 from workers.engines.course import TrainStep
 from workers.engines.reference import ReferenceTrainee
@@ -123,15 +124,14 @@ class ShardedTrainee(ReferenceTrainee):
             restore_random_states({name.removeprefix(start): v for name, v in saved.items() if name.startswith(start)})
 
     def _gradients(self, step: TrainStep) -> float:
-        rows_in_step = sum(len(rows) for rows in step.micro_batches)
-        total = 0.0
-        for rows in step.micro_batches:
-            mine, count = _mine(rows)
-            loss = self._loss(mine) * (count / rows_in_step)
-            loss.backward()
-            total += loss.item()
+        total = add_gradients(step, self._part_of_loss)
         found = (parameter.grad for parameter in self._attached.parameters().values())
         return _sum_over_ranks(total, [grad for grad in found if grad is not None], self._train.device)
+
+    def _part_of_loss(self, rows: Rows) -> Tensor:
+        """What this rank's rows add to the mean loss over `rows`."""
+        mine, count = _mine(rows)
+        return self._loss(mine) * (count / len(rows))
 
     @torch.no_grad()
     def _probe(self, step: TrainStep) -> float:

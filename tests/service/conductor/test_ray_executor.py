@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
 
 from service.conductor.__main__ import ray_scratch
-from service.conductor.executor import Lost, Message
+from service.conductor.executor import Lost
 from service.conductor.placement import Shape
 from service.conductor.ray_executor import RayExecutor
+from tests.service.conductor.ray_messages import ended, receive
 from tests.service.tiny_task import tiny_job
-from workers.assignment import Assignment, Outcome, Report
+from workers.assignment import Assignment, Outcome
 from workers.task import TaskSpec
 
 pytestmark = pytest.mark.slow
@@ -39,19 +39,6 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayExecutor]:
 def trial(task: TaskSpec, name: str, epochs: float = 2, **config: Any) -> Assignment:
     config = {"method": "lora", "rank": 2, "top_layers": 1, **config}
     return Assignment(trial_id=name, attempt=1, task=task, config=config, epochs=epochs, seed=1, measure_latency=False)
-
-
-def receive(executor: RayExecutor, done: Callable[[list[Message]], bool], within: float = 120.0) -> list[Message]:
-    messages: list[Message] = []
-    deadline = time.monotonic() + within
-    while not done(messages):
-        assert time.monotonic() < deadline, messages
-        messages += executor.receive(0.2)
-    return messages
-
-
-def ended(messages: list[Message]) -> dict[str, Outcome | Lost]:
-    return {message.trial_id: message for message in messages if not isinstance(message, Report)}
 
 
 def worker() -> psutil.Process:

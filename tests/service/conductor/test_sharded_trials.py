@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import ray
 from safetensors.torch import load_file
 
 from service.conductor.__main__ import ray_scratch
-from service.conductor.executor import Lost, Message
+from service.conductor.executor import Lost
 from service.conductor.placement import Shape
 from service.conductor.ray_executor import RayExecutor
+from tests.service.conductor.ray_messages import ended
+from tests.service.conductor.ray_messages import receive as receive_within
 from tests.service.tiny_task import tiny_job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, Outcome, Report
@@ -51,17 +53,8 @@ def trial(task: TaskSpec, name: str, epochs: float = 2, shards: int = 2, **confi
     )
 
 
-def receive(executor: RayExecutor, done: Callable[[list[Message]], bool]) -> list[Message]:
-    messages: list[Message] = []
-    deadline = time.monotonic() + 400  # ranks start in seconds, or minutes where others use the cores
-    while not done(messages):
-        assert time.monotonic() < deadline, messages
-        messages += executor.receive(0.2)
-    return messages
-
-
-def ended(messages: list[Message]) -> dict[str, Outcome | Lost]:
-    return {message.trial_id: message for message in messages if not isinstance(message, Report)}
+# Ranks start in seconds, or minutes where others use the cores.
+receive = partial(receive_within, within=400)
 
 
 def processes(kind: str) -> list[psutil.Process]:
