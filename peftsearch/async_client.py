@@ -120,6 +120,10 @@ class AsyncClient:
         """See `Client.reports`."""
         return await self._send(calls.reports(trial_id))
 
+    async def snippet(self, trial_id: str) -> str:
+        """See `Client.snippet`."""
+        return await self._send(calls.snippet(trial_id))
+
     async def lineage(self, trial_id: str) -> Lineage:
         """See `Client.lineage`."""
         return await self._send(calls.lineage(trial_id))

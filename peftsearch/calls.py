@@ -115,6 +115,11 @@ def reports(trial_id: str) -> Call[Rows[Report]]:
     return Call("GET", f"/v1/trials/{trial_id}/reports", lambda data: Rows(map(Report.from_json, data["items"])))
 
 
+def snippet(trial_id: str) -> Call[str]:
+    """Python code that trains a trial's configuration again."""
+    return Call("GET", f"/v1/trials/{trial_id}/snippet", lambda data: str(data["snippet"]))
+
+
 def lineage(trial_id: str) -> Call[Lineage]:
     """Whom a trial has copied, and how its weights came about."""
     return Call("GET", f"/v1/trials/{trial_id}/lineage", Lineage.from_json)

@@ -128,6 +128,10 @@ class Client:
         """The learning curve of a trial, oldest first."""
         return self._send(calls.reports(trial_id))
 
+    def snippet(self, trial_id: str) -> str:
+        """Python code that trains the trial's configuration again."""
+        return self._send(calls.snippet(trial_id))
+
     def lineage(self, trial_id: str) -> Lineage:
         """Whom a trial has copied under population-based training, and how its weights came about."""
         return self._send(calls.lineage(trial_id))

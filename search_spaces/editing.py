@@ -51,7 +51,7 @@ def apply_overrides(space: Space, *overrides: Mapping[str, Mapping[str, Any]]) -
     """Apply a user's changes to a ready-made space, by parameter.
 
     An override is `{"value": v}`, which fixes the parameter; or new fields of the parameter (`low`, `high`, `step`,
-    `scale`, `values`, `choices`, `prior`; a numeric ordinal takes `low` and `high`, too); or a whole new declaration
+    `scale`, `values`, `choices`, `prior`; an ordinal takes `choices` for its `values`, a numeric one `low` and `high`, too); or a whole new declaration
     with its `type`. Training hyperparameters may go beyond the preset as far as `search_spaces.limits` says, and one
     that the preset leaves at its default joins the space; all other parameters can only be narrowed. Conditions and
     constraints of the space stay.
@@ -100,6 +100,8 @@ def _changed(parameter: Parameter, changes: Mapping[str, Any]) -> Parameter:
     """The parameter with some of its fields replaced."""
     if isinstance(parameter, Ordinal) and changes and set(changes) <= {"low", "high"}:
         return _between(parameter, changes)
+    if isinstance(parameter, Ordinal) and "choices" in changes and "values" not in changes:  # read alike by a user
+        changes = {"values" if field == "choices" else field: value for field, value in changes.items()}
     if unknown := [field for field in changes if field not in _changeable(parameter)]:
         raise InvalidOverride(parameter.name, {unknown[0]: changes[unknown[0]]}, _override_in_words(parameter))
     new = dict(changes)

@@ -10,12 +10,14 @@ from peftsearch.cli import (
     catalogue,
     confirmation,
     doctor,
+    expectation,
     importance,
     jobs,
     mixture,
     predict,
     recommend,
     serve,
+    space,
     trials,
     worker,
 )
@@ -28,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for part in (serve, jobs, trials, importance, confirmation, recommend, catalogue, worker, doctor):
+for part in (serve, jobs, space, trials, importance, expectation, confirmation, recommend, catalogue, worker, doctor):
     app.registered_commands.extend(part.app.registered_commands)
 app.add_typer(predict.app, name="predict")
 app.add_typer(mixture.app, name="mixture")

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from peftsearch.cli.options import AsJson, JobId, Token, Url, connect
-from peftsearch.cli.output import console, number, print_json, rows_table
+from peftsearch.cli.output import console, interval, number, print_json, rows_table
 
 app = typer.Typer()
 _COLUMNS = ("trial", "metric", "searched", "promised", "confirmed", "kept", "gain left")
@@ -37,22 +37,13 @@ def confirmation(job: JobId, as_json: AsJson = False, url: Url = None, token: To
 
 def _row(trial: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, str]:
     gain = one["gain"]
-    left = "" if gain is None else f"{_interval(gain['confirmed'], signed=True)} of {gain['searched']:+.4g}"
+    left = "" if gain is None else f"{interval(gain['confirmed'], signed=True)} of {gain['searched']:+.4g}"
     return {
         "trial": trial["label"] or trial["id"],
         "metric": one["metric"],
         "searched": number(one["searched"]),
-        "promised": _interval(one["promised"]),
-        "confirmed": _interval(one["confirmed"]),
+        "promised": interval(one["promised"]),
+        "confirmed": interval(one["confirmed"]),
         "kept": {True: "yes", False: "no", None: ""}[one["kept"]],
         "gain left": left,
     }
-
-
-def _interval(estimate: Mapping[str, float] | None, signed: bool = False) -> str:
-    if estimate is None:
-        return ""
-    if estimate["low"] == estimate["high"]:
-        return number(estimate["value"])
-    value = f"{estimate['value']:+.4g}" if signed else number(estimate["value"])
-    return f"{value} ({number(estimate['low'])} to {number(estimate['high'])})"

@@ -50,6 +50,16 @@ def number(value: object) -> str:
     return f"{value:.4g}"
 
 
+def interval(estimate: Mapping[str, float] | None, signed: bool = False) -> str:
+    """An estimate with the interval around it, such as `0.81 (0.78 to 0.83)`."""
+    if estimate is None:
+        return ""
+    if estimate["low"] == estimate["high"]:
+        return number(estimate["value"])
+    value = f"{estimate['value']:+.4g}" if signed else number(estimate["value"])
+    return f"{value} ({number(estimate['low'])} to {number(estimate['high'])})"
+
+
 def seconds(value: float | None) -> str:
     """A duration such as `42s`, `3m 05s` or `2h 07m`; `?` when it is not known."""
     if value is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from rich.syntax import Syntax
 
 from peftsearch.cli.options import AsJson, JobId, Token, TrialId, Url, connect
 from peftsearch.cli.output import console, number, print_json, rows_table, settings_of, trials_table
-from peftsearch.results import Best
+from peftsearch.results import Best, Trial
 
 app = typer.Typer()
 
@@ -90,6 +91,44 @@ def lineage(trial_id: TrialId, as_json: AsJson = False, url: Url = None, token: 
 
 
 @app.command()
+def reports(trial_id: TrialId, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """Print the learning curve of a trial: what it had reached at each report."""
+    with connect(url, token) as client:
+        found = client.reports(trial_id)
+    if as_json:
+        print_json(found)
+        return
+    metrics = list(dict.fromkeys(name for one in found for name in one.metrics))
+    rows = [
+        {"attempt": one.attempt, "step": one.step, "epoch": one.epoch, "seconds": one.seconds, **one.metrics}
+        for one in found
+    ]
+    console.print(rows_table(rows, ("attempt", "step", "epoch", "seconds", *metrics)))
+
+
+@app.command()
+def snippet(trial_id: TrialId, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """Print Python code that trains a trial's configuration again."""
+    with connect(url, token) as client:
+        found = client.snippet(trial_id)
+    if as_json:
+        print_json({"snippet": found})
+    else:
+        _print_code(found)
+
+
+@app.command()
+def knee(job_id: JobId, as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """Print the trial of the front where giving up a little of one objective buys the most of the others."""
+    with connect(url, token) as client:
+        found = client.knee(job_id)
+    if as_json:
+        print_json(found)
+    else:
+        _print_trial(Trial.from_json(found["trial"]), found["objectives"])
+
+
+@app.command()
 def export(
     trial_id: TrialId,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to put the adapter into")],
@@ -103,12 +142,20 @@ def export(
 
 
 def _print_best(found: Best) -> None:
-    label = f" ({found.trial.label})" if found.trial.label else ""
-    values = ", ".join(f"{metric} {number(value)}" for metric, value in found.objectives.items())
-    for line in (f"trial {found.trial.id}{label}", values, settings_of(found.trial.config)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    _print_trial(found.trial, found.objectives)
     console.print()
+    _print_code(found.snippet)
+
+
+def _print_trial(trial: Trial, objectives: Mapping[str, float]) -> None:
+    label = f" ({trial.label})" if trial.label else ""
+    values = ", ".join(f"{metric} {number(value)}" for metric, value in objectives.items())
+    for line in (f"trial {trial.id}{label}", values, settings_of(trial.config)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_code(code: str) -> None:
     if console.is_terminal:
-        console.print(Syntax(found.snippet, "python", background_color="default"))
+        console.print(Syntax(code, "python", background_color="default"))
     else:
-        console.print(found.snippet, markup=False, highlight=False, soft_wrap=True)
+        console.print(code, markup=False, highlight=False, soft_wrap=True)
