@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web demo test check format bench-engine bench-search bench-ask bench-schedulers bench-store bench-answers bench-methods record-trials lock clean
+.PHONY: help setup web demo test check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -62,6 +62,9 @@ bench-engine: $(VENV)/installed ## trials and whole searches beside Trainer + pe
 
 bench-search: $(VENV)/installed .venv-peers/installed ## optimizers beside their peers on the same problems (QUICK=1: few problems and seeds, at most 5 minutes)
 	$(BIN)/python -m benchmarks.search $(if $(QUICK),--quick,--out benchmarks/results/search.json --plot docs/images/search-regret.svg)
+
+bench-parts: $(VENV)/installed ## what sampling, fronts and suggestions cost after 10,000 trials
+	$(BIN)/python -m benchmarks.search.parts
 
 bench-ask: $(VENV)/installed ## how long `ask` takes with 8 askers and 1,000 finished trials
 	$(BIN)/python -m benchmarks.search.ask

@@ -10,15 +10,16 @@ import pytest
 from scipy.special import logit
 
 from benchmarks.search import plots, records
+from benchmarks.search.parts import parts
 from benchmarks.search.past import FAMILIES
-from benchmarks.search.peers import competitor
+from benchmarks.search.peers import competitor, in_this_process
 from benchmarks.search.peft_trials import accuracy_process, seed_noise
 from benchmarks.search.problems import SearchProblem, minimize, noisy
 from benchmarks.search.races import CONFIRMATION, DEVELOPMENT, PROBLEMS, QUICK, Run, problem, search
 from benchmarks.trials.plan import DATA_SETS, MODEL
 from benchmarks.trials.table import trials
 from optimizers.problem import Config, Problem
-from search_spaces.parameters import Float
+from search_spaces.parameters import Categorical, Float
 from search_spaces.presets import preset
 from search_spaces.space import Space
 from workers.models.description import describe
@@ -101,9 +102,30 @@ def test_the_process_behind_recorded_trainings_foretells_those_it_did_not_see(da
 
 
 @pytest.mark.parametrize("peer", ["optuna-tpe", "optuna-nsga2"])
-def test_a_peer_suggests_valid_configurations_and_can_be_given_a_past(peer: str) -> None:
-    given, rng = problem("branches"), np.random.default_rng(0)
+def test_a_peer_suggests_valid_configurations(peer: str) -> None:
+    given = problem("branches")
     player = competitor(peer, given.problem, 1)
-    done = [(config, given.measure(config, rng)) for config in given.problem.space.sample(3, rng)]
-    player.remember(done)  # type: ignore[attr-defined]
-    given.problem.space.validate(player.ask())
+    for _ in range(10):
+        config = player.ask()
+        given.problem.space.validate(config)
+        player.tell(config, given.measure(config, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("better", ["left", "right"])
+@pytest.mark.parametrize("name", ["optuna-tpe", "gp"])
+def test_a_competitor_learns_from_a_past_it_did_not_ask_for(name: str, better: str) -> None:
+    space = Space((Categorical("side", ("left", "right")), Float("x", 0.0, 1.0)))
+    past = [
+        (config, {"loss": config["x"] + 5.0 * (config["side"] != better)})
+        for config in space.sample(80, np.random.default_rng(0))
+    ]
+    player = in_this_process(name, Problem(space, (minimize("loss"),)), seed=1)
+    player.remember(past)
+    asked = [player.ask() for _ in range(10)]
+    assert sum(config["side"] == better for config in asked) >= 8  # five without the past
+
+
+def test_every_part_of_a_search_is_measured() -> None:
+    measured = {what: part() for what, _, part in parts(count=30)}
+    assert {f"suggestion of {name}" for name in ("gp", "tpe", "nsga2", "mcts", "smbo")} <= measured.keys()
+    assert all(full is not None for full in measured.values())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -126,21 +125,16 @@ def test_trials_from_outside_the_space(name: str) -> None:
     assert full(propose(name, TWO, history, n=2), 2)
 
 
-def test_ten_thousand_identical_trials_take_bounded_time(name: str) -> None:
+def test_ten_thousand_identical_trials(name: str) -> None:
     same = tuple(completed(i, DRAWN[0]) for i in range(10_000))
-    start = time.perf_counter()
-    proposal = propose(name, TWO, History(same))
-    assert full(proposal, 1)
-    assert time.perf_counter() - start < 30
+    assert full(propose(name, TWO, History(same)), 1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gp", "tpe", "nsga2", "mcts", "smbo"])
-def test_ten_thousand_different_trials_take_bounded_time(name: str) -> None:
+def test_ten_thousand_different_trials(name: str) -> None:
     done = tuple(completed(i, config) for i, config in enumerate(MIXED.sample(10_000, np.random.default_rng(1))))
-    start = time.perf_counter()
     assert full(propose(name, TWO, History(done)), 1)
-    assert time.perf_counter() - start < 60
 
 
 @pytest.mark.parametrize("asked", [3, 6])

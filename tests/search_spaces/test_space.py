@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from typing import Any
 
 import numpy as np
@@ -97,10 +96,8 @@ def test_a_large_tied_group_is_counted_without_its_constraint() -> None:
 
 def test_sampling_an_unsatisfiable_space_says_which_rule_leaves_nothing() -> None:
     space = Space((Float("a", 0, 1), Float("b", 0, 1)), constraints=(SumAtLeast(("a", "b"), 3),))
-    start = time.process_time()
     with pytest.raises(SpaceTooConstrained, match=r"0 of .* 'a \+ b must be at least 3' holds for 0.0%"):
         space.sample(1, rng())
-    assert time.process_time() - start < 3
 
 
 def test_a_needle_in_a_finite_space_is_found_and_nothing_is_reported_as_nothing() -> None:
@@ -176,22 +173,6 @@ def test_hash_is_stable_across_releases() -> None:
     assert config_hash(config) == "901beb5c99563a02"
     assert config_hash({"x": 1.0}) == config_hash({"x": 1})
     assert config_hash({"x": True}) != config_hash({"x": 1})
-
-
-def test_ten_thousand_configurations_take_well_under_a_second_each_way() -> None:
-    space = Space(
-        (
-            *(Categorical(f"layer_{index}", (True, False)) for index in range(12)),
-            *(Ordinal(name, (0, 1, 3, 6, 12, 24)) for name in ("serial", "parallel", "prefix")),
-            Float("learning_rate", 1e-5, 1e-2, "log"),
-        )
-    )
-    start = time.process_time()  # not the wall clock: other processes may be busy on the same cores
-    configs = space.sample(10_000, rng())
-    sampled = time.process_time()
-    space.encode(configs)
-    assert sampled - start < 1
-    assert time.process_time() - sampled < 1
 
 
 def test_the_package_needs_nothing_but_numpy() -> None:

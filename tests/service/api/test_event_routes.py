@@ -81,9 +81,8 @@ def test_new_events_arrive_while_the_stream_is_open(served: httpx.Client, spec: 
         events = _read(response)
         assert next(events)["event"] == "job.state"
         threading.Timer(0.3, worker.start, (job_id,)).start()
-        started = time.monotonic()
+        # were it not for the change, a heartbeat would be next
         assert json.loads(next(events)["data"])["state"] == "running"
-        assert time.monotonic() - started < 5
         worker.suggest(job_id, 1)
         assert next(events)["event"] == "trial.queued"
 

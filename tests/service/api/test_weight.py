@@ -1,4 +1,4 @@
-"""The API process stays small: it imports neither torch nor ray and is ready within seconds."""
+"""The API process stays small: it imports neither torch nor ray."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 PROGRAM = """
-import json, sys, time
-start = time.perf_counter()
+import json, sys
 from service.api.admission import admit
 from service.api.app import create_app
 from service.settings import Settings
@@ -17,7 +16,6 @@ from service.store.store import open_store
 from workers.artifacts import ArtifactStore
 settings = Settings.read({"home": sys.argv[1], "no_auth": True}, {})
 create_app(settings, open_store(settings.database), ArtifactStore(settings.artifacts))
-started = time.perf_counter() - start
 admit({
     "name": "weight",
     "task": {"model": "builtin:minilm", "train": "builtin:pydocs", "train_rows": 100, "validation_rows": 20},
@@ -25,7 +23,7 @@ admit({
     "objectives": [{"metric": "accuracy", "direction": "maximize"}],
 }, settings)
 heavy = [name for name in ("torch", "ray", "transformers", "peft", "botorch") if name in sys.modules]
-print(json.dumps({"heavy": heavy, "started": started}))
+print(json.dumps(heavy))
 """
 
 
@@ -33,6 +31,4 @@ def test_building_the_app_and_admitting_a_job_imports_nothing_heavy(tmp_path: Pa
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
     )
-    measured = json.loads(done.stdout.splitlines()[-1])
-    assert measured["heavy"] == []
-    assert measured["started"] < 20  # about one second on a quiet machine; torch alone would take most of these
+    assert json.loads(done.stdout.splitlines()[-1]) == []

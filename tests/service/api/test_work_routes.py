@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -88,9 +87,7 @@ def test_asking_can_wait_for_a_trial(api: TestClient, job_id: str, worker: Any) 
     for name in ("w1", "w2"):
         _ask(api, job_id, name)
     threading.Timer(0.5, worker.suggest, (job_id, 1)).start()
-    started = time.monotonic()
     assert _ask(api, job_id, "w3", wait=10).json()["trial_id"] == f"{job_id}-2"
-    assert time.monotonic() - started < 8
     assert _ask(api, job_id, "w4", wait=0.4).status_code == 204
 
 
