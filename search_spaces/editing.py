@@ -51,10 +51,10 @@ def apply_overrides(space: Space, *overrides: Mapping[str, Mapping[str, Any]]) -
     """Apply a user's changes to a ready-made space, by parameter.
 
     An override is `{"value": v}`, which fixes the parameter; or new fields of the parameter (`low`, `high`, `step`,
-    `scale`, `values`, `choices`, `prior`; an ordinal takes `choices` for its `values`, a numeric one `low` and `high`, too); or a whole new declaration
-    with its `type`. Training hyperparameters may go beyond the preset as far as `search_spaces.limits` says, and one
-    that the preset leaves at its default joins the space; all other parameters can only be narrowed. Conditions and
-    constraints of the space stay.
+    `scale`, `values`, `choices`, `prior`; an ordinal takes `choices` for its `values`, a numeric one `low` and `high`,
+    too); or a whole new declaration with its `type`. Training hyperparameters may go beyond the preset as far as
+    `search_spaces.limits` says, and one that the preset leaves at its default joins the space; all other parameters
+    can only be narrowed. Conditions and constraints of the space stay.
 
     Args:
         overrides: mappings from parameter name to override, applied in order.
