@@ -6,7 +6,7 @@ from service.designs.law import LawPlan
 from service.jobspec import JobSpec
 from service.jobspecs.kinds import designed_spec
 from service.jobspecs.law import LawSpec
-from service.scheduling import pause_every
+from service.scheduling import awaits_decision, pause_every, report_at
 from service.store.records import Job, Trial
 from workers.assignment import Artifact, Assignment
 
@@ -41,4 +41,6 @@ def assignment_of(spec: JobSpec, trial: Trial) -> Assignment:
         evaluate_on="test" if trial.confirms is not None else "validation",
         checkpoint=checkpoint,
         pause_every=pause_every(spec, trial),
+        report_at=report_at(spec, trial),
+        awaits_decision=awaits_decision(spec, trial),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from optimizers.problem import Problem
-from optimizers.schedulers.contract import Budget, Curve, Moves, PausingScheduler, Point, Standing
+from optimizers.schedulers.contract import Budget, Curve, Moves, PausingScheduler, Point, Standing, StoppingScheduler
 from optimizers.schedulers.registry import scheduler
 from service.jobspec import JobSpec
 from service.store.records import Exploit, Trial, TrialOrigin
@@ -39,6 +39,21 @@ def pause_every(spec: JobSpec, trial: Trial) -> float | None:
     if not isinstance(chosen, PausingScheduler) or trial.origin in UNSCHEDULED:
         return None
     return chosen.slice(spec.budget.epochs)
+
+
+def report_at(spec: JobSpec, trial: Trial) -> tuple[float, ...]:
+    """Epochs at which the trial reports because its scheduler looks there. Reference trials report there, too: they are
+    among the peers that a trial is judged by."""
+    chosen = scheduler(spec.scheduler.name, **spec.scheduler.options)
+    if not isinstance(chosen, StoppingScheduler) or trial.origin == "confirmation":
+        return ()
+    return chosen.looks(spec.budget.epochs)
+
+
+def awaits_decision(spec: JobSpec, trial: Trial) -> bool:
+    """Whether the trial goes on behind a report only when its scheduler has said so."""
+    chosen = scheduler(spec.scheduler.name, **spec.scheduler.options)
+    return isinstance(chosen, StoppingScheduler) and trial.origin not in UNSCHEDULED
 
 
 def moves(

@@ -54,6 +54,12 @@ class Assignment(_Frozen):
     evaluate_on: Split = Field(default="validation", description="`test` for confirmations: rows that no search saw")
     reports_per_epoch: int = Field(default=1, ge=0, description="0: one report, after the last step")
     checkpoint: Artifact | None = Field(default=None, description="where to continue from")
+    report_at: tuple[float, ...] = Field(
+        default=(), description="epochs: a report at the first step at or beyond each, too, where the scheduler looks"
+    )
+    awaits_decision: bool = Field(
+        default=False, description="stand still after each report but the last until told whether to go on"
+    )
     keep_checkpoints: bool = Field(default=False, description="store a checkpoint with every report")
     pause_every: float | None = Field(
         default=None, gt=0, description="epochs: pause with a checkpoint at every multiple of this"

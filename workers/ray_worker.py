@@ -20,6 +20,8 @@ from workers.packing import Arrivals
 from workers.proxies.spec import ProxyAssignment
 
 GIBIBYTE = 1 << 30
+DECISION_WITHIN = 30.0
+"""Seconds that a trial stands still for its scheduler; a service that does not answer must not end its trainings."""
 Item = Report | Outcome | PlacementGroup
 
 
@@ -43,7 +45,7 @@ class WorkerSettings:
     precision: PrecisionChoice = "auto"
 
 
-@ray.remote(concurrency_groups={"control": 1}, max_concurrency=1)  # type: ignore[call-overload]  # ray's types know neither
+@ray.remote(concurrency_groups={"control": 1, "reports": 1}, max_concurrency=1)  # type: ignore[call-overload]  # ray's types know neither
 class TrialWorker:
     """Trains one trial at a time, or a pack of them, and keeps its base model and data between them.
 
@@ -54,7 +56,9 @@ class TrialWorker:
     Dispatch with `worker.train.options(num_returns="streaming").remote(assignments, places)`: every item is a `Report`
     or an `Outcome`; the stream ends when every trial has its outcome. With more than one place the trials form a pack,
     and `worker.board.remote(assignment)` sends another one after them while it runs. `worker.signal.remote(trial_id,
-    decision)` reaches a trial while it runs; the decision takes effect at its next report.
+    decision)` reaches a trial while it runs; the decision takes effect at its next report. A trial that
+    `awaits_decision` stands still after each report but its last until `worker.answer.remote(trial_id, attempt, step,
+    decision)` has come, so that it ends at the report that condemns it.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -76,7 +80,9 @@ class TrialWorker:
         )
         self._proxies = ProxyBench(Path(settings.home), self._workbench.artifacts)
         self._signals: dict[str, Decision] = {}
-        self._lock = threading.Lock()
+        self._awaiting: dict[tuple[str, int], float] = {}  # epochs of the attempts that stand still for a decision
+        self._answers: dict[tuple[str, int], tuple[int, Decision]] = {}  # by attempt: the step and what it leads to
+        self._lock = threading.Condition()
         self._arrivals = Arrivals()
         self._stream: queue.SimpleQueue[Item | BaseException | None] = queue.SimpleQueue()
         self._ranks: PlacementGroup | None = None
@@ -86,6 +92,7 @@ class TrialWorker:
         """Train one trial, or with more than one place a pack; see the class."""
         self._arrivals, self._ranks = Arrivals(), None
         stream = self._stream = queue.SimpleQueue()
+        self._expect(assignments)
 
         def outcomes() -> Iterator[Outcome]:
             from workers.trial_pack import train_pack
@@ -111,7 +118,7 @@ class TrialWorker:
                     raise item
                 yield item
                 if isinstance(item, Outcome):
-                    self._forget(item.trial_id)
+                    self._forget(item)
         finally:
             thread.join()
 
@@ -130,6 +137,7 @@ class TrialWorker:
     @ray.method(concurrency_group="control")
     def board(self, assignment: Assignment) -> bool:
         """Let a trial join the pack that runs, as soon as it has a place; False when no pack does (any more)."""
+        self._expect([assignment])
         return self._arrivals.add(assignment)
 
     @ray.method(concurrency_group="control")
@@ -148,7 +156,7 @@ class TrialWorker:
         if self._ranks is not None:
             remove_placement_group(self._ranks)
 
-    @ray.method(concurrency_group="control")
+    @ray.method(concurrency_group="reports")  # it may wait for an answer, which must not wait behind it
     def tell(self, report: Report) -> Decision:
         """Take the report of a sharded trial from its first rank; what is to become of the trial."""
         return self._told(report)
@@ -158,6 +166,14 @@ class TrialWorker:
         """Stop or pause a trial at its next report. A signal for a trial that is not running waits for it."""
         with self._lock:
             self._signals[trial_id] = decision
+            self._lock.notify_all()
+
+    @ray.method(concurrency_group="control")
+    def answer(self, trial_id: str, attempt: int, step: int, decision: Decision) -> None:
+        """What the scheduler makes of the report of `step`."""
+        with self._lock:
+            self._answers[trial_id, attempt] = (step, decision)
+            self._lock.notify_all()
 
     @ray.method(concurrency_group="control")
     def ping(self) -> bool:
@@ -166,9 +182,27 @@ class TrialWorker:
 
     def _told(self, report: Report) -> Decision:
         self._stream.put(report)
+        attempt = report.trial_id, report.attempt
         with self._lock:
-            return self._signals.get(report.trial_id, "continue")
+            if report.epoch < self._awaiting.get(attempt, 0.0):
+                self._lock.wait_for(lambda: self._heard(report), DECISION_WITHIN)
+            _, answer = self._answers.get(attempt, (0, "continue"))
+            return self._signals.get(report.trial_id, answer)
 
-    def _forget(self, trial_id: str) -> None:
+    def _heard(self, report: Report) -> bool:
+        """Whether it is known what becomes of the trial behind this report."""
+        step, answer = self._answers.get((report.trial_id, report.attempt), (0, "continue"))
+        return report.trial_id in self._signals or step >= report.step or answer != "continue"
+
+    def _expect(self, assignments: Sequence[Assignment | ProxyAssignment]) -> None:
         with self._lock:
-            self._signals.pop(trial_id, None)
+            for each in assignments:
+                if isinstance(each, Assignment) and each.awaits_decision:
+                    self._awaiting[each.trial_id, each.attempt] = each.epochs - 1e-6
+
+    def _forget(self, outcome: Outcome) -> None:
+        attempt = outcome.trial_id, outcome.attempt
+        with self._lock:
+            self._signals.pop(outcome.trial_id, None)
+            self._awaiting.pop(attempt, None)
+            self._answers.pop(attempt, None)

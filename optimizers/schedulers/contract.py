@@ -74,6 +74,21 @@ class Scheduler(Protocol):
         ...
 
 
+@runtime_checkable
+class StoppingScheduler(Protocol):
+    """A scheduler that may stop a trial at a report: the trial waits there for the decision."""
+
+    name: ClassVar[str]
+
+    def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:
+        """`stop` or `continue`, see `Scheduler`."""
+        ...
+
+    def looks(self, budget_epochs: float) -> tuple[float, ...]:
+        """Epochs below the budget at which trials must report for it, beside the end of each epoch."""
+        ...
+
+
 @dataclass(frozen=True)
 class Standing:
     """Where a job's trials stand when a scheduler is asked which of them go on. Reference trials are left out."""

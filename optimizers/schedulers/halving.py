@@ -41,10 +41,13 @@ class Asha:
         """Raises `BadOption` when no rung lies below the budget."""
         check_grace(self.grace, budget)
 
+    def looks(self, budget_epochs: float) -> tuple[float, ...]:
+        """The rungs."""
+        return rungs(self.grace, self.reduction, budget_epochs)
+
     def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:
         """See `optimizers.schedulers.contract.Scheduler`."""
-        grace = self.grace if self.grace is not None else budget_epochs / self.reduction**2
-        levels = rungs(grace, self.reduction, budget_epochs)
+        levels = self.looks(budget_epochs)
         return at_rungs(trial_id, curves, problem, levels, self.reduction, budget_epochs)
 
 
@@ -68,10 +71,13 @@ class Hyperband:
         """Raises `BadOption` when no rung lies below the budget."""
         check_grace(self.grace, budget)
 
+    def looks(self, budget_epochs: float) -> tuple[float, ...]:
+        """The rungs."""
+        return rungs(self.grace, self.reduction, budget_epochs)
+
     def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:
         """See `optimizers.schedulers.contract.Scheduler`."""
-        grace = self.grace if self.grace is not None else budget_epochs / self.reduction**2
-        levels = rungs(grace, self.reduction, budget_epochs)
+        levels = self.looks(budget_epochs)
         bracket = self._bracket(trial_id, len(levels))
         peers = {name: curve for name, curve in curves.items() if self._bracket(name, len(levels)) == bracket}
         return at_rungs(trial_id, peers, problem, levels[bracket:], self.reduction, budget_epochs)
@@ -87,10 +93,11 @@ class Hyperband:
         return int(np.searchsorted(np.cumsum(weights / weights.sum()), share, side="right").clip(0, levels))
 
 
-def rungs(grace: float, reduction: float, budget_epochs: float) -> list[float]:
-    """Epochs `grace · reduction^k` below the budget."""
-    count = math.ceil(math.log(budget_epochs / grace, reduction) - TOLERANCE) if grace < budget_epochs else 0
-    return [grace * reduction**k for k in range(count)]
+def rungs(grace: float | None, reduction: float, budget_epochs: float) -> tuple[float, ...]:
+    """Epochs `grace · reduction^k` below the budget; without a grace they begin at the budget over η²."""
+    first = budget_epochs / reduction**2 if grace is None else grace
+    count = math.ceil(math.log(budget_epochs / first, reduction) - TOLERANCE) if first < budget_epochs else 0
+    return tuple(first * reduction**k for k in range(count))
 
 
 def at_rungs(

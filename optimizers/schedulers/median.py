@@ -41,13 +41,21 @@ class Median:
         """Raises `BadOption` when no trial could be stopped before its end."""
         check_grace(self.grace, budget)
 
+    def looks(self, budget_epochs: float) -> tuple[float, ...]:
+        """The end of the grace; from there on it looks at every report."""
+        grace = self._grace(budget_epochs)
+        return (grace,) if 0 < grace < budget_epochs else ()
+
+    def _grace(self, budget_epochs: float) -> float:
+        return self.grace if self.grace is not None else budget_epochs / 4
+
     def decide(self, trial_id: str, curves: Mapping[str, Curve], problem: Problem, budget_epochs: float) -> Decision:
         """See `optimizers.schedulers.contract.Scheduler`."""
         curve = curves.get(trial_id)
         if curve is None or not curve.points:
             return "continue"
         now = curve.points[-1].epoch
-        grace = self.grace if self.grace is not None else budget_epochs / 4
+        grace = self._grace(budget_epochs)
         objectives = comparable(problem, curve.points[-1].metrics)
         learned = any(objective.metric not in problem.known for objective in objectives)
         others = [other for name, other in curves.items() if name != trial_id and other.reached(now) is not None]

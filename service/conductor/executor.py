@@ -65,6 +65,11 @@ class Executor(Protocol):
         """Tell a running trial what to do after its current report; unknown trials are ignored."""
         ...
 
+    def answer(self, trial_id: str, step: int, decision: Decision) -> None:
+        """Tell a trial what its scheduler makes of the report of `step`: one that awaits it goes on or ends there, any
+        other ends at its next report; unknown trials are ignored."""
+        ...
+
     def abandon(self, trial_id: str) -> None:
         """Kill the worker of a running trial at once; no further message comes from that attempt.
 

@@ -220,9 +220,11 @@ class Conductor:
             trials.add((run.job.id, event.payload["trial_id"]))
 
     def _heed(self, run: Run, report: Event) -> None:
-        # What pauses does so by itself (`Assignment.pause_every`): a signal would come after it, and stop it later.
-        if (decision := run.agenda.record(run, report)) == "stop":
-            self.executor.signal(report.payload["trial_id"], decision)
+        # What pauses does so by itself (`Assignment.pause_every`): an answer would come after it, and stop it later.
+        decision, told = run.agenda.record(run, report), report.payload
+        dispatched = self._dispatched.get(told["trial_id"])
+        if decision != "pause" and dispatched is not None and dispatched.attempt == told["attempt"]:
+            self.executor.answer(told["trial_id"], told["step"], decision)
 
     # What the workers and the optimizer say
 

@@ -37,6 +37,7 @@ class _Running:
     stream: Any  # ray.ObjectRefGenerator of Reports and Outcomes
     shape: Shape
     attempts: dict[str, int]
+    awaiting: set[str]  # those that stand still after a report until it is answered
     ranks: PlacementGroup | None = None  # what a sharded trial occupies, once it does
 
 
@@ -104,7 +105,8 @@ class RayExecutor:
         actor = self._worker(shape)
         stream = actor.train.options(num_returns="streaming").remote(assignments, places)
         attempts = {assignment.trial_id: assignment.attempt for assignment in assignments}
-        self._running |= dict.fromkeys(attempts, _Running(actor, stream, shape, attempts))
+        awaiting = {assignment.trial_id for assignment in assignments if _awaits(assignment)}
+        self._running |= dict.fromkeys(attempts, _Running(actor, stream, shape, attempts, awaiting))
 
     def board(self, assignment: Assignment, companion: str) -> None:
         """Send the trial after its companion; a worker that is done by then ends its stream without it."""
@@ -114,12 +116,19 @@ class RayExecutor:
             return
         worker.actor.board.remote(assignment)
         worker.attempts[assignment.trial_id] = assignment.attempt
+        worker.awaiting |= {assignment.trial_id} if _awaits(assignment) else set()
         self._running[assignment.trial_id] = worker
 
     def signal(self, trial_id: str, decision: Decision) -> None:
         """Pass the decision on; it takes effect at the trial's next report."""
         if (worker := self._running.get(trial_id)) is not None:
             worker.actor.signal.remote(trial_id, decision)
+
+    def answer(self, trial_id: str, step: int, decision: Decision) -> None:
+        """Pass on what the scheduler makes of a report; nobody waits to hear that a trial goes on that does anyway."""
+        worker = self._running.get(trial_id)
+        if worker is not None and (decision != "continue" or trial_id in worker.awaiting):
+            worker.actor.answer.remote(trial_id, worker.attempts[trial_id], step, decision)
 
     def abandon(self, trial_id: str) -> None:
         """Kill the trial's worker."""
@@ -226,6 +235,10 @@ class RayExecutor:
         cpus = sum(each.cpus for each in held) + shape.cpus
         gpus = sum(each.gpus for each in held) + shape.gpus
         return cpus <= machine.cpus + 1e-9 and gpus <= machine.gpus + 1e-9
+
+
+def _awaits(assignment: Work) -> bool:
+    return isinstance(assignment, Assignment) and assignment.awaits_decision
 
 
 def _join(address: str) -> None:

@@ -113,6 +113,11 @@ def test_power_schedule_follows_the_tokens_seen_and_not_the_length_of_the_traini
     assert learning_rate_at(21, 400, rising, 100.0) == law[20] / 2
 
 
+def test_a_report_comes_at_the_first_step_that_reaches_what_was_asked_for() -> None:
+    plan = StepPlan(np.full(28, 5), 4, 1, 2, seed=0)  # seven steps an epoch
+    assert plan.first_steps([1e-9, 0.1, 1 / 7, 2 / 9, 1.0, 1.99, 2.1]) == {1, 2, 7, 14}
+
+
 def test_the_next_multiple_is_not_where_we_are_whichever_way_it_was_rounded() -> None:
     plan = StepPlan(np.full(28, 5), 4, 1, 2, seed=0)  # seven steps an epoch
     assert [plan.next_multiple(0.5, step) for step in (0, 2, 3, 4, 7, 10, 11)] == [4, 4, 7, 7, 10, 14, 14]

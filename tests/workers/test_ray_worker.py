@@ -56,6 +56,23 @@ def test_a_signal_ends_a_running_trial_and_no_other(worker: Any, decision: Decis
     assert (outcome.checkpoint is not None) == (status == "paused")
 
 
+@pytest.mark.parametrize("condemned", [1, 3])
+def test_a_trial_waits_for_what_is_decided_about_its_report(worker: Any, condemned: int) -> None:
+    import ray
+
+    given = member("short").model_copy(update={"epochs": 4.0, "awaits_decision": True, "trial_id": f"to-{condemned}"})
+    items: list[Report | Outcome] = []
+    for reference in worker.train.options(num_returns="streaming").remote([given]):
+        items.append(ray.get(reference))
+        if isinstance(report := items[-1], Report):
+            decision = "stop" if len(items) == condemned else "continue"
+            worker.answer.remote(report.trial_id, report.attempt + 1, report.step, "stop")  # of an attempt to come
+            worker.answer.remote(report.trial_id, report.attempt, report.step, decision)
+    *reports, outcome = items
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, len(reports)) == ("stopped", condemned)
+
+
 PACK: dict[str, dict[str, Any]] = {
     "short": {"method": "lora", "rank": 4, "alpha": 8, "top_layers": 1, "targets": "qv"},
     "long": {"method": "lora", "rank": 2, "top_layers": 2, "targets": "all", "learning_rate": 2e-3, "batch_size": 8},

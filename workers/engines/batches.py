@@ -7,7 +7,7 @@ function of (seed, epoch). Two engines given the same trial therefore see the sa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,11 @@ class StepPlan:
         while (end := self.step_at(multiple * epochs)) <= step < self.steps:  # rounded down to where we are already
             multiple += 1
         return end
+
+    def first_steps(self, epochs: Iterable[float]) -> set[int]:
+        """The first step at or beyond each of `epochs` that the plan reaches."""
+        steps = {max(1, math.ceil(epoch * self.steps_per_epoch - 1e-6)) for epoch in epochs}
+        return {step for step in steps if step <= self.steps}
 
     def after(self, step: int) -> Iterator[tuple[Rows, ...]]:
         """The batches of steps `step + 1`, `step + 2`, … up to the last."""

@@ -203,7 +203,8 @@ class _Run:
         # By epoch, not by step: the batch size may have changed since (population-based training does that).
         step = 0 if saved is None else plan.step_at(saved.extras.get("epoch", plan.epoch_at(saved.step)))
         pause_at = None if assignment.pause_every is None else plan.next_multiple(assignment.pause_every, step)
-        due = plan.report_steps(assignment.reports_per_epoch) | (set() if pause_at is None else {pause_at})
+        due = plan.report_steps(assignment.reports_per_epoch) | plan.first_steps(assignment.report_at)
+        due |= set() if pause_at is None else {pause_at}
         run = cls(trial, plan, frozenset(due), pause_at, step)
         if saved is not None:
             run.seconds = saved.seconds

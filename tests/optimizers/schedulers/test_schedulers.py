@@ -14,7 +14,16 @@ import pytest
 from optimizers.errors import BadOption, UnknownName, UnsupportedProblem
 from optimizers.pareto import hypervolume
 from optimizers.problem import Objective, Problem
-from optimizers.schedulers.contract import Budget, Curve, Decision, Moves, PausingScheduler, Point, Standing
+from optimizers.schedulers.contract import (
+    Budget,
+    Curve,
+    Decision,
+    Moves,
+    PausingScheduler,
+    Point,
+    Standing,
+    StoppingScheduler,
+)
 from optimizers.schedulers.halving import rungs
 from optimizers.schedulers.registry import check, names, scheduler
 from search_spaces.parameters import Float
@@ -69,6 +78,25 @@ def test_the_best_and_equals_go_on_at_every_epoch(name: str, problem: Problem) -
         assert {made.decide(trial, equals, problem, BUDGET) for trial in equals} <= set(GOES_ON)
 
 
+@pytest.mark.parametrize("budget", [0.5, 1.0, 2.0, 9.0])
+@pytest.mark.parametrize("kind", STOPPING)
+def test_what_may_stop_trials_looks_before_their_end_and_stops_at_a_look(kind: str, budget: float) -> None:
+    made = scheduler(kind)
+    assert isinstance(made, StoppingScheduler)
+    looks = made.looks(budget)
+    assert looks
+    assert all(0 < look < budget for look in looks)
+
+    def reached(value: float) -> Curve:
+        return Curve((Point(looks[0], {"accuracy": value}),), {"learning_rate": 1.0, "width": 10.0})
+
+    stopped = 0
+    for number in range(40):  # hyperband spares the trials of its late brackets at its first rung
+        curves = {f"{number}-bad": reached(0.1)} | {f"{number}-{peer}": reached(0.5 + peer / 100) for peer in range(60)}
+        stopped += made.decide(f"{number}-bad", curves, ONE, budget) == "stop"
+    assert stopped > (15 if kind == "hyperband" else 39)
+
+
 def test_a_trial_at_its_full_budget_is_not_stopped(name: str) -> None:
     curves = {"late": Curve((Point(BUDGET, {"accuracy": 0.0}),)), **peers(20)}
     assert scheduler(name).decide("late", curves, ONE, BUDGET) == "continue"
@@ -121,9 +149,9 @@ def test_asha_lets_one_in_eta_pass() -> None:
 
 
 def test_rungs_grow_by_eta_below_the_budget() -> None:
-    assert rungs(1.0, 3.0, 9.0) == [1.0, 3.0]
-    assert rungs(1.0, 3.0, 10.0) == [1.0, 3.0, 9.0]
-    assert rungs(9.0, 3.0, 9.0) == []
+    assert rungs(1.0, 3.0, 9.0) == (1.0, 3.0)
+    assert rungs(1.0, 3.0, 10.0) == (1.0, 3.0, 9.0)
+    assert rungs(9.0, 3.0, 9.0) == ()
 
 
 def test_hyperband_spreads_trials_over_brackets_the_same_in_every_process() -> None:

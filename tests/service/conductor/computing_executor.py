@@ -78,6 +78,11 @@ class ComputingExecutor:
     def signal(self, trial_id: str, decision: Decision) -> None:
         self.signals.append((trial_id, decision))
 
+    def answer(self, trial_id: str, step: int, decision: Decision) -> None:
+        del step
+        if decision != "continue":
+            self.signal(trial_id, decision)
+
     def abandon(self, trial_id: str) -> None:
         self.abandoned.append(trial_id)
         self.running.pop(trial_id, None)

@@ -403,14 +403,17 @@ def test_an_outage_of_the_database_loses_no_message(
 def test_the_scheduler_stops_the_worse_trials_and_never_a_reference(make: Make, store: Store, clock: Clock) -> None:
     executor = ComputingExecutor()
 
-    def stop_when_told(trial_id: str, decision: str) -> None:
+    def stop_when_told(trial_id: str, step: int, decision: str) -> None:
+        del step
+        if decision == "continue":
+            return
         executor.signals.append((trial_id, "stop"))
         outcome = executor.running[trial_id][-1]
         assert isinstance(outcome, Outcome)
         assert decision == "stop"
         executor.running[trial_id] = [outcome.model_copy(update={"status": "stopped", "reason": "the scheduler"})]
 
-    executor.signal = stop_when_told  # type: ignore[method-assign]
+    executor.answer = stop_when_told  # type: ignore[method-assign]
     job = submit(store, scheduler={"name": "asha", "options": {"grace": 1}}, budget={"trials": 12, "epochs": 2})
     tick_until(make(executor), clock, is_over(store, job))
     trials = store.searched_trials(job.id)
