@@ -1,4 +1,4 @@
-"""The catalogue of metrics: what can be an objective, a constraint or a column, and how quality is computed.
+"""The catalogue of metrics: what can be an objective, a constraint or a column.
 
 Quality comes from predictions on the validation rows, cost from the trained trial. A metric that follows from the
 configuration alone (`known_from_config`) is known before anything is trained.
@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 Kind = Literal["quality", "cost"]
 Direction = Literal["maximize", "minimize"]
@@ -67,43 +64,3 @@ def _catalogue() -> Mapping[str, Metric]:
 
 
 METRICS: Mapping[str, Metric] = _catalogue()
-
-
-def quality(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> dict[str, float]:
-    """Every quality metric of one evaluation from logits [rows, classes] and labels [rows]."""
-    predicted = logits.argmax(axis=1)
-    matrix = confusion(predicted, labels, logits.shape[1])
-    return {
-        "accuracy": float(np.trace(matrix) / matrix.sum()),
-        "f1_macro": f1_macro(matrix),
-        "mcc": matthews(matrix),
-        "loss": cross_entropy(logits, labels),
-    }
-
-
-def confusion(predicted: NDArray[np.integer], labels: NDArray[np.integer], classes: int) -> NDArray[np.float64]:
-    """Counts [classes, classes]: rows are true classes, columns predicted ones."""
-    flat = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes * classes)
-    return flat.reshape(classes, classes).astype(np.float64)
-
-
-def f1_macro(matrix: NDArray[np.float64]) -> float:
-    """Mean F1 over the classes that occur as label or prediction, from counts [classes, classes]."""
-    hits, true, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    present = (true + predicted) > 0
-    return float((2 * hits[present] / (true + predicted)[present]).mean())
-
-
-def matthews(matrix: NDArray[np.float64]) -> float:
-    """Multi-class Matthews correlation from counts [classes, classes]; 0 when one side is constant."""
-    total, hits = matrix.sum(), np.trace(matrix)
-    true, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
-    spread = (total**2 - (predicted**2).sum()) * (total**2 - (true**2).sum())
-    return float((hits * total - true @ predicted) / np.sqrt(spread)) if spread > 0 else 0.0
-
-
-def cross_entropy(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Mean negative log likelihood in nats from logits [rows, classes] and labels [rows]."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_partition = np.log(np.exp(shifted).sum(axis=1))
-    return float((log_partition - shifted[np.arange(len(labels)), labels]).mean())

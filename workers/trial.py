@@ -22,7 +22,7 @@ from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision, choose
 from workers.engines.prefix import upper_layers
 from workers.engines.recomputing import recomputing_layers
-from workers.engines.reference import ReferenceTrainee
+from workers.engines.reference import reference_trainee
 from workers.engines.resident import ResidentBase
 from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, shard, whole_layers
 from workers.engines.updates import Updates
@@ -99,7 +99,7 @@ def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnRepo
         assignment,
         prepared.hyperparameters,
         data.train.lengths,
-        prepared.evaluated.labels,
+        data.train.weights,
         on_report,
         lambda checkpoint: _keep(checkpoint, workbench.artifacts),
         None if assignment.checkpoint is None else _fetch(assignment.checkpoint, workbench.artifacts),
@@ -159,10 +159,12 @@ def _trainee(
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
     precision = precision_of(prepared.assignment, engine, workbench)
     if prepared.assignment.shards > 1:
-        yield ShardedTrainee(attached, data.train, prepared.evaluated, hyperparameters, precision, strategy)
+        yield reference_trainee(
+            attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, ShardedTrainee
+        )
         return
     if engine == "reference":
-        yield ReferenceTrainee(attached, data.train, prepared.evaluated, hyperparameters, precision, strategy)
+        yield reference_trainee(attached, data.train, prepared.evaluated, hyperparameters, precision, strategy)
         return
     with fast_trainee(
         resident,

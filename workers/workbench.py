@@ -25,6 +25,7 @@ from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
 from workers.models.loading import Base, load_base, load_tokenizer
 from workers.task import TaskSpec
+from workers.tasks.classification import classification
 
 _Value = TypeVar("_Value")
 
@@ -114,8 +115,10 @@ class Workbench:
         rows: LabelledData = load_data(task, seed)
         tokens = shared_tokens(rows, load_tokenizer(task.model), task.max_length, self.home / "cache")
 
+        criterion = classification(len(tokens.classes))
+
         def inputs(split: Tokens) -> Inputs:
-            return Inputs(split, tokens.pad_token_id, self.device)
+            return Inputs(split, tokens.pad_token_id, criterion, self.device)
 
         test = None if tokens.test is None else inputs(tokens.test)
         return PreparedData(tokens, inputs(tokens.train), inputs(tokens.validation), test)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from workers.assignment import Artifact, Assignment, Decision, Report
 from workers.checkpoints import Checkpoint
@@ -15,7 +15,7 @@ from workers.engines.course import Ending, TrainStep, Trial, course, drive
 from workers.hyperparameters import Hyperparameters
 from workers.task import TaskSpec
 
-LABELS = np.array([0, 1, 1, 0])
+WEIGHTS = np.ones(20)
 KEPT = Artifact(sha256="0" * 64, size=1)
 
 
@@ -30,8 +30,8 @@ class Script:
         self.steps.append(step)
         return self._losses(step.number)
 
-    def evaluate(self) -> NDArray[np.float32]:
-        return np.eye(2, dtype=np.float32)[LABELS]
+    def evaluate(self) -> dict[str, float]:
+        return {"accuracy": 1.0, "loss": 0.3}
 
     def save(self) -> dict[str, torch.Tensor]:
         return {"steps": torch.tensor(len(self.steps))}
@@ -49,13 +49,12 @@ def run(script: Script, decide=lambda _report: "continue", resume: Checkpoint | 
         kept.append(checkpoint)
         return KEPT
 
-    size = changes.pop("batch_size", 4)
+    size, weights = changes.pop("batch_size", 4), changes.pop("weights", WEIGHTS)
     fields = {"config": {"method": "head"}, "epochs": 3, "seed": 0} | changes
     task = TaskSpec(model="builtin:minilm", train="builtin:pydocs")
     assignment = Assignment(trial_id="t", attempt=1, task=task, **fields)
-    trial = Trial(
-        assignment, Hyperparameters(batch_size=size, learning_rate=0.1), np.full(20, 5), LABELS, on_report, keep, resume
-    )
+    hyperparameters = Hyperparameters(batch_size=size, learning_rate=0.1)
+    trial = Trial(assignment, hyperparameters, np.full(20, 5), weights, on_report, keep, resume)
     ending: Ending = drive(course(trial), script)
     return ending, reports, kept
 
@@ -69,6 +68,21 @@ def test_a_trial_takes_every_step_and_reports_each_epoch() -> None:
     assert (ending.status, ending.epoch, kept) == ("completed", 3.0, [])
     assert ending.metrics["accuracy"] == 1.0
     assert script.steps[0].learning_rate == 0 < script.steps[1].learning_rate  # warm-up
+
+
+def test_the_mean_training_loss_counts_each_step_by_its_targets() -> None:
+    script, weights = Script(), np.arange(20.0)
+    _, reports, _ = run(script, weights=weights)
+    counts = [sum(weights[rows].sum() for rows in step.micro_batches) for step in script.steps[:5]]
+    expected = sum(count / step for step, count in enumerate(counts, start=1)) / weights.sum()
+    assert reports[0].metrics["train_loss"] == pytest.approx(expected)
+
+
+def test_a_checkpoint_of_a_version_that_counted_rows_goes_on() -> None:
+    _, _, kept = run(Script(), pause_every=1.4)
+    old = replace(kept[0], extras={"loss_sum": 8.0, "loss_rows": 8, "epoch": 1.4})
+    ending, reports, _ = run(Script(lambda _: 1.0), resume=old)
+    assert (ending.status, reports[0].metrics["train_loss"]) == ("completed", 1.0)
 
 
 @pytest.mark.parametrize(("decision", "status"), [("stop", "stopped"), ("pause", "paused")])

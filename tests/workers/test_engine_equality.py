@@ -21,15 +21,17 @@ from tests.workers.test_method_conformance import CASES
 from tests.workers.tiny_models import BUILDERS, CLASSES, VOCABULARY, tiny_base
 from workers.data.tokens import Tokens
 from workers.engines.batches import StepPlan
-from workers.engines.course import Trainee, TrainStep
+from workers.engines.course import TrainStep
 from workers.engines.fast import fast_trainee
 from workers.engines.inputs import Inputs
 from workers.engines.prefix_store import PrefixStore
-from workers.engines.reference import ReferenceTrainee
+from workers.engines.reference import reference_trainee
 from workers.engines.resident import ResidentBase
+from workers.engines.trainee import AttachedTrainee
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.registry import method
+from workers.tasks.classification import classification
 
 STEPS = 50
 HYPERPARAMETERS = Hyperparameters(
@@ -61,7 +63,8 @@ def split(rows: int, seed: int) -> Inputs:
     lengths = random.integers(4, 14, size=rows)
     ids = random.integers(3, VOCABULARY, size=lengths.sum()).astype(np.int32)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return Inputs(Tokens(ids, None, offsets, random.integers(0, CLASSES, rows).astype(np.int32)), padding_id=0)
+    labels = random.integers(0, CLASSES, rows).astype(np.int32)
+    return Inputs(Tokens(ids, None, offsets, labels), padding_id=0, criterion=classification(CLASSES))
 
 
 TRAIN, VALIDATION = split(120, 0), split(40, 1)
@@ -73,19 +76,30 @@ class Run:
 
     losses: NDArray[np.float64]
     logits: NDArray[np.float32]
+    metrics: dict[str, float]
     parameters: dict[str, torch.Tensor]
 
 
-def train(trainee: Trainee, attached: Attached, hyperparameters: Hyperparameters, steps: int) -> Run:
+def train(trainee: AttachedTrainee, attached: Attached, hyperparameters: Hyperparameters, steps: int) -> Run:
     plan = StepPlan(TRAIN.lengths, hyperparameters.batch_size, hyperparameters.gradient_accumulation, 1000.0, seed=5)
     batches = plan.after(0)
     losses = [
         trainee.train_step(TrainStep(number, next(batches), hyperparameters.learning_rate))
         for number in range(1, steps + 1)
     ]
-    logits = trainee.evaluate()
+    metrics = trainee.evaluate()
+    logits = outputs_of(trainee, attached)
     parameters = {name: value.detach().clone() for name, value in attached.parameters().items()}
-    return Run(np.array(losses), logits, parameters)
+    return Run(np.array(losses), logits, metrics, parameters)
+
+
+@torch.no_grad()
+def outputs_of(trainee: AttachedTrainee, attached: Attached) -> NDArray[np.float32]:
+    """What the metrics are made of, row by row."""
+    attached.set_training(False)
+    outputs: NDArray[np.float32] = trainee._validation.outputs(np.arange(len(VALIDATION))).float().numpy()
+    attached.set_training(True)
+    return outputs
 
 
 def attach(resident: ResidentBase, name: str, knobs: dict[str, Any], steps: int) -> Attached:
@@ -115,7 +129,7 @@ def on_reference(
     resident: ResidentBase, name: str, knobs: dict[str, Any], hp: Hyperparameters = HYPERPARAMETERS, steps: int = STEPS
 ) -> Run:
     with attached_to(resident, name, knobs, steps) as attached:
-        return train(ReferenceTrainee(attached, TRAIN, VALIDATION, hp), attached, hp, steps)
+        return train(reference_trainee(attached, TRAIN, VALIDATION, hp), attached, hp, steps)
 
 
 def on_fast(
@@ -136,6 +150,7 @@ def on_fast(
 def assert_equal(mine: Run, reference: Run) -> None:
     np.testing.assert_allclose(mine.losses, reference.losses, rtol=1e-4)
     np.testing.assert_allclose(mine.logits, reference.logits, rtol=1e-3, atol=1e-3)
+    assert mine.metrics["loss"] == pytest.approx(reference.metrics["loss"], rel=1e-3)
     assert mine.parameters.keys() == reference.parameters.keys()
     for name, value in reference.parameters.items():
         if name.endswith("key.bias"):  # softmax ignores it: its gradient is rounding alone

@@ -31,7 +31,7 @@ def test_training_in_bfloat16_stays_close_and_evaluates_in_float32(
         ):
             before = trainee.evaluate()
             runs[precision] = (before, train(trainee, attached, HYPERPARAMETERS, 20))
-    assert np.array_equal(runs["fp32"][0], runs["bf16"][0])
+    assert runs["fp32"][0] == runs["bf16"][0]
     full, half = runs["fp32"][1].losses, runs["bf16"][1].losses
     assert not np.array_equal(full, half)
     np.testing.assert_allclose(half, full, rtol=0.03)

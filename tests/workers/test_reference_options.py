@@ -15,7 +15,7 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.costs import training_memory
 from workers.engines.recomputing import recomputing_layers
-from workers.engines.reference import ReferenceTrainee
+from workers.engines.reference import reference_trainee
 from workers.engines.resident import ResidentBase
 from workers.hyperparameters import Hyperparameters
 from workers.task import TaskSpec
@@ -29,7 +29,7 @@ LORA = {"rank": 2, "dropout": 0.2, "targets": "all"}
 def losses(kind: str, name: str, knobs: dict[str, Any], recompute: bool) -> Any:
     resident = ResidentBase.of(tiny_base(kind))
     with attached_to(resident, name, knobs, 6) as attached:
-        trainee = ReferenceTrainee(attached, TRAIN, VALIDATION, HYPERPARAMETERS)
+        trainee = reference_trainee(attached, TRAIN, VALIDATION, HYPERPARAMETERS)
         if not recompute:
             return train(trainee, attached, HYPERPARAMETERS, 6)
         with recomputing_layers(resident.base):

@@ -29,9 +29,10 @@ from workers.costs import sparsity, training_memory
 from workers.engines.batches import StepPlan
 from workers.engines.course import TrainStep
 from workers.engines.recomputing import recomputing_layers
-from workers.engines.reference import ReferenceTrainee
+from workers.engines.reference import reference_trainee
 from workers.engines.resident import ResidentBase
 from workers.engines.sharded import ShardedTrainee, rank_seed, shard, whole_layers
+from workers.engines.trainee import AttachedTrainee
 from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import AdapterCard, Attached
@@ -89,14 +90,14 @@ def trained(setting: Setting, sharded: bool) -> dict[str, NDArray[Any]]:
             torch.manual_seed(rank_seed(11))
         chosen = with_strategy_knobs(setting.hyperparameters, method(setting.method), base.description)
         strategy = run_strategy(chosen, attached, base.description, 3)
-        trainee = (ShardedTrainee if sharded else ReferenceTrainee)(
-            attached, TRAIN, VALIDATION, chosen, strategy=strategy
-        )
+        kind = ShardedTrainee if sharded else AttachedTrainee
+        trainee = reference_trainee(attached, TRAIN, VALIDATION, chosen, strategy=strategy, kind=kind)
         run = train(trainee, attached, chosen, STEPS)
         memory = training_memory(attached.model, list(parameters.values()), batch())
     return {
         "losses": run.losses,
         "logits": run.logits,
+        "metrics": np.array([run.metrics[name] for name in sorted(run.metrics)]),
         "held": np.array(held_bytes(attached.model, set(parameters.values()))),
         "memory": np.array(memory),
         "sparsity": np.array(sparsity(whole_layers(attached.model), base.description.anatomy)),
@@ -127,7 +128,7 @@ def continued(interrupted: bool) -> dict[str, NDArray[Any]]:
         attached = attach(resident, "lora", {**LORA, "dropout": 0.3}, 6)
         shard(attached.model, resident.base, own)
         torch.manual_seed(rank_seed(11))
-        trainee = ShardedTrainee(attached, TRAIN, VALIDATION, HYPERPARAMETERS)
+        trainee = reference_trainee(attached, TRAIN, VALIDATION, HYPERPARAMETERS, kind=ShardedTrainee)
         if saved:
             trainee.load(saved)
         for number in steps:
@@ -165,6 +166,8 @@ def test_two_ranks_make_the_steps_of_the_reference_with_half_the_base_each(
     assert first.keys() == second.keys() == alone.keys()
     np.testing.assert_allclose(first["losses"], alone["losses"], rtol=1e-4)
     np.testing.assert_allclose(first["logits"], alone["logits"], rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(first["metrics"], second["metrics"])
+    np.testing.assert_allclose(first["metrics"], alone["metrics"], rtol=1e-3)
     for key, value in alone.items():
         if key.startswith(("parameter/", "file/")) and not key.endswith("key.bias"):  # its gradient is rounding alone
             np.testing.assert_allclose(first[key], value, rtol=1e-2, atol=2e-3, err_msg=key)

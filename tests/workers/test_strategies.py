@@ -27,7 +27,7 @@ from workers.engines.batches import StepPlan
 from workers.engines.course import TrainStep
 from workers.engines.fast import fast_trainee
 from workers.engines.prefix_store import PrefixStore
-from workers.engines.reference import ReferenceTrainee
+from workers.engines.reference import reference_trainee
 from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters, split_config
@@ -93,7 +93,7 @@ def test_every_strategy_trains_alike_on_both_engines(resident: ResidentBase, tmp
         with attached_to(resident, used, knobs, 30) as attached:
             own = run_strategy(hp, attached, resident.base.description, seed=3)
             if engine == "reference":
-                return train(ReferenceTrainee(attached, TRAIN, VALIDATION, hp, strategy=own), attached, hp, 30)
+                return train(reference_trainee(attached, TRAIN, VALIDATION, hp, strategy=own), attached, hp, 30)
             store = PrefixStore(tmp_path, 1 << 30)
             with fast_trainee(resident, attached, TRAIN, VALIDATION, hp, store, strategy=own) as trainee:
                 return train(trainee, attached, hp, 30)
@@ -109,7 +109,7 @@ def test_a_saved_strategy_continues_bit_for_bit(resident: ResidentBase, name: st
 
     def trained(first: int, last: int, saved: dict[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor]:
         with attached_to(resident, used, {}, 20) as attached:
-            trainee = ReferenceTrainee(
+            trainee = reference_trainee(
                 attached, TRAIN, VALIDATION, HYPERPARAMETERS, strategy=running(name, resident, attached)
             )
             if saved is not None:

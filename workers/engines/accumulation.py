@@ -8,17 +8,23 @@ from torch import Tensor
 
 from workers.engines.batches import Rows
 from workers.engines.course import TrainStep
+from workers.engines.inputs import Inputs
 
 
-def add_gradients(step: TrainStep, loss: Callable[[Rows], Tensor]) -> float:
-    """Add the gradients of the mean loss over the step's rows to the parameters; that loss.
+def weight_of(step: TrainStep, train: Inputs) -> float:
+    """What the loss of a step's rows is divided by; 1 where none has a target."""
+    return sum(train.weight(rows) for rows in step.micro_batches) or 1.0
 
-    `loss` is the mean over the rows of one pass.
+
+def add_gradients(step: TrainStep, weight: float, loss: Callable[[Rows], Tensor]) -> float:
+    """Add the gradients of the step's mean loss to the parameters; that mean.
+
+    `loss` is summed over the targets of the rows of one pass; `weight` is that of the whole step, so that passes count
+    by their targets.
     """
-    rows_in_step = sum(len(rows) for rows in step.micro_batches)
     total = 0.0
     for rows in step.micro_batches:
-        part = loss(rows) * (len(rows) / rows_in_step)
+        part = loss(rows) / weight
         part.backward()
         total += part.item()
     return total

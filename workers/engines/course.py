@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,7 +21,6 @@ from workers.checkpoints import Checkpoint
 from workers.engines.batches import Rows, StepPlan
 from workers.engines.schedule import learning_rate_at
 from workers.hyperparameters import Hyperparameters
-from workers.metrics import quality
 
 Status = Literal["completed", "stopped", "paused", "failed"]
 OnReport = Callable[[Report], Decision]
@@ -40,7 +38,7 @@ class TrainStep:
 
 @dataclass(frozen=True)
 class Trained:
-    """The mean loss over a step's rows, and the seconds that the step took: of a pass that trials share, its part."""
+    """A step's mean loss over its targets, and the seconds that it took: of a pass that trials share, its part."""
 
     loss: float
     seconds: float
@@ -48,7 +46,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Answer with the validation logits `[rows, classes]` (float32, in the order of the rows)."""
+    """Answer with the metrics of the validation rows by name."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,10 @@ class Trainee(Protocol):
     """What trains: answers the requests of a course."""
 
     def train_step(self, step: TrainStep) -> float:
-        """Do one optimizer step; the mean loss over its rows."""
+        """Do one optimizer step; the mean loss over its targets."""
 
-    def evaluate(self) -> NDArray[np.float32]:
-        """Validation logits `[rows, classes]`."""
+    def evaluate(self) -> dict[str, float]:
+        """The metrics of the validation rows, `loss` among them."""
 
     def save(self) -> dict[str, Tensor]:
         """Every tensor that continuing needs."""
@@ -92,12 +90,12 @@ Course = Generator[Request, Any, Ending]
 
 @dataclass(frozen=True)
 class Trial:
-    """What a course needs to know besides the model: the trial, its data's lengths and labels, and whom to tell."""
+    """What a course needs to know besides the model: the trial, its rows' lengths and weights, and whom to tell."""
 
     assignment: Assignment
     hyperparameters: Hyperparameters
     train_lengths: NDArray[np.int64]  # [rows] tokens
-    validation_labels: NDArray[np.int64]  # [rows]
+    train_weights: NDArray[np.float64]  # [rows] what each counts in a mean loss
     on_report: OnReport
     keep_checkpoint: KeepCheckpoint
     resume: Checkpoint | None = None
@@ -119,7 +117,7 @@ def course(trial: Trial) -> Course:
     run = _Run.of(trial)
     for batches in run.plan.after(run.step):
         trained: Trained = yield run.next_step(batches)
-        run.add(trained, sum(len(rows) for rows in batches))
+        run.add(trained, batches)
         if not math.isfinite(trained.loss):
             return run.ending("failed", f"nan_loss: the training loss was {trained.loss} at step {run.step}")
         if run.step in run.report_steps:
@@ -127,14 +125,13 @@ def course(trial: Trial) -> Course:
             if early is not None:
                 return early
     if not run.metrics:  # resumed after its last step: only the numbers are missing
-        run.metrics = quality((yield Evaluate()), trial.validation_labels)
+        run.metrics = yield Evaluate()
     return run.ending("completed")
 
 
 def _report(run: _Run) -> Generator[Request, Any, Ending | None]:
     """Evaluate, report, and obey; an ending if the course is over before its last step."""
-    logits = yield Evaluate()
-    measured = quality(logits, run.trial.validation_labels)
+    measured: dict[str, float] = yield Evaluate()
     if not math.isfinite(measured["loss"]):
         return run.ending("failed", f"nan_loss: the validation loss was {measured['loss']} at step {run.step}")
     run.metrics = measured | {"train_loss": run.take_mean_loss()}
@@ -170,19 +167,6 @@ def drive(course: Course, trainee: Trainee) -> Ending:
                 answer = trainee.save()
 
 
-def in_row_order(values: Tensor, batches: list[Rows]) -> NDArray[np.float32]:
-    """Undo batching: `values` `[rows, …]` came in the order of `batches`; return them in the order of the rows."""
-    values = values.cpu()
-    ordered = torch.empty_like(values)
-    ordered[torch.from_numpy(np.concatenate(batches))] = values
-    return ordered.numpy()
-
-
-def extra_state(saved: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The method's own part of saved tensors, which engines file under `extra/`."""
-    return {name.removeprefix("extra/"): value for name, value in saved.items() if name.startswith("extra/")}
-
-
 @dataclass
 class _Run:
     """A trial under way: steps and seconds done, the last metrics, and the losses since the last report."""
@@ -195,7 +179,7 @@ class _Run:
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     _loss_sum: float = 0.0
-    _loss_rows: int = 0
+    _loss_weight: float = 0.0
 
     @classmethod
     def of(cls, trial: Trial) -> _Run:
@@ -208,7 +192,9 @@ class _Run:
         run = cls(trial, plan, frozenset(due), pause_at, step)
         if saved is not None:
             run.seconds = saved.seconds
-            run._loss_sum, run._loss_rows = float(saved.extras["loss_sum"]), int(saved.extras["loss_rows"])
+            # The second name is that of versions in which every row weighed one.
+            weight = "loss_weight" if "loss_weight" in saved.extras else "loss_rows"
+            run._loss_sum, run._loss_weight = float(saved.extras["loss_sum"]), float(saved.extras[weight])
         return run
 
     @property
@@ -220,19 +206,20 @@ class _Run:
         tokens = float(self.trial.train_lengths.sum()) / self.plan.steps_per_epoch
         return TrainStep(number, batches, learning_rate_at(number, self.plan.steps, hp, tokens))
 
-    def add(self, trained: Trained, rows: int) -> None:
+    def add(self, trained: Trained, batches: tuple[Rows, ...]) -> None:
+        weight = sum(float(self.trial.train_weights[rows].sum()) for rows in batches)
         self.step += 1
         self.seconds += trained.seconds
-        self._loss_sum += trained.loss * rows
-        self._loss_rows += rows
+        self._loss_sum += trained.loss * weight
+        self._loss_weight += weight
 
     def take_mean_loss(self) -> float:
-        mean = self._loss_sum / self._loss_rows
-        self._loss_sum, self._loss_rows = 0.0, 0
+        mean = self._loss_sum / (self._loss_weight or 1.0)
+        self._loss_sum = self._loss_weight = 0.0
         return mean
 
     def checkpoint(self, tensors: dict[str, Tensor]) -> Checkpoint:
-        losses = {"loss_sum": self._loss_sum, "loss_rows": self._loss_rows}
+        losses = {"loss_sum": self._loss_sum, "loss_weight": self._loss_weight}
         return Checkpoint(self.step, self.seconds, tensors, losses | {"epoch": self.plan.epoch_at(self.step)})
 
     def report(self, stored: Artifact | None) -> Report:

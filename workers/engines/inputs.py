@@ -12,32 +12,38 @@ from torch import Tensor
 
 from workers.data.tokens import Tokens
 from workers.engines.batches import Rows
+from workers.hyperparameters import Hyperparameters
+from workers.tasks.criterion import Criterion
 
 
 class Inputs:
     """One split as batches for a Hugging Face model, padded on the right to the longest row of the batch.
 
-    Tokens and labels lie on `device`, where the model is: they are small, and batches are made where they are used.
+    `criterion` says what is wanted of the model's outputs for them. Tokens and targets lie on `device`, where the model
+    is: they are small, and batches are made where they are used.
     """
 
-    def __init__(self, tokens: Tokens, padding_id: int, device: str = "cpu") -> None:
+    def __init__(self, tokens: Tokens, padding_id: int, criterion: Criterion, device: str = "cpu") -> None:
         self.device, self._tokens = torch.device(device), tokens
+        self.criterion = criterion
         self.lengths: NDArray[np.int64] = tokens.lengths()
-        self.labels: NDArray[np.int64] = tokens.labels.astype(np.int64)
+        self.weights = criterion.weights(tokens.labels, tokens.offsets)
         self._starts = torch.from_numpy(np.array(tokens.offsets[:-1], dtype=np.int64)).to(device)
         self._lengths = torch.from_numpy(self.lengths).to(device)
-        self._labels = torch.from_numpy(self.labels).to(device)
+        self._targets = torch.from_numpy(tokens.labels.astype(np.int64)).to(device)
         self._ids = torch.from_numpy(np.array(tokens.input_ids, dtype=np.int64)).to(device)
         types = tokens.token_type_ids
         self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64)).to(device)
         self._padding_id = padding_id
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.lengths)
 
     def on(self, device: str) -> Inputs:
         """The same rows on `device`."""
-        return self if torch.device(device).type == self.device.type else Inputs(self._tokens, self._padding_id, device)
+        if torch.device(device).type == self.device.type:
+            return self
+        return Inputs(self._tokens, self._padding_id, self.criterion, device)
 
     def batch(self, rows: Rows) -> dict[str, Tensor]:
         """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`."""
@@ -54,7 +60,15 @@ class Inputs:
 
     def targets(self, rows: Rows) -> Tensor:
         """Class indices `[rows]`, int64."""
-        return self._labels[torch.from_numpy(rows).to(self.device)]
+        return self._targets[torch.from_numpy(rows).to(self.device)]
+
+    def weight(self, rows: Rows) -> float:
+        """What rows together count in a mean loss."""
+        return float(self.weights[rows].sum())
+
+    def loss(self, outputs: Tensor, rows: Rows, hyperparameters: Hyperparameters) -> Tensor:
+        """The loss of a model's outputs `[rows, …]` for these rows, summed over their targets."""
+        return self.criterion.loss(outputs.float(), self.targets(rows), hyperparameters)
 
     @cached_property
     def content_hash(self) -> str:

@@ -15,18 +15,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
-from torch.nn.functional import cross_entropy
 
-from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
-from workers.engines.course import Ending, Evaluate, Trained, TrainStep, in_row_order
+from workers.engines.accumulation import weight_of
+from workers.engines.batches import Rows
+from workers.engines.course import Ending, Evaluate, Trained, TrainStep
 from workers.engines.faults import failure_reason, is_out_of_memory
 from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
 from workers.engines.pack_member import Member
 from workers.engines.packed_layers import Layout, PackedHead, PackedLayer, Segment
-from workers.engines.passes import Pass, WholePass, upper_passes
+from workers.engines.passes import Pass, WholePass, evaluation_batches, measure_in, upper_passes
 from workers.engines.precision import Precision, computing_in
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
@@ -162,17 +161,12 @@ class Pack:
     def _backward(self, batches: Mapping[Member, Rows], steps: Mapping[Member, TrainStep]) -> dict[Member, float]:
         self._layout.segments = self._segments(batches)
         with computing_in(self._precision, self._train.inputs.device.type):
-            logits = self._train.logits(np.concatenate(list(batches.values()))).float()
+            outputs = self._train.outputs(np.concatenate(list(batches.values())))
         losses = {}
-        for (member, rows), own in zip(
-            batches.items(), logits.split([len(rows) for rows in batches.values()]), strict=True
-        ):
-            share = len(rows) / sum(len(micro) for micro in steps[member].micro_batches)
-            losses[member] = share * cross_entropy(
-                own,
-                self._train.inputs.targets(rows),
-                label_smoothing=member.hyperparameters.label_smoothing,
-            )
+        own = outputs.split([len(rows) for rows in batches.values()])
+        for (member, rows), part in zip(batches.items(), own, strict=True):
+            weight = weight_of(steps[member], self._train.inputs)
+            losses[member] = self._train.inputs.loss(part, rows, member.hyperparameters) / weight
         values = torch.stack(list(losses.values()))
         values.sum().backward()
         return dict(zip(losses, values.tolist(), strict=True))
@@ -185,15 +179,13 @@ class Pack:
         return tuple(segments)
 
     @torch.no_grad()
-    def _evaluate(self, member: Member) -> NDArray[np.float32]:
-        """Validation logits `[rows, classes]` of one member, in float32."""
+    def _evaluate(self, member: Member) -> dict[str, float]:
+        """The metrics of one member on the validation rows."""
         self._layout.segments, self._layout.training = (Segment(member, slice(None), 0),), False
         try:
-            batches = token_budget_batches(self._validation.inputs.lengths, EVALUATION_TOKENS)
-            logits = [self._validation.logits(rows).float() for rows in batches]
+            return measure_in(self._validation, evaluation_batches(self._validation)).result()
         finally:
             self._layout.training = True
-        return in_row_order(torch.cat(logits), batches)
 
 
 def _groups(steps: Mapping[Member, TrainStep], size: int) -> Iterator[dict[Member, TrainStep]]:

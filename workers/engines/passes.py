@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
@@ -23,6 +24,7 @@ from workers.engines.prefix import (
 )
 from workers.engines.prefix_store import HiddenStates, PrefixStore
 from workers.engines.resident import ResidentBase
+from workers.tasks.criterion import Measure
 
 
 class Pass(Protocol):
@@ -32,8 +34,12 @@ class Pass(Protocol):
     def inputs(self) -> Inputs:
         """The split."""
 
-    def logits(self, rows: Rows) -> Tensor:
-        """Logits `[rows, classes]` of the given rows."""
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Positions `[rows]` that the pass computes of each row."""
+
+    def outputs(self, rows: Rows) -> Tensor:
+        """The head's outputs `[rows, …]` for the given rows."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,13 @@ class WholePass:
     model: nn.Module
     inputs: Inputs
 
-    def logits(self, rows: Rows) -> Tensor:
-        """Logits `[rows, classes]`."""
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Every token of each row."""
+        return self.inputs.lengths
+
+    def outputs(self, rows: Rows) -> Tensor:
+        """The head's outputs `[rows, …]`."""
         return self.model(**self.inputs.batch(rows)).logits  # type: ignore[no-any-return]
 
 
@@ -57,8 +68,13 @@ class UpperPass:
     states: HiddenStates
     entry: PrefixInput
 
-    def logits(self, rows: Rows) -> Tensor:
-        """Logits `[rows, classes]`."""
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Every token of each row."""
+        return self.inputs.lengths
+
+    def outputs(self, rows: Rows) -> Tensor:
+        """The head's outputs `[rows, …]`."""
         batch = self.inputs.batch(rows)
         self.entry.set(self.states.batch(rows, batch["input_ids"].shape[1]).to(self.inputs.device))
         return self.model(**batch).logits  # type: ignore[no-any-return]
@@ -73,12 +89,30 @@ class HeadPass:
     states: HiddenStates
     entry: PrefixInput
 
-    def logits(self, rows: Rows) -> Tensor:
-        """Logits `[rows, classes]`."""
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """One token of each row."""
+        return np.ones_like(self.inputs.lengths)
+
+    def outputs(self, rows: Rows) -> Tensor:
+        """The head's outputs `[rows, …]`."""
         self.entry.set(self.states.batch(rows, 1).to(self.inputs.device))
         # One token per row; which one no longer matters, since its state is given.
         one = torch.ones(len(rows), 1, dtype=torch.long, device=self.inputs.device)
         return self.model(input_ids=one, attention_mask=one).logits  # type: ignore[no-any-return]
+
+
+def measure_in(split: Pass, batches: Iterable[Rows]) -> Measure:
+    """The measure of a split's batches, in float32 always: what is reported must hold where it is reloaded."""
+    measure = split.inputs.criterion.measure()
+    for rows in batches:
+        measure.add(split.outputs(rows).float(), split.inputs.targets(rows))
+    return measure
+
+
+def evaluation_batches(split: Pass) -> list[Rows]:
+    """All rows of a split in batches for a pass without training."""
+    return token_budget_batches(split.lengths, EVALUATION_TOKENS)
 
 
 @contextmanager

@@ -12,10 +12,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
@@ -23,11 +21,13 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact
 from workers.checkpoints import random_states, restore_random_states
-from workers.engines.accumulation import add_gradients
-from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
+from workers.engines.accumulation import add_gradients, weight_of
+from workers.engines.batches import Rows
 from workers.engines.course import TrainStep
-from workers.engines.reference import ReferenceTrainee
+from workers.engines.passes import evaluation_batches, measure_in
+from workers.engines.trainee import AttachedTrainee
 from workers.models.loading import Base
+from workers.tasks.criterion import Measure
 
 _Value = TypeVar("_Value")
 
@@ -85,29 +85,22 @@ class FirstRankStore(ArtifactStore):
         return from_first(lambda: super(FirstRankStore, self).put_folder(folder))
 
 
-class ShardedTrainee(ReferenceTrainee):
+class ShardedTrainee(AttachedTrainee):
     """One rank's part in training on a sharded base. All ranks must be sent the same requests in the same order."""
 
-    @torch.no_grad()
-    def evaluate(self) -> NDArray[np.float32]:
-        """As the reference engine does; batches are dealt out to the ranks."""
-        batches = token_budget_batches(self._validation.lengths, EVALUATION_TOKENS)
-        rank, ranks = dist.get_rank(), dist.get_world_size()
-        self._attached.set_training(False)
-        found: Tensor | None = None
-        for first in range(0, len(batches), ranks):
+    def _measured(self) -> dict[str, float]:
+        """The metrics of all rows; batches are dealt out to the ranks."""
+        batches, rank, ranks = evaluation_batches(self._validation), dist.get_rank(), dist.get_world_size()
+        mine = batches[rank::ranks]
+        measures: list[Measure] = [measure_in(self._validation, mine)] * ranks
+        if len(mine) < len(batches[::ranks]):
             # A rank without a batch of its own runs the first again: layers are whole only if all ranks ask for them.
-            mine = first + rank < len(batches)
-            rows = batches[first + rank if mine else 0]
-            logits = self._attached.model(**self._validation.batch(rows)).logits.float()
-            if found is None:
-                found = logits.new_zeros(len(self._validation), logits.shape[1])
-            if mine:
-                found[torch.from_numpy(rows).to(found.device)] = logits
-        self._attached.set_training(True)
-        assert found is not None
-        dist.all_reduce(found)
-        return found.cpu().numpy()
+            self._validation.outputs(batches[0])
+        dist.all_gather_object(measures, measures[rank])
+        first, *others = measures
+        for other in others:
+            first.merge(other)
+        return first.result()
 
     def save(self) -> dict[str, Tensor]:
         """What the reference engine saves, and the random states of the further ranks."""
@@ -124,27 +117,18 @@ class ShardedTrainee(ReferenceTrainee):
             restore_random_states({name.removeprefix(start): v for name, v in saved.items() if name.startswith(start)})
 
     def _gradients(self, step: TrainStep) -> float:
-        total = add_gradients(step, self._part_of_loss)
+        mean = add_gradients(step, weight_of(step, self._train.inputs), self._part_of_loss)
         found = (parameter.grad for parameter in self._attached.parameters().values())
-        return _sum_over_ranks(total, [grad for grad in found if grad is not None], self._train.device)
+        return _sum_over_ranks(mean, [grad for grad in found if grad is not None], self._train.inputs.device)
+
+    def _total(self, step: TrainStep) -> float:
+        own = sum(self._part_of_loss(rows).item() for rows in step.micro_batches)
+        return _sum_over_ranks(own, [], self._train.inputs.device)
 
     def _part_of_loss(self, rows: Rows) -> Tensor:
-        """What this rank's rows add to the mean loss over `rows`."""
-        mine, count = _mine(rows)
-        return self._loss(mine) * (count / len(rows))
-
-    @torch.no_grad()
-    def _probe(self, step: TrainStep) -> float:
-        self._attached.set_training(False)
-        total = sum(self._loss(mine).item() * count for mine, count in map(_mine, step.micro_batches))
-        self._attached.set_training(True)
-        return _sum_over_ranks(total, [], self._train.device) / sum(len(rows) for rows in step.micro_batches)
-
-
-def _mine(rows: Rows) -> tuple[Rows, int]:
-    """This rank's part of a batch and how many rows of it count: a rank must run, even where no row is left for it."""
-    mine = rows[dist.get_rank() :: dist.get_world_size()]
-    return (mine, len(mine)) if len(mine) else (rows[:1], 0)
+        """What this rank's rows add to the loss of `rows`: a rank must run, even where no row is left for it."""
+        mine = rows[dist.get_rank() :: dist.get_world_size()]
+        return self._loss(mine) if len(mine) else self._loss(rows[:1]) * 0
 
 
 def _of_rank(rank: int, name: str) -> str:

@@ -1,14 +1,23 @@
-"""Quality metrics against scikit-learn, and configuration splitting."""
+"""Measures against scikit-learn: parts merged are the whole."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn import metrics as reference
 
-from workers.errors import InvalidInput
-from workers.hyperparameters import Hyperparameters, split_config
-from workers.metrics import METRICS, quality
+from workers.metrics import METRICS
+from workers.tasks.measures import ClassificationMeasure
+
+
+def quality(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The metrics, from parts of one, three and the other rows in two measures."""
+    first, second = ClassificationMeasure(logits.shape[1]), ClassificationMeasure(logits.shape[1])
+    for measure, rows in ((first, slice(0, 1)), (second, slice(1, 4)), (first, slice(4, None))):
+        measure.add(torch.from_numpy(logits[rows].astype(np.float32)), torch.from_numpy(labels[rows].astype(np.int64)))
+    first.merge(second)
+    return first.result()
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
@@ -36,25 +45,3 @@ def test_constant_predictions_have_no_correlation() -> None:
 def test_extreme_logits_do_not_overflow() -> None:
     found = quality(np.array([[1e4, -1e4], [0.0, 0.0]], dtype=np.float32), np.array([1, 0], dtype=np.int32))
     assert found["loss"] == pytest.approx((2e4 + np.log(2)) / 2)
-
-
-def test_config_splits_with_and_without_prefix() -> None:
-    plain = {"method": "lora", "rank": 4, "learning_rate": 1e-3, "schedule": "cosine"}
-    prefixed = {"method": "lora", "lora.rank": 4, "lora.learning_rate": 1e-3, "schedule": "cosine"}
-    assert split_config(plain) == split_config(prefixed)
-    assert split_config(plain) == ("lora", {"rank": 4}, Hyperparameters(learning_rate=1e-3, schedule="cosine"))
-
-
-@pytest.mark.parametrize(
-    ("config", "field"),
-    [
-        ({"learning_rate": 1e-3}, "method"),
-        ({"method": "head", "learning_rate": 0}, "learning_rate"),
-        ({"method": "head", "schedule": "step"}, "schedule"),
-        ({"method": "head", "batch_size": 0}, "batch_size"),
-    ],
-)
-def test_bad_configurations_name_the_field(config: dict[str, object], field: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        split_config(config)
-    assert caught.value.field == field

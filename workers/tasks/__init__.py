@@ -1,0 +1,1 @@
+"""What a trial is asked to learn: loss and measure of each type of task."""

@@ -1,0 +1,62 @@
+"""What a task wants of its model's outputs: the loss that training lowers and the measure that evaluation reports.
+
+Both are mergeable: a loss is a sum beside its weight, a measure adds batches and merges with others. So parts of a step
+(micro-batches, members of a pack, ranks of a shard) come together exactly, however much each of them counts. Imports no
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.hyperparameters import Hyperparameters
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+IGNORED = -100
+"""Target of a token that counts nowhere; the number is that of PyTorch and transformers."""
+
+
+class Measure(Protocol):
+    """Metrics of an evaluation under way. It holds counts and sums, never all outputs."""
+
+    def add(self, outputs: Tensor, targets: Tensor) -> None:
+        """Take in a batch: float32 outputs `[rows, …]` of the model and its targets."""
+
+    def merge(self, other: Self) -> None:
+        """Take in what another measure of the same evaluation was given."""
+
+    def result(self) -> dict[str, float]:
+        """Metrics of all rows so far by their name in the catalogue, `loss` among them."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """Loss and measure of one task on its data.
+
+    Attributes:
+        targets: whether each row or each token has a target; tokens may be `IGNORED`.
+        loss: from float32 outputs, targets and the trial's hyperparameters to the loss summed over all targets.
+        measure: a measure that has seen nothing.
+    """
+
+    targets: Literal["row", "token"]
+    loss: Callable[[Tensor, Tensor, Hyperparameters], Tensor]
+    measure: Callable[[], Measure]
+
+    def weights(self, targets: NDArray[np.generic], offsets: NDArray[np.integer]) -> NDArray[np.float64]:
+        """How many targets each row has, `[rows]`: what it weighs in a mean loss.
+
+        `targets` is `[rows]` or `[tokens]`; row i has the tokens `offsets[i]` to `offsets[i + 1]`.
+        """
+        if self.targets == "row":
+            return np.ones(len(targets))
+        counted = np.concatenate([[0], np.cumsum(targets != IGNORED)])
+        weights: NDArray[np.float64] = np.diff(counted[offsets]).astype(np.float64)
+        return weights
