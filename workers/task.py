@@ -29,7 +29,7 @@ class TaskSpec(BaseModel):
     )
     text: str | None = Field(default=None, description="column of the text (default `text`)")
     text_pair: tuple[str, str] | None = Field(default=None, description="two columns, for sentence pairs")
-    label: str = Field(default="label", description="column of the class: integers or strings")
+    label: str = Field(default="label", description="column of the class: text or numbers, taken as written")
     max_length: int = Field(default=128, ge=4, le=8192, description="tokens; longer texts are truncated")
     train_rows: int | None = Field(
         default=None, ge=2, description="use a class-balanced, seeded sample of this many rows"

@@ -113,10 +113,12 @@ def test_refusals_name_field_found_and_allowed(tmp_path: Path, fields: dict[str,
     ("rows", "field", "said"),
     [
         ([("a", "x"), ("b", "x")], "label", "at least two classes"),
-        ([("a", None), ("b", "x")], "label", "row 1"),
-        ([("a", 1.5), ("b", 2.5)], "label", "1.5"),
-        ([("a", 1), ("b", "x")], "label", "one kind"),
-        ([(None, "y"), ("b", "x")], "train", "row 1"),
+        ([("a", None), ("b", "x")], "label", "line 1"),
+        ([("a", ""), ("b", "x")], "label", "line 1"),
+        ([("a", ["x"]), ("b", "x")], "label", r"\['x'\] in column 'label', line 1"),
+        ([("a", "x\x00"), ("b", "x")], "label", "line 1"),
+        ([(1.5, "y"), ("b", "x")], "train", "line 1"),
+        ([(None, "y"), ("b", "x")], "train", "line 1"),
     ],
 )
 def test_bad_rows_are_refused(tmp_path: Path, rows: list[tuple[Any, ...]], field: str, said: str) -> None:
@@ -255,3 +257,19 @@ def test_a_test_fraction_is_split_off_first_and_shares_no_row(tmp_path: Path) ->
     other = load_data(task(path, validation=0.5, test=0.2), seed=3).test
     assert other is not None
     assert other.texts == data.test.texts  # another validation fraction does not move the test rows
+
+
+@pytest.mark.parametrize("end", ["</s>", None])
+def test_a_text_without_tokens_gets_one(tmp_path: Path, end: str | None) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"<pad>": 0, "</s>": 1, "word": 2}
+    plain = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
+    plain.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, eos_token=end, pad_token="<pad>")
+    path = write(tmp_path, "jsonl", [("", 0), ("word word", 1), (" \n", 0), ("word", 1)])
+    tokens = tokenise_data(load_data(task(path, validation=str(path))), tokenizer, 8).train
+    assert tokens.lengths().tolist() == [1, 2, 1, 1]
+    filler = 0 if end is None else 1
+    assert tokens.input_ids.tolist() == [filler, 2, 2, filler, 2]

@@ -13,6 +13,7 @@ import yaml
 
 from workers.data.rows import Rows
 from workers.data.sources import load_data
+from workers.errors import InvalidInput
 from workers.task import TaskSpec
 
 
@@ -25,7 +26,10 @@ def main() -> None:
     given = parser.parse_args()
     job = yaml.safe_load(given.job_file.read_text(encoding="utf-8"))
     task = TaskSpec.model_validate(job["task"])
-    data = load_data(task, job.get("seed", 0))
+    try:
+        data = load_data(task, job.get("seed", 0))
+    except InvalidInput as refusal:
+        parser.error(str(refusal))
     rows: Rows | None = getattr(data, given.split)
     if rows is None:
         parser.error(f"{given.job_file} names no {given.split} data")

@@ -19,7 +19,7 @@ from workers.data.rows import LabelledData, Rows
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_FORMAT = 1
+_FORMAT = 2
 _ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels")
 _CHUNK = 4096
 
@@ -57,7 +57,8 @@ class TokenisedData:
 
 
 def tokenise_data(data: LabelledData, tokenizer: PreTrainedTokenizerBase, max_length: int) -> TokenisedData:
-    """Tokenise every split, truncating to `max_length` tokens (pairs: the longer text first)."""
+    """Tokenise every split, truncating to `max_length` tokens (pairs: the longer text first). A text of which the
+    tokenizer makes no token becomes the end token, or the padding token where there is no end token."""
     test = None if data.test is None else tokenise(data.test, tokenizer, max_length)
     return TokenisedData(
         data.classes,
@@ -132,10 +133,16 @@ def shared_tokens(
 
 def _encode(rows: Rows, part: slice, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
     pairs = None if rows.pairs is None else list(rows.pairs[part])
-    return tokenizer(
+    encoded = tokenizer(
         list(rows.texts[part]), pairs, truncation=True, max_length=max_length, padding=False,
         return_attention_mask=False, verbose=False,
     )  # fmt: skip
+    # Tokenizers that add nothing of their own (GPT-2's) make no token of an empty text; models need one to read.
+    end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.pad_token_id
+    for name, filler in (("input_ids", end), ("token_type_ids", 0)):
+        if name in encoded:
+            encoded[name] = [row or [filler] for row in encoded[name]]
+    return encoded
 
 
 def _open_split(folder: Path, split: str) -> Tokens | None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.data.encoding import open_text
+from workers.data.jsonl import read_jsonl
 from workers.errors import InvalidInput
 from workers.proxies.spec import CorpusSpec
 
@@ -78,10 +80,10 @@ def read_domain(domain: str, path: Path, seed: int) -> dict[str, list[str]]:
         raise InvalidInput(field, str(path), f"a file or a folder of files ending in {', '.join(SUFFIXES)}")
     named = {file.stem: file for file in files if file.stem in SPLITS}
     if "train" in named and "validation" in named:
-        splits = {split: _documents(named[split], field) for split in SPLITS if split in named}
+        splits = {split: documents(named[split], field) for split in SPLITS if split in named}
         splits.setdefault("test", splits["validation"])
     else:
-        splits = _split([document for file in files for document in _documents(file, field)], seed)
+        splits = _split([document for file in files for document in documents(file, field)], seed)
     empty = [split for split in SPLITS if not splits[split]]
     if empty:
         raise InvalidInput(field, f"no documents for {', '.join(empty)}", "text with at least ten documents")
@@ -92,7 +94,7 @@ def text_files(path: Path) -> list[Path]:
     """The text files of a domain, in the order of their names."""
     if path.is_file():
         return [path] if path.suffix in SUFFIXES else []
-    return sorted(file for file in path.rglob("*") if file.is_file() and file.suffix in SUFFIXES)
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in SUFFIXES)
 
 
 def training_bytes(path: Path) -> int:
@@ -102,17 +104,15 @@ def training_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in (named or files))
 
 
-def _documents(file: Path, field: str) -> list[str]:
+def documents(file: Path, field: str) -> list[str]:
     try:
-        text = file.read_text(encoding="utf-8")
-        if file.suffix == ".jsonl":
-            found = [str(json.loads(line)["text"]) for line in text.splitlines() if line.strip()]
+        if file.suffix.lower() == ".jsonl":
+            found = [str(text) for text in read_jsonl(file, ["text"], field).values["text"]]
         else:
-            found = text.split("\n\n")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(
-            field, str(file), "text in UTF-8; .jsonl lines with a field `text`", f"{field}: {file}: {error}"
-        ) from error
+            with open_text(file, field) as stream:
+                found = stream.read().split("\n\n")
+    except OSError as error:
+        raise InvalidInput(field, str(file), "a readable file", f"{field}: {file}: {error}") from error
     return [document.strip() for document in found if document.strip()]
 
 
