@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 from zipfile import ZipFile
 
 import httpx
@@ -142,12 +142,7 @@ class AsyncClient:
         """See `Client.export`."""
         target = Path(folder)
         with TemporaryFile() as download:
-            async with self._http.stream("GET", calls.adapter_path(trial_id)) as response:
-                if response.is_error:
-                    await response.aread()
-                check(response)
-                async for chunk in response.aiter_bytes():
-                    download.write(chunk)
+            await self._download(calls.adapter_path(trial_id), download)
             target.mkdir(parents=True, exist_ok=True)
             with ZipFile(download) as archive:
                 archive.extractall(target)  # drops absolute names and `..`
@@ -253,6 +248,22 @@ class AsyncClient:
                 return result_of(call, await self._http.send(request_of(self._http, call)))
             except httpx.TransportError as error:
                 await self._wait(waits if may_repeat(call, error) else iter((None,)), error)
+
+    async def _download(self, path: str, file: IO[bytes]) -> None:
+        waits = pauses()
+        while True:
+            try:
+                async with self._http.stream("GET", path) as response:
+                    if response.is_error:
+                        await response.aread()
+                    check(response)
+                    file.truncate(0)
+                    file.seek(0)
+                    async for chunk in response.aiter_bytes():
+                        file.write(chunk)
+                return
+            except httpx.TransportError as error:
+                await self._wait(waits, error)
 
     async def _pages(self, page: Callable[[str | None, int], Call[Page[T]]], limit: int | None) -> AsyncIterator[T]:
         cursor, left = None, limit

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 from zipfile import ZipFile
 
 import httpx
@@ -151,12 +151,7 @@ class Client:
         """Download a trial's adapter and unpack it into `folder`, which is made if needed."""
         target = Path(folder)
         with TemporaryFile() as download:
-            with self._http.stream("GET", calls.adapter_path(trial_id)) as response:
-                if response.is_error:
-                    response.read()
-                check(response)
-                for chunk in response.iter_bytes():
-                    download.write(chunk)
+            self._download(calls.adapter_path(trial_id), download)
             target.mkdir(parents=True, exist_ok=True)
             with ZipFile(download) as archive:
                 archive.extractall(target)  # drops absolute names and `..`
@@ -273,6 +268,23 @@ class Client:
                 return result_of(call, self._http.send(request_of(self._http, call)))
             except httpx.TransportError as error:
                 self._wait(waits if may_repeat(call, error) else iter((None,)), error)
+
+    def _download(self, path: str, file: IO[bytes]) -> None:
+        """Write what lies at `path` into `file`, from the start again where the connection breaks."""
+        waits = pauses()
+        while True:
+            try:
+                with self._http.stream("GET", path) as response:
+                    if response.is_error:
+                        response.read()
+                    check(response)
+                    file.truncate(0)
+                    file.seek(0)
+                    for chunk in response.iter_bytes():
+                        file.write(chunk)
+                return
+            except httpx.TransportError as error:
+                self._wait(waits, error)
 
     def _pages(self, page: Callable[[str | None, int], Call[Page[T]]], limit: int | None) -> Iterator[T]:
         cursor, left = None, limit

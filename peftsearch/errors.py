@@ -45,8 +45,10 @@ class Refused(PeftsearchError):
 
     def __init__(self, status: int, title: str, detail: str, problems: Sequence[Problem] = ()) -> None:
         self.status, self.title, self.detail, self.problems = status, title, detail, tuple(problems)
-        lines = [detail or title, *(f"  {problem.field}: {problem.message}" for problem in self.problems)]
-        super().__init__("\n".join(lines))
+        lines = [f"{problem.field}: {problem.message}" for problem in self.problems]
+        if len(lines) > 1:
+            lines = [f"{title}, {len(lines)} problems:", *(f"  {line}" for line in lines)]
+        super().__init__("\n".join(lines or [detail or title]))
 
 
 class BadInput(Refused):

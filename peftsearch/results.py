@@ -65,7 +65,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Job:
-    """A search job. `best` maps each objective to the best value measured so far."""
+    """A search job. `best` maps each objective to what `best_trial` reached, which leads the front by the first."""
 
     id: str
     name: str
@@ -77,6 +77,7 @@ class Job:
     spec: Json
     progress: Progress
     front_size: int
+    best_trial: str | None
     best: Mapping[str, float]
     objectives: tuple[Objective, ...]
 
@@ -104,6 +105,7 @@ class Job:
             "trials": self.progress.trials_total,
             "done": self.progress.done,
             "front_size": self.front_size,
+            "best_trial": self.best_trial,
         } | {f"best.{metric}": value for metric, value in self.best.items()}
 
 

@@ -37,6 +37,19 @@ class FieldProblem:
     allowed: str
     message: str
 
+    @property
+    def reason(self) -> str:
+        """The message without the name of the field in front of it: whoever shows it names the field."""
+        for name in (self.field, self.field.rpartition(".")[2]):
+            if self.message.startswith(f"{name}: "):
+                return self.message.removeprefix(f"{name}: ")
+        return self.message
+
+    @property
+    def sentence(self) -> str:
+        """The field, once, and what is wrong with it."""
+        return f"{self.field}: {self.reason}"
+
 
 class BadInput(ServiceError):
     """The request cannot be accepted as it is. `errors` lists every problem found, not only the first."""
@@ -46,8 +59,9 @@ class BadInput(ServiceError):
 
     def __init__(self, field: str, found: Any, allowed: str, message: str | None = None) -> None:
         text = message if message is not None else f"{field}: found {found!r}, allowed: {allowed}"
-        super().__init__(text)
-        self.errors: tuple[FieldProblem, ...] = (FieldProblem(field, found, allowed, text),)
+        problem = FieldProblem(field, found, allowed, text)
+        super().__init__(problem.sentence)
+        self.errors: tuple[FieldProblem, ...] = (problem,)
 
     @classmethod
     def of(cls, problems: Iterable[FieldProblem]) -> Self:
@@ -55,7 +69,7 @@ class BadInput(ServiceError):
         first, *rest = problems
         error = cls(first.field, first.found, first.allowed, first.message)
         error.errors = (first, *rest)
-        error.detail = "; ".join(problem.message for problem in error.errors)
+        error.detail = "; ".join(problem.sentence for problem in error.errors)
         error.args = (error.detail,)
         return error
 

@@ -43,5 +43,8 @@ def main() -> None:
     except PeftsearchError as error:
         messages.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, BadInput | NotFound) else 1)
+    except OSError as error:  # a file or folder that was named to read or write
+        messages.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from peftsearch.results import Job, Objective, Trial
+from peftsearch.results import Front, Job, Objective, Trial
 
 PIPED_WIDTH = 160
 """Columns where there is no terminal to ask: tables in files and pipes need not be folded to 80."""
@@ -91,11 +91,29 @@ def jobs_table(jobs: Iterable[Job]) -> Table:
     """One row per job."""
     table = _table("job", "name", "state", "trials", "front", "best", "left")
     for job in jobs:
-        best = ", ".join(f"{metric} {number(value)}" for metric, value in job.best.items())
         done = f"{job.progress.done}/{job.progress.trials_total}"
         left = "" if job.over else seconds(job.progress.seconds_left)
-        table.add_row(job.id, job.name, state(job.state), done, str(job.front_size), best, left)
+        table.add_row(job.id, job.name, state(job.state), done, str(job.front_size), leader(job), left)
     return table
+
+
+def leader(job: Job) -> str:
+    """The trial that leads a job by its first objective, and what it reached; empty before one has completed."""
+    if job.best_trial is None:
+        return ""
+    values = "  ".join(f"{metric} {number(value)}" for metric, value in job.best.items())
+    return f"#{job.best_trial.rpartition('-')[2]} {values}"
+
+
+def front_tables(front: Front) -> Iterator[Table]:
+    """The trials that nothing beats, then the reference trials that something does. One objective makes no front."""
+    several = len(front.objectives) > 1
+    if front.items:
+        yield trials_table(front.items, front.objectives, title="Pareto front" if several else "Best trial")
+    aside = [trial for trial in front.reference if not trial.on_front]
+    if aside:
+        title = "Reference trials off the front" if several else "Other reference trials"
+        yield trials_table(aside, front.objectives, title=title)
 
 
 def trials_table(trials: Sequence[Trial], objectives: Sequence[Objective], title: str | None = None) -> Table:

@@ -10,7 +10,7 @@ import typer
 from rich.syntax import Syntax
 
 from peftsearch.cli.options import AsJson, JobId, Token, TrialId, Url, connect
-from peftsearch.cli.output import console, number, print_json, rows_table, settings_of, trials_table
+from peftsearch.cli.output import console, front_tables, number, print_json, rows_table, settings_of, trials_table
 from peftsearch.results import Best, Trial
 
 app = typer.Typer()
@@ -44,10 +44,11 @@ def pareto(job_id: JobId, as_json: AsJson = False, url: Url = None, token: Token
     if as_json:
         print_json(front)
         return
-    console.print(trials_table(front.items, front.objectives, title="Pareto front"))
-    aside = [trial for trial in front.reference if not trial.on_front]
-    if aside:
-        console.print(trials_table(aside, front.objectives, title="Reference trials off the front"))
+    tables = list(front_tables(front))
+    for table in tables:
+        console.print(table)
+    if not tables:
+        console.print("no trial has completed yet")
 
 
 @app.command()

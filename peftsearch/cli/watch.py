@@ -7,7 +7,7 @@ import time
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from peftsearch.cli.output import console, number, seconds, settings_of, trials_table
+from peftsearch.cli.output import console, front_tables, leader, number, seconds, settings_of
 from peftsearch.client import Client
 from peftsearch.results import Event, Job, Trial
 
@@ -48,19 +48,15 @@ def finish(client: Client, job: Job) -> None:
     """Print how a job ended and its front."""
     reason = f": {job.reason}" if job.reason else ""
     console.print(f"job {job.id} {job.state}{reason}", markup=False, highlight=False, soft_wrap=True)
-    front = client.pareto(job.id)
-    if front.items:
-        console.print(trials_table(front.items, front.objectives, title="Pareto front"))
-    aside = [trial for trial in front.reference if not trial.on_front]
-    if aside:
-        console.print(trials_table(aside, front.objectives, title="Reference trials off the front"))
+    for table in front_tables(client.pareto(job.id)):
+        console.print(table)
 
 
 def summary(job: Job) -> str:
-    """The live line: best values, front size and time left."""
-    best = "  ".join(f"{metric} {number(value)}" for metric, value in job.best.items()) or "nothing measured yet"
+    """The live line: the trial that leads by the first objective, front size and time left."""
     left = "" if job.over else f"   left: {seconds(job.progress.seconds_left)}"
-    return f"best: {best}   front: {job.front_size}{left}"
+    front = f"   front: {job.front_size}" if len(job.objectives) > 1 else ""
+    return f"best: {leader(job) or 'nothing measured yet'}{front}{left}"
 
 
 def _bar(job: Job) -> tuple[Progress, TaskID]:
@@ -100,6 +96,7 @@ def _line(trial: Trial, job: Job) -> str:
     values = "  ".join(
         f"{one.metric} {number(trial.metrics[one.metric])}" for one in job.objectives if one.metric in trial.metrics
     )
-    marks = ("  ● on the front" if trial.on_front else "") + (f"  [{trial.label}]" if trial.label else "")
+    place = "on the front" if len(job.objectives) > 1 else "the best so far"
+    marks = (f"  ● {place}" if trial.on_front else "") + (f"  [{trial.label}]" if trial.label else "")
     tail = f"  {trial.reason}" if trial.reason else ""
     return f"#{trial.number:<4} {trial.state:<9} {values}{marks}  {settings_of(trial.config)}{tail}"

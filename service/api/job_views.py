@@ -1,4 +1,4 @@
-"""Jobs as the API shows them: with their progress, the time left and the best values so far."""
+"""Jobs as the API shows them: with their progress, the time left and the trial that leads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def view_job(job: Job, store: Store, now: datetime) -> JobView:
         spec=job.spec,
         progress=progress(job, now),
         front_size=job.front_size,
-        best=best_values(job, store),
+        **leading(job, store),
         objectives=objectives_of(job),
     )
 
@@ -55,14 +55,14 @@ def seconds_left(job: Job, now: datetime) -> float | None:
     return max(left if limit is None else min(left, limit - elapsed), 0.0)
 
 
-def best_values(job: Job, store: Store) -> dict[str, float]:
-    """The best value of each objective. The front holds each: nobody is pushed off it by something worse."""
-    if not job.front_size:
-        return {}
-    front = store.front(job.id)
-    pick = {"maximize": max, "minimize": min}
+def leading(job: Job, store: Store) -> dict[str, Any]:
+    """`best_trial`, the trial of the front that leads by the first objective, and its objectives as `best`: what one
+    trial reached, never the best accuracy of one beside the smallest size of another."""
+    front = store.front(job.id) if job.front_size else ()
+    if not front:
+        return {"best_trial": None, "best": {}}
+    leader = front[0]
     return {
-        one["metric"]: pick[one["direction"]](trial.metrics[one["metric"]] for trial in front)
-        for one in job.spec["objectives"]
-        if front
+        "best_trial": leader.id,
+        "best": {one["metric"]: leader.metrics[one["metric"]] for one in job.spec["objectives"]},
     }

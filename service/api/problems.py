@@ -72,7 +72,7 @@ def _short(value: Any) -> Any:
 
 
 def _entry(one: FieldProblem) -> dict[str, Any]:
-    return {"field": one.field, "found": _short(one.found), "allowed": one.allowed, "message": one.message}
+    return {"field": one.field, "found": _short(one.found), "allowed": one.allowed, "message": one.reason}
 
 
 def _type_of(name: str) -> str:

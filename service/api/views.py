@@ -66,7 +66,7 @@ class ProgressView(View):
 
 
 class JobView(View):
-    """A search job. `best` holds the best value of each objective so far."""
+    """A search job. `best` holds the objectives of `best_trial`, which leads the front by the first of them."""
 
     id: str = Field(examples=["jk3x9q2mdf5a"])
     name: str
@@ -78,6 +78,7 @@ class JobView(View):
     spec: dict[str, Any] = Field(description="the JobSpec as it was admitted: defaults filled in, paths absolute")
     progress: ProgressView
     front_size: int
+    best_trial: str | None
     best: dict[str, float]
     objectives: list[ObjectiveView]
 

@@ -70,6 +70,31 @@ def test_refusals_name_every_field(run: Any, job_file: Path) -> None:
     assert "task.train" in done.err
 
 
+def test_what_cannot_be_reached_or_written_is_said_in_one_line(
+    run: Any, job_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = tmp_path / "a file"
+    taken.write_text("in the way")
+    blocked = run("export", f"{job_id}-2", str(taken))
+    assert (blocked.code, blocked.err.count("\n")) == (2, 1)
+    assert str(taken) in blocked.err
+    monkeypatch.setenv("PEFTSEARCH_URL", "http://127.0.0.1:9")
+    for command in (("export", f"{job_id}-2", str(tmp_path / "adapter")), ("trials", job_id), ("watch", job_id)):
+        done = run(*command)
+        assert (done.code, done.err.count("\n")) == (1, 1), done.err
+        assert "no peftsearch server answers at http://127.0.0.1:9" in done.err
+
+
+def test_one_objective_makes_no_front(run: Any, client: Any, spec: Spec, worker: Any) -> None:
+    id: str = client.submit(spec | {"objectives": spec["objectives"][:1]}).id
+    assert "no trial has completed yet" in run("pareto", id).out
+    worker.start(id)
+    worker.suggest(id, 1)
+    worker.complete(id, 0.7, 300)
+    table = run("pareto", id).out
+    assert ("Best trial" in table, "Pareto" in table) == (True, False)
+
+
 def test_jobs_and_trials_as_tables_and_json(run: Any, job_id: str) -> None:
     assert [job["id"] for job in run("jobs", "--json").json] == [job_id]
     assert job_id in run("jobs").out
@@ -171,7 +196,7 @@ def test_watch_follows_to_the_end(run: Any, client: Any, spec: Spec, worker: Any
     assert "#0    completed" in done.out
     assert "accuracy 0.8" in done.out
     assert "● on the front" in done.out
-    assert "2 of 6 trials   best: accuracy 0.8  trainable_params 300   front: 2" in done.out
+    assert "2 of 6 trials   best: #0 accuracy 0.8  trainable_params 500   front: 2" in done.out
     assert f"job {job_id} completed" in done.out
     assert "Pareto front" in done.out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import socket
 import threading
 from pathlib import Path
@@ -75,10 +76,36 @@ def test_errors_say_who_can_act(client: Any, spec: Spec, url: str) -> None:
     client.cancel(job.id)
     with pytest.raises(Conflict):
         client.pause(job.id)
-    with pytest.raises(Unreachable) as gone, Client("http://127.0.0.1:9") as nobody:
-        nobody.jobs()
-    assert "http://127.0.0.1:9" in str(gone.value)
+    with Client("http://127.0.0.1:9") as nobody:
+        for ask in (nobody.jobs, lambda: nobody.export("j-1", "nowhere"), lambda: next(nobody.events("j"))):
+            with pytest.raises(Unreachable, match=re.escape("http://127.0.0.1:9")):
+                ask()
     assert url != "http://127.0.0.1:9"
+
+
+def test_the_best_values_are_those_of_one_trial(client: Any, spec: Spec, worker: Any) -> None:
+    job_id = client.submit(spec).id
+    assert (client.job(job_id).best, client.job(job_id).best_trial) == ({}, None)
+    worker.start(job_id)
+    worker.suggest(job_id, 2)
+    worker.complete(job_id, 0.8, 500)
+    worker.complete(job_id, 0.9, 21_900)
+    job = client.job(job_id)
+    assert (job.best_trial, job.best) == (f"{job_id}-1", {"accuracy": 0.9, "trainable_params": 21_900})
+
+
+def test_a_refusal_says_each_problem_once(client: Any, spec: Spec) -> None:
+    with pytest.raises(BadInput) as one:
+        client.submit(spec | {"optimizer": {"name": "tpee"}})
+    assert str(one.value).count("optimizer.name") == 1
+    assert "\n" not in str(one.value)
+    task = spec["task"] | {"train": "trian.csv"}
+    with pytest.raises(BadInput) as several:
+        client.submit(spec | {"task": task, "optimizer": {"name": "tpee"}})
+    head, *lines = str(several.value).splitlines()
+    assert head == "The request is not valid, 2 problems:"
+    assert sorted(line.split(":")[0].strip() for line in lines) == ["optimizer.name", "task.train"]
+    assert all(line.count(field) == 1 for line in lines for field in ("optimizer.name", "task.train") if field in line)
 
 
 def test_a_wrong_token_is_not_allowed(

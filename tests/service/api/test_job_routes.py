@@ -85,7 +85,7 @@ def test_progress_best_and_time_left_follow_the_trials(api: TestClient, spec: Sp
     assert job["progress"]["completed"] == 2
     assert job["progress"]["queued"] == 1
     assert job["front_size"] == 2
-    assert job["best"] == {"accuracy": 0.8, "trainable_params": 500}
+    assert (job["best_trial"], job["best"]) == (f"{job_id}-1", {"accuracy": 0.8, "trainable_params": 900})
     assert job["progress"]["seconds_left"] > 0
 
 
