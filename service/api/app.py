@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.responses import RedirectResponse
 
 from service.api import problems
 from service.api.body_limit import BodyLimit
@@ -64,7 +65,7 @@ def create_app(
         version=version("peftsearch"),
         summary="AutoML search for parameter-efficient fine-tuning",
         openapi_url="/v1/openapi.json",
-        docs_url="/v1/docs",
+        docs_url=None,  # Swagger UI comes with the dashboard: FastAPI's page fetches it from another server
         redoc_url=None,
     )
     app.state.surroundings = Surroundings(settings, store, artifacts, clock, EventFeed(store))
@@ -75,8 +76,13 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
     app.include_router(health.unversioned)
+    app.add_api_route("/v1/docs", _reference, include_in_schema=False)
     app.mount("/", dashboard(), name="dashboard")
     return app
+
+
+async def _reference() -> RedirectResponse:
+    return RedirectResponse("../reference.html")
 
 
 class _Api(FastAPI):

@@ -24,8 +24,9 @@ _NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>peftsearch</title>
 <body style="font-family: system-ui; max-width: 40rem; margin: 4rem auto; line-height: 1.5">
 <h1>The dashboard is not built</h1>
-<p>The API is running: see <a href="/v1/docs">/v1/docs</a>. To build the dashboard, run <code>make web</code> in the
-checkout and reload this page. The command line does everything as well: <code>peftsearch --help</code>.</p>
+<p>The API is running: see <a href="/v1/openapi.json">/v1/openapi.json</a>. To build the dashboard and the API
+reference, run <code>make web</code> in the checkout and reload this page. The command line does everything as well:
+<code>peftsearch --help</code>.</p>
 """
 
 
@@ -54,6 +55,6 @@ class Guarded:
 
 
 async def _not_built(scope: Scope, receive: Receive, send: Send) -> None:
-    found = scope["path"].rstrip("/") in {"", "/index.html"}
+    found = scope["path"].rstrip("/") in {"", "/index.html", "/reference.html"}
     response: Response = HTMLResponse(_NOT_BUILT) if found else Response("Not found", 404, media_type="text/plain")
     await response(scope, receive, send)

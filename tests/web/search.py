@@ -29,8 +29,9 @@ class Search:
     """One job, from suggestions to results."""
 
     def __init__(self, store: Store, artifacts: ArtifactStore, folder: Path, **changes: Any) -> None:
-        self.store, self._artifacts, self._folder = store, artifacts, folder
-        self.job: Job = store.create_job(SPEC["name"], {**SPEC, **changes})
+        self.store, self.artifacts, self.folder = store, artifacts, folder
+        spec = {**SPEC, **changes}
+        self.job: Job = store.create_job(spec["name"], spec)
 
     def start(self) -> None:
         """Make the job running, as a conductor does."""
@@ -97,6 +98,12 @@ class Search:
             claimed, status="completed", metrics=metrics, adapter=self._adapter(claimed) if adapter else None
         )
 
+    def stop(self, trial: Trial, accuracy: float) -> Trial:
+        """A worker takes the trial, and the scheduler stops it before its end."""
+        claimed = self.claim(trial)
+        self.report(claimed, 1, accuracy)
+        return self._end(claimed, status="stopped", metrics={"accuracy": accuracy, "trainable_params": 1000})
+
     def fail(self, trial: Trial, reason: str) -> Trial:
         """A worker takes the trial and fails."""
         return self._end(self.claim(trial), status="failed", reason=reason)
@@ -108,7 +115,7 @@ class Search:
         )
 
     def _adapter(self, trial: Trial) -> Artifact:
-        folder = self._folder / trial.id
+        folder = self.folder / trial.id
         folder.mkdir()
         (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
-        return self._artifacts.put_folder(folder)
+        return self.artifacts.put_folder(folder)

@@ -38,6 +38,8 @@ export interface Job {
   spec: { [key: string]: Json };
   progress: Progress;
   front_size: number;
+  /** The trial that leads by the first objective; `best` is what it reached. */
+  best_trial: string | null;
   best: Metrics;
   objectives: Objective[];
 }

@@ -2,6 +2,14 @@
 import { useEffect, useRef } from "react";
 import { type ChartOption, init } from "./echarts";
 
+/**
+ * Draw `option` in place of what was drawn. Axes are replaced, not merged: ticks placed by hand would else stay on a
+ * scale that has none of its own, and vanish from it.
+ */
+export function show(chart: ReturnType<typeof init>, option: ChartOption): void {
+  chart.setOption(option, { replaceMerge: ["series", "xAxis", "yAxis"], lazyUpdate: true });
+}
+
 interface Props {
   option: ChartOption;
   label: string;
@@ -36,7 +44,7 @@ export function Chart({ option, label, className, onPick }: Props) {
   }, []);
 
   useEffect(() => {
-    chart.current?.setOption(option, { replaceMerge: ["series"], lazyUpdate: true });
+    if (chart.current) show(chart.current, option);
   }, [option]);
 
   return <div ref={holder} className={className} role="img" aria-label={label} />;

@@ -5,6 +5,7 @@ import { StateBadge } from "../shell/state-badge";
 import { configLine, knobs, methodName } from "../text/config";
 import { engineRemark } from "../text/engine";
 import { metricValue } from "../text/numbers";
+import { frontWords } from "./front-words";
 import { FrontMark, ReferenceMark } from "./trial-marks";
 
 export interface Column {
@@ -18,7 +19,7 @@ export interface Column {
 }
 
 export function columnsOf(
-  objectives: readonly Objective[],
+  objectives: Objective[],
   names: readonly string[],
   front: ReadonlySet<string>,
   metrics: ReadonlyMap<string, MetricInfo>,
@@ -46,11 +47,11 @@ export function columnsOf(
     ...names.filter((name) => targets.has(name)).map(metric),
     {
       id: "front",
-      title: "Front",
+      title: capital(frontWords(objectives).mark),
       width: 72,
       numeric: false,
       sortBy: (trial) => (isOnFront(trial) ? 0 : 1),
-      cell: (trial) => isOnFront(trial) && <FrontMark />,
+      cell: (trial) => isOnFront(trial) && <FrontMark job={{ objectives }} />,
     },
     {
       id: "configuration",
@@ -71,6 +72,8 @@ export function columnsOf(
     },
   ];
 }
+
+const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
 function metricColumn(name: string, unit: string | undefined): Column {
   return {

@@ -10,7 +10,8 @@ import { fitScale, type Scale } from "../charts/scale";
 import { type Theme, useTheme } from "../charts/theme";
 import { configLine } from "../text/config";
 import { metricValue } from "../text/numbers";
-import { type Axes, axisTitle, measure } from "./measures";
+import { frontWords } from "./front-words";
+import { type Axes, axisTitle, isUnfinished, measure } from "./measures";
 
 interface Props {
   objectives: readonly Objective[];
@@ -46,7 +47,8 @@ export function FrontChart({ objectives, trials, front, reference, metrics, axes
       ...base,
       tooltip: { ...base.tooltip, formatter: tooltipOf(settled, metrics, objectives) },
       series: [
-        cloud(place(settled), theme),
+        cloud(place(settled.filter((trial) => !isUnfinished(trial))), theme),
+        unfinished(place(settled.filter(isUnfinished)), theme),
         border(place(front), objectives, axes, scales, theme),
         frontPoints(place(front), theme),
         referencePoints(reference, axes, scales, theme),
@@ -58,7 +60,7 @@ export function FrontChart({ objectives, trials, front, reference, metrics, axes
     <Chart
       className="chart chart-front"
       option={option}
-      label={`${axes.y} against ${axes.x} of ${settled.length} trials, ${front.length} on the Pareto front. The trials table holds the same values.`}
+      label={`${axes.y} against ${axes.x} of ${settled.length} trials, ${frontWords(objectives).count(front.length)}. The trials table holds the same values.`}
       onPick={(value) => value[2] !== undefined && onSelect(value[2])}
     />
   );
@@ -85,6 +87,19 @@ function cloud(data: Spot[], theme: Theme): ScatterSeriesOption {
     largeThreshold: LARGE,
     progressive: 0,
     itemStyle: { color: theme.point, opacity: data.length > LARGE ? 0.35 : 0.7 },
+  };
+}
+
+/** Hollow and square, below the finished ones: what they reached is what they had reached so far. */
+function unfinished(data: Spot[], theme: Theme): ScatterSeriesOption {
+  return {
+    id: "unfinished",
+    type: "scatter",
+    data,
+    symbol: "rect",
+    symbolSize: data.length > LARGE ? 4 : 6,
+    z: 0,
+    itemStyle: { color: "transparent", borderColor: theme.point, borderWidth: 1, opacity: 0.8 },
   };
 }
 

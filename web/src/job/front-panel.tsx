@@ -5,7 +5,8 @@ import { indexOfNumber } from "../api/trial-set";
 import { setQuery, useRoute } from "../shell/router";
 import { metricValue } from "../text/numbers";
 import { FrontChart } from "./front-chart";
-import { type Axes, defaultAxes, gain, NUMBER } from "./measures";
+import { frontWords } from "./front-words";
+import { type Axes, defaultAxes, gain, isUnfinished, NUMBER } from "./measures";
 
 interface Props {
   job: Job;
@@ -23,6 +24,8 @@ export function FrontPanel({ job, trials, names, pareto, metrics, selected, onSe
   const reference = useMemo(() => current(pareto?.reference ?? none, trials), [pareto, trials]);
   const x = query.get("x");
   const y = query.get("y");
+  const words = frontWords(job.objectives);
+  const unfinished = useMemo(() => trials.some(isUnfinished), [trials]);
   const axes = useMemo((): Axes => {
     const usual = defaultAxes(job, names);
     return { x: x ?? usual.x, y: y ?? usual.y };
@@ -30,7 +33,7 @@ export function FrontPanel({ job, trials, names, pareto, metrics, selected, onSe
   return (
     <section className="panel" aria-labelledby="front-title">
       <div className="panel-head">
-        <h2 id="front-title">Pareto front</h2>
+        <h2 id="front-title">{words.title}</h2>
         <div className="axes">
           <AxisChoice label="Up" axis="y" names={names} value={axes.y} />
           <AxisChoice label="Across" axis="x" names={names} value={axes.x} />
@@ -39,8 +42,9 @@ export function FrontPanel({ job, trials, names, pareto, metrics, selected, onSe
       <FrontChart objectives={job.objectives} {...{ trials, front, reference, metrics, axes, selected, onSelect }} />
       <div className="panel-foot">
         <ul className="legend">
-          <li data-mark="front">on the front</li>
-          <li data-mark="point">dominated</li>
+          <li data-mark="front">{words.place}</li>
+          <li data-mark="point">{words.others}</li>
+          {unfinished && <li data-mark="unfinished">not trained to the end</li>}
           <li data-mark="reference">reference</li>
         </ul>
         <Gains job={job} reference={reference} metrics={metrics} />

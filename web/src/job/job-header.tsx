@@ -47,9 +47,11 @@ function ProgressText({ job }: { job: Job }) {
           {integer(progress[state])} {state}
         </span>
       ))}
-      <span>
-        <strong>{job.front_size}</strong> on the front
-      </span>
+      {job.objectives.length > 1 && (
+        <span>
+          <strong>{job.front_size}</strong> on the front
+        </span>
+      )}
       {ran !== null && <span title={`started ${moment(job.started_at ?? job.created_at)}`}>{duration(ran)}</span>}
       {job.state === "running" && progress.seconds_left !== null && <span>{timeLeft(progress.seconds_left)}</span>}
       <span className="mono" title={`created ${moment(job.created_at)}`}>

@@ -31,6 +31,10 @@ export function defaultAxes(job: Job, names: readonly string[]): Axes {
 export const measure = (trial: Trial, name: string): number | undefined =>
   name === NUMBER ? trial.number : (trial.metrics[name] ?? undefined);
 
+/** Measured before the end of its training: stopped, paused, failed or still running. Not to be read as a finished one. */
+export const isUnfinished = (trial: Trial): boolean =>
+  trial.state !== "completed" && Object.keys(trial.metrics).length > 0;
+
 /** `accuracy`, `train_seconds (seconds)`, `trial`; without the unit where the name says it. */
 export function axisTitle(name: string, metrics: ReadonlyMap<string, MetricInfo>): string {
   if (name === NUMBER) return "trial";

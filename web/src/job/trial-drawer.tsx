@@ -53,7 +53,7 @@ export function TrialDrawer({ job, trial, onFront, metrics, onClose }: Props) {
       <header>
         <h2 id="drawer-title">Trial {trial.number}</h2>
         <StateBadge state={trial.state} />
-        {onFront && <FrontMark />}
+        {onFront && <FrontMark job={job} />}
         <ReferenceMark trial={trial} />
         <button type="button" className="close" aria-label="Close" onClick={onClose}>
           ×

@@ -1,10 +1,11 @@
-import type { Trial } from "../api/types";
+import type { Job, Trial } from "../api/types";
+import { frontWords } from "./front-words";
 
-/** On the front. */
-export function FrontMark() {
+/** On the front, or the best where there is one objective. */
+export function FrontMark({ job }: { job: Pick<Job, "objectives"> }) {
   return (
     <span className="mark" data-mark="front">
-      front
+      {frontWords(job.objectives).mark}
     </span>
   );
 }

@@ -3,6 +3,7 @@ import { useDeferredValue, useMemo, useState } from "react";
 import type { Job, MetricInfo, Trial, TrialState } from "../api/types";
 import { integer } from "../text/numbers";
 import { columnsOf, type Order, sortTrials } from "./columns";
+import { frontWords } from "./front-words";
 import { TrialsTable } from "./trials-table";
 
 interface Props {
@@ -31,7 +32,7 @@ export function TrialsPanel({ job, trials, names, front, metrics, selected, load
   );
   return (
     <div className="trials">
-      <Filters trials={settled} front={front} filter={filter} onChange={setFilter} />
+      <Filters job={job} trials={settled} front={front} filter={filter} onChange={setFilter} />
       <p className="sr-only" role="status">
         {loading ? `Loading trials, ${trials.length} so far` : `${rows.length} trials shown`}
       </p>
@@ -59,13 +60,14 @@ function keeper(filter: string, front: ReadonlySet<string>): (trial: Trial) => b
 }
 
 interface FiltersProps {
+  job: Job;
   trials: readonly Trial[];
   front: ReadonlySet<string>;
   filter: string;
   onChange: (filter: string) => void;
 }
 
-function Filters({ trials, front, filter, onChange }: FiltersProps) {
+function Filters({ job, trials, front, filter, onChange }: FiltersProps) {
   const counts = useMemo(() => {
     const counted = new Map<string, number>();
     for (const { state } of trials) counted.set(state, (counted.get(state) ?? 0) + 1);
@@ -82,7 +84,7 @@ function Filters({ trials, front, filter, onChange }: FiltersProps) {
     <div className="filters" role="group" aria-label="Show trials">
       {choices.map(([name, count]) => (
         <button key={name} type="button" aria-pressed={filter === name} onClick={() => onChange(name)}>
-          {name === "front" ? "on the front" : name} <span className="count">{integer(count)}</span>
+          {name === "front" ? frontWords(job.objectives).place : name} <span className="count">{integer(count)}</span>
         </button>
       ))}
     </div>

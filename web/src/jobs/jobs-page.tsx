@@ -113,7 +113,7 @@ function JobRow({ job, now }: { job: Job; now: number }) {
         <BestValues job={job} />
       </td>
       <td className="number" data-label="Front">
-        {job.front_size}
+        {job.objectives.length > 1 ? job.front_size : "–"}
       </td>
       <td className="number muted" data-label="Created" title={moment(job.created_at)}>
         {age(job.created_at, now)}
@@ -122,10 +122,11 @@ function JobRow({ job, now }: { job: Job; now: number }) {
   );
 }
 
+/** What one trial reached: the one that leads by the first objective. */
 function BestValues({ job }: { job: Job }) {
   const metrics = useMetrics();
   return (
-    <dl className="best-values">
+    <dl className="best-values" title={job.best_trial ? `trial ${numberOf(job.best_trial)}` : undefined}>
       {job.objectives.map(({ metric, direction }) => (
         <div key={metric}>
           <dt>
@@ -137,6 +138,8 @@ function BestValues({ job }: { job: Job }) {
     </dl>
   );
 }
+
+const numberOf = (trialId: string): string => trialId.slice(trialId.lastIndexOf("-") + 1);
 
 /** `builtin:minilm · lora space`. */
 function describe({ spec }: Job): string {

@@ -1,58 +1,33 @@
-/**
- * The line of a YAML text on which a field such as `task.train` or `objectives.0.metric` stands, counted from 1, or null.
- * Follows indentation; a field inside `{…}` is found on the line of its nearest ancestor.
- */
+/** Where a field such as `task.train` or `objectives.0.metric` stands in a YAML text. */
+import { isMap, isSeq, LineCounter, type Node, type ParsedNode, parseDocument } from "yaml";
+
+/** The line of the field, counted from 1; that of its nearest ancestor where the text does not name it; or null. */
 export function lineOf(text: string, field: string): number | null {
-  const lines = text.split("\n");
-  const steps = field
+  const lines = new LineCounter();
+  let node: Node | null = parseDocument(text, { lineCounter: lines, keepSourceTokens: false }).contents;
+  let found: number | null = null;
+  for (const step of stepsOf(field)) {
+    const next = child(node, step);
+    if (!next) break;
+    found = lines.linePos(next.start).line;
+    node = next.value;
+  }
+  return found;
+}
+
+const stepsOf = (field: string): string[] =>
+  field
     .replace(/\[(\w+)\]/g, ".$1")
     .split(".")
     .filter((step) => step && step !== "body");
-  let from = 0;
-  let to = lines.length;
-  let found: number | null = null;
-  for (const step of steps) {
-    const at = /^\d+$/.test(step) ? itemLine(lines, from, to, Number(step)) : keyLine(lines, from, to, step);
-    if (at === null) break;
-    found = at;
-    const inside = /^\d+$/.test(step) ? at : at + 1;
-    to = blockEnd(lines, at, to);
-    from = inside;
+
+/** Where a key or an item of `node` begins, and what it holds. */
+function child(node: Node | null, step: string): { start: number; value: Node | null } | null {
+  if (isMap(node)) {
+    const pair = node.items.find(({ key }) => String(key) === step);
+    const key = pair?.key as ParsedNode | undefined;
+    return pair && key ? { start: key.range[0], value: pair.value as Node | null } : null;
   }
-  return found === null ? null : found + 1;
-}
-
-const indentOf = (line: string): number => line.search(/\S/);
-const isBlank = (line: string): boolean => /^\s*(#.*)?$/.test(line);
-
-function keyLine(lines: readonly string[], from: number, to: number, key: string): number | null {
-  const pattern = new RegExp(`^\\s*(?:- )?["']?${key.replace(/[^\w]/g, "\\$&")}["']?\\s*:`);
-  const within = lines.slice(from, to);
-  const at = within.findIndex((line) => pattern.test(line));
-  return at < 0 ? null : from + at;
-}
-
-function itemLine(lines: readonly string[], from: number, to: number, index: number): number | null {
-  const dashes: number[] = [];
-  let indent = -1;
-  for (let at = from; at < to; at++) {
-    const line = lines[at] ?? "";
-    if (!/^\s*-(\s|$)/.test(line)) continue;
-    if (indent < 0) indent = indentOf(line);
-    if (indentOf(line) === indent) dashes.push(at);
-  }
-  return dashes[index] ?? null;
-}
-
-/** The first line after `at` that is not deeper than it. */
-function blockEnd(lines: readonly string[], at: number, to: number): number {
-  const own = indentOf(lines[at] ?? "");
-  const isItem = /^\s*-/.test(lines[at] ?? "");
-  for (let next = at + 1; next < to; next++) {
-    const line = lines[next] ?? "";
-    if (isBlank(line)) continue;
-    const sibling = !isItem && indentOf(line) === own && /^\s*-/.test(line);
-    if (indentOf(line) <= own && !sibling) return next;
-  }
-  return to;
+  const item = isSeq(node) && /^\d+$/.test(step) ? (node.items[Number(step)] as ParsedNode | undefined) : undefined;
+  return item ? { start: item.range[0], value: item } : null;
 }

@@ -1,12 +1,13 @@
 /** Write or paste a job file and submit it. The service checks it; its answer stands beside the text, field by field. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, type KeyboardEvent, useRef, useState } from "react";
+import { type FormEvent, type KeyboardEvent, useRef } from "react";
 import { ApiError, getJob, submitJob } from "../api/client";
 import { keys } from "../api/queries";
 import type { Job } from "../api/types";
 import { Failure } from "../shell/failure";
 import { jobPath, navigate } from "../shell/router";
 import { toYaml } from "../text/yaml";
+import { useDraft } from "./draft";
 import { FieldErrors } from "./field-errors";
 import { lineOf } from "./line-of-field";
 import quickstart from "../../../examples/quickstart.yaml?raw";
@@ -18,7 +19,7 @@ export function NewJobPage({ from }: { from: string | null }) {
     queryFn: ({ signal }) => getJob(from ?? "", signal),
     enabled: from !== null,
   });
-  if (from === null) return <Editor start={quickstart} />;
+  if (from === null) return <Editor key="" origin={null} start={quickstart} />;
   if (source.isPending)
     return (
       <p className="page muted" role="status">
@@ -26,11 +27,12 @@ export function NewJobPage({ from }: { from: string | null }) {
       </p>
     );
   if (source.isError) return <Failure error={source.error} what="The job to copy" />;
-  return <Editor start={toYaml(source.data.spec)} />;
+  return <Editor key={from} origin={from} start={toYaml(source.data.spec)} />;
 }
 
-function Editor({ start }: { start: string }) {
-  const [text, setText] = useState(start);
+function Editor({ origin, start }: { origin: string | null; start: string }) {
+  const draft = useDraft(origin, start);
+  const { text } = draft;
   const area = useRef<HTMLTextAreaElement>(null);
   const cache = useQueryClient();
   // One key per text: pressing the button twice makes one job, changing the text makes another.
@@ -41,6 +43,7 @@ function Editor({ start }: { start: string }) {
       return submitJob(text, key.current.value);
     },
     onSuccess: (job: Job) => {
+      draft.discard();
       cache.setQueryData(keys.job(job.id), job);
       navigate(jobPath(job.id));
     },
@@ -62,6 +65,11 @@ function Editor({ start }: { start: string }) {
       <title>New job · peftsearch</title>
       <div className="page-head">
         <h1>New job</h1>
+        {draft.changed && (
+          <button type="button" onClick={draft.discard}>
+            Start over
+          </button>
+        )}
         <button type="submit" className="primary" disabled={submit.isPending}>
           {submit.isPending ? "Checking…" : "Submit"}
         </button>
@@ -77,7 +85,7 @@ function Editor({ start }: { start: string }) {
           rows={Math.max(20, text.split("\n").length + 1)}
           aria-invalid={submit.isError}
           aria-describedby="job-errors"
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => draft.write(event.target.value)}
           onKeyDown={onKeyDown}
         />
         <p className="muted hint">

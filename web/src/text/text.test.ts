@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { configLine, knobs } from "./config";
 import { bytes, compact, metricValue, short, tick } from "./numbers";
 import { age, duration, timeLeft } from "./time";
+import { parse } from "yaml";
 import { toYaml } from "./yaml";
 
 describe("numbers", () => {
@@ -95,6 +96,26 @@ describe("toYaml", () => {
       "name: a job\nspace: {preset: lora}\nobjectives:\n  - {metric: accuracy, direction: maximize}\n" +
         'task:\n  model: builtin:minilm\n  rows: 3\n  deep:\n    a: [1, 2]\n    b: null\n    c: "yes"\ntext: "12"\nempty: {}\n',
     );
+  });
+  it.each([
+    "sweep: lora",
+    "- a",
+    "# none",
+    "yes",
+    "007",
+    "08:30",
+    "1e3",
+    "null",
+    "~",
+    "a: ",
+    "two\nlines",
+    "*x",
+    "",
+    " a",
+    "{}",
+  ])("keeps the text %j a text", (text) => {
+    const spec = { name: text, list: [text, [text]], [text]: { deep: { [text]: 1, other: [], more: {} } } };
+    expect(parse(toYaml(spec), { version: "1.1" })).toEqual(spec);
   });
   it("starts a list item's mapping on the dash's line", () => {
     expect(toYaml({ list: [{ a: 1, b: 2, c: 3 }] })).toBe("list:\n  - a: 1\n    b: 2\n    c: 3\n");
