@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workers.methods.reweighted import in_float32
 from workers.models.architectures import Anatomy
 
 PARALLEL_SCALE = 4.0
@@ -38,8 +39,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
-        widened: Tensor = self.up(torch.relu(self.down(hidden)))
-        return self.scale * widened
+        widened: Tensor = self.up(torch.relu(self.down(in_float32(hidden))))
+        return (self.scale * widened).to(hidden.dtype)
 
 
 class HypercomplexBottleneck(nn.Module):
@@ -61,10 +62,9 @@ class HypercomplexBottleneck(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
-        inner = functional.gelu(
-            functional.linear(hidden, self._matrix(self.down_left, self.down_right), self.down_bias)
-        )
-        return functional.linear(inner, self._matrix(self.up_left, self.up_right), self.up_bias)
+        down, up = self._matrix(self.down_left, self.down_right), self._matrix(self.up_left, self.up_right)
+        inner = functional.gelu(functional.linear(in_float32(hidden), down, self.down_bias))
+        return functional.linear(inner, up, self.up_bias).to(hidden.dtype)
 
     def _matrix(self, left: Tensor, right: Tensor) -> Tensor:
         """[n · rows, n · columns] from rules [n, n, n], left [n, rows] and right [n, columns]."""

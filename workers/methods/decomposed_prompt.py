@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workers.methods.reweighted import uniform
+from workers.methods.reweighted import in_float32, uniform
 
 
 class DecomposedPrompt(nn.Module):
@@ -23,7 +23,7 @@ class DecomposedPrompt(nn.Module):
         super().__init__()
         vocabulary, hidden = words.weight.shape
         drawn = torch.randint(vocabulary, (length,), generator=draw)
-        self.prompt = nn.Parameter(words.weight.detach()[drawn].clone())
+        self.prompt = nn.Parameter(in_float32(words.weight.detach()[drawn].clone()))
         self.first = nn.Parameter(uniform((positions, rank), 1 / math.sqrt(rank), draw))
         self.second = nn.Parameter(torch.zeros(rank, hidden))
         self._words = [words]  # in a list, so that it does not become a part of this module
@@ -37,8 +37,9 @@ class DecomposedPrompt(nn.Module):
         words: Tensor = self._words[0](ids)
         reached = min(ids.shape[1], len(self.first))
         change = nn.functional.pad(self.first[:reached] @ self.second, (0, 0, 0, ids.shape[1] - reached))
-        words = words + change
-        return torch.cat([words[:, :1], self.prompt.expand(len(ids), -1, -1), words[:, 1:]], dim=1)
+        words = words + change.to(words.dtype)
+        prompt = self.prompt.to(words.dtype).expand(len(ids), -1, -1)
+        return torch.cat([words[:, :1], prompt, words[:, 1:]], dim=1)
 
     def _embed(self, _model: nn.Module, arguments: Any, named: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         ids = named["input_ids"]

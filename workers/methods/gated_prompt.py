@@ -34,9 +34,9 @@ class GatedPrompt(nn.Module):
         self.gate = nn.Parameter(torch.zeros(1))
         self._head_size, self._project = head_size, project
 
-    def keys_and_values(self) -> tuple[Tensor, Tensor]:
-        """Each [1, kv heads, length, head size]."""
-        keys, values = (part.unflatten(-1, (-1, self._head_size)) for part in self._project(self.prompt))
+    def keys_and_values(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Each [1, kv heads, length, head size], in the number format of the layer's projections."""
+        keys, values = (part.unflatten(-1, (-1, self._head_size)) for part in self._project(self.prompt.to(dtype)))
         return keys.transpose(0, 1)[None], values.transpose(0, 1)[None]
 
 
@@ -61,9 +61,9 @@ def attention_with_gated_prompt(
     prompt = getattr(module, _ATTRIBUTE, None)
     if prompt is None:
         return output, weights
-    keys, values = (part.expand(query.shape[0], -1, -1, -1) for part in prompt.keys_and_values())
+    keys, values = (part.expand(query.shape[0], -1, -1, -1) for part in prompt.keys_and_values(query.dtype))
     read = scaled_dot_product_attention(query, keys, values, scale=options.get("scaling"), enable_gqa=True)
-    return output + prompt.gate * read.transpose(1, 2), weights
+    return output + (prompt.gate * read.transpose(1, 2)).to(output.dtype), weights
 
 
 AttentionInterface.register(IMPLEMENTATION, attention_with_gated_prompt)

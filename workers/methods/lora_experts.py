@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from workers.methods.reweighted import uniform
+from workers.methods.reweighted import in_float32, uniform
 
 
 class RealTokens:
@@ -54,12 +54,13 @@ class LoraExperts(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Inputs [rows, length, in] to outputs [rows, length, out]."""
-        logits = linear(inputs, self.router).float()
+        seen = in_float32(inputs)
+        logits = linear(seen, self.router).float()
         gates = self.gates(logits)
         self.load = self._balance(logits, gates) if self.training else None
-        narrow = linear(inputs, self.first.flatten(0, 1)).unflatten(-1, self.first.shape[:2])  # [..., experts, r]
+        narrow = linear(seen, self.first.flatten(0, 1)).unflatten(-1, self.first.shape[:2])  # [..., experts, r]
         update = (narrow * gates[..., None]).flatten(-2) @ self.second.flatten(0, 1)
-        return self.original(inputs) + self.scaling * update  # type: ignore[no-any-return]
+        return self.original(inputs) + (self.scaling * update).to(inputs.dtype)  # type: ignore[no-any-return]
 
     def _balance(self, logits: Tensor, gates: Tensor) -> Tensor:
         """experts · Σ_e f_e p_e with an expert's share f of the uses and its mean probability p; 1 if all are equal."""

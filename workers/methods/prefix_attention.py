@@ -55,8 +55,8 @@ def attention_with_prefix(
     if attention_mask is None and (getattr(module, "is_causal", True) if causal is None else causal):
         tokens = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
         attention_mask = tokens.tril()[None, None]
-    key = torch.cat([prefix.key.expand(rows, -1, -1, -1), key], dim=2)
-    value = torch.cat([prefix.value.expand(rows, -1, -1, -1), value], dim=2)
+    key = torch.cat([prefix.key.to(key.dtype).expand(rows, -1, -1, -1), key], dim=2)
+    value = torch.cat([prefix.value.to(value.dtype).expand(rows, -1, -1, -1), value], dim=2)
     mask = None if attention_mask is None else _open_to_prefix(attention_mask, length)
     return sdpa_attention_forward(module, query, key, value, mask, is_causal=False, **options)
 

@@ -1,6 +1,7 @@
 """Linear layers whose weight is a function of the frozen weight and a few trained numbers. Needs torch.
 
-Each class says in one line what its weight is; all fold back into a plain layer.
+Each class says in one line what its weight is; all fold back into a plain layer. On a base in half precision weights
+are computed in float32, as trained numbers are kept, and rounded once: differences of two large numbers would be lost.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ class Reweighted(nn.Module):
         self.original, self.transposed = original, transposed
 
     def frozen(self) -> Tensor:
-        """The base's weight [out, in]."""
-        weight = self.original.get_parameter("weight")
+        """The base's weight [out, in], in float32."""
+        weight = in_float32(self.original.get_parameter("weight"))
         return weight.T if self.transposed else weight
 
     def frozen_bias(self) -> Tensor | None:
-        """The base's bias [out]."""
-        return self.original._parameters.get("bias")
+        """The base's bias [out], in float32."""
+        bias = self.original._parameters.get("bias")
+        return None if bias is None else in_float32(bias)
 
     def weight(self) -> Tensor:
         """The adapted weight [out, in]."""
@@ -43,15 +45,20 @@ class Reweighted(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Inputs [..., in] to outputs [..., out]."""
-        return functional.linear(inputs, self.weight(), self.bias())
+        bias = self.bias()
+        return functional.linear(
+            inputs, self.weight().to(inputs.dtype), None if bias is None else bias.to(inputs.dtype)
+        )
 
     def folded(self) -> nn.Module:
         """A plain layer of the original's kind that computes the same."""
-        plain, weight, bias = copy.copy(self.original), self.weight().detach(), self.bias()
+        plain, bias = copy.copy(self.original), self.bias()
+        stored = self.original.get_parameter("weight").dtype
+        weight = self.weight().detach().to(stored)
         plain._parameters = dict(self.original._parameters)
         plain.weight = nn.Parameter(weight.T.contiguous() if self.transposed else weight.clone(), requires_grad=False)
         plain.register_parameter(
-            "bias", None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)
+            "bias", None if bias is None else nn.Parameter(bias.detach().to(stored, copy=True), requires_grad=False)
         )
         return plain
 
@@ -74,6 +81,11 @@ def reweight(
                 known.add(id(value))
                 trained[f"{layer}.{linear.name}.{name}"] = value
     return trained
+
+
+def in_float32(tensor: Tensor) -> Tensor:
+    """The tensor itself, or a copy in float32 where it is in half precision."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:

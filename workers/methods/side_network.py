@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workers.methods.reweighted import in_float32
+
 TEMPERATURE = 0.1
 
 
@@ -48,10 +50,10 @@ class SideNetwork(nn.Module, ABC):
     def _hook(self, index: int) -> Any:
         def hook(_layer: nn.Module, _inputs: Any, output: Any) -> Any:
             hidden = output[0] if isinstance(output, tuple) else output
-            self.read(index, hidden.detach())
+            self.read(index, in_float32(hidden.detach()))
             if index < self.joins:
                 return None
-            hidden = hidden + self.up(self.result())
+            hidden = hidden + self.up(self.result()).to(hidden.dtype)
             return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
         return hook
