@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from workers.assignment import PrecisionChoice, Quantisation
+from workers.bounded import Name, Number, Seed
 from workers.task import TaskSpec
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?")
@@ -25,24 +26,24 @@ def _seconds(value: object) -> object:
     return hours * 3600 + minutes * 60 + seconds
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=1e10)]
 
 
 class Section(BaseModel):
     """A part of a JobSpec: no field unknown, immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SpaceSpec(Section):
     """A preset with overrides, an explicit list of parameters (the JSON form of `search_spaces.Space`), or both."""
 
-    preset: str | None = None
+    preset: Name | None = None
     overrides: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="by parameter: narrowed range or `value`"
     )
-    method: str | None = Field(default=None, description="the PEFT method that explicit `parameters` configure")
-    strategies: tuple[str, ...] = Field(
+    method: Name | None = Field(default=None, description="the PEFT method that explicit `parameters` configure")
+    strategies: tuple[Name, ...] = Field(
         default=(), description="training strategies to choose from, as `[none, lisa, galore]`; none of them by default"
     )
     parameters: list[dict[str, Any]] | None = Field(
@@ -63,14 +64,14 @@ class SpaceSpec(Section):
 
 
 class ObjectiveSpec(Section):
-    metric: str
+    metric: Name
     direction: Literal["maximize", "minimize"]
 
 
 class ConstraintSpec(Section):
-    metric: str
-    min: float | None = None
-    max: float | None = None
+    metric: Name
+    min: Number | None = None
+    max: Number | None = None
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -80,12 +81,12 @@ class ConstraintSpec(Section):
 
 
 class OptimizerSpec(Section):
-    name: str = "auto"
+    name: Name = "auto"
     options: dict[str, Any] = Field(default_factory=dict)
 
 
 class SchedulerSpec(Section):
-    name: str = "none"
+    name: Name = "none"
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -105,9 +106,9 @@ class ConfirmSpec(Section):
 
 
 class ResourcesSpec(Section):
-    concurrency: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    cpus_per_trial: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
-    gpus_per_trial: float = Field(default=0, ge=0)
+    concurrency: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] = "auto"
+    cpus_per_trial: Literal["auto"] | Annotated[float, Field(gt=0, le=10_000)] = "auto"
+    gpus_per_trial: float = Field(default=0, ge=0, le=1000)
     engine: Literal["auto", "fast", "reference"] = "auto"
     precision: PrecisionChoice = "auto"
     gradient_checkpointing: bool = Field(
@@ -139,8 +140,8 @@ class JobSpec(Section):
     kind: Literal["search"] = "search"
     task: TaskSpec
     space: SpaceSpec
-    objectives: list[ObjectiveSpec] = Field(min_length=1)
-    constraints: list[ConstraintSpec] = Field(default_factory=list)
+    objectives: list[ObjectiveSpec] = Field(min_length=1, max_length=20)
+    constraints: list[ConstraintSpec] = Field(default_factory=list, max_length=100)
     optimizer: OptimizerSpec = OptimizerSpec()
     scheduler: SchedulerSpec = SchedulerSpec()
     budget: BudgetSpec = BudgetSpec()
@@ -150,7 +151,7 @@ class JobSpec(Section):
         default=True,
         description="start with head only and the literature's default; or your own configurations; or none",
     )
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _objectives_differ(self) -> Self:

@@ -125,6 +125,13 @@ class ArtifactStore:
     def __contains__(self, sha256: object) -> bool:
         return isinstance(sha256, str) and bool(self._files.exists(self._path(sha256)))
 
+    def has(self, artifact: Artifact) -> bool:
+        """Whether bytes of this size are stored under this hash; False for what is no hash."""
+        try:
+            return int(self._files.size(self._path(artifact.sha256))) == artifact.size
+        except (ArtifactMissing, FileNotFoundError):
+            return False
+
     def hashes(self) -> Iterator[str]:
         """Every stored hash, in no particular order."""
         for path in self._files.find(self._root):

@@ -18,7 +18,8 @@ _TEXT = ("text-classification",)
 
 @dataclass(frozen=True)
 class Metric:
-    """One number that a trial reports. `unit` is empty for pure numbers; `direction` is the better one."""
+    """One number that a trial reports. `unit` is empty for pure numbers; `direction` is the better one. No value lies
+    outside `low` … `high`."""
 
     name: str
     kind: Kind
@@ -27,13 +28,23 @@ class Metric:
     description: str
     task_types: tuple[str, ...] = _TEXT
     known_from_config: bool = False
+    low: float = 0.0
+    high: float = 1e18
 
 
 def _catalogue() -> Mapping[str, Metric]:
     metrics = (
-        Metric("accuracy", "quality", "maximize", "", "share of validation rows classified correctly"),
-        Metric("f1_macro", "quality", "maximize", "", "F1 averaged over classes, each class counting the same"),
-        Metric("mcc", "quality", "maximize", "", "Matthews correlation coefficient, multi-class (Gorodkin 2004)"),
+        Metric("accuracy", "quality", "maximize", "", "share of validation rows classified correctly", high=1),
+        Metric("f1_macro", "quality", "maximize", "", "F1 averaged over classes, each class counting the same", high=1),
+        Metric(
+            "mcc",
+            "quality",
+            "maximize",
+            "",
+            "Matthews correlation coefficient, multi-class (Gorodkin 2004)",
+            low=-1,
+            high=1,
+        ),
         Metric("loss", "quality", "minimize", "nats", "mean cross-entropy on the validation rows"),
         Metric("train_loss", "quality", "minimize", "nats", "mean training loss since the last report"),
         Metric(
@@ -55,7 +66,7 @@ def _catalogue() -> Mapping[str, Metric]:
         ),
         Metric("latency_batch_ms", "cost", "minimize", "milliseconds", "the same with 32 rows"),
         Metric("peak_memory_mb", "cost", "minimize", "MiB", "peak memory that training added; see docs/methods.md"),
-        Metric("sparsity", "cost", "maximize", "", "share of the adapted model's layer weights that are zero"),
+        Metric("sparsity", "cost", "maximize", "", "share of the adapted model's layer weights that are zero", high=1),
         Metric("train_seconds", "cost", "minimize", "seconds", "wall clock of training, evaluation excluded"),
         Metric("train_tokens", "cost", "minimize", "tokens", "tokens of the training rows, times the passes over them"),
         Metric("train_tflops", "cost", "minimize", "TFLOP", "floating-point operations of the whole training"),

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from workers.bounded import INT32, Location, Name
+
 TaskType = Literal["text-classification"]
 
 
@@ -15,26 +17,26 @@ class TaskSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: TaskType = "text-classification"
-    model: str = Field(description="`builtin:minilm`, a local folder, or a hub id with an optional `@revision`")
-    train: str = Field(
+    model: Location = Field(description="`builtin:minilm`, a local folder, or a hub id with an optional `@revision`")
+    train: Location = Field(
         description="csv, jsonl or parquet file, a `datasets` folder, `builtin:pydocs` or `hub:owner/name`"
     )
-    validation: str | Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    validation: Location | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None,
         description="a data source like `train`, or the fraction of `train` to split off with the job's seed",
     )
-    test: str | Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    test: Location | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None,
         description="data that the search never sees, for `confirm`: a source, or a fraction of `train` to split off",
     )
-    text: str | None = Field(default=None, description="column of the text (default `text`)")
-    text_pair: tuple[str, str] | None = Field(default=None, description="two columns, for sentence pairs")
-    label: str = Field(default="label", description="column of the class: text or numbers, taken as written")
+    text: Name | None = Field(default=None, description="column of the text (default `text`)")
+    text_pair: tuple[Name, Name] | None = Field(default=None, description="two columns, for sentence pairs")
+    label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
     max_length: int = Field(default=128, ge=4, le=8192, description="tokens; longer texts are truncated")
     train_rows: int | None = Field(
-        default=None, ge=2, description="use a class-balanced, seeded sample of this many rows"
+        default=None, ge=2, le=INT32, description="use a class-balanced, seeded sample of this many rows"
     )
-    validation_rows: int | None = Field(default=None, ge=2)
+    validation_rows: int | None = Field(default=None, ge=2, le=INT32)
 
     def text_columns(self) -> tuple[str, ...]:
         """The one or two columns that make the input."""

@@ -17,7 +17,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 def read(file: Path) -> dict[str, Any]:
     """The JobSpec in `file` with absolute paths. Raises BadInput when the file is missing or is not one."""
     try:
-        spec = yaml.safe_load(file.read_text(encoding="utf-8"))
+        spec = yaml.load(file.read_text(encoding="utf-8"), Loader=_EachKeyOnce)
     except OSError as error:
         raise _bad(file, "a job file that can be read", error.strerror or str(error)) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -32,6 +32,23 @@ def read(file: Path) -> dict[str, Any]:
         domains = {name: _beside(path, file.resolve().parent) for name, path in corpus["domains"].items()}
         spec["corpus"] = corpus | {"domains": domains}
     return spec
+
+
+class _EachKeyOnce(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml where it is there
+    """Refuses a mapping that holds a key twice, as pasting makes them: the first one would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping. Raises ConstructorError with both lines."""
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line, name = key.start_mark.line + 1, (key.tag, key.value)
+                if name in lines:
+                    told = f"the key `{key.value}` is there twice, in lines {lines[name]} and {line}"
+                    raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
+                lines[name] = line
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
 
 
 def _beside(path: Any, folder: Path) -> Any:

@@ -15,6 +15,7 @@ from service.api.dashboard import dashboard
 from service.api.dependencies import Clock, Surroundings
 from service.api.event_feed import EventFeed
 from service.api.numbers import Numbers, RequestTimer
+from service.api.request_guard import RequestGuard
 from service.api.routes import (
     confirmation,
     events,
@@ -72,6 +73,7 @@ def create_app(
     app.state.numbers = Numbers()
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(RequestGuard)
     app.add_middleware(RequestTimer, numbers=app.state.numbers)
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")

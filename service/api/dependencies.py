@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.api.event_feed import EventFeed
+from service.api.request_guard import Authority
 from service.errors import Forbidden, Unauthorized
 from service.settings import LOOPBACK, Settings
 from service.store.store import Store
@@ -81,7 +81,7 @@ class Paging:
 
 
 def _paging(
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="items on a page")] = 50,
 ) -> Paging:
     return Paging(cursor, limit)
@@ -102,6 +102,7 @@ class _Scope:
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> None:
         """Raise Unauthorized without a good token, Forbidden when it lacks the scope."""
+        _check_not_foreign(request)
         if surroundings(request).settings.no_auth:
             _check_local(request)
             return
@@ -117,12 +118,19 @@ class _Scope:
 READ, SUBMIT, WORK, ADMIN = (Depends(_Scope(scope)) for scope in SCOPES)
 
 
+def _check_not_foreign(request: Request) -> None:
+    """No page of another site may ask, with a token or without: none is ever given leave to read the answer."""
+    if request.headers.get("sec-fetch-site", "").strip().lower() in {"cross-site", "same-site"}:
+        raise Forbidden("no requests from pages of other sites are answered (Sec-Fetch-Site)")
+
+
 def _check_local(request: Request) -> None:
     """Without tokens, a web page in the user's browser must not reach the API: neither by a cross-site request nor by
     a name that was made to point at this machine (DNS rebinding)."""
-    host = urlsplit(f"//{request.headers.get('host', '')}")
-    if host.hostname not in LOOPBACK:
-        raise Forbidden(f"without tokens only {', '.join(sorted(LOOPBACK))} are answered, not host {host.netloc!r}")
+    named = request.headers.get("host", "")
+    host = Authority.of(named)
+    if host is None or host.host not in LOOPBACK:
+        raise Forbidden(f"without tokens only {', '.join(sorted(LOOPBACK))} are answered, not host {named!r}")
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host.netloc:
+    if origin is not None and Authority.of_origin(origin) != host:
         raise Forbidden(f"without tokens no requests from other sites are answered; this one came from {origin!r}")

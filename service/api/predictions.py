@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from predictors.answer import Answer, Interval, Standing
 from service.api.views import View
+from workers.bounded import INT32
 
 
 class Question(BaseModel):
     """The root of all questions: numbers in the units of each field, no field unknown."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class StepLawQuestion(Question):
@@ -22,7 +23,7 @@ class StepLawQuestion(Question):
 
     parameters: float = Field(description="non-embedding parameters", examples=[1.07e9])
     tokens: float = Field(description="training tokens", examples=[2e10])
-    sequence_length: int = Field(2048, description="tokens a sequence")
+    sequence_length: int = Field(2048, ge=1, le=INT32, description="tokens a sequence")
     level: float = Field(0.9, gt=0, lt=1, description="probability that the intervals cover")
     law: str | None = Field(
         None,
@@ -36,7 +37,7 @@ class LawQuestion(Question):
     """Which learning rate and batch size a law of your own gives for a size."""
 
     law: str = Field(description="name of a stored law", max_length=200)
-    version: int | None = Field(None, ge=1, description="an earlier version; null: the newest")
+    version: int | None = Field(None, ge=1, le=INT32, description="an earlier version; null: the newest")
     parameters: float | None = Field(None, description="parameters, for adapters the trained ones")
     tokens: float | None = Field(None, description="training tokens, repeated ones counted")
     rank: float | None = Field(None, description="rank of the adapters, for laws that depend on it")
@@ -62,7 +63,7 @@ class CriticalBatchQuestion(Question):
 class LoraRateQuestion(Question):
     """Which learning rate LoRA needs on a model."""
 
-    hidden_size: int = Field(description="width of the model", examples=[4096])
+    hidden_size: int = Field(ge=1, le=INT32, description="width of the model", examples=[4096])
     family: str = Field(description="llama or qwen", max_length=100, examples=["llama"])
     full_fine_tuning: bool = Field(False, description="the rate without LoRA instead")
 
@@ -71,7 +72,7 @@ class LoraParametersQuestion(Question):
     """How many parameters LoRA trains on a known model."""
 
     model: str = Field(description="name of a known model", max_length=100, examples=["llama-3.1-8b"])
-    rank: int = Field(1, description="rank of every adapter")
+    rank: int = Field(1, ge=1, le=INT32, description="rank of every adapter")
 
 
 class LossCurveQuestion(Question):

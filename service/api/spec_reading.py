@@ -1,14 +1,15 @@
-"""From the bytes of a request to an unchecked JobSpec: JSON or YAML, told apart by the content type."""
+"""From a request to an unchecked JobSpec: JSON or YAML, told apart by the content type."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from fastapi import Request
 
+from service.api.body_reading import parsed
+from service.api.plain_data import parse_json, parse_yaml
 from service.errors import BadInput
 from service.jobspecs.kinds import SPECS
 
@@ -45,29 +46,7 @@ async def read_body(request: Request) -> Any:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _JSON | _YAML:
         raise BadInput("Content-Type", kind, "application/json or application/yaml")
-    try:
-        text = (await request.body()).decode()
-    except UnicodeDecodeError as error:
-        raise BadInput("(whole body)", str(error), "text in UTF-8") from None
-    return parse_yaml(text) if kind in _YAML else parse_json(text)
-
-
-def parse_json(text: str) -> Any:
-    """Read JSON. Raises BadInput, also for NaN and infinities, which JSON does not have."""
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise BadInput("(whole body)", _excerpt(text), "JSON", f"the body is not JSON: {error}") from None
-
-
-def parse_yaml(text: str) -> Any:
-    """Read YAML. Raises BadInput, also for aliases: a few lines of them expand to gigabytes."""
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise BadInput("(whole body)", "a YAML alias", "YAML without aliases (`*name`)")
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadInput("(whole body)", _excerpt(text), "YAML", f"the body is not YAML: {error}") from None
+    return await parsed(request, parse_yaml if kind in _YAML else parse_json)
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -81,11 +60,3 @@ def merge_patch(target: Any, patch: Any) -> Any:
         else:
             merged[name] = merge_patch(merged.get(name), value)
     return merged
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _excerpt(text: str) -> str:
-    return text if len(text) <= 80 else text[:80] + "…"

@@ -218,7 +218,7 @@ class ExtendRequest(View):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     trials: int = Field(default=0, ge=0, le=1_000_000, description="trials to add")
-    wall_clock: float | None = Field(default=None, gt=0, description="seconds to add, for a job with a limit")
+    wall_clock: float | None = Field(default=None, gt=0, le=1e10, description="seconds to add, for a job with a limit")
 
 
 class TokenRequest(View):
@@ -227,8 +227,8 @@ class TokenRequest(View):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=200)
-    scopes: list[Scope] = Field(min_length=1, examples=[["read", "submit"]])
-    ttl: float | None = Field(default=None, gt=0, description="seconds until it expires; null: until revoked")
+    scopes: list[Scope] = Field(min_length=1, max_length=4, examples=[["read", "submit"]])
+    ttl: float | None = Field(default=None, gt=0, le=1e10, description="seconds until it expires; null: until revoked")
 
 
 class TokenView(View):

@@ -9,12 +9,15 @@ from pydantic import Field
 
 from service.jobspec import ResourcesSpec, Section
 from service.jobspecs.mixture import LossObjective
+from workers.bounded import INT32, Count, Name, Seed
 from workers.task import TaskSpec
 
 LEAST_SIZES, LEAST_SETTINGS, MOST_TRAININGS = 4, 6, 2000
 
 Rate = Annotated[float, Field(gt=0, lt=1e3)]
-Count = Annotated[int, Field(ge=1)]
+
+
+Rows = Annotated[int, Field(ge=2, le=INT32)]
 
 
 class DesignSpec(Section):
@@ -22,7 +25,7 @@ class DesignSpec(Section):
 
     learning_rate: list[Rate] = Field(default=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2], min_length=3, max_length=30)
     batch_size: list[Count] = Field(default=[8, 16, 32], min_length=3, max_length=20)
-    train_rows: list[Annotated[int, Field(ge=2)]] = Field(min_length=2, max_length=20, description="data sizes")
+    train_rows: list[Rows] = Field(min_length=2, max_length=20, description="data sizes")
     epochs: list[Annotated[float, Field(gt=0, le=1000)]] = Field(default=[1.0], min_length=1, max_length=20)
     knobs: dict[str, list[Any]] = Field(
         default={"rank": [2, 8, 32]}, description="knobs of the method that change its trained parameters"
@@ -55,9 +58,9 @@ class LawSpec(Section):
     name: str = Field(min_length=1, max_length=200, description="the law is stored under this name, a version a job")
     kind: Literal["law"]
     task: TaskSpec
-    method: str = Field(default="lora", description="the PEFT method to train")
+    method: Name = Field(default="lora", description="the PEFT method to train")
     fixed: dict[str, Any] = Field(default={}, description="knobs and hyperparameters that every training shares")
     design: DesignSpec
     objectives: list[LossObjective] = Field(default=[LossObjective()], min_length=1, max_length=1)
     resources: ResourcesSpec = ResourcesSpec()
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0

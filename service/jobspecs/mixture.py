@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.jobspec import ObjectiveSpec, ResourcesSpec, Section
+from workers.bounded import Seed
 from workers.proxies.spec import CorpusSpec, DomainName, FilterSpec, ProxySpec, SoupSpec, Weights
 
 LEAST_MIXTURES = 8  # as the regression needs
@@ -64,7 +65,7 @@ class MixtureSpec(Section):
     bytes: dict[DomainName, int] = Field(
         default={}, description="size of each domain's text; filled in when the job is admitted"
     )
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
 
     @property
     def domains(self) -> tuple[str, ...]:

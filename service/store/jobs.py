@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, up
 from service.errors import Conflict, NotFound
 from service.store import fronts
 from service.store.events import NewEvent, append, job_event, trial_event
-from service.store.paging import check_limit, read_cursor, write_cursor
+from service.store.paging import check_limit, moment, read_cursor, text, write_cursor
 from service.store.records import Job, JobState, Page
 from service.store.rows import (
     IDEMPOTENCY_KEYS,
@@ -69,8 +69,8 @@ def list_jobs(connection: Connection, cursor: str | None, limit: int) -> Page[Jo
     check_limit(limit)
     query = _NEWEST_FIRST.limit(limit + 1)
     if cursor is not None:
-        created_at, id = read_cursor(cursor, "newest", 2)
-        query = query.where(tuple_(JOBS.c.created_at, JOBS.c.id) < (datetime.fromisoformat(created_at), id))
+        position = read_cursor(cursor, "newest", moment, text)
+        query = query.where(tuple_(JOBS.c.created_at, JOBS.c.id) < tuple(position))
     jobs = [job_of(row) for row in connection.execute(query)]
     more = len(jobs) > limit
     jobs = jobs[:limit]

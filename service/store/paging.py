@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import math
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from service.errors import BadInput
+from service.store.columns import storable
 
 
 def write_cursor(order: str, position: list[Any]) -> str:
@@ -15,15 +18,47 @@ def write_cursor(order: str, position: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps([order, *position]).encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, order: str, length: int) -> list[Any]:
-    """The position in a cursor that `write_cursor` made for the same order; raises BadInput for any other text."""
+def read_cursor(cursor: str, order: str, *read: Callable[[Any], Any]) -> list[Any]:
+    """The position in a cursor that `write_cursor` made for the same order, each part as its reader takes it (a
+    reader raises ValueError for what it never wrote). Raises BadInput for any other text."""
     try:
-        parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error):
-        parts = None
-    if not isinstance(parts, list) or len(parts) != length + 1 or parts[0] != order:
-        raise BadInput("cursor", cursor, "the `next_cursor` of a page of the same list in the same order")
-    return parts[1:]
+        found, *parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if found == order:
+            return [take(part) for take, part in zip(read, parts, strict=True)]
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise BadInput("cursor", cursor, "the `next_cursor` of a page of the same list in the same order")
+
+
+def moment(part: Any) -> datetime:
+    """An aware time in a cursor."""
+    read = datetime.fromisoformat(part)
+    if read.tzinfo is None:
+        raise ValueError("a time without a time zone")
+    return read
+
+
+def text(part: Any) -> str:
+    """A text in a cursor."""
+    if not isinstance(part, str) or storable(part) != part:
+        raise ValueError("no text of ours")
+    return part
+
+
+def number(part: Any) -> int:
+    """A count in a cursor."""
+    if type(part) is not int or not 0 <= part < 2**31:
+        raise ValueError("no count of ours")
+    return part
+
+
+def sort_key(part: Any) -> float | None:
+    """A metric or a trial's number in a cursor; None where a trial had none."""
+    if part is None:
+        return None
+    if type(part) not in (int, float) or not math.isfinite(part):
+        raise ValueError("no number of ours")
+    return float(part) if abs(part) >= 2**53 else part  # an integer as it was: trials' numbers compare as integers
 
 
 def check_limit(limit: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from service.errors import BadInput
 from service.store.events import NewEvent, append
 from service.store.records import StoredReport
 from service.store.results import finite
@@ -26,6 +27,9 @@ _INSERT = {
     "sqlite": sqlite.insert(REPORTS).on_conflict_do_nothing().returning(*_KEY),
     "postgresql": postgresql.insert(REPORTS).on_conflict_do_nothing().returning(*_KEY),
 }
+_OF_ATTEMPT = (REPORTS.c.trial_id == bindparam("trial")) & (REPORTS.c.attempt == bindparam("fence"))
+_LAST = select(REPORTS.c.step, REPORTS.c.epoch).where(_OF_ATTEMPT).order_by(REPORTS.c.step.desc()).limit(1)
+_STORED = select(REPORTS.c.step).where(_OF_ATTEMPT, REPORTS.c.step == bindparam("reached"))
 _OF_TRIAL = (
     select(*REPORT_COLUMNS).where(REPORTS.c.trial_id == bindparam("trial")).order_by(REPORTS.c.attempt, REPORTS.c.step)
 )
@@ -55,6 +59,18 @@ def add_reports(connection: Connection, reports: Sequence[Report], now: datetime
         stored = connection.execute(_INSERT[connection.dialect.name], list(rows.values())).all()
         append(connection, [_event(rows[id, attempt, step]) for id, attempt, step in sorted(map(tuple, stored))], now)
     return accepted
+
+
+def add_next_report(connection: Connection, report: Report, now: datetime) -> bool:
+    """Store a report like `add_reports`; one that is there already is accepted. Raises BadInput when its step or epoch
+    lies before the last one of its attempt: a learning curve that runs backwards is no evidence."""
+    key = {"trial": report.trial_id, "fence": report.attempt}
+    last = connection.execute(_LAST, key).one_or_none()
+    if last is not None and connection.execute(_STORED, {**key, "reached": report.step}).one_or_none() is None:
+        for field, found, reached in (("step", report.step, last.step), ("epoch", report.epoch, last.epoch)):
+            if found < reached:
+                raise BadInput(field, found, f"at least {reached:g}, which the attempt had reached before")
+    return add_reports(connection, [report], now)[0]
 
 
 def _row(report: Report, now: datetime) -> dict[str, Any]:

@@ -244,8 +244,9 @@ class Store:
         return self._database.write(lambda c: reports.add_reports(c, new, self._clock()))
 
     def add_report(self, report: Report) -> None:
-        """Store one report; raises StaleAttempt when its attempt is not the running one, NotFound."""
-        if not self.add_reports([report])[0]:
+        """Store one report; raises StaleAttempt when its attempt is not the running one, NotFound, and BadInput when it
+        lies before a report that is there."""
+        if not self._database.write(lambda c: reports.add_next_report(c, report, self._clock())):
             trial = self.get_trial(report.trial_id)
             raise StaleAttempt(trial.id, report.attempt, trial.attempt, trial.state)
 

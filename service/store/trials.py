@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, inser
 
 from service.errors import Conflict, NotFound
 from service.store.events import NewEvent, append, trial_event
-from service.store.paging import check_limit, read_cursor, write_cursor
+from service.store.paging import check_limit, number, read_cursor, sort_key, write_cursor
 from service.store.records import NewTrial, Page, Trial, TrialOrigin, TrialState
 from service.store.rows import JOBS, TRIAL_COLUMNS, TRIALS, count_changes, lock_state, trial_of
 from service.store.states import JOB_OVER, TRIAL_STATES
@@ -139,7 +139,7 @@ def list_trials(
         query = query.where(TRIALS.c.state.in_(states))
     query = query.where(TRIALS.c.confirms.is_(None) if origins is None else TRIALS.c.origin.in_(origins))
     if cursor is not None:
-        query = query.where(_beyond(key, descending, read_cursor(cursor, order, 2)))
+        query = query.where(_beyond(key, descending, read_cursor(cursor, order, sort_key, number)))
     by_key = (key.desc() if descending else key.asc()).nulls_last()
     rows = connection.execute(query.order_by(by_key, TRIALS.c.number).limit(limit + 1)).all()
     end = None
@@ -151,8 +151,8 @@ def list_trials(
 
 def _beyond(key: ColumnElement[Any], descending: bool, position: list[Any]) -> ColumnElement[bool]:
     """Rows after `position` (sort key, number) when keys come in order, nulls last, and equal keys by number."""
-    value, number = position
-    later = TRIALS.c.number > number
+    value, last = position
+    later = TRIALS.c.number > last
     if value is None:
         return and_(key.is_(None), later)
     further: ColumnElement[bool] = key < value if descending else key > value

@@ -51,6 +51,7 @@ def test_submit_resolves_paths_from_the_job_file(
         ("a: [", ["job.yaml", "YAML"]),
         ("- 1", ["job.yaml", "list", "JobSpec"]),
         ("name: x", ["task", "required"]),
+        ("name: x\nbudget: {trials: 3}\nseed: 1\nbudget: {trials: 40}", ["`budget`", "lines 2 and 4"]),
     ],
 )
 def test_bad_job_files_exit_with_2(run: Any, job_file: Path, text: str | None, words: list[str]) -> None:

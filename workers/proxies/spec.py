@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from workers.assignment import Artifact
+from workers.bounded import Location, Number
 
 DomainName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,63}$", description="letters, digits and _")]
-Weights = dict[DomainName, float]
+Weights = Annotated[dict[DomainName, Number], Field(max_length=64)]
 
 
 class _Section(BaseModel):
@@ -21,7 +22,7 @@ class CorpusSpec(_Section):
     part the documents of plain text. Files named `train`, `validation` and `test` are those splits; other text is split
     by documents with the job's seed, a tenth each for validation and test."""
 
-    domains: dict[DomainName, str] = Field(min_length=2, max_length=64, description="path of each domain's text")
+    domains: dict[DomainName, Location] = Field(min_length=2, max_length=64, description="path of each domain's text")
     vocabulary: int = Field(
         default=1024, ge=257, le=65536, description="byte-pair tokens, trained on the text; 257: plain bytes"
     )
@@ -35,7 +36,7 @@ class ProxySpec(_Section):
     heads: int = Field(default=4, ge=1, le=128)
     context: int = Field(default=64, ge=8, le=8192, description="tokens a sequence")
     batch: int = Field(default=8, ge=1, le=4096, description="sequences a step")
-    tokens: int = Field(default=300_000, ge=1_000, description="training tokens of each proxy")
+    tokens: int = Field(default=300_000, ge=1_000, le=10**13, description="training tokens of each proxy")
     learning_rate: float = Field(default=5e-3, gt=0, lt=1)
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from service.errors import NotFound
 from service.store.records import Event
 from service.store.states import JOB_OVER
 from service.store.store import Store
+from workers.bounded import INT64
 
 router = APIRouter(tags=["events"], dependencies=[READ])
 BATCH = 500
@@ -33,7 +34,7 @@ def stream_events(
     job_id: str,
     store: StoreDep,
     feed: FeedDep,
-    last_event_id: Annotated[int, Header(ge=0, description="go on after the event with this id")] = 0,
+    last_event_id: Annotated[int, Header(ge=0, le=INT64, description="go on after the event with this id")] = 0,
     recent: Annotated[
         int | None, Query(ge=0, le=10_000, description="begin with this many of the newest events, not with the first")
     ] = None,

@@ -12,6 +12,7 @@ from service.api.dependencies import READ, StoreDep
 from service.api.views import BestView, FrontView, TrialView, objectives_of
 from service.jobspecs.kinds import search_spec
 from service.snippets import snippet
+from workers.bounded import Name
 from workers.metrics import METRICS
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["fronts"], dependencies=[READ])
@@ -35,11 +36,15 @@ def get_best(
     job_id: str,
     request: Request,
     store: StoreDep,
-    maximize: Annotated[str | None, Query(description="metric", examples=["accuracy"])] = None,
-    minimize: Annotated[str | None, Query(description="metric", examples=["latency_ms"])] = None,
+    maximize: Annotated[str | None, Query(max_length=200, description="metric", examples=["accuracy"])] = None,
+    minimize: Annotated[str | None, Query(max_length=200, description="metric", examples=["latency_ms"])] = None,
     where: Annotated[
-        list[str] | None,
-        Query(description="clause on a metric or a hyperparameter; repeatable", examples=["trainable_params<=20000"]),
+        list[Name] | None,
+        Query(
+            max_length=20,
+            description="clause on a metric or a hyperparameter; repeatable",
+            examples=["trainable_params<=20000"],
+        ),
     ] = None,
 ) -> Response:
     """The best completed trial by one metric (the first objective when none is named) among those that satisfy every

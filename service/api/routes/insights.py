@@ -11,6 +11,7 @@ from pydantic import Field
 from optimizers.pareto import knee
 from optimizers.problem import Problem
 from predictors.insights import Estimate, MetricModel, check, fit_metric
+from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, StoreDep
 from service.api.predictions import Question
 from service.api.views import TrialView, View
@@ -20,7 +21,7 @@ from service.problem import build_problem
 from service.store.records import Trial
 from service.store.store import Store
 
-router = APIRouter(prefix="/jobs/{job_id}", tags=["insights"], dependencies=[READ])
+router = APIRouter(prefix="/jobs/{job_id}", tags=["insights"], dependencies=[READ], route_class=PlainRoute)
 
 
 class EstimateView(View):
@@ -87,7 +88,7 @@ class KneeView(View):
 def get_importance(
     job_id: str,
     store: StoreDep,
-    metric: Annotated[str | None, Query(description="default: the first objective")] = None,
+    metric: Annotated[str | None, Query(max_length=200, description="default: the first objective")] = None,
     level: Annotated[float, Query(gt=0, lt=1, description="probability that the intervals cover")] = 0.9,
 ) -> ImportanceView:
     """How much each parameter matters for a metric over the whole space, with intervals."""

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from service.api.admission import admit
 from service.api.answers import answer, has_version, tagged
+from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, SUBMIT, Now, PagingDep, SettingsDep, StoreDep
 from service.api.job_views import view_job
 from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
@@ -20,7 +21,7 @@ from service.problem import build_problem
 from service.store.records import JobState
 from service.store.states import JOB_OVER
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=PlainRoute)
 Key = Annotated[
     str | None,
     Header(max_length=200, description="the same key never creates a second job", examples=["3f1c9e"]),

@@ -9,14 +9,16 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from service.api.answers import answer, tagged
+from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, SUBMIT, StoreDep
 from service.api.predictions import StoreLawQuestion
 from service.api.views import ItemsView, View
 from service.errors import NotFound
 from service.store.records import Answer, AnswerKind
+from workers.bounded import INT32
 
 LEVEL = 0.9
-router = APIRouter(tags=["answers"], dependencies=[READ])
+router = APIRouter(tags=["answers"], dependencies=[READ], route_class=PlainRoute)
 
 
 class AnswerView(View):
@@ -75,7 +77,7 @@ def get_law(
     name: str,
     request: Request,
     store: StoreDep,
-    version: Annotated[int | None, Query(ge=1, description="an earlier version [default: the newest]")] = None,
+    version: Annotated[int | None, Query(ge=1, le=INT32, description="an earlier one [default: the newest]")] = None,
 ) -> Response:
     """A law by name."""
     return tagged(request, AnswerView.of(store.answer("law", name, version)))

@@ -25,7 +25,7 @@ router = APIRouter(tags=["catalogue"], dependencies=[READ])
 def list_methods(
     request: Request,
     settings: SettingsDep,
-    model: Annotated[str, Query(description="the model that knobs are scaled to")] = DEFAULT_MODEL,
+    model: Annotated[str, Query(max_length=4096, description="the model that knobs are scaled to")] = DEFAULT_MODEL,
 ) -> Response:
     """Every method that works on the model, with its knobs, ranges and source."""
     description = described(model, settings)
@@ -37,7 +37,7 @@ def list_methods(
 def list_strategies(
     request: Request,
     settings: SettingsDep,
-    model: Annotated[str, Query(description="the model that knobs are scaled to")] = DEFAULT_MODEL,
+    model: Annotated[str, Query(max_length=4096, description="the model that knobs are scaled to")] = DEFAULT_MODEL,
 ) -> Response:
     """Every training strategy, with its knobs, its source and the methods that it can train."""
     description = described(model, settings)

@@ -8,11 +8,13 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from predictors.answer import OutOfDomain
+from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ
 from service.api.predictions import Question
 from service.api.views import View
+from workers.bounded import Seed
 
-router = APIRouter(prefix="/mixtures", tags=["mixtures"], dependencies=[READ])
+router = APIRouter(prefix="/mixtures", tags=["mixtures"], dependencies=[READ], route_class=PlainRoute)
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -28,12 +30,12 @@ class MixtureQuestion(Question):
     """Losses of mixtures measured elsewhere."""
 
     rows: list[MixtureRow] = Field(max_length=2000, description="at least eight; every row has the same domains")
-    target: str | None = Field(None, description="the loss to lower; null: the mean of all losses")
+    target: Name | None = Field(None, description="the loss to lower; null: the mean of all losses")
     prior: dict[Name, float] | None = Field(
         None, description="natural proportions to draw candidates around; null: the mean of the rows"
     )
     level: float = Field(0.9, gt=0, lt=1, description="probability that the intervals cover")
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 class EffectView(View):

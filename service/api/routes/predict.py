@@ -14,11 +14,12 @@ from predictors.lora_parameters import lora_parameters
 from predictors.power import PowerLaw, power
 from predictors.step_law import step_law
 from service.api import predictions as ask
+from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, StoreDep
 from service.api.own_laws import law_for, own_law
 from service.api.predictions import PredictionView
 
-router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[READ])
+router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[READ], route_class=PlainRoute)
 
 
 @router.get("/step-law")

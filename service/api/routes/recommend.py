@@ -10,6 +10,7 @@ from pydantic import Field
 from predictors.transfer import PastJob, PastTrial, plain, recommend
 from search_spaces.presets.reference import reference_configs
 from service import past_jobs, queries
+from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, SettingsDep, StoreDep
 from service.api.models import DEFAULT_MODEL, described
 from service.api.predictions import Question
@@ -17,20 +18,21 @@ from service.api.views import View
 from service.errors import BadInput
 from service.store.records import Trial
 from service.store.store import Store
+from workers.bounded import INT32, Name
 from workers.metrics import METRICS
 from workers.models.description import ModelDescription
 
-router = APIRouter(tags=["recommend"], dependencies=[READ])
+router = APIRouter(tags=["recommend"], dependencies=[READ], route_class=PlainRoute)
 
 
 class RecommendQuestion(Question):
     """A task to come. What is not given is taken as unknown."""
 
     model: str = Field(DEFAULT_MODEL, description="the model to tune", max_length=500)
-    rows: int | None = Field(None, gt=0, description="training rows")
-    max_length: int | None = Field(None, gt=0, description="tokens of a text")
-    metric: str = Field("accuracy", description="what to be best at")
-    where: list[str] = Field(default=[], max_length=20, description="constraints such as `trainable_params<=20000`")
+    rows: int | None = Field(None, ge=1, le=INT32, description="training rows")
+    max_length: int | None = Field(None, ge=1, le=INT32, description="tokens of a text")
+    metric: Name = Field("accuracy", description="what to be best at")
+    where: list[Name] = Field(default=[], max_length=20, description="constraints such as `trainable_params<=20000`")
     count: int = Field(3, ge=1, le=50)
 
 

@@ -20,7 +20,7 @@ router = APIRouter(tags=["catalogue"], dependencies=[READ])
 def list_spaces(
     request: Request,
     settings: SettingsDep,
-    model: Annotated[str, Query(description="the model that sizes are scaled to")] = DEFAULT_MODEL,
+    model: Annotated[str, Query(max_length=4096, description="the model that sizes are scaled to")] = DEFAULT_MODEL,
 ) -> Response:
     """Every preset with its parameters as they are on the model."""
     description = described(model, settings)

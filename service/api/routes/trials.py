@@ -41,11 +41,12 @@ def list_trials(
     request: Request,
     store: StoreDep,
     paging: PagingDep,
-    state: Annotated[list[TrialState] | None, Query(description="only trials in these states")] = None,
+    state: Annotated[list[TrialState] | None, Query(max_length=10, description="only trials in these states")] = None,
     origin: Annotated[
-        list[TrialOrigin] | None, Query(description="only trials of these origins; by default all but confirmations")
+        list[TrialOrigin] | None,
+        Query(max_length=10, description="only of these origins; by default all but confirmations"),
     ] = None,
-    sort: Annotated[str, Query(description="`number` or a metric", examples=["accuracy"])] = "number",
+    sort: Annotated[str, Query(max_length=200, description="`number` or a metric", examples=["accuracy"])] = "number",
     descending: bool = False,
 ) -> Response:
     """The trials of a job; those without the metric that is sorted by come last."""

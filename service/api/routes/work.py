@@ -8,17 +8,18 @@ from anyio import to_thread
 from fastapi import APIRouter, Response
 
 from service.api.answers import answer
-from service.api.dependencies import WORK, StoreDep
+from service.api.body_reading import PlainRoute
+from service.api.dependencies import WORK, ArtifactsDep, StoreDep
 from service.api.scheduling import decide
+from service.api.told import ToldOutcome, ToldReport, check_outcome, check_report
 from service.api.views import AskRequest, AssignmentView, DecisionView, TrialView
 from service.assignments import assignment_for
 from service.errors import BadInput, Conflict
 from service.store.records import Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Store
-from workers.assignment import Outcome, Report
 
-router = APIRouter(tags=["work"], dependencies=[WORK])
+router = APIRouter(tags=["work"], dependencies=[WORK], route_class=PlainRoute)
 
 LEASE = 60.0
 """Seconds that a trial belongs to an outside worker after each sign of life; then another may have it."""
@@ -47,10 +48,11 @@ async def ask(job_id: str, body: AskRequest, store: StoreDep) -> Response:
 
 
 @router.post("/trials/{trial_id}/report", response_model=DecisionView)
-def report(trial_id: str, body: Report, store: StoreDep) -> Response:
+def report(trial_id: str, body: ToldReport, store: StoreDep, artifacts: ArtifactsDep) -> Response:
     """Store what the trial has reached, renew its lease and learn whether to go on. 409 when the trial was given to
     another worker meanwhile; nothing is stored then."""
     _check_id(trial_id, body.trial_id)
+    check_report(body, artifacts)
     store.add_report(body)
     store.extend_trial_lease(trial_id, body.attempt, LEASE)
     job = store.get_job(store.get_trial(trial_id).job_id)
@@ -58,10 +60,13 @@ def report(trial_id: str, body: Report, store: StoreDep) -> Response:
 
 
 @router.post("/trials/{trial_id}/tell", response_model=TrialView)
-def tell(trial_id: str, body: Outcome, store: StoreDep) -> Response:
+def tell(trial_id: str, body: ToldOutcome, store: StoreDep, artifacts: ArtifactsDep) -> Response:
     """Store how the trial ended, with the front and the events, in one transaction. Telling the same again changes
     nothing; 409 when the trial was given to another worker meanwhile."""
     _check_id(trial_id, body.trial_id)
+    trial = store.get_trial(trial_id)
+    if trial.attempt == body.attempt:  # an older attempt is refused as such, whatever it tells
+        check_outcome(body, store.get_job(trial.job_id), trial.metrics, artifacts)
     return answer(TrialView.of(store.finish_trial(body)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import NotFound, StaleAttempt
+from service.errors import BadInput, NotFound, StaleAttempt
 from service.store.store import Store
 from tests.service.store.examples import ManualClock, claimed, completed, outcome, report, running_job, suggestions
 
@@ -48,8 +48,17 @@ class TestReports:
         job = running_job(store, trials=1)
         trial = claimed(store, job.id)
         for step in (5, 1, 3):
-            store.add_report(report(trial, step))
+            assert store.add_reports([report(trial, step)]) == (True,)
         assert [stored.step for stored in store.reports(trial.id)] == [1, 3, 5]
+
+    def test_one_report_by_itself_must_not_go_backwards(self, store: Store) -> None:
+        job = running_job(store, trials=1)
+        trial = claimed(store, job.id)
+        for step in (1, 5, 1):  # one that is there already is the same report
+            store.add_report(report(trial, step))
+        with pytest.raises(BadInput, match="at least 5"):
+            store.add_report(report(trial, 3))
+        assert [stored.step for stored in store.reports(trial.id)] == [1, 5]
 
     def test_metrics_that_are_not_numbers_are_left_out(self, store: Store) -> None:
         job = running_job(store, trials=1)
