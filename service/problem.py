@@ -19,7 +19,7 @@ from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
 from workers.methods.space import PRESET as METHODS_PRESET
 from workers.methods.space import methods_space
-from workers.models.description import ModelDescription, describe
+from workers.models.description import ModelDescription, describe, describe_for
 from workers.strategies.space import with_strategies
 
 
@@ -30,7 +30,7 @@ def build_problem(spec: JobSpec) -> Problem:
         InvalidInput: the model or a method cannot be used.
         InvalidSpace: the space cannot be built as described.
     """
-    model = describe(spec.task.model)
+    model = describe_for(spec.task)
     return problem_on(spec, build_space(spec.space, model), model)
 
 

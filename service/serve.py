@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data-root", dest="data_roots", action="append", help="folder job files may read (repeatable)"
     )
     parser.add_argument("--artifacts", help="folder or fsspec URL of adapters (in the home)")
+    parser.add_argument("--hub", help="owners on the hub that jobs may use: any, off, or names with commas (any)")
     parser.add_argument("--no-auth", action="store_true", default=None, help="answer without tokens, loopback only")
     parser.add_argument("--only", choices=["api", "conductor"], help="run one half of the service")
     return parser

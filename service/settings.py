@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,7 @@ ENVIRONMENT = {
     "ray": "PEFTSEARCH_RAY",
     "data_roots": "PEFTSEARCH_DATA_ROOTS",
     "artifacts": "PEFTSEARCH_ARTIFACTS",
+    "hub": "PEFTSEARCH_HUB",
     "no_auth": "PEFTSEARCH_NO_AUTH",
 }
 """Environment variable of each setting. Several data roots are separated like `PATH`."""
@@ -44,7 +46,18 @@ class Settings(BaseModel):
     artifacts: str = Field(
         default="", description="folder or fsspec URL of adapters and checkpoints; empty: under `home`"
     )
+    hub: str = Field(
+        default="any", description="whose models and data jobs take from the hub: `any`, `off`, or owners with commas"
+    )
     no_auth: bool = Field(default=False, description="answer without a token; only on a loopback address")
+
+    @field_validator("hub")
+    @classmethod
+    def _named_owners(cls, value: str) -> str:
+        owners = [owner.strip() for owner in value.split(",")]
+        if not all(re.fullmatch(r"[A-Za-z0-9][\w.-]*", owner) for owner in owners):
+            raise ValueError("allowed: `any`, `off`, or names of owners separated by commas")
+        return ",".join(owners)
 
     @field_validator("data_roots", mode="before")
     @classmethod
@@ -83,6 +96,11 @@ class Settings(BaseModel):
         return self
 
     @property
+    def hub_owners(self) -> tuple[str, ...]:
+        """Owners on the hub that jobs are limited to; empty where the hub is switched off or not limited."""
+        return () if self.hub in {"any", "off"} else tuple(self.hub.split(","))
+
+    @property
     def token_file(self) -> Path:
         """Where the embedded default leaves the admin's token for the CLI."""
         return self.home / "token"
@@ -119,6 +137,7 @@ class Settings(BaseModel):
             "ray": self.ray or "",
             "data_roots": os.pathsep.join(map(str, self.data_roots)),
             "artifacts": self.artifacts,
+            "hub": self.hub,
             "no_auth": "1" if self.no_auth else "",
         }
         return {ENVIRONMENT[name]: value for name, value in values.items()}

@@ -17,7 +17,9 @@ class TaskSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: TaskType = "text-classification"
-    model: Location = Field(description="`builtin:minilm`, a local folder, or a hub id with an optional `@revision`")
+    model: Location = Field(
+        description="`builtin:minilm`, a local folder, or `hub:owner/name` with an optional `@revision`"
+    )
     train: Location = Field(
         description="csv, jsonl or parquet file, a `datasets` folder, `builtin:pydocs` or `hub:owner/name`"
     )

@@ -17,12 +17,13 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
 from workers.data.rows import LabelledData
 from workers.data.sources import load_data
-from workers.data.tokens import TokenisedData, Tokens, shared_tokens
+from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
+from workers.models.description import describe
 from workers.models.loading import Base, load_base, load_tokenizer
 from workers.task import TaskSpec
 from workers.tasks.classification import classification
@@ -113,7 +114,9 @@ class Workbench:
 
     def _prepare(self, task: TaskSpec, seed: int) -> PreparedData:
         rows: LabelledData = load_data(task, seed)
-        tokens = shared_tokens(rows, load_tokenizer(task.model), task.max_length, self.home / "cache")
+        tokenizer = load_tokenizer(task.model)
+        tokens = shared_tokens(rows, tokenizer, task.max_length, self.home / "cache")
+        check_tokens(tokens, tokenizer, describe(task.model).anatomy.vocabulary)
 
         criterion = classification(len(tokens.classes))
 

@@ -61,8 +61,8 @@ def _located(name: str, value: Any, folder: Path) -> Any:
     path = Path(value).expanduser()
     if value.startswith(_ELSEWHERE) or path.is_absolute():
         return str(path) if path.is_absolute() else value
-    if name == "model" and _HUB_ID.fullmatch(value) and not (folder / path).exists():
-        return value  # `owner/name` is a hub id unless a folder of that name lies beside the job file
+    if _HUB_ID.fullmatch(value) and not (folder / path).exists():
+        return value  # `owner/name` is a hub id unless something of that name lies beside the job file
     return str(folder / path)
 
 

@@ -35,6 +35,12 @@ def serve(
     artifacts: Annotated[
         str | None, typer.Option(metavar="URL", help="Where adapters are kept [env: PEFTSEARCH_ARTIFACTS; in the home]")
     ] = None,
+    hub: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OWNERS", help="Whose hub repositories jobs use: any, off, or a,b [env: PEFTSEARCH_HUB; any]"
+        ),
+    ] = None,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Answer without a token; loopback only [env: PEFTSEARCH_NO_AUTH]")
     ] = False,
@@ -53,6 +59,7 @@ def serve(
         ("--database", database),
         ("--ray", ray),
         ("--artifacts", artifacts),
+        ("--hub", hub),
         ("--only", only),
         *(("--data-root", root) for root in data_root or ()),
     ]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from service.api.hub import how_to_write
 from service.api.suggestions import did_you_mean
 from service.errors import BadInput
 
@@ -31,7 +32,7 @@ def locate(field: str, value: str, roots: Sequence[Path]) -> Path:
         raise BadInput(field, value, allowed, f"found {value!r}, which is outside the data roots; allowed: {allowed}")
     existing = next((path for path in inside if path.exists()), None)
     if existing is None:
-        raise BadInput(field, value, allowed, _missing(value, inside, roots))
+        raise BadInput(field, value, allowed, _missing(field, value, inside, roots))
     for stray in _strays(existing, roots):
         raise BadInput(
             field, value, allowed, f"{value!r} holds {stray.name!r}, a link that leads outside the data roots"
@@ -52,7 +53,8 @@ def _strays(folder: Path, roots: Sequence[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _missing(value: str, inside: Sequence[Path], roots: Sequence[Path]) -> str:
+def _missing(field: str, value: str, inside: Sequence[Path], roots: Sequence[Path]) -> str:
     beside = [entry.name for path in inside if path.parent.is_dir() for entry in path.parent.iterdir()]
     near = did_you_mean(inside[0].name, beside)
-    return f"found {value!r}, which does not exist{near}; looked under {', '.join(map(str, roots))}"
+    looked = f"looked under {', '.join(map(str, roots))}"
+    return f"found {value!r}, which does not exist{near}; {looked}{how_to_write(field, value)}"

@@ -23,11 +23,13 @@ def admit_law(spec: LawSpec, settings: Settings) -> LawSpec:
     problems = [*_design_problems(spec), *refuse_shards(spec.resources)]
     model = admission.model(spec.task)
     task = admission.locate_sources(spec.task)
-    data = None if task is None else admission.summarise(task, spec.seed)
+    data = None if task is None else admission.read(task, spec.seed)
+    if model is not None:
+        admission.check_fit(model, data)
     if model is not None and not problems:
         problems += _untrainable(spec, model)
     if data is not None:
-        problems += _row_problems(spec.design, data.train_rows)
+        problems += _row_problems(spec.design, len(data.train))
     problems += admission.problems
     if problems or task is None:
         raise BadInput.of(problems)
@@ -62,6 +64,8 @@ def _untrainable(spec: LawSpec, model: ModelDescription) -> list[FieldProblem]:
             name, chosen, _ = split_config({"method": spec.method, **spec.fixed, **knobs})
             method(name).complete(model, chosen)
         except InvalidInput as error:
+            if error.field == "max_length":
+                return [FieldProblem("task.max_length", error.found, error.allowed, error.message)]
             where = f"design.knobs.{error.field}" if error.field in spec.design.knobs else f"fixed.{error.field}"
             return [FieldProblem(where, error.found, error.allowed, error.message)]
     return []

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from service.api.data_paths import locate
+from service.api.hub import HUB, MODEL_ID, check_model_id
 from service.errors import BadInput
 from service.settings import Settings
 from workers.errors import InvalidInput
+from workers.models.agreement import check_weights
 from workers.models.description import ModelDescription, describe
+from workers.models.references import is_hub, read_config, resolve
+from workers.models.vocabulary import check_tokenizer
+from workers.models.weights import has_weights
 
 DEFAULT_MODEL = "builtin:minilm"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 
 
 def located(model: str, settings: Settings, field: str = "model") -> str:
-    """The model as workers will open it: local folders absolute and under the data roots, other references as given.
+    """The model as workers will open it: local folders absolute and under the data roots, hub ids marked as such.
 
     `owner/name` is a hub id unless a folder of that name lies under a data root. Raises BadInput.
     """
     if model.startswith("builtin:"):
         return model
-    if _HUB_ID.fullmatch(model) and not any((root / model).exists() for root in settings.data_roots):
-        return model
+    unmarked = MODEL_ID.fullmatch(model) and not any((root / model).exists() for root in settings.data_roots)
+    if model.startswith(HUB) or unmarked:
+        return check_model_id(field, model, settings)
     return str(locate(field, model, settings.data_roots))
 
 
@@ -35,6 +41,17 @@ def described(model: str, settings: Settings, field: str = "model") -> ModelDesc
         return _describe(reference, _changed_at(reference))
     except InvalidInput as error:
         raise BadInput(field, error.found, error.allowed, error.message) from None
+
+
+def usable(model: ModelDescription) -> Tokenizer | None:
+    """A model's tokenizer, where it can be read here. Raises InvalidInput unless weights, config and tokenizer agree.
+
+    The weights of a hub id are looked at here where they have been fetched before, else by the worker that loads them.
+    """
+    folder = resolve(model.reference, weights=False)
+    if not is_hub(model.reference) or has_weights(folder):
+        check_weights(read_config(model.reference), folder)
+    return check_tokenizer(folder, model.anatomy.vocabulary)
 
 
 @lru_cache(maxsize=32)

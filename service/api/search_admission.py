@@ -42,14 +42,16 @@ class _Admission(TaskAdmission):
         self.problems += [*_metric_problems(spec), *check_sharding(spec)]
         model = self.model(spec.task)
         task = self.locate_sources(spec.task)
-        data = None if task is None else self.summarise(task, spec.seed)
+        data = None if task is None else self.read(task, spec.seed)
+        if model is not None:
+            self.check_fit(model, data)
         problem = None if model is None else self._problem(spec, model)
         if model is not None:
             self.problems += check_references(spec, model)
         if problem is not None and model is not None and not self.problems:
             self.problems += check_sharded_methods(spec, problem.space, model)
         if data is not None and problem is not None and model is not None:
-            self.problems += check_batch(spec, problem.space, model, data.train_rows)
+            self.problems += check_batch(spec, problem.space, model, len(data.train))
         self.problems += check_optimizer(spec.optimizer, problem)
         references = 0 if model is None else len(references_of(spec, model))
         budget = Budget(spec.budget.trials - references, spec.budget.epochs)

@@ -23,6 +23,10 @@ SAMPLES = 64
 """Configurations that are drawn to see whether a space holds what can be trained."""
 
 
+_ELSEWHERE = {"strategy": "space.strategies", "max_length": "task.max_length"}
+"""Fields of a JobSpec that a space is refused for, where they lie beside it."""
+
+
 def read_space(spec: SpaceSpec, model: ModelDescription) -> Space | list[FieldProblem]:
     """The space of a job, or what is wrong with it."""
     if spec.preset is not None and spec.preset not in all_presets():
@@ -41,8 +45,8 @@ def read_space(spec: SpaceSpec, model: ModelDescription) -> Space | list[FieldPr
             FieldProblem("space.constraints", len(spec.constraints), "constraints that leave something", str(error))
         ]
     except (InvalidSpace, InvalidInput) as error:
-        if isinstance(error, InvalidInput) and error.field == "strategy":
-            return [FieldProblem("space.strategies", error.found, error.allowed, error.message)]
+        if isinstance(error, InvalidInput) and error.field in _ELSEWHERE:
+            return [FieldProblem(_ELSEWHERE[error.field], error.found, error.allowed, error.message)]
         return [FieldProblem("space", _named(spec), "a space that can be built", str(error))]
     field = "space" if spec.preset is None else f"space.preset {spec.preset}"
     return list(_untrainable(field, configs[0], model)) or _first_untrainable(field, configs, model) or space
@@ -106,7 +110,8 @@ def _untrainable(field: str, config: Mapping[str, Any], model: ModelDescription)
         method(name).complete(model, knobs)
         with_strategy_knobs(hyperparameters, method(name), model)
     except InvalidInput as error:
-        yield FieldProblem(f"{field}.{error.field}", error.found, error.allowed, error.message)
+        where = _ELSEWHERE.get(error.field, f"{field}.{error.field}")
+        yield FieldProblem(where, error.found, error.allowed, error.message)
 
 
 def _named(spec: SpaceSpec) -> Any:

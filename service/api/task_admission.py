@@ -1,4 +1,4 @@
-"""The `task` of a job against the world: paths, data, model. Problems are collected, not raised."""
+"""The `task` of a job against the world: paths, data, model, and whether they fit together. Problems are collected."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from service.api.data_paths import locate
-from service.api.models import described
+from service.api.hub import HUB, check_data_id
+from service.api.models import described, usable
 from service.errors import BadInput, FieldProblem
 from service.settings import Settings
-from workers.data.sources import DataSummary, summarise
+from workers.data.rows import LabelledData
+from workers.data.sources import load_data
 from workers.errors import InvalidInput
-from workers.models.description import ModelDescription
+from workers.models.description import ModelDescription, with_texts
+from workers.models.vocabulary import check_texts
 from workers.task import TaskSpec
 
 T = TypeVar("T")
 _SOURCES = ("train", "validation", "test")
-_ELSEWHERE = ("builtin:", "hub:")
 
 
 class TaskAdmission:
@@ -28,7 +30,10 @@ class TaskAdmission:
 
     def model(self, task: TaskSpec) -> ModelDescription | None:
         """What is known of the task's model; None when it cannot be used."""
-        return self.attempt(lambda: described(task.model, self.settings, "task.model"))
+        model = self.attempt(lambda: described(task.model, self.settings, "task.model"))
+        if model is not None:
+            self.problems += _too_long(task, model)
+        return None if model is None else with_texts(model, task.max_length)
 
     def attempt(self, check: Callable[[], T]) -> T | None:
         """The result of a check, or None after noting why it refused."""
@@ -42,17 +47,41 @@ class TaskAdmission:
         """The task with absolute paths; None when one of them cannot be used."""
         changes: dict[str, str] = {}
         before = len(self.problems)
-        for field in _SOURCES:
-            value = getattr(task, field)
-            if isinstance(value, str) and not value.startswith(_ELSEWHERE):
-                found = self.attempt(lambda: locate(f"task.{field}", value, self.settings.data_roots))  # noqa: B023
-                changes[field] = str(found)
+        for role in _SOURCES:
+            value, field = getattr(task, role), f"task.{role}"
+            if not isinstance(value, str) or value.startswith("builtin:"):
+                continue
+            if value.startswith(HUB):
+                self.attempt(lambda: check_data_id(field, value, self.settings))  # noqa: B023
+            else:
+                changes[role] = str(self.attempt(lambda: locate(field, value, self.settings.data_roots)))  # noqa: B023
         return task.model_copy(update=changes) if len(self.problems) == before else None
 
-    def summarise(self, task: TaskSpec, seed: int) -> DataSummary | None:
-        """What is in the task's data; None when it cannot be read."""
+    def read(self, task: TaskSpec, seed: int) -> LabelledData | None:
+        """The rows of the task; None when they cannot be read."""
         try:
-            return summarise(task, seed)
+            return load_data(task, seed)
         except InvalidInput as error:
             self.problems.append(FieldProblem(f"task.{error.field}", error.found, error.allowed, error.message))
             return None
+
+    def check_fit(self, model: ModelDescription, data: LabelledData | None) -> None:
+        """That the model's weights and tokenizer are there, belong together, and know the texts."""
+        try:
+            tokenizer = usable(model)
+            if tokenizer is not None and data is not None:
+                splits = (data.train, data.validation, *(() if data.test is None else (data.test,)))
+                texts = [text for split in splits for part in (split.texts, split.pairs or ()) for text in part]
+                check_texts(tokenizer, texts, model.anatomy.vocabulary)
+        except InvalidInput as error:
+            self.problems.append(FieldProblem("task.model", error.found, error.allowed, error.message))
+
+
+def _too_long(task: TaskSpec, model: ModelDescription) -> list[FieldProblem]:
+    """Texts longer than a table of positions; rotary models have none."""
+    positions = model.anatomy.positions
+    if model.anatomy.rotary or task.max_length <= positions:
+        return []
+    allowed = f"at most {positions} on this model"
+    message = f"texts of up to {task.max_length} tokens, and the model has {positions} positions; allowed: {allowed}"
+    return [FieldProblem("task.max_length", task.max_length, allowed, message)]

@@ -25,7 +25,7 @@ from service.problem import build_problem, references
 from service.store.records import Event, Exploit, Job, NewTrial, StoredReport, Trial
 from service.store.states import TRIAL_OVER
 from workers.assignment import Assignment, Decision
-from workers.models.description import describe
+from workers.models.description import describe_for
 
 OUTSIDE_AHEAD = 4
 """Suggestions kept ready for outside workers, whose number nobody knows, beside one for every trial they run."""
@@ -44,7 +44,7 @@ def search_run(
     `past` is what alike jobs had found before this one was submitted, for optimizers that begin with it.
     """
     spec = JobSpec.model_validate(job.spec)
-    problem, model = build_problem(spec), describe(spec.task.model)
+    problem, model = build_problem(spec), describe_for(spec.task)
     agenda = SearchAgenda(spec, problem, Suggestions(spec, job.spec, problem, past))
     packs = Packs(spec, model, CostModel(model))
     run = Run(job, spec, agenda, packs, place(spec.resources, machine), exploits=list(exploits))
@@ -75,7 +75,7 @@ class SearchAgenda:
 
     def opening_trials(self) -> list[NewTrial]:
         """The trials that the search starts with, so that its front shows what was gained."""
-        labelled: Sequence[tuple[str, dict[str, Any]]] = references(self.spec, describe(self.spec.task.model))
+        labelled: Sequence[tuple[str, dict[str, Any]]] = references(self.spec, describe_for(self.spec.task))
         return [
             NewTrial(dict(config), "reference", trial_seed(self.spec.seed, number), label)
             for number, (label, config) in enumerate(labelled[: self.spec.budget.trials])

@@ -17,7 +17,7 @@ from workers.errors import InvalidInput
 from workers.task import TaskSpec
 
 DEFAULT_FRACTION = 0.2
-_HUB = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?")
+HUB_DATA = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?")
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _read_files(source: str, wanted: list[str], label: str, role: str) -> list[C
 
 
 def _fetch(source: str, role: str) -> Path:
-    match = _HUB.fullmatch(source)
+    match = HUB_DATA.fullmatch(source)
     if match is None:
         raise InvalidInput(role, source, "hub:owner/name, hub:owner/name/config, each with an optional @revision")
     from huggingface_hub import snapshot_download

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.data.rows import LabelledData, Rows
+from workers.models.vocabulary import refuse_outside, refuse_unknown
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_FORMAT = 2
+_FORMAT = 3
 _ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels")
 _CHUNK = 4096
 
@@ -111,7 +112,7 @@ def open_tokens(folder: Path) -> TokenisedData:
 
 def fingerprint(data: LabelledData, tokenizer: PreTrainedTokenizerBase, max_length: int) -> str:
     """Content hash of what tokenising would produce: the rows, the tokenizer, the length."""
-    digest = hashlib.sha256(json.dumps([_FORMAT, max_length, data.classes]).encode())
+    digest = hashlib.sha256(json.dumps([_FORMAT, max_length, tokenizer.pad_token_id, data.classes]).encode())
     digest.update(tokenizer.backend_tokenizer.to_str().encode())
     for rows in (data.train, data.validation, data.test):
         digest.update(b"\x00split")
@@ -129,6 +130,16 @@ def shared_tokens(
     if not (folder / "data.json").is_file():
         save_tokens(tokenise_data(data, tokenizer, max_length), folder)
     return open_tokens(folder)
+
+
+def check_tokens(data: TokenisedData, tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> None:
+    """Raise `InvalidInput` where a token has no row in an embedding of `vocabulary` rows, or nearly all are unknown."""
+    for split in (data.train, data.validation, data.test):
+        highest = 0 if split is None else int(split.input_ids.max(initial=0))
+        refuse_outside(str(tokenizer.convert_ids_to_tokens(highest)) if highest >= vocabulary else "", vocabulary)
+    ids = data.train.input_ids
+    added = [one for one in tokenizer.all_special_ids if one != tokenizer.unk_token_id]
+    refuse_unknown(int((ids == tokenizer.unk_token_id).sum()), int((~np.isin(ids, added)).sum()))
 
 
 def _encode(rows: Rows, part: slice, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:

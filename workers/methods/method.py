@@ -74,10 +74,10 @@ class Method:
     `source` names the publication; `certain` what of the implementation follows it and what is a choice, where that
     needs saying. `knobs` and `trainable_parameters` take the model's description, so sizes and divisors are exact.
     `unchanged_at_start` promises equal outputs before the first step, `mergeable` that the trained adapter folds into
-    the base weights, `changes_base` that attaching rewrites base weights (undone by detaching); with
-    `follows_gradients` the adapter changes itself behind each step by the gradients of all of its parameters.
-    `at_rank(knobs, tensors, rank)` gives knobs and tensors of a trained adapter at a lower rank, where one training
-    serves them all.
+    the base weights, `takes_positions` that its vectors stand beside the tokens of the text, `changes_base` that
+    attaching rewrites base weights (undone by detaching); with `follows_gradients` the adapter changes itself behind
+    each step by the gradients of all of its parameters. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a
+    trained adapter at a lower rank, where one training serves them all.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Method:
     model_types: tuple[str, ...] | None = None
     mergeable: bool = False
     unchanged_at_start: bool = True
+    takes_positions: bool = False
     changes_base: bool = False
     follows_gradients: bool = False
     format: Literal["peft", "peftsearch"] = "peft"
@@ -100,8 +101,8 @@ class Method:
     at_rank: AtRank | None = None
 
     def supports(self, model: ModelDescription) -> bool:
-        """Whether the method works on this class of model."""
-        return self.model_types is None or model.anatomy.model_type in self.model_types
+        """Whether the method works on this class of model, and finds room beside the task's texts."""
+        return self._knows(model) and not self._crowded_out(model)
 
     def space(self, model: ModelDescription) -> Space:
         """The method's own search space: its knobs, its learning rates and the training hyperparameters."""
@@ -120,13 +121,27 @@ class Method:
         )
 
     def require(self, model: ModelDescription) -> None:
-        """Raise `InvalidInput` when the method does not work on this class of model."""
-        if not self.supports(model):
+        """Raise `InvalidInput` when the method does not work on this class of model or has no room."""
+        if self._crowded_out(model):
+            positions = model.anatomy.positions
+            raise InvalidInput(
+                "max_length",
+                positions,
+                f"less than {positions}, so that {self.name} has positions for its vectors",
+                f"texts may fill all {positions} positions of the model, and {self.name} needs some for its vectors",
+            )
+        if not self._knows(model):
             raise InvalidInput(
                 "method",
                 f"{self.name} on a {model.anatomy.model_type} model",
                 f"models of type {', '.join(self.model_types or ())}",
             )
+
+    def _knows(self, model: ModelDescription) -> bool:
+        return self.model_types is None or model.anatomy.model_type in self.model_types
+
+    def _crowded_out(self, model: ModelDescription) -> bool:
+        return self.takes_positions and model.prompt_room == 0
 
     def complete(self, model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
         """Check knobs and fill in the defaults of those that are missing.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workers.models.references import BUILTIN_PACKAGES
+from workers.models.references import BUILTIN_PACKAGES, HUB, is_hub
 
 
 def base_snippet(reference: str, classes: int | str) -> str:
@@ -15,9 +15,9 @@ def base_snippet(reference: str, classes: int | str) -> str:
     if reference.startswith("builtin:"):
         package = BUILTIN_PACKAGES[reference.removeprefix("builtin:")]
         imports, where = f"from {package} import get_model_path\n{imports}", "str(get_model_path())"
-    elif "@" in reference:
-        name, _, revision = reference.partition("@")
-        where = f"{name!r}, revision={revision!r}"
+    elif is_hub(reference):
+        name, _, revision = reference.removeprefix(HUB).partition("@")
+        where = repr(name) + (f", revision={revision!r}" if revision else "")
     return f"{imports}\nbase = AutoModelForSequenceClassification.from_pretrained({where}, num_labels={classes})"
 
 

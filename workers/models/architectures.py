@@ -77,6 +77,7 @@ class Anatomy:
     word_embeddings: str
     head: tuple[str, ...]  # modules that a classification task trains from scratch
     causal: bool
+    rotary: bool = False  # positions are rotations, so that rows may be longer than the model was trained on
 
 
 def _linear(name: str, groups: str, sizes: tuple[int, int], bias: bool = True, transposed: bool = False) -> Linear:
@@ -96,7 +97,7 @@ def _bert(config: Mapping[str, Any], body: str = "bert") -> Anatomy:
         key_value_heads=heads,
         head_size=hidden // heads,
         vocabulary=config["vocab_size"],
-        positions=config["max_position_embeddings"] - (2 if body == "roberta" else 0),
+        positions=config["max_position_embeddings"] - (_padding(config) + 1 if body == "roberta" else 0),
         body=body,
         layers_path=f"{body}.encoder.layer",
         attention="attention.self",
@@ -115,6 +116,12 @@ def _bert(config: Mapping[str, Any], body: str = "bert") -> Anatomy:
         head=("classifier",),
         causal=False,
     )
+
+
+def _padding(config: Mapping[str, Any]) -> int:
+    """The padding token, which RoBERTa counts positions from."""
+    found = config.get("pad_token_id")
+    return found if isinstance(found, int) else 1
 
 
 def _roberta(config: Mapping[str, Any]) -> Anatomy:
@@ -185,6 +192,7 @@ def _modernbert(config: Mapping[str, Any]) -> Anatomy:
         word_embeddings="model.embeddings.tok_embeddings",
         head=("head", "classifier"),
         causal=False,
+        rotary=True,
     )
 
 
@@ -255,6 +263,7 @@ def _llama(config: Mapping[str, Any]) -> Anatomy:
         word_embeddings="model.embed_tokens",
         head=("score",),
         causal=True,
+        rotary=True,
     )
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from math import prod
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from search_spaces.presets.shape import ModelShape
 from workers.errors import InvalidInput
 from workers.models.architectures import TARGETS, Anatomy, Linear, Norm, anatomy
 from workers.models.references import read_config, resolve
+from workers.models.weights import stored_tensors
+from workers.task import TaskSpec
 
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """A model by its `config.json`. `shape` is what spaces are scaled with; `anatomy` names the parts."""
+    """A model by its `config.json`. `shape` is what spaces are scaled with; `anatomy` names the parts.
+
+    `prompt_room` is the number of tokens that a task's longest text leaves for a prompt beside it; None: no bound.
+    """
 
     reference: str
     anatomy: Anatomy
     shape: ModelShape
+    prompt_room: int | None = None
 
     def layer_range(self, top_layers: int | None = None) -> range:
         """Indices of the last `top_layers` encoder layers (all of them when None), lowest first."""
@@ -56,6 +59,17 @@ def describe(reference: str) -> ModelDescription:
     return describe_config(read_config(reference), reference)
 
 
+def describe_for(task: TaskSpec) -> ModelDescription:
+    """Describe the model of a task, with the room that its texts leave for a prompt. Raises `InvalidInput`."""
+    return with_texts(describe(task.model), task.max_length)
+
+
+def with_texts(model: ModelDescription, max_length: int) -> ModelDescription:
+    """The model as a task with texts of up to `max_length` tokens sees it."""
+    positions = model.anatomy.positions
+    return replace(model, prompt_room=None if model.anatomy.rotary else max(positions - max_length, 0))
+
+
 def describe_config(config: dict[str, object], reference: str = "") -> ModelDescription:
     """Describe a parsed `config.json`."""
     parts = anatomy(config)
@@ -72,15 +86,5 @@ def describe_config(config: dict[str, object], reference: str = "") -> ModelDesc
 
 def count_parameters(reference: str) -> int:
     """Stored parameters of a model, from the headers of its safetensors files."""
-    return sum(_count_file(path) for path in sorted(resolve(reference).glob("*.safetensors")))
-
-
-def _count_file(path: Path) -> int:
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    return sum(
-        prod(entry["shape"])
-        for name, entry in header.items()
-        if name != "__metadata__" and entry["dtype"].startswith(("F", "BF"))
-    )
+    tensors = stored_tensors(resolve(reference)).values()
+    return sum(tensor.size for tensor in tensors if tensor.dtype.startswith(("F", "BF")))

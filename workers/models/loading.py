@@ -18,9 +18,10 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.utils import logging as transformers_logging
 
 from workers.assignment import Quantisation
+from workers.models.agreement import check_loaded, check_weights
 from workers.models.description import ModelDescription, describe_config
 from workers.models.quantisation import keep_backward_pass, quantisation
-from workers.models.references import resolve
+from workers.models.references import read_config, resolve
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -63,12 +64,13 @@ def load_base(reference: str, classes: int, device: str = "cpu", quantise: Quant
 
     With `quantise` the weights of its linear layers are kept in so few bits.
 
-    Parts of the body that the checkpoint does not hold (such as BERT's pooler in a masked-language model) would be
-    random, so they join the head and are trained and exported with it.
+    BERT's pooler, which a checkpoint of a masked-language model does not hold, would be random: it joins the head and
+    is trained and exported with it. Raises `InvalidInput` with field `model` where any other part of the body would be.
     """
     folder = resolve(reference)
+    check_weights(read_config(reference), folder)
     config = AutoConfig.from_pretrained(folder, num_labels=classes, trust_remote_code=False)
-    if config.pad_token_id is None:
+    if not _is_token(config.pad_token_id, config.vocab_size):
         config.pad_token_id = load_tokenizer(reference).pad_token_id
     with _quiet():
         model, info = AutoModelForSequenceClassification.from_pretrained(
@@ -81,6 +83,8 @@ def load_base(reference: str, classes: int, device: str = "cpu", quantise: Quant
             ignore_mismatched_sizes=True,
             **_storage(quantise, config, device),
         )
+    parts, differ = describe_config(config.to_dict()).anatomy, {name for name, *_ in info["mismatched_keys"]}
+    check_loaded(parts, folder, set(info["missing_keys"]), differ)
     return make_base(model, str(folder), missing=tuple(info["missing_keys"]), reference=reference, device=device)
 
 
@@ -133,8 +137,24 @@ def _quiet() -> Iterator[None]:
 
 
 def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:
-    """The model's tokenizer, with the end token as padding where a decoder defines none."""
+    """The model's tokenizer, which pads with a token of the model's vocabulary.
+
+    Padding is masked, so any of its tokens will do: the one that config.json or the tokenizer names, where the
+    embedding has a row for it, else the end token as decoders do that define none.
+    """
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(resolve(reference), trust_remote_code=False)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    config = read_config(reference)
+    candidates = (config.get("pad_token_id"), tokenizer.pad_token_id, *_rarely_in_texts(tokenizer), 0)
+    vocabulary = describe_config(config).anatomy.vocabulary
+    padding = next(one for one in candidates if _is_token(one, vocabulary))
+    if padding != tokenizer.pad_token_id:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)
     return tokenizer
+
+
+def _rarely_in_texts(tokenizer: PreTrainedTokenizerBase) -> tuple[int | None, ...]:
+    return tokenizer.eos_token_id, tokenizer.sep_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id
+
+
+def _is_token(one: object, vocabulary: int) -> bool:
+    return isinstance(one, int) and 0 <= one < vocabulary

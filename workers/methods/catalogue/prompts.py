@@ -1,8 +1,9 @@
 """`prompt_tuning`, `p_tuning`, `prefix_tuning`: trained vectors in front of the text.
 
 They start from random vectors, so outputs change at once. Prompts are put in front of the whole sequence, as peft does
-it: BERT's pooler then reads the first trained vector. Decoders are left out for prompts, because peft hands their
-classification heads embeddings, from which these cannot tell padding.
+it: BERT's pooler then reads the first trained vector. Each vector takes a position, and texts leave so many of them.
+Decoders are left out for prompts, because peft hands their classification heads embeddings, from which these cannot
+tell padding.
 """
 
 from __future__ import annotations
@@ -18,8 +19,13 @@ from workers.models.description import ModelDescription
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "modernbert")
 
 
-def _length(high: int = 64) -> Int:
-    return Int("length", 1, high, scale="log", prior=Bell(10, spread=0.4))
+LONGEST = 64
+
+
+def prompt_length(model: ModelDescription) -> Int:
+    """Trained vectors beside the text: at most as many as the model has positions left behind the longest text."""
+    high = max(1, LONGEST if model.prompt_room is None else min(LONGEST, model.prompt_room))
+    return Int("length", 1, high, scale="log", prior=Bell(min(10, high), spread=0.4))
 
 
 def _sizes(model: ModelDescription) -> dict[str, Any]:
@@ -49,7 +55,8 @@ def _encoder_parameters(model: ModelDescription, knobs: KnobValues) -> int:
 
 def _prefix_knobs(model: ModelDescription) -> Knobs:
     sizes = Ordinal("encoder_size", tuple(sorted({model.shape.hidden_size // 4, model.shape.hidden_size})))
-    return Knobs((_length(), Categorical("projection", (False, True)), sizes), defaults={"projection": False})
+    own = (prompt_length(model), Categorical("projection", (False, True)), sizes)
+    return Knobs(own, defaults={"projection": False})
 
 
 def _prefix_arguments(_model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
@@ -82,12 +89,13 @@ METHODS = (
         summary="trained vectors in front of the word embeddings",
         source="Lester et al. 2021, arXiv 2104.08691",
         learning_rates=LearningRates(1e-3, 5e-1, 3e-2),
-        knobs=lambda _model: Knobs((_length(),)),
+        knobs=lambda model: Knobs((prompt_length(model),)),
         arguments=_prompt_arguments,
         trainable_parameters=lambda model, knobs: knobs["length"] * model.shape.hidden_size,
         lowest_layer=_bottom,
         mergeable=False,
         unchanged_at_start=False,
+        takes_positions=True,
         model_types=ENCODERS,
     ),
     peft_method(
@@ -97,12 +105,13 @@ METHODS = (
         summary="prompt vectors produced by a small trained network",
         source="Liu et al. 2021, arXiv 2103.10385",
         learning_rates=LearningRates(1e-4, 5e-2, 3e-3),
-        knobs=lambda _model: Knobs((_length(), Ordinal("encoder_size", (32, 64, 128, 256)))),
+        knobs=lambda model: Knobs((prompt_length(model), Ordinal("encoder_size", (32, 64, 128, 256)))),
         arguments=_encoder_arguments,
         trainable_parameters=_encoder_parameters,
         lowest_layer=_bottom,
         mergeable=False,
         unchanged_at_start=False,
+        takes_positions=True,
         model_types=ENCODERS,
     ),
     peft_method(
@@ -118,6 +127,7 @@ METHODS = (
         lowest_layer=_bottom,
         mergeable=False,
         unchanged_at_start=False,
+        takes_positions=True,
         model_types=("bert", "roberta", "xlm-roberta", "gpt2", "llama"),
     ),
 )

@@ -1,0 +1,162 @@
+"""Whether a checkpoint holds the model that its `config.json` describes, by names and shapes. Imports no torch.
+
+Only the classification head may differ or be missing, and BERT's pooler may be missing: both are trained from scratch.
+Any other part of the base that the checkpoint does not hold would be frozen at random values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from workers.errors import InvalidInput
+from workers.models.architectures import Anatomy, Norm, anatomy
+from workers.models.weights import stored_tensors
+
+Shapes = dict[str, tuple[int, ...]]
+_LEGACY = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # as transformers renames them
+_RULE = "a checkpoint and a config.json of one model; only the classification head may differ"
+
+
+def check_weights(config: Mapping[str, Any], folder: Path) -> None:
+    """Raise `InvalidInput` with field `model` unless every frozen weight is stored with the shape of the config."""
+    if "quantization_config" in config:
+        allowed = "a checkpoint in full precision (`resources.quantise` quantises it while it is loaded)"
+        raise InvalidInput("model", f"{folder}, which is stored quantised", allowed)
+    parts = anatomy(config)
+    expected, optional = frozen_shapes(config), _pooler(parts)
+    as_stored = {name: one.shape for name, one in stored_tensors(folder).items()}
+    stored = _named_as_loaded(as_stored, parts)
+    absent = [name for name in expected if name not in stored]
+    if absent:
+        raise InvalidInput("model", _absence(absent, expected, as_stored, folder), _RULE)
+    differ = [
+        f"{name!r} is {_written(shape)} by config.json and {_written(stored[name])} in the checkpoint"
+        for name, shape in (expected | optional).items()
+        if stored.get(name, shape) != shape
+    ]
+    if differ:
+        more = f" (and {len(differ) - 1} more)" if len(differ) > 1 else ""
+        raise InvalidInput("model", f"{folder}: {differ[0]}{more}", _RULE)
+    beyond = _layers_beyond(parts, stored)
+    if beyond:
+        found = f"{folder}: {parts.layers} layers by config.json and {beyond + 1} in the checkpoint"
+        raise InvalidInput("model", found, _RULE)
+
+
+def check_loaded(parts: Anatomy, folder: Path, missing: set[str], mismatched: set[str]) -> None:
+    """The same behind loading, by the names of weights that were missing or of another size."""
+    fresh = tuple(f"{name}." for name in parts.head)
+    random = sorted(name for name in missing if not name.startswith(fresh) and name not in _pooler(parts)) + sorted(
+        name for name in mismatched if not name.startswith(fresh)
+    )
+    if random:
+        more = f" (and {len(random) - 1} more)" if len(random) > 1 else ""
+        raise InvalidInput("model", f"{folder} without {random[0]!r} in the size of config.json{more}", _RULE)
+
+
+def frozen_shapes(config: Mapping[str, Any]) -> Shapes:
+    """Names and shapes of all weights of the base, without the head and BERT's pooler, as the model names them."""
+    parts = anatomy(config)
+    shapes: Shapes = {f"{parts.word_embeddings}.weight": (parts.vocabulary, parts.hidden_size)}
+    shapes |= _BESIDE_LAYERS.get(parts.model_type, _nothing)(config, parts)
+    for index in range(parts.layers):
+        prefix = f"{parts.layers_path}.{index}."
+        for linear in parts.linears:
+            sides = (linear.in_features, linear.out_features)
+            shapes[f"{prefix}{linear.name}.weight"] = sides if linear.transposed else sides[::-1]
+            if linear.bias:
+                shapes[f"{prefix}{linear.name}.bias"] = (linear.out_features,)
+        for norm in parts.first_layer_norms if index == 0 else parts.norms:
+            shapes |= _norm(f"{prefix}{norm.name}", norm)
+    return shapes
+
+
+def _norm(path: str, norm: Norm) -> Shapes:
+    names = ("weight", "bias") if norm.bias else ("weight",)
+    return {f"{path}.{name}": (norm.size,) for name in names}
+
+
+def _pooler(parts: Anatomy) -> Shapes:
+    """The part of the body that a checkpoint may lack: it then joins the head."""
+    hidden, path = parts.hidden_size, f"{parts.body}.pooler.dense"
+    return {f"{path}.weight": (hidden, hidden), f"{path}.bias": (hidden,)} if parts.model_type == "bert" else {}
+
+
+def _bert(config: Mapping[str, Any], parts: Anatomy) -> Shapes:
+    hidden, path = parts.hidden_size, f"{parts.body}.embeddings"
+    return {
+        f"{path}.position_embeddings.weight": (config["max_position_embeddings"], hidden),
+        f"{path}.token_type_embeddings.weight": (config.get("type_vocab_size", 2), hidden),
+        **_norm(f"{path}.LayerNorm", Norm("", hidden, True)),
+    }
+
+
+def _distilbert(config: Mapping[str, Any], parts: Anatomy) -> Shapes:
+    path = f"{parts.body}.embeddings"
+    positions = {f"{path}.position_embeddings.weight": (config["max_position_embeddings"], parts.hidden_size)}
+    return positions | _norm(f"{path}.LayerNorm", Norm("", parts.hidden_size, True))
+
+
+def _modernbert(config: Mapping[str, Any], parts: Anatomy) -> Shapes:
+    norm = Norm("", parts.hidden_size, bool(config.get("norm_bias", False)))
+    return _norm(f"{parts.body}.embeddings.norm", norm) | _norm(f"{parts.body}.final_norm", norm)
+
+
+def _gpt2(config: Mapping[str, Any], parts: Anatomy) -> Shapes:
+    positions = {f"{parts.body}.wpe.weight": (config["n_positions"], parts.hidden_size)}
+    return positions | _norm(f"{parts.body}.ln_f", Norm("", parts.hidden_size, True))
+
+
+def _llama(_config: Mapping[str, Any], parts: Anatomy) -> Shapes:
+    return _norm(f"{parts.body}.norm", Norm("", parts.hidden_size, False))
+
+
+def _nothing(_config: Mapping[str, Any], _parts: Anatomy) -> Shapes:
+    return {}
+
+
+_BESIDE_LAYERS: Mapping[str, Callable[[Mapping[str, Any], Anatomy], Shapes]] = {
+    "bert": _bert,
+    "roberta": _bert,
+    "xlm-roberta": _bert,
+    "distilbert": _distilbert,
+    "modernbert": _modernbert,
+    "gpt2": _gpt2,
+    "llama": _llama,
+}
+"""Weights of the body outside its layers, without the word embeddings, by model type."""
+
+
+def _named_as_loaded(stored: Shapes, parts: Anatomy) -> Shapes:
+    """Stored shapes by the names that loading gives them: a bare body has no prefix, old norms are called otherwise."""
+    body = f"{parts.body}."
+    return {name if name.startswith(body) else body + name: shape for name, shape in _renamed(stored)}
+
+
+def _renamed(stored: Shapes) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for name, shape in stored.items():
+        for old, new in _LEGACY.items():
+            name = name.replace(old, new)
+        yield name, shape
+
+
+def _absence(absent: list[str], expected: Shapes, stored: Shapes, folder: Path) -> str:
+    if len(absent) < len(expected):
+        return f"{folder}: {len(absent)} of the {len(expected)} weights are missing, the first is {absent[0]!r}"
+    ending = absent[0].rpartition("embeddings.")[2]
+    alike = next((name for name in stored if name.endswith(ending)), next(iter(sorted(stored)), "nothing"))
+    return f"{folder} with none of the model's weights: expected names like {absent[0]!r}, found {alike!r}"
+
+
+def _layers_beyond(parts: Anatomy, stored: Shapes) -> int | None:
+    """Index of the last layer in the checkpoint where that is none of the config."""
+    path = f"{parts.layers_path}."
+    numbers = {name.removeprefix(path).partition(".")[0] for name in stored if name.startswith(path)}
+    last = max((int(number) for number in numbers if number.isdecimal()), default=0)
+    return last if last >= parts.layers else None
+
+
+def _written(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
