@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 from peftsearch.cli.law_answer import ask
 from peftsearch.cli.options import AsJson, Token, Url, connect, connect_or_answer
 from peftsearch.cli.output import console, messages, print_json, rows_table
+from peftsearch.cli.tables import number, read_csv, read_text
 
 app = typer.Typer()
 
@@ -95,35 +95,47 @@ def fit_law(
 
 def read_runs(file: Path) -> list[Mapping[str, Any]]:
     """The runs in a table; other columns than ours are left out. Raises typer.BadParameter."""
-    try:
-        rows = list(_rows(file))
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{file}: {error}") from error
     known = (*COLUMNS, "rank")
     runs: list[Mapping[str, Any]] = []
-    for number, row in enumerate(rows):
+    for where, row in _rows(file):
         missing = [name for name in COLUMNS if name not in row]
         if missing:
             there = ", ".join(map(str, row))
             raise typer.BadParameter(f"{file}: no column {', '.join(missing)}; there are {there}")
-        try:
-            runs.append({name: float(row[name]) for name in known if row.get(name) not in (None, "")})
-        except (TypeError, ValueError) as error:
-            raise typer.BadParameter(f"{file}, row {number}: {error}") from error
+        runs.append({name: number(file, where, name, row[name]) for name in known if row.get(name) not in (None, "")})
     return runs
 
 
-def _rows(file: Path) -> Iterable[Mapping[str, Any]]:
-    if file.suffix == ".parquet":
+def _rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(line or row, values by column) of each run."""
+    kind = file.suffix.lower()
+    if kind == ".parquet":
+        yield from ((f"row {index}", row) for index, row in enumerate(_parquet(file), start=1))
+    elif kind in (".jsonl", ".ndjson"):
+        yield from ((f"line {line}", row) for line, row in _json_lines(file))
+    else:
+        yield from ((f"line {line}", row) for line, row in read_csv(file))
+
+
+def _parquet(file: Path) -> list[Mapping[str, Any]]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise typer.BadParameter(f"{file}: reading Parquet needs `pip install pyarrow`, or write CSV") from None
+    try:
+        return parquet.read_table(file).to_pylist()  # type: ignore[no-any-return]
+    except (ArrowException, OSError) as error:
+        raise typer.BadParameter(f"{file}: {error}") from error
+
+
+def _json_lines(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for line, written in enumerate(read_text(file).split("\n"), start=1):
+        if not written.strip():
+            continue
         try:
-            from pyarrow import ArrowException, parquet
-        except ImportError:
-            raise typer.BadParameter(f"{file}: reading Parquet needs `pip install pyarrow`, or write CSV") from None
-        try:
-            return parquet.read_table(file).to_pylist()  # type: ignore[no-any-return]
-        except ArrowException as error:
-            raise ValueError(str(error)) from error
-    text = file.read_text(encoding="utf-8")
-    if file.suffix in (".jsonl", ".ndjson"):
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    return csv.DictReader(text.splitlines())
+            row = json.loads(written)
+        except (ValueError, RecursionError) as error:
+            raise typer.BadParameter(f"{file}, line {line}: {error}") from error
+        if not isinstance(row, dict):
+            raise typer.BadParameter(f"{file}, line {line}: expected an object, found {type(row).__name__}")
+        yield line, row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from peftsearch.cli.options import AsJson, JobId, Token, Url, connect
 from peftsearch.cli.output import console, messages, print_json, rows_table
+from peftsearch.cli.tables import number, read_csv, read_text
 
 app = typer.Typer(no_args_is_help=True, help="Recommend a mixture of data domains from measured losses.")
 
@@ -94,28 +94,22 @@ def _show_trust(answer: Mapping[str, Any]) -> None:
 
 def _read(file: Path, losses: Sequence[str]) -> dict[str, Any]:
     """The question in a file. Raises typer.BadParameter when it cannot be read."""
+    if file.suffix.lower() != ".json":
+        return {"rows": [_row(file, line, row, losses) for line, row in read_csv(file)]}
     try:
-        text = file.read_text()
-        if file.suffix.lower() == ".json":
-            question = json.loads(text)
-            if not isinstance(question, dict):
-                raise typer.BadParameter(f"{file}: expected an object with `rows`")
-            return question
-        return {
-            "rows": [_row(file, line, row, losses) for line, row in enumerate(csv.DictReader(text.splitlines()), 2)]
-        }
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        question = json.loads(read_text(file))
+    except (json.JSONDecodeError, RecursionError) as error:
         raise typer.BadParameter(f"{file}: {error}") from error
+    if not isinstance(question, dict):
+        raise typer.BadParameter(f"{file}: expected an object with `rows`")
+    return question
 
 
 def _row(file: Path, line: int, row: dict[str, str], losses: Sequence[str]) -> dict[str, Any]:
     missing = [name for name in losses if name not in row]
     if missing:
-        raise typer.BadParameter(f"{file}: no column {', '.join(missing)}; there are {', '.join(map(str, row))}")
-    try:
-        numbers = {name: float(value) for name, value in row.items()}
-    except (TypeError, ValueError) as error:
-        raise typer.BadParameter(f"{file}, line {line}: {error}") from error
+        raise typer.BadParameter(f"{file}: no column {', '.join(missing)}; there are {', '.join(row)}")
+    numbers = {name: number(file, f"line {line}", name, value) for name, value in row.items()}
     return {
         "weights": {name: value for name, value in numbers.items() if name not in losses},
         "losses": {name: numbers[name] for name in losses},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from predictors.answer import Answer, Interval, Standing
 from service.api.views import View
@@ -84,6 +84,11 @@ class LossCurveQuestion(Question):
     points: int = Field(20, ge=1, le=1000, description="points of the curve, evenly spaced in tokens")
 
 
+def without_mark(name: str) -> str:
+    """A column's name without the byte order mark that the first one keeps where a file was not read as `utf-8-sig`."""
+    return name.removeprefix("\ufeff")
+
+
 class RunRow(Question):
     """A finished run."""
 
@@ -93,6 +98,11 @@ class RunRow(Question):
     batch: float = Field(description="batch size, in any one unit")
     loss: float
     rank: float | None = Field(None, description="rank of the adapters, in every row or in none")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_mark(cls, row: Any) -> Any:
+        return {without_mark(name): value for name, value in row.items()} if isinstance(row, dict) else row
 
 
 class FitLawQuestion(Question):

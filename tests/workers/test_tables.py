@@ -161,3 +161,31 @@ def test_domains_of_a_mixture_drop_the_mark_too(tmp_path: Path) -> None:
     lines = saved(tmp_path, "a.jsonl", '{"text": "one"}\n{"text": "two \u2028 more"}\n'.encode("utf-8-sig"))
     assert documents(text, "corpus") == ["first", "second"]
     assert documents(lines, "corpus") == ["one", "two \u2028 more"]
+
+
+def test_one_file_of_the_hub_is_not_its_own_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path, "train.csv", CSV)
+    saved(tmp_path, "train.jsonl", '{"text": "a", "label": 1}\n')
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_args, **_options: str(tmp_path))
+    with pytest.raises(InvalidInput, match="both hold the train split"):
+        load_data(TaskSpec(model="builtin:minilm", train="hub:someone/some"))
+    data = load_data(TaskSpec(model="builtin:minilm", train="hub:someone/some/train.csv"))
+    assert sorted([*data.train.texts, *data.validation.texts]) == ["first", "fourth", "second", "third"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
+def test_a_table_without_rows_is_refused(tmp_path: Path, name: str) -> None:
+    header = "" if name.endswith("jsonl") else ("\t" if name.endswith("tsv") else ",").join(NAMES)
+    with pytest.raises(InvalidInput, match="no rows in"):
+        load(saved(tmp_path, name, header + "\n"))
+
+
+def test_messages_stay_short(tmp_path: Path) -> None:
+    giant = json.dumps({"text": ["word"] * 100_000, "label": 1})
+    with pytest.raises(InvalidInput, match="column 'text', line 1") as caught:
+        load(saved(tmp_path, "a.jsonl", giant))
+    assert len(str(caught.value)) < 500 + len(str(tmp_path))
+    same = "".join(json.dumps({"text": "a", "label": "word " * 100_000}) + "\n" for _ in range(4))
+    with pytest.raises(InvalidInput, match="the only class") as caught:
+        load(saved(tmp_path, "a.jsonl", same))
+    assert len(str(caught.value)) < 500 + len(str(tmp_path))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from reprlib import repr as shorten
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class Labels:
         `ClassLabel` columns in their own order. Raises `InvalidInput` where there is one class only."""
         present = set(self.texts)
         if len(present) < 2:
-            found = f"{sorted(present)} as the only class of column {self.column!r} of {self.source}"
+            found = f"{[*map(shorten, present)]} as the only class of column {self.column!r} of {self.source}"
             raise InvalidInput("label", found, "at least two classes")
         if self.names is not None:
             return self.names
@@ -76,7 +77,7 @@ def class_indices(labels: Labels, classes: Sequence[str], train: Labels, role: s
         texts = _by_index(labels, train)
         unknown = unknown if any(text not in index for text in texts) else set()
     if unknown:
-        found = f"labels {', '.join(map(repr, sorted(unknown)[:5]))} in {labels.source} that train does not have"
+        found = f"labels {', '.join(map(shorten, sorted(unknown)[:5]))} in {labels.source} that train does not have"
         raise InvalidInput(role, found, f"the labels of train, {_some(classes)}")
     return np.array([index[text] for text in texts], dtype=np.int32)
 
@@ -110,7 +111,7 @@ def _texts(columns: Columns, column: str) -> list[str]:
         if text is None:
             text = _name(columns, value) if columns.class_names is not None else _as_written(value)
             if not text or "\x00" in text:
-                shown = repr(value) if text is None or "\x00" in text else "no value"
+                shown = shorten(value) if text is None or "\x00" in text else "no value"
                 raise InvalidInput(
                     "label", f"{shown} in {columns.place(row, column)}", "a class name (text or a number) in every row"
                 )
@@ -170,5 +171,5 @@ def _is_number(text: str) -> bool:
 
 
 def _some(classes: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, classes[:20]))
+    shown = ", ".join(map(shorten, classes[:20]))
     return shown if len(classes) <= 20 else f"{shown} and {len(classes) - 20} more"

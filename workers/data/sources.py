@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shorten
 
 from workers.data.columns import Columns
 from workers.data.files import SUFFIXES, read_columns
@@ -82,9 +83,14 @@ def _given(task: TaskSpec, role: str) -> _Split | None:
     source = getattr(task, role)
     if isinstance(source, str):
         return _read(task, source, role)
-    if role == "validation" and source is None and not Path(task.train).is_file():
+    if role == "validation" and source is None and not _is_one_file(task.train):
         return _read_if_there(task, task.train, role)
     return None
+
+
+def _is_one_file(source: str) -> bool:
+    """Whether a source has no splits of its own, so that every role would read the same rows."""
+    return not source.startswith("builtin:") and _located(source, "train").is_file()
 
 
 def _read(task: TaskSpec, source: str, role: str) -> _Split:
@@ -123,11 +129,15 @@ def _read_builtin(source: str, wanted: list[str], role: str) -> Columns:
 
 
 def _read_files(source: str, wanted: list[str], label: str, role: str) -> list[Columns]:
-    path = _fetch(source, role) if source.startswith("hub:") else Path(source).expanduser()
+    path = _located(source, role)
     if not path.exists():
         raise InvalidInput(role, source, "an existing file or folder", f"{role}: no such file or folder: {source}")
     files = find_split(path, role, role) if path.is_dir() else [path]
     return [read_columns(file, wanted, label, role) for file in files]
+
+
+def _located(source: str, role: str) -> Path:
+    return _fetch(source, role) if source.startswith("hub:") else Path(source).expanduser()
 
 
 def _fetch(source: str, role: str) -> Path:
@@ -154,7 +164,7 @@ def _texts(columns: Columns, name: str, role: str) -> list[str]:
     values = columns.values[name]
     for row, value in enumerate(values):
         if type(value) is not str:  # a WrittenNumber is none
-            raise InvalidInput(role, f"{value!r} in {columns.place(row, name)}", "text in every row")
+            raise InvalidInput(role, f"{shorten(value)} in {columns.place(row, name)}", "text in every row")
     return values
 
 

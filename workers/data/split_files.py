@@ -21,7 +21,12 @@ def find_split(folder: Path, role: str, field: str) -> list[Path]:
     Raises `InvalidInput` where they may hold the same rows more than once, or where a shard is missing.
     """
     for name in _SPLIT_NAMES[role]:
-        files = sorted(_named(folder, name))
+        try:
+            files = sorted(_named(folder, name))
+        except OSError as error:
+            raise InvalidInput(
+                field, str(folder), "a readable folder", f"{field}: cannot read {folder}: {error}"
+            ) from error
         saved = folder / name / "state.json"
         if saved.is_file():
             _check_one_copy([saved, *files], name, role, field)

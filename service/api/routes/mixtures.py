@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from predictors.answer import OutOfDomain
 from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ
-from service.api.predictions import Question
+from service.api.predictions import Question, without_mark
 from service.api.views import View
 from workers.bounded import Seed
 
 router = APIRouter(prefix="/mixtures", tags=["mixtures"], dependencies=[READ], route_class=PlainRoute)
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, AfterValidator(without_mark), Field(min_length=1, max_length=200)]
 
 
 class MixtureRow(Question):

@@ -39,3 +39,15 @@ def test_bad_tables_are_refused_by_field(api: TestClient, rows: list[dict[str, A
         assert answer.status_code == 422, answer.text
         assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert api.post("/v1/mixtures/fit", json={"rows": []}).status_code == 422
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(api: TestClient, rows: list[dict[str, Any]]) -> None:
+    marked = [
+        {"weights": {"\ufeffweb": row["weights"]["web"], "code": row["weights"]["code"]}, "losses": row["losses"]}
+        for row in rows
+    ]
+    assert set(api.post("/v1/mixtures/fit", json={"rows": marked}).json()["weights"]) == {"web", "code"}
+    nameless = [row | {"weights": {"\ufeff": 0.5, "code": 0.5}} for row in rows]
+    assert api.post("/v1/mixtures/fit", json={"rows": nameless}).status_code == 422
+    marked = [{"weights": row["weights"], "losses": {"\ufeffloss": row["losses"]["loss"]}} for row in rows]
+    assert api.post("/v1/mixtures/fit", json={"rows": marked, "target": "\ufeffloss"}).status_code == 200

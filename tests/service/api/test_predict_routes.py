@@ -98,6 +98,10 @@ def test_a_law_is_fitted_to_a_table(api: TestClient) -> None:
     assert answer["prediction"]["standing"] == "fitted"
     assert answer["prediction"]["learning_rate"] == pytest.approx(100 * 5e8**-0.7 * 2e10**0.2, rel=0.1)
     assert answer["best"]
+    marked = [
+        {"\ufeffparameters" if name == "parameters" else name: value for name, value in row.items()} for row in _runs()
+    ]
+    assert api.post("/v1/predict/fit-law", json=question | {"rows": marked}).json() == answer
 
 
 def test_tables_that_determine_no_law_are_refused_by_field(api: TestClient) -> None:
