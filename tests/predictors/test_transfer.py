@@ -28,6 +28,15 @@ def test_ranks_count_and_not_the_level_of_a_task() -> None:
     assert recommend(NEAR, [hard], "accuracy", False, 1)[0].config == {"rank": 1}
 
 
+def test_metrics_of_different_tasks_are_not_averaged() -> None:
+    alike = _job("few-classes", NEAR, {1: 0.90, 2: 0.95, 4: 0.92, 8: 0.91})
+    other = _job("many-classes", Task(4000, 64, 384, 6), {1: 0.20, 2: 0.30, 4: 0.25, 8: 0.22})
+    best = recommend(NEAR, [other, alike], "accuracy", True, 1)[0]
+    assert best.config == {"rank": 2}
+    assert best.expected["accuracy"] == (0.95, 0.95, 0.95)
+    assert best.trials == ("few-classes-2", "many-classes-2")
+
+
 def test_constraints_are_kept_and_an_irrelevant_past_is_silent() -> None:
     past = _job("past", NEAR, {1: 0.5, 2: 0.6, 4: 0.9, 8: 0.7})
     small = recommend(NEAR, [past], "accuracy", True, 1, lambda trial: trial.config["rank"] <= 2)

@@ -37,7 +37,7 @@ class RecommendQuestion(Question):
 
 
 class RangeView(View):
-    """Weighted mean and range over the trials it rests on."""
+    """Mean and range over the trials of the most alike job that ran the configuration."""
 
     value: float
     low: float
