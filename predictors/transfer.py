@@ -72,8 +72,8 @@ class Suggestion:
     """A configuration, how good it is expected to be, and what that rests on.
 
     `standing` is the expected share of other configurations that it beats, between `low` and `high` over the jobs.
-    `expected` holds each metric's mean and range in one job, the most alike one that ran the configuration: accuracies of
-    tasks with 4 and with 77 classes have no mean, nor have sizes on two models.
+    `expected` holds each metric's mean and range in one job, the most alike one that ran the configuration: accuracies
+    of tasks with 4 and with 77 classes have no mean, nor have sizes on two models.
     """
 
     config: dict[str, Any]

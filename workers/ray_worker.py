@@ -5,6 +5,8 @@ Whoever dispatches imports this module for the actor's class only, so torch is i
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -175,6 +177,12 @@ class TrialWorker:
             self._answers[trial_id, attempt] = (step, decision)
             self._lock.notify_all()
 
+    def rest(self) -> None:
+        """Give back the base models and data that are kept between trials; the next trial loads what it needs."""
+        self._workbench.clear()
+        self._proxies.clear()
+        _give_back_memory()
+
     @ray.method(concurrency_group="control")
     def ping(self) -> bool:
         """True as soon as the worker is up."""
@@ -206,3 +214,15 @@ class TrialWorker:
             self._signals.pop(outcome.trial_id, None)
             self._awaiting.pop(attempt, None)
             self._answers.pop(attempt, None)
+
+
+def _give_back_memory() -> None:
+    """What nobody refers to any more, to the operating system: the C library would keep it for itself."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+    if trim is not None:
+        trim(0)

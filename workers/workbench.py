@@ -96,6 +96,11 @@ class Workbench:
             lambda: ResidentBase.of(load_base(reference, classes, self.device, quantise)),
         )
 
+    def clear(self) -> None:
+        """Forget base models and data; whoever needs them next loads them again."""
+        self._bases.clear()
+        self._data.clear()
+
     def base_latency(self, resident: ResidentBase, tokens: int) -> dict[str, float]:
         """Latency metrics of the plain base (call while it carries no adapter's hooks that matter) for one length."""
         return self._resident(

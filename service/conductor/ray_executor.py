@@ -16,6 +16,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from service.conductor.executor import Lost, Message, Work
+from service.conductor.idle_workers import IdleWorkers
 from service.conductor.placement import Machine, Shape
 from service.conductor.speed import MeasuredSpeed
 from workers.assignment import Assignment, Decision, Outcome, Report
@@ -67,7 +68,7 @@ class RayExecutor:
         else:
             _join(address)
         self._home, self._artifacts = home, artifacts
-        self._idle: dict[Shape, list[Any]] = {}
+        self._idle = IdleWorkers(ray.kill, lambda actor: actor.rest.remote(), time.monotonic)
         self._running: dict[str, _Running] = {}  # by trial; those of a pack share one
         self._orphans: list[Lost] = []  # whose worker we killed for the sake of another trial
         self._machine = Machine(0, 0, 0)
@@ -98,7 +99,8 @@ class RayExecutor:
 
     def warm_up(self, shape: Shape, workers: int) -> None:
         """Start workers before there is a job: importing torch and its friends takes each of them seconds."""
-        self._idle.setdefault(shape, []).extend(self._new_worker(shape) for _ in range(min(workers, MOST_WARM)))
+        for _ in range(min(workers, MOST_WARM)):
+            self._idle.put(self._new_worker(shape), shape, rested=True)
 
     def start(self, assignments: Sequence[Work], shape: Shape, places: int = 1) -> None:
         """Hand the assignments to an idle worker of this shape, or to a new one."""
@@ -143,6 +145,7 @@ class RayExecutor:
 
     def receive(self, timeout: float) -> list[Message]:
         """Everything the running trials have sent."""
+        self._idle.tidy()
         messages: list[Message] = [*self._orphans]
         self._orphans = []
         if not self._running and not messages:
@@ -180,12 +183,12 @@ class RayExecutor:
         if isinstance(message, Outcome):
             del worker.attempts[message.trial_id], self._running[message.trial_id]
             if not worker.attempts:
-                self._idle.setdefault(worker.shape, []).append(worker.actor)
+                self._idle.put(worker.actor, worker.shape)
         return [message]
 
     def _over(self, worker: _Running) -> list[Message]:
         """The stream has ended; trials that are still listed came too late for their pack."""
-        self._idle.setdefault(worker.shape, []).append(worker.actor)
+        self._idle.put(worker.actor, worker.shape)
         for trial_id in worker.attempts:
             del self._running[trial_id]
         return [Lost(trial_id, attempt, _PACK_OVER, blameless=True) for trial_id, attempt in worker.attempts.items()]
@@ -207,8 +210,8 @@ class RayExecutor:
         return worker.attempts
 
     def _worker(self, shape: Shape) -> Any:
-        if idle := self._idle.get(shape):
-            return idle.pop()
+        if (idle := self._idle.take(shape)) is not None:
+            return idle
         self._make_room(shape)
         return self._new_worker(shape)
 
@@ -224,14 +227,11 @@ class RayExecutor:
     def _make_room(self, shape: Shape) -> None:
         """Idle workers hold their cores: end those of other shapes as long as the new one would not fit."""
         machine = self.machine()
-        for other, actors in self._idle.items():
-            while actors and not self._fits(shape, machine):
-                log.info("ending an idle worker of %s to make room for %s", other, shape)
-                ray.kill(actors.pop())
+        while not self._fits(shape, machine) and (ended := self._idle.end_one()) is not None:
+            log.info("ended an idle worker of %s to make room for %s", ended, shape)
 
     def _fits(self, shape: Shape, machine: Machine) -> bool:
-        held = [worker.shape for worker in self._busy()]
-        held += [idle for idle, actors in self._idle.items() for _ in actors]
+        held = [*(worker.shape for worker in self._busy()), *self._idle.shapes()]
         cpus = sum(each.cpus for each in held) + shape.cpus
         gpus = sum(each.gpus for each in held) + shape.gpus
         return cpus <= machine.cpus + 1e-9 and gpus <= machine.gpus + 1e-9

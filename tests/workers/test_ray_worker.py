@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from workers.assignment import Assignment, Decision, Outcome, Report
@@ -45,6 +46,21 @@ def test_a_trial_streams_its_reports_and_ends_with_the_outcome(worker: Any) -> N
     assert [report.epoch for report in reports if isinstance(report, Report)] == [float(k) for k in range(1, 5)]
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.engine) == ("completed", "fast")
+
+
+def test_a_worker_that_rests_gives_its_memory_back_and_works_on(worker: Any) -> None:
+    import ray
+
+    before = stream(worker, "before", epochs=1)[-1]
+    (process,) = (each for each in psutil.Process().children(recursive=True) if "TrialWorker" in each.cmdline()[0])
+    held = process.memory_info().rss
+    ray.get(worker.rest.remote())
+    weights = 22_000_000 * 4  # of MiniLM, which the trial left loaded
+    assert held - process.memory_info().rss > weights / 2
+    after = stream(worker, "after", epochs=1)[-1]
+    assert isinstance(before, Outcome)
+    assert isinstance(after, Outcome)
+    assert after.metrics["accuracy"] == before.metrics["accuracy"]
 
 
 @pytest.mark.parametrize(("decision", "status"), [("stop", "stopped"), ("pause", "paused")])

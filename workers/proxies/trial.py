@@ -36,6 +36,10 @@ class ProxyBench:
     artifacts: ArtifactStore
     _kept: tuple[tuple[str, int, str | None], Corpus] | None = None
 
+    def clear(self) -> None:
+        """Forget the corpus."""
+        self._kept = None
+
     def corpus(self, spec: CorpusSpec, seed: int, selection: Artifact | None) -> Corpus:
         """The corpus, only the selected documents of it where there is a selection. Raises InvalidInput."""
         key = (spec.model_dump_json(), seed, selection.sha256 if selection else None)
