@@ -162,7 +162,10 @@ def test_a_column_that_holds_no_classes_is_asked_about(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"60 classes in 61 rows .* 59 of them do not have two rows"):
         load(csv_file(tmp_path, [*ids, "id0"]), validation=0.2)
     scores = [f"{number % 25}.5" for number in range(100)]
-    with pytest.raises(InvalidInput, match="25 different numbers with fractions"):
+    with pytest.raises(InvalidInput, match=r"25 different numbers, as 0\.5, in"):
         load(csv_file(tmp_path, scores), validation=0.2)
+    others = csv_file(tmp_path, ["id99"], "validation.csv")
+    with pytest.raises(InvalidInput, match="60 classes in 60 rows"):
+        load(csv_file(tmp_path, ids), validation=str(others))
     shots = csv_file(tmp_path, ["a", "b", "c"], "shots.csv")  # one row of each class, and a validation split
     assert len(load(csv_file(tmp_path, ["a", "b", "c"]), validation=str(shots)).classes) == 3

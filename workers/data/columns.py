@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, Literal
 
 from workers.errors import InvalidInput
+
+_BRIEF = Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 80  # characters
+
+
+def brief(value: object) -> str:
+    """A value for a message: what stands in a cell can be a whole book."""
+    return _BRIEF.repr(value)
 
 
 class WrittenNumber(str):

@@ -4,17 +4,17 @@ all splits of a task."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from reprlib import repr as shorten
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.data.columns import Columns
+from workers.data.columns import Columns, brief
 from workers.errors import InvalidInput
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
@@ -45,7 +45,7 @@ class Labels:
         `ClassLabel` columns in their own order. Raises `InvalidInput` where there is one class only."""
         present = set(self.texts)
         if len(present) < 2:
-            found = f"{[*map(shorten, present)]} as the only class of column {self.column!r} of {self.source}"
+            found = f"{[*map(brief, present)]} as the only class of column {self.column!r} of {self.source}"
             raise InvalidInput("label", found, "at least two classes")
         if self.names is not None:
             return self.names
@@ -77,27 +77,36 @@ def class_indices(labels: Labels, classes: Sequence[str], train: Labels, role: s
         texts = _by_index(labels, train)
         unknown = unknown if any(text not in index for text in texts) else set()
     if unknown:
-        found = f"labels {', '.join(map(shorten, sorted(unknown)[:5]))} in {labels.source} that train does not have"
+        _ask_about_single_rows(train, Counter(train.texts).values())
+        found = f"labels {', '.join(map(brief, sorted(unknown)[:5]))} in {labels.source} that train does not have"
         raise InvalidInput(role, found, f"the labels of train, {_some(classes)}")
     return np.array([index[text] for text in texts], dtype=np.int32)
 
 
 def check_repeated(train: Labels, classes: Sequence[str], splits: Sequence[NDArray[np.int32]]) -> None:
-    """Refuse a column that does not look like classes: most of them occur once only, or they are measurements.
+    """Refuse a column most of whose classes have one row only, in all `splits` together: class indices `[rows]`."""
+    _ask_about_single_rows(train, np.bincount(np.concatenate(splits), minlength=len(classes)).tolist())
 
-    `splits` holds the class indices `[rows]` of every split that was read.
-    """
-    counts = np.bincount(np.concatenate(splits), minlength=len(classes))
-    present, once, rows = int((counts > 0).sum()), int((counts == 1).sum()), int(counts.sum())
-    where = f"column {train.column!r} of {train.source}"
-    if 2 * once > present > 2:
-        which = "no class has" if once == present else f"{once} of them do not have"
-        message = f"label: {present} classes in {rows} rows of {where}, {which} two rows; is this the right column?"
-        raise InvalidInput("label", f"{present} classes in {rows} rows", "classes with several rows each", message)
-    fractions = [text for text in classes if _WITH_FRACTION.fullmatch(text)]
-    if len(fractions) > _MOST_FRACTIONS and all(_is_number(text) for text in classes):
-        found = f"{present} different numbers with fractions, as {fractions[0]}, in {where}"
+
+def check_names(labels: Labels) -> None:
+    """Refuse a column of measurements: many different numbers with fractions."""
+    names = set(labels.texts)
+    fractions = [text for text in names if _WITH_FRACTION.fullmatch(text)]
+    if len(fractions) > _MOST_FRACTIONS and all(_is_number(text) for text in names):
+        where = f"column {labels.column!r} of {labels.source}"
+        found = f"{len(names)} different numbers, as {min(fractions)}, in {where}"
         raise InvalidInput("label", found, "class names; measurements are not classes unless they are grouped")
+
+
+def _ask_about_single_rows(labels: Labels, rows_of_classes: Iterable[int]) -> None:
+    present = [rows for rows in rows_of_classes if rows]
+    once, rows, where = present.count(1), sum(present), f"column {labels.column!r} of {labels.source}"
+    if 2 * once > len(present) > 2:
+        which = "no class has" if once == len(present) else f"{once} of them do not have"
+        message = (
+            f"label: {len(present)} classes in {rows} rows of {where}, {which} two rows; is this the right column?"
+        )
+        raise InvalidInput("label", f"{len(present)} classes in {rows} rows", "classes with several rows each", message)
 
 
 def _texts(columns: Columns, column: str) -> list[str]:
@@ -111,7 +120,7 @@ def _texts(columns: Columns, column: str) -> list[str]:
         if text is None:
             text = _name(columns, value) if columns.class_names is not None else _as_written(value)
             if not text or "\x00" in text:
-                shown = shorten(value) if text is None or "\x00" in text else "no value"
+                shown = brief(value) if text is None or "\x00" in text else "no value"
                 raise InvalidInput(
                     "label", f"{shown} in {columns.place(row, column)}", "a class name (text or a number) in every row"
                 )
@@ -171,5 +180,5 @@ def _is_number(text: str) -> bool:
 
 
 def _some(classes: Sequence[str]) -> str:
-    shown = ", ".join(map(shorten, classes[:20]))
+    shown = ", ".join(map(brief, classes[:20]))
     return shown if len(classes) <= 20 else f"{shown} and {len(classes) - 20} more"

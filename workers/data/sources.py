@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as shorten
 
-from workers.data.columns import Columns
+from workers.data.columns import Columns, brief
 from workers.data.files import SUFFIXES, read_columns
-from workers.data.labels import Labels, check_repeated, class_indices, read_labels
+from workers.data.labels import Labels, check_names, check_repeated, class_indices, read_labels
 from workers.data.pydocs import read_pydocs
 from workers.data.rows import LabelledData, Rows
 from workers.data.split_files import find_split
@@ -47,6 +46,7 @@ def load_data(task: TaskSpec, seed: int = 0) -> LabelledData:
     """
     train = _read(task, task.train, "train")
     classes = train.labels.classes()
+    check_names(train.labels)
     splits = {"train": train} | {role: _given(task, role) for role in ("test", "validation")}
     rows = {
         role: Rows(split.texts, split.pairs, class_indices(split.labels, classes, train.labels, role))
@@ -164,7 +164,7 @@ def _texts(columns: Columns, name: str, role: str) -> list[str]:
     values = columns.values[name]
     for row, value in enumerate(values):
         if type(value) is not str:  # a WrittenNumber is none
-            raise InvalidInput(role, f"{shorten(value)} in {columns.place(row, name)}", "text in every row")
+            raise InvalidInput(role, f"{brief(value)} in {columns.place(row, name)}", "text in every row")
     return values
 
 
