@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from workers.assignment import PrecisionChoice, Quantisation
 from workers.bounded import Name, Number, Seed
@@ -72,6 +72,14 @@ class ConstraintSpec(Section):
     metric: Name
     min: Number | None = None
     max: Number | None = None
+
+    @field_validator("max")
+    @classmethod
+    def _above_min(cls, value: float | None, known: ValidationInfo) -> float | None:
+        low = known.data.get("min")
+        if value is not None and low is not None and low > value:
+            raise ValueError(f"nothing is at least {low:g} and at most {value:g}; allowed: `max` of `min` or more")
+        return value
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -153,9 +161,10 @@ class JobSpec(Section):
     )
     seed: Seed = 0
 
-    @model_validator(mode="after")
-    def _objectives_differ(self) -> Self:
-        metrics = [objective.metric for objective in self.objectives]
+    @field_validator("objectives")
+    @classmethod
+    def _objectives_differ(cls, value: list[ObjectiveSpec]) -> list[ObjectiveSpec]:
+        metrics = [objective.metric for objective in value]
         if len(set(metrics)) != len(metrics):
-            raise ValueError(f"objectives: each metric may appear once, found {metrics}")
-        return self
+            raise ValueError(f"each metric may appear once, found {metrics}")
+        return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from workers.bounded import INT32, Location, Name
 
@@ -32,13 +32,23 @@ class TaskSpec(BaseModel):
         description="data that the search never sees, for `confirm`: a source, or a fraction of `train` to split off",
     )
     text: Name | None = Field(default=None, description="column of the text (default `text`)")
-    text_pair: tuple[Name, Name] | None = Field(default=None, description="two columns, for sentence pairs")
+    text_pair: tuple[Name, Name] | None = Field(
+        default=None, description="two columns instead of `text`, for sentence pairs"
+    )
     label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
     max_length: int = Field(default=128, ge=4, le=8192, description="tokens; longer texts are truncated")
     train_rows: int | None = Field(
         default=None, ge=2, le=INT32, description="use a class-balanced, seeded sample of this many rows"
     )
     validation_rows: int | None = Field(default=None, ge=2, le=INT32)
+
+    @field_validator("text_pair")
+    @classmethod
+    def _instead_of_text(cls, value: tuple[str, str] | None, known: ValidationInfo) -> tuple[str, str] | None:
+        text = known.data.get("text")
+        if value is not None and text is not None:
+            raise ValueError(f"`text` names the column {text!r} already; allowed: `text` or `text_pair`, not both")
+        return value
 
     def text_columns(self) -> tuple[str, ...]:
         """The one or two columns that make the input."""

@@ -1,6 +1,7 @@
 """Admits a job of any kind: the shape of its spec here, the world in the module of its kind.
 
-Every problem found is reported at once; nothing is stored on a refusal.
+Every problem found is reported at once, those of the shape beside those of the world as far as the two do not depend on
+each other; nothing is stored on a refusal.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel
 
 from service.api.law_admission import admit_law
+from service.api.mending import mended, touches
 from service.api.mixture_admission import admit_mixture
 from service.api.search_admission import admit_search
-from service.api.spec_problems import spec_problems
 from service.api.suggestions import unknown_name
 from service.errors import BadInput
 from service.jobspec import JobSpec
@@ -28,12 +29,20 @@ def admit(data: Any, settings: Settings) -> JobSpec | MixtureSpec | LawSpec:
     kind = kind_of(data) if isinstance(data, Mapping) else "search"
     if kind not in SPECS:
         raise BadInput.of([unknown_name("kind", kind, SPECS, "kind")])
+    spec, problems, broken = mended(data, SPECS[kind])
     try:
-        spec = SPECS[kind].model_validate(data)
-    except ValidationError as error:
-        raise BadInput.of(spec_problems(error, SPECS[kind])) from None
+        admitted = None if spec is None else _against_the_world(spec, settings, broken)
+    except BadInput as error:
+        problems += [problem for problem in error.errors if not touches(problem.field, broken)]
+    if problems or admitted is None:
+        raise BadInput.of(problems)
+    return admitted
+
+
+def _against_the_world(spec: BaseModel, settings: Settings, broken: frozenset[str]) -> JobSpec | MixtureSpec | LawSpec:
     if isinstance(spec, MixtureSpec):
         return admit_mixture(spec, settings)
     if isinstance(spec, LawSpec):
-        return admit_law(spec, settings)
-    return admit_search(spec, settings)
+        return admit_law(spec, settings, broken)
+    assert isinstance(spec, JobSpec), "SPECS has no other kinds"
+    return admit_search(spec, settings, broken)

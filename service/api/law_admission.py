@@ -17,18 +17,20 @@ from workers.methods.registry import method, methods
 from workers.models.description import ModelDescription
 
 
-def admit_law(spec: LawSpec, settings: Settings) -> LawSpec:
-    """The spec with absolute paths. Raises BadInput."""
-    admission = TaskAdmission(settings)
+def admit_law(spec: LawSpec, settings: Settings, broken: frozenset[str] = frozenset()) -> LawSpec:
+    """The spec with absolute paths. Raises BadInput, which says nothing of `broken` fields."""
+    admission = TaskAdmission(settings, broken)
     problems = [*_design_problems(spec), *refuse_shards(spec.resources)]
+    if spec.method not in methods():
+        problems.append(unknown_name("method", spec.method, methods(), "method"))
     model = admission.model(spec.task)
     task = admission.locate_sources(spec.task)
     data = None if task is None else admission.read(task, spec.seed)
     if model is not None:
         admission.check_fit(model, data)
-    if model is not None and not problems:
+    if model is not None and not problems and admission.sound("method", "fixed", "design"):
         problems += _untrainable(spec, model)
-    if data is not None:
+    if data is not None and admission.sound("design"):
         problems += _row_problems(spec.design, len(data.train))
     problems += admission.problems
     if problems or task is None:
@@ -56,8 +58,6 @@ def _design_problems(spec: LawSpec) -> Iterator[FieldProblem]:
 
 def _untrainable(spec: LawSpec, model: ModelDescription) -> list[FieldProblem]:
     """Why one of the sizes cannot be trained; the first is enough."""
-    if spec.method not in methods():
-        return [unknown_name("method", spec.method, methods(), "method")]
     for size in spec.design.sizes():
         knobs = {name: value for name, value in size.items() if name in spec.design.knobs}
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget
+from service.api.constraint_checks import check_bounds, check_known
 from service.api.models import located
 from service.api.search_checks import check_optimizer, check_scheduler
 from service.api.sharding_checks import check_sharded_methods, check_sharding
@@ -19,15 +20,16 @@ from service.jobspec import JobSpec
 from service.problem import problem_on
 from service.problem import references as references_of
 from service.settings import Settings
+from workers.data.rows import LabelledData
 from workers.metrics import METRICS
 from workers.models.description import ModelDescription
 
 _TEST_NEEDED = "`task.test`, a data source that the search never sees or a fraction of `train` to split off"
 
 
-def admit_search(spec: JobSpec, settings: Settings) -> JobSpec:
-    """The spec of a search, its paths absolute. Raises BadInput with every problem found."""
-    admission = _Admission(settings)
+def admit_search(spec: JobSpec, settings: Settings, broken: frozenset[str] = frozenset()) -> JobSpec:
+    """The spec of a search, its paths absolute. Raises BadInput with every problem found but those of `broken`."""
+    admission = _Admission(settings, broken)
     admitted = admission.check(spec)
     if admission.problems:
         raise BadInput.of(admission.problems)
@@ -39,23 +41,19 @@ class _Admission(TaskAdmission):
 
     def check(self, spec: JobSpec) -> JobSpec:
         """The spec with its paths resolved; worth something only when no problem was found."""
-        self.problems += [*_metric_problems(spec), *check_sharding(spec)]
+        self.problems += [*_metric_problems(spec), *check_bounds(spec.constraints), *check_sharding(spec)]
         model = self.model(spec.task)
         task = self.locate_sources(spec.task)
         data = None if task is None else self.read(task, spec.seed)
         if model is not None:
             self.check_fit(model, data)
-        problem = None if model is None else self._problem(spec, model)
+        problem = None
         if model is not None:
-            self.problems += check_references(spec, model)
-        if problem is not None and model is not None and not self.problems:
-            self.problems += check_sharded_methods(spec, problem.space, model)
-        if data is not None and problem is not None and model is not None:
-            self.problems += check_batch(spec, problem.space, model, len(data.train))
-        self.problems += check_optimizer(spec.optimizer, problem)
-        references = 0 if model is None else len(references_of(spec, model))
-        budget = Budget(spec.budget.trials - references, spec.budget.epochs)
-        self.problems += check_scheduler(spec.scheduler, problem, budget)
+            self.problems += (unsound := check_references(spec, model))
+            problem = self._problem(spec, model)
+            if problem is not None:
+                self._check_space(spec, problem, model, data, references_sound=not unsound)
+        self._check_search(spec, problem, model)
         if spec.confirm is not None and spec.task.test is None:
             self.problems.append(FieldProblem("task.test", None, _TEST_NEEDED, f"confirm: needs {_TEST_NEEDED}"))
         if task is None or model is None:
@@ -63,7 +61,34 @@ class _Admission(TaskAdmission):
         task = task.model_copy(update={"model": located(spec.task.model, self.settings)})
         return spec.model_copy(update={"task": task})
 
+    def _check_space(
+        self,
+        spec: JobSpec,
+        problem: Problem,
+        model: ModelDescription,
+        data: LabelledData | None,
+        references_sound: bool,
+    ) -> None:
+        """What is in the space, against the data, the constraints and a base in parts."""
+        if references_sound:
+            self.problems += check_sharded_methods(spec, problem.space, model)
+        if data is not None:
+            self.problems += check_batch(spec, problem.space, model, len(data.train))
+        self.problems += check_known(spec.constraints, problem.space, model)
+
+    def _check_search(self, spec: JobSpec, problem: Problem | None, model: ModelDescription | None) -> None:
+        """The optimizer and the scheduler, on the problem where all of it is known."""
+        if not self.sound("objectives", "constraints"):
+            problem = None
+        self.problems += check_optimizer(spec.optimizer, problem)
+        references = 0 if model is None else len(references_of(spec, model))
+        budget = Budget(spec.budget.trials - references, spec.budget.epochs)
+        known = problem if self.sound("budget", "reference_trials") else None
+        self.problems += check_scheduler(spec.scheduler, known, budget)
+
     def _problem(self, spec: JobSpec, model: ModelDescription) -> Problem | None:
+        if not self.sound("space"):
+            return None
         found = read_space(spec.space, model)
         if isinstance(found, list):
             self.problems += found

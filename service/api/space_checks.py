@@ -29,17 +29,18 @@ _ELSEWHERE = {"strategy": "space.strategies", "max_length": "task.max_length"}
 
 def read_space(spec: SpaceSpec, model: ModelDescription) -> Space | list[FieldProblem]:
     """The space of a job, or what is wrong with it."""
-    if spec.preset is not None and spec.preset not in all_presets():
-        return [unknown_name("space.preset", spec.preset, all_presets(), "preset")]
     known = (NO_STRATEGY, *strategies())
-    if unknown := [name for name in spec.strategies if name not in known]:
-        return [unknown_name("space.strategies", unknown[0], known, "training strategy")]
+    unknown = [name for name in spec.strategies if name not in known]
+    problems = [unknown_name("space.strategies", name, known, "training strategy") for name in unknown]
+    if spec.preset is not None and spec.preset not in all_presets():
+        problems.append(unknown_name("space.preset", spec.preset, all_presets(), "preset"))
+    if problems:
+        return problems
     try:
         space = build_space(spec, model)
         configs = space.sample(SAMPLES, np.random.default_rng(0))
     except InvalidOverride as error:
-        field = f"space.overrides.{error.parameter}"
-        return [FieldProblem(field, error.found, error.allowed, f"found {error.found!r}; allowed: {error.allowed}")]
+        return list(_override_problems(spec, model)) or [_override_problem(error)]
     except SpaceTooConstrained as error:
         return [
             FieldProblem("space.constraints", len(spec.constraints), "constraints that leave something", str(error))
@@ -50,6 +51,20 @@ def read_space(spec: SpaceSpec, model: ModelDescription) -> Space | list[FieldPr
         return [FieldProblem("space", _named(spec), "a space that can be built", str(error))]
     field = "space" if spec.preset is None else f"space.preset {spec.preset}"
     return list(_untrainable(field, configs[0], model)) or _first_untrainable(field, configs, model) or space
+
+
+def _override_problems(spec: SpaceSpec, model: ModelDescription) -> Iterator[FieldProblem]:
+    """What is wrong with each override by itself."""
+    for name, change in spec.overrides.items():
+        try:
+            build_space(spec.model_copy(update={"overrides": {name: change}}), model)
+        except InvalidOverride as error:
+            yield _override_problem(error)
+
+
+def _override_problem(error: InvalidOverride) -> FieldProblem:
+    message = f"found {error.found!r}; allowed: {error.allowed}"
+    return FieldProblem(f"space.overrides.{error.parameter}", error.found, error.allowed, message)
 
 
 def check_references(spec: JobSpec, model: ModelDescription) -> list[FieldProblem]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from service.api.data_paths import locate
 from service.api.hub import HUB, check_data_id
+from service.api.mending import touches
 from service.api.models import described, usable
 from service.errors import BadInput, FieldProblem
 from service.settings import Settings
@@ -19,17 +20,26 @@ from workers.task import TaskSpec
 
 T = TypeVar("T")
 _SOURCES = ("train", "validation", "test")
+_DATA = (*_SOURCES, "type", "text", "text_pair", "label", "train_rows", "validation_rows")
 
 
 class TaskAdmission:
     """Collects the problems of one task."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, broken: frozenset[str] = frozenset()) -> None:
+        """`broken` are fields whose values only stand in for wrong ones: what depends on them is not looked at."""
         self.settings = settings
+        self.broken = broken
         self.problems: list[FieldProblem] = []
+
+    def sound(self, *fields: str) -> bool:
+        """Whether fields of the spec say what the user wrote."""
+        return not any(touches(field, self.broken) for field in fields)
 
     def model(self, task: TaskSpec) -> ModelDescription | None:
         """What is known of the task's model; None when it cannot be used."""
+        if not self.sound("task.model"):
+            return None
         model = self.attempt(lambda: described(task.model, self.settings, "task.model"))
         if model is not None:
             self.problems += _too_long(task, model)
@@ -49,13 +59,14 @@ class TaskAdmission:
         before = len(self.problems)
         for role in _SOURCES:
             value, field = getattr(task, role), f"task.{role}"
-            if not isinstance(value, str) or value.startswith("builtin:"):
+            if not isinstance(value, str) or value.startswith("builtin:") or not self.sound(field):
                 continue
             if value.startswith(HUB):
                 self.attempt(lambda: check_data_id(field, value, self.settings))  # noqa: B023
             else:
                 changes[role] = str(self.attempt(lambda: locate(field, value, self.settings.data_roots)))  # noqa: B023
-        return task.model_copy(update=changes) if len(self.problems) == before else None
+        sound = len(self.problems) == before and self.sound(*(f"task.{name}" for name in _DATA))
+        return task.model_copy(update=changes) if sound else None
 
     def read(self, task: TaskSpec, seed: int) -> LabelledData | None:
         """The rows of the task; None when they cannot be read."""
@@ -63,6 +74,8 @@ class TaskAdmission:
             return load_data(task, seed)
         except InvalidInput as error:
             self.problems.append(FieldProblem(f"task.{error.field}", error.found, error.allowed, error.message))
+            if error.field == "test":  # it is read before the validation rows, whose problems are others
+                self.read(task.model_copy(update={"test": None}), seed)
             return None
 
     def check_fit(self, model: ModelDescription, data: LabelledData | None) -> None:

@@ -115,10 +115,42 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
         ["latency", "latency_ms"],
     ),
     "constraint without a bound": (_set("constraints", [{"metric": "loss"}]), "constraints.0", ["min", "max"]),
+    "constraint from above to below": (
+        _set("constraints", [{"metric": "accuracy", "min": 0.9, "max": 0.1}]),
+        "constraints.0.max",
+        ["at least 0.9 and at most 0.1"],
+    ),
+    "constraints that exclude each other": (
+        _set("constraints", [{"metric": "loss", "min": 2}, {"metric": "mcc", "max": 0}, {"metric": "loss", "max": 1}]),
+        "constraints.2",
+        ["at least 2 and at most 1"],
+    ),
+    "percents": (_set("constraints", [{"metric": "accuracy", "min": 90}]), "constraints.0.min", ["90", "0 to 1"]),
+    "a bound below what there is": (
+        _set("constraints", [{"metric": "latency_ms", "max": -1}]),
+        "constraints.0.max",
+        ["-1", "0 or more"],
+    ),
+    "fewer parameters than the space has": (
+        _set("constraints", [{"metric": "trainable_params", "max": 1}]),
+        "constraints.0",
+        ["at least 1536 trainable_params", "max: 1536"],
+    ),
+    "more parameters than the space has": (
+        _set("constraints", [{"metric": "trainable_params", "min": 1e9}]),
+        "constraints.0",
+        ["at most", "trainable_params"],
+    ),
+    "text beside a pair": (
+        lambda spec: spec["task"].update(text="text", text_pair=["text", "label"]),
+        "task.text_pair",
+        ["`text` or `text_pair`"],
+    ),
+    "negative seed": (_set("seed", -1), "seed", ["-1", "greater than or equal to 0"]),
     "no objective": (_set("objectives", []), "objectives", ["at least 1"]),
     "an objective twice": (
         _set("objectives", [{"metric": "loss", "direction": "minimize"}] * 2),
-        "(whole body)",
+        "objectives",
         ["loss", "once"],
     ),
     "unknown direction": (
@@ -276,6 +308,59 @@ def test_all_problems_are_reported_at_once(api: TestClient, spec: Spec) -> None:
         "optimizer.name",
         "scheduler.name",
     }
+
+
+def test_problems_of_the_shape_and_of_the_world_are_reported_together(api: TestClient, spec: Spec) -> None:
+    for path, value in {
+        "task.train": "no.csv",
+        "task.max_length": "long",
+        "task.colour": "red",
+        "space.overrides": {"rnak": {"value": 4}, "learning_rate": {"low": "slow"}},
+        "space.strategies": ["none"],
+        "objectives": [{"metric": "acuracy"}, *spec["objectives"]],
+        "constraints": [{"metric": "accuracy", "min": 2}, {"metric": "loss"}, {"metric": "lost", "max": 1}],
+        "optimizer": {"name": "best"},
+        "scheduler": {"name": "asha", "options": {"speed": 3}},
+        "budget": {"trials": 0},
+        "seed": -1,
+    }.items():
+        _set(path, value)(spec)
+    problem = api.post("/v1/jobs", json=spec).json()
+    assert sorted(error["field"] for error in problem["errors"]) == [
+        "budget.trials",
+        "constraints.0.min",
+        "constraints.1",
+        "constraints.2.metric",
+        "objectives.0.direction",
+        "objectives.0.metric",
+        "optimizer.name",
+        "scheduler.options.speed",
+        "seed",
+        "space.overrides.learning_rate",
+        "space.overrides.rnak",
+        "task.colour",
+        "task.max_length",
+        "task.train",
+    ]
+
+
+@pytest.mark.parametrize("broken", ["task", "task.model", "task.train", "space", "objectives", "budget", "name"])
+@pytest.mark.parametrize("value", [None, 7, [], {}, "nothing"])
+def test_nothing_is_said_about_what_stands_in_for_a_wrong_value(
+    api: TestClient, spec: Spec, broken: str, value: Any
+) -> None:
+    """A field that cannot be read is reported alone: the rest of this spec is sound."""
+    _set(broken, value)(spec)
+    response = api.post("/v1/jobs", json=spec)
+    if response.status_code == 422:
+        assert all(error["field"].startswith(broken) for error in response.json()["errors"])
+
+
+def test_a_law_tells_its_shape_and_its_world_together(api: TestClient, spec: Spec) -> None:
+    task = spec["task"] | {"train": "no.csv", "label": 3}
+    law = {"name": "law", "kind": "law", "task": task, "design": {"train_rows": [8]}, "method": "lorra"}
+    fields = {error["field"] for error in api.post("/v1/jobs", json=law).json()["errors"]}
+    assert fields == {"task.train", "task.label", "design.train_rows", "method"}
 
 
 @pytest.mark.parametrize("path", ["../secret.csv", "link.csv", "/etc/passwd", "folder/../../secret.csv", "~/x.csv"])
