@@ -189,3 +189,21 @@ def test_messages_stay_short(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="the only class") as caught:
         load(saved(tmp_path, "a.jsonl", same))
     assert len(str(caught.value)) < 500 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"_data_files": [{"filename": "../elsewhere.arrow"}]},
+        {"_data_files": [{"filename": "/etc/passwd"}]},
+        {"_data_files": [{"filename": "a.arrow"}], "_indices_data_files": [{"filename": "indices.arrow"}]},
+        {"_data_files": [{"filename": "gone.arrow"}]},
+        {"_data_files": [{}]},
+        [],
+    ],
+)
+def test_saved_sets_that_point_elsewhere_are_refused(tmp_path: Path, state: object) -> None:
+    saved(tmp_path, "state.json", json.dumps(state))
+    with pytest.raises(InvalidInput, match="cannot read") as caught:
+        load(tmp_path)
+    assert caught.value.field == "train"

@@ -32,7 +32,7 @@ def read_jsonl(path: Path, names: Sequence[str], field: str) -> Columns:
 
 def _object(written: str, names: Sequence[str], where: str, path: Path, field: str) -> dict[str, Any]:
     try:
-        row = json.loads(written, object_pairs_hook=_object_of, parse_float=WrittenNumber)
+        row = _DECODER.decode(written)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(field, f"{where}{path}: {error}", "one JSON object per line") from error
     if not isinstance(row, dict):
@@ -58,6 +58,9 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     repeated = _Repeated(found)
     repeated.keys_written = [key for key, _ in pairs]
     return repeated
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object_of, parse_float=WrittenNumber)  # `json.loads` makes one each time
 
 
 def _check_whole_characters(row: dict[str, Any], names: Sequence[str], where: str, path: Path, field: str) -> None:

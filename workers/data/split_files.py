@@ -80,7 +80,11 @@ def _check_shards(files: Sequence[Path], role: str, field: str) -> None:
 
 def _saved_files(state: Path, field: str) -> list[Path]:
     try:
-        entries = json.loads(state.read_text(encoding="utf-8"))["_data_files"]
-        return [state.parent / entry["filename"] for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(field, str(state), "a folder written by datasets' save_to_disk") from error
+        written = json.loads(state.read_text(encoding="utf-8"))
+        names = [entry["filename"] for entry in written["_data_files"]]
+        if written.get("_indices_data_files") or any(Path(name).name != name for name in names):
+            raise ValueError("rows picked by an index, or files of another folder")
+        return [state.parent / name for name in names]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{field}: cannot read {state}: {error}"
+        raise InvalidInput(field, str(state), "a folder written by datasets' save_to_disk", message) from error
