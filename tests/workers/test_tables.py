@@ -51,6 +51,7 @@ def test_quotes_are_text_in_a_tsv(tmp_path: Path) -> None:
     [
         ('text\tlabel\n"a ""big"" one"\ta\nplain\tb\n', ['a "big" one', "plain"]),
         ('text\tlabel\n"two\nlines and a\ttab"\ta\nplain\tb\n', ["two\nlines and a\ttab", "plain"]),
+        ('text\tlabel\n"def f():\n\treturn 1\n\tpass"\t0\nplain\t1\n', ["def f():\n\treturn 1\n\tpass", "plain"]),
         ('"text"\t"label"\n"one"\t"a"\n"two"\t"b"\n', ["one", "two"]),
         ('text\tlabel\n"all texts"\t0\n"are quoted"\t1\n', ["all texts", "are quoted"]),
     ],
@@ -65,6 +66,18 @@ def test_a_tsv_from_a_writer_that_quotes_is_unquoted(tmp_path: Path, content: st
         ("a.csv", 'text,label\nfine,a\n"never closed,b\nmore,a\n', "line 3: a quote opens a cell"),
         ("a.csv", 'text,label\n"he said "no" there",a\n', "line 2: a quote opens a cell"),
         ("a.csv", 'text,label\n"two\nlines",a\none, two,b\n', "line 4 has 3 cells, the header has 2; quote"),
+        (
+            "a.csv",
+            'text,label\n"open,1\nplain,0\nends so",1\nmore,0\n',
+            "line 2: a quote opens a cell that holds whole rows",
+        ),
+        (
+            "a.csv",
+            'text,label\n"open,1\r\nends so",0\r\nmore,1\r\n',
+            "line 2: a quote opens a cell that holds whole rows",
+        ),
+        ("a.csv", 'label,text\n1,open\n0,"open\n1,ends so"\n', "line 3: a quote opens a cell that holds whole rows"),
+        ("a.tsv", 'text\tlabel\n"open\t1\na\tb\tc\nends so"\t1\nmore\t0\n', "line 3 has 3 cells"),
         ("a.csv", "text,label\nshort\n", "line 2 has 1 cells"),
         ("a.tsv", "text\tlabel\na\tb\tc\n", "line 2 has 3 cells, the header has 2; a cell cannot hold a tab"),
         ("a.csv", "text,text,label\na,b,c\n", "column 'text' 2 times"),
@@ -117,6 +130,14 @@ def test_odd_but_right_files_are_read_whole(tmp_path: Path) -> None:
     assert read(saved(tmp_path, "a.jsonl", '{"text": "\\ud83d\\ude00 \\u2028", "label": 1}')).values["text"] == [
         "😀 \u2028"
     ]
+
+
+def test_a_csv_cell_may_hold_lines_with_commas(tmp_path: Path) -> None:
+    verse = "O Captain, my Captain\nour trip, is done\nthe port is near, the bells, I hear"
+    path = saved(tmp_path, "a.csv", f'text,label\n"{verse}",a\nplain,b\n"{verse}",a\n')
+    assert read(path).values["text"] == [verse, "plain", verse]
+    turned = saved(tmp_path, "a.csv", f'label,text\na,"{verse}"\nb,plain\na,"{verse}"\n')
+    assert read(turned).values["text"] == [verse, "plain", verse]
 
 
 def test_a_parquet_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:

@@ -12,31 +12,32 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.data.columns import Columns, check_columns
+from workers.data.columns import Columns, brief, check_columns
 from workers.data.encoding import open_text
 from workers.errors import InvalidInput
 
 if TYPE_CHECKING:
     from _csv import Reader
 
+_PROPER_QUOTES = 'quotes that open and close whole cells, with "" for a quote inside'
 _LONGEST_CELL = 2**31 - 1  # characters; the reader's default of 131,072 is less than a manual in one cell
 
 
-def read_csv(path: Path, names: Sequence[str], field: str) -> Columns:
+def read_csv(path: Path, names: Sequence[str], label: str, field: str) -> Columns:
     """Read columns of a comma-separated file, whose quoted cells may span lines (RFC 4180)."""
-    return _read(path, names, field, delimiter=",", quoting=csv.QUOTE_MINIMAL)
+    return _read(path, names, label, field, delimiter=",", quoting=csv.QUOTE_MINIMAL)
 
 
-def read_tsv(path: Path, names: Sequence[str], field: str) -> Columns:
+def read_tsv(path: Path, names: Sequence[str], label: str, field: str) -> Columns:
     """Read columns of a tab-separated file.
 
     Two kinds of writers exist: most take quotes for text; pandas and spreadsheets quote cells as in a csv. A file is of
     the second kind if every cell that begins with a quote is one that such a writer would have quoted.
     """
-    plain = _attempt(path, names, field, csv.QUOTE_NONE)
+    plain = _attempt(path, names, label, field, csv.QUOTE_NONE)
     if not _quotes_open_cells(path, field):
         return _or_raise(plain)
-    quoted = _attempt(path, names, field, csv.QUOTE_MINIMAL)
+    quoted = _attempt(path, names, label, field, csv.QUOTE_MINIMAL)
     if isinstance(quoted, InvalidInput):
         return _or_raise(plain)
     if isinstance(plain, InvalidInput):
@@ -44,9 +45,9 @@ def read_tsv(path: Path, names: Sequence[str], field: str) -> Columns:
     return quoted if _as_writers_quote(plain, quoted) else plain
 
 
-def _attempt(path: Path, names: Sequence[str], field: str, quoting: int) -> Columns | InvalidInput:
+def _attempt(path: Path, names: Sequence[str], label: str, field: str, quoting: int) -> Columns | InvalidInput:
     try:
-        return _read(path, names, field, delimiter="\t", quoting=quoting)
+        return _read(path, names, label, field, delimiter="\t", quoting=quoting)
     except InvalidInput as refusal:
         return refusal
 
@@ -63,10 +64,10 @@ def _quotes_open_cells(path: Path, field: str) -> bool:
 
 
 def _as_writers_quote(plain: Columns, quoted: Columns) -> bool:
-    """Whether quotes that could be text are quoting: no row disappears into a cell, and within a column either all
-    cells are quoted or only those that hold a quote."""
+    """Whether quotes that could be text are quoting: cells span lines, or within a column either all cells are quoted
+    or only those that hold a quote."""
     if len(plain.numbers) != len(quoted.numbers):
-        return False
+        return True
     for name, cells in quoted.values.items():
         opened = [cell for cell, before in zip(cells, plain.values[name], strict=True) if cell != before]
         if len(opened) < len(cells) and not all('"' in cell for cell in opened):
@@ -74,40 +75,66 @@ def _as_writers_quote(plain: Columns, quoted: Columns) -> bool:
     return True
 
 
-def _read(path: Path, names: Sequence[str], field: str, *, delimiter: str, quoting: int) -> Columns:
+def _read(path: Path, names: Sequence[str], label: str, field: str, *, delimiter: str, quoting: int) -> Columns:
     csv.field_size_limit(_LONGEST_CELL)
     with open_text(path, field, newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
         rows = _rows(reader, path, field)
-        _, header = next(rows, (1, []))
+        _, _, header = next(rows, (1, 1, []))
         check_columns(header, names, path, field)
         values: list[list[str]] = [[] for _ in names]
         wanted = [(column, header.index(name)) for column, name in zip(values, names, strict=True)]
         lines: list[int] = []
-        for line, row in rows:
+        swallowed: dict[str, int] = {}
+        for line, end, row in rows:
             if len(row) != len(header):
                 raise _ragged(path, line, len(row), len(header), delimiter, field)
             lines.append(line)
             for column, position in wanted:
                 column.append(row[position])
-    return Columns(path, dict(zip(names, values, strict=True)), lines, "line", typed=False)
+            if end > line:
+                swallowed |= dict.fromkeys(_labels_within(row, header.index(label), delimiter), line)
+    found = dict(zip(names, values, strict=True))
+    if swallowed:
+        _check_nothing_swallowed(swallowed, found[label], path, field)
+    return Columns(path, found, lines, "line", typed=False)
 
 
-def _rows(reader: Reader, path: Path, field: str) -> Iterator[tuple[int, list[str]]]:
-    """(line where the row begins, its cells) of every line or group of lines that is not blank."""
+def _rows(reader: Reader, path: Path, field: str) -> Iterator[tuple[int, int, list[str]]]:
+    """(line where the row begins, line where it ends, its cells) of all that is not blank."""
     begin = 1
     try:
         for row in reader:
             if row:
-                yield begin, row
+                yield begin, reader.line_num, row
             begin = reader.line_num + 1
     except csv.Error as error:
         where = f"{path} line {begin}"
-        allowed = 'quotes that open and close whole cells, with "" for a quote inside'
         message = (
             f"{field}: {where}: a quote opens a cell that is not closed properly by line {reader.line_num} ({error})"
         )
-        raise InvalidInput(field, where, allowed, f"{message}; allowed: {allowed}") from error
+        raise InvalidInput(field, where, _PROPER_QUOTES, f"{message}; allowed: {_PROPER_QUOTES}") from error
+
+
+def _labels_within(row: Sequence[str], label: int, delimiter: str) -> Iterator[str]:
+    """What would be labels if the lines of a row were rows of their own, the line of the row's own label left out."""
+    for position, cell in enumerate(row):
+        first, *others = (line.removesuffix("\r").split(delimiter) for line in cell.split("\n"))
+        if not others:
+            continue
+        lines = [[*row[:position], *first], *others[:-1], [*others[-1], *row[position + 1 :]]]
+        without_own = lines[position >= label : len(lines) - (position <= label)]
+        yield from (cells[label] for cells in without_own if len(cells) == len(row))
+
+
+def _check_nothing_swallowed(swallowed: dict[str, int], labels: Sequence[str], path: Path, field: str) -> None:
+    """Refuse quotes that close properly by chance, lines after they opened: what lies between looks like rows."""
+    known = swallowed.keys() & set(labels)
+    if known:
+        name = min(known)
+        where = f"{path} line {swallowed[name]}"
+        message = f"{field}: {where}: a quote opens a cell that holds whole rows (one ends in the label {brief(name)})"
+        raise InvalidInput(field, where, _PROPER_QUOTES, f"{message}; allowed: {_PROPER_QUOTES}")
 
 
 def _ragged(path: Path, line: int, found: int, expected: int, delimiter: str, field: str) -> InvalidInput:

@@ -24,9 +24,9 @@ def read_columns(path: Path, names: Sequence[str], label: str, field: str) -> Co
     try:
         match kind:
             case ".csv":
-                return read_csv(path, names, field)
+                return read_csv(path, names, label, field)
             case ".tsv":
-                return read_tsv(path, names, field)
+                return read_tsv(path, names, label, field)
             case ".jsonl" | ".ndjson":
                 return read_jsonl(path, names, field)
             case ".parquet":
