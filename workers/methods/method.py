@@ -128,7 +128,8 @@ class Method:
                 "max_length",
                 positions,
                 f"less than {positions}, so that {self.name} has positions for its vectors",
-                f"texts may fill all {positions} positions of the model, and {self.name} needs some for its vectors",
+                f"texts may fill all {positions} positions of the model, and {self.name} needs some for its vectors; "
+                f"allowed: less than {positions}",
             )
         if not self._knows(model):
             raise InvalidInput(
