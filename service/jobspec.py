@@ -115,7 +115,7 @@ class ConfirmSpec(Section):
 
 class ResourcesSpec(Section):
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] = "auto"
-    cpus_per_trial: Literal["auto"] | Annotated[float, Field(gt=0, le=10_000)] = "auto"
+    cpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0.01, le=10_000)] = "auto"
     gpus_per_trial: float = Field(default=0, ge=0, le=1000)
     engine: Literal["auto", "fast", "reference"] = "auto"
     precision: PrecisionChoice = "auto"
@@ -139,6 +139,13 @@ class ResourcesSpec(Section):
         default="ray", description="`external`: trials are claimed by your own workers over `ask` and `tell`"
     )
     max_attempts: int = Field(default=3, ge=1, le=20, description="times a trial whose worker was lost is tried again")
+
+    @field_validator("gpus_per_trial")
+    @classmethod
+    def _share_or_whole(cls, value: float) -> float:
+        if 0 < value < 0.01 or (value > 1 and value != int(value)):
+            raise ValueError("allowed: 0, a share of one GPU from 0.01 to 1, or a whole number of them")
+        return value
 
 
 class JobSpec(Section):

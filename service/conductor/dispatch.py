@@ -15,7 +15,7 @@ from service.conductor.decisions import allot
 from service.conductor.executor import Executor, Lost
 from service.conductor.run import Run
 from service.conductor.under_way import Dispatched, UnderWay
-from service.errors import NotFound
+from service.errors import NotFound, Unavailable
 from service.store.records import Trial
 from service.store.store import Store
 from workers.assignment import Assignment
@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Dispatch:
-    """The way from a queued trial to its worker. `look_again` reads a job that turned out to have changed."""
+    """The way from a queued trial to its worker. `look_again` reads a job that turned out to have changed, `fail` ends
+    one in which something went wrong; the others go on."""
 
     store: Store
     executor: Executor
@@ -34,17 +35,28 @@ class Dispatch:
     monotonic: Callable[[], float]
     under_way: UnderWay
     look_again: Callable[[str], None]
+    fail: Callable[[str, Exception], None]
     _started: int = 0  # workers given out
 
     def fill_workers(self, runs: Mapping[str, Run]) -> None:
         """Give every free worker to a queued trial, or a group of them, fairly among the jobs."""
+        faulty: set[str] = set()
         while True:
-            by_turn = sorted(runs.items(), key=lambda item: item[1].last_start)
+            sound = ((id, run) for id, run in runs.items() if id not in faulty)
+            by_turn = sorted(sound, key=lambda item: item[1].last_start)
             fitting = {id: run for id, run in by_turn if self.executor.free(run.shape) > 0}
             startable = {job_id: run.startable() for job_id, run in fitting.items()}
             chosen = allot(1, {job_id: run.running for job_id, run in fitting.items()}, startable)
-            if not chosen or not self._start_next(fitting[chosen[0]]):
+            if not chosen:
                 return
+            try:
+                if not self._start_next(fitting[chosen[0]]):
+                    return
+            except Unavailable:
+                raise
+            except Exception as error:  # what was claimed is taken back when the job is wound up
+                faulty.add(chosen[0])
+                self.fail(chosen[0], error)
 
     def fill_packs(self, runs: Mapping[str, Run]) -> None:
         """Give free places in packs under way to their job's next trials, unless another job waits for a worker."""
@@ -52,6 +64,14 @@ class Dispatch:
         if len(hungry) != 1:
             return
         run = hungry[0]
+        try:
+            self._fill_packs_of(run)
+        except Unavailable:
+            raise
+        except Exception as error:
+            self.fail(run.job.id, error)
+
+    def _fill_packs_of(self, run: Run) -> None:
         for worker, trial_ids in self.under_way.workers().items():
             places = self.under_way[trial_ids[0]].places
             aboard = run.find_all(trial_ids)
@@ -75,7 +95,11 @@ class Dispatch:
             run = runs.get(self.under_way[trial_ids[0]].job_id)
             if run is None:
                 continue
-            expected = run.packs.expected_silence(run.find_all(trial_ids))
+            try:
+                expected = run.packs.expected_silence(run.find_all(trial_ids))
+            except Exception as error:
+                self.fail(run.job.id, error)
+                continue
             if not run.silences.too_long(silent, expected):
                 continue
             reason = f"its worker hangs: no sign of life for {silent:.0f} s"

@@ -63,7 +63,14 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self._dispatch = Dispatch(
-            self.store, self.executor, self.owner, self.lease, self.monotonic, self._dispatched, self._mirror_job
+            self.store,
+            self.executor,
+            self.owner,
+            self.lease,
+            self.monotonic,
+            self._dispatched,
+            self._mirror_job,
+            self._fail_job,
         )
 
     def run(self, stop: threading.Event) -> None:
@@ -168,7 +175,7 @@ class Conductor:
     def _mirror(self, trials: Iterable[Trial]) -> None:
         for trial in trials:
             if (run := self._runs.get(trial.job_id)) is not None:
-                run.put(trial)
+                self._guarded(run, Run.put, trial)
 
     def _mirror_job(self, job_id: str) -> None:
         """Read the job again; a changed spec rebuilds its run, a deleted job ends it."""
@@ -176,12 +183,15 @@ class Conductor:
         try:
             job = self.store.get_job(job_id)
             if job.spec != run.job.spec:
-                self._runs[job_id] = self._open(job)
+                self._guarded(run, self._open_again, job)
             elif job.state == "paused" and run.job.state == "running":
                 self.store.release_job(job_id, self.owner)  # whoever is asked to resume it may take it at once
             run.job = job
         except NotFound:
             self._drop_run(job_id)
+
+    def _open_again(self, _before: Run, job: Job) -> None:
+        self._runs[job.id] = self._open(job)
 
     def _drop_run(self, job_id: str) -> None:
         """End our part in a job that is not ours (any more)."""
@@ -245,16 +255,43 @@ class Conductor:
         """Store what has come in. A message leaves the inbox only when it is stored, so an outage loses none."""
         reports = [message for message in self._inbox if isinstance(message, Report)]
         if reports:
-            self.store.add_reports(reports)  # refused ones belong to trials that `_keep_leases` will end
+            self._store_reports(reports)
             self._inbox = deque(message for message in self._inbox if not isinstance(message, Report))
         while self._inbox:
             message = self._inbox[0]
-            if isinstance(message, Outcome):
-                self._finish(message)
-            elif isinstance(message, Lost):
-                self._lost(message)
+            try:
+                if isinstance(message, Outcome):
+                    self._finish(message)
+                elif isinstance(message, Lost):
+                    self._lost(message)
+            except Unavailable:
+                raise
+            except Exception as error:
+                self._fault_of(message, error)
             self._dispatched.end(message.trial_id)
             self._inbox.popleft()
+
+    def _store_reports(self, reports: list[Report]) -> None:
+        """All at once; where that fails, one by one to find the job at fault."""
+        try:
+            self.store.add_reports(reports)  # refused ones belong to trials that `_keep_leases` will end
+        except Unavailable:
+            raise
+        except Exception:
+            for report in reports:
+                try:
+                    self.store.add_reports([report])
+                except Unavailable:
+                    raise
+                except Exception as error:
+                    self._fault_of(report, error)
+
+    def _fault_of(self, message: Message, error: Exception) -> None:
+        """What a worker sent cannot be stored: its job fails, and nothing else."""
+        if (run := self._run_of(message.trial_id)) is not None:
+            self._fail_job(run.job.id, error)
+        else:
+            log.error("what %s sent cannot be stored", message.trial_id, exc_info=error)
 
     def _finish(self, outcome: Outcome) -> None:
         if (run := self._run_of(outcome.trial_id)) is not None:
@@ -309,7 +346,9 @@ class Conductor:
         log.error("job %s fails", job_id, exc_info=error)
         reason = error.detail if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
         with suppress(NotFound, Conflict):
-            self.store.set_job_state(job_id, "failed", reason)
+            job = self.store.set_job_state(job_id, "failed", reason)
+            if (run := self._runs.get(job_id)) is not None:
+                run.job = job
 
     def _advance(self, run: Run) -> None:
         if run.job.state != "running":

@@ -256,6 +256,16 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
         "reference_trials",
         ["pego cannot", "whole weights", '"allowed": "other methods"'],
     ),
+    "cores too small to be given": (
+        _set("resources", {"cpus_per_trial": 1e-05}),
+        "resources.cpus_per_trial",
+        ["1e-05", "0.01"],
+    ),
+    "one and a half GPUs": (
+        _set("resources", {"gpus_per_trial": 1.5}),
+        "resources.gpus_per_trial",
+        ["1.5", "whole number"],
+    ),
     "no shards": (_set("resources", {"shards": 0}), "resources.shards", ["0", "greater than or equal to 1"]),
     "unknown kind": (_set("kind", "hunt"), "kind", ["hunt", "search"]),
     "not a job": (lambda spec: spec.clear(), "name", ["required"]),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.conductor.executor import Lost
+from service.conductor.executor import Lost, Work
 from service.conductor.loop import GRACE, LEASE, Conductor
-from service.conductor.placement import Machine
+from service.conductor.placement import Machine, Shape
 from service.conductor.proposer import Proposer, Reply, Request
 from service.conductor.search_agenda import search_run
 from service.conductor.seeds import confirmation_seed, trial_seed
@@ -454,6 +454,50 @@ def test_a_fault_in_the_scheduler_fails_its_job_only(
     tick_until(conductor, clock, lambda: is_over(store, faulty)() and is_over(store, sound)())
     assert (store.get_job(faulty.id).state, store.get_job(sound.id).state) == ("failed", "completed")
     assert store.get_job(faulty.id).reason == "ZeroDivisionError: a rung of width 0"
+
+
+class Refusing(ComputingExecutor):
+    """Cannot start trials of jobs that ask for two cores, as Ray cannot start some that it is asked for."""
+
+    def start(self, assignments: Sequence[Work], shape: Shape, places: int = 1) -> None:
+        if shape.cpus == 2:
+            raise ValueError("no such resources")
+        super().start(assignments, shape, places)
+
+
+def test_what_cannot_be_started_fails_its_job_only(make: Make, store: Store, clock: Clock) -> None:
+    faulty, sound = submit(store, resources={"cpus_per_trial": 2}), submit(store)
+    tick_until(make(Refusing()), clock, lambda: is_over(store, faulty)() and is_over(store, sound)())
+    assert (store.get_job(faulty.id).state, store.get_job(sound.id).state) == ("failed", "completed")
+    assert store.get_job(faulty.id).reason == "ValueError: no such resources"
+
+
+@pytest.mark.parametrize("step", ["finish_trial", "add_reports"])
+def test_what_cannot_be_stored_fails_its_job_only(
+    make: Make, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    faulty, sound = submit(store), submit(store)
+    real = getattr(store, step)
+
+    def broken(told: Any) -> Any:
+        if any(one.trial_id.startswith(faulty.id) for one in (told if isinstance(told, list) else [told])):
+            raise OverflowError("a number that no database holds")
+        return real(told)
+
+    monkeypatch.setattr(store, step, broken)
+    conductor = make()
+    tick_until(conductor, clock, lambda: is_over(store, faulty)() and is_over(store, sound)())
+    assert (store.get_job(faulty.id).state, store.get_job(sound.id).state) == ("failed", "completed")
+    assert store.get_job(faulty.id).reason == "OverflowError: a number that no database holds"
+    tick_until(conductor, clock, lambda: not store.get_job(faulty.id).counts["running"], step=LEASE)
+
+
+def test_a_job_stored_with_what_is_refused_today_fails_alone(make: Make, store: Store, clock: Clock) -> None:
+    spec = JobSpec.model_validate(SPEC).model_dump(mode="json")
+    faulty = store.create_job("old", spec | {"resources": spec["resources"] | {"cpus_per_trial": 1e-05}})
+    sound = submit(store)
+    tick_until(make(), clock, lambda: is_over(store, faulty)() and is_over(store, sound)())
+    assert (store.get_job(faulty.id).state, store.get_job(sound.id).state) == ("failed", "completed")
 
 
 CONFIRMED: dict[str, Any] = {
