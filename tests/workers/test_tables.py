@@ -69,14 +69,14 @@ def test_a_tsv_from_a_writer_that_quotes_is_unquoted(tmp_path: Path, content: st
         (
             "a.csv",
             'text,label\n"open,1\nplain,0\nends so",1\nmore,0\n',
-            "line 2: a quote opens a cell that holds whole rows",
+            "line 2: quotes open cells that span lines",
         ),
         (
             "a.csv",
             'text,label\n"open,1\r\nends so",0\r\nmore,1\r\n',
-            "line 2: a quote opens a cell that holds whole rows",
+            "line 2: quotes open cells that span lines",
         ),
-        ("a.csv", 'label,text\n1,open\n0,"open\n1,ends so"\n', "line 3: a quote opens a cell that holds whole rows"),
+        ("a.csv", 'label,text\n1,open\n0,"open\n1,ends so"\n', "line 3: quotes open cells that span lines"),
         ("a.tsv", 'text\tlabel\n"open\t1\na\tb\tc\nends so"\t1\nmore\t0\n', "line 3 has 3 cells"),
         ("a.csv", "text,label\nshort\n", "line 2 has 1 cells"),
         ("a.tsv", "text\tlabel\na\tb\tc\n", "line 2 has 3 cells, the header has 2; a cell cannot hold a tab"),
@@ -136,6 +136,7 @@ def test_a_csv_cell_may_hold_lines_with_commas(tmp_path: Path) -> None:
     verse = "O Captain, my Captain\nour trip, is done\nthe port is near, the bells, I hear"
     path = saved(tmp_path, "a.csv", f'text,label\n"{verse}",a\nplain,b\n"{verse}",a\n')
     assert read(path).values["text"] == [verse, "plain", verse]
+    verse += "\na, line that begins with a label"
     turned = saved(tmp_path, "a.csv", f'label,text\na,"{verse}"\nb,plain\na,"{verse}"\n')
     assert read(turned).values["text"] == [verse, "plain", verse]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.data.columns import Columns, brief, check_columns
+from workers.data.columns import Columns, check_columns
 from workers.data.encoding import open_text
 from workers.errors import InvalidInput
 
@@ -85,18 +85,20 @@ def _read(path: Path, names: Sequence[str], label: str, field: str, *, delimiter
         values: list[list[str]] = [[] for _ in names]
         wanted = [(column, header.index(name)) for column, name in zip(values, names, strict=True)]
         lines: list[int] = []
-        swallowed: dict[str, int] = {}
+        spanning = 0  # line where a row begins that spans lines
         for line, end, row in rows:
             if len(row) != len(header):
                 raise _ragged(path, line, len(row), len(header), delimiter, field)
             lines.append(line)
             for column, position in wanted:
                 column.append(row[position])
-            if end > line:
-                swallowed |= dict.fromkeys(_labels_within(row, header.index(label), delimiter), line)
+            spanning = spanning or (line if end > line else 0)
     found = dict(zip(names, values, strict=True))
-    if swallowed:
-        _check_nothing_swallowed(swallowed, found[label], path, field)
+    if spanning:
+        with open_text(path, field, newline="") as file:
+            plain = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+            whole = _whole_rows(plain, len(header), header.index(label), frozenset(found[label]))
+        _check_nothing_swallowed(whole, len(lines), f"{path} line {spanning}", field)
     return Columns(path, found, lines, "line", typed=False)
 
 
@@ -116,25 +118,18 @@ def _rows(reader: Reader, path: Path, field: str) -> Iterator[tuple[int, int, li
         raise InvalidInput(field, where, _PROPER_QUOTES, f"{message}; allowed: {_PROPER_QUOTES}") from error
 
 
-def _labels_within(row: Sequence[str], label: int, delimiter: str) -> Iterator[str]:
-    """What would be labels if the lines of a row were rows of their own, the line of the row's own label left out."""
-    for position, cell in enumerate(row):
-        first, *others = (line.removesuffix("\r").split(delimiter) for line in cell.split("\n"))
-        if not others:
-            continue
-        lines = [[*row[:position], *first], *others[:-1], [*others[-1], *row[position + 1 :]]]
-        without_own = lines[position >= label : len(lines) - (position <= label)]
-        yield from (cells[label] for cells in without_own if len(cells) == len(row))
+def _whole_rows(plain: Reader, width: int, label: int, labels: frozenset[str]) -> int:
+    """How many lines are rows of their own, with a label that the table has, if quotes are text."""
+    return sum(len(row) == width and row[label] in labels for row in plain)
 
 
-def _check_nothing_swallowed(swallowed: dict[str, int], labels: Sequence[str], path: Path, field: str) -> None:
-    """Refuse quotes that close properly by chance, lines after they opened: what lies between looks like rows."""
-    known = swallowed.keys() & set(labels)
-    if known:
-        name = min(known)
-        where = f"{path} line {swallowed[name]}"
-        message = f"{field}: {where}: a quote opens a cell that holds whole rows (one ends in the label {brief(name)})"
-        raise InvalidInput(field, where, _PROPER_QUOTES, f"{message}; allowed: {_PROPER_QUOTES}")
+def _check_nothing_swallowed(whole: int, rows: int, where: str, field: str) -> None:
+    """Refuse quotes that close properly by chance, lines after they opened: with quotes as text there are more rows.
+    Where quotes are meant, cells that span lines and hold separators leave fewer."""
+    if whole > rows:
+        found = f"quotes open cells that span lines, here first; read so, {rows} rows are left of at least {whole}"
+        message = f"{field}: {where}: {found}; allowed: {_PROPER_QUOTES}"
+        raise InvalidInput(field, f"{found} in {where}", _PROPER_QUOTES, message)
 
 
 def _ragged(path: Path, line: int, found: int, expected: int, delimiter: str, field: str) -> InvalidInput:
