@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from predictors.answer import OutOfDomain
 from service.errors import BadInput, FieldProblem, ServiceError
 
+_BRANCHES = frozenset({"float", "int", "str", "bool", "literal"})
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def _field_problem(error: Mapping[str, Any], skip: int) -> FieldProblem:
 
 def _names_a_branch(part: object) -> bool:
     """Pydantic puts the name of the tried branch of a union into the location; it is no field."""
-    return isinstance(part, str) and ("[" in part or part in {"float", "int", "str", "bool", "literal"})
+    return isinstance(part, str) and ("[" in part or part.removeprefix("constrained-") in _BRANCHES)
 
 
 def _short(value: Any) -> Any:

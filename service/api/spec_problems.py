@@ -15,13 +15,22 @@ from service.jobspec import JobSpec
 
 
 def spec_problems(error: ValidationError, spec: type[BaseModel] = JobSpec) -> list[FieldProblem]:
-    """Every problem of the shape of a `spec`."""
+    """Every problem of the shape of a `spec`, one for each field."""
     entries = error.errors(include_url=False)
     plain = field_problems(entries)
-    return [
-        _unknown_field(problem, entry["loc"], spec) if entry["type"] == "extra_forbidden" else problem
-        for problem, entry in zip(plain, entries, strict=True)
-    ]
+    problems: dict[str, FieldProblem] = {}
+    for problem, entry in zip(plain, entries, strict=True):
+        named = _unknown_field(problem, entry["loc"], spec) if entry["type"] == "extra_forbidden" else problem
+        problems[problem.field] = _either(problems[problem.field], named) if problem.field in problems else named
+    return list(problems.values())
+
+
+def _either(one: FieldProblem, other: FieldProblem) -> FieldProblem:
+    """A value that fits no branch of a union, such as `auto` or a number: any of what the branches allow would do."""
+    if one.allowed == other.allowed:
+        return one
+    allowed = f"{one.allowed}, or {other.allowed}"
+    return FieldProblem(one.field, one.found, allowed, f"found {one.found!r}; allowed: {allowed}")
 
 
 def _unknown_field(problem: FieldProblem, path: Sequence[int | str], spec: type[BaseModel]) -> FieldProblem:
