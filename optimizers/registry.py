@@ -12,6 +12,7 @@ from optimizers.problem import Optimizer, Problem
 # Name → module and class. Each class is a frozen dataclass whose fields are the options.
 _CLASSES = {
     "auto": ("optimizers.auto", "AutoSearch"),
+    "botorch": ("optimizers.botorch.optimizer", "BotorchSearch"),
     "cmaes": ("optimizers.cmaes", "CmaEsSearch"),
     "gp": ("optimizers.gp.optimizer", "GaussianProcessSearch"),
     "grid": ("optimizers.designs", "GridSearch"),
@@ -19,7 +20,7 @@ _CLASSES = {
     "mcts": ("optimizers.decision_tree", "MctsSearch"),
     "nsga2": ("optimizers.optuna_samplers", "Nsga2Search"),
     "random": ("optimizers.designs", "RandomSearch"),
-    "saasbo": ("optimizers.gp.optimizer", "SparseSearch"),
+    "saasbo": ("optimizers.saasbo", "SparseSearch"),
     "smbo": ("optimizers.decision_tree", "SmboSearch"),
     "sobol": ("optimizers.designs", "SobolSearch"),
     "tpe": ("optimizers.optuna_samplers", "TpeSearch"),

@@ -26,7 +26,7 @@ from benchmarks.search.races import PROBLEMS, QUICK, RECORDED, search  # noqa: E
 from benchmarks.search.tables import DATA  # noqa: E402
 
 # `gp` is what `auto` does without a past; our other forms of the peers' own algorithms are run by name (--optimizers).
-OURS = ("auto", "auto+past", "mcts", "smbo", "random")
+OURS = ("auto", "auto+past", "botorch", "mcts", "smbo", "random")
 RUNS = Path(__file__).resolve().parents[2] / ".peftsearch" / "bench-search.jsonl"
 # By `--quick`. Ax takes about a second of a core for a suggestion: with more seeds it alone would take hours.
 TRIALS = {False: 40, True: 25}
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _default_optimizers(quick: bool) -> list[str]:
-    return ["auto", *PEERS, "random"] if quick else [*OURS, *PEERS]
+    return ["auto", "botorch", *PEERS, "random"] if quick else [*OURS, *PEERS]
 
 
 def _parser() -> argparse.ArgumentParser:

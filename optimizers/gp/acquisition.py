@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,25 +77,6 @@ class Acquisition:
                 mean, variance = model.predict(points.features)
                 probability = np.asarray(probability * ndtr((bound - mean) / np.sqrt(variance)))
         return probability
-
-
-class Worth(Protocol):
-    """How much configurations are worth, `[k]`."""
-
-    def __call__(self, configs: Sequence[Config], samples: slice = slice(None)) -> FloatArray:
-        """Worth `[k]`, by the chosen sampled fronts."""
-        ...
-
-
-def expected(parts: Sequence[Acquisition]) -> Worth:
-    """The mean worth over several surrogates."""
-    if len(parts) == 1:
-        return parts[0]
-
-    def mean(configs: Sequence[Config], samples: slice = slice(None)) -> FloatArray:
-        return np.asarray(np.mean([part(configs, samples) for part in parts], axis=0))
-
-    return mean
 
 
 def acquisition(

@@ -57,36 +57,6 @@ class Moderate:
         return float((self.inverse * squared + 1.0 / squared).sum()), 2.0 * self.inverse * squared - 2.0 / squared
 
 
-@dataclass(frozen=True)
-class Flat:
-    """No belief: for a sampler that adds its own."""
-
-    def start(self, count: int) -> float:
-        """As `Sparse`."""
-        return Sparse(SHRINKAGE).start(count)
-
-    def loss(self, log_lengths: FloatArray) -> tuple[float, FloatArray]:
-        """See `LengthPrior`."""
-        return 0.0, np.zeros_like(log_lengths)
-
-
-SHRINKAGE = 0.1
-"""Scale of the half-Cauchy that τ itself follows (Eriksson & Jankowiak 2021)."""
-
-
-def sparse_potential(log_lengths: FloatArray, log_shrinkage: float) -> tuple[float, FloatArray]:
-    """Negative log density of log length scales `[g]` and log τ under SAAS, and its gradient `[g + 1]`.
-
-    Unlike `Sparse.loss`, a density over the logarithms: what is sampled, not maximised.
-    """
-    ratio = np.exp(-4.0 * log_lengths - 2.0 * log_shrinkage)
-    scale = np.exp(2.0 * (log_shrinkage - np.log(SHRINKAGE)))
-    value = np.log1p(ratio).sum() + (2.0 * log_lengths + log_shrinkage).sum() + np.log1p(scale) - log_shrinkage
-    bent = ratio / (1.0 + ratio)
-    along_shrinkage = -2.0 * bent.sum() + len(log_lengths) + 2.0 * scale / (1.0 + scale) - 1.0
-    return float(value), np.append(2.0 - 4.0 * bent, along_shrinkage)
-
-
 # Chosen by measurement (docs/decisions/gp-defaults.md).
 USUAL = (Moderate(),)
 # The fast form of SAASBO (MAP-SAAS): each τ gives one fit, and the best is kept.

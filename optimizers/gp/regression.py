@@ -15,8 +15,7 @@ from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.optimize import minimize
 
-from optimizers.gp.length_priors import SHRINKAGE, USUAL, Flat, LengthPrior, Sparse, sparse_potential
-from optimizers.gp.nuts import nuts
+from optimizers.gp.length_priors import USUAL, LengthPrior
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -88,36 +87,6 @@ def fit(
         (_learn(*data, prior) for prior in priors), key=lambda found: _held_out_loss(*data, *found)
     )
     return condition(rows, values, counts, np.exp(log_lengths)[groups], float(np.exp(log_noise)))
-
-
-def sample(
-    features: FloatArray,
-    groups: IntArray,
-    targets: FloatArray,
-    limit: int,
-    effort: tuple[int, int, int],
-    rng: np.random.Generator,
-) -> list[GaussianProcess]:
-    """Processes whose hyperparameters are drawn from their posterior under the sparse prior (SAAS) by NUTS.
-
-    Arguments as in `fit`; `effort` is the warm-up, the draws and the thinning (128, 64 and 4 in Zhou et al. 2024).
-    """
-    rows, values, counts = _averaged(features, targets)
-    chosen = _spread(len(rows), limit)
-    data = rows[chosen], groups, values[chosen], counts[chosen]
-    g = int(groups.max()) + 1
-
-    def potential(parameters: FloatArray) -> tuple[float, FloatArray]:
-        prior_value, prior_gradient = sparse_potential(parameters[:g], float(parameters[g]))
-        value, gradient = _negative_log_posterior(np.delete(parameters, g), *data, Flat())
-        return value + prior_value, np.insert(gradient, g, 0.0) + np.append(prior_gradient, 0.0)
-
-    log_lengths, log_noise = _learn(*data, Sparse(SHRINKAGE))
-    drawn = nuts(potential, np.concatenate([log_lengths, [np.log(SHRINKAGE)], [log_noise]]), *effort, rng)
-    return [
-        condition(rows, values, counts, np.exp(one[:g])[groups], float(np.exp(np.clip(one[-1], *_LOG_NOISE_BOUNDS))))
-        for one in drawn
-    ]
 
 
 def _averaged(features: FloatArray, targets: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.integer]]:

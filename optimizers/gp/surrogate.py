@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ from scipy.special import ndtr
 from optimizers.evidence import Evidence, holds, informative, known_values
 from optimizers.gp.features import FeatureMap, feature_map
 from optimizers.gp.improvement import Points
-from optimizers.gp.length_priors import FEW_MATTER, USUAL, LengthPrior
+from optimizers.gp.length_priors import USUAL, LengthPrior
 from optimizers.gp.outcomes import Scaling, scaling
-from optimizers.gp.regression import GaussianProcess, fit, sample
+from optimizers.gp.regression import GaussianProcess, fit
 from optimizers.pareto import non_dominated
 from optimizers.problem import Config, OutcomeConstraint, Problem
 
@@ -124,7 +124,7 @@ def learn(
     space_map = feature_map(problem.space)
     features = space_map([evidence.configs[index] for index in chosen])
     groups = space_map.groups
-    scalings = _scalings(problem, evidence)
+    scalings = objective_scalings(problem, evidence)
     models: list[GaussianProcess | None] = []
     for objective, scale, column in zip(problem.objectives, scalings, evidence.objectives.T, strict=True):
         known = objective.metric in problem.known
@@ -140,34 +140,9 @@ def learn(
     )
 
 
-def learn_fully(
-    problem: Problem,
-    evidence: Evidence,
-    limit: int,
-    fitted: int,
-    effort: tuple[int, int, int],
-    rng: np.random.Generator,
-) -> tuple[Surrogate, ...]:
-    """Surrogates that differ in the hyperparameters of the objectives, drawn from their posterior under SAAS.
-
-    Arguments as in `learn` and `regression.sample`.
-    """
-    fast = learn(problem, evidence, limit, fitted, FEW_MATTER)
-    chosen = informative(evidence, limit)
-    features = fast.features([evidence.configs[index] for index in chosen])
-    drawn: list[list[GaussianProcess] | None] = [
-        None if model is None else sample(features, fast.features.groups, scale(column[chosen]), fitted, effort, rng)
-        for model, scale, column in zip(fast.models, fast.scalings, evidence.objectives.T, strict=True)
-    ]
-    count = max((len(processes) for processes in drawn if processes is not None), default=1)
-    return tuple(
-        replace(fast, models=tuple(None if processes is None else processes[index] for processes in drawn))
-        for index in range(count)
-    )
-
-
-def _scalings(problem: Problem, evidence: Evidence) -> tuple[Scaling, ...]:
-    """With several objectives volume counts, so a modelled one keeps its own axis, and its values on the front."""
+def objective_scalings(problem: Problem, evidence: Evidence) -> tuple[Scaling, ...]:
+    """A map for each objective. With several, volume counts, so a modelled one keeps its own axis, and its values on
+    the front."""
     if len(problem.objectives) == 1:
         return (scaling(evidence.objectives[:, 0]),)
     front = evidence.objectives[evidence.on_front]

@@ -22,7 +22,8 @@ app = typer.Typer()
 
 NEEDED = {
     "service": ("fastapi", "sqlalchemy", "alembic", "uvicorn"),
-    "workers": ("torch", "transformers", "peft", "ray", "botorch", "safetensors"),
+    "workers": ("torch", "transformers", "peft", "ray", "safetensors"),
+    "botorch": ("botorch", "numpyro"),
 }
 """Packages behind each extra of the install."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optimizers import registry
-from optimizers.errors import BadOption, UnsupportedProblem
+from optimizers.errors import BadOption, MissingExtra, UnsupportedProblem
 from optimizers.problem import Problem
 from optimizers.schedulers import registry as schedulers
 from optimizers.schedulers.contract import Budget
@@ -25,6 +25,9 @@ def check_optimizer(spec: OptimizerSpec, problem: Problem | None) -> list[FieldP
         return [FieldProblem(f"optimizer.options.{error.option}", error.found, error.allowed, str(error))]
     except UnsupportedProblem as error:
         return [FieldProblem("optimizer.name", spec.name, "an optimizer for this problem", str(error))]
+    except MissingExtra as error:
+        asked = ("name", spec.name) if error.option is None else (f"options.{error.option}", spec.options[error.option])
+        return [FieldProblem(f"optimizer.{asked[0]}", asked[1], f"the extra {error.extra}", str(error))]
     return []
 
 

@@ -373,6 +373,25 @@ def test_a_law_tells_its_shape_and_its_world_together(api: TestClient, spec: Spe
     assert fields == {"task.train", "task.label", "design.train_rows", "method"}
 
 
+@pytest.mark.parametrize(
+    ("chosen", "field"),
+    [
+        ({"name": "botorch"}, "optimizer.name"),
+        ({"name": "saasbo", "options": {"inference": "nuts"}}, "optimizer.options.inference"),
+    ],
+)
+def test_an_optimizer_whose_extra_is_missing_is_refused(
+    api: TestClient, spec: Spec, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, Any], field: str
+) -> None:
+    monkeypatch.setattr("optimizers.botorch.optimizer.find_spec", lambda _: None)
+    answer = api.post("/v1/jobs", json=spec | {"optimizer": chosen})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == field
+    assert "pip install 'peftsearch[botorch]'" in error["message"]
+    assert api.get("/v1/jobs").json()["items"] == []
+
+
 @pytest.mark.parametrize("path", ["../secret.csv", "link.csv", "/etc/passwd", "folder/../../secret.csv", "~/x.csv"])
 def test_no_path_leads_out_of_the_data_roots(api: TestClient, spec: Spec, data_root: Path, path: str) -> None:
     secret = data_root.parent / "secret.csv"

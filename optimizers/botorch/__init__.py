@@ -1,0 +1,1 @@
+"""Optimizers that stand on BoTorch: its models and acquisitions over our encoding. Needs the extra `botorch`."""
