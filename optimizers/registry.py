@@ -16,7 +16,7 @@ _CLASSES = {
     "cmaes": ("optimizers.cmaes", "CmaEsSearch"),
     "gp": ("optimizers.gp.optimizer", "GaussianProcessSearch"),
     "grid": ("optimizers.designs", "GridSearch"),
-    "llambo": ("optimizers.llambo", "LlamboSearch"),
+    "llambo": ("optimizers.llambo.optimizer", "LlamboSearch"),
     "mcts": ("optimizers.decision_tree", "MctsSearch"),
     "nsga2": ("optimizers.optuna_samplers", "Nsga2Search"),
     "random": ("optimizers.designs", "RandomSearch"),
