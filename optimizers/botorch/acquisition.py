@@ -41,7 +41,7 @@ def choose(
     space, parents = models.inputs.problem.space, good_ones(evidence)
     chosen: list[dict[str, Any]] = []
     for _ in range(n):
-        valued = acquisition(models, evidence, [*evidence.pending, *chosen], int(rng.integers(2**31)))
+        valued = acquisition(models, [*evidence.pending, *chosen], int(rng.integers(2**31)))
 
         def worth(configs: Sequence[Config], valued: AcquisitionFunction = valued) -> FloatArray:
             with torch.no_grad():
@@ -57,14 +57,12 @@ def choose(
     return chosen
 
 
-def acquisition(models: Models, evidence: Evidence, pending: Sequence[Config], seed: int) -> AcquisitionFunction:
+def acquisition(models: Models, pending: Sequence[Config], seed: int) -> AcquisitionFunction:
     """The logarithm of the expected improvement of a row `[b, 1, f + k]` over the trials so far, `pending` included."""
-    finished = [config for config, done in zip(evidence.configs, evidence.finished, strict=True) if done]
-    baseline = models.inputs(finished or list(evidence.configs))
-    posterior: Any = models.model.posterior(baseline)
+    posterior: Any = models.model.posterior(models.baseline)
     given: dict[str, Any] = {
         "model": models.model,
-        "X_baseline": baseline,
+        "X_baseline": models.baseline,
         "X_pending": models.inputs(pending) if pending else None,
         "sampler": get_sampler(posterior, torch.Size([_SAMPLES]), seed=seed),
         "constraints": models.constraints or None,

@@ -88,6 +88,7 @@ class Models:
     inputs: Inputs
     model: Model
     constraints: list[Constraint]
+    baseline: Tensor  # [b, f + k]: distinct rows of the trials that may stand on the front
     standing: Tensor  # [n, m]: maximised, scaled objectives of all that may stand on the front
 
 
@@ -120,7 +121,9 @@ def learn(problem: Problem, evidence: Evidence, limit: int, fit_objective: Fit) 
     if inputs.known_constraints:
         constraints.append(_above(0.0, len(models)))
         models.append(_column(rows.shape[1] - 1))
-    return Models(inputs, ModelList(*models), constraints, _standing(evidence, inputs))
+    finished = evidence.finished[chosen]
+    baseline = rows[torch.tensor(finished)] if finished.any() else rows
+    return Models(inputs, ModelList(*models), constraints, baseline.unique(dim=0), _standing(evidence, inputs))
 
 
 def fit_usual(rows: Tensor, targets: Tensor, places: Tensor) -> Model:

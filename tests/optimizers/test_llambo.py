@@ -7,15 +7,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 
 import numpy as np
 import pytest
 
 from optimizers.errors import UnsupportedProblem
-from optimizers.problem import History
+from optimizers.llambo.optimizer import expected_improvement
+from optimizers.problem import CompletedTrial, FailedTrial, History, PendingTrial, Problem
 from optimizers.registry import check, optimizer
 from search_spaces.space import config_hash
-from tests.optimizers.computed_problems import MIXED, TWO, completed
+from tests.optimizers.computed_problems import ACCURACY, MIXED, TWO, completed, quality
 
 DRAWN = MIXED.sample(30, np.random.default_rng(3))
 HISTORY = History(tuple(completed(i, config) for i, config in enumerate(DRAWN[:12])))
@@ -110,7 +112,7 @@ def test_predictions_may_fail_without_losing_the_candidates(monkeypatch: pytest.
     with server(forgetful, monkeypatch):
         proposal = optimizer("llambo").propose(TWO, HISTORY, 1, np.random.default_rng(0))
     assert proposal.configs == (GOOD[0],)
-    assert "predicted nothing" in proposal.notes[0]
+    assert "predicted too little to choose by" in proposal.notes[0]
 
 
 def test_a_server_that_hangs_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,3 +134,89 @@ def test_is_refused_where_there_is_no_model(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("PEFTSEARCH_LLM_URL", raising=False)
     with pytest.raises(UnsupportedProblem, match="llambo: the service has no language model"):
         check("llambo", TWO)
+
+
+def test_begins_with_what_the_model_recommends_without_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    pending = History(pending=(PendingTrial("p", DRAWN[0]),))
+    with server(lambda _: json.dumps({"configurations": [DRAWN[0], *GOOD]}), monkeypatch, seen):
+        proposal = optimizer("llambo").propose(TWO, pending, 2, np.random.default_rng(0))
+    assert list(proposal.configs) == GOOD[:2]
+    assert "maximize accuracy, minimize trainable_params" in seen[0]
+    assert json.dumps(dict(DRAWN[0])) in seen[0]
+    assert "score" not in seen[0]
+
+
+def test_a_start_of_failures_only_goes_on_as_gp(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = History(failed=tuple(FailedTrial(str(i), config, "x") for i, config in enumerate(DRAWN[:5])))
+    seen: list[str] = []
+    with server(helpful, monkeypatch, seen):
+        proposal = optimizer("llambo").propose(TWO, failed, 1, np.random.default_rng(0))
+    assert len(proposal.configs) == 1
+    assert seen == []
+
+
+def test_every_generation_sees_the_trials_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    with server(helpful, monkeypatch, seen):
+        optimizer("llambo", generations=4).propose(TWO, HISTORY, 1, np.random.default_rng(0))
+    stories = [prompt for prompt in seen if "Predict" in prompt]
+    assert len(set(stories)) == 4
+    assert len({tuple(sorted(story.splitlines())) for story in stories}) == 1
+
+
+def test_doubt_is_the_spread_of_the_generations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two candidates of equal mean: the one that the generations disagree on may improve, the other may not."""
+    turn = count()
+
+    def torn(prompt: str) -> str:
+        if "Predict" not in prompt:
+            return helpful(prompt)
+        doubtful = 0.9 + (0.8 if next(turn) % 2 else -0.8)
+        return json.dumps({"scores": [0.9, 0.9, 0.9, 0.9, doubtful, 0.9]})
+
+    with server(torn, monkeypatch):
+        proposal = optimizer("llambo", generations=4).propose(TWO, HISTORY, 1, np.random.default_rng(0))
+    assert proposal.configs == (GOOD[4],)
+
+
+def test_expected_improvement_is_that_of_a_normal_with_the_generations_moments() -> None:
+    predicted = np.array([[0.2, 0.5, 0.1], [0.6, 0.5, 0.1], [0.4, 0.5, 0.1]])
+    draws = np.random.default_rng(0).normal(0.4, 0.2, 200_000)
+    found = expected_improvement(predicted, 0.3)
+    assert found[0] == pytest.approx(np.maximum(0.3 - draws, 0.0).mean(), abs=2e-3)
+    assert found[1:] == pytest.approx([0.0, 0.2])
+
+
+class _Simulated:
+    """A language model that knows the quality of every configuration, and says it, or the opposite (`honest`)."""
+
+    def __init__(self, honest: bool) -> None:
+        self.honest = honest
+
+    def __call__(self, prompt: str) -> str:
+        if "Predict" not in prompt:
+            # Alike for both, and unlike from trial to trial.
+            rng = np.random.default_rng(prompt.count("-> score"))
+            return json.dumps({"configurations": MIXED.sample(8, rng)})
+        asked = [json.loads(line) for line in prompt.split("in order:\n")[1].splitlines() if '"method"' in line]
+        sign = -1.0 if self.honest else 1.0
+        return json.dumps({"scores": [sign * quality(config) for config in asked]})
+
+
+def test_a_good_model_leads_elsewhere_and_further_than_a_bad_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, reached, asked = Problem(MIXED, (ACCURACY,)), {}, {}
+    for honest in (True, False):
+        done: list[CompletedTrial] = []
+        with server(_Simulated(honest), monkeypatch):
+            for number in range(12):
+                proposal = optimizer("llambo", generations=2).propose(
+                    problem, History(tuple(done)), 1, np.random.default_rng(number)
+                )
+                assert not any("gp" in note for note in proposal.notes)
+                done.append(completed(number, proposal.configs[0]))
+        asked[honest] = [config_hash(trial.config) for trial in done[5:]]
+        reached[honest] = np.mean([quality(trial.config) for trial in done[5:]])
+    drawn = np.mean([quality(config) for config in MIXED.sample(500, np.random.default_rng(0))])
+    assert asked[True] != asked[False]
+    assert reached[True] > drawn > reached[False]
