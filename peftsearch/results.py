@@ -256,17 +256,43 @@ class Front:
 
 
 @dataclass(frozen=True)
+class Headroom:
+    """How far the best value of `metric` may still be, where `tradeoffs` of the `trials` went for other objectives: a
+    search for it alone is expected to gain `expected`, and not more than `most` with probability `level`."""
+
+    metric: str
+    tradeoffs: int
+    trials: int
+    expected: float
+    most: float
+    level: float
+    text: str
+
+    @classmethod
+    def from_json(cls, data: Json) -> Headroom:
+        """Read a HeadroomView."""
+        return cls(**_known(cls, data))
+
+
+@dataclass(frozen=True)
 class Best:
     """The answer to "which hyperparameters should I use?": a measured trial and code that trains it again."""
 
     trial: Trial
     objectives: Mapping[str, float]
     snippet: str
+    headroom: Headroom | None = None
 
     @classmethod
     def from_json(cls, data: Json) -> Best:
         """Read a BestView."""
-        return cls(Trial.from_json(data["trial"]), dict(data["objectives"]), data["snippet"])
+        headroom = data.get("headroom")
+        return cls(
+            trial=Trial.from_json(data["trial"]),
+            objectives=dict(data["objectives"]),
+            snippet=data["snippet"],
+            headroom=None if headroom is None else Headroom.from_json(headroom),
+        )
 
 
 @dataclass(frozen=True)

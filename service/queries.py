@@ -50,8 +50,9 @@ class Clause:
 
 @dataclass(frozen=True)
 class Answer:
-    """The best trial and what it reached on the job's objectives."""
+    """The best trial by `metric`, and what it reached on the job's objectives."""
 
+    metric: str
     trial: Trial
     objectives: dict[str, float]
 
@@ -101,7 +102,7 @@ def best(
         return (sign * trial.metrics[metric], *others, trial.number)
 
     chosen = min(fitting, key=rank)
-    return Answer(chosen, {name: chosen.metrics[name] for name in signs if name in chosen.metrics})
+    return Answer(metric, chosen, {name: chosen.metrics[name] for name in signs if name in chosen.metrics})
 
 
 def _ranking(spec: JobSpec, maximize: str | None, minimize: str | None) -> tuple[str, float]:

@@ -144,6 +144,8 @@ def export(
 
 def _print_best(found: Best) -> None:
     _print_trial(found.trial, found.objectives)
+    if found.headroom is not None:
+        console.print(found.headroom.text, markup=False, highlight=False, soft_wrap=True)
     console.print()
     _print_code(found.snippet)
 

@@ -177,12 +177,27 @@ class FrontView(View):
     reference: list[TrialView]
 
 
+class HeadroomView(View):
+    """How far the best value of the first objective may still be, where trials went for trade-offs with others."""
+
+    metric: str
+    tradeoffs: int = Field(description="completed trials that are worse in the metric and better in another objective")
+    trials: int = Field(description="completed trials")
+    expected: float = Field(description="gain that a search for the metric alone is expected to bring, in its unit")
+    most: float = Field(description="gain that is not exceeded with probability `level`")
+    level: float
+    text: str = Field(description="the same in words")
+
+
 class BestView(View):
     """The best measured trial under the given clauses, and code that trains the same again."""
 
     trial: TrialView
     objectives: dict[str, float]
     snippet: str
+    headroom: HeadroomView | None = Field(
+        None, description="for the first objective without clauses, where trials went for trade-offs"
+    )
 
 
 class SnippetView(View):

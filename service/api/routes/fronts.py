@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -9,9 +10,12 @@ from fastapi import APIRouter, Query, Request, Response
 from service import queries
 from service.api.answers import tagged
 from service.api.dependencies import READ, StoreDep
-from service.api.views import BestView, FrontView, TrialView, objectives_of
+from service.api.views import BestView, FrontView, HeadroomView, TrialView, objectives_of
+from service.headroom import LEVEL, prospect
+from service.jobspec import JobSpec
 from service.jobspecs.kinds import search_spec
 from service.snippets import snippet
+from service.store.records import Trial
 from workers.bounded import Name
 from workers.metrics import METRICS
 
@@ -50,10 +54,18 @@ def get_best(
     """The best completed trial by one metric (the first objective when none is named) among those that satisfy every
     clause and the job's constraints, and code that trains it again."""
     spec = search_spec(store.get_job(job_id))
-    found = queries.best(store.searched_trials(job_id), spec, METRICS, maximize, minimize, where or ())
+    trials = store.searched_trials(job_id)
+    found = queries.best(trials, spec, METRICS, maximize, minimize, where or ())
+    first_alone = not where and found.metric == spec.objectives[0].metric
     view = BestView(
         trial=TrialView.of(found.trial),
         objectives=found.objectives,
         snippet=snippet(spec, found.trial),
+        headroom=_headroom(spec, trials, found.trial) if first_alone else None,
     )
     return tagged(request, view)
+
+
+def _headroom(spec: JobSpec, trials: Sequence[Trial], best: Trial) -> HeadroomView | None:
+    seen = prospect(spec, trials, best)
+    return None if seen is None else HeadroomView(**vars(seen), level=LEVEL, text=seen.text)

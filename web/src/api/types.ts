@@ -99,10 +99,22 @@ export interface Pareto {
   reference: Trial[];
 }
 
+/** How far the best value of the first objective may still be, where trials went for trade-offs with others. */
+export interface Headroom {
+  metric: string;
+  tradeoffs: number;
+  trials: number;
+  expected: number;
+  most: number;
+  level: number;
+  text: string;
+}
+
 export interface Best {
   trial: Trial;
   objectives: Metrics;
   snippet: string;
+  headroom: Headroom | null;
 }
 
 /** A value and the interval it lies in with probability `level`. */

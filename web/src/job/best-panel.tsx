@@ -67,7 +67,7 @@ function Answer({ job, metric, where, metrics, onSelect }: AnswerProps) {
       </p>
     );
   }
-  const { trial, objectives, snippet } = best.data;
+  const { trial, objectives, snippet, headroom } = best.data;
   return (
     <div className="answer" aria-live="polite">
       <p>
@@ -80,6 +80,7 @@ function Answer({ job, metric, where, metrics, onSelect }: AnswerProps) {
           .join(" · ")}
       </p>
       <p className="mono muted">{configLine(trial.config)}</p>
+      {headroom && <p className="muted">{headroom.text}</p>}
       <CodeBlock title="Ready to paste" what="snippet" label="Python code of this configuration" text={snippet} />
     </div>
   );
