@@ -34,15 +34,13 @@ class PowerLaw:
     def schedule(
         self, tokens_seen: float, total_tokens: float, batch_sequences: float, warmup: float, decay: float
     ) -> float:
-        """The whole schedule: linear warm-up over `warmup` tokens, the law, exponential decay to 1 % of the law's value
-        over the last `decay` tokens (the decay's form is a choice; the paper only says that there is one)."""
-        rate = self.learning_rate(max(tokens_seen, warmup, 1.0), batch_sequences)
-        if tokens_seen < warmup:
-            return rate * tokens_seen / warmup
-        into_decay = tokens_seen - (total_tokens - decay)
-        if into_decay <= 0:
-            return rate
-        return self.learning_rate(total_tokens - decay, batch_sequences) * math.pow(0.01, min(1.0, into_decay / decay))
+        """The whole schedule: linear warm-up over `warmup` tokens, the law, exponential decay to 1 % of what was
+        reached over the last `decay` tokens (the decay's form is a choice; the paper only says that there is one)."""
+        reached = min(tokens_seen, total_tokens - decay)
+        rate = self.learning_rate(max(reached, warmup, 1.0), batch_sequences)
+        if reached < warmup:
+            rate *= reached / warmup
+        return rate * math.pow(0.01, (tokens_seen - reached) / decay) if decay > 0 else rate
 
 
 def power(tokens: float, batch_sequences: float, law: PowerLaw | None = None) -> Answer:

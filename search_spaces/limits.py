@@ -16,6 +16,7 @@ _WIDEST: tuple[Parameter, ...] = (
     Float("warmup_ratio", 0.0, 0.99),
     Categorical("schedule", (*SCHEDULES, "power")),
     Float("power_amplitude", 1e-6, 1e3, scale="log"),
+    Float("power_warmup", 0.0, 1e12),
     Float("label_smoothing", 0.0, 0.9),
     Float("max_grad_norm", 0.0, 1e6),
 )

@@ -25,7 +25,7 @@ def _training(chosen: Hyperparameters, spec: JobSpec, seed: int) -> str:
         "per_device_train_batch_size": chosen.batch_size,
         "gradient_accumulation_steps": chosen.gradient_accumulation,
         "weight_decay": chosen.weight_decay,
-        "warmup_steps": chosen.warmup_ratio,  # below 1 it is the share of all steps
+        "warmup_steps": chosen.warmup_ratio if chosen.schedule != "power" else 0,  # below 1: the share of all steps
         "lr_scheduler_type": "constant_with_warmup" if chosen.schedule in ("constant", "power") else chosen.schedule,
         "max_grad_norm": chosen.max_grad_norm,
         "label_smoothing_factor": chosen.label_smoothing,
@@ -44,7 +44,10 @@ def _beyond_transformers(chosen: Hyperparameters) -> str:
     lines = ""
     if chosen.schedule == "power":
         law = f"min(learning_rate, rows in a batch * {chosen.power_amplitude:g} * tokens seen ** -0.51)"
-        lines += f"# schedule power: {law}, and an exponential decay over the last tenth\n"
+        lines += (
+            f"# schedule power: {law},\n# rising over the first {chosen.power_warmup:g} tokens, and an exponential "
+        )
+        lines += "decay over the last tenth\n"
     if chosen.strategy != NO_STRATEGY:
         knobs = ", ".join(f"{name}={value!r}" for name, value in chosen.strategy_knobs.items())
         lines += f"# trained with the strategy {chosen.strategy} ({knobs})\n"

@@ -23,9 +23,14 @@ class Hyperparameters(BaseModel):
     batch_size: int = Field(default=16, ge=1, description="rows per forward pass")
     gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimizer step")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled, on matrices only (not biases and norms)")
-    warmup_ratio: float = Field(default=0.06, ge=0, lt=1, description="share of all steps with a rising learning rate")
+    warmup_ratio: float = Field(
+        default=0.06, ge=0, lt=1, description="share of all steps with a rising learning rate; not with `power`"
+    )
     schedule: Schedule = Field(default="linear", description="how the learning rate falls after warm-up, if it does")
     power_amplitude: float = Field(default=4.0, gt=0, description="a of the schedule `power`, β·a·n^-0.51")
+    power_warmup: float = Field(
+        default=2000.0, ge=0, description="tokens over which `power` rises, in place of the warm-up by a share"
+    )
     max_grad_norm: float = Field(default=1.0, ge=0, description="gradient clipping by global norm; 0 is off")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     strategy: str = Field(default=NO_STRATEGY, description="a training strategy, or `none`: AdamW on everything")

@@ -40,6 +40,7 @@ MUTABLE = (
     "warmup_ratio",
     "schedule",
     "power_amplitude",
+    "power_warmup",
     "max_grad_norm",
 )
 """Hyperparameters that a checkpoint permits to change; a method, its rank or its targets are what the checkpoint is."""

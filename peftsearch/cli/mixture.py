@@ -85,6 +85,12 @@ def _show_trust(answer: Mapping[str, Any]) -> None:
             f"{held['mixtures']} held-out mixtures ranked with a correlation of {held['rank_correlation']:.2f}",
             highlight=False,
         )
+    if averages := answer.get("averages"):
+        told = averages["rank_correlation"]
+        found = "too few of them trained to compare" if told is None else f"a correlation of {told:.2f}"
+        messages.print(
+            f"averages against {averages['mixtures']} mixtures that were really trained: {found}", highlight=False
+        )
     for label, gain in answer.get("check", {}).get("gain", {}).items():
         between = "" if gain["low"] is None else f" ({gain['low']:+.4f} to {gain['high']:+.4f}, {gain['level']:.0%})"
         messages.print(

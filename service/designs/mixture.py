@@ -1,13 +1,14 @@
 """The course of a mixture job.
 
-[filter] → proxies on drawn mixtures, or one a domain and averages of them → regression and search on the simplex
+[filter] → proxies on drawn mixtures, or one a domain, averages of them, and trainings of the held-out mixtures
+         → regression and search on the simplex
          → check runs of the recommended, the uniform and the natural mixture [and a soup of the best proxies]
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ import numpy as np
 from predictors.answer import OutOfDomain
 from predictors.mixture_design import sample_mixtures
 from service.conductor.seeds import confirmation_seed
-from service.designs.mixture_conclusion import comparison, recommendation, soup_summary
+from service.designs.mixture_conclusion import comparison, faithfulness, recommendation, soup_summary
 from service.designs.plan import Conclusion, Measured
 from service.jobspecs.mixture import LEAST_MIXTURES, MixtureSpec
 from service.store.records import NewTrial, Trial
 from workers.proxies.spec import Part, ProxyAssignment
 
 FILTER, HELD_OUT, DOMAIN, SOUP = "filter", "held-out", "domain", "soup"
+TRAINED = "trained"  # a held-out mixture really trained: what its average is judged by
 CHECKED = ("recommended", "uniform", "natural")
 SHARED = 0.5  # of the steps of a domain's run, on the natural mixture: only from a common start can weights be averaged
 BYTES_PER_TOKEN = 3.0  # of byte pairs, roughly: only the limit on repetitions rests on it
@@ -109,7 +111,9 @@ class MixturePlan:
         lacking = [domain for domain in self.spec.domains if domain not in trained]
         if lacking:
             raise OutOfDomain("trials", f"no proxy of {', '.join(lacking)}", "a trained proxy of every domain")
-        return Conclusion(more=tuple(self._mixtures()))
+        mixtures = self._mixtures()
+        again = [replace(one, label=TRAINED) for one in mixtures if one.label == HELD_OUT]
+        return Conclusion(more=(*mixtures, *again))
 
     def _answer(self, completed: Sequence[Measured], labels: set[str | None]) -> Conclusion:
         spec = self.spec
@@ -118,6 +122,8 @@ class MixturePlan:
             raise OutOfDomain("trials", f"{len(learnt)} measured mixtures", f"at least {LEAST_MIXTURES}")
         held = [one for one in completed if one.label == HELD_OUT]
         answer = recommendation(spec.domains, spec.target_domains, learnt, held, self._prior(), spec.seed)
+        if spec.evaluator == "merge_proxy":
+            answer |= faithfulness(held, [one for one in completed if one.label == TRAINED])
         more = [] if labels & {*CHECKED, SOUP} else [*self._checks(answer["weights"]), *self._soup()]
         return Conclusion(answer if more else {**answer, **_checked(completed)}, tuple(more))
 

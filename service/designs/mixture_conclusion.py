@@ -56,6 +56,26 @@ def _held_out(
     }
 
 
+def faithfulness(averages: Sequence[Measured], trained: Sequence[Measured]) -> dict[str, Any]:
+    """How averages of the domains' proxies rank mixtures that were really trained, by the target's loss (row 52).
+
+    `rank_correlation` is Spearman's over the mixtures that have both; None where fewer than three have, or where all
+    averages, or all trainings, are equal.
+    """
+    from scipy.stats import spearmanr
+
+    real = {tuple(sorted(one.config.items())): one.metrics["loss"] for one in trained}
+    pairs = [(one.metrics["loss"], real[key]) for one in averages if (key := tuple(sorted(one.config.items()))) in real]
+    merged, losses = zip(*pairs, strict=True) if pairs else ((), ())
+    told = len(pairs) >= LEAST_HELD_OUT and len(set(merged)) > 1 and len(set(losses)) > 1
+    return {
+        "averages": {
+            "mixtures": len(pairs),
+            "rank_correlation": float(spearmanr(merged, losses).statistic) if told else None,
+        }
+    }
+
+
 def comparison(checked: Sequence[Measured]) -> dict[str, Any]:
     """The recommended mixture against each other one, by losses on text that neither training nor search has seen.
 

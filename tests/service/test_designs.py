@@ -57,9 +57,28 @@ def test_merged_models_are_trained_by_domain_and_averaged_by_mixture() -> None:
     assert [(one.label, one.config) for one in domains] == [("domain", {name: 1.0}) for name in DOMAINS]
     over = measured(domains)
     averages = merging.conclude(over).more
-    assert [one.label for one in averages] == [None] * 9 + ["held-out"] * 2
+    assert [one.label for one in averages] == [None] * 9 + ["held-out"] * 2 + ["trained"] * 2
+    assert [one.config for one in averages[-2:]] == [one.config for one in averages[-4:-2]]
     with pytest.raises(OutOfDomain, match="books"):
         merging.conclude(over[:2])
+
+
+@pytest.mark.parametrize(("sign", "correlation"), [(1, 1.0), (-1, -1.0), (0, None)])
+def test_the_answer_says_how_averages_rank_what_was_trained(sign: int, correlation: float | None) -> None:
+    merging = plan(evaluator="merge_proxy", budget={"trials": 9, "held_out": 4})
+    over = measured(merging.opening())
+    for number, one in enumerate(merging.conclude(over).more, start=3):
+        loss = 3 + one.config["web"] ** 2
+        told = loss if one.label != "trained" else 5 + sign * loss
+        metrics = {"loss": told, **{f"loss.{name}": told for name in DOMAINS}}
+        over += measured([one], number, metrics=metrics)
+    answer = merging.conclude(over).answer
+    assert answer is not None
+    assert answer["averages"] == {"mixtures": 4, "rank_correlation": correlation}
+    lost = [one for one in over if one.label != "trained"]
+    answer = merging.conclude(lost).answer
+    assert answer is not None
+    assert answer["averages"] == {"mixtures": 0, "rank_correlation": None}
 
 
 def test_a_filter_that_failed_ends_the_job() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from predictors.power import PowerLaw
 from workers.engines.batches import StepPlan, epoch_batches, token_budget_batches
 from workers.engines.schedule import learning_rate_at
 from workers.hyperparameters import Hyperparameters
@@ -96,21 +97,28 @@ def test_power_schedule_follows_the_tokens_seen_and_not_the_length_of_the_traini
         learning_rate=0.02,
         batch_size=8,
         gradient_accumulation=2,
-        warmup_ratio=0.0,
+        warmup_ratio=0.5,
         schedule="power",
         power_amplitude=0.1,
+        power_warmup=3000.0,
     )
-    long = [learning_rate_at(step, 400, chosen, 100.0) for step in range(1, 401)]
-    short = [learning_rate_at(step, 200, chosen, 100.0) for step in range(1, 201)]
+    long, short = ([learning_rate_at(step, n, chosen, 100.0) for step in range(1, n + 1)] for n in (400, 200))
     law = [min(0.02, 16 * 0.1 * (100.0 * step) ** -0.51) for step in range(1, 401)]
-    assert long[:361] == law[:361]
-    assert short[:181] == long[:181]
-    assert long[0] == long[1] == 0.02 > long[360]
-    assert [later / rate for rate, later in zip(law[360:], long[360:], strict=True)] == pytest.approx(
-        [0.01 ** (k / 40) for k in range(40)]
+    assert short[:180] == long[:180]  # up to the decay of the shorter one, its warm-up included
+    assert long[:30] == pytest.approx([law[29] * step / 30 for step in range(1, 31)])
+    assert long[29:360] == law[29:360]
+    assert [rate / law[359] for rate in long[360:]] == pytest.approx([0.01 ** (k / 40) for k in range(1, 41)])
+
+
+@pytest.mark.parametrize(("warmup", "steps"), [(0.0, 50), (3000.0, 50), (1e6, 50), (700.0, 3)])
+def test_power_schedule_is_that_of_the_law_that_answers_without_training(warmup: float, steps: int) -> None:
+    chosen = Hyperparameters(
+        learning_rate=0.02, batch_size=8, schedule="power", power_amplitude=0.3, power_warmup=warmup
     )
-    rising = chosen.model_copy(update={"warmup_ratio": 0.1})
-    assert learning_rate_at(21, 400, rising, 100.0) == law[20] / 2
+    law, total = PowerLaw(amplitude=0.3, cap=0.02), steps * 250.0
+    for step in range(1, steps + 1):
+        expected = law.schedule(step * 250.0, total, 8, warmup, decay=0.1 * total)
+        assert learning_rate_at(step, steps, chosen, 250.0) == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_report_comes_at_the_first_step_that_reaches_what_was_asked_for() -> None:

@@ -67,7 +67,8 @@ def test_memory_is_the_same_without_the_frozen_layers(kind: str, name: str, knob
 
 def test_memory_of_sparse_adapters() -> None:
     base = tiny_base("bert")
-    attached = method("apet").attach(base, {"rank": 2, "targets": "qv", "top_layers": 2}, 0, None)
+    knobs = {"density": 0.05, "select": "largest", "targets": "qv", "top_layers": 2}
+    attached = method("supertuning").attach(base, knobs, 0, None)
     trained = list(attached.parameters().values())
     found = training_memory(attached.model, trained, batch())
     attached.detach()

@@ -206,6 +206,34 @@ def test_mola_routes_every_token_and_uses_every_expert(base: Base) -> None:
     attached.detach()
 
 
+@pytest.mark.parametrize("balanced", [True, False])
+def test_mola_takes_up_idle_experts_because_of_its_balance_alone(base: Base, balanced: bool) -> None:
+    attached = attach(base, "mola", rank=2, experts="5-5-5-5", top_k=1, balance=0.1)
+    layers = modules(attached, LoraExperts)
+    inputs: dict[int, torch.Tensor] = {}
+    for number, layer in enumerate(layers):
+        layer.register_forward_pre_hook(lambda _module, given, number=number: inputs.update({number: given[0]}))
+    attached.model(**batch())
+    tokens = [inputs[number][batch()["attention_mask"].bool()] for number in range(len(layers))]
+
+    def busiest() -> list[float]:
+        """The share of the tokens that go to the busiest expert, for each layer."""
+        return [
+            float((layer.gates(nn.functional.linear(seen, layer.router)) > 0).float().mean(0).max())
+            for layer, seen in zip(layers, tokens, strict=True)
+        ]
+
+    with torch.no_grad():
+        for layer, seen in zip(layers, tokens, strict=True):  # every token goes to the first expert
+            layer.router.mul_(0.1)
+            layer.router[0] = 3 * seen.mean(0) / seen.mean(0).square().sum()
+    assert busiest() == [1.0] * len(layers)
+    train(attached, steps=100, with_auxiliary=balanced)
+    after = busiest()
+    attached.detach()
+    assert max(after) < 0.8 if balanced else min(after) > 0.9
+
+
 def test_llama_adapter_is_the_adaption_prompt_of_peft() -> None:
     """Of which peft trains no classification head and knows no encoders."""
     base = tiny_base("llama")

@@ -26,7 +26,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "adapter_parallel": [{"size": 6}, {"size": 3, "scale": 1.0, "top_layers": 1}],
     "adapter_pfeiffer": [{"size": 6}, {"size": 3, "top_layers": 1}],
     "adalora": [{"rank": 3, "extra_rank": 2}, {"targets": "mlp", "top_layers": 1}],
-    "apet": [{"rank": 2}, {"targets": "all", "top_layers": 1}],
+    "apet": [{"entries": 90}, {"place": "layer", "top_layers": 1}, {"place": "gradient", "targets": "mlp"}],
     "autopeft": [{"serial_size": 6, "parallel_size": 3, "prefix_length": 3}, {"layer_0": False, "prefix_length": 0}],
     "bdlora": [{"rank": 4}, {"rank": 6, "blocks": 3, "targets": "mlp", "top_layers": 1}],
     "beft": [{}, {"top_layers": 1}],

@@ -10,8 +10,9 @@ import torch
 import transformers
 from torch import nn
 
-from tests.workers.tiny_models import LABELS, batch, tiny_base
+from tests.workers.tiny_models import BUILDERS, LABELS, LAYERS, batch, tiny_base
 from workers.costs import BYTES_PER_TRAINED, sparsity, training_memory
+from workers.methods.arbitrary_entries import spread
 from workers.methods.attached import AdapterCard, Attached, TrainingSetup
 from workers.methods.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
 from workers.methods.decomposed_prompt import DecomposedPrompt
@@ -107,15 +108,103 @@ def test_prefix_attention_keeps_padding_hidden() -> None:
     torch.testing.assert_close(by_number, alone)
 
 
-def test_apet_changes_only_the_entries_of_its_mask(base: Base) -> None:
-    path = base.description.path(1, "attention.self.query")
-    before = base.model.get_submodule(path).weight.clone()
-    attached = attach(base, "apet", rank=2)
+def apet_changes(base: Base, seed: int = 0, **knobs: Any) -> list[torch.Tensor]:
+    """Which entries [out, in] of each linear layer are other ones after training and merging."""
+    one = method("apet")
+    paths = [base.description.path(layer, linear.name) for layer, linear in base.description.linears()]
+    before = [base.model.get_submodule(path).weight.clone() for path in paths]
+    attached = one.attach(base, one.complete(base.description, {"targets": "all", **knobs}), seed, one_batch())
     train(attached)
-    attached.model.merge_adapter()
-    changed = (attached.model.get_submodule(f"base_model.model.{path}").weight != before).sum()
+    attached.merge()  # type: ignore[attr-defined]
+    changed = [base.model.get_submodule(path).weight != old for path, old in zip(paths, before, strict=True)]
     attached.detach()
-    assert changed == 2 * (24 + 24)
+    return changed
+
+
+@pytest.mark.parametrize("place", ["random", "layer", "gradient"])
+def test_apet_changes_as_many_entries_as_asked_and_no_others(base: Base, place: str) -> None:
+    changed = apet_changes(base, entries=333, place=place)
+    assert sum(int(one.sum()) for one in changed) == 333
+    per_layer = [sum(int(one.sum()) for one in changed[start : start + 6]) for start in (0, 6)]
+    if place == "layer":
+        assert sorted(per_layer) == [166, 167]
+
+
+def test_apet_draws_other_entries_for_every_seed_and_every_layer(base: Base) -> None:
+    first, again, other = (apet_changes(base, seed, entries=1000, place="random") for seed in (0, 0, 1))
+    assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
+    assert not any(torch.equal(one, two) for one, two in zip(first, other, strict=True))
+    for lower, upper in zip(first[:6], first[6:], strict=True):
+        assert not torch.equal(lower, upper)
+
+
+def test_apet_finds_the_largest_gradients(base: Base) -> None:
+    base.initialise_head(0)
+    paths = [base.description.path(layer, linear.name) for layer, linear in base.description.linears()]
+    weights = [base.model.get_submodule(path).weight for path in paths]
+    for weight in weights:
+        weight.requires_grad_(True)
+    loss = nn.functional.cross_entropy(base.model(**batch()).logits, LABELS)
+    gradients = [one.abs() for one in torch.autograd.grad(loss, weights)]
+    for weight in weights:
+        weight.requires_grad_(False)
+    threshold = torch.cat([one.flatten() for one in gradients]).topk(100).values[-1]
+    changed = apet_changes(base, entries=100, place="gradient")
+    assert all(torch.equal(one, steep >= threshold) for one, steep in zip(changed, gradients, strict=True))
+
+
+def test_apet_spreads_evenly_over_stretches_that_may_be_too_small_for_it() -> None:
+    places = spread([3, 100, 50, 100], 63, torch.Generator().manual_seed(0))
+    assert len(places.unique()) == 63
+    ends = torch.tensor([3, 103, 153, 253])
+    assert torch.bincount(torch.searchsorted(ends, places, right=True)).tolist() == [3, 20, 20, 20]
+
+
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_full_fine_tuning_trains_every_parameter(kind: str) -> None:
+    base = tiny_base(kind)
+    attached = attach(base, "full_ft")
+    frozen = [name for name, value in attached.model.named_parameters() if not value.requires_grad]
+    trained = sum(value.numel() for value in attached.model.parameters()) - base.head_size
+    found = method("full_ft").trainable_parameters(base.description, {"top_layers": LAYERS})
+    lowest = attached.lowest_layer
+    attached.detach()
+    upper = attach(base, "full_ft", top_layers=1)
+    above = {name for name, value in upper.model.named_parameters() if value.requires_grad}
+    upper.detach()
+    assert (frozen, lowest, found) == ([], 0, trained)
+    assert {name for name in above if base.description.anatomy.layers_path in name} == {
+        name for name, _ in base.model.named_parameters() if f"{base.description.anatomy.layers_path}.1." in name
+    }
+    assert not any("embed" in name for name in above)
+
+
+@pytest.mark.parametrize("grain", ["matrix", "category", "layer"])
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.77])
+def test_half_fine_tuning_trains_the_fraction_of_the_weights(base: Base, grain: str, fraction: float) -> None:
+    """Of the weights, not of the matrices; what is frozen stays bit for bit."""
+    large = describe_config(transformers.BertConfig().to_dict())
+    half, weights = method("half_ft"), sum(one.in_features * one.out_features for _, one in large.linears())
+    shares = set()
+    for draw in range(8):
+        knobs = half.complete(large, {"fraction": fraction, "grain": grain, "draw": draw})
+        shares.add(half.trainable_parameters(large, knobs) / weights)
+    assert all(abs(share / fraction - 1) < 0.02 for share in shares)
+    paths = [base.description.path(layer, linear.name) for layer, linear in base.description.linears()]
+    before = [base.model.get_submodule(path).weight.clone() for path in paths]
+    attached = attach(base, "half_ft", fraction=fraction, grain=grain, draw=1)
+    train(attached)
+    assert isinstance(attached, OwnAdapter)
+    attached.merge()
+    same = [base.model.get_submodule(path).weight == old for path, old in zip(paths, before, strict=True)]
+    attached.detach()
+    assert sum(int((~one).sum()) for one in same) == pytest.approx(
+        fraction * sum(one.numel() for one in same), rel=0.05
+    )
+    partly = sum(0 < int(one.sum()) < one.numel() for one in same)
+    assert partly <= {"matrix": 1, "layer": 1, "category": 2 * LAYERS}[grain]
+    if grain == "layer" and fraction == 0.5:
+        assert {bool(one.all()) for one in same[:6]} != {bool(one.all()) for one in same[6:]}
 
 
 def test_said_projection_has_orthogonal_columns_of_length_one(base: Base) -> None:

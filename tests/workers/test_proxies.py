@@ -123,9 +123,21 @@ def test_averages_stand_between_their_parts_and_soups_never_fall_behind(bench: P
     target = ("fruit", "tools")
     trained = [done(bench, spec, weights={name: 1.0}, target=target, **common) for name in WORDS]
     parts = [Part(model=one.adapter, weight=0.5) for one in trained if one.adapter is not None]
-    merged = done(bench, spec, role="average", target=target, parts=tuple(parts))
-    assert merged.metrics["loss.tools"] < trained[0].metrics["loss.tools"]
-    assert merged.metrics["loss"] < max(one.metrics["loss"] for one in trained)
+
+    def averaged(fruit: float) -> dict[str, float]:
+        weights = zip(parts, (fruit, 1 - fruit), strict=True)
+        shares = tuple(part.model_copy(update={"weight": share}) for part, share in weights)
+        return done(bench, spec, role="average", target=target, parts=shares).metrics
+
+    merged = [averaged(fruit) for fruit in (1.0, 0.75, 0.5, 0.25, 0.0)]
+    assert merged[0]["loss"] == pytest.approx(trained[0].metrics["loss"], abs=1e-5)
+    assert merged[-1]["loss"] == pytest.approx(trained[1].metrics["loss"], abs=1e-5)
+    assert [one["loss.fruit"] for one in merged] == sorted(one["loss.fruit"] for one in merged)
+    assert [one["loss.tools"] for one in merged] == sorted((one["loss.tools"] for one in merged), reverse=True)
+    really = [
+        done(bench, spec, weights={"fruit": share, "tools": 1 - share}, target=("tools",)) for share in (0.75, 0.25)
+    ]
+    assert really[0].metrics["loss"] > really[1].metrics["loss"]  # as their averages stand
     soup = done(bench, spec, role="soup", target=target, parts=tuple(parts))
     assert soup.metrics["loss"] <= soup.metrics["best_member_loss"]
     assert "best_member_test_loss" in soup.metrics

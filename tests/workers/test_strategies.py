@@ -144,8 +144,9 @@ def test_lisa_trains_as_many_layers_as_asked_and_forgets_the_others(resident: Re
     with attached_to(resident, "full_ft", {}, 20) as attached:
         subject = subject_of(attached, resident)
         lisa = Lisa(subject, count=1, interval=4)
-        head = resident.base.head_size
-        per_layer = sum(value.numel() for value in subject.parameters.values()) - head
+        outside = sum(value.numel() for name, value in subject.parameters.items() if subject.layers[name] is None)
+        per_layer = sum(value.numel() for value in subject.parameters.values()) - outside
+        always = {"bert.embeddings.word_embeddings.weight", "bert.embeddings.LayerNorm.bias", "classifier.weight"}
         seen = []
         for step in range(1, 25):
             before = {name: value.detach().clone() for name, value in subject.parameters.items()}
@@ -158,9 +159,10 @@ def test_lisa_trains_as_many_layers_as_asked_and_forgets_the_others(resident: Re
                 if not torch.equal(value, before[name])
             }
             assert changed == active | {None}
+            assert not any(torch.equal(subject.parameters[name], before[name]) for name in always)
             lisa.clear_gradients()
             seen.append(*active)
-            assert lisa.elements() <= 2 * (per_layer // LAYERS + head) + len(subject.parameters)
+            assert lisa.elements() <= 2 * (per_layer // LAYERS + outside) + len(subject.parameters)
         lisa.release()
         assert all(value.requires_grad for value in subject.parameters.values())
     periods = [seen[start : start + 4] for start in range(0, 24, 4)]

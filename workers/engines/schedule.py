@@ -15,28 +15,34 @@ def learning_rate_at(step: int, steps: int, chosen: Hyperparameters, tokens_per_
     """The learning rate of optimizer step `step` (from 1) of `steps`, each of which sees `tokens_per_step` tokens.
 
     As in Hugging Face's schedules, the k-th step uses the factor of k - 1: warm-up begins at 0 and decay ends one step
-    above 0. With `power` the rate is min(peak, β·a·n^b) for n tokens seen and batches of β rows, whatever the length of
-    the training; the last tenth of the steps decays exponentially to a hundredth.
+    above 0. `power` counts tokens instead, see `_power`.
     """
+    if chosen.schedule == "power":
+        return _power(step * tokens_per_step, steps * tokens_per_step, chosen)
     done, warmup = step - 1, math.ceil(chosen.warmup_ratio * steps)
-    peak = chosen.learning_rate if chosen.schedule != "power" else _power(step * tokens_per_step, chosen)
     if done < warmup:
-        return peak * done / warmup
+        return chosen.learning_rate * done / warmup
     match chosen.schedule:
         case "constant":
-            return peak
-        case "power":
-            final = math.ceil(_FINAL_SHARE * steps)
-            return peak * math.pow(_FINAL_FACTOR, max(0, done - (steps - final)) / final)
+            return chosen.learning_rate
         case "cosine":
-            return peak * 0.5 * (1.0 + math.cos(math.pi * _progress(done, warmup, steps)))
+            return chosen.learning_rate * 0.5 * (1.0 + math.cos(math.pi * _progress(done, warmup, steps)))
         case "linear":
-            return peak * (1.0 - _progress(done, warmup, steps))
+            return chosen.learning_rate * (1.0 - _progress(done, warmup, steps))
 
 
-def _power(tokens: float, chosen: Hyperparameters) -> float:
+def _power(tokens: float, total: float, chosen: Hyperparameters) -> float:
+    """min(learning_rate, β·a·n^b) after n tokens with batches of β rows, whatever the length of the training.
+
+    Over the first `power_warmup` tokens it rises in proportion to n; over the last tenth of the `total` it falls
+    exponentially to a hundredth. A test holds it equal to `predictors.power`, which this package does not know.
+    """
+    decay = _FINAL_SHARE * total
     rows = chosen.batch_size * chosen.gradient_accumulation
-    return min(chosen.learning_rate, rows * chosen.power_amplitude * math.pow(tokens, POWER_EXPONENT))
+    reached, warmup = min(tokens, total - decay), chosen.power_warmup
+    law = min(chosen.learning_rate, rows * chosen.power_amplitude * math.pow(max(reached, warmup), POWER_EXPONENT))
+    rising = reached / warmup if reached < warmup else 1.0
+    return law * rising * math.pow(_FINAL_FACTOR, (tokens - reached) / decay)
 
 
 def _progress(done: int, warmup: int, steps: int) -> float:

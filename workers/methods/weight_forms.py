@@ -28,6 +28,18 @@ class ScaledShifted(Reweighted):
         return self.shift if own is None else self.scale * own + self.shift
 
 
+class FirstRows(Reweighted):
+    """W' = [R; W₂]: the first rows R [k, in] of W are trained, the others W₂ are not."""
+
+    def __init__(self, original: nn.Module, transposed: bool, count: int) -> None:
+        super().__init__(original, transposed)
+        self.rows = nn.Parameter(self.frozen()[:count].detach().clone())
+
+    def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
+        return torch.cat([self.rows, self.frozen()[len(self.rows) :]])
+
+
 class SingularValues(Reweighted):
     """SVFit: W' = W + U_r diag(σ − σ₀) V_rᵀ with the top r singular triplets of W; σ = σ₀ at the start."""
 

@@ -75,6 +75,7 @@ class Anatomy:
     norms: tuple[Norm, ...]
     first_layer_norms: tuple[Norm, ...]  # ModernBERT's first layer lacks a norm
     word_embeddings: str
+    outside: tuple[tuple[str, tuple[int, ...]], ...]  # parameters neither in a layer nor in the head, with their shapes
     head: tuple[str, ...]  # modules that a classification task trains from scratch
     causal: bool
     rotary: bool = False  # positions are rotations, so that rows may be longer than the model was trained on
@@ -82,6 +83,11 @@ class Anatomy:
 
 def _linear(name: str, groups: str, sizes: tuple[int, int], bias: bool = True, transposed: bool = False) -> Linear:
     return Linear(name, frozenset(groups.split()), *sizes, bias, transposed)
+
+
+def _norm(path: str, size: int, bias: bool = True) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The parameters of a norm."""
+    return ((f"{path}.weight", (size,)), *(((f"{path}.bias", (size,)),) if bias else ()))
 
 
 def _bert(config: Mapping[str, Any], body: str = "bert") -> Anatomy:
@@ -113,6 +119,13 @@ def _bert(config: Mapping[str, Any], body: str = "bert") -> Anatomy:
         norms=norms,
         first_layer_norms=norms,
         word_embeddings=f"{body}.embeddings.word_embeddings",
+        outside=(
+            (f"{body}.embeddings.word_embeddings.weight", (config["vocab_size"], hidden)),
+            (f"{body}.embeddings.position_embeddings.weight", (config["max_position_embeddings"], hidden)),
+            (f"{body}.embeddings.token_type_embeddings.weight", (config.get("type_vocab_size", 2), hidden)),
+            *_norm(f"{body}.embeddings.LayerNorm", hidden),
+            *_pooler(body, hidden),
+        ),
         head=("classifier",),
         causal=False,
     )
@@ -122,6 +135,12 @@ def _padding(config: Mapping[str, Any]) -> int:
     """The padding token, which RoBERTa counts positions from."""
     found = config.get("pad_token_id")
     return found if isinstance(found, int) else 1
+
+
+def _pooler(body: str, hidden: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The parameters between BERT's layers and its head; RoBERTa's classification models have none."""
+    dense = f"{body}.pooler.dense"
+    return ((f"{dense}.weight", (hidden, hidden)), (f"{dense}.bias", (hidden,))) if body == "bert" else ()
 
 
 def _roberta(config: Mapping[str, Any]) -> Anatomy:
@@ -157,6 +176,11 @@ def _distilbert(config: Mapping[str, Any]) -> Anatomy:
         norms=norms,
         first_layer_norms=norms,
         word_embeddings="distilbert.embeddings.word_embeddings",
+        outside=(
+            ("distilbert.embeddings.word_embeddings.weight", (config["vocab_size"], hidden)),
+            ("distilbert.embeddings.position_embeddings.weight", (config["max_position_embeddings"], hidden)),
+            *_norm("distilbert.embeddings.LayerNorm", hidden),
+        ),
         head=("pre_classifier", "classifier"),
         causal=False,
     )
@@ -190,6 +214,11 @@ def _modernbert(config: Mapping[str, Any]) -> Anatomy:
         norms=norms,
         first_layer_norms=norms[1:],
         word_embeddings="model.embeddings.tok_embeddings",
+        outside=(
+            ("model.embeddings.tok_embeddings.weight", (config["vocab_size"], hidden)),
+            *_norm("model.embeddings.norm", hidden, norm_bias),
+            *_norm("model.final_norm", hidden, norm_bias),
+        ),
         head=("head", "classifier"),
         causal=False,
         rotary=True,
@@ -223,6 +252,11 @@ def _gpt2(config: Mapping[str, Any]) -> Anatomy:
         norms=norms,
         first_layer_norms=norms,
         word_embeddings="transformer.wte",
+        outside=(
+            ("transformer.wte.weight", (config["vocab_size"], hidden)),
+            ("transformer.wpe.weight", (config["n_positions"], hidden)),
+            *_norm("transformer.ln_f", hidden),
+        ),
         head=("score",),
         causal=True,
     )
@@ -261,6 +295,10 @@ def _llama(config: Mapping[str, Any]) -> Anatomy:
         norms=norms,
         first_layer_norms=norms,
         word_embeddings="model.embed_tokens",
+        outside=(
+            ("model.embed_tokens.weight", (config["vocab_size"], hidden)),
+            *_norm("model.norm", hidden, bias=False),
+        ),
         head=("score",),
         causal=True,
         rotary=True,

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from workers.strategies.tensor_adamw import TensorAdamW
 
 KnobValues = Mapping[str, Any]
-_SHARED = frozenset({"colora", "mos", "tinylora", "unilora"})  # layers read one pool; a test keeps this complete
+_SHARED = frozenset({"apet", "colora", "mos", "tinylora", "unilora"})
+"""Methods whose layers read one pool; a test keeps this complete."""
 
 
 @dataclass(frozen=True)

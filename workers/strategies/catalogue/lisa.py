@@ -1,8 +1,8 @@
 """`lisa`: a few layers at a time.
 
 Certain: γ of the layers are drawn uniformly every K steps, what lies outside the layers is always trained, the
-optimizer forgets layers that rest. A choice: it trains any method that sits in layers, not only full fine-tuning; the
-head is what is always trained, since no method here trains embeddings whole.
+optimizer forgets layers that rest. With `full_ft` of all layers the former are embeddings and head, as in the paper. A
+choice: it trains any other method that sits in layers, too; of these the head alone is always trained.
 """
 
 from __future__ import annotations
