@@ -44,10 +44,8 @@ def _beyond_transformers(chosen: Hyperparameters) -> str:
     lines = ""
     if chosen.schedule == "power":
         law = f"min(learning_rate, rows in a batch * {chosen.power_amplitude:g} * tokens seen ** -0.51)"
-        lines += (
-            f"# schedule power: {law},\n# rising over the first {chosen.power_warmup:g} tokens, and an exponential "
-        )
-        lines += "decay over the last tenth\n"
+        course = f"rising over the first {chosen.power_warmup:g} tokens, and an exponential decay over the last tenth"
+        lines += f"# schedule power: {law},\n# {course}\n"
     if chosen.strategy != NO_STRATEGY:
         knobs = ", ".join(f"{name}={value!r}" for name, value in chosen.strategy_knobs.items())
         lines += f"# trained with the strategy {chosen.strategy} ({knobs})\n"

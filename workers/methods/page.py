@@ -61,6 +61,7 @@ _NOT_REGISTERED = """## Not registered, and why
 | method | reason |
 |---|---|
 | adaption_prompt | is `llama_adapter` here: peft's leaves the classification head untrained |
+| shira | is `apet` here: peft's has one mask for all seeds and alike layers, and counts by rank |
 | shadow | peft's leaves parameters of the last layer without gradients |
 | xlora, arrow (a LoRA option) | mix trained LoRA adapters; a trial starts from none |
 | cpt | its prompt is labelled examples which a decoder continues with the name of the class; trials here train a head |
