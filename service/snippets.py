@@ -6,13 +6,13 @@ from service.jobspec import JobSpec
 from service.store.records import Trial
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.registry import method
-from workers.models.description import describe
+from workers.models.description import describe_for
 
 
 def snippet(spec: JobSpec, trial: Trial) -> str:
     """Code for a trial of a job, ready to paste into a script that has the data."""
     name, knobs, hyperparameters = split_config(trial.config)
-    chosen, model = method(name), describe(spec.task.model)
+    chosen, model = method(name), describe_for(spec.task)
     code = chosen.snippet(model, chosen.complete(model, knobs)).rstrip()
     return f"{code}\n\n{_training(hyperparameters, spec, trial.seed)}"
 

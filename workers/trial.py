@@ -30,6 +30,7 @@ from workers.hyperparameters import Hyperparameters, Knobs, split_config
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
 from workers.methods.method import Method
 from workers.methods.registry import method
+from workers.models.description import with_texts
 from workers.models.quantisation import check_method
 from workers.packing import why_not_fast
 from workers.sharding import check_sharded
@@ -84,7 +85,7 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     check_sharded(name, assignment.shards)
     resident = workbench.base(assignment.task.model, len(data.tokens.classes), assignment.quantise)
     chosen = method(name)
-    values = chosen.complete(resident.base.description, knobs)
+    values = chosen.complete(with_texts(resident.base.description, assignment.task.max_length), knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
     # Measured now: later the base carries an adapter.
     base_latency = workbench.base_latency(resident, _typical_tokens(data)) if assignment.measure_latency else {}

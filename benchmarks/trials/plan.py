@@ -35,7 +35,7 @@ from workers.assignment import Assignment
 from workers.hyperparameters import Hyperparameters
 from workers.methods.method import Method
 from workers.methods.registry import methods
-from workers.models.description import describe
+from workers.models.description import describe, with_texts
 from workers.task import TaskSpec
 
 Part = Literal["methods", "lora"]
@@ -123,7 +123,7 @@ def method_entries(one: Method, data_set: str) -> list[Entry]:
 
 def method_configurations(one: Method) -> list[dict[str, Any]]:
     """The five configurations of a method, in the order of recording."""
-    model = describe(MODEL)
+    model = with_texts(describe(MODEL), MAX_LENGTH)
     space, rates = one.space(model), one.learning_rates
     rng = np.random.default_rng(list(hashlib.sha256(one.name.encode()).digest()))
     sampled = space.from_uniform(rng.random((STRATA - 1, space.draws)))

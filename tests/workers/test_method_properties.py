@@ -12,6 +12,7 @@ from torch import nn
 
 from tests.workers.tiny_models import BUILDERS, LABELS, LAYERS, batch, tiny_base
 from workers.costs import BYTES_PER_TRAINED, sparsity, training_memory
+from workers.errors import InvalidInput
 from workers.methods.arbitrary_entries import spread
 from workers.methods.attached import AdapterCard, Attached, TrainingSetup
 from workers.methods.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
@@ -22,7 +23,7 @@ from workers.methods.registry import method
 from workers.methods.side_network import ConsolidatingSide, ParallelSide
 from workers.methods.sparse_forms import SparseDelta
 from workers.methods.weight_forms import ProjectedVector, QuantisedLora, TrainedSteps
-from workers.models.description import describe_config
+from workers.models.description import describe_config, with_texts
 from workers.models.loading import Base
 
 STEPS = 12
@@ -394,6 +395,18 @@ def test_dept_trades_prompt_vectors_for_a_change_of_the_embeddings(base: Base) -
     factors = attached.rate_factors()
     attached.detach()
     assert factors == {"prompt": 20.0}
+
+
+@pytest.mark.parametrize(("longest", "choices"), [(None, (32, 64, 128, 256)), (100, (32, 64)), (20, (20,))])
+def test_dept_counts_only_positions_that_texts_reach(longest: int | None, choices: tuple[int, ...]) -> None:
+    large, dept = describe_config(transformers.BertConfig().to_dict()), method("dept")
+    model = large if longest is None else with_texts(large, longest)
+    assert dept.space(model).by_name["positions"].values == choices  # type: ignore[attr-defined]
+    knobs = dept.complete(model, {"length": 4, "rank": 2})
+    assert dept.trainable_parameters(model, knobs) == 4 * 768 + (min(choices[-1], 128) + 768) * 2
+    if longest is not None:
+        with pytest.raises(InvalidInput, match="positions"):
+            dept.complete(model, {"positions": 256})
 
 
 def test_merging_leaves_plain_layers(base: Base) -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 import transformers
 
-from tests.workers.tiny_models import BUILDERS, CLASSES, batch, tiny_base, tiny_model
+from tests.workers.tiny_models import BUILDERS, CLASSES, LAYERS, batch, tiny_base, tiny_model
 from workers.errors import InvalidInput
+from workers.methods.registry import method
 from workers.models.description import count_parameters, describe, describe_config
 from workers.models.loading import load_base, load_tokenizer
 from workers.models.references import resolve
@@ -74,7 +75,13 @@ def test_parts_without_weights_join_the_head(tmp_path: Path) -> None:
     """A masked-language model has no pooler: a random one would not survive a reload, so it is trained and exported."""
     masked = transformers.BertForMaskedLM(tiny_model("bert").config)
     masked.save_pretrained(tmp_path)
-    assert load_base(str(tmp_path), classes=3).head == ("bert.pooler.dense", "classifier")
+    base = load_base(str(tmp_path), classes=3)
+    assert base.head == ("bert.pooler.dense", "classifier")
+    full = method("full_ft")
+    attached = full.attach(base, {"top_layers": LAYERS}, 0, None)
+    trained = sum(value.numel() for value in attached.parameters().values())
+    attached.detach()
+    assert full.trainable_parameters(describe(str(tmp_path)), {"top_layers": LAYERS}) == trained - base.head_size
 
 
 def test_decoders_get_a_padding_token() -> None:

@@ -6,7 +6,7 @@ Any other part of the base that the checkpoint does not hold would be frozen at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,7 @@ def check_loaded(parts: Anatomy, folder: Path, missing: set[str], mismatched: se
 def frozen_shapes(config: Mapping[str, Any]) -> Shapes:
     """Names and shapes of all weights of the base, without the head and BERT's pooler, as the model names them."""
     parts = anatomy(config)
-    shapes: Shapes = {f"{parts.word_embeddings}.weight": (parts.vocabulary, parts.hidden_size)}
-    shapes |= _BESIDE_LAYERS.get(parts.model_type, _nothing)(config, parts)
+    shapes: Shapes = {name: shape for name, shape in parts.outside if name not in _pooler(parts)}
     for index in range(parts.layers):
         prefix = f"{parts.layers_path}.{index}."
         for linear in parts.linears:
@@ -80,53 +79,7 @@ def _norm(path: str, norm: Norm) -> Shapes:
 
 def _pooler(parts: Anatomy) -> Shapes:
     """The part of the body that a checkpoint may lack: it then joins the head."""
-    hidden, path = parts.hidden_size, f"{parts.body}.pooler.dense"
-    return {f"{path}.weight": (hidden, hidden), f"{path}.bias": (hidden,)} if parts.model_type == "bert" else {}
-
-
-def _bert(config: Mapping[str, Any], parts: Anatomy) -> Shapes:
-    hidden, path = parts.hidden_size, f"{parts.body}.embeddings"
-    return {
-        f"{path}.position_embeddings.weight": (config["max_position_embeddings"], hidden),
-        f"{path}.token_type_embeddings.weight": (config.get("type_vocab_size", 2), hidden),
-        **_norm(f"{path}.LayerNorm", Norm("", hidden, True)),
-    }
-
-
-def _distilbert(config: Mapping[str, Any], parts: Anatomy) -> Shapes:
-    path = f"{parts.body}.embeddings"
-    positions = {f"{path}.position_embeddings.weight": (config["max_position_embeddings"], parts.hidden_size)}
-    return positions | _norm(f"{path}.LayerNorm", Norm("", parts.hidden_size, True))
-
-
-def _modernbert(config: Mapping[str, Any], parts: Anatomy) -> Shapes:
-    norm = Norm("", parts.hidden_size, bool(config.get("norm_bias", False)))
-    return _norm(f"{parts.body}.embeddings.norm", norm) | _norm(f"{parts.body}.final_norm", norm)
-
-
-def _gpt2(config: Mapping[str, Any], parts: Anatomy) -> Shapes:
-    positions = {f"{parts.body}.wpe.weight": (config["n_positions"], parts.hidden_size)}
-    return positions | _norm(f"{parts.body}.ln_f", Norm("", parts.hidden_size, True))
-
-
-def _llama(_config: Mapping[str, Any], parts: Anatomy) -> Shapes:
-    return _norm(f"{parts.body}.norm", Norm("", parts.hidden_size, False))
-
-
-def _nothing(_config: Mapping[str, Any], _parts: Anatomy) -> Shapes:
-    return {}
-
-
-_BESIDE_LAYERS: Mapping[str, Callable[[Mapping[str, Any], Anatomy], Shapes]] = {
-    "bert": _bert,
-    "roberta": _bert,
-    "xlm-roberta": _bert,
-    "distilbert": _distilbert,
-    "modernbert": _modernbert,
-    "gpt2": _gpt2,
-    "llama": _llama,
-}
-"""Weights of the body outside its layers, without the word embeddings, by model type."""
+    return {name: shape for name, shape in parts.outside if ".pooler." in name}
 
 
 def _named_as_loaded(stored: Shapes, parts: Anatomy) -> Shapes:

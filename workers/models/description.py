@@ -17,13 +17,15 @@ from workers.task import TaskSpec
 class ModelDescription:
     """A model by its `config.json`. `shape` is what spaces are scaled with; `anatomy` names the parts.
 
-    `prompt_room` is the number of tokens that a task's longest text leaves for a prompt beside it; None: no bound.
+    Of a task, `longest_text` is the number of tokens that its texts are cut to, None where no task is known, and
+    `prompt_room` the number that these leave for a prompt; None: no bound.
     """
 
     reference: str
     anatomy: Anatomy
     shape: ModelShape
     prompt_room: int | None = None
+    longest_text: int | None = None
 
     def layer_range(self, top_layers: int | None = None) -> range:
         """Indices of the last `top_layers` encoder layers (all of them when None), lowest first."""
@@ -56,7 +58,24 @@ class ModelDescription:
 
 def describe(reference: str) -> ModelDescription:
     """Describe a model reference. Raises `InvalidInput` when it does not exist or its class is not supported."""
-    return describe_config(read_config(reference), reference)
+    model = describe_config(read_config(reference), reference)
+    poolers = {name.rpartition(".")[0] for name, _ in model.anatomy.outside if ".pooler." in name}
+    return with_head(model, poolers) if poolers and _lacks_pooler(reference) else model
+
+
+def _lacks_pooler(reference: str) -> bool:
+    """Whether the checkpoint is there and holds no pooler, which then is a part of the head."""
+    try:
+        return not any(".pooler." in f".{name}" for name in stored_tensors(resolve(reference)))
+    except InvalidInput:  # what is wrong with the weights is said where they are checked
+        return False
+
+
+def with_head(model: ModelDescription, head: Iterable[str]) -> ModelDescription:
+    """The model with modules `head` in its head, so that they are no part of the body."""
+    modules = tuple(f"{name}." for name in head)
+    outside = tuple((name, shape) for name, shape in model.anatomy.outside if not name.startswith(modules))
+    return replace(model, anatomy=replace(model.anatomy, outside=outside))
 
 
 def describe_for(task: TaskSpec) -> ModelDescription:
@@ -67,7 +86,8 @@ def describe_for(task: TaskSpec) -> ModelDescription:
 def with_texts(model: ModelDescription, max_length: int) -> ModelDescription:
     """The model as a task with texts of up to `max_length` tokens sees it."""
     positions = model.anatomy.positions
-    return replace(model, prompt_room=None if model.anatomy.rotary else max(positions - max_length, 0))
+    room = None if model.anatomy.rotary else max(positions - max_length, 0)
+    return replace(model, prompt_room=room, longest_text=max_length)
 
 
 def describe_config(config: dict[str, object], reference: str = "") -> ModelDescription:

@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from workers.assignment import Quantisation
 from workers.models.agreement import check_loaded, check_weights
-from workers.models.description import ModelDescription, describe_config
+from workers.models.description import ModelDescription, describe_config, with_head
 from workers.models.quantisation import keep_backward_pass, quantisation
 from workers.models.references import read_config, resolve
 
@@ -111,7 +111,7 @@ def make_base(
         usual = description.anatomy.head
         head = (*(name for name in orphans if not name.startswith(usual)), *usual)
     size = sum(value.numel() for name in head for value in model.get_submodule(name).parameters())
-    return Base(model, description, head, size, folder)
+    return Base(model, with_head(description, head), head, size, folder)
 
 
 def _storage(quantise: Quantisation | None, config: Any, device: str) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 Certain: the decomposition E + AB by position with a prompt of m vectors, its count m·d + (positions + d)·r, and a
 higher learning rate for the prompt. Choices: the trial's rate is that of A, B and the head, `rate_ratio` times it that
-of the prompt; positions beyond `positions` keep their embeddings; the prompt stands behind the first token. Decoders
-are left out as for other prompts: their heads cannot tell padding when they are handed embeddings.
+of the prompt; positions beyond `positions`, a number that the texts of a task reach, keep their embeddings; the prompt
+stands behind the first token. Decoders are left out as for other prompts: their heads cannot tell padding when they are
+handed embeddings.
 """
 
 from __future__ import annotations
@@ -24,14 +25,20 @@ if TYPE_CHECKING:
     from workers.models.loading import Base
 
 
+_POSITIONS = (32, 64, 128, 256)
+
+
 def _knobs(model: ModelDescription) -> Knobs:
+    # Positions behind the longest text would never train: they are no choice, and no parameters.
+    longest = _POSITIONS[-1] if model.longest_text is None else model.longest_text
+    positions = tuple(n for n in _POSITIONS if n <= longest) or (longest,)
     own = (
         prompt_length(model),
         Int("rank", 1, 64, scale="log", prior=Bell(8, spread=0.4)),
-        Ordinal("positions", (32, 64, 128, 256)),
+        Ordinal("positions", positions),
         Float("rate_ratio", 1.0, 300.0, scale="log", prior=Bell(10.0, spread=0.3)),
     )
-    return Knobs(own, defaults={"positions": 128})
+    return Knobs(own, defaults={"positions": min(positions[-1], 128)})
 
 
 def _parameters(model: ModelDescription, knobs: KnobValues) -> int:
