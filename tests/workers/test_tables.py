@@ -83,7 +83,7 @@ def test_a_tsv_from_a_writer_that_quotes_is_unquoted(tmp_path: Path, content: st
         ("a.csv", "text,text,label\na,b,c\n", "column 'text' 2 times"),
         ("a.csv", "text;label\na;b\n", "separated by semicolons; a .csv file needs commas"),
         ("a.csv", "text, label\na,b\n", "it has text, ' label'"),
-        ("a.csv", "", "no column 'text'"),
+        ("a.csv", "", "no column 'text'; it has no columns"),
         ("a.csv", b"text,label\nfine,a\ncaf\xe9,b\n", "line 3 is not UTF-8"),
         ("a.csv", CSV.encode("utf-16-le"), "UTF-16 without a byte order mark"),
         ("a.csv", CSV.encode("utf-16")[:-1], "is not UTF-16"),

@@ -53,7 +53,7 @@ def check_columns(present: Sequence[str], wanted: Sequence[str], path: Path, fie
     named = f"{where}{path}"
     for name in wanted:
         if name not in present:
-            shown = ", ".join(name if name and name == name.strip() else repr(name) for name in present)
+            shown = ", ".join(name if name and name == name.strip() else repr(name) for name in present) or "no columns"
             hint = _other_separator(present, path)
             message = f"{field}: {named} has no column {name!r}; it has {shown}{hint}"
             raise InvalidInput(field, f"{named} without column {name!r}", f"the columns {shown}", message)
