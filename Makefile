@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web demo test check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods record-trials lock clean
+.PHONY: help setup web wheel demo test check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -31,8 +31,12 @@ setup: $(VENV)/installed web/dist/index.html ## install everything into .venv an
 
 web: web/dist/index.html ## build the dashboard
 
+wheel: web ## the installable package with the dashboard in it, into dist/
+	rm -rf build dist
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
 demo: setup ## a whole search on the embedded defaults: submit, watch, front, export, reload
-	$(BIN)/python examples/demo.py
+	$(BIN)/peftsearch demo
 
 test: setup ## every test
 	@tools/ensure-chromium
@@ -90,4 +94,4 @@ lock: ## renew constraints.txt from what is installed in .venv
 	mv constraints.new constraints.txt
 
 clean: ## remove what the set-up made
-	rm -rf $(VENV) .venv-peers web/node_modules web/dist
+	rm -rf $(VENV) .venv-peers web/node_modules web/dist build dist

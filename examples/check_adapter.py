@@ -1,5 +1,7 @@
 """Load an exported adapter with plain `transformers` and `peft`, no peftsearch, and print its accuracy as JSON.
 
+An adapter of a method that peft does not know has a format of its own; peftsearch loads that one.
+
 python examples/check_adapter.py ADAPTER_FOLDER ROWS.jsonl BASE_MODEL [MAX_LENGTH]
 """
 
@@ -24,7 +26,7 @@ def main(adapter: str, rows_file: str, base_model: str, max_length: str = "64") 
     classes = max(row["label"] for row in rows) + 1
     tokenizer = AutoTokenizer.from_pretrained(base_model)
     base = AutoModelForSequenceClassification.from_pretrained(base_model, num_labels=classes)
-    model = PeftModel.from_pretrained(base, adapter).eval()
+    model = load(base, adapter).eval()
     correct = 0
     with torch.inference_mode():
         for start in range(0, len(rows), BATCH):
@@ -34,6 +36,15 @@ def main(adapter: str, rows_file: str, base_model: str, max_length: str = "64") 
             predicted = model(**tokens).logits.argmax(dim=-1)
             correct += int((predicted == torch.tensor([row["label"] for row in batch])).sum())
     print(json.dumps({"accuracy": correct / len(rows), "rows": len(rows)}))
+
+
+def load(base: torch.nn.Module, adapter: str) -> torch.nn.Module:
+    """The base with the adapter on it."""
+    if (Path(adapter) / "adapter_config.json").is_file():
+        return PeftModel.from_pretrained(base, adapter)
+    from peftsearch import load_adapter
+
+    return load_adapter(base, adapter)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ class OfflineTransport(httpx.BaseTransport):
             "body": request.read().decode(),
         }
         done = subprocess.run(
-            [sys.executable, "-m", "service.offline"],
+            [sys.executable, "-P", "-m", "service.offline"],
             input=json.dumps(message),
             capture_output=True,
             text=True,

@@ -44,7 +44,7 @@ class TrainingProcess:
         """`artifacts`: where adapters go, a folder or an fsspec URL; `home`: a folder for caches."""
         if importlib.util.find_spec(MODULE.partition(".")[0]) is None:
             raise NoTrainer
-        self._command = [sys.executable, "-m", MODULE, "--artifacts", artifacts, "--home", str(home)]
+        self._command = [sys.executable, "-P", "-m", MODULE, "--artifacts", artifacts, "--home", str(home)]
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:

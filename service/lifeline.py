@@ -15,10 +15,11 @@ ORPHANED = 70  # exit status of a child whose parent has gone
 def spawn(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start `python -m <arguments>` with this process's environment plus `environment`, on a lifeline through stdin.
 
-    A pipe works on every system, and unlike a parent-death signal it does not depend on the thread that spawned.
+    With `-P` no module of the current folder takes the place of ours. A pipe works on every system, and unlike a
+    parent-death signal it does not depend on the thread that spawned.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", *arguments],
+        [sys.executable, "-P", "-m", *arguments],
         stdin=subprocess.PIPE,
         env={**os.environ, **environment, VARIABLE: "stdin"},
     )

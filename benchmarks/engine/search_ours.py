@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engine.search_task import TRIALS, SearchSize, literature_default
-from examples.demo import serving
 from peftsearch import Client
+from peftsearch.cli.demo import serving
 from peftsearch.results import Job, Trial
 from workers.task import TaskSpec
 

@@ -9,6 +9,7 @@ import typer
 from peftsearch.cli import (
     catalogue,
     confirmation,
+    demo,
     doctor,
     expectation,
     importance,
@@ -30,7 +31,20 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for part in (serve, jobs, space, trials, importance, expectation, confirmation, recommend, catalogue, worker, doctor):
+for part in (
+    serve,
+    demo,
+    jobs,
+    space,
+    trials,
+    importance,
+    expectation,
+    confirmation,
+    recommend,
+    catalogue,
+    worker,
+    doctor,
+):
     app.registered_commands.extend(part.app.registered_commands)
 app.add_typer(predict.app, name="predict")
 app.add_typer(mixture.app, name="mixture")

@@ -64,6 +64,7 @@ def serve(
         *(("--data-root", root) for root in data_root or ()),
     ]
     given = [part for flag, value in flags if value is not None for part in (flag, str(value))]
-    command = [sys.executable, "-m", "service.serve", *given, *(["--no-auth"] if no_auth else [])]
+    # -P: the folder one stands in may hold a `service` or `workers` of its own.
+    command = [sys.executable, "-P", "-m", "service.serve", *given, *(["--no-auth"] if no_auth else [])]
     sys.stdout.flush()
     os.execv(sys.executable, command)

@@ -146,7 +146,7 @@ class Proposer:
 
 def _start(environment: Mapping[str, str]) -> _Child:
     process = subprocess.Popen(
-        [sys.executable, "-m", "service.conductor.proposing"],
+        [sys.executable, "-P", "-m", "service.conductor.proposing"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=dict(environment),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -58,15 +59,9 @@ class RayExecutor:
             ConnectionError: nothing answers at `address`.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        if address is None:
-            _start_local(scratch)
-        elif address.startswith("ray://"):
-            raise ConnectionError(
-                f"ray: found {address!r}; reports cannot be streamed through a Ray client. Run the conductor on a "
-                "machine of the cluster (`ray start --address=HOST:6379 --num-cpus=0`) and give it `auto`"
-            )
-        else:
-            _join(address)
+        scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.chdir(scratch):  # Ray's workers look for modules where their driver stood
+            _start(address, scratch)
         self._home, self._artifacts = home, artifacts
         self._idle = IdleWorkers(ray.kill, lambda actor: actor.rest.remote(), time.monotonic)
         self._running: dict[str, _Running] = {}  # by trial; those of a pack share one
@@ -241,6 +236,18 @@ def _awaits(assignment: Work) -> bool:
     return isinstance(assignment, Assignment) and assignment.awaits_decision
 
 
+def _start(address: str | None, scratch: Path) -> None:
+    if address is None:
+        _start_local(scratch)
+    elif address.startswith("ray://"):
+        raise ConnectionError(
+            f"ray: found {address!r}; reports cannot be streamed through a Ray client. Run the conductor on a "
+            "machine of the cluster (`ray start --address=HOST:6379 --num-cpus=0`) and give it `auto`"
+        )
+    else:
+        _join(address)
+
+
 def _join(address: str) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
@@ -251,7 +258,6 @@ def _join(address: str) -> None:
 
 def _start_local(scratch: Path) -> None:
     """Start Ray on this machine without dashboard. Logs of earlier runs go: each would leave some megabytes."""
-    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     for session in scratch.glob("session_*"):
         if session.is_symlink():
             session.unlink()

@@ -27,7 +27,8 @@ def quantisation(kind: Quantisation, head: tuple[str, ...]) -> BitsAndBytesConfi
     Raises `InvalidInput` where bitsandbytes is not installed.
     """
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise InvalidInput("quantise", kind, "nothing: bitsandbytes is not installed where this trial runs")
+        missing = "nothing: bitsandbytes is not installed where this trial runs (`pip install 'peftsearch[quantise]'`)"
+        raise InvalidInput("quantise", kind, missing)
     import torch
     from transformers import BitsAndBytesConfig
 

