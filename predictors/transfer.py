@@ -39,9 +39,15 @@ class Task:
     length: float | None = None  # tokens
     width: float | None = None
     depth: float | None = None
+    type: str | None = None
 
     def weight(self, other: Task) -> float:
-        """Nearness from 0 to 1; facts that either side lacks count as one step apart."""
+        """Nearness from 0 to 1; facts that either side lacks count as one step apart.
+
+        Types of task are not alike at all: what their metrics say of a configuration does not compare.
+        """
+        if self.type != other.type:
+            return 0.0
         distances = []
         for name, step in STEPS.items():
             mine, theirs = getattr(self, name), getattr(other, name)

@@ -12,7 +12,7 @@ from predictors.confirmation import gain_interval, mean_interval, promise, survi
 from predictors.insights import Estimate, MetricModel, fit_metric
 from service.store.records import Trial
 from service.store.states import TRIAL_OVER
-from workers.metrics import METRICS
+from workers.tasks.registry import METRICS
 
 SHARES = frozenset({"accuracy", "f1_macro"})
 """Metrics that are, or behave like, a share of rows."""

@@ -22,9 +22,9 @@ TRIALS_EACH = 50
 """Trials of each: those on its front first, then the newest."""
 
 
-def task_of(model: ModelDescription, rows: float | None, length: float | None) -> Task:
-    """What is cheap to know about a task on a model. `rows` and `length` (tokens) are of the training data."""
-    return Task(rows=rows, length=length, width=model.shape.hidden_size, depth=model.shape.layers)
+def task_of(kind: str, model: ModelDescription, rows: float | None, length: float | None) -> Task:
+    """What is cheap to know about a task on a model; `rows` and `length` (tokens) are of the training data."""
+    return Task(type=kind, rows=rows, length=length, width=model.shape.hidden_size, depth=model.shape.layers)
 
 
 def with_results(store: Store) -> Iterator[tuple[Job, Task]]:
@@ -77,4 +77,4 @@ def _handed_over(store: Store, job_id: str) -> tuple[CompletedTrial, ...]:
 
 def _task(job: Job) -> Task:
     task = JobSpec.model_validate(job.spec).task
-    return task_of(describe(task.model), task.train_rows, task.max_length)
+    return task_of(task.type, describe(task.model), task.train_rows, task.max_length)

@@ -7,13 +7,14 @@ from service.store.records import Trial
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.registry import method
 from workers.models.description import describe_for
+from workers.tasks.registry import task_of
 
 
 def snippet(spec: JobSpec, trial: Trial) -> str:
     """Code for a trial of a job, ready to paste into a script that has the data."""
     name, knobs, hyperparameters = split_config(trial.config)
     chosen, model = method(name), describe_for(spec.task)
-    code = chosen.snippet(model, chosen.complete(model, knobs)).rstrip()
+    code = chosen.snippet(model, chosen.complete(model, knobs), task_of(spec.task).head).rstrip()
     return f"{code}\n\n{_training(hyperparameters, spec, trial.seed)}"
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workers.task import TaskSpec
+from workers.task import AnyTask
 
 Config = dict[str, Any]
 Decision = Literal["continue", "pause", "stop"]
@@ -36,7 +36,7 @@ class Assignment(_Frozen):
 
     trial_id: str
     attempt: int
-    task: TaskSpec
+    task: AnyTask
     config: Config = Field(description="method, its knobs and the training hyperparameters")
     epochs: float = Field(gt=0, description="passes over the training rows")
     seed: int

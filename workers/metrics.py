@@ -1,19 +1,17 @@
-"""The catalogue of metrics: what can be an objective, a constraint or a column.
+"""What is measured of a trial: what can be an objective, a constraint or a column.
 
-Quality comes from predictions on the validation rows, cost from the trained trial. A metric that follows from the
-configuration alone (`known_from_config`) is known before anything is trained.
+Quality comes from predictions on the validation rows, and belongs to a type of task; cost comes from the trained trial.
+A metric that follows from the configuration alone (`known_from_config`) is known before anything is trained.
+`workers.tasks.registry.METRICS` has all of them by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 Kind = Literal["quality", "cost"]
 Direction = Literal["maximize", "minimize"]
-_TEXT = ("text-classification",)
 
 
 @dataclass(frozen=True)
@@ -26,52 +24,40 @@ class Metric:
     direction: Direction
     unit: str
     description: str
-    task_types: tuple[str, ...] = _TEXT
     known_from_config: bool = False
     low: float = 0.0
     high: float = 1e18
 
 
-def _catalogue() -> Mapping[str, Metric]:
-    metrics = (
-        Metric("accuracy", "quality", "maximize", "", "share of validation rows classified correctly", high=1),
-        Metric("f1_macro", "quality", "maximize", "", "F1 averaged over classes, each class counting the same", high=1),
-        Metric(
-            "mcc",
-            "quality",
-            "maximize",
-            "",
-            "Matthews correlation coefficient, multi-class (Gorodkin 2004)",
-            low=-1,
-            high=1,
-        ),
-        Metric("loss", "quality", "minimize", "nats", "mean cross-entropy on the validation rows"),
-        Metric("train_loss", "quality", "minimize", "nats", "mean training loss since the last report"),
-        Metric(
-            "trainable_params",
-            "cost",
-            "minimize",
-            "parameters",
-            "trained parameters without the classification head, which every method trains",
-            known_from_config=True,
-        ),
-        Metric("head_params", "cost", "minimize", "parameters", "trained parameters of the classification head"),
-        Metric("adapter_bytes", "cost", "minimize", "bytes", "size of the exported weights, head included"),
-        Metric(
-            "latency_ms",
-            "cost",
-            "minimize",
-            "milliseconds",
-            "median warm forward pass of one row of the median length, merged where the method merges",
-        ),
-        Metric("latency_batch_ms", "cost", "minimize", "milliseconds", "the same with 32 rows"),
-        Metric("peak_memory_mb", "cost", "minimize", "MiB", "peak memory that training added; see docs/methods.md"),
-        Metric("sparsity", "cost", "maximize", "", "share of the adapted model's layer weights that are zero", high=1),
-        Metric("train_seconds", "cost", "minimize", "seconds", "wall clock of training, evaluation excluded"),
-        Metric("train_tokens", "cost", "minimize", "tokens", "tokens of the training rows, times the passes over them"),
-        Metric("train_tflops", "cost", "minimize", "TFLOP", "floating-point operations of the whole training"),
-    )
-    return MappingProxyType({metric.name: metric for metric in metrics})
+# Quality that several types of task measure
+ACCURACY = Metric("accuracy", "quality", "maximize", "", "share of labels that are predicted", high=1)
+F1_MACRO = Metric("f1_macro", "quality", "maximize", "", "F1 averaged over classes, all counting the same", high=1)
+MCC = Metric("mcc", "quality", "maximize", "", "Matthews correlation, multi-class (Gorodkin 2004)", low=-1, high=1)
+LOSS = Metric("loss", "quality", "minimize", "nats", "mean cross-entropy on the validation rows")
+TRAIN_LOSS = Metric("train_loss", "quality", "minimize", "nats", "mean training loss since the last report")
 
-
-METRICS: Mapping[str, Metric] = _catalogue()
+COSTS = (
+    Metric(
+        "trainable_params",
+        "cost",
+        "minimize",
+        "parameters",
+        "trained parameters without the head, which every method trains",
+        known_from_config=True,
+    ),
+    Metric("head_params", "cost", "minimize", "parameters", "trained parameters of the head"),
+    Metric("adapter_bytes", "cost", "minimize", "bytes", "size of the exported weights, head included"),
+    Metric(
+        "latency_ms",
+        "cost",
+        "minimize",
+        "milliseconds",
+        "median warm forward pass of one row of the median length, merged where the method merges",
+    ),
+    Metric("latency_batch_ms", "cost", "minimize", "milliseconds", "the same with 32 rows"),
+    Metric("peak_memory_mb", "cost", "minimize", "MiB", "peak memory that training added; see docs/methods.md"),
+    Metric("sparsity", "cost", "maximize", "", "share of the adapted model's layer weights that are zero", high=1),
+    Metric("train_seconds", "cost", "minimize", "seconds", "wall clock of training, evaluation excluded"),
+    Metric("train_tokens", "cost", "minimize", "tokens", "tokens of the training rows, times the passes over them"),
+    Metric("train_tflops", "cost", "minimize", "TFLOP", "floating-point operations of the whole training"),
+)

@@ -1,55 +1,29 @@
-"""What a job trains on: the `task` section of a JobSpec. Imports neither torch nor ray: the API validates with it."""
+"""The `task` section of a job: one of the types of task, told by its `type`. Imports neither torch nor ray."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Discriminator, Tag
 
-from workers.bounded import INT32, Location, Name
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
+from workers.tasks.registry import tasks
+from workers.tasks.section import TaskSection
 
-TaskType = Literal["text-classification"]
+DEFAULT_TYPE = "text-classification"
 
 
-class TaskSpec(BaseModel):
-    """Model, data and columns of a job. Paths are strings as the user wrote them until the service resolves them."""
+def _type_of(section: Any) -> Any:
+    """The `type` of a section as written or as built; `DEFAULT_TYPE` where it is not written."""
+    return section.get("type", DEFAULT_TYPE) if isinstance(section, dict) else getattr(section, "type", None)
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: TaskType = "text-classification"
-    model: Location = Field(
-        description="`builtin:minilm`, a local folder, or `hub:owner/name` with an optional `@revision`"
-    )
-    train: Location = Field(
-        description="csv, jsonl or parquet file, a `datasets` folder, `builtin:pydocs` or `hub:owner/name`"
-    )
-    validation: Location | Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=None,
-        description="a data source like `train`, or the fraction of `train` to split off with the job's seed",
-    )
-    test: Location | Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=None,
-        description="data that the search never sees, for `confirm`: a source, or a fraction of `train` to split off",
-    )
-    text: Name | None = Field(default=None, description="column of the text (default `text`)")
-    text_pair: tuple[Name, Name] | None = Field(
-        default=None, description="two columns instead of `text`, for sentence pairs"
-    )
-    label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
-    max_length: int = Field(default=128, ge=4, le=8192, description="tokens; longer texts are truncated")
-    train_rows: int | None = Field(
-        default=None, ge=2, le=INT32, description="use a class-balanced, seeded sample of this many rows"
-    )
-    validation_rows: int | None = Field(default=None, ge=2, le=INT32)
+if TYPE_CHECKING:
+    AnyTask = TaskSection
+else:  # not to be written down: a new type of task is one file
+    _SECTIONS = reduce(or_, (Annotated[one.section, Tag(name)] for name, one in tasks().items()))
+    AnyTask = Annotated[_SECTIONS, Discriminator(_type_of)]
 
-    @field_validator("text_pair")
-    @classmethod
-    def _instead_of_text(cls, value: tuple[str, str] | None, known: ValidationInfo) -> tuple[str, str] | None:
-        text = known.data.get("text")
-        if value is not None and text is not None:
-            raise ValueError(f"`text` names the column {text!r} already; allowed: `text` or `text_pair`, not both")
-        return value
-
-    def text_columns(self) -> tuple[str, ...]:
-        """The one or two columns that make the input."""
-        return self.text_pair if self.text_pair is not None else (self.text or "text",)
+TaskSpec = TextClassificationSpec

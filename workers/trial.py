@@ -36,6 +36,7 @@ from workers.packing import why_not_fast
 from workers.sharding import check_sharded
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import run_strategy
+from workers.tasks.registry import task_of
 from workers.workbench import PreparedData, Workbench, environment
 
 
@@ -83,7 +84,8 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     if assignment.quantise is not None:
         check_method(assignment.quantise, name)
     check_sharded(name, assignment.shards)
-    resident = workbench.base(assignment.task.model, len(data.tokens.classes), assignment.quantise)
+    kind = task_of(assignment.task).head
+    resident = workbench.base(assignment.task.model, len(data.tokens.classes), assignment.quantise, kind)
     chosen = method(name)
     values = chosen.complete(with_texts(resident.base.description, assignment.task.max_length), knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
@@ -111,7 +113,7 @@ def attach(prepared: PreparedTrial, steps: int) -> Attached:
     """Put the trial's adapter, as it is before its first step of `steps`, on the resident base."""
     train = prepared.data.train
     seed = prepared.assignment.seed
-    setup = TrainingSetup(steps, lambda size: _labelled_batches(train, size, seed))
+    setup = TrainingSetup(steps, lambda size: _labelled_batches(train, size, seed), train.criterion.mean_loss)
     return prepared.method.attach(prepared.resident.base, prepared.knobs, seed, setup)
 
 
@@ -277,13 +279,16 @@ def _export(
 ) -> tuple[float, Artifact]:
     """Bytes of the exported weights, and the stored folder."""
     assignment = prepared.assignment
+    task = task_of(assignment.task)
     card = AdapterCard(
         method=prepared.method.name,
         base_model=assignment.task.model,
         task=assignment.task.model_dump(exclude_none=True),
         config=assignment.config,
         metrics=metrics,
-        classes=prepared.data.tokens.classes,
+        labels=prepared.data.tokens.classes,
+        head=task.head,
+        pipeline_tag=task.pipeline_tag,
         trial_id=assignment.trial_id,
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,6 @@ from workers import costs
 from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
 from workers.data.rows import LabelledData
-from workers.data.sources import load_data
 from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
@@ -24,9 +23,10 @@ from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
 from workers.models.description import describe
+from workers.models.heads import SEQUENCE, Head
 from workers.models.loading import Base, load_base, load_tokenizer
-from workers.task import TaskSpec
-from workers.tasks.classification import classification
+from workers.tasks.registry import task_of
+from workers.tasks.section import TaskSection
 
 _Value = TypeVar("_Value")
 
@@ -84,16 +84,18 @@ class Workbench:
     def __post_init__(self) -> None:
         self.prefixes = PrefixStore(self.home / "cache" / "prefixes", self.prefix_bytes)
 
-    def data(self, task: TaskSpec, seed: int) -> PreparedData:
+    def data(self, task: TaskSection, seed: int) -> PreparedData:
         """The task's data, split and sampled with `seed`. Raises `InvalidInput` naming the field."""
         return self._resident(self._data, (task.model_dump_json(), seed), lambda: self._prepare(task, seed))
 
-    def base(self, reference: str, classes: int, quantise: Quantisation | None = None) -> ResidentBase:
-        """The frozen model with a head for `classes` labels. Raises `InvalidInput`."""
+    def base(
+        self, reference: str, labels: int, quantise: Quantisation | None = None, kind: Head = SEQUENCE
+    ) -> ResidentBase:
+        """The frozen model with a head of this kind for `labels` outputs. Raises `InvalidInput`."""
         return self._resident(
             self._bases,
-            (reference, classes, quantise),
-            lambda: ResidentBase.of(load_base(reference, classes, self.device, quantise)),
+            (reference, labels, quantise, kind),
+            lambda: ResidentBase.of(load_base(reference, labels, self.device, quantise, kind)),
         )
 
     def clear(self) -> None:
@@ -117,13 +119,13 @@ class Workbench:
             for name, rows in (("latency_ms", 1), ("latency_batch_ms", costs.BATCH_ROWS))
         }
 
-    def _prepare(self, task: TaskSpec, seed: int) -> PreparedData:
-        rows: LabelledData = load_data(task, seed)
+    def _prepare(self, task: TaskSection, seed: int) -> PreparedData:
+        rows: LabelledData = task_of(task).read(task, seed)
         tokenizer = load_tokenizer(task.model)
         tokens = shared_tokens(rows, tokenizer, task.max_length, self.home / "cache")
         check_tokens(tokens, tokenizer, describe(task.model).anatomy.vocabulary)
 
-        criterion = classification(len(tokens.classes))
+        criterion = task_of(task).criterion(tokens.classes)
 
         def inputs(split: Tokens) -> Inputs:
             return Inputs(split, tokens.pad_token_id, criterion, self.device)

@@ -10,10 +10,10 @@ import psutil
 
 from benchmarks.engine.configurations import Configuration
 from benchmarks.engine.ours import Ours
-from workers.task import TaskSpec
+from workers.tasks.section import TaskSection
 
 
-def measure_endurance(part: dict[str, Any], task: TaskSpec, home: Path, trials: int) -> None:
+def measure_endurance(part: dict[str, Any], task: TaskSection, home: Path, trials: int) -> None:
     """Resident memory and processor time of `trials` consecutive trials, and how both grew.
 
     Memory: the last trial's over that after the first fifth, when all code has run once. Time: the median of the last

@@ -9,7 +9,7 @@ from benchmarks.engine.configurations import Configuration
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.engines.precision import Precision
-from workers.task import TaskSpec
+from workers.tasks.section import TaskSection
 from workers.trial import train
 from workers.workbench import Workbench
 
@@ -26,7 +26,7 @@ class Ours:
         }
 
     def train(
-        self, configuration: Configuration, task: TaskSpec, precision: Precision, epochs: int
+        self, configuration: Configuration, task: TaskSection, precision: Precision, epochs: int
     ) -> tuple[Spent, Outcome]:
         """Train one trial to its export. Loading model and data is not counted: it is not for the peer either."""
         bench = self.benches[precision]
@@ -38,7 +38,7 @@ class Ours:
         return spent, outcome
 
 
-def assignment(configuration: Configuration, task: TaskSpec, epochs: int, number: int = 0) -> Assignment:
+def assignment(configuration: Configuration, task: TaskSection, epochs: int, number: int = 0) -> Assignment:
     """The trial as a worker gets it; `number` is its seed."""
     return Assignment(
         trial_id=str(number),

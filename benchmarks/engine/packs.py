@@ -10,14 +10,14 @@ from benchmarks.engine.clock import measure
 from benchmarks.engine.configurations import Configuration
 from benchmarks.engine.ours import Ours, assignment
 from benchmarks.engine.record import Record
-from workers.task import TaskSpec
+from workers.tasks.section import TaskSection
 from workers.trial_pack import train_pack
 
 SIZES = {"full": (2, 4, 8, 16, 32), "quick": (2, 4)}
 EPOCHS = 1
 
 
-def measure_packs(record: Record, part: dict[str, Any], task: TaskSpec, home: Path, sizes: tuple[int, ...]) -> bool:
+def measure_packs(record: Record, part: dict[str, Any], task: TaskSection, home: Path, sizes: tuple[int, ...]) -> bool:
     """Measure every one of the sizes that is missing, while time lasts; whether all are there now."""
     ratios: dict[str, float] = part["results"] or {}
     part["results"], ours = ratios, Ours(home)
@@ -32,7 +32,7 @@ def measure_packs(record: Record, part: dict[str, Any], task: TaskSpec, home: Pa
     return True
 
 
-def _ratio(members: int, task: TaskSpec, ours: Ours) -> float:
+def _ratio(members: int, task: TaskSection, ours: Ours) -> float:
     trials = [
         Configuration("pack", "lora", {"rank": 1 + index % 16, "alpha": 16, "targets": "qv", "top_layers": 2}, 8)
         for index in range(members)

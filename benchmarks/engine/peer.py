@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainingArguments
 
 from benchmarks.engine.clock import Spent, measure
@@ -52,7 +53,7 @@ def train(
     base = load_base(model_reference, len(data.tokens.classes))
     one = method(configuration.method)
     values = one.complete(base.description, configuration.knobs)
-    attached = one.attach(base, values, seed, TrainingSetup(1, _nothing))
+    attached = one.attach(base, values, seed, TrainingSetup(1, _nothing, cross_entropy))
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,

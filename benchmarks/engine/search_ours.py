@@ -16,14 +16,14 @@ from benchmarks.engine.search_task import TRIALS, SearchSize, literature_default
 from peftsearch import Client
 from peftsearch.cli.demo import serving
 from peftsearch.results import Job, Trial
-from workers.task import TaskSpec
+from workers.tasks.section import TaskSection
 
 POLL = 0.5  # seconds
 Row = dict[str, Any]
 
 
 def search(
-    task: TaskSpec, home: Path, data: Path, size: SearchSize, seed: int, enough: Callable[[list[Row]], bool]
+    task: TaskSection, home: Path, data: Path, size: SearchSize, seed: int, enough: Callable[[list[Row]], bool]
 ) -> dict[str, Any]:
     """Ended trials in their order, with `seconds` since the submission; the seconds of the first `TRIALS` and of all.
 
@@ -50,7 +50,7 @@ def search(
     }
 
 
-def job_spec(task: TaskSpec, size: SearchSize, seed: int) -> dict[str, Any]:
+def job_spec(task: TaskSection, size: SearchSize, seed: int) -> dict[str, Any]:
     """The job as a user writes it."""
     return {
         "name": "bench-engine",

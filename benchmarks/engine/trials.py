@@ -15,12 +15,12 @@ from benchmarks.engine import peer
 from benchmarks.engine.configurations import CONFIGURATIONS, HEAD_ONLY, Configuration
 from benchmarks.engine.ours import MODEL, PRECISIONS, Ours
 from benchmarks.engine.record import Record
-from workers.task import TaskSpec
+from workers.tasks.section import TaskSection
 
 EPOCHS = 2
 
 
-def measure_trials(record: Record, part: dict[str, Any], task: TaskSpec, home: Path, stride: int) -> bool:
+def measure_trials(record: Record, part: dict[str, Any], task: TaskSection, home: Path, stride: int) -> bool:
     """Add a row for every configuration that has none yet (of each `stride` of them the first), while time lasts;
     whether all have one now."""
     rows: list[dict[str, Any]] = part["results"] or []
@@ -36,7 +36,7 @@ def measure_trials(record: Record, part: dict[str, Any], task: TaskSpec, home: P
     return True
 
 
-def _compare(configuration: Configuration, task: TaskSpec, ours: Ours) -> dict[str, Any]:
+def _compare(configuration: Configuration, task: TaskSection, ours: Ours) -> dict[str, Any]:
     theirs, their_accuracy = peer.train(MODEL, configuration, ours.benches["fp32"].data(task, 0), EPOCHS, seed=0)
     row: dict[str, Any] = {
         "label": configuration.label,

@@ -12,8 +12,8 @@ from search_spaces.space import Space
 from service.errors import FieldProblem
 from service.jobspec import ConstraintSpec
 from service.problem import FORMULAS
-from workers.metrics import METRICS
 from workers.models.description import ModelDescription
+from workers.tasks.registry import METRICS
 
 SAMPLES, STARTS, ROUNDS = 256, 4, 60
 _STEPS = (1.0, 0.25, 0.05)  # of a parameter's range: to its ends first, then closer

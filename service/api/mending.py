@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.api.spec_problems import spec_problems
 from service.errors import FieldProblem
+from workers.tasks.registry import tasks
 
 ROUNDS = 4
 """Mending a field may bring up what its section says of the whole; more rounds find nothing new."""
@@ -62,12 +63,14 @@ def _lying(data: Any, entry: Mapping[str, Any]) -> Path:
     """Where in `data` an error lies: its location ends in names of tried branches that are no fields."""
     path: list[int | str] = []
     for part in entry["loc"]:
+        if part in tasks():  # the branch of a union
+            continue
         there = part in data if isinstance(data, dict) else isinstance(data, list) and isinstance(part, int)
         if not there:
             return (*path, part) if entry["type"] == "missing" else tuple(path)
         path.append(part)
         data = data[part]
-    return tuple(path)
+    return (*path, "type") if entry["type"] == "union_tag_invalid" else tuple(path)
 
 
 def _mend(data: dict[str, Any], path: Path) -> str:

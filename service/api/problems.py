@@ -13,7 +13,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from predictors.answer import OutOfDomain
+from service.api.suggestions import unknown_name
 from service.errors import BadInput, FieldProblem, ServiceError
+from workers.tasks.registry import tasks
 
 _BRANCHES = frozenset({"float", "int", "str", "bool", "literal"})
 MEDIA_TYPE = "application/problem+json"
@@ -52,6 +54,12 @@ def _field_problem(error: Mapping[str, Any], skip: int) -> FieldProblem:
     path = [str(part) for part in error["loc"][skip:] if not _names_a_branch(part)]
     field = ".".join(path) or "(whole body)"
     message = str(error["msg"]).removeprefix("Value error, ")
+    if kind == "union_tag_invalid":  # a type of task that there is not
+        return unknown_name(f"{field}.type", str(context["tag"]), tasks(), "type of task")
+    if kind == "union_tag_not_found":
+        return FieldProblem(
+            field, _short(error["input"]), "an object", f"found {_short(error['input'])!r}; allowed: an object"
+        )
     if kind == "missing":
         return FieldProblem(field, None, "a value", f"{field} is required and was not given")
     found = error.get("input")
@@ -61,7 +69,7 @@ def _field_problem(error: Mapping[str, Any], skip: int) -> FieldProblem:
 
 def _names_a_branch(part: object) -> bool:
     """Pydantic puts the name of the tried branch of a union into the location; it is no field."""
-    return isinstance(part, str) and ("[" in part or part.removeprefix("constrained-") in _BRANCHES)
+    return isinstance(part, str) and ("[" in part or part.removeprefix("constrained-") in _BRANCHES or part in tasks())
 
 
 def _short(value: Any) -> Any:

@@ -21,8 +21,8 @@ from service.problem import problem_on
 from service.problem import references as references_of
 from service.settings import Settings
 from workers.data.rows import LabelledData
-from workers.metrics import METRICS
 from workers.models.description import ModelDescription
+from workers.tasks.registry import metrics_of, task_of
 
 _TEST_NEEDED = "`task.test`, a data source that the search never sees or a fraction of `train` to split off"
 
@@ -99,5 +99,5 @@ class _Admission(TaskAdmission):
 def _metric_problems(spec: JobSpec) -> list[FieldProblem]:
     named = [(f"objectives.{number}.metric", one.metric) for number, one in enumerate(spec.objectives)]
     named += [(f"constraints.{number}.metric", one.metric) for number, one in enumerate(spec.constraints)]
-    usable = {name for name, metric in METRICS.items() if spec.task.type in metric.task_types}
+    usable = metrics_of(task_of(spec.task))
     return [unknown_name(field, name, usable, "metric") for field, name in named if name not in usable]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,6 +12,7 @@ from service.api.problems import field_problems
 from service.api.suggestions import unknown_name
 from service.errors import FieldProblem
 from service.jobspec import JobSpec
+from workers.tasks.registry import tasks
 
 
 def spec_problems(error: ValidationError, spec: type[BaseModel] = JobSpec) -> list[FieldProblem]:
@@ -44,15 +45,18 @@ def _section_at(path: Sequence[int | str], spec: type[BaseModel]) -> type[BaseMo
     for part in path:
         if isinstance(part, int) or section is None:
             continue
+        if part in tasks():  # the branch of a union, not a field
+            section = tasks()[part].section
+            continue
         field = section.model_fields.get(part)
         section = None if field is None else _model_in(field.annotation)
     return section
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model in an annotation such as `list[ObjectiveSpec]` or `TaskSpec | None`."""
+    """The model in an annotation such as `list[ObjectiveSpec]` or `ConfirmSpec | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if get_origin(annotation) in (list, tuple, Union, UnionType):
+    if get_origin(annotation) in (Annotated, list, tuple, Union, UnionType):
         return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
     return None

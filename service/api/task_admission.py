@@ -12,15 +12,14 @@ from service.api.models import described, usable
 from service.errors import BadInput, FieldProblem
 from service.settings import Settings
 from workers.data.rows import LabelledData
-from workers.data.sources import load_data
 from workers.errors import InvalidInput
 from workers.models.description import ModelDescription, with_texts
 from workers.models.vocabulary import check_texts
-from workers.task import TaskSpec
+from workers.tasks.registry import task_of
+from workers.tasks.section import TaskSection
 
 T = TypeVar("T")
 _SOURCES = ("train", "validation", "test")
-_DATA = (*_SOURCES, "type", "text", "text_pair", "label", "train_rows", "validation_rows")
 
 
 class TaskAdmission:
@@ -36,7 +35,7 @@ class TaskAdmission:
         """Whether fields of the spec say what the user wrote."""
         return not any(touches(field, self.broken) for field in fields)
 
-    def model(self, task: TaskSpec) -> ModelDescription | None:
+    def model(self, task: TaskSection) -> ModelDescription | None:
         """What is known of the task's model; None when it cannot be used."""
         if not self.sound("task.model"):
             return None
@@ -53,7 +52,7 @@ class TaskAdmission:
             self.problems += error.errors
             return None
 
-    def locate_sources(self, task: TaskSpec) -> TaskSpec | None:
+    def locate_sources(self, task: TaskSection) -> TaskSection | None:
         """The task with absolute paths; None when one of them cannot be used."""
         changes: dict[str, str] = {}
         before = len(self.problems)
@@ -65,13 +64,15 @@ class TaskAdmission:
                 self.attempt(lambda: check_data_id(field, value, self.settings))  # noqa: B023
             else:
                 changes[role] = str(self.attempt(lambda: locate(field, value, self.settings.data_roots)))  # noqa: B023
-        sound = len(self.problems) == before and self.sound(*(f"task.{name}" for name in _DATA))
+        sound = len(self.problems) == before and self.sound(
+            *(f"task.{name}" for name in type(task).model_fields if name not in ("model", "max_length"))
+        )
         return task.model_copy(update=changes) if sound else None
 
-    def read(self, task: TaskSpec, seed: int) -> LabelledData | None:
+    def read(self, task: TaskSection, seed: int) -> LabelledData | None:
         """The rows of the task; None when they cannot be read."""
         try:
-            return load_data(task, seed)
+            return task_of(task).read(task, seed)
         except InvalidInput as error:
             self.problems.append(FieldProblem(f"task.{error.field}", error.found, error.allowed, error.message))
             if error.field == "test":  # it is read before the validation rows, whose problems are others
@@ -90,7 +91,7 @@ class TaskAdmission:
             self.problems.append(FieldProblem("task.model", error.found, error.allowed, error.message))
 
 
-def _too_long(task: TaskSpec, model: ModelDescription) -> list[FieldProblem]:
+def _too_long(task: TaskSection, model: ModelDescription) -> list[FieldProblem]:
     """Texts longer than a table of positions; rotary models have none."""
     positions = model.anatomy.positions
     if model.anatomy.rotary or task.max_length <= positions:

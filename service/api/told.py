@@ -14,7 +14,7 @@ from service.store.records import Job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Outcome, Report
 from workers.bounded import Bytes, Digest, Name, Ordinal, Seconds
-from workers.metrics import METRICS
+from workers.tasks.registry import METRICS
 
 Metrics = Annotated[dict[Name, float], Field(max_length=100)]
 Text = Annotated[str, Field(max_length=20_000)]

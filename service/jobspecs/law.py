@@ -10,7 +10,7 @@ from pydantic import Field
 from service.jobspec import ResourcesSpec, Section
 from service.jobspecs.mixture import LossObjective
 from workers.bounded import INT32, Count, Name, Seed
-from workers.task import TaskSpec
+from workers.task import AnyTask
 
 LEAST_SIZES, LEAST_SETTINGS, MOST_TRAININGS = 4, 6, 2000
 
@@ -57,7 +57,7 @@ class LawSpec(Section):
 
     name: str = Field(min_length=1, max_length=200, description="the law is stored under this name, a version a job")
     kind: Literal["law"]
-    task: TaskSpec
+    task: AnyTask
     method: Name = Field(default="lora", description="the PEFT method to train")
     fixed: dict[str, Any] = Field(default={}, description="knobs and hyperparameters that every training shares")
     design: DesignSpec

@@ -19,7 +19,7 @@ from workers.models.loading import load_base
 
 
 def test_flops_match_torchs_counter() -> None:
-    base = load_base("builtin:minilm", classes=3)
+    base = load_base("builtin:minilm", labels=3)
     one = method("lora")
     knobs = one.complete(base.description, {"top_layers": 3, "targets": "all"})
     attached = one.attach(base, knobs, 0, None)
@@ -81,7 +81,7 @@ def test_latency_grows_with_rows_and_bytes_are_those_of_the_weights(tmp_path: Pa
     many = latency_milliseconds(base.model, base.description.anatomy, rows=64, tokens=60)
     assert 0 < one < many
     attached = method("head").attach(base, {}, 0, None)
-    attached.save(tmp_path, AdapterCard("head", "tiny", classes=("a", "b", "c")))
+    attached.save(tmp_path, AdapterCard("head", "tiny", labels=("a", "b", "c")))
     attached.detach()
     assert base.head_size * 4 < adapter_bytes(tmp_path) < base.head_size * 4 + 1000
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
 
 from tests.workers.test_method_conformance import CASES
 from tests.workers.tiny_models import BUILDERS, CLASSES, VOCABULARY, tiny_base
@@ -31,9 +32,10 @@ from workers.engines.trainee import AttachedTrainee
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.registry import method
-from workers.tasks.classification import classification
+from workers.tasks.catalogue.text_classification import TASK
 
 STEPS = 50
+CLASS_NAMES = tuple(map(str, range(CLASSES)))
 HYPERPARAMETERS = Hyperparameters(
     learning_rate=2e-3, batch_size=8, weight_decay=0.02, label_smoothing=0.05, max_grad_norm=0.5
 )
@@ -64,7 +66,7 @@ def split(rows: int, seed: int) -> Inputs:
     ids = random.integers(3, VOCABULARY, size=lengths.sum()).astype(np.int32)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     labels = random.integers(0, CLASSES, rows).astype(np.int32)
-    return Inputs(Tokens(ids, None, offsets, labels), padding_id=0, criterion=classification(CLASSES))
+    return Inputs(Tokens(ids, None, offsets, labels), padding_id=0, criterion=TASK.criterion(CLASS_NAMES))
 
 
 TRAIN, VALIDATION = split(120, 0), split(40, 1)
@@ -111,7 +113,7 @@ def attach(resident: ResidentBase, name: str, knobs: dict[str, Any], steps: int)
             rows = np.arange(start, min(start + size, len(TRAIN)))
             yield {**TRAIN.batch(rows), "labels": TRAIN.targets(rows)}
 
-    attached = one.attach(resident.base, values, 7, TrainingSetup(steps, labelled))
+    attached = one.attach(resident.base, values, 7, TrainingSetup(steps, labelled, cross_entropy))
     torch.manual_seed(11)
     return attached
 

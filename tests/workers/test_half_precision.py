@@ -65,7 +65,7 @@ def test_an_adapter_goes_on_a_base_in_any_format(
     attached, values = attach(base, name, _knobs(base, name))
     train(attached, method(name).learning_rates.mode)
     trained = logits(attached.model)
-    attached.save(tmp_path, AdapterCard(name, "tiny", config=values, classes=tuple("abc")))
+    attached.save(tmp_path, AdapterCard(name, "tiny", config=values, labels=tuple("abc")))
     attached.detach()
     reloaded = logits(load_adapter(copy.deepcopy(model), tmp_path))
     assert reloaded.dtype == dtype

@@ -294,7 +294,7 @@ def test_dylora_trains_every_rank_and_evaluates_the_whole(base: Base) -> None:
 def test_dylora_is_loaded_at_every_rank(base: Base, tmp_path: Path) -> None:
     attached = attach(base, "dylora", rank=4)
     train(attached, steps=30)
-    attached.save(tmp_path, AdapterCard("dylora", "tiny", classes=("a", "b", "c")))
+    attached.save(tmp_path, AdapterCard("dylora", "tiny", labels=("a", "b", "c")))
     expected = {}
     for rank in (1, 2, 3, 4):
         for layer in modules(attached, NestedLora):
@@ -312,7 +312,7 @@ def test_dylora_is_loaded_at_every_rank(base: Base, tmp_path: Path) -> None:
 def test_other_adapters_have_one_rank(base: Base, tmp_path: Path) -> None:
     for name in ("lora", "ssf"):
         attached = attach(base, name)
-        attached.save(tmp_path / name, AdapterCard(name, "tiny", classes=("a", "b", "c")))
+        attached.save(tmp_path / name, AdapterCard(name, "tiny", labels=("a", "b", "c")))
         attached.detach()
         with pytest.raises(ValueError, match=r"one rank|none to choose"):
             load_adapter(tiny_model("bert"), tmp_path / name, rank=2)
@@ -320,7 +320,7 @@ def test_other_adapters_have_one_rank(base: Base, tmp_path: Path) -> None:
 
 def test_nola_file_holds_coefficients_only(base: Base, tmp_path: Path) -> None:
     attached = attach(base, "nola", rank=6, bases=8)
-    attached.save(tmp_path, AdapterCard("nola", "tiny", classes=("a", "b", "c")))
+    attached.save(tmp_path, AdapterCard("nola", "tiny", labels=("a", "b", "c")))
     attached.detach()
     stored = {
         name: value for name, value in load_file(tmp_path / "adapter.safetensors").items() if "classifier" not in name

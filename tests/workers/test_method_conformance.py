@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from tests.workers.tiny_models import CLASSES, LABELS, LAYERS, VOCABULARY, batch, tiny_base
 from workers.data.pydocs import CLASSES as CLASS_NAMES
@@ -144,7 +145,7 @@ def base(bases: dict[str, Base]) -> Base:
 def attach(base: Base, name: str, knobs: dict[str, Any], seed: int = 7) -> tuple[Attached, dict[str, Any]]:
     one = method(name)
     values = one.complete(base.description, knobs)
-    return one.attach(base, values, seed, TrainingSetup(STEPS, batches)), values
+    return one.attach(base, values, seed, TrainingSetup(STEPS, batches, cross_entropy)), values
 
 
 def batches(size: int) -> Iterator[dict[str, torch.Tensor]]:
@@ -266,7 +267,7 @@ def test_padding_does_not_matter(base: Base, name: str, knobs: dict[str, Any]) -
 def test_resumed_training_goes_on_as_if_never_stopped(base: Base, name: str) -> None:
     """Parameters, optimizer state and `extra_state` are all that a checkpoint needs."""
     attached, knobs = attach(base, name, {"interval": 5} if name == "sft" else {"rank": 3})
-    setup = TrainingSetup(12, batches)
+    setup = TrainingSetup(12, batches, cross_entropy)
     attached.detach()
 
     def run(attached: Attached, optimizer: torch.optim.Optimizer, first: int, last: int) -> list[float]:
@@ -350,7 +351,7 @@ def real() -> tuple[Base, dict[str, torch.Tensor], torch.Tensor]:
     chosen = [texts["text"][row] for row in rows]
     inputs = tokenizer(chosen, padding=True, truncation=True, max_length=12, return_tensors="pt")
     labels = torch.tensor([CLASS_NAMES.index(texts["label"][row]) for row in rows])
-    return load_base("builtin:minilm", classes=len(CLASS_NAMES)), dict(inputs), labels
+    return load_base("builtin:minilm", labels=len(CLASS_NAMES)), dict(inputs), labels
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "head"])
@@ -359,7 +360,8 @@ def test_adapter_alone_learns_real_text(real: Any, name: str) -> None:
     base, inputs, labels = real
     one = method(name)
     knobs = one.complete(base.description, {"top_layers": 2} if _has_knob(one, base, "top_layers") else {})
-    attached = one.attach(base, knobs, 3, TrainingSetup(STEPS, lambda _size: iter([{**inputs, "labels": labels}] * 8)))
+    rows = {**inputs, "labels": labels}
+    attached = one.attach(base, knobs, 3, TrainingSetup(STEPS, lambda _size: iter([rows] * 8), cross_entropy))
     attached.set_training(False)
     adapter = [value for key, value in attached.parameters().items() if "classifier" not in key]
     optimizer = torch.optim.AdamW(adapter, lr=one.learning_rates.mode, weight_decay=0.0)
@@ -392,7 +394,9 @@ def test_sampled_configurations_never_fail(bases: dict[str, Base], name: str) ->
         for config in one.space(model.description).sample(4, np.random.default_rng(0)):
             own = one.knobs(model.description)
             knobs = {p.name: config[p.name] for p in own.parameters if p.name in config}
-            one.attach(model, one.complete(model.description, knobs), 0, TrainingSetup(STEPS, batches)).detach()
+            one.attach(
+                model, one.complete(model.description, knobs), 0, TrainingSetup(STEPS, batches, cross_entropy)
+            ).detach()
 
 
 def test_unknown_and_impossible_knobs_are_refused(base: Base) -> None:

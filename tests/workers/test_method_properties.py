@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from tests.workers.tiny_models import BUILDERS, LABELS, LAYERS, batch, tiny_base
 from workers.costs import BYTES_PER_TRAINED, sparsity, training_memory
@@ -40,7 +41,7 @@ def attach(base: Base, name: str, **knobs: Any) -> Attached:
 
 
 def one_batch() -> TrainingSetup:
-    return TrainingSetup(STEPS, lambda _size: iter([{**batch(), "labels": LABELS}]))
+    return TrainingSetup(STEPS, lambda _size: iter([{**batch(), "labels": LABELS}]), cross_entropy)
 
 
 def train(attached: Attached, steps: int = STEPS, with_auxiliary: bool = True, rate: float = 1e-2) -> None:
@@ -432,7 +433,7 @@ def test_adapters_that_do_not_fit_are_refused(base: Base, tmp_path: Path) -> Non
     from workers.methods.loading import load_adapter
 
     attached = attach(base, "ssf")
-    attached.save(tmp_path / "ssf", AdapterCard("ssf", "tiny", classes=("a", "b", "c")))
+    attached.save(tmp_path / "ssf", AdapterCard("ssf", "tiny", labels=("a", "b", "c")))
     attached.detach()
     with pytest.raises(ValueError, match="made for a bert model"):
         load_adapter(tiny_base("gpt2").model, tmp_path / "ssf")

@@ -58,7 +58,7 @@ def reloaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.
         train(attached, method(name).learning_rates.mode)
         before[row.id] = logits(attached.model)
         classes = tuple("abc")
-        attached.save(folder / row.id, AdapterCard(name, "tiny", config=values, classes=classes))
+        attached.save(folder / row.id, AdapterCard(name, "tiny", config=values, labels=classes))
         attached.detach()
         plans[row.id] = method(name).format
     (folder / "plans.json").write_text(json.dumps(plans))

@@ -66,7 +66,7 @@ def test_whole_bare_and_sharded_checkpoints_are_taken(kind: str, tmp_path: Path)
         _check(tmp_path / name)
     first = next(iter(frozen_shapes(model.config.to_dict())))
     torch.testing.assert_close(
-        load_base(str(tmp_path / "bare"), classes=5).model.get_parameter(first), model.get_parameter(first).detach()
+        load_base(str(tmp_path / "bare"), labels=5).model.get_parameter(first), model.get_parameter(first).detach()
     )
 
 
@@ -74,7 +74,7 @@ def test_whole_bare_and_sharded_checkpoints_are_taken(kind: str, tmp_path: Path)
 def test_a_part_of_another_size_is_refused_before_and_at_load(kind: str, tmp_path: Path) -> None:
     name = next(reversed(frozen_shapes(tiny_model(kind).config.to_dict())))
     _saved(kind, tmp_path, lambda tensors: tensors | {name: torch.zeros(7)})
-    for check in (_check, lambda folder: load_base(str(folder), classes=3)):
+    for check in (_check, lambda folder: load_base(str(folder), labels=3)):
         with pytest.raises(InvalidInput, match=r"in the checkpoint") as caught:
             check(tmp_path)
         assert caught.value.field == "model"
@@ -100,7 +100,7 @@ def _without(tensors: Tensors, name: str) -> Tensors:
 def test_another_prefix_is_refused(kind: str, tmp_path: Path) -> None:
     _saved(kind, tmp_path, lambda tensors: {f"module.{name}": value for name, value in tensors.items()})
     with pytest.raises(InvalidInput, match=r"none of the model's weights.*module") as caught:
-        load_base(str(tmp_path), classes=3)
+        load_base(str(tmp_path), labels=3)
     assert caught.value.field == "model"
 
 
@@ -121,7 +121,7 @@ def test_only_the_head_may_differ_and_old_names_of_norms_are_known(tmp_path: Pat
         }
         return renamed | {"classifier.weight": torch.zeros(9, 24), "classifier.bias": torch.zeros(9)}
 
-    base = load_base(str(_saved("bert", tmp_path, old)), classes=3)
+    base = load_base(str(_saved("bert", tmp_path, old)), labels=3)
     name = "bert.embeddings.LayerNorm.bias"
     torch.testing.assert_close(base.model.get_parameter(name), tiny_model("bert").get_parameter(name).detach())
 
@@ -190,7 +190,7 @@ def test_files_that_cannot_hold_the_weights_are_refused(case: str, tmp_path: Pat
     tiny_model("bert").save_pretrained(tmp_path, max_shard_size="20KB")
     break_it, said = _broken_files(tmp_path)[case]
     break_it()
-    for check in (_check, lambda folder: load_base(str(folder), classes=3)):
+    for check in (_check, lambda folder: load_base(str(folder), labels=3)):
         with pytest.raises(InvalidInput, match=said) as caught:
             check(tmp_path)
         assert caught.value.field == "model"
@@ -211,7 +211,7 @@ def test_padding_is_chosen_inside_the_vocabulary(tmp_path: Path) -> None:
     words = [f"w{number}" for number in range(VOCABULARY)]
     _tokenizer(tmp_path, words, pad_token="[PAD]", eos_token="w2", unk_token="w0")
     assert load_tokenizer(str(tmp_path)).pad_token_id == 2
-    assert load_base(str(tmp_path), classes=3).model.config.pad_token_id == 2
+    assert load_base(str(tmp_path), labels=3).model.config.pad_token_id == 2
     found = check_tokenizer(tmp_path, VOCABULARY)
     assert found is not None
     check_texts(found, ["w3 w4"] * 3, VOCABULARY)
@@ -226,7 +226,7 @@ def test_padding_is_that_of_the_config_where_the_two_disagree(tmp_path: Path) ->
     assert load_tokenizer(str(tmp_path)).pad_token_id == 0
     _edit_config(tmp_path, pad_token_id=VOCABULARY)
     assert load_tokenizer(str(tmp_path)).pad_token_id == 5
-    assert load_base(str(tmp_path), classes=3).model.config.pad_token_id == 5
+    assert load_base(str(tmp_path), labels=3).model.config.pad_token_id == 5
 
 
 def test_tokenizers_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -43,12 +43,12 @@ def test_saved_model_is_described_and_loaded(kind: str, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     assert describe(str(tmp_path)).anatomy == describe_config(model.config.to_dict()).anatomy
     assert count_parameters(str(tmp_path)) == sum(value.numel() for value in model.parameters())
-    base = load_base(str(tmp_path), classes=CLASSES)
+    base = load_base(str(tmp_path), labels=CLASSES)
     with torch.no_grad():
         torch.testing.assert_close(base.model(**batch()).logits, model(**batch()).logits)
     assert not base.model.training
     assert not any(value.requires_grad for value in base.model.parameters())
-    assert load_base(str(tmp_path), classes=5).model(**batch()).logits.shape == (4, 5)
+    assert load_base(str(tmp_path), labels=5).model(**batch()).logits.shape == (4, 5)
 
 
 def test_head_follows_the_seed_and_nothing_else() -> None:
@@ -64,7 +64,7 @@ def test_head_follows_the_seed_and_nothing_else() -> None:
 
 
 def test_minilm_trains_only_its_classifier() -> None:
-    base = load_base("builtin:minilm", classes=4)
+    base = load_base("builtin:minilm", labels=4)
     assert base.head == ("classifier",)
     assert base.head_size == 4 * 384 + 4
     assert describe("builtin:minilm").shape.layers == 6
@@ -75,7 +75,7 @@ def test_parts_without_weights_join_the_head(tmp_path: Path) -> None:
     """A masked-language model has no pooler: a random one would not survive a reload, so it is trained and exported."""
     masked = transformers.BertForMaskedLM(tiny_model("bert").config)
     masked.save_pretrained(tmp_path)
-    base = load_base(str(tmp_path), classes=3)
+    base = load_base(str(tmp_path), labels=3)
     assert base.head == ("bert.pooler.dense", "classifier")
     full = method("full_ft")
     attached = full.attach(base, {"top_layers": LAYERS}, 0, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workers.data.columns import Columns, brief
 from workers.data.files import SUFFIXES, read_columns
@@ -14,7 +15,9 @@ from workers.data.rows import LabelledData, Rows
 from workers.data.split_files import find_split
 from workers.data.splits import balanced_sample, stratified_split
 from workers.errors import InvalidInput
-from workers.task import TaskSpec
+
+if TYPE_CHECKING:
+    from workers.tasks.catalogue.text_classification import TextClassificationSpec as TaskSpec
 
 DEFAULT_FRACTION = 0.2
 HUB_DATA = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?")

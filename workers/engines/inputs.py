@@ -13,7 +13,7 @@ from torch import Tensor
 from workers.data.tokens import Tokens
 from workers.engines.batches import Rows
 from workers.hyperparameters import Hyperparameters
-from workers.tasks.criterion import Criterion
+from workers.tasks.criterion import IGNORED, Criterion
 
 
 class Inputs:
@@ -58,9 +58,14 @@ class Inputs:
             batch["token_type_ids"] = self._types[flat].where(real, 0)
         return batch
 
-    def targets(self, rows: Rows) -> Tensor:
-        """Class indices `[rows]`, int64."""
-        return self._targets[torch.from_numpy(rows).to(self.device)]
+    def targets(self, rows: Rows, length: int | None = None) -> Tensor:
+        """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default."""
+        index = torch.from_numpy(rows).to(self.device)
+        if self.criterion.targets == "row":
+            return self._targets[index]
+        positions = torch.arange(length or int(self.lengths[rows].max()), device=self.device).expand(len(rows), -1)
+        real = positions < self._lengths[index, None]
+        return self._targets[self._starts[index, None] + positions.where(real, 0)].where(real, IGNORED)
 
     def weight(self, rows: Rows) -> float:
         """What rows together count in a mean loss."""
@@ -68,7 +73,7 @@ class Inputs:
 
     def loss(self, outputs: Tensor, rows: Rows, hyperparameters: Hyperparameters) -> Tensor:
         """The loss of a model's outputs `[rows, …]` for these rows, summed over their targets."""
-        return self.criterion.loss(outputs.float(), self.targets(rows), hyperparameters)
+        return self.criterion.loss(outputs.float(), self.targets(rows, outputs.shape[1]), hyperparameters)
 
     @cached_property
     def content_hash(self) -> str:

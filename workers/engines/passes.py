@@ -56,7 +56,8 @@ class WholePass:
 
     def outputs(self, rows: Rows) -> Tensor:
         """The head's outputs `[rows, …]`."""
-        return self.model(**self.inputs.batch(rows)).logits  # type: ignore[no-any-return]
+        batch = self.inputs.batch(rows)
+        return _of_text(self.model(**batch).logits, batch, self.inputs)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class UpperPass:
         """The head's outputs `[rows, …]`."""
         batch = self.inputs.batch(rows)
         self.entry.set(self.states.batch(rows, batch["input_ids"].shape[1]).to(self.inputs.device))
-        return self.model(**batch).logits  # type: ignore[no-any-return]
+        return _of_text(self.model(**batch).logits, batch, self.inputs)
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,12 @@ class HeadPass:
         # One token per row; which one no longer matters, since its state is given.
         one = torch.ones(len(rows), 1, dtype=torch.long, device=self.inputs.device)
         return self.model(input_ids=one, attention_mask=one).logits  # type: ignore[no-any-return]
+
+
+def _of_text(outputs: Tensor, batch: dict[str, Tensor], inputs: Inputs) -> Tensor:
+    """The outputs of the text's own positions, where there is one for each: prompts stand in front of them, or of all
+    but the first, which is none of the words."""
+    return outputs if inputs.criterion.targets == "row" else outputs[:, -batch["input_ids"].shape[1] :]
 
 
 def measure_in(split: Pass, batches: Iterable[Rows]) -> Measure:

@@ -22,6 +22,8 @@ from workers.models.loading import Base
 def pooling(base: Base) -> ReadToken | None:
     """Which token the head reads, or None for a model class that the prefix is not known to be exact for."""
     kind = READ_TOKEN.get(base.description.anatomy.model_type)
+    if kind is not None and base.kind.reads == "every":
+        return "all"
     if kind == "first" and getattr(base.model.config, "classifier_pooling", "cls") != "cls":
         return "all"
     return kind

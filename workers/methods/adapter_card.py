@@ -18,26 +18,28 @@ model = peftsearch.load_adapter(base, "this/folder")"""
 
 
 def write_card(folder: Path, card: AdapterCard, plain_peft: bool) -> None:
-    """Write README.md with the configuration, the metrics, the classes and the lines that load the adapter."""
-    code = (_LOAD_PEFT if plain_peft else _LOAD_OURS).format(base=base_snippet(card.base_model, len(card.classes)))
+    """Write README.md with the configuration, the metrics, the outputs and the lines that load the adapter."""
+    code = (_LOAD_PEFT if plain_peft else _LOAD_OURS).format(
+        base=base_snippet(card.base_model, len(card.labels), card.head)
+    )
     metrics = "\n".join(f"| {name} | {value:.6g} |" for name, value in sorted(card.metrics.items()))
-    classes = ", ".join(f"{index} = {name}" for index, name in enumerate(card.classes))
+    labels = ", ".join(f"{index} = {name}" for index, name in enumerate(card.labels))
+    tag = f"pipeline_tag: {card.pipeline_tag}\n" if card.pipeline_tag else ""
     text = f"""---
 base_model: {json.dumps(card.base_model)}
 library_name: {"peft" if plain_peft else "peftsearch"}
-pipeline_tag: text-classification
----
+{tag}---
 # {card.method} adapter for {card.base_model}
 
 Found by peftsearch{f" as trial `{card.trial_id}`" if card.trial_id else ""}. The folder holds the adapter and its
-classification head; the base model is not in it. Tokens are counted with the base model's tokenizer.
+head; the base model is not in it. Tokens are counted with the base model's tokenizer.
 
 ```python
 {code}
 ```
 
 ## Outputs
-{classes or "not recorded"}
+{labels or "not recorded"}
 
 ## Measured
 | metric | value |

@@ -1,6 +1,6 @@
 """The format of adapters that Hugging Face peft does not know: a safetensors file and a JSON file. Needs torch.
 
-`adapter.safetensors` holds every trained tensor by name, the classification head included;
+`adapter.safetensors` holds every trained tensor by name, the head included;
 `peftsearch_adapter.json` the method, its knobs and the seed, from which everything else is rebuilt.
 """
 
@@ -14,6 +14,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from workers.models.heads import SEQUENCE
+
 CONFIG_FILE = "peftsearch_adapter.json"
 WEIGHTS_FILE = "adapter.safetensors"
 FORMAT_VERSION = 1
@@ -21,7 +23,10 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class AdapterConfig:
-    """What rebuilds an adapter on its base model. `seed` redraws frozen random parts of methods that have some."""
+    """What rebuilds an adapter on its base model. `seed` redraws frozen random parts of methods that have some.
+
+    `task_type` names the kind of head as peft does.
+    """
 
     method: str
     knobs: dict[str, Any]
@@ -29,6 +34,7 @@ class AdapterConfig:
     base_model: str
     model_type: str
     head: tuple[str, ...]
+    task_type: str = SEQUENCE.peft_type
     format_version: int = FORMAT_VERSION
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from workers.models.heads import SEQUENCE, Head
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -18,17 +20,19 @@ class TrainingSetup:
     """What some methods must know before training: how long it will be, and what the data looks like.
 
     `batches(size)` iterates over training batches of `size` rows: dicts of `input_ids`, `attention_mask`
-    (`token_type_ids`) [rows, tokens] and `labels` [rows].
+    (`token_type_ids`) [rows, tokens] and `labels`, the targets of the rows or of their tokens.
+    `loss(outputs, labels)` is the task's mean loss of the model's outputs for a batch.
     """
 
     total_steps: int
     batches: Callable[[int], Iterable[Batch]]
+    loss: Callable[[Tensor, Tensor], Tensor]
 
 
 class Attached(Protocol):
     """A base model with one adapter on it.
 
-    `model` maps `input_ids`, `attention_mask` (`token_type_ids`) to an output with `.logits` [rows, classes].
+    `model` maps `input_ids`, `attention_mask` (`token_type_ids`) to an output whose `.logits` are those of the head.
     `lowest_layer` is the index of the lowest encoder layer whose computation the adapter changes: everything below it
     is as in the frozen base. It equals the number of layers when only the head is trained, and 0 when embeddings or
     the sequence itself change.
@@ -45,7 +49,7 @@ class Attached(Protocol):
         ...
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Every trained parameter by a name that is stable across processes, the classification head included."""
+        """Every trained parameter by a name that is stable across processes, the head included."""
         ...
 
     def rate_factors(self) -> dict[str, float]:
@@ -87,14 +91,16 @@ class Attached(Protocol):
 
 @dataclass(frozen=True)
 class AdapterCard:
-    """What an exported adapter says about itself in its README.md."""
+    """What an exported adapter says about itself in its README.md. `labels` names the outputs of its head in order."""
 
     method: str
     base_model: str
     task: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
-    classes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    head: Head = SEQUENCE
+    pipeline_tag: str = ""
     trial_id: str = ""
 
 

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from workers.methods.attached import Batch, TrainingSetup
 from workers.methods.reweighted import Reweighted
@@ -60,7 +59,7 @@ def weight_gradients(base: Base, layers: Sequence[Reweighted], setup: TrainingSe
             weight.requires_grad_(True)
         for batch in some_batches(setup, rows):
             logits = base.model(**{name: value for name, value in batch.items() if name != "labels"}).logits
-            gradients = torch.autograd.grad(cross_entropy(logits.float(), batch["labels"]), weights)
+            gradients = torch.autograd.grad(setup.loss(logits.float(), batch["labels"]), weights)
             for total, gradient, layer in zip(sums, gradients, layers, strict=True):
                 total += gradient.T if layer.transposed else gradient
     finally:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from workers.models.heads import HEADS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
 def load_adapter(model: Any, folder: str | Path, rank: int | None = None) -> nn.Module:
     """Put an exported adapter on its base model and return it in evaluation mode.
 
-    `model` is the sequence-classification base model with as many labels as the adapter's head, or a reference to one
+    `model` is the base model with the head of the adapter's task and as many labels, or a reference to one
     (`builtin:minilm`, a folder, a hub id). Adapters in peft's format come back as a `PeftModel`; ours change the given
     model in place. `rank` takes an adapter that serves every rank up to its own at a lower one. Raises `ValueError`
     when the folder holds no adapter, or one that does not fit the model or the rank.
@@ -32,7 +35,8 @@ def _load_peft(model: Any, path: Path) -> nn.Module:
     from safetensors.torch import load_file
 
     if isinstance(model, str):
-        model = _from_reference(model, load_file(path / "adapter_model.safetensors"))
+        kind = json.loads((path / "adapter_config.json").read_text())["task_type"]
+        model = _from_reference(model, kind, load_file(path / "adapter_model.safetensors"))
     return PeftModel.from_pretrained(model, str(path)).eval()
 
 
@@ -50,7 +54,7 @@ def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
             raise ValueError(f"{path}: {config.method} at rank {rank}, allowed: {allowed}")
         knobs, tensors = chosen.at_rank(knobs, tensors, rank)
     if isinstance(model, str):
-        model = _from_reference(model, tensors)
+        model = _from_reference(model, config.task_type, tensors)
     if model.config.model_type != config.model_type:
         raise ValueError(f"{path}: made for a {config.model_type} model, found {model.config.model_type}")
     base = make_base(model, str(path), head=config.head)
@@ -62,11 +66,14 @@ def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
     return adapted.requires_grad_(False)
 
 
-def _from_reference(reference: str, tensors: dict[str, Any]) -> Any:
-    """Load a base with the number of labels of the saved head: the rows of its last matrix."""
+def _from_reference(reference: str, task_type: str, tensors: dict[str, Any]) -> Any:
+    """Load a base with the saved kind of head and its number of labels: the rows of its last matrix."""
     from workers.models.loading import load_base
 
-    return load_base(reference, classes=_labels(tensors)).model
+    kind = next((head for head in HEADS if head.peft_type == task_type), None)
+    if kind is None:
+        raise ValueError(f"found an adapter for {task_type}, allowed: {', '.join(one.peft_type for one in HEADS)}")
+    return load_base(reference, _labels(tensors), kind=kind).model
 
 
 def _labels(tensors: dict[str, Any]) -> int:
@@ -75,4 +82,4 @@ def _labels(tensors: dict[str, Any]) -> int:
         for name, value in tensors.items():
             if name.endswith(wanted) and not name.endswith("pre_classifier.weight"):
                 return int(value.shape[0])
-    raise ValueError(f"the adapter has no classification head: none of {', '.join(names)}")
+    raise ValueError(f"the adapter has no head: none of {', '.join(names)}")

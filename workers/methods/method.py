@@ -18,6 +18,7 @@ from search_spaces.space import Space
 from workers.errors import InvalidInput
 from workers.methods.attached import Attached, TrainingSetup
 from workers.models.description import ModelDescription
+from workers.models.heads import Head, Reads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +78,8 @@ class Method:
     the base weights, `takes_positions` that its vectors stand beside the tokens of the text, `changes_base` that
     attaching rewrites base weights (undone by detaching); with `follows_gradients` the adapter changes itself behind
     each step by the gradients of all of its parameters. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a
-    trained adapter at a lower rank, where one training serves them all.
+    trained adapter at a lower rank, where one training serves them all. `reads` names what the task's head must read,
+    where the method works for that alone.
     """
 
     name: str
@@ -88,8 +90,8 @@ class Method:
     knobs: Callable[[ModelDescription], Knobs]
     trainable_parameters: Callable[[ModelDescription, KnobValues], int]
     attach: Attach
-    snippet: Callable[[ModelDescription, KnobValues], str]
-    task_types: tuple[str, ...] = ("text-classification",)
+    snippet: Callable[[ModelDescription, KnobValues, Head], str]
+    reads: Reads | None = None
     model_types: tuple[str, ...] | None = None
     mergeable: bool = False
     unchanged_at_start: bool = True
@@ -103,6 +105,10 @@ class Method:
     def supports(self, model: ModelDescription) -> bool:
         """Whether the method works on this class of model, and finds room beside the task's texts."""
         return self._knows(model) and not self._crowded_out(model)
+
+    def suits(self, head: Head) -> bool:
+        """Whether the method can train under this kind of head."""
+        return self.reads is None or self.reads == head.reads
 
     def space(self, model: ModelDescription) -> Space:
         """The method's own search space: its knobs, its learning rates and the training hyperparameters."""

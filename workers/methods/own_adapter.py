@@ -131,6 +131,7 @@ class OwnAdapter:
             base_model=self.base.description.reference,
             model_type=self.base.description.anatomy.model_type,
             head=self.base.head,
+            task_type=self.base.kind.peft_type,
         )
         write_adapter(folder, config, self._tensors())
         write_card(folder, card, plain_peft=False)

@@ -90,7 +90,7 @@ def own_method(
         knobs=knobs,
         trainable_parameters=trainable_parameters,
         attach=attach,
-        snippet=lambda model, _knobs: own_snippet(model.reference),
+        snippet=lambda model, _knobs, head: own_snippet(model.reference, head),
         model_types=model_types,
         mergeable=mergeable,
         unchanged_at_start=unchanged_at_start,

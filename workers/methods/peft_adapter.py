@@ -104,7 +104,9 @@ def attach_peft(
     snapshot = ModelSnapshot(base.model, _body_parameters(base) if changes_base else ())
     more = hooks.arguments(knobs, setup) if hooks.arguments else {}
     kind, arguments = config
-    peft_config = getattr(peft, kind)(task_type="SEQ_CLS", modules_to_save=list(base.head), **{**arguments, **more})
+    peft_config = getattr(peft, kind)(
+        task_type=base.kind.peft_type, modules_to_save=list(base.head), **{**arguments, **more}
+    )
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -17,6 +17,7 @@ from workers.methods.method import Family, Knobs, KnobValues, LearningRates, Met
 from workers.methods.snippets import peft_snippet
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
+from workers.models.heads import Head
 
 if TYPE_CHECKING:
     from workers.models.loading import Base
@@ -107,8 +108,8 @@ def peft_method(
         config, lowest = (config_class, arguments(model, values)), lowest_layer(model, values)
         return attach_peft(base, config, values, seed, setup, lowest, hooks, changes_base)
 
-    def snippet(model: ModelDescription, values: KnobValues) -> str:
-        return peft_snippet(config_class, arguments(model, values), model.reference)
+    def snippet(model: ModelDescription, values: KnobValues, head: Head) -> str:
+        return peft_snippet(config_class, arguments(model, values), model.reference, head)
 
     return Method(
         name=name,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from workers.models.heads import Head
 from workers.models.references import BUILTIN_PACKAGES, HUB, is_hub
 
 
-def base_snippet(reference: str, classes: int | str) -> str:
+def base_snippet(reference: str, labels: int | str, head: Head) -> str:
     """Code that loads a base model by its reference with plain `transformers`, as `base`."""
-    imports = "from transformers import AutoModelForSequenceClassification\n"
+    imports = f"from transformers import {head.auto_class}\n"
     where = repr(reference)
     if reference.startswith("builtin:"):
         package = BUILTIN_PACKAGES[reference.removeprefix("builtin:")]
@@ -18,25 +19,25 @@ def base_snippet(reference: str, classes: int | str) -> str:
     elif is_hub(reference):
         name, _, revision = reference.removeprefix(HUB).partition("@")
         where = repr(name) + (f", revision={revision!r}" if revision else "")
-    return f"{imports}\nbase = AutoModelForSequenceClassification.from_pretrained({where}, num_labels={classes})"
+    return f"{imports}\nbase = {head.auto_class}.from_pretrained({where}, num_labels={labels})"
 
 
-def peft_snippet(config_class: str, arguments: Mapping[str, Any], base: str) -> str:
+def peft_snippet(config_class: str, arguments: Mapping[str, Any], base: str, head: Head) -> str:
     """Code that puts the adapter on its base model with plain `peft`."""
     lines = "\n".join(f"    {name}={value!r}," for name, value in arguments.items())
     return f"""from peft import {config_class}, TaskType, get_peft_model
-{base_snippet(base, "NUM_LABELS")}
+{base_snippet(base, "NUM_LABELS", head)}
 config = {config_class}(
-    task_type=TaskType.SEQ_CLS,
+    task_type=TaskType.{head.peft_type},
 {lines}
 )
 model = get_peft_model(base, config)
 """
 
 
-def own_snippet(base: str) -> str:
+def own_snippet(base: str, head: Head) -> str:
     """Code that loads an exported adapter of one of our own methods."""
     return f"""import peftsearch
-{base_snippet(base, "NUM_LABELS")}
+{base_snippet(base, "NUM_LABELS", head)}
 model = peftsearch.load_adapter(base, "exported/adapter")  # peftsearch export TRIAL exported/adapter
 """

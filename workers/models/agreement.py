@@ -47,9 +47,9 @@ def check_weights(config: Mapping[str, Any], folder: Path) -> None:
 
 def check_loaded(parts: Anatomy, folder: Path, missing: set[str], mismatched: set[str]) -> None:
     """The same behind loading, by the names of weights that were missing or of another size."""
-    fresh = tuple(f"{name}." for name in parts.head)
-    random = sorted(name for name in missing if not name.startswith(fresh) and name not in _pooler(parts)) + sorted(
-        name for name in mismatched if not name.startswith(fresh)
+    body = f"{parts.body}."  # what lies outside is the head of a task, which is always fresh
+    random = sorted(name for name in missing if name.startswith(body) and name not in _pooler(parts)) + sorted(
+        name for name in mismatched if name.startswith(body)
     )
     if random:
         more = f" (and {len(random) - 1} more)" if len(random) > 1 else ""

@@ -10,7 +10,7 @@ from workers.errors import InvalidInput
 from workers.models.architectures import TARGETS, Anatomy, Linear, Norm, anatomy
 from workers.models.references import read_config, resolve
 from workers.models.weights import stored_tensors
-from workers.task import TaskSpec
+from workers.tasks.section import TaskSection
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def with_head(model: ModelDescription, head: Iterable[str]) -> ModelDescription:
     return replace(model, anatomy=replace(model.anatomy, outside=outside))
 
 
-def describe_for(task: TaskSpec) -> ModelDescription:
+def describe_for(task: TaskSection) -> ModelDescription:
     """Describe the model of a task, with the room that its texts leave for a prompt. Raises `InvalidInput`."""
     return with_texts(describe(task.model), task.max_length)
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+import transformers
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from workers.assignment import Quantisation
 from workers.models.agreement import check_loaded, check_weights
 from workers.models.description import ModelDescription, describe_config, with_head
+from workers.models.heads import SEQUENCE, Head, head_of
 from workers.models.quantisation import keep_backward_pass, quantisation
 from workers.models.references import read_config, resolve
 
@@ -29,10 +31,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Base:
-    """A frozen model that stays resident between trials. `head` names the modules every trial trains from scratch."""
+    """A frozen model that stays resident between trials.
+
+    `head` names the modules that every trial trains from scratch, `kind` says what they are for.
+    """
 
     model: PreTrainedModel
     description: ModelDescription
+    kind: Head
     head: tuple[str, ...]
     head_size: int  # parameters of the head
     folder: str
@@ -59,8 +65,14 @@ def draw_parameter(name: str, parameter: torch.Tensor, std: float, generator: to
         parameter.fill_(1.0 if name.endswith("weight") else 0.0)
 
 
-def load_base(reference: str, classes: int, device: str = "cpu", quantise: Quantisation | None = None) -> Base:
-    """Load a base for `classes` labels: safetensors only, no code from the hub, float32, frozen, evaluation mode.
+def load_base(
+    reference: str,
+    labels: int,
+    device: str = "cpu",
+    quantise: Quantisation | None = None,
+    kind: Head = SEQUENCE,
+) -> Base:
+    """Load a base for `labels` outputs: safetensors only, no code from the hub, float32, frozen, evaluation mode.
 
     With `quantise` the weights of its linear layers are kept in so few bits.
 
@@ -69,11 +81,11 @@ def load_base(reference: str, classes: int, device: str = "cpu", quantise: Quant
     """
     folder = resolve(reference)
     check_weights(read_config(reference), folder)
-    config = AutoConfig.from_pretrained(folder, num_labels=classes, trust_remote_code=False)
+    config = AutoConfig.from_pretrained(folder, num_labels=labels, trust_remote_code=False)
     if not _is_token(config.pad_token_id, config.vocab_size):
         config.pad_token_id = load_tokenizer(reference).pad_token_id
     with _quiet():
-        model, info = AutoModelForSequenceClassification.from_pretrained(
+        model, info = getattr(transformers, kind.auto_class).from_pretrained(
             folder,
             config=config,
             dtype=torch.float32,
@@ -96,7 +108,7 @@ def make_base(
     device: str = "cpu",
     head: tuple[str, ...] | None = None,
 ) -> Base:
-    """Wrap a sequence-classification model that is in memory already.
+    """Wrap a model that is in memory already, with the head of a task on it.
 
     `missing` names parameters that the checkpoint lacks; a known `head` overrules what follows from them.
     """
@@ -108,10 +120,16 @@ def make_base(
     model.eval().requires_grad_(False)
     if head is None:
         orphans = sorted({name.rpartition(".")[0] for name in missing})
-        usual = description.anatomy.head
+        usual = _outside_body(model, description)
         head = (*(name for name in orphans if not name.startswith(usual)), *usual)
     size = sum(value.numel() for name in head for value in model.get_submodule(name).parameters())
-    return Base(model, with_head(description, head), head, size, folder)
+    return Base(model, with_head(description, head), head_of(model), head, size, folder)
+
+
+def _outside_body(model: PreTrainedModel, description: ModelDescription) -> tuple[str, ...]:
+    """The parts of a model that are no part of its body and have something to learn, in its own order."""
+    learning = (name for name, part in model.named_children() if next(part.parameters(), None) is not None)
+    return tuple(name for name in learning if name != description.anatomy.body)
 
 
 def _storage(quantise: Quantisation | None, config: Any, device: str) -> dict[str, Any]:

@@ -50,6 +50,11 @@ class Criterion:
     loss: Callable[[Tensor, Tensor, Hyperparameters], Tensor]
     measure: Callable[[], Measure]
 
+    def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss averaged over all targets, without what regularises training."""
+        count = targets.numel() if self.targets == "row" else int((targets != IGNORED).sum())
+        return self.loss(outputs, targets, Hyperparameters()) / max(count, 1)
+
     def weights(self, targets: NDArray[np.generic], offsets: NDArray[np.integer]) -> NDArray[np.float64]:
         """How many targets each row has, `[rows]`: what it weighs in a mean loss.
 

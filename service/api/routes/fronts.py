@@ -17,7 +17,7 @@ from service.jobspecs.kinds import search_spec
 from service.snippets import snippet
 from service.store.records import Trial
 from workers.bounded import Name
-from workers.metrics import METRICS
+from workers.tasks.registry import METRICS
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["fronts"], dependencies=[READ])
 

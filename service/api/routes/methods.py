@@ -13,10 +13,10 @@ from service.api.models import DEFAULT_MODEL, described
 from service.api.views import ItemsView, MethodView, MetricView, StrategyView
 from workers.methods.method import Method
 from workers.methods.registry import methods
-from workers.metrics import METRICS
 from workers.models.description import ModelDescription
 from workers.strategies.registry import strategies
 from workers.strategies.strategy import Strategy
+from workers.tasks.registry import METRICS, metrics_of, tasks
 
 router = APIRouter(tags=["catalogue"], dependencies=[READ])
 
@@ -55,7 +55,7 @@ def list_metrics(request: Request) -> Response:
             direction=one.direction,
             unit=one.unit,
             description=one.description,
-            task_types=list(one.task_types),
+            task_types=[task.name for task in tasks().values() if one.name in metrics_of(task)],
             known_from_config=one.known_from_config,
         )
         for one in METRICS.values()
@@ -81,7 +81,7 @@ def _view(method: Method, model: ModelDescription) -> MethodView:
         family=method.family,
         summary=method.summary,
         source=method.source,
-        task_types=list(method.task_types),
+        task_types=[task.name for task in tasks().values() if method.suits(task.head)],
         mergeable=method.mergeable,
         format=method.format,
         learning_rate={"low": rates.low, "high": rates.high, "mode": rates.mode},

@@ -14,13 +14,16 @@ from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, SettingsDep, StoreDep
 from service.api.models import DEFAULT_MODEL, described
 from service.api.predictions import Question
+from service.api.suggestions import unknown_name
 from service.api.views import View
 from service.errors import BadInput
 from service.store.records import Trial
 from service.store.store import Store
 from workers.bounded import INT32, Name
-from workers.metrics import METRICS
+from workers.metrics import Metric
 from workers.models.description import ModelDescription
+from workers.task import DEFAULT_TYPE
+from workers.tasks.registry import metrics_of, tasks
 
 router = APIRouter(tags=["recommend"], dependencies=[READ], route_class=PlainRoute)
 
@@ -31,7 +34,8 @@ class RecommendQuestion(Question):
     model: str = Field(DEFAULT_MODEL, description="the model to tune", max_length=500)
     rows: int | None = Field(None, ge=1, le=INT32, description="training rows")
     max_length: int | None = Field(None, ge=1, le=INT32, description="tokens of a text")
-    metric: Name = Field("accuracy", description="what to be best at")
+    type: Name = Field(DEFAULT_TYPE, description="type of the task; jobs of another type are not asked")
+    metric: Name | None = Field(None, description="what to be best at; by default the primary metric of the type")
     where: list[Name] = Field(default=[], max_length=20, description="constraints such as `trainable_params<=20000`")
     count: int = Field(3, ge=1, le=50)
 
@@ -68,15 +72,13 @@ class RecommendView(View):
 def post_recommend(question: RecommendQuestion, store: StoreDep, settings: SettingsDep) -> RecommendView:
     """The configurations that did best in past jobs on alike tasks and models, each with what to expect and the trials
     it rests on; the literature's default, and a warning, where there is no relevant past."""
-    metric = METRICS.get(question.metric)
-    if metric is None:
-        raise BadInput("metric", question.metric, f"one of {', '.join(sorted(METRICS))}")
+    metric = _metric(question)
     model = described(question.model, settings)
     clauses = [queries.parse_clause(text) for text in question.where]
     trials: dict[str, Trial] = {}
     jobs = _past(store, trials)
     found = recommend(
-        past_jobs.task_of(model, question.rows, question.max_length),
+        past_jobs.task_of(question.type, model, question.rows, question.max_length),
         jobs,
         metric.name,
         metric.direction == "maximize",
@@ -87,6 +89,19 @@ def post_recommend(question: RecommendQuestion, store: StoreDep, settings: Setti
         items = [SuggestionView.model_validate(plain(one)) for one in found]
         return RecommendView(items=items, jobs=len(jobs), source="past jobs of this server", warnings=[])
     return _literature(model, len(jobs))
+
+
+def _metric(question: RecommendQuestion) -> Metric:
+    """What to rank by. Raises BadInput for a type or a metric that there is not."""
+    if question.type not in tasks():
+        raise BadInput.of([unknown_name("type", question.type, tasks(), "type of task")])
+    task = tasks()[question.type]
+    known = metrics_of(task)
+    if question.metric is None:
+        return task.primary
+    if question.metric not in known:
+        raise BadInput("metric", question.metric, f"one of {', '.join(sorted(known))}")
+    return known[question.metric]
 
 
 def _literature(model: ModelDescription, jobs: int) -> RecommendView:

@@ -28,7 +28,7 @@ from service.lineage import stretches
 from service.snippets import snippet
 from service.store.records import TrialOrigin, TrialState
 from workers.artifacts import ArtifactMissing
-from workers.metrics import METRICS
+from workers.tasks.registry import METRICS
 
 router = APIRouter(tags=["trials"], dependencies=[READ])
 CHUNK = 1 << 18

@@ -12,8 +12,8 @@ from service.api import dashboard
 from service.api.app import create_app
 from service.problem import FORMULAS, all_presets
 from workers.methods.registry import methods
-from workers.metrics import METRICS
 from workers.strategies.registry import strategies
+from workers.tasks.registry import METRICS
 
 
 def test_spaces_are_scaled_to_the_model(api: TestClient) -> None:

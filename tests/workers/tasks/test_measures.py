@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn import metrics as reference
 
-from workers.metrics import METRICS
 from workers.tasks.measures import ClassificationMeasure
+from workers.tasks.registry import METRICS
 
 
 def quality(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

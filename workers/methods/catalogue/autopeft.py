@@ -61,7 +61,7 @@ METHODS = (
         knobs=_knobs,
         trainable_parameters=_parameters,
         attach=_attach,
-        snippet=lambda model, _knobs: own_snippet(model.reference),
+        snippet=lambda model, _knobs, head: own_snippet(model.reference, head),
         unchanged_at_start=False,
         format="peftsearch",
     ),

@@ -8,6 +8,7 @@ from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.method import Knobs, KnobValues, LearningRates, Method
 from workers.methods.snippets import own_snippet
 from workers.models.description import ModelDescription
+from workers.models.heads import Head
 
 if TYPE_CHECKING:
     import torch
@@ -27,8 +28,8 @@ def _nothing(_base: Base, _generator: torch.Generator) -> dict[str, nn.Parameter
     return {}
 
 
-def _snippet(model: ModelDescription, _knobs: KnobValues) -> str:
-    return own_snippet(model.reference)
+def _snippet(model: ModelDescription, _knobs: KnobValues, head: Head) -> str:
+    return own_snippet(model.reference, head)
 
 
 METHODS = (

@@ -1,0 +1,58 @@
+"""`text-classification`: one class for a text or a pair of texts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from workers.bounded import Name
+from workers.data.sources import load_data
+from workers.metrics import ACCURACY, F1_MACRO, LOSS, MCC
+from workers.models.heads import SEQUENCE
+from workers.tasks.criterion import Criterion
+from workers.tasks.section import TaskSection
+from workers.tasks.task import Task
+
+
+class TextClassificationSpec(TaskSection):
+    """The `task` section of a text classification."""
+
+    type: Literal["text-classification"] = "text-classification"
+    text: Name | None = Field(default=None, description="column of the text (default `text`)")
+    text_pair: tuple[Name, Name] | None = Field(
+        default=None, description="two columns instead of `text`, for sentence pairs"
+    )
+    label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
+
+    @field_validator("text_pair")
+    @classmethod
+    def _instead_of_text(cls, value: tuple[str, str] | None, known: ValidationInfo) -> tuple[str, str] | None:
+        text = known.data.get("text")
+        if value is not None and text is not None:
+            raise ValueError(f"`text` names the column {text!r} already; allowed: `text` or `text_pair`, not both")
+        return value
+
+    def text_columns(self) -> tuple[str, ...]:
+        """The one or two columns that make the input."""
+        return self.text_pair if self.text_pair is not None else (self.text or "text",)
+
+
+def _criterion(classes: tuple[str, ...]) -> Criterion:
+    from workers.tasks.losses import classification_loss
+    from workers.tasks.measures import ClassificationMeasure
+
+    return Criterion("row", classification_loss, lambda: ClassificationMeasure(len(classes)))
+
+
+TASK = Task(
+    name="text-classification",
+    summary="one class for a text or a pair of texts",
+    pipeline_tag="text-classification",
+    section=TextClassificationSpec,
+    metrics=(ACCURACY, F1_MACRO, MCC, LOSS),
+    head=SEQUENCE,
+    read=load_data,
+    criterion=_criterion,
+    example={"model": "builtin:minilm", "train": "builtin:pydocs", "max_length": 64, "train_rows": 1000},
+)

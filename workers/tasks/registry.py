@@ -1,0 +1,61 @@
+"""All types of task, found by reading the files of `workers/tasks/catalogue/`, and the metrics of all. No torch."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
+
+from workers.errors import InvalidInput
+from workers.metrics import COSTS, TRAIN_LOSS, Metric
+from workers.tasks import catalogue
+from workers.tasks.section import TaskSection
+from workers.tasks.task import Task
+
+
+@cache
+def tasks() -> Mapping[str, Task]:
+    """Types of task by name: each file of the catalogue gives its `TASK`."""
+    found: dict[str, Task] = {}
+    for info in sorted(pkgutil.iter_modules(catalogue.__path__), key=lambda info: info.name):
+        one: Task = importlib.import_module(f"{catalogue.__name__}.{info.name}").TASK
+        if one.name in found:
+            raise ValueError(f"two types of task are named {one.name!r}")
+        found[one.name] = one
+    return MappingProxyType(found)
+
+
+def task_of(section: TaskSection) -> Task:
+    """The type of a job's task."""
+    return task(section.type)
+
+
+def task(name: str) -> Task:
+    """One type. Raises `InvalidInput` for a name that is not registered."""
+    if name not in tasks():
+        raise InvalidInput("type", name, tasks())
+    return tasks()[name]
+
+
+def metrics_of(one: Task) -> Mapping[str, Metric]:
+    """What a trial of this type reports, by name."""
+    own = {metric.name: metric for metric in one.metrics}
+    training = replace(TRAIN_LOSS, unit=own["loss"].unit)
+    return MappingProxyType(own | {metric.name: metric for metric in (training, *COSTS)})
+
+
+def _all_metrics() -> Mapping[str, Metric]:
+    found: dict[str, Metric] = {}
+    for one in tasks().values():
+        for metric in one.metrics:
+            known = found.setdefault(metric.name, metric)
+            if known.direction != metric.direction:
+                raise ValueError(f"{one.name} gives the metric {metric.name!r} another direction")
+    return MappingProxyType(found | {metric.name: metric for metric in (TRAIN_LOSS, *COSTS)})
+
+
+METRICS = _all_metrics()
+"""Every metric of every type, by name: what can be an objective, a constraint or a column."""

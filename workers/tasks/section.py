@@ -1,0 +1,44 @@
+"""What the `task` sections of all types have in common. Imports neither torch nor ray: the API validates with it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workers.bounded import INT32, Location
+
+Source = Location | Annotated[float, Field(gt=0, lt=1)] | None
+
+
+class TaskSection(BaseModel):
+    """Model and data of a job. Paths are strings as the user wrote them until the service resolves them.
+
+    A type of task subclasses it with its own name as the `Literal` of `type`, and its columns and options.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: str
+    model: Location = Field(
+        description="`builtin:minilm`, a local folder, or `hub:owner/name` with an optional `@revision`"
+    )
+    train: Location = Field(
+        description="csv, jsonl or parquet file, a `datasets` folder, `builtin:pydocs` or `hub:owner/name`"
+    )
+    validation: Source = Field(
+        default=None,
+        description="a data source like `train`, or the fraction of `train` to split off with the job's seed",
+    )
+    test: Source = Field(
+        default=None,
+        description="data that the search never sees, for `confirm`: a source, or a fraction of `train` to split off",
+    )
+    max_length: int = Field(default=128, ge=4, le=8192, description="tokens; longer texts are truncated")
+    train_rows: int | None = Field(
+        default=None,
+        ge=2,
+        le=INT32,
+        description="use a seeded sample of this many rows, balanced over classes",
+    )
+    validation_rows: int | None = Field(default=None, ge=2, le=INT32)

@@ -1,0 +1,48 @@
+"""What a type of task declares about itself. Imports no torch: the API and the CLI list and check tasks with it.
+
+One type is one file in `workers/tasks/catalogue/`; see docs/adding-a-task.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workers.data.rows import LabelledData
+from workers.metrics import Metric
+from workers.models.heads import Head
+from workers.tasks.criterion import Criterion
+from workers.tasks.section import TaskSection
+
+
+@dataclass(frozen=True)
+class Task:
+    """One type of task.
+
+    Attributes:
+        name: as jobs write it under `type`, and as Hugging Face names it where it has a name for it.
+        summary: one line for lists.
+        pipeline_tag: of model cards.
+        section: the `task` section of a job; its `type` is a `Literal` of `name`.
+        metrics: what an evaluation measures, the primary one first; its measure gives just these.
+        head: what is put on the body, and which positions it reads.
+        read: from a section and a seed to rows; raises `InvalidInput` by field.
+        criterion: loss and measure, for the names of the model's outputs.
+        example: a section that runs on every machine.
+    """
+
+    name: str
+    summary: str
+    pipeline_tag: str
+    section: type[TaskSection]
+    metrics: tuple[Metric, ...]
+    head: Head
+    read: Callable[[Any, int], LabelledData]
+    criterion: Callable[[tuple[str, ...]], Criterion]
+    example: Mapping[str, Any]
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that stands for quality where a job does not say."""
+        return self.metrics[0]
