@@ -31,8 +31,8 @@ _WARM_UP, _REPEATS, _ENOUGH_SECONDS = 2, 9, 1.0
 
 
 def adapter_bytes(folder: Path) -> int:
-    """Bytes of the weights in an exported adapter's folder."""
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    """Bytes of the adapter's weights in the folder of its export, not of the integer checkpoint that may be beside."""
+    return sum(path.stat().st_size for path in folder.glob("adapter*.safetensors"))
 
 
 def latency_milliseconds(

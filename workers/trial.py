@@ -33,6 +33,7 @@ from workers.methods.registry import method
 from workers.models.description import with_texts
 from workers.models.quantisation import check_method
 from workers.packing import why_not_fast
+from workers.ranks import at_rank, lower_ranks
 from workers.sharding import check_sharded
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import run_strategy
@@ -138,8 +139,23 @@ def train_prepared(prepared: PreparedTrial, workbench: Workbench, on_report: OnR
             if trial.resume is not None:
                 trainee.load(trial.resume.tensors)
             ending = drive(course(trial), trainee)
+            if ending.status == "completed":
+                ending = replace(ending, metrics=ending.metrics | _at_lower_ranks(prepared, trainee))
         remembered = None if strategy is None else strategy.most_kept
         return outcome_of(prepared, ending, attached, engine, why_not, workbench, remembered)
+
+
+def _at_lower_ranks(prepared: PreparedTrial, trainee: Trainee) -> dict[str, float]:
+    """What the adapter reaches at lower ranks, where its method trains these as well."""
+    serve, base = prepared.method.serve, prepared.resident.base
+    found: dict[str, float] = {}
+    if serve is not None:
+        whole = int(prepared.knobs["rank"])
+        for rank in lower_ranks(whole):
+            serve(base, rank)
+            found |= at_rank(trainee.evaluate(), rank)
+        serve(base, whole)
+    return found
 
 
 def precision_of(assignment: Assignment, engine: EngineName, workbench: Workbench) -> Precision:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from optimizers.problem import CompletedTrial, FailedTrial, History, PastJob, PendingTrial, Problem, StoppedTrial
+from optimizers.problem import (
+    CompletedTrial,
+    Config,
+    FailedTrial,
+    History,
+    PastJob,
+    PendingTrial,
+    Problem,
+    StoppedTrial,
+)
 from service.store.records import Trial
+from workers.ranks import served
 
 T = TypeVar("T")
 
@@ -29,9 +39,10 @@ def history(
     ]
     return History(
         completed=tuple(
-            CompletedTrial(trial.id, config, trial.metrics)
+            shown
             for trial, config in ordered
-            if trial.state == "completed" and not _unmeasured(trial, problem)
+            if trial.state == "completed" and not _unmeasured(trial.metrics, problem)
+            for shown in (CompletedTrial(trial.id, config, trial.metrics), *_at_lower_ranks(trial, config, problem))
         ),
         stopped=tuple(
             StoppedTrial(trial.id, config, trial.metrics, epochs.get(trial.id, 0.0))
@@ -39,9 +50,9 @@ def history(
             if trial.state == "stopped"
         ),
         failed=tuple(
-            FailedTrial(trial.id, config, trial.reason or _unmeasured(trial, problem))
+            FailedTrial(trial.id, config, trial.reason or _unmeasured(trial.metrics, problem))
             for trial, config in ordered
-            if trial.state == "failed" or (trial.state == "completed" and _unmeasured(trial, problem))
+            if trial.state == "failed" or (trial.state == "completed" and _unmeasured(trial.metrics, problem))
         ),
         pending=tuple(
             PendingTrial(trial.id, config)
@@ -51,10 +62,19 @@ def history(
     )
 
 
-def _unmeasured(trial: Trial, problem: Problem) -> str:
+def _at_lower_ranks(trial: Trial, config: Config, problem: Problem) -> Iterator[CompletedTrial]:
+    """What the trial shows about configurations of lower rank, as far as that answers the problem."""
+    for number, (lower, metrics) in enumerate(served(config, trial.metrics)):
+        if problem.space.contains(lower):
+            whole = metrics | {metric: formula(lower) for metric, formula in problem.known.items()}
+            if not _unmeasured(whole, problem) and all(rule.metric in whole for rule in problem.constraints):
+                yield CompletedTrial(f"{trial.id}@{number}", lower, whole)
+
+
+def _unmeasured(metrics: Mapping[str, float], problem: Problem) -> str:
     """Why a completed trial is no evidence; empty when every objective is a finite number."""
     for objective in problem.objectives:
-        if not math.isfinite(trial.metrics.get(objective.metric, math.nan)):
+        if not math.isfinite(metrics.get(objective.metric, math.nan)):
             return f"unmeasured: {objective.metric} is missing or not finite"
     return ""
 

@@ -24,7 +24,11 @@ from workers.models.loading import Base, load_base, load_tokenizer
 # Knobs to try for each method; what is left out takes its default.
 CASES: dict[str, list[dict[str, Any]]] = {
     "adapter_houlsby": [{"size": 6}, {"size": 3, "top_layers": 1}],
-    "adapter_parallel": [{"size": 6}, {"size": 3, "scale": 1.0, "top_layers": 1}],
+    "adapter_parallel": [
+        {"size": 6},
+        {"size": 3, "scale": "learned", "activation": "tanh", "beside": "both", "top_layers": 1},
+        {"size": 3, "beside": "attention", "activation": "none"},
+    ],
     "adapter_pfeiffer": [{"size": 6}, {"size": 3, "top_layers": 1}],
     "adalora": [{"rank": 3, "extra_rank": 2}, {"targets": "mlp", "top_layers": 1}],
     "apet": [{"entries": 90}, {"place": "layer", "top_layers": 1}, {"place": "gradient", "targets": "mlp"}],
@@ -74,8 +78,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "lora_orthogonal": [{"rank": 4}, {"rank": 2, "targets": "mlp", "top_layers": 1}],
     "lora_ranks": [{"rank_0": 2, "rank_1": 4, "same_scale": True}, {"rank_0": 0, "rank_1": 2, "targets": "mlp"}],
     "lora_plus": [{"rank": 3}, {"rate_ratio": 4.0, "targets": "mlp", "top_layers": 1}],
-    "lst": [{"reduction": 4}],
-    "mam": [{"size": 6, "prefix_length": 3}, {"size": 3, "prefix_length": 2, "top_layers": 1}],
+    "lst": [{"reduction": 4}, {"reduction": 2, "blocks": 1}],
+    "mam": [
+        {"size": 6, "prefix_length": 3},
+        {"size": 3, "scale": "learned", "activation": "gelu", "prefix_length": 2, "top_layers": 1},
+    ],
     "masked_lora": [{"rank": 3}, {"pattern": "2:4", "targets": "mlp", "top_layers": 1}],
     "mica": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "miss": [{"rank": 4}, {"rank": 2, "targets": "all", "top_layers": 1}],

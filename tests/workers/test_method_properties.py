@@ -21,9 +21,9 @@ from workers.methods.decomposed_prompt import DecomposedPrompt
 from workers.methods.own_adapter import OwnAdapter
 from workers.methods.prefix_attention import KeyValuePrefix, attention_with_prefix
 from workers.methods.registry import method
-from workers.methods.side_network import ConsolidatingSide, ParallelSide
+from workers.methods.side_network import ConsolidatingSide, LadderSide, ParallelSide, SideShape
 from workers.methods.sparse_forms import SparseDelta
-from workers.methods.weight_forms import ProjectedVector, QuantisedLora, TrainedSteps
+from workers.methods.weight_forms import ProjectedVector
 from workers.models.description import describe_config, with_texts
 from workers.models.loading import Base
 
@@ -275,6 +275,46 @@ def test_sherl_leaves_out_what_the_sum_holds_already() -> None:
     torch.testing.assert_close((first * (side._sum - first)).sum(-1), torch.zeros(2, 3), atol=1e-5, rtol=0)
 
 
+def _ladder(reads: tuple[int, ...] = (0, 1), causal: bool = False) -> LadderSide:
+    return LadderSide(8, SideShape(width=4, inner=6, heads=2), reads, causal, torch.Generator().manual_seed(0))
+
+
+def _climbed(side: LadderSide, states: torch.Tensor) -> torch.Tensor:
+    """What the ladder makes of the states [layers, rows, tokens, hidden] of the frozen layers."""
+    for index, hidden in enumerate(states):
+        side.read(index, hidden)
+    return side.result()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_tokens_of_lst_look_at_each_other_where_the_backbone_may(causal: bool) -> None:
+    """With the frozen layers' outputs given, a token moves others by attention alone: not ahead, not from padding."""
+    side, states = _ladder(causal=causal), torch.randn(2, 1, 5, 8, generator=torch.Generator().manual_seed(1))
+    before = _climbed(side, states)
+    moved = states.clone()
+    moved[:, :, 2] += 1.0
+    changed = (_climbed(side, moved) - before).abs().amax(-1)[0] > 1e-6
+    assert changed.tolist() == ([False, False, True, True, True] if causal else [True] * 5)
+    side.padding = torch.tensor([[[False, False, True, False, False]]])
+    hidden = (_climbed(side, moved) - _climbed(side, states)).abs().amax(-1)[0] > 1e-6
+    assert hidden.tolist() == [False, False, True, False, False]
+
+
+def test_rungs_of_lst_are_gated_and_stand_on_chosen_layers() -> None:
+    side, states = _ladder(reads=(0, 1)), torch.randn(2, 1, 5, 8, generator=torch.Generator().manual_seed(1))
+    upper = side.blocks["1"]
+    with torch.no_grad():
+        upper.gate.fill_(1.0)  # σ(1 / 0.1): the state from below is shut out
+    other = states.clone()
+    other[0] += 1.0
+    torch.testing.assert_close(_climbed(side, states), _climbed(side, other), atol=1e-3, rtol=0)
+    with torch.no_grad():
+        upper.gate.zero_()
+    assert not torch.allclose(_climbed(side, states), _climbed(side, other), atol=1e-3)
+    sparse = _ladder(reads=(1,))
+    torch.testing.assert_close(_climbed(sparse, states), _climbed(sparse, other))
+
+
 def test_unipt_weighs_layers_by_a_learnt_confidence() -> None:
     """Against the equations, one row at a time."""
     torch.manual_seed(0)
@@ -290,20 +330,6 @@ def test_unipt_weighs_layers_by_a_learnt_confidence() -> None:
     weights = torch.stack([torch.tanh(one) @ side.confidence for one in answers]).softmax(0)
     expected = narrow[-1] + sum(weight[:, None] * one for weight, one in zip(weights, answers, strict=True))
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["l4q", "e2e_qp"])
-def test_quantised_weights_are_near_and_discrete(base: Base, name: str) -> None:
-    attached = attach(base, name, bits=8, group=8)
-    layer = modules(attached, QuantisedLora if name == "l4q" else TrainedSteps)[0]
-    start = layer.steps.detach().clone()
-    error = (layer.weight() - layer.frozen()).abs().reshape(-1, 8)
-    assert (error <= start / 2 + 1e-6).all()
-    train(attached, rate=1e-3)
-    whole = layer.weight().detach().reshape(-1, 8) / layer.steps.detach()
-    attached.detach()
-    assert not torch.equal(layer.steps, start)
-    torch.testing.assert_close(whole, whole.round(), atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("growth", ["rigl", "sm3"])

@@ -11,6 +11,7 @@ import torch
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
+from workers.methods.loading import load_adapter
 from workers.task import TaskSpec
 from workers.trial import failure_reason, train
 from workers.workbench import Workbench
@@ -67,6 +68,26 @@ def test_a_strategy_pauses_saves_memory_and_keeps_to_methods_it_fits(bench: Work
     assert saved == pytest.approx(4 * (2 * weights - 8 * (6 * 384 + 2 * (4 * 384 + 2 * 1536))), rel=1e-3)
     wrong, _ = run(bench, LORA | {"strategy": "galore"})
     assert (wrong.status, wrong.reason is not None and wrong.reason.startswith("invalid_config: ")) == ("failed", True)
+
+
+def test_one_training_of_dylora_tells_the_metrics_of_every_rank(bench: Workbench, tmp_path: Path) -> None:
+    config = {"method": "dylora", "rank": 6, "alpha": 16, "top_layers": 1, "targets": "all", "learning_rate": 5e-3}
+    outcome, _ = run(bench, config)
+    told = {name.removeprefix("loss_at_rank_") for name in outcome.metrics if name.startswith("loss_at_rank_")}
+    assert told == {"1", "2", "4"}
+    assert outcome.adapter is not None
+    folder = bench.artifacts.extract(outcome.adapter.sha256, tmp_path / "adapter")
+    rows = bench.data(TASK, 0).validation
+    inputs = dict(rows.batch(np.arange(len(rows))))
+    found = {}
+    for rank in (1, 2, 4, 6):
+        model = load_adapter("builtin:minilm", folder, rank=rank)
+        with torch.no_grad():
+            logits = model(**inputs).logits
+        found[rank] = torch.nn.functional.cross_entropy(logits, rows.targets(np.arange(len(rows)))).item()
+    told_losses = {rank: outcome.metrics[f"loss_at_rank_{rank}" if rank < 6 else "loss"] for rank in found}
+    assert told_losses == pytest.approx(found, rel=1e-4)
+    assert len(set(found.values())) == 4
 
 
 def test_equal_seeds_repeat_exactly_and_others_differ(bench: Workbench) -> None:

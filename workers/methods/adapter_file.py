@@ -1,7 +1,8 @@
 """The format of adapters that Hugging Face peft does not know: a safetensors file and a JSON file. Needs torch.
 
 `adapter.safetensors` holds every trained tensor by name, the head included;
-`peftsearch_adapter.json` the method, its knobs and the seed, from which everything else is rebuilt.
+`peftsearch_adapter.json` the method, its knobs and the seed, from which everything else is rebuilt. What was trained
+through a quantisation is there a second time as a runtime of integers wants it, in `quantised.safetensors`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from workers.models.heads import SEQUENCE
 
 CONFIG_FILE = "peftsearch_adapter.json"
 WEIGHTS_FILE = "adapter.safetensors"
+QUANTISED_FILE = "quantised.safetensors"
 FORMAT_VERSION = 1
 
 
@@ -43,6 +45,12 @@ def write_adapter(folder: Path, config: AdapterConfig, tensors: dict[str, Tensor
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS_FILE)
     (folder / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+
+
+def write_quantised(folder: Path, tensors: dict[str, Tensor]) -> None:
+    """Write the integer checkpoint: for each quantised layer `<path>.integers` int8 [out, in] and `<path>.steps`
+    [out, in / group], whose products are the layer's weights; every other trained tensor (the head) by its name."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / QUANTISED_FILE)
 
 
 def read_adapter(folder: Path) -> tuple[AdapterConfig, dict[str, Tensor]]:

@@ -5,30 +5,41 @@ With x the input of the feed-forward part and F(x) its output before the residua
     y = F(x) + s·P(x)      parallel adapter (He et al. 2022, arXiv 2110.04366, "scaled parallel adapter")
     z = y + S(y)           serial adapter (Houlsby et al. 2019, arXiv 1902.00751; placed as in Pfeiffer et al. 2021)
 
-where P and S are x → W_up·relu(W_down·x + b_down) + b_up with W_up = 0 at the start, so that z = F(x).
+where P and S are x → W_up·f(W_down·x + b_down) + b_up with W_up = 0 at the start, so that z = F(x). The attention part
+may have both as well; x is then its input, F(x) its output.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workers.methods.module_rates import LEARNED
 from workers.methods.reweighted import in_float32
 from workers.models.architectures import Anatomy
 
-PARALLEL_SCALE = 4.0
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "gelu": functional.gelu,
+    "tanh": torch.tanh,
+    "none": lambda inner: inner,
+}
 
 
 class Bottleneck(nn.Module):
-    """[…, hidden] → […, hidden] through `size` units."""
+    """[…, hidden] → […, hidden] through `size` units and times `scale`, which may be learned: from 1, as one number."""
 
-    def __init__(self, hidden: int, size: int, scale: float, generator: torch.Generator) -> None:
+    def __init__(
+        self, hidden: int, size: int, scale: float | str, generator: torch.Generator, activation: str = "relu"
+    ) -> None:
         super().__init__()
-        self.scale = scale
+        self.scale = nn.Parameter(torch.ones(())) if scale == LEARNED else float(scale)
+        self.activation = ACTIVATIONS[activation]
         self.down = nn.Linear(hidden, size)
         self.up = nn.Linear(size, hidden)
         bound = 1 / math.sqrt(hidden)
@@ -39,7 +50,7 @@ class Bottleneck(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
-        widened: Tensor = self.up(torch.relu(self.down(in_float32(hidden))))
+        widened: Tensor = self.up(self.activation(self.down(in_float32(hidden))))
         return (self.scale * widened).to(hidden.dtype)
 
 
@@ -114,25 +125,26 @@ def adapt_feed_forward(
 
 
 class AdaptedAttention(nn.Module):
-    """An attention module with a serial adapter on its output, before the residual sum."""
+    """An attention module with adapters around it; the residual sum is outside."""
 
-    def __init__(self, original: nn.Module, serial: nn.Module) -> None:
+    def __init__(self, original: nn.Module, serial: nn.Module | None, parallel: nn.Module | None) -> None:
         super().__init__()
-        self.original, self.serial = original, serial
+        self.original, self.serial, self.parallel = original, serial, parallel
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, ...]:
         """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
+        hidden = inputs[0] if inputs else options["hidden_states"]
         output, *rest = self.original(*inputs, **options)
-        return (output + self.serial(output), *rest)
+        return (_adapt(output, hidden, self.serial, self.parallel), *rest)
 
 
-def adapt_attention(anatomy: Anatomy, layer: nn.Module, serial: nn.Module) -> None:
-    """Put a serial adapter behind the attention of an encoder layer of any supported model class."""
+def adapt_attention(anatomy: Anatomy, layer: nn.Module, serial: nn.Module | None, parallel: nn.Module | None) -> None:
+    """Put adapters around the attention of an encoder layer of any supported model class."""
     if anatomy.feed_forward == "output":  # BERT adds the residual in a module of its own, as in the feed-forward part
         attention = layer.get_submodule("attention")
-        attention._modules["output"] = AdaptedBertOutput(attention.get_submodule("output"), serial, None)
+        attention._modules["output"] = AdaptedBertOutput(attention.get_submodule("output"), serial, parallel)
     else:
-        layer._modules[anatomy.attention] = AdaptedAttention(layer.get_submodule(anatomy.attention), serial)
+        layer._modules[anatomy.attention] = AdaptedAttention(layer.get_submodule(anatomy.attention), serial, parallel)
 
 
 def _adapt(output: Tensor, hidden: Tensor, serial: nn.Module | None, parallel: nn.Module | None) -> Tensor:

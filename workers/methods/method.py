@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KnobValues = Mapping[str, Any]
 Tensors = Mapping[str, "Tensor"]
 AtRank = Callable[[KnobValues, Tensors, int], tuple[dict[str, Any], dict[str, "Tensor"]]]
+Serve = Callable[["Base", int], None]
 Attach = Callable[["Base", KnobValues, int, TrainingSetup | None], Attached]
 
 Family = Literal[
@@ -78,8 +79,8 @@ class Method:
     the base weights, `takes_positions` that its vectors stand beside the tokens of the text, `changes_base` that
     attaching rewrites base weights (undone by detaching); with `follows_gradients` the adapter changes itself behind
     each step by the gradients of all of its parameters. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a
-    trained adapter at a lower rank, where one training serves them all. `reads` names what the task's head must read,
-    where the method works for that alone.
+    trained adapter at a lower rank, where one training serves them all; `serve(base, rank)` makes an attached one be
+    evaluated there. `reads` names what the task's head must read, where the method works for that alone.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Method:
     format: Literal["peft", "peftsearch"] = "peft"
     variant_of: str | None = None
     at_rank: AtRank | None = None
+    serve: Serve | None = None
 
     def supports(self, model: ModelDescription) -> bool:
         """Whether the method works on this class of model, and finds room beside the task's texts."""

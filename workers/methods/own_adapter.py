@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from workers.methods.adapter_card import write_card
-from workers.methods.adapter_file import AdapterConfig, write_adapter
+from workers.methods.adapter_file import AdapterConfig, write_adapter, write_quantised
 from workers.methods.attached import AdapterCard, TrainingSetup, factors_by_name
 from workers.methods.dropout import quicken
 from workers.methods.own_method import NO_HOOKS, OwnHooks
@@ -51,7 +51,9 @@ class OwnAdapter:
         except BaseException:
             self._snapshot.restore()
             raise
-        self._parameters |= _train_head(base)
+        head = _train_head(base)
+        self._head = tuple(head)
+        self._parameters |= head
         for parameter in self._parameters.values():
             parameter.requires_grad_(True)
         known = self._snapshot.original_modules()
@@ -134,6 +136,8 @@ class OwnAdapter:
             task_type=self.base.kind.peft_type,
         )
         write_adapter(folder, config, self._tensors())
+        if numbers := self._integers():
+            write_quantised(folder, numbers | {name: self._parameters[name] for name in self._head})
         write_card(folder, card, plain_peft=False)
 
     def detach(self) -> None:
@@ -143,6 +147,15 @@ class OwnAdapter:
     def _tensors(self) -> dict[str, Tensor]:
         """Everything that an export holds."""
         return {**self._parameters, **self._kept()}
+
+    def _integers(self) -> dict[str, Tensor]:
+        """Whole numbers and steps of quantised layers by full name: `integers()` of the modules that have it."""
+        return {
+            f"{path}.{name}": value
+            for path, module in self.model.named_modules()
+            if hasattr(module, "integers")
+            for name, value in module.integers().items()
+        }
 
     def _kept(self) -> dict[str, Tensor]:
         """Persistent buffers of the new modules by full name; a module with several names counts under its first."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.methods.attached import Attached, TrainingSetup
-from workers.methods.method import AtRank, Family, Knobs, KnobValues, LearningRates, Method
+from workers.methods.method import AtRank, Family, Knobs, KnobValues, LearningRates, Method, Serve
 from workers.methods.peft_method import lowest_placed
 from workers.methods.snippets import own_snippet
 from workers.models.description import ModelDescription
@@ -63,6 +63,7 @@ def own_method(
     takes_positions: bool = False,
     variant_of: str | None = None,
     at_rank: AtRank | None = None,
+    serve: Serve | None = None,
     model_types: tuple[str, ...] | None = None,
 ) -> Method:
     """A method of our own, saved in our own format."""
@@ -99,4 +100,5 @@ def own_method(
         format="peftsearch",
         variant_of=variant_of,
         at_rank=at_rank,
+        serve=serve,
     )

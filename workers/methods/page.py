@@ -33,14 +33,28 @@ How to read the tables:
 - **merges**: the trained adapter folds into the base weights, so it costs nothing at inference.
 - **start**: `base` when outputs equal the frozen model's before the first step.
 - **format** `peft` loads with plain Hugging Face peft; `own` with `peftsearch.load_adapter`.
-- `dylora` trains every rank up to its own at once: `load_adapter(base, folder, rank=4)` takes it at rank 4.
+- `dylora` trains every rank up to its own at once: `load_adapter(base, folder, rank=4)` takes it at rank 4. Its trials
+  tell their metrics at every power of two below their rank (`accuracy_at_rank_4`), and for a search each of these is a
+  trial of that rank.
 - **models** are the classes it works on, when not all of {types}.
+- `e2e_qp` and `l4q` train steps as logarithms, so that a rate is the share by which a step changes (`rate_ratio`: that
+  of `l4q`'s steps, in multiples of the rate of its LoRA). Their exports hold `quantised.safetensors` besides: for each
+  adapted layer `integers` [out, in] (one byte each, whatever the bits) and `steps` [out, in / group], whose products
+  are the layer's weights, and the head.
 
 Costs of a trial: latency is the median of warm forward passes, of the base where a method merges. `peak_memory_mb` is
 an account, not a reading: trained parameters, gradients and AdamW's two moments, and the activations that the largest
 batch keeps for the backward pass. The resident size of a process that ran other trials would say nothing.
 `train_tflops` counts forward passes through the whole model and backward passes through the layers from the lowest
 adapted one up. `sparsity` is the share of the encoder's weights that are zero once the adapter is folded in.
+
+## Rates of adapters and prefixes
+In `autopeft`, `mam` and the `adapter_…` methods of Houlsby, Pfeiffer and He one learning rate suits modules of every
+size. With AdamW a weight moves by about its rate whatever its gradient is, so the output s·W_up·f(…) of an
+adapter of k units moves the faster the larger s and k are: at one rate for all, an adapter of 384 units scaled by 4 was
+at chance from 3e-3 on, one of 3 units had hardly begun to learn there, and a prefix not at all (TREC, 160 rows, forty
+steps: accuracy 0.39, 0.40 and 0.25). The best rate of W_up went as 1 / (s·√k). So W_up learns at 32 / (s·√k) times the
+trial's rate, prefixes at 32 times it, the rest at the rate itself; adapters of 3 to 384 units then share one best rate.
 """
 
 _COLUMNS = (

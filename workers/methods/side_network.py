@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ class SideNetwork(nn.Module, ABC):
     def __init__(self, hidden: int, width: int, joins: int) -> None:
         super().__init__()
         self.joins = joins
+        self.padding: Tensor | None = None  # [rows, 1, tokens] of the forward pass at work, true where there is padding
         self.up = nn.Linear(width, hidden)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
@@ -41,6 +43,15 @@ class SideNetwork(nn.Module, ABC):
     @abstractmethod
     def result(self) -> Tensor:
         """What all layers read so far come to, [rows, tokens, width]; the next forward pass starts anew."""
+
+    def watch_mask(self, model: nn.Module) -> None:
+        """Take the attention mask [rows, tokens] from the arguments of `model` in each forward pass."""
+
+        def remember(_model: nn.Module, _arguments: Any, named: Mapping[str, Any]) -> None:
+            mask = named.get("attention_mask")
+            self.padding = None if mask is None else mask[:, None, :] == 0
+
+        model.register_forward_pre_hook(remember, with_kwargs=True)
 
     def watch(self, layers: nn.ModuleList) -> None:
         """Follow the frozen layers from their next forward pass on."""
@@ -59,37 +70,81 @@ class SideNetwork(nn.Module, ABC):
         return hook
 
 
-class SideBlock(nn.Module):
-    """s ← s' + W·gelu(LayerNorm(s')) + b with s' = μ·down(h) + (1 − μ)·s and μ = σ(α / T), α = 0 at the start.
+@dataclass(frozen=True)
+class SideShape:
+    """Sizes of LST's blocks: of the state, of the feed-forward part inside, and how many heads look around."""
 
-    h [rows, tokens, hidden] is the output of the frozen layer, s [rows, tokens, width] the side network's state.
+    width: int
+    inner: int
+    heads: int
+
+
+class SideBlock(nn.Module):
+    """A small transformer block behind a gate, LST's rung l:
+
+        x = μ·down(h_l) + (1 − μ)·s        μ = σ(α / T), α = 0 at the start
+        a = x + attention(norm(x))         s' = a + W₂·gelu(W₁·norm(a) + b₁) + b₂
+
+    h_l [rows, tokens, hidden] is the output of the frozen layer, s [rows, tokens, width] the side network's state.
     """
 
-    def __init__(self, hidden: int, width: int, generator: torch.Generator) -> None:
+    def __init__(self, hidden: int, shape: SideShape, generator: torch.Generator) -> None:
         super().__init__()
-        self.down, self.mix = _drawn(hidden, width, generator), _drawn(width, width, generator)
-        self.norm = nn.LayerNorm(width)
+        width, inner = shape.width, shape.inner
+        self.heads = shape.heads
+        self.down = _drawn(hidden, width, generator)
         self.gate = nn.Parameter(torch.zeros(()))
+        self.norm, self.attended = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.asked_keyed_valued = _drawn(width, 3 * width, generator)
+        self.joined = _drawn(width, width, generator)
+        self.widened, self.narrowed = _drawn(width, inner, generator), _drawn(inner, width, generator)
 
-    def forward(self, hidden: Tensor, state: Tensor | None) -> Tensor:
-        """The next state [rows, tokens, width]."""
+    def forward(self, hidden: Tensor, state: Tensor | None, mask: Tensor | None) -> Tensor:
+        """The next state [rows, tokens, width]; `mask` [rows, 1, tokens, tokens] is true where a token may look."""
         share, seen = torch.sigmoid(self.gate / TEMPERATURE), self.down(hidden)
-        state = share * seen if state is None else share * seen + (1 - share) * state
-        mixed: Tensor = self.mix(functional.gelu(self.norm(state)))
-        return state + mixed
+        mixed = share * seen if state is None else share * seen + (1 - share) * state
+        mixed = mixed + self._attention(self.norm(mixed), mask)
+        inner = functional.gelu(self.widened(self.attended(mixed)))
+        return mixed + self.narrowed(inner)  # type: ignore[no-any-return]
+
+    def _attention(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
+        """Attention of the tokens [rows, tokens, width] among themselves."""
+        split = self.asked_keyed_valued(tokens).unflatten(-1, (3, self.heads, -1))
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # each [rows, heads, tokens, width / heads]
+        answers = functional.scaled_dot_product_attention(query, key, value, mask)
+        return self.joined(answers.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class LadderSide(SideNetwork):
-    """LST: one side block for each layer, each fed by the layer and by the block below."""
+    """LST: a ladder of small transformer blocks, each fed by a frozen layer and by the block below.
 
-    def __init__(self, hidden: int, width: int, layers: int, generator: torch.Generator) -> None:
-        super().__init__(hidden, width, joins=layers - 1)
-        self.blocks = nn.ModuleList(SideBlock(hidden, width, generator) for _ in range(layers))
+    `reads` are the layers with a rung, the last one among them. Tokens look where the frozen model's may: never at
+    padding, and with `causal` never ahead.
+    """
+
+    def __init__(
+        self, hidden: int, shape: SideShape, reads: Sequence[int], causal: bool, generator: torch.Generator
+    ) -> None:
+        super().__init__(hidden, shape.width, joins=reads[-1])
+        self.blocks = nn.ModuleDict({str(index): SideBlock(hidden, shape, generator) for index in reads})
+        self.causal = causal
         self._state: Tensor | None = None
 
     def read(self, index: int, hidden: Tensor) -> None:
-        """One more block."""
-        self._state = self.blocks[index](hidden, None if index == 0 else self._state)
+        """One more rung, where the layer has one."""
+        if index == 0:
+            self._state = None
+        if str(index) in self.blocks:
+            self._state = self.blocks[str(index)](hidden, self._state, self._visible(hidden))
+
+    def _visible(self, hidden: Tensor) -> Tensor | None:
+        """Which tokens each may look at; None for all."""
+        visible = None if self.padding is None else ~self.padding[:, None]
+        if self.causal:
+            tokens = hidden.shape[1]
+            before = torch.ones(tokens, tokens, dtype=torch.bool, device=hidden.device).tril()
+            visible = before[None, None] if visible is None else visible & before
+        return visible
 
     def result(self) -> Tensor:
         """The state of the last block."""
@@ -104,7 +159,7 @@ class ParallelSide(SideNetwork):
         g_l = softmax(x_L x_lᵀ / √width) x_l         c = softmax over l of ⟨v, tanh(g_l)⟩, v = 0 at the start
         result = x_L + Σ_l c_l g_l
 
-    Padding is never asked: `watch_mask` listens for the attention mask [rows, tokens] of each forward pass.
+    Padding is never asked.
     """
 
     def __init__(self, hidden: int, width: int, layers: int, generator: torch.Generator) -> None:
@@ -112,16 +167,6 @@ class ParallelSide(SideNetwork):
         self.downs = nn.ModuleList(_drawn(hidden, width, generator) for _ in range(layers))
         self.confidence = nn.Parameter(torch.zeros(width))
         self._seen: list[Tensor] = []
-        self._hidden: Tensor | None = None  # [rows, 1, tokens], true where there is padding
-
-    def watch_mask(self, model: nn.Module) -> None:
-        """Take the attention mask from the arguments of `model`."""
-
-        def remember(_model: nn.Module, _arguments: Any, named: Mapping[str, Any]) -> None:
-            mask = named.get("attention_mask")
-            self._hidden = None if mask is None else mask[:, None, :] == 0
-
-        model.register_forward_pre_hook(remember, with_kwargs=True)
 
     def read(self, index: int, hidden: Tensor) -> None:
         """Narrow the layer's output."""
@@ -132,8 +177,8 @@ class ParallelSide(SideNetwork):
         seen, self._seen = torch.stack(self._seen), []  # [layers, rows, tokens, width]
         asked = seen[-1]
         scores = asked @ seen.transpose(2, 3) / math.sqrt(asked.shape[-1])  # [layers, rows, tokens, tokens]
-        if self._hidden is not None:
-            scores = scores.masked_fill(self._hidden, torch.finfo(scores.dtype).min)
+        if self.padding is not None:
+            scores = scores.masked_fill(self.padding, torch.finfo(scores.dtype).min)
         answers = scores.softmax(-1) @ seen
         confidence = (torch.tanh(answers) @ self.confidence).softmax(0)  # [layers, rows, tokens]
         return asked + (confidence[..., None] * answers).sum(0)

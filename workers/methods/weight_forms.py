@@ -133,78 +133,28 @@ class ProjectedVector(Reweighted):
 
 
 class NestedLora(Reweighted):
-    """DyLoRA: ΔW = (α/b)·B[:, :b] A[:b] with b drawn anew for every training step, and the whole rank in evaluation."""
+    """DyLoRA: ΔW = (α/b)·B[:, :b] A[:b] with b drawn anew for every training step, and in evaluation the whole rank or
+    the lower one that is to be served."""
 
     def __init__(self, original: nn.Module, transposed: bool, rank: int, alpha: float, draw: torch.Generator) -> None:
         super().__init__(original, transposed)
         outputs, inputs = self.frozen().shape
         self.first = nn.Parameter(uniform((rank, inputs), 1 / math.sqrt(inputs), draw))
         self.second = nn.Parameter(torch.zeros(outputs, rank))
-        self.alpha, self.rank = alpha, rank
+        self.alpha, self.rank, self.served = alpha, rank, rank
 
     def use_rank(self, rank: int) -> None:
         """Train with the first `rank` directions from now on."""
         self.rank = rank
 
+    def serve(self, rank: int) -> None:
+        """Evaluate with the first `rank` directions from now on."""
+        self.served = rank
+
     def weight(self) -> Tensor:
         """W' [out, in] of the equation above."""
-        rank = self.rank if self.training else len(self.first)
+        rank = self.rank if self.training else self.served
         return self.frozen() + self.alpha / rank * self.second[:, :rank] @ self.first[:rank]
-
-
-class TrainedSteps(Reweighted):
-    """E2E-QP: W' = s·q with whole numbers q frozen after rounding W/s₀, and one trained step s for each group."""
-
-    whole: Tensor
-
-    def __init__(self, original: nn.Module, transposed: bool, bits: int, group: int) -> None:
-        super().__init__(original, transposed)
-        weight = self.frozen().detach()
-        grouped = weight.reshape(-1, group)
-        top = 2 ** (bits - 1) - 1
-        steps = (grouped.abs().amax(1, keepdim=True) / top).clamp_min(1e-8)
-        self.register_buffer("whole", (grouped / steps).round().clamp(-top - 1, top), persistent=False)
-        self.steps = nn.Parameter(steps)
-        self.shape = tuple(weight.shape)
-
-    def weight(self) -> Tensor:
-        """W' [out, in] of the equation above."""
-        return (self.steps * self.whole).reshape(self.shape)
-
-
-class QuantisedLora(Reweighted):
-    """L4Q: W' = s·clip(round((W + α/r·BA)/s)), trained through the rounding; A, B and one step s for each group.
-
-    Rounding passes gradients straight through; the gradient of s is scaled by 1/√(n·Q_p) as in LSQ.
-    """
-
-    def __init__(
-        self,
-        original: nn.Module,
-        transposed: bool,
-        rank: int,
-        scale: float,
-        bits: int,
-        group: int,
-        draw: torch.Generator,
-    ) -> None:
-        super().__init__(original, transposed)
-        weight = self.frozen().detach()
-        outputs, inputs = weight.shape
-        self.first = nn.Parameter(uniform((rank, inputs), 1 / math.sqrt(inputs), draw))
-        self.second = nn.Parameter(torch.zeros(outputs, rank))
-        self.top, self.group, self.scaling = 2 ** (bits - 1) - 1, group, scale
-        grouped = weight.reshape(-1, group)
-        self.steps = nn.Parameter((grouped.abs().amax(1, keepdim=True) / self.top).clamp_min(1e-8))
-        self.step_gradient = 1 / math.sqrt(group * self.top)
-
-    def weight(self) -> Tensor:
-        """W' [out, in] of the equation above."""
-        full = self.frozen() + self.scaling * self.second @ self.first
-        steps = self.steps * self.step_gradient + (self.steps * (1 - self.step_gradient)).detach()
-        ratio = (full.reshape(-1, self.group) / steps).clamp(-self.top - 1, self.top)
-        whole = ratio + (ratio.round() - ratio).detach()
-        return (whole * steps).reshape(full.shape)
 
 
 class ScaledSublayer(Reweighted):

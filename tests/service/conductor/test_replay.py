@@ -10,12 +10,13 @@ from optimizers.problem import (
     FailedTrial,
     History,
     Objective,
+    OutcomeConstraint,
     PastJob,
     PendingTrial,
     Problem,
     StoppedTrial,
 )
-from search_spaces.parameters import Int
+from search_spaces.parameters import Categorical, Int, Ordinal
 from search_spaces.space import Space
 from service.conductor.replay import from_json, history, to_json
 from tests.service.conductor.stored import stored_trial
@@ -72,3 +73,19 @@ def test_a_history_survives_its_way_to_the_proposer() -> None:
     past = PastJob("jp", 0.5, (CompletedTrial("jp-1", {"rank": 3}, {"accuracy": 0.7}),))
     evidence = replace(history(trials, PROBLEM, {"jx-1": 0.75}), past=(past,))
     assert from_json(json.loads(json.dumps(to_json(evidence)))) == evidence
+
+
+def test_what_one_training_shows_about_lower_ranks_is_evidence_too() -> None:
+    space = Space((Categorical("method", ("dylora",)), Ordinal("rank", (2, 4, 8)), Int("alpha", 1, 9)))
+    objectives = (Objective("accuracy", "maximize"), Objective("trainable_params", "minimize"))
+    problem = Problem(space, objectives, known={"trainable_params": lambda config: 10.0 * config["rank"]})
+    metrics = {"accuracy": 0.9, "trainable_params": 80.0, "train_seconds": 3.0, "adapter_bytes": 400.0}
+    lower = {f"accuracy_at_rank_{rank}": value for rank, value in ((1, 0.5), (2, 0.6), (4, 0.8))}
+    config = {"method": "dylora", "rank": 8, "alpha": 3}
+    found = history([stored_trial(0, "completed", config=config, metrics=metrics | lower)], problem, {}).completed
+    assert [one.config["rank"] for one in found] == [8, 2, 4]  # 1 is not in the space
+    assert dict(found[2].metrics) == {"accuracy": 0.8, "trainable_params": 40.0, "train_seconds": 3.0}
+    bounded = replace(problem, constraints=(OutcomeConstraint("adapter_bytes", max=500.0),))
+    assert (
+        len(history([stored_trial(0, "completed", config=config, metrics=metrics | lower)], bounded, {}).completed) == 1
+    )

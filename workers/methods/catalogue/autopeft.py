@@ -2,7 +2,9 @@
 
 The search space of Zhou et al., "AutoPEFT" (TACL 2024, arXiv 2301.12132). Certain: the three modules, their sizes
 d / 2^k shared by all active layers, one bit for each layer. Choices: prefixes are trained directly instead of through
-a network that is thrown away afterwards; parallel adapters are scaled by 4 (He et al. 2022); biases are counted.
+a network that is thrown away afterwards; parallel adapters are scaled by 4 (He et al. 2022); biases are counted; each
+module has a rate of its own relative to the trial's (`workers.methods.module_rates`), so that one learning rate suits
+every size.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from search_spaces.constraints import SumAtLeast
 from search_spaces.presets.autopeft import MODULES, autopeft_knobs
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.method import Knobs, KnobValues, LearningRates, Method
+from workers.methods.module_rates import PARALLEL_SCALE, module_rate
+from workers.methods.own_method import OwnHooks
 from workers.methods.snippets import own_snippet
 from workers.models.description import ModelDescription
 
@@ -48,7 +52,20 @@ def _attach(base: Base, knobs: KnobValues, seed: int, _setup: TrainingSetup | No
         parallel=knobs["parallel_size"],
         prefix=knobs["prefix_length"],
     )
-    return OwnAdapter(base, "autopeft", knobs, seed, lowest_layer=layers[0], install=sizes.install)
+    return OwnAdapter(
+        base,
+        "autopeft",
+        knobs,
+        seed,
+        lowest_layer=layers[0],
+        install=sizes.install,
+        hooks=OwnHooks(rate_factor=_rate_factor),
+    )
+
+
+def _rate_factor(name: str, knobs: KnobValues) -> float:
+    module = name.split(".")[1]
+    return module_rate(name, int(knobs.get(f"{module}_size", 0)), PARALLEL_SCALE)
 
 
 METHODS = (
@@ -57,7 +74,7 @@ METHODS = (
         family="adapter",
         summary="serial and parallel bottleneck adapters and prefixes in chosen layers",
         source="Zhou et al. 2024, AutoPEFT, arXiv 2301.12132; He et al. 2022, arXiv 2110.04366",
-        learning_rates=LearningRates(5e-5, 1e-2, 5e-4),
+        learning_rates=LearningRates(5e-5, 5e-3, 1.5e-3),
         knobs=_knobs,
         trainable_parameters=_parameters,
         attach=_attach,

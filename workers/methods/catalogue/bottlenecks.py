@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_spaces.constraints import Divides
-from search_spaces.parameters import Int, Ordinal
+from search_spaces.parameters import Categorical, Int, Ordinal
 from search_spaces.presets.autopeft import sizes
 from workers.methods.knob_kinds import top_layers
 from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import own_method
+from workers.methods.module_rates import LEARNED, PARALLEL_SCALE, module_rate
+from workers.methods.own_method import OwnHooks, own_method
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -22,25 +23,34 @@ if TYPE_CHECKING:
 
     from workers.models.loading import Base
 
-_RATES = LearningRates(5e-5, 1e-2, 8e-4)
-_SCALES = (1.0, 2.0, 4.0)
+_RATES = LearningRates(5e-5, 5e-3, 1.5e-3)
+_ACTIVATIONS = ("relu", "gelu", "tanh", "none")
+_PLACES = ("mlp", "attention", "both")
 
 
 def _size(model: ModelDescription) -> Ordinal:
     return Ordinal("size", sizes(model.shape.hidden_size)[1:])
 
 
+def _activation() -> Categorical:
+    return Categorical("activation", _ACTIVATIONS)
+
+
+def _scale() -> Categorical:
+    return Categorical("scale", (PARALLEL_SCALE, 1.0, 2.0, LEARNED))
+
+
 def _serial_knobs(model: ModelDescription) -> Knobs:
-    return Knobs((_size(model), *top_layers(model)))
+    return Knobs((_size(model), _activation(), *top_layers(model)))
 
 
 def _parallel_knobs(model: ModelDescription) -> Knobs:
-    return Knobs((_size(model), Ordinal("scale", _SCALES), *top_layers(model)), defaults={"scale": 4.0})
+    return Knobs((_size(model), Categorical("beside", _PLACES), _scale(), _activation(), *top_layers(model)))
 
 
 def _mam_knobs(model: ModelDescription) -> Knobs:
-    own = (_size(model), Ordinal("scale", _SCALES), Int("prefix_length", 1, 64, scale="log"))
-    return Knobs((*own, *top_layers(model)), defaults={"scale": 4.0})
+    own = (_size(model), _scale(), _activation(), Int("prefix_length", 1, 64, scale="log"))
+    return Knobs((*own, *top_layers(model)))
 
 
 def _compacter_knobs(model: ModelDescription) -> Knobs:
@@ -50,14 +60,20 @@ def _compacter_knobs(model: ModelDescription) -> Knobs:
     return Knobs((*own, *top_layers(model)), constraints=(Divides("order", "size"),), defaults={"size": 24, "order": 2})
 
 
-def _one(model: ModelDescription, size: int) -> int:
-    """Parameters of one bottleneck: two matrices, two biases."""
-    return 2 * model.shape.hidden_size * size + size + model.shape.hidden_size
+def _one(model: ModelDescription, knobs: KnobValues) -> int:
+    """Parameters of one bottleneck: two matrices, two biases, and the scale where it is learned."""
+    size, hidden = int(knobs["size"]), model.shape.hidden_size
+    return 2 * hidden * size + size + hidden + (knobs.get("scale") == LEARNED)
+
+
+def _parallel_parameters(model: ModelDescription, knobs: KnobValues) -> int:
+    adapters = 2 if knobs["beside"] == "both" else 1
+    return int(knobs["top_layers"] * adapters * _one(model, knobs))
 
 
 def _mam_parameters(model: ModelDescription, knobs: KnobValues) -> int:
     prefix = 2 * model.anatomy.key_value_heads * model.anatomy.head_size * knobs["prefix_length"]
-    return int(knobs["top_layers"] * (_one(model, knobs["size"]) + prefix))
+    return int(knobs["top_layers"] * (_one(model, knobs) + prefix))
 
 
 def _compacter_parameters(model: ModelDescription, knobs: KnobValues) -> int:
@@ -70,7 +86,8 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator, **module
     from workers.methods.mixed_adapters import MixedAdapters
 
     layers = tuple(base.description.layer_range(knobs["top_layers"]))
-    return MixedAdapters(layers, **modules, parallel_scale=knobs.get("scale", 1.0)).install(base, generator)
+    adapters = MixedAdapters(layers, **modules, scale=knobs.get("scale", 1.0), activation=knobs["activation"])
+    return adapters.install(base, generator)
 
 
 def _install_pfeiffer(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
@@ -78,15 +95,23 @@ def _install_pfeiffer(base: Base, knobs: KnobValues, generator: torch.Generator)
 
 
 def _install_houlsby(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    return _install(base, knobs, generator, serial=knobs["size"], attention=knobs["size"])
+    return _install(base, knobs, generator, serial=knobs["size"], attention_serial=knobs["size"])
 
 
 def _install_parallel(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    return _install(base, knobs, generator, parallel=knobs["size"])
+    sizes = {
+        "parallel": 0 if knobs["beside"] == "attention" else knobs["size"],
+        "attention_parallel": 0 if knobs["beside"] == "mlp" else knobs["size"],
+    }
+    return _install(base, knobs, generator, **sizes)
 
 
 def _install_mam(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
     return _install(base, knobs, generator, parallel=knobs["size"], prefix=knobs["prefix_length"])
+
+
+def _rate_factor(name: str, knobs: KnobValues) -> float:
+    return module_rate(name, int(knobs["size"]), knobs.get("scale", 1.0))
 
 
 def _install_compacter(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
@@ -106,6 +131,8 @@ def _install_compacter(base: Base, knobs: KnobValues, generator: torch.Generator
     return trained
 
 
+_HOOKS = OwnHooks(rate_factor=_rate_factor)
+
 METHODS = (
     own_method(
         "adapter_pfeiffer",
@@ -115,7 +142,8 @@ METHODS = (
         learning_rates=_RATES,
         knobs=_serial_knobs,
         install=_install_pfeiffer,
-        trainable_parameters=lambda model, knobs: knobs["top_layers"] * _one(model, knobs["size"]),
+        trainable_parameters=lambda model, knobs: knobs["top_layers"] * _one(model, knobs),
+        hooks=_HOOKS,
         mergeable=False,
     ),
     own_method(
@@ -126,18 +154,20 @@ METHODS = (
         learning_rates=_RATES,
         knobs=_serial_knobs,
         install=_install_houlsby,
-        trainable_parameters=lambda model, knobs: 2 * knobs["top_layers"] * _one(model, knobs["size"]),
+        trainable_parameters=lambda model, knobs: 2 * knobs["top_layers"] * _one(model, knobs),
+        hooks=_HOOKS,
         mergeable=False,
     ),
     own_method(
         "adapter_parallel",
         family="adapter",
-        summary="a scaled bottleneck beside the feed-forward part",
+        summary="scaled bottlenecks beside the feed-forward part, the attention or both",
         source="He et al. 2022, arXiv 2110.04366",
         learning_rates=_RATES,
         knobs=_parallel_knobs,
         install=_install_parallel,
-        trainable_parameters=lambda model, knobs: knobs["top_layers"] * _one(model, knobs["size"]),
+        trainable_parameters=_parallel_parameters,
+        hooks=_HOOKS,
         mergeable=False,
     ),
     own_method(
@@ -149,6 +179,7 @@ METHODS = (
         knobs=_mam_knobs,
         install=_install_mam,
         trainable_parameters=_mam_parameters,
+        hooks=_HOOKS,
         mergeable=False,
         unchanged_at_start=False,
     ),

@@ -1,8 +1,9 @@
 """`dylora`: one training serves every rank up to the largest, because each step uses a random number of directions.
 
 Certain: nested truncation and the scale α / b. Choices: b is uniform, is the same in all layers, and follows from the
-number of the step, so that a resumed training draws the same. Fix `rank` at the highest that could serve and it leaves
-the search: `peftsearch.load_adapter(base, folder, rank=4)` takes the trained adapter at any lower one.
+number of the step, so that a resumed training draws the same. A trial reports its metrics at every power of two below
+its rank, too (`workers.ranks`), and a search learns from all of them: `peftsearch.load_adapter(base, folder, rank=4)`
+takes the trained adapter at any lower rank.
 """
 
 from __future__ import annotations
@@ -47,6 +48,14 @@ def _draw_rank(base: Base, step: int) -> None:
             module.use_rank(1 + (step * _MULTIPLIER % 2**32) * len(module.first) // 2**32)
 
 
+def _serve(base: Base, rank: int) -> None:
+    from workers.methods.weight_forms import NestedLora
+
+    for module in base.model.modules():
+        if isinstance(module, NestedLora):
+            module.serve(rank)
+
+
 def _at_rank(knobs: KnobValues, tensors: Tensors, rank: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The first directions alone, which training has seen with the scale α / rank."""
     cut = {"first": lambda value: value[:rank], "second": lambda value: value[:, :rank]}
@@ -66,5 +75,6 @@ METHODS = (
         trainable_parameters=per_layer(two_factors),
         hooks=OwnHooks(next_step=_draw_rank),
         at_rank=_at_rank,
+        serve=_serve,
     ),
 )

@@ -1,18 +1,21 @@
 """`e2e_qp` and `l4q`: train inside a linearly quantised model.
 
 E2E-QP freezes the rounded weights and trains the step sizes; L4Q trains a LoRA and the step sizes through the rounding.
-Certain: the equations in `workers.methods.weight_forms`. Choices: steps start at the largest weight of their group
-(without block-wise calibration before), and quantisation is simulated in float32, so that only its quality is measured.
+Certain: the equations in `workers.methods.quantised_forms`. Choices: steps start where rounding the frozen weights does
+least harm (without block-wise calibration before), they are trained as logarithms, so that a learning rate is the share
+by which a step changes, and quantisation is simulated in float32, so that only its quality is measured. Exports hold
+the whole numbers and their steps beside the adapter (`quantised.safetensors`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from search_spaces.parameters import Ordinal
+from search_spaces.parameters import Float, Ordinal
+from search_spaces.priors import Bell
 from workers.methods.knob_kinds import alpha, divisors, placed, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import own_method
+from workers.methods.own_method import OwnHooks, own_method
 from workers.methods.peft_method import per_layer
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
@@ -33,12 +36,23 @@ def _e2e_knobs(model: ModelDescription) -> Knobs:
 
 
 def _l4q_knobs(model: ModelDescription) -> Knobs:
-    return Knobs((rank(model, high=32), alpha(), *_own(model), *placement(model)), defaults={"bits": 4})
+    own = (
+        rank(model, high=32),
+        alpha(),
+        *_own(model),
+        Float("rate_ratio", 0.03, 30.0, scale="log", prior=Bell(1.0, 0.3)),
+    )
+    return Knobs((*own, *placement(model)), defaults={"bits": 4})
+
+
+def _step_rate(name: str, knobs: KnobValues) -> float:
+    """Steps learn at `rate_ratio` times the rate of the LoRA."""
+    return float(knobs["rate_ratio"]) if name.endswith("log_steps") else 1.0
 
 
 def _install_e2e(base: Base, knobs: KnobValues, _generator: torch.Generator) -> dict[str, nn.Parameter]:
+    from workers.methods.quantised_forms import TrainedSteps
     from workers.methods.reweighted import reweight
-    from workers.methods.weight_forms import TrainedSteps
 
     bits, group = knobs["bits"], knobs["group"]
     places = placed(base.description, knobs)
@@ -46,8 +60,8 @@ def _install_e2e(base: Base, knobs: KnobValues, _generator: torch.Generator) -> 
 
 
 def _install_l4q(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
+    from workers.methods.quantised_forms import QuantisedLora
     from workers.methods.reweighted import reweight
-    from workers.methods.weight_forms import QuantisedLora
 
     def make(module: nn.Module, linear: Linear) -> QuantisedLora:
         scale = knobs["alpha"] / knobs["rank"]
@@ -70,7 +84,7 @@ METHODS = (
         family="scaling",
         summary="the step sizes of quantised weights",
         source="Chen et al. 2024, EfficientQAT, arXiv 2407.11062",
-        learning_rates=LearningRates(1e-6, 3e-3, 1e-4),
+        learning_rates=LearningRates(1e-4, 3e-2, 3e-3),
         knobs=_e2e_knobs,
         install=_install_e2e,
         trainable_parameters=per_layer(_steps),
@@ -85,6 +99,7 @@ METHODS = (
         knobs=_l4q_knobs,
         install=_install_l4q,
         trainable_parameters=per_layer(_l4q_parameters),
+        hooks=OwnHooks(rate_factor=_step_rate),
         unchanged_at_start=False,
     ),
 )

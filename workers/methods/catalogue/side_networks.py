@@ -3,9 +3,11 @@
 All hidden states are read, so nothing of the frozen model can be left out while training. What is certain and what is
 a choice:
 
-- LST: gated ladder connections with temperature 0.1, one side block for each layer, added at the top. A choice: side
-  blocks are feed-forward only, since what they read has been through attention; they start at random, not pruned
-  from the backbone.
+- LST: gated ladder connections with temperature 0.1, side blocks that are small transformer blocks (attention and
+  feed-forward part, all sizes divided by the same number, as many heads as the backbone where that divides), fewer of
+  them than layers where asked. Choices: a block reads the output of its layer; norms stand before attention and
+  feed-forward part whatever the backbone does; blocks start at random, not pruned from the backbone; the result is
+  added to the backbone's instead of taking its place, so that training starts from the base.
 - UniPT: every layer is narrowed on its own and on detached states, the last layer's tokens attend to those of every
   layer, a learnt confidence weighs the layers. Choices: softmax in both places, the tanh inside the confidence.
 - SHERL: early layers are consolidated without redundancy and without gradient, the last few layers pass gradients on.
@@ -15,6 +17,7 @@ a choice:
 
 from __future__ import annotations
 
+from math import gcd
 from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Float, Int, Ordinal
@@ -54,9 +57,26 @@ def _narrowing(model: ModelDescription, knobs: KnobValues, layers: int) -> int:
     return layers * (hidden * width + width) + width * hidden + hidden
 
 
+def _ladder_knobs(model: ModelDescription) -> Knobs:
+    layers = model.shape.layers
+    return Knobs((_reduction(model), Int("blocks", 1, layers)), defaults={"reduction": 8, "blocks": layers})
+
+
+def _inner(model: ModelDescription, knobs: KnobValues) -> int:
+    return max(1, model.shape.intermediate_size // int(knobs["reduction"]))
+
+
+def _rungs(model: ModelDescription, knobs: KnobValues) -> list[int]:
+    """The layers with a side block: the last, and the others at even distances below it."""
+    layers, blocks = model.shape.layers, int(knobs["blocks"])
+    return [layers * (number + 1) // blocks - 1 for number in range(blocks)]
+
+
 def _ladder_parameters(model: ModelDescription, knobs: KnobValues) -> int:
-    width, layers = _width(model, knobs), model.shape.layers
-    return _narrowing(model, knobs, layers) + layers * (width * width + width + 2 * width + 1)
+    width, inner, blocks = _width(model, knobs), _inner(model, knobs), int(knobs["blocks"])
+    attention = 4 * width * width + 4 * width
+    feed_forward = 2 * width * inner + inner + width
+    return _narrowing(model, knobs, blocks) + blocks * (attention + feed_forward + 4 * width + 1)
 
 
 def _parallel_parameters(model: ModelDescription, knobs: KnobValues) -> int:
@@ -69,10 +89,12 @@ def _consolidating_parameters(model: ModelDescription, knobs: KnobValues) -> int
 
 
 def _install_ladder(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.side_network import LadderSide
+    from workers.methods.side_network import LadderSide, SideShape
 
-    parts = base.description.anatomy
-    return _beside(base, LadderSide(parts.hidden_size, _width(base.description, knobs), parts.layers, generator))
+    model, parts = base.description, base.description.anatomy
+    width = _width(model, knobs)
+    shape = SideShape(width, _inner(model, knobs), gcd(parts.heads, width))
+    return _beside(base, LadderSide(parts.hidden_size, shape, _rungs(model, knobs), parts.causal, generator))
 
 
 def _install_parallel(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
@@ -80,7 +102,6 @@ def _install_parallel(base: Base, knobs: KnobValues, generator: torch.Generator)
 
     parts = base.description.anatomy
     side = ParallelSide(parts.hidden_size, _width(base.description, knobs), parts.layers, generator)
-    side.watch_mask(base.model)
     return _beside(base, side)
 
 
@@ -95,6 +116,7 @@ def _install_consolidating(base: Base, knobs: KnobValues, generator: torch.Gener
 def _beside(base: Base, side: SideNetwork) -> dict[str, nn.Parameter]:
     side.to(base.model.device)
     base.model.add_module("side_network", side)
+    side.watch_mask(base.model)
     side.watch(base.model.get_submodule(base.description.anatomy.layers_path))  # type: ignore[arg-type]
     return dict(side.named_parameters())
 
@@ -107,10 +129,10 @@ METHODS = (
     own_method(
         "lst",
         family="adapter",
-        summary="a narrow network beside the frozen one",
+        summary="a ladder of small transformer blocks beside the frozen one",
         source="Sung et al. 2022, LST, arXiv 2206.06522",
         learning_rates=LearningRates(1e-4, 3e-2, 2e-3),
-        knobs=_knobs,
+        knobs=_ladder_knobs,
         install=_install_ladder,
         trainable_parameters=_ladder_parameters,
         lowest_layer=_bottom,
