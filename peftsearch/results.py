@@ -45,8 +45,18 @@ class Objective:
 
 
 @dataclass(frozen=True)
+class Confirming:
+    """Trainings that confirm what a search found: how many there are, and how many of them have ended."""
+
+    total: int
+    done: int
+
+
+@dataclass(frozen=True)
 class Progress:
-    """How far a job is. Counts are trials; `seconds_left` is an estimate, None before the first trial has ended."""
+    """How far a job is. Counts are trials of the search, of `trials_total`; `share` (0 to 1) is how much of all its
+    training is done, open trials and confirmations included; `seconds_left` is an estimate, None before a report.
+    """
 
     trials_total: int
     queued: int
@@ -55,12 +65,21 @@ class Progress:
     completed: int
     stopped: int
     failed: int
+    share: float
+    confirmations: Confirming | None
     seconds_left: float | None
 
     @property
     def done(self) -> int:
-        """Trials that have ended, however they ended."""
+        """Trials of the search that have ended, however they ended."""
         return self.completed + self.stopped + self.failed
+
+    @classmethod
+    def from_json(cls, data: Json) -> Progress:
+        """Read a ProgressView."""
+        values = _known(cls, data)
+        confirming = values["confirmations"]
+        return cls(**values | {"confirmations": None if confirming is None else Confirming(**confirming)})
 
 
 @dataclass(frozen=True)
@@ -90,7 +109,7 @@ class Job:
     def from_json(cls, data: Json) -> Job:
         """Read a JobView."""
         values = _known(cls, data)
-        values["progress"] = Progress(**_known(Progress, data["progress"]))
+        values["progress"] = Progress.from_json(data["progress"])
         values["objectives"] = _objectives(data["objectives"])
         return cls(**_with_times(values, "created_at", "started_at", "finished_at"))
 

@@ -54,10 +54,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The whole report. `kept` of `promises` confirmed means lie in the interval that was promised."""
+    """The whole report. The search made `promised` promises; `kept` of the `promises` that can be judged so far, by a
+    mean over seeds, were true."""
 
     standing: Standing
     items: tuple[Item, ...]
+    promised: int
     kept: int
     promises: int
 
@@ -72,7 +74,8 @@ def confirmation(
     report = _Report(problem, searched, by_trial, level)
     items = tuple(report.item(trial) for trial in searched if trial.id in by_trial)
     told = [one for item in items for one in item.objectives if one.kept is not None]
-    return Confirmation(_standing(repeats), items, sum(bool(one.kept) for one in told), len(told))
+    promised = sum(one.promised is not None for item in items for one in item.objectives)
+    return Confirmation(_standing(repeats), items, promised, sum(bool(one.kept) for one in told), len(told))
 
 
 def _standing(repeats: Sequence[Trial]) -> Standing:

@@ -28,11 +28,17 @@ def confirmation(job: JobId, as_json: AsJson = False, url: Url = None, token: To
     rows = [_row(item["trial"], one) for item in found["items"] for one in item["objectives"]]
     console.print(rows_table(rows, _COLUMNS))
     state = "" if found["state"] == "done" else "; still running"
-    console.print(
-        f"{found['kept']} of {found['promises']} means over {found['seeds']} seeds on `{found['split']}` lie where the "
-        f"search promised{state}",
-        highlight=False,
-    )
+    console.print(f"{_verdict(found)}{state}", highlight=False)
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    """What has become of the promises: none were made, none can be judged yet, or how many were kept."""
+    if not found["promised"]:
+        return "The search had too few trials to promise anything"
+    if not found["promises"]:
+        return f"Promised means: {found['promised']}; none of them has the two seeds yet that judging takes"
+    means = f"{found['kept']} of {found['promises']} means over {found['seeds']} seeds on `{found['split']}`"
+    return f"{means} lie where the search promised"
 
 
 def _row(trial: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, str]:

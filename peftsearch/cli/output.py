@@ -89,12 +89,19 @@ def settings_of(config: Mapping[str, Any]) -> str:
 
 def jobs_table(jobs: Iterable[Job]) -> Table:
     """One row per job."""
-    table = _table("job", "name", "state", "trials", "front", "best", "left")
+    table = _table("job", "name", "state", "progress", "front", "best", "left")
     for job in jobs:
-        done = f"{job.progress.done}/{job.progress.trials_total}"
         left = "" if job.over else seconds(job.progress.seconds_left)
-        table.add_row(job.id, job.name, state(job.state), done, str(job.front_size), leader(job), left)
+        table.add_row(job.id, job.name, state(job.state), progress(job), str(job.front_size), leader(job), left)
     return table
+
+
+def progress(job: Job) -> str:
+    """Trials that have ended, how much of all training is done while the job goes on, and its confirmations."""
+    found = job.progress
+    trials = f"{found.done} of {found.trials_total} trials" + ("" if job.over else f" ({found.share:.0%} trained)")
+    again = found.confirmations
+    return trials if again is None else f"{trials}, {again.done} of {again.total} confirmations"
 
 
 def leader(job: Job) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from peftsearch.cli.output import console, front_tables, leader, number, seconds, settings_of
+from peftsearch.cli.output import console, front_tables, leader, number, progress, seconds, settings_of
 from peftsearch.client import Client
 from peftsearch.results import Event, Job, Trial
 
@@ -36,7 +37,7 @@ def follow(client: Client, job_id: str) -> Job:
             if trial is not None:
                 live.console.print(_line(trial, job), markup=False, highlight=False, soft_wrap=True)
                 if not console.is_terminal:  # nothing is live in a file: say with each trial what the bar would show
-                    done = f"      {job.progress.done} of {job.progress.trials_total} trials   {summary(job)}"
+                    done = f"      {progress(job)}   {summary(job)}"
                     console.print(done, markup=False, highlight=False, soft_wrap=True)
         job = client.job(job_id)
         _show(bar, task, job)
@@ -63,26 +64,21 @@ def _bar(job: Job) -> tuple[Progress, TaskID]:
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[trials]}"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[summary]}"),
         console=console,
         auto_refresh=False,
     )
-    task = bar.add_task(
-        f"{job.name} ({job.state})", total=job.progress.trials_total, completed=job.progress.done, summary=summary(job)
-    )
-    return bar, task
+    return bar, bar.add_task(f"{job.name} ({job.state})", total=1.0, **_shown(job))
 
 
 def _show(bar: Progress, task: TaskID, job: Job) -> None:
-    bar.update(
-        task,
-        description=f"{job.name} ({job.state})",
-        total=job.progress.trials_total,
-        completed=job.progress.done,
-        summary=summary(job),
-    )
+    bar.update(task, description=f"{job.name} ({job.state})", **_shown(job))
+
+
+def _shown(job: Job) -> dict[str, Any]:
+    return {"completed": job.progress.share, "trials": progress(job), "summary": summary(job)}
 
 
 def _ended(client: Client, event: Event) -> Trial | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from service.api.views import JobView, ProgressView, objectives_of
+from service.api.views import ConfirmingView, JobView, ProgressView, objectives_of
 from service.jobspecs.kinds import kind_of
 from service.store.records import Job
-from service.store.states import TRIAL_OVER
+from service.store.states import JOB_OVER, TRIAL_OVER, TRIAL_STATES
 from service.store.store import Store
 
 
@@ -24,34 +24,51 @@ def view_job(job: Job, store: Store, now: datetime) -> JobView:
         started_at=job.started_at,
         finished_at=job.finished_at,
         spec=job.spec,
-        progress=progress(job, now),
+        progress=progress(job, store, now),
         front_size=job.front_size,
         **leading(job, store),
         objectives=objectives_of(job),
     )
 
 
-def progress(job: Job, now: datetime) -> ProgressView:
-    """Trials by state and an estimate of the time left."""
-    return ProgressView(trials_total=trials_total(job), seconds_left=seconds_left(job, now), **job.counts)
+def progress(job: Job, store: Store, now: datetime) -> ProgressView:
+    """Trials of the search by state, its confirmations, and how far all of them have come together."""
+    again = store.confirmations(job.id) if job.spec.get("confirm") else ()
+    counts = Counter(job.counts) - Counter(trial.state for trial in again)
+    by_state = {state: counts[state] for state in TRIAL_STATES}
+    confirmed = sum(trial.state in TRIAL_OVER for trial in again)
+    total = max(_budget(job), sum(by_state.values()))
+    done = sum(by_state[state] for state in TRIAL_OVER) + confirmed + begun(job, store)
+    share = 1.0 if job.state == "completed" else min(1.0, done / max(1, total + len(again)))
+    return ProgressView(
+        trials_total=total,
+        share=share,
+        confirmations=ConfirmingView(total=len(again), done=confirmed) if again else None,
+        seconds_left=_seconds_left(job, share, now),
+        **by_state,
+    )
 
 
-def trials_total(job: Job) -> int:
-    """Trials the job will have in the end: its budget, and beyond it the confirmations as soon as they are known. A job
-    that follows a plan queues the trials of a stage at once."""
-    budget: int = job.spec["budget"]["trials"] if kind_of(job.spec) == "search" else 0
-    return max(budget, sum(job.counts.values()))
+def _budget(job: Job) -> int:
+    """Trials that a search will have in the end; a job that follows a plan queues the trials of a stage at once."""
+    return int(job.spec["budget"]["trials"]) if kind_of(job.spec) == "search" else 0
 
 
-def seconds_left(job: Job, now: datetime) -> float | None:
-    """At the pace so far, bounded by what is left of the wall clock; None before a trial has ended or while paused."""
-    ended = sum(job.counts[state] for state in TRIAL_OVER)
-    if job.state not in {"queued", "running"} or job.started_at is None or not ended:
+def begun(job: Job, store: Store) -> float:
+    """What open trials have done of their training, in trials; 0 for a job that is over."""
+    if job.state in JOB_OVER:
+        return 0.0
+    epochs = float(job.spec["budget"]["epochs"]) if kind_of(job.spec) == "search" else 1.0
+    return sum(min(1.0, epoch / epochs) for epoch in store.epochs_under_way(job.id))
+
+
+def _seconds_left(job: Job, share: float, now: datetime) -> float | None:
+    """At the pace so far, bounded by what is left of the wall clock; None before a report and while paused."""
+    if job.state not in {"queued", "running"} or job.started_at is None or not share:
         return None
     elapsed = (now - job.started_at).total_seconds()
-    budget: Mapping[str, Any] = job.spec.get("budget", {})
-    left: float = elapsed / ended * max(trials_total(job) - ended, 0)
-    limit: float | None = budget.get("wall_clock")
+    left = elapsed * (1 / share - 1)
+    limit: float | None = job.spec.get("budget", {}).get("wall_clock")
     return max(left if limit is None else min(left, limit - elapsed), 0.0)
 
 

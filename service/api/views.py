@@ -51,9 +51,17 @@ class ObjectiveView(View):
     direction: str
 
 
+class ConfirmingView(View):
+    """Trainings that confirm what the search found: how many there are, and how many of them have ended."""
+
+    total: int
+    done: int
+
+
 class ProgressView(View):
-    """Trials by state. `trials_total` is the budget and, once the search is over, its confirmations too; `seconds_left`
-    an estimate, null until a trial has ended."""
+    """Trials of the search by state, of `trials_total`, its budget. `share` of 1 says how much of all training is done,
+    what open trials have reached and confirmations included; `seconds_left` is an estimate from it, null until
+    something was reported. `confirmations` is null as long as there are none."""
 
     trials_total: int
     queued: int
@@ -62,6 +70,8 @@ class ProgressView(View):
     completed: int
     stopped: int
     failed: int
+    share: float
+    confirmations: ConfirmingView | None
     seconds_left: float | None
 
 

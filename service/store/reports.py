@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.errors import BadInput
@@ -38,6 +38,12 @@ _OF_JOB = (
     .select_from(REPORTS.join(TRIALS, REPORTS.c.trial_id == TRIALS.c.id))
     .where(TRIALS.c.job_id == bindparam("job"))
     .order_by(TRIALS.c.number, REPORTS.c.attempt, REPORTS.c.step)
+)
+_UNDER_WAY = (
+    select(func.max(REPORTS.c.epoch))
+    .select_from(TRIALS.join(REPORTS, REPORTS.c.trial_id == TRIALS.c.id))
+    .where(TRIALS.c.job_id == bindparam("job"), TRIALS.c.state.in_(("queued", "running", "paused")))
+    .group_by(TRIALS.c.id)
 )
 
 
@@ -96,6 +102,11 @@ def _event(row: dict[str, Any]) -> NewEvent:
 def reports(connection: Connection, trial_id: str) -> tuple[StoredReport, ...]:
     """The trial's reports of all attempts, by attempt and step."""
     return tuple(StoredReport(*row) for row in connection.execute(_OF_TRIAL, {"trial": trial_id}))
+
+
+def epochs_under_way(connection: Connection, job_id: str) -> tuple[float, ...]:
+    """The epochs that the open trials which have reported have come to."""
+    return tuple(connection.execute(_UNDER_WAY, {"job": job_id}).scalars())
 
 
 def job_reports(connection: Connection, job_id: str) -> tuple[StoredReport, ...]:

@@ -258,6 +258,10 @@ class Store:
         """The reports of all trials of a job in one query, by trial number, attempt and step."""
         return self._database.read(lambda c: reports.job_reports(c, job_id))
 
+    def epochs_under_way(self, job_id: str) -> tuple[float, ...]:
+        """The epochs that the job's open trials which have reported have come to."""
+        return self._database.read(lambda c: reports.epochs_under_way(c, job_id))
+
     def finish_trial(self, outcome: Outcome) -> Trial:
         """Store how an attempt ended, with the job's front, counters and events. The same outcome again is accepted.
 

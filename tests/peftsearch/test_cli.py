@@ -13,7 +13,7 @@ import pytest
 
 from peftsearch.cli.output import engine_of
 from peftsearch.results import Trial
-from service.store.records import Resumption
+from service.store.records import NewTrial, Resumption
 
 Spec = dict[str, Any]
 pytestmark = pytest.mark.usefixtures("url")
@@ -197,9 +197,31 @@ def test_watch_follows_to_the_end(run: Any, client: Any, spec: Spec, worker: Any
     assert "#0    completed" in done.out
     assert "accuracy 0.8" in done.out
     assert "● on the front" in done.out
-    assert "2 of 6 trials   best: #0 accuracy 0.8  trainable_params 500   front: 2" in done.out
+    assert "2 of 6 trials (33% trained)   best: #0 accuracy 0.8  trainable_params 500   front: 2" in done.out
     assert f"job {job_id} completed" in done.out
     assert "Pareto front" in done.out
+
+
+def test_confirmations_are_told_apart_from_the_search_and_promises_from_none(
+    run: Any, client: Any, spec: Spec, worker: Any, store: Any
+) -> None:
+    space = {"method": "lora", "parameters": [{"type": "int", "name": "rank", "low": 1, "high": 64}]}
+    confirmed = spec | {"space": space, "confirm": {"seeds": 2}, "task": spec["task"] | {"test": 0.25}}
+    job_id = client.submit(confirmed | {"budget": {"trials": 12, "epochs": 1}}).id
+    worker.start(job_id)
+    ranks = list(range(2, 62, 5))
+    store.add_trials(job_id, [NewTrial({"method": "lora", "rank": rank}, "optimizer", 1) for rank in ranks])
+    for rank in ranks:
+        worker.complete(job_id, 0.9 - (rank - 32) ** 2 / 5000, 1000.0 * rank)
+    assert "12 of 12 trials (100% trained)" in run("jobs").out
+    new = [NewTrial({"method": "lora", "rank": 32}, "confirmation", seed, None, f"{job_id}-6") for seed in range(2)]
+    store.add_trials(job_id, new)
+    worker.complete(job_id, 0.88, 32_000.0)
+    assert "12 of 12 trials (93% trained), 1 of 2 confirmations" in run("jobs").out
+    early = run("confirmation", job_id).out
+    assert "Promised means: 1; none of them has the two seeds yet" in early
+    worker.complete(job_id, 0.89, 32_000.0)
+    assert "of 1 means over 2 seeds on `test` lie where the search promised" in run("confirmation", job_id).out
 
 
 def test_watching_a_job_that_failed_says_why_and_exits_with_1(run: Any, client: Any, spec: Spec, store: Any) -> None:

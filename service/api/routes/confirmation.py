@@ -74,12 +74,14 @@ class ConfirmedTrialView(View):
 
 
 class ConfirmationView(View):
-    """The report. `kept` of `promises` confirmed means lie in the interval that was promised for them."""
+    """The report. `promised` means were promised an interval; `kept` of the `promises` that two seeds or more let judge
+    so far lie in theirs."""
 
     state: Standing
     split: str
     seeds: int
     items: list[ConfirmedTrialView]
+    promised: int
     kept: int
     promises: int
 
@@ -88,7 +90,13 @@ class ConfirmationView(View):
         """The public form of a report."""
         items = [ConfirmedTrialView.of(item) for item in found.items]
         return cls(
-            state=found.standing, split=split, seeds=seeds, items=items, kept=found.kept, promises=found.promises
+            state=found.standing,
+            split=split,
+            seeds=seeds,
+            items=items,
+            promised=found.promised,
+            kept=found.kept,
+            promises=found.promises,
         )
 
 

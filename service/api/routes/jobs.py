@@ -10,7 +10,7 @@ from service.api.admission import admit
 from service.api.answers import answer, has_version, tagged
 from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, SUBMIT, Now, PagingDep, SettingsDep, StoreDep
-from service.api.job_views import view_job
+from service.api.job_views import begun, view_job
 from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
 from service.api.views import ExtendRequest, JobView, PageView
 from service.conductor.decisions import is_replaceable
@@ -50,7 +50,7 @@ def create_job(
 def get_job(job_id: str, request: Request, store: StoreDep, now: Now) -> Response:
     """One job with its progress."""
     job = store.get_job(job_id)
-    tag = f"{job.id}.{job.version}"
+    tag = f"{job.id}.{job.version}.{begun(job, store):.4f}"  # reports move its progress, not its version
     if has_version(request, tag):
         return Response(status_code=304, headers={"ETag": f'W/"{tag}"'})
     return tagged(request, view_job(job, store, now), tag)

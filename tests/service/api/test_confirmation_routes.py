@@ -65,7 +65,7 @@ def test_the_report_tells_what_is_left_of_a_gain(api: TestClient, job_id: str, w
     assert accuracy["gain"]["survived"] == pytest.approx(0.5)
     assert (params["promised"], params["gain"]) == (None, None)
     assert params["confirmed"]["low"] == params["confirmed"]["high"] == 32_000
-    assert report["kept"] <= report["promises"]
+    assert report["kept"] <= report["promises"] <= report["promised"]
     assert [one["id"] for one in api.get(f"/v1/jobs/{job_id}/pareto").json()["items"]] == front_before
 
 
@@ -76,7 +76,23 @@ def test_confirmations_are_listed_only_when_asked_for(api: TestClient, job_id: s
     again = api.get(f"/v1/jobs/{job_id}/trials", params={"origin": "confirmation"}).json()["items"]
     assert {one["confirms"] for one in again} == {f"{job_id}-7"}
     assert api.get(f"/v1/jobs/{job_id}/best").json()["objectives"]["accuracy"] == pytest.approx(0.9)
-    assert api.get(f"/v1/jobs/{job_id}").json()["progress"]["trials_total"] == 15
+    progress = api.get(f"/v1/jobs/{job_id}").json()["progress"]
+    assert (progress["trials_total"], progress["completed"]) == (13, 13)  # the search, which is over
+    assert (progress["confirmations"], progress["share"]) == ({"total": 2, "done": 2}, 1.0)
+
+
+def test_a_confirmation_under_way_is_no_trial_of_the_search(api: TestClient, job_id: str, worker: Any) -> None:
+    assert api.get(f"/v1/jobs/{job_id}").json()["progress"]["confirmations"] is None
+    trial = worker.store.get_trial(f"{job_id}-7")
+    new = [NewTrial(trial.config, "confirmation", seed, trial.label, trial.id) for seed in range(2)]
+    one, _ = worker.store.add_trials(job_id, new)
+    worker.store.claim_trial(job_id, "again", 60, one.id)
+    progress = api.get(f"/v1/jobs/{job_id}").json()["progress"]
+    assert (progress["completed"], progress["running"], progress["queued"], progress["trials_total"]) == (13, 0, 0, 13)
+    assert progress["confirmations"] == {"total": 2, "done": 0}
+    assert progress["share"] == pytest.approx(13 / 15)
+    report = api.get(f"/v1/jobs/{job_id}/confirmation").json()
+    assert (report["state"], report["promised"] > 0, report["promises"]) == ("running", True, 0)
 
 
 def test_failed_repetitions_are_counted_and_one_left_gives_no_interval(

@@ -14,6 +14,7 @@ from service.problem import build_problem, build_space
 from service.store.records import NewTrial
 from service.store.store import Store
 from tests.service.conductor.stored import stored_trial
+from workers.assignment import Report
 from workers.models.description import describe
 
 Spec = dict[str, Any]
@@ -31,6 +32,31 @@ def test_a_submitted_job_is_queued_with_absolute_paths(api: TestClient, spec: Sp
     assert job["progress"]["seconds_left"] is None
     assert job["objectives"] == spec["objectives"]
     assert api.get(f"/v1/jobs/{job['id']}").json() == job
+
+
+def test_what_open_trials_have_trained_is_progress(api: TestClient, spec: Spec, worker: Any) -> None:
+    """Under schedulers that pause, no trial ends for a long time, and all of them get somewhere."""
+    job_id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(job_id)
+    worker.suggest(job_id, 4)
+    assert api.get(f"/v1/jobs/{job_id}").json()["progress"]["share"] == 0.0
+    seen = {api.get(f"/v1/jobs/{job_id}").headers["etag"]}
+    for paused in range(1, 4):  # each at half its budget
+        worker.pause(job_id)
+        response = api.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": max(seen)})
+        progress = response.json()["progress"]
+        assert progress["share"] == 0.5 * paused / 6
+        assert (progress["completed"], progress["paused"], progress["trials_total"]) == (0, paused, 6)
+        assert progress["seconds_left"] is not None
+        seen.add(response.headers["etag"])
+    trial = worker.store.claim_trial(job_id, "w", 60)
+    before = api.get(f"/v1/jobs/{job_id}").headers["etag"]
+    given = {"trial_id": trial.id, "attempt": trial.attempt, "step": 1, "epoch": 0.25, "seconds": 1}
+    worker.store.add_reports([Report(metrics={"loss": 1.0}, **given)])
+    after = api.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": before})
+    assert after.json()["progress"]["share"] == 1.75 / 6
+    api.post(f"/v1/jobs/{job_id}/cancel")
+    assert api.get(f"/v1/jobs/{job_id}").json()["progress"]["share"] < 1.0
 
 
 def test_yaml_says_the_same_as_json(api: TestClient, spec: Spec) -> None:

@@ -28,7 +28,7 @@ def test_statements_find_their_rows_through_an_index(tmp_path: Path) -> None:
     store.requeue_expired()
     store.replace_queued(job.id, [f"{job.id}-4"], suggestions(1))
     trials = (store.searched_trials, store.confirmations, store.reference_trials, store.front)
-    for read in (*trials, store.counts, store.job_reports, store.get_job):
+    for read in (*trials, store.counts, store.epochs_under_way, store.job_reports, store.get_job):
         read(job.id)
     page = store.list_trials(job.id, sort="accuracy", limit=1)
     store.list_trials(job.id, sort="accuracy", limit=1, cursor=page.next_cursor)
