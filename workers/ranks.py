@@ -25,6 +25,12 @@ def at_rank(metrics: Mapping[str, float], rank: int) -> dict[str, float]:
     return {f"{name}_at_rank_{rank}": value for name, value in metrics.items()}
 
 
+def measured(name: str) -> str:
+    """The metric that a name stands for, at a lower rank or not."""
+    found = _NAME.fullmatch(name)
+    return name if found is None else found["metric"]
+
+
 def served(
     config: Mapping[str, Any], metrics: Mapping[str, float]
 ) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:

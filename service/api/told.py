@@ -14,6 +14,7 @@ from service.store.records import Job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Outcome, Report
 from workers.bounded import Bytes, Digest, Name, Ordinal, Seconds
+from workers.ranks import measured
 from workers.tasks.registry import METRICS
 
 Metrics = Annotated[dict[Name, float], Field(max_length=100)]
@@ -77,7 +78,7 @@ def _objectives(job: Job) -> list[str]:
 
 def _metric_problems(metrics: Mapping[str, float]) -> Iterator[FieldProblem]:
     for name, value in metrics.items():
-        metric, field = METRICS.get(name), f"metrics.{name}"
+        metric, field = METRICS.get(measured(name)), f"metrics.{name}"
         if metric is None:
             yield unknown_name(field, name, METRICS, "metric")
         elif not metric.low <= value <= metric.high:

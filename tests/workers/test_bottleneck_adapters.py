@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from search_spaces.presets.autopeft import MODULES
 from tests.workers.tiny_models import LABELS, batch, tiny_base
@@ -22,7 +23,7 @@ HIDDEN, SIZES = 384, (3, 24, 96, 384)
 
 def attach(base: Base, name: str, **knobs: Any) -> Attached:
     one = method(name)
-    setup = TrainingSetup(1, lambda _size: iter([]))
+    setup = TrainingSetup(1, lambda _size: iter([]), cross_entropy)
     return one.attach(base, one.complete(base.description, knobs), 7, setup)
 
 
@@ -81,7 +82,7 @@ def test_a_learned_scale_is_trained_and_scales() -> None:
     names = [name for name in attached.parameters() if name.endswith(".scale")]
     updates = TorchAdamW(attached.parameters(), 0.0, attached.rate_factors())
     for _ in range(2):  # while W_up is zero its scale has no gradient
-        torch.nn.functional.cross_entropy(attached.model(**batch()).logits, LABELS).backward()
+        cross_entropy(attached.model(**batch()).logits, LABELS).backward()
         updates.step(1e-2)
         updates.clear_gradients()
     values = [attached.parameters()[name].item() for name in names]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from tests.workers.tiny_models import LABELS, batch, tiny_base, tiny_model
 from workers.engines.torch_adamw import TorchAdamW
@@ -29,7 +30,7 @@ def base() -> Base:
 
 def attach(base: Base, name: str, **knobs: Any) -> Attached:
     one = method(name)
-    setup = TrainingSetup(1, _no_batches)
+    setup = TrainingSetup(1, _no_batches, cross_entropy)
     return one.attach(base, one.complete(base.description, {"group": 8, **knobs}), 7, setup)
 
 
@@ -44,7 +45,7 @@ def layers(attached: Attached) -> list[Quantised]:
 def train(attached: Attached, rate: float, steps: int = 12, decay: float = 0.0) -> None:
     updates = TorchAdamW(attached.parameters(), decay, attached.rate_factors())
     for _ in range(steps):
-        torch.nn.functional.cross_entropy(attached.model(**batch()).logits, LABELS).backward()
+        cross_entropy(attached.model(**batch()).logits, LABELS).backward()
         updates.step(rate)
         for value in attached.parameters().values():
             value.grad = None
@@ -130,9 +131,9 @@ def test_integer_checkpoint_gives_the_same_loss(base: Base, name: str, tmp_path:
     """Whole numbers and steps of the file, put into a plain base as weights, without any code of the method."""
     attached = attach(base, name, bits=4, targets="all")
     train(attached, 1e-2)
-    attached.save(tmp_path, AdapterCard(name, "tiny", classes=("a", "b", "c")))
+    attached.save(tmp_path, AdapterCard(name, "tiny", labels=("a", "b", "c")))
     with torch.no_grad():
-        expected = torch.nn.functional.cross_entropy(attached.model(**batch()).logits, LABELS)
+        expected = cross_entropy(attached.model(**batch()).logits, LABELS)
     attached.detach()
 
     stored = load_file(tmp_path / "quantised.safetensors")
@@ -149,7 +150,7 @@ def test_integer_checkpoint_gives_the_same_loss(base: Base, name: str, tmp_path:
     missing = plain.load_state_dict(values, strict=False)
     assert not missing.unexpected_keys
     with torch.no_grad():
-        found = torch.nn.functional.cross_entropy(plain(**batch()).logits, LABELS)
+        found = cross_entropy(plain(**batch()).logits, LABELS)
     assert sum(key.endswith(".integers") for key in stored) == len(
         [module for module in plain.bert.encoder.modules() if isinstance(module, nn.Linear)]
     )

@@ -42,6 +42,7 @@ def _tell(api: TestClient, claimed: dict[str, Any], **values: Any) -> Any:
         ({"metrics": {**GOOD, "accuracy": float("nan")}}, "metrics.accuracy", "NaN"),
         ({"metrics": {"trainable_params": 10}}, "metrics.accuracy", "nan_loss"),
         ({"metrics": {}}, "metrics.accuracy", "objective"),
+        ({"metrics": {**GOOD, "accuracy_at_rank_4": 7.0}}, "metrics.accuracy_at_rank_4", "from 0 to 1"),
         ({"metrics": {**GOOD, "eval_loss": 1.0}}, "metrics.eval_loss", "did you mean 'train_loss'"),
         ({"metrics": {**GOOD, **{f"m{n}": 1.0 for n in range(100_000)}}}, "metrics", "100"),
         ({"adapter": {"sha256": "0" * 64, "size": 5}}, "adapter", "stored"),
@@ -114,3 +115,8 @@ def test_reports_are_checked_alike(
     response = _report(api, claimed, **{"step": 1} | values)
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
     assert api.get(f"/v1/trials/{claimed['trial_id']}/reports").json()["items"] == []
+
+
+def test_metrics_at_lower_ranks_are_taken(api: TestClient, claimed: dict[str, Any]) -> None:
+    response = _tell(api, claimed, metrics={**GOOD, "accuracy_at_rank_4": 0.7})
+    assert response.status_code < 300, response.json()
