@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.store.records import Exploit, Trial
+from service.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class Stretch:
     to_epoch: float | None
     config: Mapping[str, Any]
     seed: int
+
+
+def past_of(store: Store, trial: Trial) -> tuple[tuple[Exploit, ...], list[Stretch]]:
+    """Every exploit of the trial's job, and the stretches behind the trial's present weights."""
+    exploits = store.job_exploits(trial.job_id)
+    configs = {one.id: one.config for one in store.searched_trials(trial.job_id)} if exploits else {}
+    return exploits, stretches(trial, configs | {trial.id: trial.config}, exploits)
 
 
 def stretches(trial: Trial, configs: Mapping[str, Mapping[str, Any]], exploits: Sequence[Exploit]) -> list[Stretch]:

@@ -1,53 +1,166 @@
-"""Python code that repeats a trial outside this product: the method's own part and its training hyperparameters."""
+"""Python code that repeats a trial outside this product: the same rows, training and evaluation, ready to paste.
+
+Where peft and `transformers.Trainer` mean the same by a configuration, the code is theirs; where they cannot express
+it, the code says why and lets the search's own engine train.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from service.jobspec import JobSpec
+from service.lineage import Stretch
+from service.scheduling import pause_every
 from service.store.records import Trial
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
+from workers.methods.method import Method
 from workers.methods.registry import method
+from workers.methods.snippets import adapter_snippet, fresh_base_snippet
 from workers.models.description import describe_for
 from workers.tasks.registry import task_of
 
+_SHARE_OF_ALL_STEPS = "below 1 it is the share of all steps"
 
-def snippet(spec: JobSpec, trial: Trial) -> str:
-    """Code for a trial of a job, ready to paste into a script that has the data."""
+
+def snippet(spec: JobSpec, trial: Trial, past: Sequence[Stretch]) -> str:
+    """Code that trains a trial of a job again. `past` are the stretches of training behind its weights."""
     name, knobs, hyperparameters = split_config(trial.config)
-    chosen, model = method(name), describe_for(spec.task)
-    code = chosen.snippet(model, chosen.complete(model, knobs), task_of(spec.task).head).rstrip()
-    return f"{code}\n\n{_training(hyperparameters, spec, trial.seed)}"
+    chosen = method(name)
+    reason = _beyond_trainer(spec, chosen, hyperparameters, past)
+    if reason is not None or chosen.peft_config is None:
+        return _with_our_engine(spec, trial, past, reason or "")
+    model, head = describe_for(spec.task), task_of(spec.task).head
+    kind, arguments = chosen.peft_config(model, chosen.complete(model, knobs))
+    base = fresh_base_snippet(spec.task.model, "dict(enumerate(classes))", head, model.anatomy.body)
+    return f"""from peft import {kind}, TaskType, get_peft_model
+from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, set_seed
+from workers.repeating import encoded_rows  # of peftsearch: the rows that the search trained and measured on
+
+classes, training, validation = encoded_rows(
+{_arguments(_task(spec), 4)},
+    seed={spec.seed},
+)
+set_seed({_numpy_seed(trial.seed)})
+{base}
+{adapter_snippet(kind, arguments, head)}
+
+{_training(hyperparameters, spec, trial)}"""
 
 
-def _training(chosen: Hyperparameters, spec: JobSpec, seed: int) -> str:
-    """Arguments of `transformers.Trainer` (version 5) with the same meaning."""
+def _beyond_trainer(
+    spec: JobSpec, chosen: Method, hyperparameters: Hyperparameters, past: Sequence[Stretch]
+) -> str | None:
+    """What of the configuration peft and Trainer cannot express."""
+    if len({str(sorted(one.config.items(), key=str)) for one in past}) > 1:
+        return "its configuration changed on the way, as population-based training does"
+    if spec.task.type != "text-classification":
+        return f"encoding and measures of {spec.task.type} are the search's own"
+    if hyperparameters.strategy != NO_STRATEGY:
+        return f"Trainer does not know the training strategy {hyperparameters.strategy}"
+    if hyperparameters.schedule == "power":
+        return "Trainer does not know the schedule `power`"
+    if not chosen.trains_plainly:
+        return f"plain peft does not train {chosen.name} as the search does"
+    if spec.resources.quantise is not None:
+        return f"the base is kept in {spec.resources.quantise}"
+    return None
+
+
+def _with_our_engine(spec: JobSpec, trial: Trial, past: Sequence[Stretch], reason: str) -> str:
+    schedule = [(one.to_epoch, dict(one.config)) for one in past] or [(None, dict(trial.config))]
+    lines = "\n".join(f"    ({until!r}, {_arguments(config, 4).lstrip()})," for until, config in schedule)
+    options: dict[str, Any] = {"epochs": spec.budget.epochs, "seed": trial.seed, "data_seed": spec.seed}
+    options |= {} if len(schedule) == 1 else {"pause_every": pause_every(spec, trial)}
+    options |= {"precision": trial.environment.get("precision", spec.resources.precision)}
+    options |= {} if spec.resources.quantise is None else {"quantise": spec.resources.quantise}
+    options |= {"gradient_checkpointing": True} if spec.resources.gradient_checkpointing else {}
+    given = "\n".join(f"    {name}={value!r}," for name, value in options.items())
+    return f"""import peftsearch
+from workers.repeating import train_again  # of peftsearch: the search's own engine, as {reason}
+
+task = {_arguments(_task(spec), 0)}
+schedule = [  # (until this epoch, configuration)
+{lines}
+]
+again = train_again(
+    task,
+    schedule,
+    "adapter",
+{given}
+)
+print(again.metrics)  # {_reached(trial)}
+model = peftsearch.load_adapter(task["model"], again.folder)
+"""
+
+
+def _training(chosen: Hyperparameters, spec: JobSpec, trial: Trial) -> str:
+    """A run of `transformers.Trainer` (version 5) with the same meaning."""
     arguments = {
         "num_train_epochs": spec.budget.epochs,
         "learning_rate": chosen.learning_rate,
         "per_device_train_batch_size": chosen.batch_size,
         "gradient_accumulation_steps": chosen.gradient_accumulation,
         "weight_decay": chosen.weight_decay,
-        "warmup_steps": chosen.warmup_ratio if chosen.schedule != "power" else 0,  # below 1: the share of all steps
-        "lr_scheduler_type": "constant_with_warmup" if chosen.schedule in ("constant", "power") else chosen.schedule,
+        "warmup_steps": chosen.warmup_ratio,
+        "lr_scheduler_type": "constant_with_warmup" if chosen.schedule == "constant" else chosen.schedule,
         "max_grad_norm": chosen.max_grad_norm,
         "label_smoothing_factor": chosen.label_smoothing,
-        "seed": seed % 2**32,  # the largest that NumPy takes
+        "seed": _numpy_seed(trial.seed),
     }
-    lines = "\n".join(f"    {name}={value!r}," for name, value in arguments.items())
-    return (
-        "from transformers import TrainingArguments\n\n"
-        f"# texts were cut to {spec.task.max_length} tokens\n{_beyond_transformers(chosen)}"
-        f'arguments = TrainingArguments(\n    "output",\n{lines}\n)\n'
-    )
+    if trial.environment.get("precision") == "bf16":
+        arguments["bf16"] = True
+    if spec.resources.gradient_checkpointing:
+        arguments["gradient_checkpointing"] = True
+    arguments |= {"save_strategy": "no", "report_to": "none"}
+    remarks = {"warmup_steps": f"  # {_SHARE_OF_ALL_STEPS}"}
+    lines = "\n".join(f"    {name}={value!r},{remarks.get(name, '')}" for name, value in arguments.items())
+    return f"""arguments = TrainingArguments(
+    "output",
+{lines}
+)
+
+def measures(found):  # `eval_loss` has the label smoothing in it, what the search reports has not
+    logits, classes = torch.tensor(found.predictions), torch.tensor(found.label_ids)
+    loss = torch.nn.functional.cross_entropy(logits, classes)
+    return {{"accuracy": float((logits.argmax(-1) == classes).float().mean()), "cross_entropy": float(loss)}}
+
+trained = [value for value in model.parameters() if value.requires_grad]
+groups = [  # weight decay is for matrices alone
+    {{"params": [value for value in trained if value.ndim >= 2], "weight_decay": arguments.weight_decay}},
+    {{"params": [value for value in trained if value.ndim < 2], "weight_decay": 0.0}},
+]
+trainer = Trainer(
+    model=model,
+    args=arguments,
+    train_dataset=training,
+    eval_dataset=validation,
+    data_collator=DataCollatorWithPadding(tokenizer),
+    compute_metrics=measures,
+    optimizers=(torch.optim.AdamW(groups, lr=arguments.learning_rate), None),
+)
+trainer.train()
+print(trainer.evaluate())  # {_reached(trial)}
+"""
 
 
-def _beyond_transformers(chosen: Hyperparameters) -> str:
-    """Comments about what `TrainingArguments` cannot say."""
-    lines = ""
-    if chosen.schedule == "power":
-        law = f"min(learning_rate, rows in a batch * {chosen.power_amplitude:g} * tokens seen ** -0.51)"
-        course = f"rising over the first {chosen.power_warmup:g} tokens, and an exponential decay over the last tenth"
-        lines += f"# schedule power: {law},\n# {course}\n"
-    if chosen.strategy != NO_STRATEGY:
-        knobs = ", ".join(f"{name}={value!r}" for name, value in chosen.strategy_knobs.items())
-        lines += f"# trained with the strategy {chosen.strategy} ({knobs})\n"
-    return lines
+def _task(spec: JobSpec) -> dict[str, Any]:
+    """What of the task the training reads."""
+    return spec.task.model_dump(exclude_none=True)
+
+
+def _arguments(values: Mapping[str, Any], indent: int) -> str:
+    """A dict, one entry on a line."""
+    space = " " * indent
+    lines = "\n".join(f"{space}    {name!r}: {value!r}," for name, value in values.items())
+    return f"{space}{{\n{lines}\n{space}}}"
+
+
+def _reached(trial: Trial) -> str:
+    """What the trial reached, as a comment."""
+    values = [f"{name} {trial.metrics[name]:.4g}" for name in ("accuracy", "loss") if name in trial.metrics]
+    return f"trial {trial.id}: {', '.join(values) or 'nothing measured'}"
+
+
+def _numpy_seed(seed: int) -> int:
+    return seed % 2**32  # the largest that NumPy takes

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from workers.methods.attached import AdapterCard
 from workers.methods.snippets import base_snippet
 
-_LOAD_PEFT = """from peft import PeftModel
+TASK_FILE = "peftsearch_task.json"
+_PEFT = """from peft import PeftModel
 {base}
 model = PeftModel.from_pretrained(base, "this/folder").eval()"""
-
-_LOAD_OURS = """import peftsearch
+_OURS = """import peftsearch
 {base}
 model = peftsearch.load_adapter(base, "this/folder")"""
+_AUTO = """
+Where the base model lies as it did, without the lines about it:
+```python
+import torch
+from peft import {kind}
+
+labels = {labels!r}
+model = {kind}.from_pretrained(
+    "this/folder",
+    id2label=labels,
+    label2id={{name: index for index, name in labels.items()}},
+    pad_token_id={padding!r},
+    dtype=torch.float32,
+).eval()
+```
+"""
 
 
-def write_card(folder: Path, card: AdapterCard, plain_peft: bool) -> None:
-    """Write README.md with the configuration, the metrics, the outputs and the lines that load the adapter."""
-    code = (_LOAD_PEFT if plain_peft else _LOAD_OURS).format(
-        base=base_snippet(card.base_model, len(card.labels), card.head)
-    )
+def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int | None) -> None:
+    """Write README.md with the configuration, the metrics, the outputs and the lines that load the adapter, and a JSON
+    file with what a base model must be told: its labels and the id of the token that it was padded with."""
+    told = {"labels": card.labels, "pad_token_id": padding}
+    (folder / TASK_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    named = dict(enumerate(card.labels))
+    code = (_PEFT if plain_peft else _OURS).format(base=base_snippet(card.base_model, repr(named), card.head))
+    kind = card.head.auto_class.replace("AutoModel", "AutoPeftModel")
+    auto = _AUTO.format(kind=kind, labels=named, padding=padding) if plain_peft else ""
     metrics = "\n".join(f"| {name} | {value:.6g} |" for name, value in sorted(card.metrics.items()))
     labels = ", ".join(f"{index} = {name}" for index, name in enumerate(card.labels))
     tag = f"pipeline_tag: {card.pipeline_tag}\n" if card.pipeline_tag else ""
@@ -37,7 +58,7 @@ head; the base model is not in it. Tokens are counted with the base model's toke
 ```python
 {code}
 ```
-
+{auto}
 ## Outputs
 {labels or "not recorded"}
 
@@ -52,3 +73,16 @@ head; the base model is not in it. Tokens are counted with the base model's toke
 ```
 """
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def tell_base(model: Any, folder: Path) -> None:
+    """Name the labels of a base model as the adapter in `folder` was trained, and its padding where it has none."""
+    file = folder / TASK_FILE
+    if not file.is_file():
+        return
+    told = json.loads(file.read_text(encoding="utf-8"))
+    if len(told["labels"]) == model.config.num_labels:
+        model.config.id2label = dict(enumerate(told["labels"]))
+        model.config.label2id = {name: index for index, name in enumerate(told["labels"])}
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = told["pad_token_id"]

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 def load_adapter(model: Any, folder: str | Path, rank: int | None = None) -> nn.Module:
     """Put an exported adapter on its base model and return it in evaluation mode.
 
-    `model` is the base model with the head of the adapter's task and as many labels, or a reference to one
-    (`builtin:minilm`, a folder, a hub id). Adapters in peft's format come back as a `PeftModel`; ours change the given
-    model in place. `rank` takes an adapter that serves every rank up to its own at a lower one. Raises `ValueError`
-    when the folder holds no adapter, or one that does not fit the model or the rank.
+    `model` is the base model with the head of the adapter's task and as many labels, in any number format, or a
+    reference to one (`builtin:minilm`, a folder, a hub id), which is loaded in float32. Its configuration is told the
+    names of the labels and, where it has none, the padding token. Adapters in peft's format come back as a
+    `PeftModel`; ours change the given model in place. `rank` takes an adapter that serves every rank up to its own at a
+    lower one. Raises `ValueError` when the folder holds no adapter, or one that does not fit the model or the rank.
     """
     path = Path(folder)
     if (path / "adapter_config.json").is_file():
@@ -34,13 +35,17 @@ def _load_peft(model: Any, path: Path) -> nn.Module:
     from peft import PeftModel
     from safetensors.torch import load_file
 
+    from workers.methods.adapter_card import tell_base
+
     if isinstance(model, str):
         kind = json.loads((path / "adapter_config.json").read_text())["task_type"]
         model = _from_reference(model, kind, load_file(path / "adapter_model.safetensors"))
+    tell_base(model, path)
     return PeftModel.from_pretrained(model, str(path)).eval()
 
 
 def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
+    from workers.methods.adapter_card import tell_base
     from workers.methods.adapter_file import read_adapter
     from workers.methods.own_adapter import OwnAdapter
     from workers.methods.registry import method
@@ -57,6 +62,7 @@ def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
         model = _from_reference(model, config.task_type, tensors)
     if model.config.model_type != config.model_type:
         raise ValueError(f"{path}: made for a {config.model_type} model, found {model.config.model_type}")
+    tell_base(model, path)
     base = make_base(model, str(path), head=config.head)
     attached = chosen.attach(base, knobs, config.seed, None)
     if not isinstance(attached, OwnAdapter):

@@ -81,6 +81,8 @@ class Method:
     each step by the gradients of all of its parameters. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a
     trained adapter at a lower rank, where one training serves them all; `serve(base, rank)` makes an attached one be
     evaluated there. `reads` names what the task's head must read, where the method works for that alone.
+    `peft_config(model, knobs)` gives the config class and the arguments of a method of peft; with `trains_plainly` peft
+    alone trains it as we do.
     """
 
     name: str
@@ -91,7 +93,8 @@ class Method:
     knobs: Callable[[ModelDescription], Knobs]
     trainable_parameters: Callable[[ModelDescription, KnobValues], int]
     attach: Attach
-    snippet: Callable[[ModelDescription, KnobValues, Head], str]
+    peft_config: Callable[[ModelDescription, KnobValues], tuple[str, dict[str, Any]]] | None = None
+    trains_plainly: bool = False
     reads: Reads | None = None
     model_types: tuple[str, ...] | None = None
     mergeable: bool = False

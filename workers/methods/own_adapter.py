@@ -138,7 +138,7 @@ class OwnAdapter:
         write_adapter(folder, config, self._tensors())
         if numbers := self._integers():
             write_quantised(folder, numbers | {name: self._parameters[name] for name in self._head})
-        write_card(folder, card, plain_peft=False)
+        write_card(folder, card, plain_peft=False, padding=self.model.config.pad_token_id)
 
     def detach(self) -> None:
         """Restore the base bit for bit."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.method import AtRank, Family, Knobs, KnobValues, LearningRates, Method, Serve
 from workers.methods.peft_method import lowest_placed
-from workers.methods.snippets import own_snippet
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -91,7 +90,6 @@ def own_method(
         knobs=knobs,
         trainable_parameters=trainable_parameters,
         attach=attach,
-        snippet=lambda model, _knobs, head: own_snippet(model.reference, head),
         model_types=model_types,
         mergeable=mergeable,
         unchanged_at_start=unchanged_at_start,

@@ -17,6 +17,7 @@ from workers.methods.attached import AdapterCard, TrainingSetup, factors_by_name
 from workers.methods.dropout import quicken
 from workers.methods.peft_method import PeftHooks
 from workers.methods.snapshot import ModelSnapshot
+from workers.methods.snippets import loadable
 from workers.models.loading import Base
 
 
@@ -78,8 +79,10 @@ class PeftAdapter:
     def save(self, folder: Path, card: AdapterCard) -> None:
         """Export the adapter with its card."""
         folder.mkdir(parents=True, exist_ok=True)
+        config = self.model.peft_config["default"]
+        config.base_model_name_or_path, config.revision = loadable(card.base_model, self.base.folder)
         self.model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
-        write_card(folder, card, plain_peft=True)
+        write_card(folder, card, plain_peft=True, padding=self.base.model.config.pad_token_id)
 
     def detach(self) -> None:
         """Restore the base bit for bit."""

@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.knob_kinds import placed
 from workers.methods.method import Family, Knobs, KnobValues, LearningRates, Method
-from workers.methods.snippets import peft_snippet
 from workers.models.architectures import Linear
 from workers.models.description import ModelDescription
-from workers.models.heads import Head
 
 if TYPE_CHECKING:
     from workers.models.loading import Base
@@ -108,9 +106,6 @@ def peft_method(
         config, lowest = (config_class, arguments(model, values)), lowest_layer(model, values)
         return attach_peft(base, config, values, seed, setup, lowest, hooks, changes_base)
 
-    def snippet(model: ModelDescription, values: KnobValues, head: Head) -> str:
-        return peft_snippet(config_class, arguments(model, values), model.reference, head)
-
     return Method(
         name=name,
         family=family,
@@ -120,7 +115,8 @@ def peft_method(
         knobs=knobs,
         trainable_parameters=trainable_parameters,
         attach=attach,
-        snippet=snippet,
+        peft_config=lambda model, values: (config_class, arguments(model, values)),
+        trains_plainly=hooks == PeftHooks(),
         model_types=model_types,
         mergeable=mergeable,
         unchanged_at_start=unchanged_at_start,

@@ -1,4 +1,4 @@
-"""Python code that repeats a configuration outside this product. Imports no torch."""
+"""Python code that loads a base model, and puts an adapter on it, with public libraries. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,35 +9,78 @@ from workers.models.heads import Head
 from workers.models.references import BUILTIN_PACKAGES, HUB, is_hub
 
 
-def base_snippet(reference: str, labels: int | str, head: Head) -> str:
-    """Code that loads a base model by its reference with plain `transformers`, as `base`."""
-    imports = f"from transformers import {head.auto_class}\n"
-    where = repr(reference)
-    if reference.startswith("builtin:"):
-        package = BUILTIN_PACKAGES[reference.removeprefix("builtin:")]
-        imports, where = f"from {package} import get_model_path\n{imports}", "str(get_model_path())"
-    elif is_hub(reference):
-        name, _, revision = reference.removeprefix(HUB).partition("@")
-        where = repr(name) + (f", revision={revision!r}" if revision else "")
-    return f"{imports}\nbase = {head.auto_class}.from_pretrained({where}, num_labels={labels})"
+def hub_name(reference: str) -> tuple[str, str | None]:
+    """Name and revision of a reference to the hub."""
+    name, _, revision = reference.removeprefix(HUB).partition("@")
+    return name, revision or None
 
 
-def peft_snippet(config_class: str, arguments: Mapping[str, Any], base: str, head: Head) -> str:
-    """Code that puts the adapter on its base model with plain `peft`."""
+def loadable(reference: str, folder: str) -> tuple[str, str | None]:
+    """What `from_pretrained` takes for a reference, and its revision: of what is not on the hub the folder it is in."""
+    return hub_name(reference) if is_hub(reference) and reference != folder else (folder, None)
+
+
+def base_snippet(reference: str, labels: str, head: Head) -> str:
+    """Code that loads a base model with plain `transformers`, as `base`, the way the search loads it.
+
+    `labels` is an expression: a dict from index to name. Weights are in float32 however they are stored, and decoders
+    that define no padding token take the end token.
+    """
+    return f"{_config(reference, labels, head)}\n{_loading(reference, head, 'base')}"
+
+
+def fresh_base_snippet(reference: str, labels: str, head: Head, body: str) -> str:
+    """The same for training: without the base's own dropout, and with `head`, the names of the modules to train anew.
+
+    These are all beside the `body` and whatever else the checkpoint lacks.
+    """
+    return f"""{_config(reference, labels, head)}
+config.update({{name: 0.0 for name in config.to_dict() if "drop" in name}})  # the search trains the adapter's alone
+{_loading(reference, head, "base, found", "    output_loading_info=True,")}
+missing = {{name.rpartition(".")[0] for name in found["missing_keys"]}}
+head = [name for name, part in base.named_children() if name != {body!r} and list(part.parameters())]
+head += sorted(name for name in missing if not name.startswith(tuple(head)))"""
+
+
+def adapter_snippet(config_class: str, arguments: Mapping[str, Any], head: Head) -> str:
+    """Code that puts a fresh adapter on `base` with plain `peft`, as `model`; `head` is trained with it."""
     lines = "\n".join(f"    {name}={value!r}," for name, value in arguments.items())
-    return f"""from peft import {config_class}, TaskType, get_peft_model
-{base_snippet(base, "NUM_LABELS", head)}
-config = {config_class}(
+    return f"""adapter = {config_class}(
     task_type=TaskType.{head.peft_type},
+    modules_to_save=head,
 {lines}
 )
-model = get_peft_model(base, config)
-"""
+model = get_peft_model(base, adapter)"""
 
 
-def own_snippet(base: str, head: Head) -> str:
-    """Code that loads an exported adapter of one of our own methods."""
-    return f"""import peftsearch
-{base_snippet(base, "NUM_LABELS", head)}
-model = peftsearch.load_adapter(base, "exported/adapter")  # peftsearch export TRIAL exported/adapter
-"""
+def _config(reference: str, labels: str, head: Head) -> str:
+    imports = ""
+    if reference.startswith("builtin:"):
+        imports = f"from {BUILTIN_PACKAGES[reference.removeprefix('builtin:')]} import get_model_path\n"
+    return f"""import torch
+{imports}from transformers import AutoConfig, {head.auto_class}, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained({_where(reference)})
+if tokenizer.pad_token is None:
+    tokenizer.pad_token = tokenizer.eos_token
+labels = {labels}
+config = AutoConfig.from_pretrained({_where(reference)}, id2label=labels)
+config.label2id = {{name: index for index, name in labels.items()}}
+if config.pad_token_id not in range(config.vocab_size):
+    config.pad_token_id = tokenizer.pad_token_id"""
+
+
+def _loading(reference: str, head: Head, target: str, *more: str) -> str:
+    arguments = [f"    {_where(reference)},", "    config=config,", "    dtype=torch.float32,  # however it is stored"]
+    lines = "\n".join([*arguments, "    ignore_mismatched_sizes=True,  # the head's", *more])
+    return f"{target} = {head.auto_class}.from_pretrained(\n{lines}\n)"
+
+
+def _where(reference: str) -> str:
+    """The first arguments of `from_pretrained`."""
+    if reference.startswith("builtin:"):
+        return "str(get_model_path())"
+    if not is_hub(reference):
+        return repr(reference)
+    name, revision = hub_name(reference)
+    return repr(name) if revision is None else f"{name!r}, revision={revision!r}"

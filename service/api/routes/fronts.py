@@ -14,6 +14,7 @@ from service.api.views import BestView, FrontView, HeadroomView, TrialView, obje
 from service.headroom import LEVEL, prospect
 from service.jobspec import JobSpec
 from service.jobspecs.kinds import search_spec
+from service.lineage import past_of
 from service.snippets import snippet
 from service.store.records import Trial
 from workers.bounded import Name
@@ -60,7 +61,7 @@ def get_best(
     view = BestView(
         trial=TrialView.of(found.trial),
         objectives=found.objectives,
-        snippet=snippet(spec, found.trial),
+        snippet=snippet(spec, found.trial, past_of(store, found.trial)[1]),
         headroom=_headroom(spec, trials, found.trial) if first_alone else None,
     )
     return tagged(request, view)

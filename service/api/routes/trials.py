@@ -24,7 +24,7 @@ from service.api.views import (
 )
 from service.errors import BadInput, NotFound
 from service.jobspecs.kinds import search_spec
-from service.lineage import stretches
+from service.lineage import past_of
 from service.snippets import snippet
 from service.store.records import TrialOrigin, TrialState
 from workers.artifacts import ArtifactMissing
@@ -76,9 +76,7 @@ def list_reports(trial_id: str, request: Request, store: StoreDep) -> Response:
 def get_lineage(trial_id: str, request: Request, store: StoreDep) -> Response:
     """Whom the trial has copied under population-based training, and how its present weights came about."""
     trial = store.get_trial(trial_id)
-    exploits = store.job_exploits(trial.job_id)
-    configs = {one.id: one.config for one in store.searched_trials(trial.job_id)} if exploits else {}
-    past = stretches(trial, configs | {trial.id: trial.config}, exploits)
+    exploits, past = past_of(store, trial)
     own = [ExploitView.of(one) for one in exploits if one.trial_id == trial_id]
     return tagged(request, LineageView(exploits=own, stretches=[StretchView(**asdict(one)) for one in past]))
 
@@ -88,7 +86,7 @@ def get_snippet(trial_id: str, request: Request, store: StoreDep) -> Response:
     """Python code that trains the trial's configuration again."""
     trial = store.get_trial(trial_id)
     spec = search_spec(store.get_job(trial.job_id))
-    return tagged(request, SnippetView(snippet=snippet(spec, trial)))
+    return tagged(request, SnippetView(snippet=snippet(spec, trial, past_of(store, trial)[1])))
 
 
 @router.get(

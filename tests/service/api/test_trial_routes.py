@@ -103,7 +103,7 @@ assert (arguments.learning_rate, arguments.num_train_epochs, arguments.seed) == 
 assert arguments.get_warmup_steps(100) == 6
 """
     assert api.get(f"/v1/trials/{job_id}-2/snippet").json() == {"snippet": snippet}
-    program = snippet.replace("NUM_LABELS", "2") + checks
+    program = snippet.replace("trainer.train()", "pass").replace("print(trainer.evaluate())", "pass") + checks
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
 

@@ -17,7 +17,6 @@ from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.method import Knobs, KnobValues, LearningRates, Method
 from workers.methods.module_rates import PARALLEL_SCALE, module_rate
 from workers.methods.own_method import OwnHooks
-from workers.methods.snippets import own_snippet
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -78,7 +77,6 @@ METHODS = (
         knobs=_knobs,
         trainable_parameters=_parameters,
         attach=_attach,
-        snippet=lambda model, _knobs, head: own_snippet(model.reference, head),
         unchanged_at_start=False,
         format="peftsearch",
     ),

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING
 
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.method import Knobs, KnobValues, LearningRates, Method
-from workers.methods.snippets import own_snippet
-from workers.models.description import ModelDescription
-from workers.models.heads import Head
 
 if TYPE_CHECKING:
     import torch
@@ -28,10 +25,6 @@ def _nothing(_base: Base, _generator: torch.Generator) -> dict[str, nn.Parameter
     return {}
 
 
-def _snippet(model: ModelDescription, _knobs: KnobValues, head: Head) -> str:
-    return own_snippet(model.reference, head)
-
-
 METHODS = (
     Method(
         name="head",
@@ -42,7 +35,6 @@ METHODS = (
         knobs=lambda _model: Knobs(),
         trainable_parameters=lambda _model, _knobs: 0,
         attach=_attach,
-        snippet=_snippet,
         mergeable=True,
         format="peftsearch",
     ),
