@@ -12,11 +12,10 @@ from service.api.hub import HUB, MODEL_ID, check_model_id
 from service.errors import BadInput
 from service.settings import Settings
 from workers.errors import InvalidInput
-from workers.models.agreement import check_weights
+from workers.models.agreement import check_tensors
 from workers.models.description import ModelDescription, describe
-from workers.models.references import is_hub, read_config, resolve
+from workers.models.references import read_config, read_tensors, resolve
 from workers.models.vocabulary import check_tokenizer
-from workers.models.weights import has_weights
 
 DEFAULT_MODEL = "builtin:minilm"
 
@@ -46,11 +45,12 @@ def described(model: str, settings: Settings, field: str = "model") -> ModelDesc
 def usable(model: ModelDescription) -> Tokenizer | None:
     """A model's tokenizer, where it can be read here. Raises InvalidInput unless weights, config and tokenizer agree.
 
-    The weights of a hub id are looked at here where they have been fetched before, else by the worker that loads them.
+    Of a hub id that has not been fetched, the hub is asked for the first bytes of its files; where it does not answer,
+    the worker that loads the weights looks at them.
     """
-    folder = resolve(model.reference, weights=False)
-    if not is_hub(model.reference) or has_weights(folder):
-        check_weights(read_config(model.reference), folder)
+    folder, stored = resolve(model.reference, weights=False), read_tensors(model.reference)
+    if stored is not None:
+        check_tensors(read_config(model.reference), stored, str(folder))
     return check_tokenizer(folder, model.anatomy.vocabulary)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from workers.errors import InvalidInput
 from workers.models.architectures import Anatomy, Norm, anatomy
-from workers.models.weights import stored_tensors
+from workers.models.weights import StoredTensor, stored_tensors
 
 Shapes = dict[str, tuple[int, ...]]
 _LEGACY = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # as transformers renames them
@@ -21,16 +21,21 @@ _RULE = "a checkpoint and a config.json of one model; only the classification he
 
 def check_weights(config: Mapping[str, Any], folder: Path) -> None:
     """Raise `InvalidInput` with field `model` unless every frozen weight is stored with the shape of the config."""
+    check_tensors(config, stored_tensors(folder), str(folder))
+
+
+def check_tensors(config: Mapping[str, Any], tensors: Mapping[str, StoredTensor], where: str) -> None:
+    """The same of tensors by name, which lie `where`."""
     if "quantization_config" in config:
         allowed = "a checkpoint in full precision (`resources.quantise` quantises it while it is loaded)"
-        raise InvalidInput("model", f"{folder}, which is stored quantised", allowed)
+        raise InvalidInput("model", f"{where}, which is stored quantised", allowed)
     parts = anatomy(config)
     expected, optional = frozen_shapes(config), _pooler(parts)
-    as_stored = {name: one.shape for name, one in stored_tensors(folder).items()}
+    as_stored = {name: one.shape for name, one in tensors.items()}
     stored = _named_as_loaded(as_stored, parts)
     absent = [name for name in expected if name not in stored]
     if absent:
-        raise InvalidInput("model", _absence(absent, expected, as_stored, folder), _RULE)
+        raise InvalidInput("model", _absence(absent, expected, as_stored, where), _RULE)
     differ = [
         f"{name!r} is {_written(shape)} by config.json and {_written(stored[name])} in the checkpoint"
         for name, shape in (expected | optional).items()
@@ -38,10 +43,10 @@ def check_weights(config: Mapping[str, Any], folder: Path) -> None:
     ]
     if differ:
         more = f" (and {len(differ) - 1} more)" if len(differ) > 1 else ""
-        raise InvalidInput("model", f"{folder}: {differ[0]}{more}", _RULE)
+        raise InvalidInput("model", f"{where}: {differ[0]}{more}", _RULE)
     beyond = _layers_beyond(parts, stored)
     if beyond:
-        found = f"{folder}: {parts.layers} layers by config.json and {beyond + 1} in the checkpoint"
+        found = f"{where}: {parts.layers} layers by config.json and {beyond + 1} in the checkpoint"
         raise InvalidInput("model", found, _RULE)
 
 
@@ -95,12 +100,12 @@ def _renamed(stored: Shapes) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield name, shape
 
 
-def _absence(absent: list[str], expected: Shapes, stored: Shapes, folder: Path) -> str:
+def _absence(absent: list[str], expected: Shapes, stored: Shapes, where: str) -> str:
     if len(absent) < len(expected):
-        return f"{folder}: {len(absent)} of the {len(expected)} weights are missing, the first is {absent[0]!r}"
+        return f"{where}: {len(absent)} of the {len(expected)} weights are missing, the first is {absent[0]!r}"
     ending = absent[0].rpartition("embeddings.")[2]
     alike = next((name for name in stored if name.endswith(ending)), next(iter(sorted(stored)), "nothing"))
-    return f"{folder} with none of the model's weights: expected names like {absent[0]!r}, found {alike!r}"
+    return f"{where} with none of the model's weights: expected names like {absent[0]!r}, found {alike!r}"
 
 
 def _layers_beyond(parts: Anatomy, stored: Shapes) -> int | None:

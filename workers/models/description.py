@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from search_spaces.presets.shape import ModelShape
 from workers.errors import InvalidInput
 from workers.models.architectures import TARGETS, Anatomy, Linear, Norm, anatomy
-from workers.models.references import read_config, resolve
+from workers.models.references import read_config, read_tensors, resolve
 from workers.models.weights import stored_tensors
 from workers.tasks.section import TaskSection
 
@@ -66,9 +66,10 @@ def describe(reference: str) -> ModelDescription:
 def _lacks_pooler(reference: str) -> bool:
     """Whether the checkpoint is there and holds no pooler, which then is a part of the head."""
     try:
-        return not any(".pooler." in f".{name}" for name in stored_tensors(resolve(reference)))
+        stored = read_tensors(reference)
     except InvalidInput:  # what is wrong with the weights is said where they are checked
         return False
+    return stored is not None and not any(".pooler." in f".{name}" for name in stored)
 
 
 def with_head(model: ModelDescription, head: Iterable[str]) -> ModelDescription:

