@@ -86,7 +86,7 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
         check_method(assignment.quantise, name)
     check_sharded(name, assignment.shards)
     kind = task_of(assignment.task).head
-    resident = workbench.base(assignment.task.model, len(data.tokens.classes), assignment.quantise, kind)
+    resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind)
     chosen = method(name)
     values = chosen.complete(with_texts(resident.base.description, assignment.task.max_length), knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
@@ -302,7 +302,7 @@ def _export(
         task=assignment.task.model_dump(exclude_none=True),
         config=assignment.config,
         metrics=metrics,
-        labels=prepared.data.tokens.classes,
+        labels=prepared.data.tokens.labels,
         head=task.head,
         pipeline_tag=task.pipeline_tag,
         trial_id=assignment.trial_id,

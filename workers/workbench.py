@@ -15,7 +15,6 @@ from torch import nn
 from workers import costs
 from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
-from workers.data.rows import LabelledData
 from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
@@ -120,12 +119,13 @@ class Workbench:
         }
 
     def _prepare(self, task: TaskSection, seed: int) -> PreparedData:
-        rows: LabelledData = task_of(task).read(task, seed)
+        kind = task_of(task)
+        rows = kind.read(task, seed)
         tokenizer = load_tokenizer(task.model)
-        tokens = shared_tokens(rows, tokenizer, task.max_length, self.home / "cache")
+        tokens = shared_tokens(rows, tokenizer, task.max_length, kind.encode, self.home / "cache")
         check_tokens(tokens, tokenizer, describe(task.model).anatomy.vocabulary)
 
-        criterion = task_of(task).criterion(tokens.classes)
+        criterion = kind.criterion(tokens.labels)
 
         def inputs(split: Tokens) -> Inputs:
             return Inputs(split, tokens.pad_token_id, criterion, self.device)

@@ -30,7 +30,7 @@ class Ours:
     ) -> tuple[Spent, Outcome]:
         """Train one trial to its export. Loading model and data is not counted: it is not for the peer either."""
         bench = self.benches[precision]
-        bench.base(MODEL, len(bench.data(task, 0).tokens.classes))
+        bench.base(MODEL, len(bench.data(task, 0).tokens.labels))
         with measure() as spent:
             outcome = train(assignment(configuration, task, epochs), bench, lambda _report: "continue")
         if outcome.status != "completed":

@@ -26,7 +26,7 @@ class Rows(torch.utils.data.Dataset[dict[str, Any]]):
     def __init__(self, tokens: Tokens) -> None:
         bounds = list(zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True))
         ids = [tokens.input_ids[a:b].tolist() for a, b in bounds]
-        self._rows = [{"input_ids": row, "label": int(y)} for row, y in zip(ids, tokens.labels, strict=True)]
+        self._rows = [{"input_ids": row, "label": int(y)} for row, y in zip(ids, tokens.targets, strict=True)]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -50,7 +50,7 @@ def train(
     model_reference: str, configuration: Configuration, data: PreparedData, epochs: int, seed: int
 ) -> tuple[Spent, float]:
     """Time of training with an evaluation per epoch (loading is not counted), and the last accuracy."""
-    base = load_base(model_reference, len(data.tokens.classes))
+    base = load_base(model_reference, len(data.tokens.labels))
     one = method(configuration.method)
     values = one.complete(base.description, configuration.knobs)
     attached = one.attach(base, values, seed, TrainingSetup(1, _nothing, cross_entropy))

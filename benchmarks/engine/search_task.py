@@ -16,9 +16,8 @@ from search_spaces.presets.lora import lora_knobs
 from search_spaces.presets.reference import reference_configs
 from service.problem import trainable_params
 from workers.data.__main__ import write_lines
-from workers.data.sources import load_data
 from workers.models.description import ModelDescription, describe
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec, read
 
 MODEL = "builtin:minilm"
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "text" / "sst2"
@@ -38,13 +37,13 @@ FULL = SearchSize(train_rows=256, validation_rows=256, epochs=3)
 QUICK = SearchSize(train_rows=64, validation_rows=64, epochs=2)
 
 
-def write_data(size: SearchSize, folder: Path) -> TaskSpec:
+def write_data(size: SearchSize, folder: Path) -> TextClassificationSpec:
     """Write a sample of SST-2 (docstrings, where that is not beside the checkout) as `train.jsonl` and
     `validation.jsonl` into `folder`; the task that reads it, with paths relative to `folder`."""
     source = ("builtin:pydocs", "builtin:pydocs")
     if DATA.is_dir():
         source = (str(DATA / "train.jsonl"), str(DATA / "validation.jsonl"))
-    task = TaskSpec(
+    task = TextClassificationSpec(
         model=MODEL,
         train=source[0],
         validation=source[1],
@@ -52,11 +51,11 @@ def write_data(size: SearchSize, folder: Path) -> TaskSpec:
         validation_rows=size.validation_rows,
         max_length=64,
     )
-    data = load_data(task, seed=0)
+    data = read(task, seed=0)
     folder.mkdir(parents=True, exist_ok=True)
     write_lines(data.train, task, folder / "train.jsonl")
     write_lines(data.validation, task, folder / "validation.jsonl")
-    return TaskSpec(model=MODEL, train="train.jsonl", validation="validation.jsonl", max_length=64)
+    return TextClassificationSpec(model=MODEL, train="train.jsonl", validation="validation.jsonl", max_length=64)
 
 
 def literature_default() -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Recorder:
     def _train(self, entry: Entry) -> Line:
         bench, assignment = self._benches[entry.precision], entry.assignment(self._data)
         prepared = bench.data(assignment.task, assignment.data_seed)  # loading is no part of a trial's time
-        bench.base(assignment.task.model, len(prepared.tokens.classes))
+        bench.base(assignment.task.model, len(prepared.tokens.labels))
         curve: list[dict[str, float]] = []
         wall, processor = time.perf_counter(), time.process_time()
 

@@ -20,7 +20,7 @@ from service.jobspec import JobSpec
 from service.problem import problem_on
 from service.problem import references as references_of
 from service.settings import Settings
-from workers.data.rows import LabelledData
+from workers.data.rows import TaskData
 from workers.models.description import ModelDescription
 from workers.tasks.registry import metrics_of, task_of
 
@@ -66,7 +66,7 @@ class _Admission(TaskAdmission):
         spec: JobSpec,
         problem: Problem,
         model: ModelDescription,
-        data: LabelledData | None,
+        data: TaskData | None,
         references_sound: bool,
     ) -> None:
         """What is in the space, against the data, the constraints and a base in parts."""

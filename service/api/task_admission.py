@@ -11,7 +11,7 @@ from service.api.mending import touches
 from service.api.models import described, usable
 from service.errors import BadInput, FieldProblem
 from service.settings import Settings
-from workers.data.rows import LabelledData
+from workers.data.rows import TaskData
 from workers.errors import InvalidInput
 from workers.models.description import ModelDescription, with_texts
 from workers.models.vocabulary import check_texts
@@ -69,7 +69,7 @@ class TaskAdmission:
         )
         return task.model_copy(update=changes) if sound else None
 
-    def read(self, task: TaskSection, seed: int) -> LabelledData | None:
+    def read(self, task: TaskSection, seed: int) -> TaskData | None:
         """The rows of the task; None when they cannot be read."""
         try:
             return task_of(task).read(task, seed)
@@ -79,13 +79,13 @@ class TaskAdmission:
                 self.read(task.model_copy(update={"test": None}), seed)
             return None
 
-    def check_fit(self, model: ModelDescription, data: LabelledData | None) -> None:
+    def check_fit(self, model: ModelDescription, data: TaskData | None) -> None:
         """That the model's weights and tokenizer are there, belong together, and know the texts."""
         try:
             tokenizer = usable(model)
             if tokenizer is not None and data is not None:
                 splits = (data.train, data.validation, *(() if data.test is None else (data.test,)))
-                texts = [text for split in splits for part in (split.texts, split.pairs or ()) for text in part]
+                texts = [text for split in splits for text in split.strings()]
                 check_texts(tokenizer, texts, model.anatomy.vocabulary)
         except InvalidInput as error:
             self.problems.append(FieldProblem("task.model", error.found, error.allowed, error.message))

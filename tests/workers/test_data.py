@@ -15,18 +15,25 @@ import pytest
 
 from workers.data.near_duplicates import first_of_each
 from workers.data.pydocs import CLASSES, build_pydocs, read_pydocs
-from workers.data.sources import load_data, summarise
 from workers.data.splits import balanced_sample, stratified_split
-from workers.data.tokens import Tokens, fingerprint, open_tokens, save_tokens, shared_tokens, tokenise_data
+from workers.data.tokens import (
+    Tokens,
+    encode_texts,
+    fingerprint,
+    open_tokens,
+    save_tokens,
+    shared_tokens,
+    tokenise_data,
+)
 from workers.errors import InvalidInput
 from workers.models.loading import load_tokenizer
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec, read
 
 ROWS = [("good film", "yes"), ('bad, "very" bad', "no"), ("line\nbreak", "yes"), ("null", "no"), ("fine", "yes")]
 
 
-def task(train: object, **fields: Any) -> TaskSpec:
-    return TaskSpec(model="builtin:minilm", train=str(train), **fields)
+def task(train: object, **fields: Any) -> TextClassificationSpec:
+    return TextClassificationSpec(model="builtin:minilm", train=str(train), **fields)
 
 
 def write(folder: Path, kind: str, rows: list[tuple[Any, ...]], names: tuple[str, ...] = ("text", "label")) -> Path:
@@ -47,21 +54,21 @@ def write(folder: Path, kind: str, rows: list[tuple[Any, ...]], names: tuple[str
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
 def test_all_formats_read_the_same_rows(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path, kind, ROWS)
-    data = load_data(task(path, validation=str(path)))
-    assert data.classes == ("no", "yes")
+    data = read(task(path, validation=str(path)))
+    assert data.labels == ("no", "yes")
     assert data.train.texts == tuple(text for text, _ in ROWS)
-    assert data.train.labels.tolist() == [1, 0, 1, 0, 1]
-    assert data.train.labels.dtype == np.int32
+    assert data.train.targets.tolist() == [1, 0, 1, 0, 1]
+    assert data.train.targets.dtype == np.int32
 
 
 def test_integer_labels_sort_by_value(tmp_path: Path) -> None:
     path = write(tmp_path, "csv", [("a", 10), ("b", 9), ("c", 10), ("d", 2)])
-    assert load_data(task(path, validation=str(path))).classes == ("2", "9", "10")
+    assert read(task(path, validation=str(path))).labels == ("2", "9", "10")
 
 
 def test_pairs_of_columns(tmp_path: Path) -> None:
     path = write(tmp_path, "jsonl", [("a", "b", 0), ("c", "d", 1)], ("premise", "hypothesis", "gold"))
-    data = load_data(task(path, validation=str(path), text_pair=("premise", "hypothesis"), label="gold"))
+    data = read(task(path, validation=str(path), text_pair=("premise", "hypothesis"), label="gold"))
     assert data.train.pairs == ("b", "d")
 
 
@@ -71,18 +78,18 @@ def test_saved_datasets_folder_with_class_names(tmp_path: Path) -> None:
     rows = {"text": ["a", "b", "c", "d"], "label": [1, 0, 1, 0]}
     one = datasets.Dataset.from_dict(rows, features=features)
     datasets.DatasetDict({"train": one, "validation": one}).save_to_disk(tmp_path / "set")
-    data = load_data(task(tmp_path / "set"))
-    assert data.classes == ("neg", "pos")
+    data = read(task(tmp_path / "set"))
+    assert data.labels == ("neg", "pos")
     assert len(data.train) == len(data.validation) == 4
     one.to_parquet(tmp_path / "train.parquet")
-    assert load_data(task(tmp_path / "train.parquet", validation=0.5)).classes == ("neg", "pos")
+    assert read(task(tmp_path / "train.parquet", validation=0.5)).labels == ("neg", "pos")
 
 
 def test_folder_of_split_files_uses_its_own_validation(tmp_path: Path) -> None:
     write(tmp_path, "csv", ROWS)
     (tmp_path / "dev.csv").write_text("text,label\nonly,yes\n")
     (tmp_path / "test.csv").write_text("text,label\nlast,no\nlast,yes\n")
-    data = load_data(task(tmp_path, test=str(tmp_path)))
+    data = read(task(tmp_path, test=str(tmp_path)))
     assert data.validation.texts == ("only",)
     assert data.test is not None
     assert len(data.test) == 2
@@ -105,7 +112,7 @@ def test_refusals_name_field_found_and_allowed(tmp_path: Path, fields: dict[str,
     path = write(tmp_path, "csv", ROWS)
     (tmp_path / "notes.doc").write_text("x")
     with pytest.raises(InvalidInput, match=said) as caught:
-        load_data(TaskSpec(**{"model": "builtin:minilm", "train": str(path), "validation": 0.2, **fields}))
+        read(TextClassificationSpec(**{"model": "builtin:minilm", "train": str(path), "validation": 0.2, **fields}))
     assert caught.value.field == field
 
 
@@ -124,7 +131,7 @@ def test_refusals_name_field_found_and_allowed(tmp_path: Path, fields: dict[str,
 def test_bad_rows_are_refused(tmp_path: Path, rows: list[tuple[Any, ...]], field: str, said: str) -> None:
     path = write(tmp_path, "jsonl", rows)
     with pytest.raises(InvalidInput, match=said) as caught:
-        load_data(task(path, validation=str(path)))
+        read(task(path, validation=str(path)))
     assert caught.value.field == field
 
 
@@ -132,7 +139,7 @@ def test_broken_json_line_is_numbered(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_text('{"text": "a", "label": 1}\n{"text": \n')
     with pytest.raises(InvalidInput, match="line 2"):
-        load_data(task(path))
+        read(task(path))
 
 
 def test_validation_labels_must_occur_in_train(tmp_path: Path) -> None:
@@ -140,7 +147,7 @@ def test_validation_labels_must_occur_in_train(tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text("text,label\nx,perhaps\n")
     with pytest.raises(InvalidInput, match="perhaps") as caught:
-        load_data(task(path, validation=str(other)))
+        read(task(path, validation=str(other)))
     assert caught.value.field == "validation"
 
 
@@ -186,16 +193,16 @@ def test_pydocs_of_this_python() -> None:
     texts = [text for one in splits.values() for text in one["text"]]
     assert len(set(texts)) == len(texts) > 4000
     assert {one["label"].count(name) for one in (splits["validation"], splits["test"]) for name in CLASSES} == {150}
-    summary = summarise(task("builtin:pydocs", train_rows=400, validation_rows=200))
-    assert summary.classes == CLASSES
-    assert (summary.train_rows, summary.validation_rows) == (400, 200)
+    data = read(task("builtin:pydocs", train_rows=400, validation_rows=200))
+    assert data.labels == CLASSES
+    assert (len(data.train), len(data.validation)) == (400, 200)
 
 
 def test_tokens_survive_the_disk_and_are_shared(tmp_path: Path) -> None:
     path = write(tmp_path, "csv", ROWS)
-    data = load_data(task(path, validation=0.4))
+    data = read(task(path, validation=0.4))
     tokenizer = load_tokenizer("builtin:minilm")
-    tokens = tokenise_data(data, tokenizer, max_length=8)
+    tokens = tokenise_data(data, tokenizer, 8, encode_texts)
     assert tokens.train.lengths().max() <= 8
     save_tokens(tokens, tmp_path / "tokens")
     again = open_tokens(tmp_path / "tokens")
@@ -203,23 +210,23 @@ def test_tokens_survive_the_disk_and_are_shared(tmp_path: Path) -> None:
     _same(tokens.train, again.train)
     first = tokenizer.decode(again.train.input_ids[: again.train.offsets[1]], skip_special_tokens=True)
     assert first.startswith(data.train.texts[0].split()[0])
-    shared = shared_tokens(data, tokenizer, 8, tmp_path / "cache")
+    shared = shared_tokens(data, tokenizer, 8, encode_texts, tmp_path / "cache")
     _same(shared.validation, tokens.validation)
-    assert (tmp_path / "cache" / "tokens" / fingerprint(data, tokenizer, 8) / "data.json").is_file()
-    assert fingerprint(data, tokenizer, 8) != fingerprint(data, tokenizer, 9)
+    assert (tmp_path / "cache" / "tokens" / fingerprint(data, tokenizer, 8, encode_texts) / "data.json").is_file()
+    assert fingerprint(data, tokenizer, 8, encode_texts) != fingerprint(data, tokenizer, 9, encode_texts)
 
 
 def _same(left: Tokens, right: Tokens) -> None:
     assert np.array_equal(left.input_ids, right.input_ids)
     assert np.array_equal(left.token_type_ids, right.token_type_ids)
     assert np.array_equal(left.offsets, right.offsets)
-    assert np.array_equal(left.labels, right.labels)
+    assert np.array_equal(left.targets, right.targets)
 
 
 def test_pairs_carry_token_types(tmp_path: Path) -> None:
     path = write(tmp_path, "jsonl", [("a", "b c", 0), ("c", "d", 1)], ("one", "two", "label"))
-    data = load_data(task(path, validation=str(path), text_pair=("one", "two")))
-    tokens = tokenise_data(data, load_tokenizer("builtin:minilm"), 16).train
+    data = read(task(path, validation=str(path), text_pair=("one", "two")))
+    tokens = tokenise_data(data, load_tokenizer("builtin:minilm"), 16, encode_texts).train
     assert tokens.token_type_ids is not None
     assert tokens.token_type_ids[: tokens.offsets[1]].tolist() == [0, 0, 0, 1, 1, 1]
 
@@ -227,21 +234,21 @@ def test_pairs_carry_token_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "classes"), [("sst2", 2), ("trec", 6), ("banking77", 77)])
 def test_real_sets(shared_data: Path, name: str, classes: int) -> None:
     folder = shared_data / "text" / name
-    data = load_data(task(folder, label="label", validation=str(folder), test=str(folder), train_rows=300))
-    assert len(data.classes) == classes
+    data = read(task(folder, label="label", validation=str(folder), test=str(folder), train_rows=300))
+    assert len(data.labels) == classes
     assert len(data.train) == 300
 
 
 def test_real_pairs(shared_data: Path) -> None:
     folder = shared_data / "text" / "mrpc"
-    assert len(load_data(task(folder, text_pair=("text_a", "text_b"))).validation) == 408
+    assert len(read(task(folder, text_pair=("text_a", "text_b"))).validation) == 408
 
 
 def test_reading_needs_no_torch(tmp_path: Path) -> None:
     path = write(tmp_path, "csv", ROWS)
     code = (
-        "import sys; from workers.data.sources import summarise; from workers.task import TaskSpec; "
-        f"summarise(TaskSpec(model='builtin:minilm', train={str(path)!r})); "
+        "import sys; from workers.tasks.catalogue.text_classification import TASK; "
+        f"TASK.read(TASK.section(model='builtin:minilm', train={str(path)!r}), 0); "
         "bad = {'torch', 'transformers', 'datasets', 'ray'} & set(sys.modules); assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -250,11 +257,11 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
 def test_a_test_fraction_is_split_off_first_and_shares_no_row(tmp_path: Path) -> None:
     rows = [(f"text {number}", number % 2) for number in range(100)]
     path = write(tmp_path, "csv", rows)
-    data = load_data(task(path, validation=0.25, test=0.2), seed=3)
+    data = read(task(path, validation=0.25, test=0.2), seed=3)
     assert data.test is not None
     assert (len(data.test), len(data.validation), len(data.train)) == (20, 20, 60)
     assert {*data.test.texts, *data.validation.texts, *data.train.texts} == {text for text, _ in rows}
-    other = load_data(task(path, validation=0.5, test=0.2), seed=3).test
+    other = read(task(path, validation=0.5, test=0.2), seed=3).test
     assert other is not None
     assert other.texts == data.test.texts  # another validation fraction does not move the test rows
 
@@ -269,7 +276,7 @@ def test_a_text_without_tokens_gets_one(tmp_path: Path, end: str | None) -> None
     plain.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, eos_token=end, pad_token="<pad>")
     path = write(tmp_path, "jsonl", [("", 0), ("word word", 1), (" \n", 0), ("word", 1)])
-    tokens = tokenise_data(load_data(task(path, validation=str(path))), tokenizer, 8).train
+    tokens = tokenise_data(read(task(path, validation=str(path))), tokenizer, 8, encode_texts).train
     assert tokens.lengths().tolist() == [1, 2, 1, 1]
     filler = 0 if end is None else 1
     assert tokens.input_ids.tolist() == [filler, 2, 2, filler, 2]

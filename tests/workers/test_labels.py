@@ -11,15 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 import pytest
 
-from workers.data.rows import LabelledData
-from workers.data.sources import load_data
+from workers.data.rows import TaskData
 from workers.errors import InvalidInput
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec, read
 
 
-def load(train: Path, **fields: Any) -> LabelledData:
+def load(train: Path, **fields: Any) -> TaskData:
     given = {"validation": str(train), **fields}
-    return load_data(TaskSpec(model="builtin:minilm", train=str(train), **given))
+    return read(TextClassificationSpec(model="builtin:minilm", train=str(train), **given))
 
 
 def csv_file(folder: Path, labels: list[str], name: str = "train.csv") -> Path:
@@ -63,8 +62,8 @@ def parquet_file(folder: Path, labels: Any, names: list[str] | None = None, name
 )
 def test_cells_of_a_csv_are_names_as_written(tmp_path: Path, labels: list[str], classes: tuple[str, ...]) -> None:
     data = load(csv_file(tmp_path, labels))
-    assert data.classes == classes
-    assert [data.classes[index] for index in data.train.labels] == [label.strip() for label in labels]
+    assert data.labels == classes
+    assert [data.labels[index] for index in data.train.targets] == [label.strip() for label in labels]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def test_cells_of_a_csv_are_names_as_written(tmp_path: Path, labels: list[str], 
     ],
 )
 def test_values_of_json_lines_are_names_as_written(tmp_path: Path, labels: list[Any], classes: tuple[str, ...]) -> None:
-    assert load(jsonl_file(tmp_path, labels)).classes == classes
+    assert load(jsonl_file(tmp_path, labels)).labels == classes
 
 
 @pytest.mark.parametrize(
@@ -93,16 +92,16 @@ def test_values_of_json_lines_are_names_as_written(tmp_path: Path, labels: list[
     ],
 )
 def test_values_of_parquet_are_names_as_written(tmp_path: Path, labels: Any, classes: tuple[str, ...]) -> None:
-    assert load(parquet_file(tmp_path, labels)).classes == classes
+    assert load(parquet_file(tmp_path, labels)).labels == classes
 
 
 def test_digits_in_one_file_and_words_in_another(tmp_path: Path) -> None:
     train = csv_file(tmp_path, ["1", "2", "other"] * 2)
     data = load(train, validation=str(csv_file(tmp_path, ["2", "1"], "validation.csv")))
-    assert data.classes == ("1", "2", "other")
-    assert data.validation.labels.tolist() == [1, 0]
+    assert data.labels == ("1", "2", "other")
+    assert data.validation.targets.tolist() == [1, 0]
     test = jsonl_file(tmp_path, [2, "other"], "test.jsonl")
-    assert load(train, test=str(test)).test.labels.tolist() == [1, 2]  # type: ignore[union-attr]
+    assert load(train, test=str(test)).test.targets.tolist() == [1, 2]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("labels", [["a", ""], ["a", "  "]])
@@ -116,11 +115,11 @@ def test_class_labels_are_matched_by_name(tmp_path: Path) -> None:
     train = parquet_file(tmp_path, [0, 1, 1], ["neg", "pos"])
     turned = parquet_file(tmp_path, [1, 0, 0], ["pos", "neg"], "validation.parquet")
     data = load(train, validation=str(turned))
-    assert data.classes == ("neg", "pos")
-    assert data.validation.labels.tolist() == data.train.labels.tolist() == [0, 1, 1]
+    assert data.labels == ("neg", "pos")
+    assert data.validation.targets.tolist() == data.train.targets.tolist() == [0, 1, 1]
     named = csv_file(tmp_path, ["pos", "neg"])
-    assert load(train, validation=str(named)).validation.labels.tolist() == [1, 0]
-    assert load(named, validation=str(turned)).validation.labels.tolist() == [0, 1, 1]
+    assert load(train, validation=str(named)).validation.targets.tolist() == [1, 0]
+    assert load(named, validation=str(turned)).validation.targets.tolist() == [0, 1, 1]
     other = parquet_file(tmp_path, [0, 1], ["negative", "positive"], "other.parquet")
     with pytest.raises(InvalidInput, match=r"'negative', 'positive' .* train does not have.*'neg', 'pos'"):
         load(train, validation=str(other))
@@ -129,16 +128,16 @@ def test_class_labels_are_matched_by_name(tmp_path: Path) -> None:
 def test_class_labels_meet_plain_indices(tmp_path: Path) -> None:
     named = parquet_file(tmp_path, [0, 1, 1], ["neg", "pos"])
     plain = csv_file(tmp_path, ["1", "0", "1"])
-    assert load(named, validation=str(plain)).validation.labels.tolist() == [1, 0, 1]
-    assert load(plain, validation=str(named)).validation.labels.tolist() == [0, 1, 1]
+    assert load(named, validation=str(plain)).validation.targets.tolist() == [1, 0, 1]
+    assert load(plain, validation=str(named)).validation.targets.tolist() == [0, 1, 1]
 
 
 def test_class_labels_keep_their_order_over_shards(tmp_path: Path) -> None:
     parquet_file(tmp_path, [0, 1], ["z", "a", "unused"], "train-00000-of-00002.parquet")
     parquet_file(tmp_path, [0, 1], ["a", "z", "unused"], "train-00001-of-00002.parquet")
     data = load(tmp_path, validation=0.5)
-    assert data.classes == ("z", "a", "unused")
-    found = {**dict(zip(data.train.texts, data.train.labels, strict=True))}
+    assert data.labels == ("z", "a", "unused")
+    found = {**dict(zip(data.train.texts, data.train.targets, strict=True))}
     assert len(data.train) + len(data.validation) == 4
     assert set(found.values()) == {0, 1}
     parquet_file(tmp_path, [0, 1], None, "train-00001-of-00002.parquet")
@@ -168,4 +167,4 @@ def test_a_column_that_holds_no_classes_is_asked_about(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="60 classes in 60 rows"):
         load(csv_file(tmp_path, ids), validation=str(others))
     shots = csv_file(tmp_path, ["a", "b", "c"], "shots.csv")  # one row of each class, and a validation split
-    assert len(load(csv_file(tmp_path, ["a", "b", "c"]), validation=str(shots)).classes) == 3
+    assert len(load(csv_file(tmp_path, ["a", "b", "c"]), validation=str(shots)).labels) == 3

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tests.service.tiny_task import write_model
 from tests.workers.tiny_models import BUILDERS, VOCABULARY, tiny_model
-from workers.data.rows import LabelledData, Rows
-from workers.data.tokens import check_tokens, tokenise_data
+from workers.data.rows import Rows, TaskData
+from workers.data.tokens import check_tokens, encode_texts, tokenise_data
 from workers.errors import InvalidInput
 from workers.models.agreement import check_loaded, check_weights, frozen_shapes
 from workers.models.architectures import anatomy
@@ -262,9 +262,11 @@ def test_a_tokenizer_that_does_not_know_the_texts_is_refused_twice(tmp_path: Pat
     strange = Rows(("чай или кофе", "oui ou non"), None, labels)
     tokenizer = load_tokenizer(str(tmp_path))
     with pytest.raises(InvalidInput, match="does not know 6 of 6 tokens"):
-        check_tokens(tokenise_data(LabelledData(("a", "b"), strange, strange, None), tokenizer, 16), tokenizer, 23)
+        check_tokens(
+            tokenise_data(TaskData(("a", "b"), strange, strange, None), tokenizer, 16, encode_texts), tokenizer, 23
+        )
     known = Rows(("the old apple", "the saw"), None, labels)
-    data = tokenise_data(LabelledData(("a", "b"), known, known, None), tokenizer, 16)
+    data = tokenise_data(TaskData(("a", "b"), known, known, None), tokenizer, 16, encode_texts)
     check_tokens(data, tokenizer, 23)
     with pytest.raises(InvalidInput, match="an id beyond the 12 rows"):
         check_tokens(data, tokenizer, 12)

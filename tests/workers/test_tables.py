@@ -11,11 +11,10 @@ import pytest
 
 from workers.data.columns import Columns
 from workers.data.files import read_columns
-from workers.data.rows import LabelledData
-from workers.data.sources import load_data
+from workers.data.rows import TaskData
 from workers.errors import InvalidInput
 from workers.proxies.corpus import documents
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TASK, TextClassificationSpec
 
 CSV = "text,label\nfirst,a\nsecond,b\nthird,a\nfourth,b\n"
 NAMES = ("text", "label")
@@ -25,8 +24,8 @@ def read(path: Path) -> Columns:
     return read_columns(path, NAMES, "label", "train")
 
 
-def load(source: Path) -> LabelledData:
-    return load_data(TaskSpec(model="builtin:minilm", train=str(source), validation=0.5))
+def load(source: Path) -> TaskData:
+    return TASK.read(TextClassificationSpec(model="builtin:minilm", train=str(source), validation=0.5), 0)
 
 
 def saved(folder: Path, name: str, content: str | bytes) -> Path:
@@ -190,8 +189,8 @@ def test_one_file_of_the_hub_is_not_its_own_validation(tmp_path: Path, monkeypat
     saved(tmp_path, "train.jsonl", '{"text": "a", "label": 1}\n')
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_args, **_options: str(tmp_path))
     with pytest.raises(InvalidInput, match="both hold the train split"):
-        load_data(TaskSpec(model="builtin:minilm", train="hub:someone/some"))
-    data = load_data(TaskSpec(model="builtin:minilm", train="hub:someone/some/train.csv"))
+        TASK.read(TextClassificationSpec(model="builtin:minilm", train="hub:someone/some"), 0)
+    data = TASK.read(TextClassificationSpec(model="builtin:minilm", train="hub:someone/some/train.csv"), 0)
     assert sorted([*data.train.texts, *data.validation.texts]) == ["first", "fourth", "second", "third"]
 
 

@@ -1,94 +1,79 @@
-"""From a task's `train`, `validation` and `test` to labelled rows. Imports no torch: the API validates with it."""
+"""From a task's `train`, `validation` and `test` to columns, and from rows to splits. No torch: the API validates with
+it."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from workers.data.columns import Columns, brief
 from workers.data.files import SUFFIXES, read_columns
-from workers.data.labels import Labels, check_names, check_repeated, class_indices, read_labels
 from workers.data.pydocs import read_pydocs
-from workers.data.rows import LabelledData, Rows
+from workers.data.rows import Rows, TaskData
 from workers.data.split_files import find_split
 from workers.data.splits import balanced_sample, stratified_split
 from workers.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from workers.tasks.catalogue.text_classification import TextClassificationSpec as TaskSpec
+from workers.tasks.section import TaskSection
 
 DEFAULT_FRACTION = 0.2
+Strata = Callable[[Rows], NDArray[np.integer]]
 HUB_DATA = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?")
 
 
-@dataclass(frozen=True)
-class DataSummary:
-    """What admission needs to know about a task's data."""
+def read_splits(task: TaskSection, texts: Sequence[str], label: str) -> dict[str, list[Columns]]:
+    """The columns `texts` and `label` of the splits that a task's sources have, by role: `train`, `test`, `validation`.
 
-    classes: tuple[str, ...]
-    train_rows: int
-    validation_rows: int
-    test_rows: int | None
-
-
-def summarise(task: TaskSpec, seed: int = 0) -> DataSummary:
-    """Read and validate a task's data. Raises `InvalidInput` for the first problem found."""
-    data = load_data(task, seed)
-    return DataSummary(
-        data.classes, len(data.train), len(data.validation), None if data.test is None else len(data.test)
-    )
-
-
-def load_data(task: TaskSpec, seed: int = 0) -> LabelledData:
-    """Read the rows of a task, split and sample them with `seed`: the job's, the same for all of its trials.
-
-    Without `validation`, a source that has a validation split of its own uses it; otherwise a fifth is split off.
-    Raises `InvalidInput` naming the field.
+    A split lies in one or more parts. Without `validation`, a source that has a validation split of its own uses it.
+    What is missing is to be split off `train`, see `divided`. Raises `InvalidInput` naming the field.
     """
-    train = _read(task, task.train, "train")
-    classes = train.labels.classes()
-    check_names(train.labels)
-    splits = {"train": train} | {role: _given(task, role) for role in ("test", "validation")}
-    rows = {
-        role: Rows(split.texts, split.pairs, class_indices(split.labels, classes, train.labels, role))
-        for role, split in splits.items()
-        if split is not None
-    }
-    check_repeated(train.labels, classes, [split.labels for split in rows.values()])
+    wanted = list(dict.fromkeys([*texts, label]))
+    found = {"train": _read(task.train, "train", wanted, label)}
+    for role in ("test", "validation"):
+        source = getattr(task, role)
+        if isinstance(source, str):
+            found[role] = _read(source, role, wanted, label)
+    if task.validation is None and not _is_one_file(task.train):
+        own = _read_if_there(task.train, "validation", wanted, label)
+        found |= {"validation": own} if own else {}
+    return found
+
+
+def texts_of(parts: Sequence[Columns], name: str, role: str) -> tuple[str, ...]:
+    """A column of texts [rows]. Raises `InvalidInput` for the job field `role` where a row has something else."""
+    return tuple(text for part in parts for text in _texts(part, name, role))
+
+
+def divided(
+    task: TaskSection,
+    seed: int,
+    labels: tuple[str, ...],
+    rows: Mapping[str, Rows],
+    strata: Strata,
+) -> TaskData:
+    """Split off and sample with `seed`, the job's, the same for all of its trials.
+
+    Args:
+        labels: names of the model's outputs.
+        rows: the splits that were read, by role.
+        strata: a number [rows] of each row; equal ones are divided and sampled evenly.
+    """
     left, test, validation = rows["train"], rows.get("test"), rows.get("validation")
     # test is split off before validation, so that changing that one leaves the test rows
     if isinstance(task.test, float):
-        test, left = _split_off(left, task.test, seed + 2, "test")
+        test, left = _split_off(left, task.test, strata, seed + 2, "test")
     if validation is None:
         fraction = task.validation if isinstance(task.validation, float) else DEFAULT_FRACTION
-        validation, left = _split_off(left, fraction, seed, "validation")
-    return LabelledData(
-        classes,
-        _sample(left, task.train_rows, seed, "train_rows"),
-        _sample(validation, task.validation_rows, seed + 1, "validation_rows"),
+        validation, left = _split_off(left, fraction, strata, seed, "validation")
+    return TaskData(
+        labels,
+        _sample(left, task.train_rows, strata, seed, "train_rows"),
+        _sample(validation, task.validation_rows, strata, seed + 1, "validation_rows"),
         test,
     )
-
-
-@dataclass(frozen=True)
-class _Split:
-    """Texts [rows], second texts of pairs, labels [rows] of one source."""
-
-    texts: tuple[str, ...]
-    pairs: tuple[str, ...] | None
-    labels: Labels
-
-
-def _given(task: TaskSpec, role: str) -> _Split | None:
-    """The test or validation split that is not split off `train`; None where it is, or where there is none."""
-    source = getattr(task, role)
-    if isinstance(source, str):
-        return _read(task, source, role)
-    if role == "validation" and source is None and not _is_one_file(task.train):
-        return _read_if_there(task, task.train, role)
-    return None
 
 
 def _is_one_file(source: str) -> bool:
@@ -96,29 +81,24 @@ def _is_one_file(source: str) -> bool:
     return not source.startswith("builtin:") and _located(source, "train").is_file()
 
 
-def _read(task: TaskSpec, source: str, role: str) -> _Split:
+def _read(source: str, role: str, wanted: list[str], label: str) -> list[Columns]:
     """Read the split `role` of a source, which must have it."""
-    split = _read_if_there(task, source, role)
-    if split is None:
+    parts = _read_if_there(source, role, wanted, label)
+    if not parts:
         raise InvalidInput(role, source, f"a folder with a `{role}` split (like {role}.csv or {role}-*.parquet)")
-    return split
+    return parts
 
 
-def _read_if_there(task: TaskSpec, source: str, role: str) -> _Split | None:
-    """Read the split `role` of a source; None when it is a folder without that split."""
-    names = task.text_columns()
-    wanted = list(dict.fromkeys([*names, task.label]))
+def _read_if_there(source: str, role: str, wanted: list[str], label: str) -> list[Columns]:
+    """Read the split `role` of a source; nothing when it is a folder without that split."""
     parts = (
         [_read_builtin(source, wanted, role)]
         if source.startswith("builtin:")
-        else _read_files(source, wanted, task.label, role)
+        else _read_files(source, wanted, label, role)
     )
-    if not parts:
-        return None
-    if not any(len(part.numbers) for part in parts):
+    if parts and not any(len(part.numbers) for part in parts):
         raise InvalidInput(role, f"no rows in {source}", "at least one row")
-    texts, *pairs = (tuple(text for part in parts for text in _texts(part, name, role)) for name in names)
-    return _Split(texts, pairs[0] if pairs else None, read_labels(parts, task.label))
+    return parts
 
 
 def _read_builtin(source: str, wanted: list[str], role: str) -> Columns:
@@ -171,17 +151,17 @@ def _texts(columns: Columns, name: str, role: str) -> list[str]:
     return values
 
 
-def _split_off(train: Rows, fraction: float, seed: int, role: str) -> tuple[Rows, Rows]:
+def _split_off(train: Rows, fraction: float, strata: Strata, seed: int, role: str) -> tuple[Rows, Rows]:
     """(what is split off, what is left)."""
-    kept, held = stratified_split(train.labels, fraction, seed)
+    kept, held = stratified_split(strata(train), fraction, seed)
     if not len(held):
         raise InvalidInput(role, f"{fraction} of {len(train)} rows", "a fraction that leaves rows on each side")
     return train.take(held), train.take(kept)
 
 
-def _sample(rows: Rows, wanted: int | None, seed: int, field: str) -> Rows:
+def _sample(rows: Rows, wanted: int | None, strata: Strata, seed: int, field: str) -> Rows:
     if wanted is None:
         return rows
     if wanted > len(rows):
         raise InvalidInput(field, wanted, f"at most the {len(rows)} rows there are")
-    return rows.take(balanced_sample(rows.labels, wanted, seed))
+    return rows.take(balanced_sample(strata(rows), wanted, seed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.int32]
+Labels = NDArray[np.integer]
 Indices = NDArray[np.int64]
 
 

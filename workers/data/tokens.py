@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.data.rows import LabelledData, Rows
+from workers.data.rows import Rows, Targets, TaskData
 from workers.models.vocabulary import refuse_outside, refuse_unknown
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_FORMAT = 3
-_ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels")
+_FORMAT = 4
+_ARRAYS = ("input_ids", "token_type_ids", "offsets", "targets")
 _CHUNK = 4096
+
+
+Encoded = MutableMapping[str, Any]
+"""`input_ids`, `token_type_ids` where the model has them, and `targets` where tokens have them: a list for each row."""
+Encode = Callable[[Rows, "PreTrainedTokenizerBase", int], Encoded]
+"""From rows, a tokenizer and the most tokens that a row may have."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +37,16 @@ class Tokens:
     """One split. Row i holds `input_ids[offsets[i]:offsets[i + 1]]`, special tokens included, never padded.
 
     `input_ids` int32 [tokens]; `token_type_ids` uint8 [tokens], or None where the model has none; `offsets` int64
-    [rows + 1]; `labels` int32 [rows].
+    [rows + 1]; `targets` [rows] or [tokens], int32 or float32.
     """
 
     input_ids: NDArray[np.int32]
     token_type_ids: NDArray[np.uint8] | None
     offsets: NDArray[np.int64]
-    labels: NDArray[np.int32]
+    targets: Targets
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.offsets) - 1
 
     def lengths(self) -> NDArray[np.int64]:
         """Tokens per row [rows]."""
@@ -48,42 +55,45 @@ class Tokens:
 
 @dataclass(frozen=True)
 class TokenisedData:
-    """A task's data as engines use it. `classes` are names in the order of the logits."""
+    """A task's data as engines use it. `labels` are names in the order of the model's outputs."""
 
-    classes: tuple[str, ...]
+    labels: tuple[str, ...]
     pad_token_id: int
     train: Tokens
     validation: Tokens
     test: Tokens | None
 
 
-def tokenise_data(data: LabelledData, tokenizer: PreTrainedTokenizerBase, max_length: int) -> TokenisedData:
+def tokenise_data(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int, encode: Encode) -> TokenisedData:
     """Tokenise every split, truncating to `max_length` tokens (pairs: the longer text first). A text of which the
     tokenizer makes no token becomes the end token, or the padding token where there is no end token."""
-    test = None if data.test is None else tokenise(data.test, tokenizer, max_length)
+    test = None if data.test is None else tokenise(data.test, tokenizer, max_length, encode)
     return TokenisedData(
-        data.classes,
+        data.labels,
         int(tokenizer.pad_token_id),
-        tokenise(data.train, tokenizer, max_length),
-        tokenise(data.validation, tokenizer, max_length),
+        tokenise(data.train, tokenizer, max_length, encode),
+        tokenise(data.validation, tokenizer, max_length, encode),
         test,
     )
 
 
-def tokenise(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokens:
-    """Tokenise the texts of one split."""
+def tokenise(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, encode: Encode) -> Tokens:
+    """Tokenise one split."""
     with_types = "token_type_ids" in tokenizer.model_input_names
     ids: list[NDArray[np.int32]] = []
     types: list[NDArray[np.uint8]] = []
+    targets: list[NDArray[np.int32]] = []
     lengths: list[int] = []
     for start in range(0, len(rows), _CHUNK):
-        encoded = _encode(rows, slice(start, start + _CHUNK), tokenizer, max_length)
+        encoded = encode(rows.take(np.arange(start, min(start + _CHUNK, len(rows)))), tokenizer, max_length)
         lengths += [len(row) for row in encoded["input_ids"]]
         ids += [np.asarray(row, dtype=np.int32) for row in encoded["input_ids"]]
         if with_types:
             types += [np.asarray(row, dtype=np.uint8) for row in encoded["token_type_ids"]]
+        targets += [np.asarray(row, dtype=np.int32) for row in encoded.get("targets", ())]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Tokens(np.concatenate(ids), np.concatenate(types) if with_types else None, offsets, rows.labels)
+    own = np.concatenate(targets) if targets else rows.targets
+    return Tokens(np.concatenate(ids), np.concatenate(types) if with_types else None, offsets, own)
 
 
 def save_tokens(data: TokenisedData, folder: Path) -> None:
@@ -96,7 +106,7 @@ def save_tokens(data: TokenisedData, folder: Path) -> None:
             values = None if tokens is None else getattr(tokens, name)
             if values is not None:
                 np.save(draft / f"{split}.{name}.npy", values)
-    (draft / "data.json").write_text(json.dumps({"classes": data.classes, "pad_token_id": data.pad_token_id}))
+    (draft / "data.json").write_text(json.dumps({"labels": data.labels, "pad_token_id": data.pad_token_id}))
     try:
         os.rename(draft, folder)
     except OSError:  # another process was faster; its copy holds the same rows
@@ -107,28 +117,31 @@ def open_tokens(folder: Path) -> TokenisedData:
     """Open what `save_tokens` wrote as read-only memory maps."""
     meta = json.loads((folder / "data.json").read_text())
     splits = {split: _open_split(folder, split) for split in ("train", "validation", "test")}
-    return TokenisedData(tuple(meta["classes"]), meta["pad_token_id"], **splits)  # type: ignore[arg-type]
+    return TokenisedData(tuple(meta["labels"]), meta["pad_token_id"], **splits)  # type: ignore[arg-type]
 
 
-def fingerprint(data: LabelledData, tokenizer: PreTrainedTokenizerBase, max_length: int) -> str:
+def fingerprint(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int, encode: Encode) -> str:
     """Content hash of what tokenising would produce: the rows, the tokenizer, the length."""
-    digest = hashlib.sha256(json.dumps([_FORMAT, max_length, tokenizer.pad_token_id, data.classes]).encode())
+    digest = hashlib.sha256(
+        json.dumps([_FORMAT, encode.__qualname__, max_length, tokenizer.pad_token_id, data.labels]).encode()
+    )
     digest.update(tokenizer.backend_tokenizer.to_str().encode())
     for rows in (data.train, data.validation, data.test):
         digest.update(b"\x00split")
         if rows is not None:
             digest.update(json.dumps([rows.texts, rows.pairs]).encode())
-            digest.update(rows.labels.tobytes())
+            words = rows.targets.dtype == object  # an array for each row, which the texts divide
+            digest.update((np.concatenate(rows.targets) if words else rows.targets).tobytes())
     return digest.hexdigest()[:32]
 
 
 def shared_tokens(
-    data: LabelledData, tokenizer: PreTrainedTokenizerBase, max_length: int, cache: Path
+    data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int, encode: Encode, cache: Path
 ) -> TokenisedData:
     """Tokenise once per machine: later calls, in any process, map the same files."""
-    folder = cache / "tokens" / fingerprint(data, tokenizer, max_length)
+    folder = cache / "tokens" / fingerprint(data, tokenizer, max_length, encode)
     if not (folder / "data.json").is_file():
-        save_tokens(tokenise_data(data, tokenizer, max_length), folder)
+        save_tokens(tokenise_data(data, tokenizer, max_length, encode), folder)
     return open_tokens(folder)
 
 
@@ -142,10 +155,11 @@ def check_tokens(data: TokenisedData, tokenizer: PreTrainedTokenizerBase, vocabu
     refuse_unknown(int((ids == tokenizer.unk_token_id).sum()), int((~np.isin(ids, added)).sum()))
 
 
-def _encode(rows: Rows, part: slice, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
-    pairs = None if rows.pairs is None else list(rows.pairs[part])
-    encoded = tokenizer(
-        list(rows.texts[part]), pairs, truncation=True, max_length=max_length, padding=False,
+def encode_texts(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
+    """Token ids of texts or pairs of them, and token types where the model has them."""
+    pairs = None if rows.pairs is None else list(rows.pairs)
+    encoded: Encoded = tokenizer(
+        list(rows.texts), pairs, truncation=True, max_length=max_length, padding=False,
         return_attention_mask=False, verbose=False,
     )  # fmt: skip
     # Tokenizers that add nothing of their own (GPT-2's) make no token of an empty text; models need one to read.
@@ -161,6 +175,6 @@ def _open_split(folder: Path, split: str) -> Tokens | None:
         path = folder / f"{split}.{name}.npy"
         return np.load(path, mmap_mode="r") if path.is_file() else None
 
-    if array("labels") is None:
+    if array("targets") is None:
         return None
-    return Tokens(array("input_ids"), array("token_type_ids"), array("offsets"), array("labels"))
+    return Tokens(array("input_ids"), array("token_type_ids"), array("offsets"), array("targets"))

@@ -27,10 +27,11 @@ class Inputs:
         self.device, self._tokens = torch.device(device), tokens
         self.criterion = criterion
         self.lengths: NDArray[np.int64] = tokens.lengths()
-        self.weights = criterion.weights(tokens.labels, tokens.offsets)
+        self.weights = criterion.weights(tokens.targets, tokens.offsets)
         self._starts = torch.from_numpy(np.array(tokens.offsets[:-1], dtype=np.int64)).to(device)
         self._lengths = torch.from_numpy(self.lengths).to(device)
-        self._targets = torch.from_numpy(tokens.labels.astype(np.int64)).to(device)
+        numbers = np.float32 if np.issubdtype(tokens.targets.dtype, np.floating) else np.int64
+        self._targets = torch.from_numpy(tokens.targets.astype(numbers)).to(device)
         self._ids = torch.from_numpy(np.array(tokens.input_ids, dtype=np.int64)).to(device)
         types = tokens.token_type_ids
         self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64)).to(device)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ class Criterion:
         count = targets.numel() if self.targets == "row" else int((targets != IGNORED).sum())
         return self.loss(outputs, targets, Hyperparameters()) / max(count, 1)
 
-    def weights(self, targets: NDArray[np.generic], offsets: NDArray[np.integer]) -> NDArray[np.float64]:
+    def weights(self, targets: NDArray[Any], offsets: NDArray[np.integer]) -> NDArray[np.float64]:
         """How many targets each row has, `[rows]`: what it weighs in a mean loss.
 
         `targets` is `[rows]` or `[tokens]`; row i has the tokens `offsets[i]` to `offsets[i + 1]`.

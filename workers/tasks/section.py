@@ -42,3 +42,7 @@ class TaskSection(BaseModel):
         description="use a seeded sample of this many rows, balanced over classes",
     )
     validation_rows: int | None = Field(default=None, ge=2, le=INT32)
+
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that make the input."""
+        raise NotImplementedError

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workers.data.rows import LabelledData
+from workers.data.rows import TaskData
+from workers.data.tokens import Encode
 from workers.metrics import Metric
 from workers.models.heads import Head
 from workers.tasks.criterion import Criterion
@@ -28,6 +29,7 @@ class Task:
         metrics: what an evaluation measures, the primary one first; its measure gives just these.
         head: what is put on the body, and which positions it reads.
         read: from a section and a seed to rows; raises `InvalidInput` by field.
+        encode: from some rows to tokens and, where tokens have targets, these.
         criterion: loss and measure, for the names of the model's outputs.
         example: a section that runs on every machine.
     """
@@ -38,7 +40,8 @@ class Task:
     section: type[TaskSection]
     metrics: tuple[Metric, ...]
     head: Head
-    read: Callable[[Any, int], LabelledData]
+    read: Callable[[Any, int], TaskData]
+    encode: Encode
     criterion: Callable[[tuple[str, ...]], Criterion]
     example: Mapping[str, Any]
 

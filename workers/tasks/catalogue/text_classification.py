@@ -7,7 +7,10 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from workers.bounded import Name
-from workers.data.sources import load_data
+from workers.data.labels import check_names, check_repeated, class_indices, read_labels
+from workers.data.rows import Rows, TaskData
+from workers.data.sources import divided, read_splits, texts_of
+from workers.data.tokens import encode_texts
 from workers.metrics import ACCURACY, F1_MACRO, LOSS, MCC
 from workers.models.heads import SEQUENCE
 from workers.tasks.criterion import Criterion
@@ -38,6 +41,20 @@ class TextClassificationSpec(TaskSection):
         return self.text_pair if self.text_pair is not None else (self.text or "text",)
 
 
+def read(task: TextClassificationSpec, seed: int = 0) -> TaskData:
+    """The rows of a task with the classes of its training rows. Raises `InvalidInput` naming the field."""
+    parts = read_splits(task, task.text_columns(), task.label)
+    texts = {role: [texts_of(own, name, role) for name in task.text_columns()] for role, own in parts.items()}
+    labels = {role: read_labels(own, task.label) for role, own in parts.items()}
+    train = labels["train"]
+    classes = train.classes()
+    check_names(train)
+    indices = {role: class_indices(own, classes, train, role) for role, own in labels.items()}
+    rows = {role: Rows(first, second[0] if second else None, indices[role]) for role, (first, *second) in texts.items()}
+    check_repeated(train, classes, list(indices.values()))
+    return divided(task, seed, classes, rows, strata=lambda rows: rows.targets)
+
+
 def _criterion(classes: tuple[str, ...]) -> Criterion:
     from workers.tasks.losses import classification_loss
     from workers.tasks.measures import ClassificationMeasure
@@ -52,7 +69,8 @@ TASK = Task(
     section=TextClassificationSpec,
     metrics=(ACCURACY, F1_MACRO, MCC, LOSS),
     head=SEQUENCE,
-    read=load_data,
+    read=read,
+    encode=encode_texts,
     criterion=_criterion,
     example={"model": "builtin:minilm", "train": "builtin:pydocs", "max_length": 64, "train_rows": 1000},
 )
