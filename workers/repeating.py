@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,16 @@ class Repeated:
 def encoded_rows(
     task: Mapping[str, Any], seed: int
 ) -> tuple[tuple[str, ...], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Class names, training rows and validation rows of a job's `task`, split, sampled and cut with the job's seed.
+    """Names of the outputs, training rows and validation rows of a job's `task`, split, sampled and cut with the job's seed.
 
     A row has `input_ids`, `token_type_ids` where the model has them, `attention_mask` and `labels`, not padded.
     """
     section = _section(task)
-    rows = task_named(section.type).read(section, seed)
-    data = tokenise_data(rows, load_tokenizer(section.model), section.max_length)
-    return data.classes, _rows(data.train), _rows(data.validation)
+    kind = task_named(section.type)
+    rows = kind.read(section, seed)
+    data = tokenise_data(rows, load_tokenizer(section.model), section.max_length, kind.encode)
+    of_tokens = kind.criterion(data.labels).targets == "token"
+    return data.labels, _rows(data.train, of_tokens), _rows(data.validation, of_tokens)
 
 
 def train_again(
@@ -95,11 +98,12 @@ def _section(task: Mapping[str, Any]) -> TaskSection:
     return task_named(task["type"]).section(**task)
 
 
-def _rows(tokens: Tokens) -> list[dict[str, Any]]:
+def _rows(tokens: Tokens, of_tokens: bool) -> list[dict[str, Any]]:
     rows = []
-    for start, end, label in zip(tokens.offsets[:-1], tokens.offsets[1:], tokens.labels, strict=True):
+    for number, (start, end) in enumerate(pairwise(tokens.offsets)):
         row = {"input_ids": tokens.input_ids[start:end].tolist(), "attention_mask": [1] * int(end - start)}
         if tokens.token_type_ids is not None:
             row["token_type_ids"] = tokens.token_type_ids[start:end].tolist()
-        rows.append(row | {"labels": int(label)})
+        labels = tokens.targets[start:end] if of_tokens else tokens.targets[number]
+        rows.append(row | {"labels": labels.tolist()})
     return rows
