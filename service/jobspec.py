@@ -148,6 +148,9 @@ class ResourcesSpec(Section):
         return value
 
 
+REFERENCE_NAMES = ("head-only", "literature-default", "random-entries")
+
+
 class JobSpec(Section):
     """The whole of a search job."""
 
@@ -162,11 +165,19 @@ class JobSpec(Section):
     budget: BudgetSpec = BudgetSpec()
     confirm: ConfirmSpec | None = None
     resources: ResourcesSpec = ResourcesSpec()
-    reference_trials: bool | list[dict[str, Any]] = Field(
+    reference_trials: bool | list[str | dict[str, Any]] = Field(
         default=True,
-        description="start with head only and the literature's default; or your own configurations; or none",
+        description="start with head only and the literature's default; or with names and configurations; or none",
     )
     seed: Seed = 0
+
+    @field_validator("reference_trials")
+    @classmethod
+    def _references_have_names(cls, value: bool | list[str | dict[str, Any]]) -> bool | list[str | dict[str, Any]]:
+        names = [] if isinstance(value, bool) else [one for one in value if isinstance(one, str)]
+        if not set(names) <= set(REFERENCE_NAMES):
+            raise ValueError(f"allowed: configurations, and the names {', '.join(REFERENCE_NAMES)}")
+        return value
 
     @field_validator("objectives")
     @classmethod

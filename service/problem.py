@@ -11,7 +11,7 @@ from typing import Any
 from optimizers.problem import Config, Objective, OutcomeConstraint, Problem
 from search_spaces.editing import apply_overrides
 from search_spaces.presets import preset, preset_names
-from search_spaces.presets.reference import reference_configs
+from search_spaces.presets.reference import random_entries, reference_configs
 from search_spaces.presets.shape import ModelShape
 from search_spaces.space import Space
 from service.jobspec import JobSpec, SpaceSpec
@@ -93,10 +93,17 @@ def model_shape(spec: JobSpec) -> ModelShape:
 
 
 def references(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[str, Any]]]:
-    """The reference trials of a job as (label, configuration): the usual two, the user's own, or none."""
+    """The reference trials of a job as (label, configuration): the usual two, those it names, its own, or none."""
+    usual = reference_configs(model.shape)
     if isinstance(spec.reference_trials, bool):
-        return reference_configs(model.shape) if spec.reference_trials else []
-    return [(f"reference-{number}", config) for number, config in enumerate(spec.reference_trials, start=1)]
+        return usual if spec.reference_trials else []
+    named = dict(usual)
+    label, config = random_entries(model.shape, int(trainable_params(model)(named["literature-default"])))
+    named[label] = config
+    return [
+        (one, named[one]) if isinstance(one, str) else (f"reference-{number}", one)
+        for number, one in enumerate(spec.reference_trials, start=1)
+    ]
 
 
 def trainable_params(model: ModelDescription) -> Callable[[Config], float]:

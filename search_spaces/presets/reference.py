@@ -11,6 +11,10 @@ Config = dict[str, Any]
 _TRAINING: Config = {"batch_size": 16, "weight_decay": 0.1, "warmup_ratio": 0.06, "schedule": "linear"}
 
 
+MOST_ENTRIES = 1_000_000
+"""The most that the method `apet` trains."""
+
+
 def reference_configs(shape: ModelShape) -> list[tuple[str, Config]]:
     """Head only, and the literature's default LoRA, as (label, configuration).
 
@@ -33,3 +37,18 @@ def reference_configs(shape: ModelShape) -> list[tuple[str, Config]]:
         **_TRAINING,
     }
     return [("head-only", head), ("literature-default", lora)]
+
+
+def random_entries(shape: ModelShape, entries: int) -> tuple[str, Config]:
+    """As many single entries at random as the literature's LoRA has parameters (at most a million), as (label,
+    configuration): what any structure must beat (Su et al. 2023, arXiv 2306.02320)."""
+    config: Config = {
+        "method": "apet",
+        "entries": min(entries, MOST_ENTRIES),
+        "place": "random",
+        "targets": "all",
+        "top_layers": shape.layers,
+        "learning_rate": 1e-3,
+        **_TRAINING,
+    }
+    return "random-entries", config

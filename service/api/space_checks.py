@@ -74,6 +74,7 @@ def check_references(spec: JobSpec, model: ModelDescription) -> list[FieldProble
     return [
         problem
         for number, config in enumerate(spec.reference_trials)
+        if isinstance(config, dict)
         for problem in _untrainable(f"reference_trials.{number}", config, model)
     ]
 

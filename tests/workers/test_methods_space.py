@@ -8,7 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from search_spaces.presets.reference import random_entries, reference_configs
 from search_spaces.space import Space
+from tests.workers.tiny_models import BUILDERS, tiny_base
 from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
@@ -65,3 +67,16 @@ def test_listing_needs_no_torch() -> None:
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_the_random_baseline_trains_as_many_parameters_as_the_literatures_lora(kind: str) -> None:
+    model = tiny_base(kind).description
+    lora = dict(reference_configs(model.shape))["literature-default"]
+    name, knobs, _ = split_config(lora)
+    count = method(name).trainable_parameters(model, method(name).complete(model, knobs))
+    _, entries, _ = split_config(random_entries(model.shape, count)[1])
+    apet = method("apet")
+    assert apet.trainable_parameters(model, apet.complete(model, entries)) == count
+    most = apet.space(describe("builtin:minilm")).by_name["entries"]
+    assert random_entries(model.shape, 10**9)[1]["entries"] == most.high  # type: ignore[attr-defined]

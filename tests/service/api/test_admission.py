@@ -181,6 +181,11 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
         "reference_trials",
         ["31", "30"],
     ),
+    "unknown reference": (
+        _set("reference_trials", ["random"]),
+        "reference_trials",
+        ["random", "random-entries"],
+    ),
     "unsound reference": (
         _set("reference_trials", [{"method": "lora", "rank": 0}]),
         "reference_trials.0.rank",

@@ -125,11 +125,12 @@ def test_a_job_runs_to_its_end_and_every_trial_counts_once(make: Make, store: St
 
 def test_reference_trials_can_be_the_users_own_or_none(make: Make, store: Store, clock: Clock) -> None:
     config = {"method": "lora", "rank": 4, "learning_rate": 1e-3}
-    own = submit(store, reference_trials=[config], budget={"trials": 2, "epochs": 1})
+    own = submit(store, reference_trials=["random-entries", config], budget={"trials": 3, "epochs": 1})
     none = submit(store, reference_trials=False, budget={"trials": 1, "epochs": 1})
     tick_until(make(), clock, lambda: is_over(store, own)() and is_over(store, none)())
-    assert store.searched_trials(own.id)[0].config == config
-    assert [trial.label for trial in store.searched_trials(own.id)] == ["reference-1", None]
+    baseline, mine, _ = store.searched_trials(own.id)
+    assert (baseline.config["method"], baseline.config["entries"], mine.config) == ("apet", 73_728, config)
+    assert [trial.label for trial in store.searched_trials(own.id)] == ["random-entries", "reference-2", None]
     assert [trial.origin for trial in store.searched_trials(none.id)] == ["optimizer"]
 
 
