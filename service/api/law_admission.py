@@ -33,8 +33,10 @@ def admit_law(spec: LawSpec, settings: Settings, broken: frozenset[str] = frozen
     if data is not None and admission.sound("design"):
         problems += _row_problems(spec.design, len(data.train))
     problems += admission.problems
-    if problems or task is None:
+    if problems:
         raise BadInput.of(problems)
+    if task is None:  # for fields that are broken, which the caller tells
+        return spec
     return spec.model_copy(update={"task": task.model_copy(update={"model": located(spec.task.model, settings)})})
 
 

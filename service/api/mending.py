@@ -50,7 +50,10 @@ def mended(data: Any, model: type[BaseModel]) -> tuple[BaseModel | None, list[Fi
             problems += [one for one in spec_problems(error, model) if not touches(one.field, broken)]
             if not isinstance(data, dict):
                 break
-            broken |= {_mend(data, _lying(data, entry)) for entry in error.errors(include_url=False)}
+            changed = {_mend(data, _lying(data, entry)) for entry in error.errors(include_url=False)}
+            if "" in changed:  # what has no stand-in will be missing again
+                break
+            broken |= changed
     return None, problems, frozenset(broken)
 
 

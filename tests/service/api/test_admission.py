@@ -397,6 +397,16 @@ def test_an_optimizer_whose_extra_is_missing_is_refused(
     assert api.get("/v1/jobs").json()["items"] == []
 
 
+def test_a_section_without_a_stand_in_is_told_once(api: TestClient) -> None:
+    for kind, missing in (
+        ("mixture", ["corpus"]),
+        ("law", ["task", "design"]),
+        ("search", ["task", "space", "objectives"]),
+    ):
+        problem = api.post("/v1/jobs", json={"kind": kind, "name": "x", "seed": -1}).json()
+        assert sorted(error["field"] for error in problem["errors"]) == sorted([*missing, "seed"])
+
+
 @pytest.mark.parametrize("path", ["../secret.csv", "link.csv", "/etc/passwd", "folder/../../secret.csv", "~/x.csv"])
 def test_no_path_leads_out_of_the_data_roots(api: TestClient, spec: Spec, data_root: Path, path: str) -> None:
     secret = data_root.parent / "secret.csv"
