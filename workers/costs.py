@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from workers.methods.reweighted import Reweighted
-from workers.models.architectures import Anatomy
+from workers.models.anatomy import Anatomy
 
 BYTES_PER_NUMBER = 4  # float32
 BYTES_PER_TRAINED = 4 * BYTES_PER_NUMBER  # parameter, gradient and two moments

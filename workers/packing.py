@@ -7,8 +7,8 @@ from collections import deque
 
 from workers.assignment import Assignment
 from workers.hyperparameters import NO_STRATEGY, split_config
-from workers.models.architectures import READ_TOKEN
 from workers.models.description import ModelDescription
+from workers.models.families.registry import READ_TOKEN
 
 PackKey = tuple[str, int, str, str]
 """What trials of one pack have in common: task as JSON, seed of its data, split to evaluate on, precision."""

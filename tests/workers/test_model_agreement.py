@@ -20,8 +20,8 @@ from workers.data.rows import Rows, TaskData
 from workers.data.tokens import check_tokens, encode_texts, tokenise_data
 from workers.errors import InvalidInput
 from workers.models.agreement import check_loaded, check_weights, frozen_shapes
-from workers.models.architectures import anatomy
 from workers.models.description import describe, with_texts
+from workers.models.families.registry import anatomy
 from workers.models.loading import load_base, load_tokenizer
 from workers.models.references import is_hub, read_config, resolve
 from workers.models.vocabulary import check_texts, check_tokenizer

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workers.models.architectures import READ_TOKEN, ReadToken
+from workers.models.anatomy import ReadToken
+from workers.models.families.registry import READ_TOKEN
 from workers.models.loading import Base
 
 

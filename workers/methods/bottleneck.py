@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from workers.methods.module_rates import LEARNED
 from workers.methods.reweighted import in_float32
-from workers.models.architectures import Anatomy
+from workers.models.anatomy import Anatomy
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,

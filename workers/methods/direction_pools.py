@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from workers.methods.knob_kinds import placed
 from workers.methods.method import KnobValues
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ from search_spaces.parameters import Categorical, Float, Int, Ordinal, Parameter
 from search_spaces.priors import Bell
 from workers.errors import InvalidInput
 from workers.methods.method import KnobValues
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 WITH_LINEAR = ("bert", "roberta", "xlm-roberta", "distilbert", "modernbert", "llama")

@@ -13,8 +13,8 @@ from search_spaces.parameters import Categorical, Float, Int, Parameter
 from workers.methods.measured import measured_section, read_measured
 from workers.methods.method import Method
 from workers.methods.registry import methods
-from workers.models.architectures import model_types
 from workers.models.description import ModelDescription, describe
+from workers.models.families.registry import model_types
 
 _INTRODUCTION = """# Methods
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.knob_kinds import placed
 from workers.methods.method import Family, Knobs, KnobValues, LearningRates, Method
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:

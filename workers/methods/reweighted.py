@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workers.methods.own_adapter import set_submodule
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.loading import Base
 
 

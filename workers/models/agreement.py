@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from workers.errors import InvalidInput
-from workers.models.architectures import Anatomy, Norm, anatomy
+from workers.models.anatomy import Anatomy, Norm
+from workers.models.families.registry import anatomy
 from workers.models.weights import StoredTensor, stored_tensors
 
 Shapes = dict[str, tuple[int, ...]]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from search_spaces.presets.shape import ModelShape
 from workers.errors import InvalidInput
-from workers.models.architectures import TARGETS, Anatomy, Linear, Norm, anatomy
+from workers.models.anatomy import TARGETS, Anatomy, Linear, Norm
+from workers.models.families.registry import anatomy
 from workers.models.references import read_config, read_tensors, resolve
 from workers.models.weights import stored_tensors
 from workers.tasks.section import TaskSection

@@ -14,7 +14,7 @@ from workers.methods.attached import TrainingSetup
 from workers.methods.knob_kinds import alpha, dropout, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.peft_method import PeftHooks, peft_method, per_layer, target_modules
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:

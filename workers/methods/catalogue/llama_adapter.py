@@ -16,7 +16,7 @@ from search_spaces.priors import Bell
 from workers.methods.knob_kinds import top_layers
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.own_method import own_method
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:

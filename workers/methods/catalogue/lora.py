@@ -7,7 +7,7 @@ from typing import Any
 from search_spaces.presets.lora import lora_knobs
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.peft_method import peft_method, per_layer, target_modules
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 

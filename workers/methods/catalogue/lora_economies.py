@@ -18,7 +18,7 @@ from workers.methods.catalogue.lora_variants import PLAIN, lora_variant
 from workers.methods.knob_kinds import WITH_LINEAR, alpha, divisors, dropout, placement, rank
 from workers.methods.method import Knobs, KnobValues
 from workers.methods.peft_method import per_layer
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 

@@ -18,7 +18,7 @@ from workers.methods.catalogue.lora import DEFAULTS, lora_arguments, lora_parame
 from workers.methods.knob_kinds import WITH_LINEAR, alpha, dropout, even_rank, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates, Method
 from workers.methods.peft_method import Arguments, PeftHooks, peft_method, per_layer, two_factors
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:

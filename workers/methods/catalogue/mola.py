@@ -15,7 +15,7 @@ from workers.methods.knob_kinds import alpha, placed, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.own_method import OwnHooks, own_method
 from workers.methods.peft_method import two_factors
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:

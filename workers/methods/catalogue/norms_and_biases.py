@@ -7,7 +7,7 @@ from typing import Any
 from workers.methods.knob_kinds import top_layers
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.peft_method import peft_method, target_pattern
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 

@@ -19,7 +19,7 @@ from search_spaces.parameters import Categorical, Float
 from workers.methods.knob_kinds import placed, placement, top_layers
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.own_method import own_method
-from workers.models.architectures import TARGETS, Linear, Norm
+from workers.models.anatomy import TARGETS, Linear, Norm
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:

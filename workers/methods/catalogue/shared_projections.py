@@ -14,7 +14,7 @@ from search_spaces.parameters import Categorical, Int, Ordinal
 from workers.methods.knob_kinds import divisors, placed, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.peft_method import peft_method, per_layer, target_modules
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 

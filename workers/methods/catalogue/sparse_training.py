@@ -23,7 +23,7 @@ from workers.methods.knob_kinds import placed, placement
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.own_method import OwnHooks, own_method
 from workers.methods.peft_method import per_layer
-from workers.models.architectures import Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:

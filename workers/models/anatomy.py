@@ -1,0 +1,77 @@
+"""Where things are inside a model: linear layers, norms, attention, feed-forward, head. Imports no torch.
+
+Read from `config.json` alone, so parameter formulas are exact before any weight is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+TARGETS: Mapping[str, frozenset[str]] = {
+    "qv": frozenset({"query", "value"}),
+    "attention": frozenset({"query", "key", "value", "output"}),
+    "mlp": frozenset({"up", "down"}),
+    "all": frozenset({"query", "key", "value", "output", "up", "down"}),
+}
+
+ReadToken = Literal["first", "last", "all"]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear layer inside an encoder layer. A fused query-key-value projection belongs to all three groups."""
+
+    name: str
+    groups: frozenset[str]
+    in_features: int
+    out_features: int
+    bias: bool
+    transposed: bool = False  # GPT-2 stores [in, out]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A LayerNorm or RMSNorm inside an encoder layer."""
+
+    name: str
+    size: int
+    bias: bool
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """One model class with the sizes of one configuration. Paths in `linears` … are relative to a layer."""
+
+    model_type: str
+    hidden_size: int
+    layers: int
+    intermediate_size: int
+    heads: int
+    key_value_heads: int
+    head_size: int
+    vocabulary: int
+    positions: int  # tokens a row may have
+    body: str  # attribute of the model without its head
+    layers_path: str
+    attention: str
+    feed_forward: str  # module whose output is added to the residual stream
+    linears: tuple[Linear, ...]
+    norms: tuple[Norm, ...]
+    first_layer_norms: tuple[Norm, ...]  # ModernBERT's first layer lacks a norm
+    word_embeddings: str
+    outside: tuple[tuple[str, tuple[int, ...]], ...]  # parameters neither in a layer nor in the head, with their shapes
+    head: tuple[str, ...]  # modules that a classification task trains from scratch
+    causal: bool
+    rotary: bool = False  # positions are rotations, so that rows may be longer than the model was trained on
+
+
+def linear(name: str, groups: str, sizes: tuple[int, int], bias: bool = True, transposed: bool = False) -> Linear:
+    """A linear layer from its name, its groups, and the sizes (in, out)."""
+    return Linear(name, frozenset(groups.split()), *sizes, bias, transposed)
+
+
+def norm_parameters(path: str, size: int, bias: bool = True) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The parameters of a norm."""
+    return ((f"{path}.weight", (size,)), *(((f"{path}.bias", (size,)),) if bias else ()))
