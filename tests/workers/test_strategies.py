@@ -40,7 +40,7 @@ from workers.strategies.layers import layers_of
 from workers.strategies.projected import GaLore, GradNormLoRP, leading_subspace, natural_gradient
 from workers.strategies.registry import strategies, strategy, with_strategy_knobs
 from workers.strategies.running import run_strategy
-from workers.strategies.sampled_layers import Ist, Lisa
+from workers.strategies.sampled_layers import Hft, Ist, Lisa
 from workers.strategies.space import with_strategies
 from workers.strategies.strategy import Subject
 from workers.strategies.tensor_adamw import TensorAdamW
@@ -48,13 +48,14 @@ from workers.task import TaskSpec
 
 # A method and knobs for each strategy; what is left out takes its default.
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "hft": ("full_ft", {"grain": "tensor", "interval": 5}),
     "lisa": ("lora", {"layers": 1, "interval": 3}),
     "ist": ("lora", {"share": 0.5, "interval": 5}),
     "galore": ("full_ft", {"rank": 4, "interval": 10}),
     "natural_galore": ("full_ft", {"rank": 4, "interval": 10, "history": 3}),
     "gradnormlorp": ("full_ft", {"rank": 4, "interval": 10}),
 }
-LAYER_STRATEGIES = ("lisa", "ist")
+LAYER_STRATEGIES = ("lisa", "hft", "ist")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -138,6 +139,31 @@ def layer_gradients(attached: Attached, resident: ResidentBase) -> set[int]:
         for name, value in attached.parameters().items()
         if value.grad is not None and (layer := layers[name]) is not None
     }
+
+
+@pytest.mark.parametrize(("grain", "tolerance"), [("tensor", 0.02), ("layer", 0.02)])
+def test_hft_trains_another_half_in_each_period_and_freezes_the_other(
+    resident: ResidentBase, grain: str, tolerance: float
+) -> None:
+    with attached_to(resident, "full_ft", {}, 20) as attached:
+        subject = subject_of(attached, resident)
+        hft = Hft(subject, 0.5, grain, interval=4)
+        inside = {name: value.numel() for name, value in subject.parameters.items() if subject.layers[name] is not None}
+        halves = []
+        for step in range(1, 41):
+            before = {name: value.detach().clone() for name, value in subject.parameters.items()}
+            hft.begin(step, lambda: 0.0)
+            layer_gradients(attached, resident)
+            hft.step(1e-3)
+            hft.clear_gradients()
+            moved = {name for name, value in subject.parameters.items() if not torch.equal(value, before[name])}
+            assert moved > {name for name in subject.parameters if name not in inside and "position" not in name}
+            share = sum(inside[name] for name in moved if name in inside) / sum(inside.values())
+            assert share == pytest.approx(0.5, rel=tolerance)
+            halves.append(frozenset(moved & inside.keys()))
+        hft.release()
+    assert all(len(set(halves[start : start + 4])) == 1 for start in range(0, 40, 4))
+    assert len(set(halves)) == (2 if grain == "layer" else 10)
 
 
 def test_lisa_trains_as_many_layers_as_asked_and_forgets_the_others(resident: ResidentBase) -> None:

@@ -9,10 +9,10 @@ from workers.errors import InvalidInput
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters
 from workers.methods.method import Method
 from workers.models.description import ModelDescription
-from workers.strategies.catalogue import galore, gradnormlorp, ist, lisa
+from workers.strategies.catalogue import galore, gradnormlorp, hft, ist, lisa
 from workers.strategies.strategy import Strategy
 
-_ALL = (lisa.LISA, ist.IST, galore.GALORE, galore.NATURAL_GALORE, gradnormlorp.GRADNORMLORP)
+_ALL = (lisa.LISA, hft.HFT, ist.IST, galore.GALORE, galore.NATURAL_GALORE, gradnormlorp.GRADNORMLORP)
 _STRATEGIES: Mapping[str, Strategy] = MappingProxyType({one.name: one for one in _ALL})
 
 

@@ -1,4 +1,4 @@
-"""LISA and IST: every step updates some of the layers, and what belongs to none. Needs torch."""
+"""LISA, HFT and IST: every step updates some of what lies in layers, and what belongs to none. Needs torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.strategies.tensor_adamw import TensorAdamW
 
 
 class SampledLayers(TensorAdamW):
-    """What both share: `activate` says which layers take part from now on; the others get no gradient at all."""
+    """What they share: `activate` says which layers take part from now on; the others get no gradient at all."""
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
@@ -23,7 +23,10 @@ class SampledLayers(TensorAdamW):
 
     def activate(self, active: set[int]) -> list[str]:
         """Train these layers; returns the names of the parameters that rest."""
-        resting = [name for name, layer in self._layer_of.items() if layer is not None and layer not in active]
+        return self.rest([name for name, layer in self._layer_of.items() if layer is not None and layer not in active])
+
+    def rest(self, resting: list[str]) -> list[str]:
+        """Train all parameters but these, whose names it returns."""
         for name, parameter in self.parameters.items():
             parameter.requires_grad_(name not in resting)
         return resting
@@ -44,6 +47,42 @@ class Lisa(SampledLayers):
         random = np.random.default_rng([self.seed, (step - 1) // self._interval])
         for name in self.activate(set(random.choice(self.layers, self._count, replace=False).tolist())):
             self.state[name] = {}
+
+
+class Hft(SampledLayers):
+    """HFT: a random `fraction` of the weights in layers is trained, by whole tensors or layers, anew every K steps; the
+    moments of the others are dropped. As with LISA, the draw is a function of seed and period.
+    """
+
+    _DRAWS = 32  # orders to take units in: the one that comes nearest to the fraction counts
+
+    def __init__(self, subject: Subject, fraction: float, grain: str, interval: int) -> None:
+        super().__init__(subject)
+        self._interval = interval
+        self._units: dict[str, list[str]] = {}
+        for name, layer in subject.layers.items():
+            if layer is not None:
+                self._units.setdefault(name if grain == "tensor" else str(layer), []).append(name)
+        self._sizes = {unit: sum(self.parameters[name].numel() for name in own) for unit, own in self._units.items()}
+        self._wanted = fraction * sum(self._sizes.values())
+
+    def begin(self, step: int, probe: Callable[[], float]) -> None:  # noqa: ARG002
+        """Draw what the period that `step` belongs to trains."""
+        random = np.random.default_rng([self.seed, (step - 1) // self._interval])
+        draws = [self._drawn(random) for _ in range(self._DRAWS)]
+        trained = min(draws, key=lambda units: abs(sum(map(self._sizes.__getitem__, units)) - self._wanted))
+        for name in self.rest([name for unit, own in self._units.items() if unit not in trained for name in own]):
+            self.state[name] = {}
+
+    def _drawn(self, random: np.random.Generator) -> set[str]:
+        """Units in a random order, each taken when it brings the sum nearer to what is wanted."""
+        units, chosen, total = list(self._units), set[str](), 0
+        for index in random.permutation(len(units)):
+            unit = units[index]
+            if abs(total + self._sizes[unit] - self._wanted) <= abs(total - self._wanted):
+                chosen.add(unit)
+                total += self._sizes[unit]
+        return chosen
 
 
 class Ist(SampledLayers):

@@ -5,7 +5,7 @@ all, the embeddings and norms outside of them, too. HFT: a random half, or anoth
 layers' matrices, frozen or trained by whole matrices, by whole layers, or by matrices within each layer's attention and
 feed-forward part; where whole ones do not add up to the fraction, one of them is trained in some of its rows.
 Certain: half of the weights, chosen at random, at one of these grains. Choices: biases and norms stay frozen, and the
-choice is made once for a task, as the paper has it for one round of tuning; `strategy: lisa` draws anew while training.
+choice is made once for a task, as the paper has it for one round of tuning; the strategy `hft` draws anew meanwhile.
 """
 
 from __future__ import annotations
