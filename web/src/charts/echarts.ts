@@ -4,22 +4,35 @@ import {
   LinesChart,
   type LineSeriesOption,
   type LinesSeriesOption,
+  ParallelChart,
+  type ParallelSeriesOption,
   ScatterChart,
   type ScatterSeriesOption,
 } from "echarts/charts";
 import {
   GridComponent,
   type GridComponentOption,
+  ParallelComponent,
+  type ParallelComponentOption,
   TooltipComponent,
   type TooltipComponentOption,
 } from "echarts/components";
 import { type ComposeOption, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 
-use([LineChart, LinesChart, ScatterChart, GridComponent, TooltipComponent, CanvasRenderer]);
+use([LineChart, LinesChart, ParallelChart, ScatterChart]);
+use([GridComponent, ParallelComponent, TooltipComponent, CanvasRenderer]);
 
 export type ChartOption = ComposeOption<
   LineSeriesOption | LinesSeriesOption | ScatterSeriesOption | GridComponentOption | TooltipComponentOption
 >;
-export type { LineSeriesOption, LinesSeriesOption, ScatterSeriesOption };
+/** Of parallel coordinates; ECharts' own type of the two together fits neither. */
+export interface ParallelOption {
+  animation: boolean;
+  textStyle: { fontFamily: string };
+  parallel: ParallelComponentOption;
+  parallelAxis: object[];
+  series: ParallelSeriesOption[];
+}
+export type { LineSeriesOption, LinesSeriesOption, ParallelSeriesOption, ScatterSeriesOption };
 export { init };

@@ -7,6 +7,8 @@ import { compact, tick } from "../text/numbers";
 export interface Scale {
   kind: "linear" | "log";
   toAxis: (value: number) => number;
+  /** The value at a position. */
+  fromAxis: (position: number) => number;
   label: (position: number) => string;
   min: number;
   max: number;
@@ -42,7 +44,7 @@ export function countScale(max: number): Scale {
   const top = Math.max(1, max);
   const step = wholeStep(top / 6);
   const ticks = Array.from({ length: Math.floor(top / step) + 1 }, (_, index) => index * step);
-  return { kind: "linear", toAxis: (value) => value, label: compact, min: 0, max: top, ticks };
+  return { kind: "linear", toAxis: same, fromAxis: same, label: compact, min: 0, max: top, ticks };
 }
 
 /** The least of 1, 2, 5, 10, 20 … that is not below `size`. */
@@ -51,11 +53,14 @@ function wholeStep(size: number): number {
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= size) ?? 10 * power;
 }
 
+const same = (value: number): number => value;
+
 function linear(low: number, high: number): Scale {
   const margin = (high - low || Math.abs(high) || 1) * 0.06;
   const min = low >= 0 && low < margin ? 0 - margin * 0.5 : low - margin;
   const max = high + margin;
-  return { kind: "linear", toAxis: (value) => value, label: (value) => tick(value, max - min), min, max, ticks: null };
+  const label = (value: number) => tick(value, max - min);
+  return { kind: "linear", toAxis: same, fromAxis: same, label, min, max, ticks: null };
 }
 
 function logarithmic(low: number, smallest: number, high: number): Scale {
@@ -68,6 +73,7 @@ function logarithmic(low: number, smallest: number, high: number): Scale {
   return {
     kind: "log",
     toAxis: (value) => (value > 0 ? Math.log10(value) : zero),
+    fromAxis: (position) => (low === 0 && position < floor - 0.5 ? 0 : 10 ** position),
     label: (position) => (low === 0 && position === zero ? "0" : compact(Number((10 ** position).toPrecision(3)))),
     min,
     max,

@@ -16,6 +16,8 @@ import { type Axes, axisTitle, isUnfinished, measure } from "./measures";
 interface Props {
   objectives: readonly Objective[];
   trials: readonly Trial[];
+  /** Those that meet the clauses; the others fade. */
+  kept: readonly Trial[];
   front: readonly Trial[];
   reference: readonly Trial[];
   metrics: ReadonlyMap<string, MetricInfo>;
@@ -34,9 +36,12 @@ type Spot = [x: number, y: number, trialNumber: number];
 /** Above this many points ECharts draws them in one pass. */
 const LARGE = 2000;
 
-export function FrontChart({ objectives, trials, front, reference, metrics, axes, selected, onSelect }: Props) {
+export function FrontChart({ objectives, trials, kept, front, reference, metrics, axes, selected, onSelect }: Props) {
   const theme = useTheme();
   const settled = useDeferredValue(trials);
+  const chosen = useDeferredValue(kept);
+  const isFiltered = kept !== trials;
+  const names = useMemo(() => new Set(chosen.map((trial) => trial.id)), [chosen]);
   const option = useMemo<ChartOption>(() => {
     const values = (name: string) => [...settled, ...front].map((trial) => measure(trial, name) ?? Number.NaN);
     const scales = { x: fitScale(values(axes.x)), y: fitScale(values(axes.y)) };
@@ -47,15 +52,16 @@ export function FrontChart({ objectives, trials, front, reference, metrics, axes
       ...base,
       tooltip: { ...base.tooltip, formatter: tooltipOf(settled, metrics, objectives) },
       series: [
-        cloud(place(settled.filter((trial) => !isUnfinished(trial))), theme),
-        unfinished(place(settled.filter(isUnfinished)), theme),
+        faded(isFiltered ? place(settled) : [], theme),
+        cloud(place(chosen.filter((trial) => !isUnfinished(trial))), theme),
+        unfinished(place(chosen.filter(isUnfinished)), theme),
         border(place(front), objectives, axes, scales, theme),
-        frontPoints(place(front), theme),
+        frontPoints(place(isFiltered ? front.filter((trial) => names.has(trial.id)) : front), theme),
         referencePoints(reference, axes, scales, theme),
         ring(selected ? place([selected]) : [], theme),
       ],
     };
-  }, [settled, front, reference, axes, metrics, theme, selected, objectives]);
+  }, [settled, chosen, isFiltered, names, front, reference, axes, metrics, theme, selected, objectives]);
   return (
     <Chart
       className="chart chart-front"
@@ -74,6 +80,11 @@ function spots(trials: readonly Trial[], axes: Axes, scales: Scales): Spot[] {
     if (x !== undefined && y !== undefined) result.push([scales.x.toAxis(x), scales.y.toAxis(y), trial.number]);
   }
   return result;
+}
+
+/** What a filter leaves out, still to be seen behind the rest. */
+function faded(data: Spot[], theme: Theme): ScatterSeriesOption {
+  return { ...cloud(data, theme), id: "faded", silent: true, z: 0, itemStyle: { color: theme.line, opacity: 0.6 } };
 }
 
 function cloud(data: Spot[], theme: Theme): ScatterSeriesOption {

@@ -11,6 +11,8 @@ import { type Axes, defaultAxes, gain, isUnfinished, NUMBER } from "./measures";
 interface Props {
   job: Job;
   trials: readonly Trial[];
+  /** Those that meet the clauses; the others fade. */
+  kept: readonly Trial[];
   names: readonly string[];
   pareto: Pareto | undefined;
   metrics: ReadonlyMap<string, MetricInfo>;
@@ -18,7 +20,7 @@ interface Props {
   onSelect: (number: number) => void;
 }
 
-export function FrontPanel({ job, trials, names, pareto, metrics, selected, onSelect }: Props) {
+export function FrontPanel({ job, trials, kept, names, pareto, metrics, selected, onSelect }: Props) {
   const { query } = useRoute();
   const front = pareto?.items ?? none;
   const reference = useMemo(() => current(pareto?.reference ?? none, trials), [pareto, trials]);
@@ -39,7 +41,10 @@ export function FrontPanel({ job, trials, names, pareto, metrics, selected, onSe
           <AxisChoice label="Across" axis="x" names={names} value={axes.x} />
         </div>
       </div>
-      <FrontChart objectives={job.objectives} {...{ trials, front, reference, metrics, axes, selected, onSelect }} />
+      <FrontChart
+        objectives={job.objectives}
+        {...{ trials, kept, front, reference, metrics, axes, selected, onSelect }}
+      />
       <div className="panel-foot">
         <ul className="legend">
           <li data-mark="front">{words.place}</li>

@@ -8,6 +8,7 @@ import { Failure } from "../shell/failure";
 import { setQuery, useRoute } from "../shell/router";
 import { Tabs } from "../shell/tabs";
 import { AnswerPanel } from "./answer-panel";
+import { type Clause, clauseText, meets, parseClauses } from "./clauses";
 import { BestPanel } from "./best-panel";
 import { FrontPanel } from "./front-panel";
 import { ConfirmationPanel } from "./confirmation-panel";
@@ -15,6 +16,7 @@ import { InsightsPanel } from "./insights-panel";
 import { JobHeader } from "./job-header";
 import { JobLog } from "./job-log";
 import { useMetricNames } from "./measures";
+import { ParallelPanel } from "./parallel-panel";
 import { ProgressChart } from "./progress-chart";
 import { SpecView } from "./spec-view";
 import { TrialDrawer } from "./trial-drawer";
@@ -33,6 +35,12 @@ export function JobPage({ id }: { id: string }) {
   const metrics = useMetrics();
   const trials = trialsQuery.data ?? noTrials;
   const names = useMetricNames(job.data, trials);
+  const where = query.getAll("where").join("\n");
+  const clauses = useMemo(() => parseClauses(where.split("\n")), [where]);
+  const kept = useMemo(
+    () => (clauses.length ? trials.filter((trial) => meets(trial, clauses)) : trials),
+    [trials, clauses],
+  );
   const front = useMemo(() => new Set(pareto?.items.map((trial) => trial.id)), [pareto]);
   if (job.isPending)
     return (
@@ -46,17 +54,29 @@ export function JobPage({ id }: { id: string }) {
   const tab = query.get("tab") ?? "trials";
   const planned = job.data.spec["kind"] === "mixture" || job.data.spec["kind"] === "law";
   const shared = { job: job.data, trials, names, metrics, onSelect: select };
+  const filtered = { kept, clauses, onClauses: (next: readonly Clause[]) => setQuery({ where: next.map(clauseText) }) };
+  const table = (
+    <TrialsPanel
+      {...shared}
+      {...filtered}
+      front={front}
+      selected={selected}
+      loading={trialsQuery.isFetching}
+      error={trialsQuery.error}
+    />
+  );
   return (
     <div className="page job" data-drawer={selected ? "open" : undefined}>
       <JobHeader job={job.data} status={status} />
       <div className="panels">
-        <FrontPanel {...shared} pareto={pareto} selected={selected} />
+        <FrontPanel {...shared} kept={kept} pareto={pareto} selected={selected} />
         <ProgressChart {...shared} />
       </div>
       <Tabs
         label="About this job"
         tabs={[
           { id: "trials", title: "Trials" },
+          ...(planned ? [] : [{ id: "parallel", title: "Parallel" }]),
           ...(planned
             ? [{ id: "answer", title: "Answer" }]
             : [
@@ -70,14 +90,12 @@ export function JobPage({ id }: { id: string }) {
         current={tab}
         onChange={(next) => setQuery({ tab: next === "trials" ? null : next })}
       >
-        {tab === "trials" && (
-          <TrialsPanel
-            {...shared}
-            front={front}
-            selected={selected}
-            loading={trialsQuery.isFetching}
-            error={trialsQuery.error}
-          />
+        {tab === "trials" && table}
+        {tab === "parallel" && (
+          <>
+            <ParallelPanel {...shared} {...filtered} front={front} />
+            {table}
+          </>
         )}
         {tab === "answer" && <AnswerPanel job={job.data} />}
         {tab === "best" && <BestPanel {...shared} />}

@@ -2,13 +2,21 @@
 import { useDeferredValue, useMemo, useState } from "react";
 import type { Job, MetricInfo, Trial, TrialState } from "../api/types";
 import { integer } from "../text/numbers";
+import type { Clause } from "./clauses";
+import { ColumnChoice } from "./column-choice";
 import { columnsOf, type Order, sortTrials } from "./columns";
+import { download, toCsv, toRows } from "./download-trials";
+import { FilterBar } from "./filter-bar";
 import { frontWords } from "./front-words";
 import { TrialsTable } from "./trials-table";
 
 interface Props {
   job: Job;
   trials: readonly Trial[];
+  /** Those that meet the clauses. */
+  kept: readonly Trial[];
+  clauses: readonly Clause[];
+  onClauses: (clauses: readonly Clause[]) => void;
   names: readonly string[];
   front: ReadonlySet<string>;
   metrics: ReadonlyMap<string, MetricInfo>;
@@ -20,18 +28,27 @@ interface Props {
 
 const states: TrialState[] = ["completed", "running", "queued", "paused", "stopped", "failed"];
 
-export function TrialsPanel({ job, trials, names, front, metrics, selected, loading, error, onSelect }: Props) {
+export function TrialsPanel(props: Props) {
+  const { job, trials, kept, clauses, names, front, metrics, selected, loading, error, onSelect } = props;
   const [filter, setFilter] = useState("all");
   const [order, setOrder] = useState<Order>({ column: "number", descending: true });
-  const settled = useDeferredValue(trials);
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
+  const settled = useDeferredValue(kept);
   const { objectives } = job;
   const columns = useMemo(() => columnsOf(objectives, names, front, metrics), [objectives, names, front, metrics]);
   const rows = useMemo(
     () => sortTrials(settled.filter(keeper(filter, front)), columns, order),
     [settled, filter, front, columns, order],
   );
+  const shown = useMemo(() => columns.filter((column) => !hidden.has(column.id)), [columns, hidden]);
+  const askable = useMemo(() => ["number", "state", ...names, ...parameters(trials)], [names, trials]);
   return (
     <div className="trials">
+      <div className="table-tools">
+        <FilterBar names={askable} clauses={clauses} onChange={props.onClauses} />
+        <ColumnChoice columns={columns} hidden={hidden} onChange={setHidden} />
+        <Downloads name={job.id} rows={rows} />
+      </div>
       <Filters job={job} trials={settled} front={front} filter={filter} onChange={setFilter} />
       <p className="sr-only" role="status">
         {loading ? `Loading trials, ${trials.length} so far` : `${rows.length} trials shown`}
@@ -47,9 +64,32 @@ export function TrialsPanel({ job, trials, names, front, metrics, selected, load
           {trials.length ? "No trial matches this filter." : "No trial has been suggested yet."}
         </p>
       ) : (
-        <TrialsTable {...{ rows, columns, order, selected, onSelect, front }} onOrder={setOrder} />
+        <TrialsTable {...{ rows, columns: shown, order, selected, onSelect, front }} onOrder={setOrder} />
       )}
     </div>
+  );
+}
+
+/** Every parameter that some trial has, by name. */
+function parameters(trials: readonly Trial[]): string[] {
+  const found = new Set<string>();
+  for (const { config } of trials) for (const name in config) found.add(name);
+  return [...found].sort();
+}
+
+/** What the table shows, in its order. */
+function Downloads({ name, rows }: { name: string; rows: readonly Trial[] }) {
+  const csv = () => download(`${name}.csv`, "text/csv", toCsv(toRows(rows)));
+  const json = () => download(`${name}.json`, "application/json", JSON.stringify(toRows(rows), null, 1));
+  return (
+    <span className="downloads">
+      <button type="button" className="small" disabled={rows.length === 0} onClick={csv}>
+        CSV
+      </button>
+      <button type="button" className="small" disabled={rows.length === 0} onClick={json}>
+        JSON
+      </button>
+    </span>
   );
 }
 
@@ -70,12 +110,16 @@ interface FiltersProps {
 function Filters({ job, trials, front, filter, onChange }: FiltersProps) {
   const counts = useMemo(() => {
     const counted = new Map<string, number>();
-    for (const { state } of trials) counted.set(state, (counted.get(state) ?? 0) + 1);
+    const count = (name: string) => counted.set(name, (counted.get(name) ?? 0) + 1);
+    for (const { id, state } of trials) {
+      count(state);
+      if (front.has(id)) count("front");
+    }
     return counted;
-  }, [trials]);
+  }, [trials, front]);
   const choices: [string, number][] = [
     ["all", trials.length],
-    ["front", front.size],
+    ["front", counts.get("front") ?? 0],
     ...states
       .filter((state) => counts.has(state) || state === filter)
       .map((state): [string, number] => [state, counts.get(state) ?? 0]),

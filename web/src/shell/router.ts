@@ -1,4 +1,4 @@
-/** Hash routes: `#/`, `#/new?from=<job>`, `#/jobs/<id>?tab=…&trial=<number>`. The address is the only copy of this state. */
+/** Hash routes: `#/`, `#/new?from=<job>`, `#/jobs/<id>?tab=…&trial=<number>&where=…`. The address is the only copy of this state. */
 import { useMemo, useSyncExternalStore } from "react";
 
 export interface Route {
@@ -23,12 +23,12 @@ function subscribe(changed: () => void): () => void {
 
 export const jobPath = (id: string): string => `#/jobs/${encodeURIComponent(id)}`;
 
-/** Change query values of the current route (null removes one) without adding a step to the history. */
-export function setQuery(changes: Record<string, string | null>): void {
+/** Change query values of the current route (null removes one, a list repeats it) without a step in the history. */
+export function setQuery(changes: Record<string, string | readonly string[] | null>): void {
   const { path, query } = parseHash(window.location.hash);
   for (const [key, value] of Object.entries(changes)) {
-    if (value === null) query.delete(key);
-    else query.set(key, value);
+    query.delete(key);
+    for (const one of typeof value === "string" ? [value] : (value ?? [])) query.append(key, one);
   }
   const tail = query.size ? `?${query}` : "";
   window.history.replaceState(null, "", `#/${path.map(encodeURIComponent).join("/")}${tail}`);

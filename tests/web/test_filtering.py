@@ -1,0 +1,101 @@
+"""One filter for chart, parallel coordinates, table and download; it stands in the address."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.web.search import Search
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(autouse=True)
+def trials(search: Search) -> None:
+    """Two references and sixteen trials of ranks 1 to 61."""
+    search.begin()
+    for number in range(16):
+        config = {"method": "lora", "rank": 1 + 4 * number, "targets": "qv" if number % 2 else "all"}
+        search.complete(search.suggest(config), 0.6 + number / 100, 1000 * (1 + 4 * number))
+
+
+def rows(page: Page) -> Locator:
+    return page.get_by_role("grid", name="Trials").locator("tbody tr[data-index]")
+
+
+def add_filter(page: Page, column: str, relation: str, value: str) -> None:
+    page.get_by_label("Filter: column").select_option(column)
+    page.get_by_label("Filter: relation").select_option(relation)
+    page.get_by_label("Filter: value").fill(value)
+    page.get_by_role("button", name="Filter", exact=True).click()
+
+
+def test_a_filter_narrows_the_table_and_survives_a_reload(page: Page, search: Search) -> None:
+    page.goto(f"/#/jobs/{search.job.id}")
+    expect(rows(page)).to_have_count(18)
+    add_filter(page, "rank", "<=", "20")
+    expect(rows(page)).to_have_count(6)  # ranks 1, 5, 9, 13, 17 and the literature's 8
+    add_filter(page, "targets", "==", "qv")
+    expect(rows(page)).to_have_count(2)
+    page.reload()
+    expect(rows(page)).to_have_count(2)
+    page.get_by_role("button", name="Remove rank ≤ 20").click()
+    expect(rows(page)).to_have_count(8)
+    page.get_by_role("button", name="Remove targets = qv").click()
+    expect(rows(page)).to_have_count(18)
+    assert "where" not in page.url
+
+
+def test_a_value_that_is_no_number_is_not_taken_for_one(page: Page, search: Search) -> None:
+    page.goto(f"/#/jobs/{search.job.id}")
+    page.get_by_label("Filter: column").select_option("rank")
+    page.get_by_label("Filter: value").fill("many")
+    expect(page.get_by_role("button", name="Filter", exact=True)).to_be_disabled()
+
+
+def test_brushing_an_axis_filters_and_a_click_lets_go(page: Page, search: Search) -> None:
+    page.goto(f"/#/jobs/{search.job.id}?tab=parallel")
+    chart = page.get_by_role("img", name=re.compile("Parallel coordinates of 18 trials over method, rank"))
+    expect(chart).to_be_visible()
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    axes = 5  # method, rank, targets, accuracy, trainable_params; learning_rate does not vary
+    x = box["x"] + 48 + (box["width"] - 48 - 64) / (axes - 1)
+    top, bottom = box["y"] + 44, box["y"] + box["height"] - 20
+    page.mouse.move(x, (top + bottom) / 2)
+    page.mouse.down()
+    page.mouse.move(x, bottom - 30, steps=5)
+    page.mouse.move(x, bottom - 2, steps=5)
+    page.mouse.up()
+    chips = page.get_by_label("Filters").get_by_role("listitem")
+    expect(chips.filter(has_text="rank")).to_have_count(2)
+    remaining = rows(page).count()
+    assert 0 < remaining < 18
+    page.get_by_role("button", name="Remove all").click()
+    expect(rows(page)).to_have_count(18)
+
+
+def test_what_the_table_shows_is_downloaded(page: Page, search: Search) -> None:
+    page.goto(f"/#/jobs/{search.job.id}?where=rank<=20&where=targets==qv")
+    expect(rows(page)).to_have_count(2)
+    with page.expect_download() as given:
+        page.get_by_role("button", name="CSV").click()
+    table = list(csv.DictReader(given.value.path().read_text().splitlines()))
+    assert sorted(int(row["rank"]) for row in table) == [5, 13]
+    assert {"number", "state", "accuracy", "trainable_params", "targets"} <= set(table[0])
+    with page.expect_download() as given:
+        page.get_by_role("button", name="JSON").click()
+    assert sorted(row["rank"] for row in json.loads(given.value.path().read_text())) == [5, 13]
+
+
+def test_columns_can_be_hidden(page: Page, search: Search) -> None:
+    page.goto(f"/#/jobs/{search.job.id}")
+    expect(page.get_by_role("columnheader", name="latency_ms")).to_be_visible()
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_role("checkbox", name="latency_ms").uncheck()
+    expect(page.get_by_role("columnheader", name="latency_ms")).to_have_count(0)

@@ -1,0 +1,56 @@
+/**
+ * Conditions on trials, such as `rank<=8` or `method==lora|ia3`. They stand in the address as `where=…`, so that what is
+ * brushed, filtered and exported is one thing, survives a reload and can be sent to somebody.
+ */
+import type { Json, Trial } from "../api/types";
+
+export type Relation = "<=" | ">=" | "==";
+
+export interface Clause {
+  /** `number`, `state`, `origin`, a metric or a parameter of the configuration. */
+  name: string;
+  relation: Relation;
+  /** A number for `<=` and `>=`; for `==` one or more texts. */
+  values: readonly string[];
+}
+
+const FORM = /^(.+?)(<=|>=|==)(.+)$/;
+
+/** Clauses of the address; what cannot be read as one is left out. */
+export const parseClauses = (texts: readonly string[]): Clause[] => texts.flatMap((text) => parseClause(text) ?? []);
+
+export function parseClause(text: string): Clause | null {
+  const [, name, relation, value] = FORM.exec(text.trim()) ?? [];
+  if (!name || !relation || !value) return null;
+  if (relation !== "==" && !Number.isFinite(Number(value))) return null;
+  return {
+    name: name.trim(),
+    relation: relation as Relation,
+    values: relation === "==" ? value.split("|") : [value.trim()],
+  };
+}
+
+export const clauseText = ({ name, relation, values }: Clause): string => `${name}${relation}${values.join("|")}`;
+
+/** What a trial has under a name; a metric goes before a parameter of the same name. */
+export function valueOf(trial: Trial, name: string): Json | undefined {
+  if (name === "number" || name === "state" || name === "origin") return trial[name];
+  return trial.metrics[name] ?? trial.config[name];
+}
+
+/** Whether the trial meets every clause. Without the value that a clause asks for it does not. */
+export const meets = (trial: Trial, clauses: readonly Clause[]): boolean =>
+  clauses.every((clause) => holds(clause, valueOf(trial, clause.name)));
+
+function holds({ relation, values }: Clause, value: Json | undefined): boolean {
+  if (value === undefined || value === null) return false;
+  if (relation === "==") return values.includes(String(value));
+  const bound = Number(values[0]);
+  return typeof value === "number" && (relation === "<=" ? value <= bound : value >= bound);
+}
+
+/** The clauses with those on one name replaced. */
+export const withClauses = (clauses: readonly Clause[], name: string, own: readonly Clause[]): Clause[] => [
+  ...clauses.filter((clause) => clause.name !== name),
+  ...own,
+];
