@@ -8,6 +8,8 @@ ServiceError
 ├── Conflict      409  the request does not fit the present state; reading the state again tells why
 │   └── StaleAttempt   the trial has moved on to another attempt: drop the work, ask for a new trial
 └── Unavailable   503  the caller can try again later: the database, Ray or the disk does not answer
+    ├── Busy           503  too many costly answers are asked for at once
+    └── TooCostly      503  the answer would take more time or memory than one may have
 """
 
 from __future__ import annotations
@@ -124,3 +126,15 @@ class Unavailable(ServiceError):
 
     title = "Not available now"
     status = 503
+
+
+class Busy(Unavailable):
+    """As many costly answers as fit are computed or waited for."""
+
+    title = "Too much is asked at once"
+
+
+class TooCostly(Unavailable):
+    """An answer was given up: it took more time or memory than one may have."""
+
+    title = "The answer costs too much"
