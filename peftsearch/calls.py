@@ -132,7 +132,7 @@ def pareto(job_id: str) -> Call[Front]:
 
 def best(job_id: str, maximize: str | None, minimize: str | None, where: Iterable[str]) -> Call[Best]:
     """The best trial by one metric among those that satisfy every `where` clause."""
-    query = _query(maximize=maximize, minimize=minimize)
+    query = _query(maximize=maximize, minimize=minimize, headroom=True)
     return Call("GET", f"/v1/jobs/{job_id}/best", Best.from_json, query + tuple(("where", clause) for clause in where))
 
 

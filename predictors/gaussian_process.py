@@ -23,6 +23,7 @@ Smoothness = Literal[3, 5]  # twice Matérn's ν
 LENGTH_SPREAD = 1.5
 NOISE_CENTRE, NOISE_SPREAD = math.log(1e-3), 3.0
 JITTER = 1e-8
+REFINEMENTS = 5  # iterations of the fit to all rows after the one to some of them
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,14 @@ class GaussianProcess:
         prior = np.exp(self.theta[-2]) * matern(squared_distances(scaled, scaled), self.smoothness)[0]
         covariance = self.target_scale**2 * (prior - cross @ self.precision @ cross.T)
         return self.target_mean + self.target_scale * (cross @ self.weights), covariance
+
+    def marginal(self, inputs: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation `[m]` of the function itself at each input by itself: `joint` without what is
+        `[m, m]`, for many inputs."""
+        cross = self._cross(self._standardized(inputs))
+        explained = np.einsum("mn,mn->m", cross @ self.precision, cross)
+        spread = np.sqrt(np.maximum(np.exp(self.theta[-2]) - explained, 0.0))
+        return self.target_mean + self.target_scale * (cross @ self.weights), self.target_scale * spread
 
     def _standardized(self, inputs: Floats) -> Floats:
         return (np.asarray(inputs, dtype=np.float64) - self.offset) / self.scale
@@ -106,6 +115,22 @@ def fit_gaussian_process(
     found = minimize(objective, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
     precision = np.asarray(np.linalg.inv(_covariance(found.x, points, smoothness)[0]), dtype=np.float64)
     return GaussianProcess(points, offset, scale, mean, spread, found.x, smoothness, precision, precision @ wanted)
+
+
+def fit_large_gaussian_process(
+    inputs: Floats, targets: Floats, smoothness: Smoothness = 5, start: Floats | None = None, rows: int = 200
+) -> GaussianProcess:
+    """As `fit_gaussian_process`; of more than `rows` rows, an even selection finds the hyperparameters and all of them
+    refine these. Each look at the likelihood costs the cube of its rows: four times less than from 400 at once, eighty
+    times less than from 2,000."""
+    n = len(targets)
+    if n <= rows:
+        return fit_gaussian_process(inputs, targets, smoothness, start)
+    some = np.linspace(0, n - 1, rows).round().astype(np.int64)
+    if np.ptp(targets[some]) == 0:
+        return fit_gaussian_process(inputs, targets, smoothness, start)
+    begun = fit_gaussian_process(inputs[some], targets[some], smoothness, start)
+    return fit_gaussian_process(inputs, targets, smoothness, begun.theta, REFINEMENTS if n <= 2 * rows else 0)
 
 
 def _scale(spread: Floats) -> Floats:

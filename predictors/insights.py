@@ -6,7 +6,7 @@ functions are compared, widened by leave-one-out errors where a new measurement 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.answer import OutOfDomain
-from predictors.gaussian_process import GaussianProcess, fit_gaussian_process
+from predictors.gaussian_process import GaussianProcess, fit_large_gaussian_process
 from search_spaces.errors import InvalidConfig
 from search_spaces.space import Space
 
@@ -24,6 +24,8 @@ Config = Mapping[str, Any]
 LEAST_TRIALS, MOST_TRIALS = 8, 400
 DECADES = 20.0  # a positive metric that spans more than this factor is modelled by its logarithm
 BASES, FUNCTIONS = 32, 200
+POINTS = 192  # at which functions are drawn together, beside the bases
+Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -101,23 +103,35 @@ class MetricModel:
             found.append(Change(name, other[name], Estimate(change, low, high, self.level)))
         return tuple(found)
 
-    def importance(self, rng: np.random.Generator) -> dict[str, Estimate]:
+    def importance(self, rng: np.random.Generator, progress: Progress = lambda _: None) -> dict[str, Estimate]:
         """Share of the metric's variation over the space that is lost when a parameter is known (total Sobol index),
-        by parameter, most important first; the interval is over functions that agree with the trials."""
-        names = [parameter.name for parameter in self.space.parameters if parameter.columns]
+        by parameter, most important first; the interval is over functions that agree with the trials.
+
+        `progress` is told which share of the work is done.
+        """
         bases = self.space.encode(self.space.sample(BASES, rng)).values
         others = self.space.encode(self.space.sample(BASES, rng)).values
-        owners = np.array([column.parameter for column in self.space.columns])
-        mixed = [np.where(owners == name, others, bases) for name in names]
-        points = np.vstack([bases, *(self.space.encode(self.space.decode(values)).values for values in mixed)])
-        functions = _draws(*self.process.joint(points), rng).reshape(FUNCTIONS, len(names) + 1, BASES)
-        variance = functions[:, 0].var(axis=1)
-        moved = 0.5 * np.mean((functions[:, 1:] - functions[:, :1]) ** 2, axis=2)
-        shares = moved / np.maximum(variance, 1e-12)[:, None]
-        ends = np.quantile(shares, [0.5 - self.level / 2, 0.5 + self.level / 2], axis=0)
-        middle = np.median(shares, axis=0)
-        order = np.argsort(-middle)
-        return {names[i]: Estimate(float(middle[i]), float(ends[0, i]), float(ends[1, i]), self.level) for i in order}
+        moves = _moves(self.space, bases, others)
+        found, done = dict.fromkeys(moves, Estimate(0.0, 0.0, 0.0, self.level)), 0
+        for batch in _batches(moves):
+            found |= self._shares(bases, batch, rng)
+            done += len(batch)
+            progress(done / len(moves))
+        return dict(sorted(found.items(), key=lambda one: -one[1].value))
+
+    def _shares(self, bases: Floats, moves: Mapping[str, _Move], rng: np.random.Generator) -> dict[str, Estimate]:
+        """Estimates for some parameters, from functions drawn at the bases and where these parameters move them."""
+        points = np.vstack([bases, *(move.points for move in moves.values())])
+        functions = _draws(*self.process.joint(points), rng)
+        origin, start = functions[:, : len(bases)], len(bases)
+        variance, found = np.maximum(origin.var(axis=1), 1e-12), {}
+        for name, move in moves.items():
+            moved = functions[:, start : start + len(move.rows)] - origin[:, move.rows]
+            start += len(move.rows)
+            shares = 0.5 * (moved**2).sum(axis=1) / len(bases) / variance
+            low, middle, high = np.quantile(shares, [0.5 - self.level / 2, 0.5, 0.5 + self.level / 2])
+            found[name] = Estimate(float(middle), float(low), float(high), self.level)
+        return found
 
     def _estimate(self, *values: float) -> Estimate:
         middle, low, high = (float(np.exp(value) if self.logarithmic else value) for value in values)
@@ -142,7 +156,7 @@ def fit_metric(space: Space, trials: Sequence[tuple[Config, float]], metric: str
         raise OutOfDomain("trials", f"{metric} = {values[0]:g} in all", "trials that differ in the metric")
     logarithmic = bool(values.min() > 0 and values.max() > DECADES * values.min())
     wanted = np.log(values) if logarithmic else values
-    process = fit_gaussian_process(space.encode([config for config, _ in inside]).values, wanted)
+    process = fit_large_gaussian_process(space.encode([config for config, _ in inside]).values, wanted)
     mean, spread = process.leave_one_out()
     errors = np.sort(np.abs(wanted - mean) / spread)
     rank = min(len(errors), int(np.ceil(level * (len(errors) + 1)))) - 1
@@ -156,6 +170,46 @@ def check(space: Space, config: Config) -> None:
         space.validate(config)
     except InvalidConfig as error:
         raise OutOfDomain(f"config.{error.parameter}", error.value, error.allowed) from error
+
+
+@dataclass(frozen=True)
+class _Move:
+    """Where a parameter moves the bases: `points [k, d]`, of the bases numbered `rows [k]`; the others stay."""
+
+    rows: NDArray[np.int64]
+    points: Floats
+
+
+def _moves(space: Space, bases: Floats, others: Floats) -> dict[str, _Move]:
+    """For each parameter the bases with its value taken from the others. In a space with many conditions most
+    parameters are not active in most configurations, and move few of them."""
+    owners = np.array([column.parameter for column in space.columns])
+    names = [parameter.name for parameter in space.parameters if parameter.columns]
+    rows = {name: np.flatnonzero((bases != others)[:, owners == name].any(axis=1)) for name in names}
+    mixed = [np.where(owners == name, others[rows[name]], bases[rows[name]]) for name in names]
+    reached = (
+        space.encode(space.decode(np.vstack(mixed))).values if sum(map(len, mixed)) else np.empty((0, bases.shape[1]))
+    )
+    moves, start = {}, 0
+    for name in names:
+        points = reached[start : start + len(rows[name])]
+        start += len(rows[name])
+        moved = (points != bases[rows[name]]).any(axis=1)
+        moves[name] = _Move(rows[name][moved], points[moved])
+    return moves
+
+
+def _batches(moves: Mapping[str, _Move]) -> Iterator[dict[str, _Move]]:
+    """Parameters that move anything, a few at a time: drawing functions costs the cube of the points."""
+    batch: dict[str, _Move] = {}
+    for name, move in moves.items():
+        if len(move.rows):
+            batch[name] = move
+        if sum(len(one.rows) for one in batch.values()) >= POINTS:
+            yield batch
+            batch = {}
+    if batch:
+        yield batch
 
 
 def _draws(mean: Floats, covariance: Floats, rng: np.random.Generator) -> Floats:

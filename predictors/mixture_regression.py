@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.answer import OutOfDomain
-from predictors.gaussian_process import GaussianProcess, Smoothness, fit_gaussian_process
+from predictors.gaussian_process import GaussianProcess, Smoothness, fit_large_gaussian_process
 
 SOURCE = "RegMix, arXiv:2407.01492; regression chosen by measurement on its public tables"
 Floats = NDArray[np.float64]
 LEAST_ROWS = 8
+LIKELIHOOD_ROWS = 600  # more tell no more of length scales, and cost their cube
 SUM_TOLERANCE = 0.02  # published tables round each weight to three digits
 
 WARPS: dict[str, Callable[[Floats], Floats]] = {
@@ -102,7 +103,7 @@ def _members(weights: Floats, logs: Floats) -> list[_Member]:
     for warp, apply in WARPS.items():
         start = None
         for smoothness in SMOOTHNESS:
-            process = fit_gaussian_process(apply(weights), logs, smoothness, start)
+            process = fit_large_gaussian_process(apply(weights), logs, smoothness, start, LIKELIHOOD_ROWS)
             members.append(_Member(warp, process))
             start = process.theta
     return members

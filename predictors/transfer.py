@@ -144,8 +144,7 @@ def _forecast(scored: Sequence[tuple[Config, float]], candidates: Sequence[Confi
     inputs = encode([*known, *candidates])
     scores = np.array([score for _, score in scored])
     process = fit_gaussian_process(inputs[: len(known)], scores)
-    mean, covariance = process.joint(inputs[len(known) :])
-    return mean, np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    return process.marginal(inputs[len(known) :])  # not jointly: there may be thousands of candidates
 
 
 def _average(weights: Floats, means: Floats, spreads: Floats) -> tuple[Floats, Floats]:

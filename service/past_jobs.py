@@ -16,6 +16,8 @@ from workers.models.description import ModelDescription, describe
 
 PAGE = 200
 MOST_JOBS = 1000
+MOST_TRIALS = 1000
+"""Trials of a past job that are looked at beside its front: more tell no more, and a job may have 50,000."""
 HANDED_OVER = 8
 """Past jobs that an optimizer is given, the most alike ones."""
 TRIALS_EACH = 50
@@ -47,8 +49,9 @@ def with_results(store: Store) -> Iterator[tuple[Job, Task]]:
 
 
 def completed(store: Store, job_id: str) -> list[Trial]:
-    """The completed trials of a job's search, by number."""
-    return [trial for trial in store.searched_trials(job_id) if trial.state == "completed"]
+    """The completed trials of a job's search, by number: those of its front and the newest thousand."""
+    trials = {trial.id: trial for trial in (*store.front(job_id), *store.newest_completed(job_id, MOST_TRIALS))}
+    return sorted(trials.values(), key=lambda trial: trial.number)
 
 
 def alike(store: Store, job: Job) -> tuple[PastJob, ...]:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from service.errors import BadInput, NotFound
 from service.jobspec import JobSpec
+from service.jobspecs.kinds import search_spec
+from service.problem import build_problem
 from service.store.records import Trial
+from service.store.store import Store
+from service.store.trials import Bound
+from workers.tasks.registry import METRICS
+
+RECENT = 400
+"""Trials that are looked at for names of hyperparameters."""
+FIRST_LOOK, AT_ONCE = 1000, 200
+"""Trials that are looked at first for clauses on hyperparameters, and that are read at a time."""
 
 _CLAUSE = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(<=|>=|==|!=|<|>|=)\s*(.+?)\s*")
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -69,14 +79,7 @@ def parse_clause(text: str) -> Clause:
     return Clause(name, comparison, value)
 
 
-def best(
-    trials: Iterable[Trial],
-    spec: JobSpec,
-    known_metrics: Iterable[str],
-    maximize: str | None,
-    minimize: str | None,
-    where: Sequence[str],
-) -> Answer:
+def best(store: Store, job_id: str, maximize: str | None, minimize: str | None, where: Sequence[str]) -> Answer:
     """The best completed trial by one metric (the first objective when none is named) among those that satisfy every
     clause and the job's own constraints; ties go to whoever is better on the other objectives, then to the earlier.
 
@@ -85,24 +88,39 @@ def best(
             hyperparameter of the job.
         NotFound: no completed trial satisfies the clauses.
     """
-    completed = [trial for trial in trials if trial.state == "completed"]
+    spec = search_spec(store.get_job(job_id))
     metric, sign = _ranking(spec, maximize, minimize)
     clauses = [parse_clause(text) for text in where]
-    _check_names(metric, clauses, completed, set(known_metrics))
+    _check_names(store, job_id, metric, clauses)
     clauses += _constraints(spec)
-    fitting = [
-        trial for trial in completed if metric in trial.metrics and all(clause.holds(trial) for clause in clauses)
-    ]
-    if not fitting:
-        raise NotFound("completed trial that satisfies", " and ".join(map(str, clauses)) or f"a measured {metric}")
     signs = {one.metric: -1.0 if one.direction == "maximize" else 1.0 for one in spec.objectives}
+    order = [(metric, sign), *((name, one) for name, one in signs.items() if name != metric)]
+    # Whatever is best by an objective is on the front, unless a clause keeps it out: no need to look at the others.
+    found = _first(store, job_id, order, (), front_only=True) if not where and signs.get(metric) == sign else None
+    found = found or _first(store, job_id, order, clauses, front_only=False)
+    if found is None:
+        raise NotFound("completed trial that satisfies", " and ".join(map(str, clauses)) or f"a measured {metric}")
+    return Answer(metric, found, {name: found.metrics[name] for name in signs if name in found.metrics})
 
-    def rank(trial: Trial) -> tuple[float, ...]:
-        others = (sign * trial.metrics.get(name, float("inf")) for name, sign in signs.items())
-        return (sign * trial.metrics[metric], *others, trial.number)
 
-    chosen = min(fitting, key=rank)
-    return Answer(metric, chosen, {name: chosen.metrics[name] for name in signs if name in chosen.metrics})
+def _first(
+    store: Store, job_id: str, order: Sequence[tuple[str, float]], clauses: Sequence[Clause], front_only: bool
+) -> Trial | None:
+    """The first trial in this order that satisfies every clause. The database compares metrics; what is left, on
+    hyperparameters, is looked at here."""
+    bounds = [
+        Bound(clause.name, "==" if clause.comparison == "=" else clause.comparison, clause.value)
+        for clause in clauses
+        if clause.name in METRICS and isinstance(clause.value, int | float)
+    ]
+    compared = len(bounds) == len(clauses)
+    for skip, limit in ((0, 1),) if compared else ((0, FIRST_LOOK), (FIRST_LOOK, None)):
+        ids = store.ranked(job_id, order, bounds, front_only, limit)[skip:]
+        for start in range(0, len(ids), AT_ONCE):
+            for trial in store.trials_by_id(ids[start : start + AT_ONCE]):
+                if all(clause.holds(trial) for clause in clauses):
+                    return trial
+    return None
 
 
 def _ranking(spec: JobSpec, maximize: str | None, minimize: str | None) -> tuple[str, float]:
@@ -122,14 +140,25 @@ def _constraints(spec: JobSpec) -> list[Clause]:
     return lower + [Clause(one.metric, "<=", one.max) for one in spec.constraints if one.max is not None]
 
 
-def _check_names(metric: str, clauses: Sequence[Clause], trials: Sequence[Trial], metrics: set[str]) -> None:
-    metrics = metrics | {name for trial in trials for name in trial.metrics}
+def _check_names(store: Store, job_id: str, metric: str, clauses: Sequence[Clause]) -> None:
+    strangers = {metric, *(clause.name for clause in clauses)} - set(METRICS)
+    if not strangers:
+        return
+    recent = store.newest_completed(job_id, RECENT)
+    metrics = {*METRICS, *(name for trial in recent for name in trial.metrics)}
     if metric not in metrics:
         raise BadInput("maximize", metric, f"a metric: {', '.join(sorted(metrics))}")
-    names = metrics | {name for trial in trials for name in trial.config}
+    names = metrics | {name for trial in recent for name in trial.config}
     for clause in clauses:
-        if clause.name not in names and trials:
+        if recent and clause.name not in names and not _named_earlier(store, job_id, clause.name):
             raise BadInput("where", clause.name, f"a metric or a hyperparameter: {', '.join(sorted(names))}")
+
+
+def _named_earlier(store: Store, job_id: str, name: str) -> bool:
+    """Whether a parameter of the job's space has the name, though no recent trial chose it."""
+    return any(
+        parameter.name == name for parameter in build_problem(search_spec(store.get_job(job_id))).space.parameters
+    )
 
 
 def _value(written: str) -> float | str | bool:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import uvicorn
 
 from service.api.app import create_app
-from service.api.event_feed import EventFeed
+from service.api.dependencies import Surroundings
 from service.errors import ServiceError, Unauthorized
 from service.home import HomeInUseError, HomeLock, write_private
 from service.lifeline import spawn
@@ -70,8 +70,7 @@ def serve(settings: Settings, with_conductor: bool) -> None:
         signal.signal(name, lambda *_: None)
     conductor = Supervisor("conductor", lambda: spawn(["service.conductor"], settings.as_environment()))
     app = create_app(settings, store, ArtifactStore(settings.artifacts))
-    feed: EventFeed = app.state.surroundings.feed
-    server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE), feed)
+    server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE), app.state.surroundings)
     if with_conductor:
         conductor.start()
     try:
@@ -84,15 +83,22 @@ def serve(settings: Settings, with_conductor: bool) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends the event streams before it waits for open requests: they would never end by themselves."""
+    """Has a process ready for the first costly answer; at its end, closes the event streams and gives up what is being
+    computed before it waits for open requests: they might never end by themselves."""
 
-    def __init__(self, config: uvicorn.Config, feed: EventFeed) -> None:
+    def __init__(self, config: uvicorn.Config, surroundings: Surroundings) -> None:
         super().__init__(config)
-        self._feed = feed
+        self._surroundings = surroundings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, then warm up."""
+        await super().startup(sockets)
+        await self._surroundings.pool.warm()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the streams, then stop as uvicorn does."""
-        self._feed.close()
+        """Close the streams and the computations, then stop as uvicorn does."""
+        self._surroundings.feed.close()
+        await self._surroundings.pool.close()
         await super().shutdown(sockets)
 
 

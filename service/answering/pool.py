@@ -100,12 +100,14 @@ class AnswerPool:
         if not self._idle:
             self._idle.append(await self._start())
 
-    def close(self) -> None:
-        """End every computation."""
-        for shared in [*self._shared.values()]:
-            shared.task.cancel()
+    async def close(self) -> None:
+        """End every computation and every process."""
+        tasks = [shared.task for shared in self._shared.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         while self._idle:
-            _end(self._idle.pop())
+            await _end(self._idle.pop())
 
     def _begin(self, key: str, name: str, arguments: Mapping[str, Any], state: object) -> _Shared:
         if len(self._shared) >= self._size + WAITING:
@@ -137,10 +139,10 @@ class AnswerPool:
             async with asyncio.timeout(self._seconds):
                 reply = await self._conversation(process, question, shared)
         except TimeoutError:
-            _end(process)
+            await _end(process)
             raise TooCostly(f"the answer took longer than {self._seconds:g} s: ask about less") from None
         except BaseException:
-            _end(process)
+            await _end(process)
             raise
         self.computed += 1
         self._idle.append(process)
@@ -179,6 +181,7 @@ class AnswerPool:
         )
 
 
-def _end(process: Process) -> None:
+async def _end(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
+    await process.wait()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
+from service.answering.pool import AnswerPool
 from service.api import problems
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import dashboard
@@ -61,6 +65,13 @@ def create_app(
     settings: Settings, store: Store, artifacts: ArtifactStore, clock: Clock = lambda: datetime.now(UTC)
 ) -> FastAPI:
     """The API on a store and its artifacts, with the dashboard at `/`. `clock` gives aware UTC times."""
+    pool = AnswerPool(settings.as_environment())
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await pool.close()
+
     app = _Api(
         title="peftsearch",
         version=version("peftsearch"),
@@ -68,11 +79,13 @@ def create_app(
         openapi_url="/v1/openapi.json",
         docs_url=None,  # Swagger UI comes with the dashboard: FastAPI's page fetches it from another server
         redoc_url=None,
+        lifespan=life,
     )
-    app.state.surroundings = Surroundings(settings, store, artifacts, clock, EventFeed(store))
+    app.state.surroundings = Surroundings(settings, store, artifacts, clock, EventFeed(store), pool)
     app.state.numbers = Numbers()
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)  # leaves event streams and zips alone
     app.add_middleware(RequestGuard)
     app.add_middleware(RequestTimer, numbers=app.state.numbers)
     for router in ROUTERS:

@@ -1,4 +1,4 @@
-"""Costly answers over HTTP: asked of the pool, given up when the caller goes, as a stream with progress where wanted."""
+"""Costly answers over HTTP: asked of the pool, given up when the caller goes, with their progress where wanted."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from service.answering.pool import AnswerPool
 from service.api.event_feed import EventFeed
 from service.api.request_guard import Authority
 from service.errors import Forbidden, Unauthorized
@@ -37,6 +38,7 @@ class Surroundings:
     artifacts: ArtifactStore
     clock: Clock
     feed: EventFeed
+    pool: AnswerPool
 
 
 def surroundings(request: Request) -> Surroundings:

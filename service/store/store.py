@@ -47,6 +47,7 @@ from service.store.records import (
     TrialOrigin,
     TrialState,
 )
+from service.store.trials import Bound
 from workers.assignment import Outcome, Report
 
 Clock = Callable[[], datetime]
@@ -177,6 +178,26 @@ class Store:
     def reference_trials(self, job_id: str) -> tuple[Trial, ...]:
         """The trials that the search is measured against, by number."""
         return self._database.read(lambda c: trials.reference_trials(c, job_id))
+
+    def newest_completed(self, job_id: str, limit: int) -> tuple[Trial, ...]:
+        """The last `limit` completed trials of the search, by number."""
+        return self._database.read(lambda c: trials.newest_completed(c, job_id, limit))
+
+    def ranked(
+        self,
+        job_id: str,
+        order: Sequence[tuple[str, float]],
+        bounds: Sequence[Bound] = (),
+        front_only: bool = False,
+        limit: int | None = None,
+    ) -> tuple[str, ...]:
+        """Ids of the first `limit` completed trials of the search that have the first metric of `order` (metric, sign)
+        and lie within `bounds`: smallest sign · metric first, ties by the further metrics and then by number."""
+        return self._database.read(lambda c: trials.ranked(c, job_id, order, bounds, front_only, limit))
+
+    def trials_by_id(self, ids: Sequence[str]) -> tuple[Trial, ...]:
+        """The trials with these ids (at most some hundreds), in their order."""
+        return self._database.read(lambda c: trials.trials_by_id(c, ids))
 
     def counts(self, job_id: str) -> dict[TrialState, int]:
         """Trials in each state; raises NotFound."""

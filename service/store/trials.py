@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +17,35 @@ from service.store.records import NewTrial, Page, Trial, TrialOrigin, TrialState
 from service.store.rows import JOBS, TRIAL_COLUMNS, TRIALS, count_changes, lock_state, trial_of
 from service.store.states import JOB_OVER, TRIAL_STATES
 
+_WITHIN: Mapping[str, Callable[[Any, float], ColumnElement[bool]]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A metric compared (`<=`, `>=`, `<`, `>`, `==` or `!=`) with a number."""
+
+    metric: str
+    comparison: str
+    value: float
+
+
 _ADD = insert(TRIALS)
 _OF_JOB = select(*TRIAL_COLUMNS).where(TRIALS.c.job_id == bindparam("job")).order_by(TRIALS.c.number)
 _SEARCHED = _OF_JOB.where(TRIALS.c.confirms.is_(None))
 _CONFIRMATIONS = _OF_JOB.where(TRIALS.c.confirms.is_not(None))
 # Written out, not bound: only so does it match the condition of its index.
 _REFERENCES = _OF_JOB.where(TRIALS.c.origin == literal_column("'reference'"))
+_COMPLETED = (TRIALS.c.job_id == bindparam("job")) & (TRIALS.c.state == "completed") & TRIALS.c.confirms.is_(None)
+_NEWEST_COMPLETED = select(*TRIAL_COLUMNS).where(_COMPLETED).order_by(TRIALS.c.number.desc()).limit(bindparam("limit"))
+# Whoever is on a front has completed; naming the state as well would lead SQLite past the small index.
+_ON_FRONT = (TRIALS.c.job_id == bindparam("job")) & TRIALS.c.on_front
 _COUNTS = select(*(JOBS.c[state] for state in TRIAL_STATES)).where(JOBS.c.id == bindparam("job"))
 
 
@@ -107,6 +132,37 @@ def confirmations(connection: Connection, job_id: str) -> tuple[Trial, ...]:
 def reference_trials(connection: Connection, job_id: str) -> tuple[Trial, ...]:
     """The trials that the search is measured against, by number."""
     return tuple(trial_of(row) for row in connection.execute(_REFERENCES, {"job": job_id}))
+
+
+def newest_completed(connection: Connection, job_id: str, limit: int) -> tuple[Trial, ...]:
+    """The last `limit` completed trials of the search, by number."""
+    rows = connection.execute(_NEWEST_COMPLETED, {"job": job_id, "limit": limit})
+    return tuple(reversed([trial_of(row) for row in rows]))
+
+
+def ranked(
+    connection: Connection,
+    job_id: str,
+    order: Sequence[tuple[str, float]],
+    bounds: Sequence[Bound],
+    front_only: bool,
+    limit: int | None,
+) -> tuple[str, ...]:
+    """Ids of the first `limit` completed trials of the search that have the first metric of `order` and lie within
+    `bounds`: smallest sign · metric first, ties by the further metrics (trials without them last), then by number."""
+    names = {*(name for name, _ in order), *(bound.metric for bound in bounds)}
+    values = {name: TRIALS.c.metrics[name].as_float() for name in names}
+    query = select(TRIALS.c.id).where(_ON_FRONT if front_only else _COMPLETED, values[order[0][0]].is_not(None))
+    query = query.where(*(_WITHIN[one.comparison](values[one.metric], one.value) for one in bounds))
+    keys = [(values[name] if sign > 0 else -values[name]).asc().nulls_last() for name, sign in order]
+    return tuple(connection.execute(query.order_by(*keys, TRIALS.c.number).limit(limit), {"job": job_id}).scalars())
+
+
+def trials_by_id(connection: Connection, ids: Sequence[str]) -> tuple[Trial, ...]:
+    """The trials with these ids (at most some hundreds), in their order; those that are gone are left out."""
+    found = connection.execute(select(*TRIAL_COLUMNS).where(TRIALS.c.id.in_(ids)))
+    trials = {trial.id: trial for trial in map(trial_of, found)}
+    return tuple(trials[id] for id in ids if id in trials)
 
 
 def counts(connection: Connection, job_id: str) -> dict[TrialState, int]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request, Response
 
+from predictors.insights import MOST_TRIALS
+from service.answering.costly import Desk, costly
+from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, StoreDep
 from service.api.routes.insights import EstimateView
 from service.api.views import TrialView, View
@@ -100,16 +104,29 @@ class ConfirmationView(View):
         )
 
 
-@router.get("/confirmation")
-def get_confirmation(
+@router.get("/confirmation", response_model=ConfirmationView, responses=RESPONSES)
+async def get_confirmation(
     job_id: str,
+    request: Request,
     store: StoreDep,
     level: Annotated[float, Query(gt=0, lt=1, description="probability that the intervals cover")] = 0.9,
-) -> ConfirmationView:
+) -> Response:
     """How the front and the reference trials did when they were trained again with fresh seeds and measured on rows
     that the search never saw, and how much of their gain is left. For jobs with `confirm` in their spec."""
-    spec = search_spec(store.get_job(job_id))
-    if spec.confirm is None:
+    job = await to_thread.run_sync(store.get_job, job_id)
+    if search_spec(job).confirm is None:
         raise NotFound("`confirm` in the spec, so there is no confirmation, of job", job_id)
-    found = confirmation(build_problem(spec), store.searched_trials(job_id), store.confirmations(job_id), level)
+    return await computed(request, report, {"job_id": job_id, "level": level}, job.version)
+
+
+@costly
+def report(desk: Desk, job_id: str, level: float) -> ConfirmationView:
+    """The report, from the confirmations, what they confirm, and the newest trials of the search."""
+    spec, store = search_spec(desk.store.get_job(job_id)), desk.store
+    assert spec.confirm is not None, "looked at before"
+    repeats = store.confirmations(job_id)
+    confirmed = (store.get_trial(id) for id in {str(trial.confirms) for trial in repeats})
+    told = (*store.newest_completed(job_id, 2 * MOST_TRIALS), *store.reference_trials(job_id), *confirmed)
+    searched = sorted({trial.id: trial for trial in told}.values(), key=lambda trial: trial.number)
+    found = confirmation(build_problem(spec), searched, repeats, level)
     return ConfirmationView.of(found, spec.confirm.split, spec.confirm.seeds)

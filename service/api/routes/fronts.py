@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from service import queries
+from service.answering.costly import Desk, costly
 from service.api.answers import tagged
+from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, StoreDep
 from service.api.views import BestView, FrontView, HeadroomView, TrialView, objectives_of
 from service.headroom import LEVEL, prospect
-from service.jobspec import JobSpec
 from service.jobspecs.kinds import search_spec
 from service.lineage import past_of
 from service.snippets import snippet
-from service.store.records import Trial
+from service.store.store import Store
 from workers.bounded import Name
-from workers.tasks.registry import METRICS
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["fronts"], dependencies=[READ])
+MOST_TRIALS = 20_000
+"""The newest trials that are looked at for trade-offs."""
 
 
 @router.get("/pareto", response_model=FrontView)
@@ -36,8 +39,8 @@ def get_front(job_id: str, request: Request, store: StoreDep) -> Response:
     return tagged(request, front)
 
 
-@router.get("/best", response_model=BestView)
-def get_best(
+@router.get("/best", response_model=BestView, responses=RESPONSES)
+async def get_best(
     job_id: str,
     request: Request,
     store: StoreDep,
@@ -51,22 +54,42 @@ def get_best(
             examples=["trainable_params<=20000"],
         ),
     ] = None,
+    headroom: Annotated[
+        bool, Query(description="say, too, how far the best quality may still be; fits a model of the trials")
+    ] = False,
 ) -> Response:
     """The best completed trial by one metric (the first objective when none is named) among those that satisfy every
     clause and the job's constraints, and code that trains it again."""
+    asked = {"job_id": job_id, "maximize": maximize, "minimize": minimize, "where": where or []}
+    if headroom:
+        job = await to_thread.run_sync(store.get_job, job_id)
+        return await computed(request, best_and_headroom, asked, job.version)
+    return tagged(request, await to_thread.run_sync(_best, store, job_id, maximize, minimize, where or []))
+
+
+@costly
+def best_and_headroom(
+    desk: Desk, job_id: str, maximize: str | None, minimize: str | None, where: list[str]
+) -> BestView:
+    """The best trial and, for the first objective without clauses, what a search for it alone may still gain."""
+    view = _best(desk.store, job_id, maximize, minimize, where)
+    spec = search_spec(desk.store.get_job(job_id))
+    first = spec.objectives[0]
+    if where or (maximize or minimize or first.metric) != first.metric:
+        return view
+    trials = desk.store.newest_completed(job_id, MOST_TRIALS)
+    desk.progress(f"fitting {first.metric} to {len(trials)} trials")
+    seen = prospect(spec, trials, desk.store.get_trial(view.trial.id))
+    told = None if seen is None else HeadroomView(**vars(seen), level=LEVEL, text=seen.text)
+    return view.model_copy(update={"headroom": told})
+
+
+def _best(store: Store, job_id: str, maximize: str | None, minimize: str | None, where: Sequence[str]) -> BestView:
+    found = queries.best(store, job_id, maximize, minimize, where)
     spec = search_spec(store.get_job(job_id))
-    trials = store.searched_trials(job_id)
-    found = queries.best(trials, spec, METRICS, maximize, minimize, where or ())
-    first_alone = not where and found.metric == spec.objectives[0].metric
-    view = BestView(
+    return BestView(
         trial=TrialView.of(found.trial),
         objectives=found.objectives,
         snippet=snippet(spec, found.trial, past_of(store, found.trial)[1]),
-        headroom=_headroom(spec, trials, found.trial) if first_alone else None,
+        headroom=None,
     )
-    return tagged(request, view)
-
-
-def _headroom(spec: JobSpec, trials: Sequence[Trial], best: Trial) -> HeadroomView | None:
-    seen = prospect(spec, trials, best)
-    return None if seen is None else HeadroomView(**vars(seen), level=LEVEL, text=seen.text)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from optimizers.pareto import knee
 from optimizers.problem import Problem
-from predictors.insights import Estimate, MetricModel, check, fit_metric
+from predictors.insights import MOST_TRIALS, Estimate, MetricModel, check, fit_metric
+from service.answering.costly import Desk, costly
 from service.api.body_reading import PlainRoute
+from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, StoreDep
 from service.api.predictions import Question
 from service.api.views import TrialView, View
@@ -84,37 +87,59 @@ class KneeView(View):
     objectives: dict[str, float]
 
 
-@router.get("/importance")
-def get_importance(
+@router.get("/importance", response_model=ImportanceView, responses=RESPONSES)
+async def get_importance(
     job_id: str,
+    request: Request,
     store: StoreDep,
     metric: Annotated[str | None, Query(max_length=200, description="default: the first objective")] = None,
     level: Annotated[float, Query(gt=0, lt=1, description="probability that the intervals cover")] = 0.9,
-) -> ImportanceView:
+) -> Response:
     """How much each parameter matters for a metric over the whole space, with intervals."""
-    problem, trials = _evidence(store, job_id)
+    job = await to_thread.run_sync(store.get_job, job_id)
+    return await computed(request, importance, {"job_id": job_id, "metric": metric, "level": level}, job.version)
+
+
+@costly
+def importance(desk: Desk, job_id: str, metric: str | None, level: float) -> ImportanceView:
+    """Fit the metric to the newest trials and ask the fit."""
+    problem, trials = _evidence(desk.store, job_id)
     name = metric or problem.objectives[0].metric
+    desk.progress(f"fitting {name} to {len(trials)} trials")
     model = _model(problem, trials, name, level)
-    shares = model.importance(np.random.default_rng(0))
+    shares = model.importance(
+        np.random.default_rng(0), lambda done: desk.progress(f"comparing configurations: {done:.0%}")
+    )
     items = [ImportanceEntry(parameter=parameter, **vars(share)) for parameter, share in shares.items()]
     return ImportanceView(metric=name, trials=model.trials, items=items)
 
 
-@router.post("/expect")
-def post_expect(job_id: str, question: ExpectQuestion, store: StoreDep) -> ExpectView:
+@router.post("/expect", response_model=ExpectView, responses=RESPONSES)
+async def post_expect(job_id: str, question: ExpectQuestion, request: Request, store: StoreDep) -> Response:
     """The objectives to expect of a configuration never run, with intervals, and what doubling, halving or changing
     each of its parameters would do."""
-    problem, trials = _evidence(store, job_id)
-    check(problem.space, question.config)
+    job = await to_thread.run_sync(store.get_job, job_id)
+    return await computed(request, expect, {"job_id": job_id, **question.model_dump(mode="json")}, job.version)
+
+
+@costly
+def expect(desk: Desk, job_id: str, config: dict[str, Any], level: float) -> ExpectView:
+    """Fit each objective to the newest trials and ask the fits for the configuration and its neighbours."""
+    problem, trials = _evidence(desk.store, job_id)
+    check(problem.space, config)
     names = [objective.metric for objective in problem.objectives]
-    exact = {name: problem.known[name](question.config) for name in names if name in problem.known}
-    models = {name: _model(problem, trials, name, question.level) for name in names if name not in exact}
+    exact = {name: problem.known[name](config) for name in names if name in problem.known}
+    models: dict[str, MetricModel] = {}
+    for name in names:
+        if name not in exact:
+            desk.progress(f"fitting {name} to {len(trials)} trials")
+            models[name] = _model(problem, trials, name, level)
     objectives = {name: EstimateView(value=value, low=value, high=value, level=1.0) for name, value in exact.items()}
-    objectives |= {name: EstimateView.of(model.expect(question.config)) for name, model in models.items()}
+    objectives |= {name: EstimateView.of(model.expect(config)) for name, model in models.items()}
     changes = [
         ChangeView(metric=name, parameter=one.parameter, value=one.value, change=EstimateView.of(one.change))
         for name, model in models.items()
-        for one in model.sensitivity(question.config)
+        for one in model.sensitivity(config)
     ]
     return ExpectView(objectives=objectives, known=list(exact), sensitivity=changes, trials=len(trials))
 
@@ -133,10 +158,10 @@ def get_knee(job_id: str, store: StoreDep) -> KneeView:
 
 
 def _evidence(store: Store, job_id: str) -> tuple[Problem, list[Trial]]:
-    """The job's problem and its completed trials, oldest first."""
+    """The job's problem and its newest completed trials, oldest first. Some may lie outside a space that was changed
+    meanwhile; more are read than a fit takes."""
     problem = build_problem(search_spec(store.get_job(job_id)))
-    trials = sorted(store.searched_trials(job_id), key=lambda trial: trial.number)
-    return problem, [trial for trial in trials if trial.state == "completed"]
+    return problem, list(store.newest_completed(job_id, 2 * MOST_TRIALS))
 
 
 def _model(problem: Problem, trials: list[Trial], metric: str, level: float) -> MetricModel:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from service.answering.costly import Desk, costly
 from service.api.answers import answer, tagged
 from service.api.body_reading import PlainRoute
+from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, SUBMIT, StoreDep
 from service.api.predictions import StoreLawQuestion
 from service.api.views import ItemsView, View
@@ -55,14 +59,31 @@ def get_job_answer(job_id: str, request: Request, store: StoreDep) -> Response:
     return tagged(request, AnswerView.of(found))
 
 
-@router.post("/laws", response_model=AnswerView, status_code=201, dependencies=[SUBMIT])
-def store_law(question: StoreLawQuestion, store: StoreDep) -> Response:
+@router.post("/laws", response_model=AnswerView, status_code=201, dependencies=[SUBMIT], responses=RESPONSES)
+async def store_law(question: StoreLawQuestion, request: Request, store: StoreDep) -> Response:
     """Fit a law to a table of runs and keep it under a name; later questions use it where it was measured."""
+    fit = await computed(request, fit_to_keep, {"rows": question.model_dump(mode="json")["rows"]}, "rows")
+    if fit.status_code != 200:
+        return fit
+    body = json.loads(bytes(fit.body))["law"] | {"batch_unit": question.batch_unit}
+    kept = await to_thread.run_sync(store.add_answer, "law", question.name, body)
+    return answer(AnswerView.of(kept), 201)
+
+
+class FitView(View):
+    """A fitted law in the form in which it is kept."""
+
+    law: dict[str, Any]
+
+
+@costly
+def fit_to_keep(desk: Desk, rows: list[dict[str, float | None]]) -> FitView:
+    """Fit the law."""
     from predictors.law_answer import fitted, variables_of
 
-    rows = [row.model_dump(exclude_none=True) for row in question.rows]
-    body = fitted(rows, None, LEVEL, variables_of(rows)) | {"batch_unit": question.batch_unit}
-    return answer(AnswerView.of(store.add_answer("law", question.name, body)), 201)
+    given = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    desk.progress(f"fitting a law to {len(given)} runs")
+    return FitView(law=fitted(given, None, LEVEL, variables_of(given)))
 
 
 @router.get("/laws", response_model=ItemsView[AnswerView])

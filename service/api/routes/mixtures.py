@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, Field
 
 from predictors.answer import OutOfDomain
+from service.answering.costly import Desk, costly
 from service.api.body_reading import PlainRoute
+from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ
 from service.api.predictions import Question, without_mark
 from service.api.views import View
@@ -74,14 +76,27 @@ class MixtureView(View):
     warnings: list[str]
 
 
-@router.post("/fit")
-def fit_mixture(question: MixtureQuestion) -> MixtureView:
+@router.post("/fit", response_model=MixtureView, responses=RESPONSES)
+async def fit_mixture(question: MixtureQuestion, request: Request) -> Response:
     """Fit a regression of the loss on the mixture, search the simplex, recommend a mixture with its predicted loss,
     interval and the effect of each domain. Takes seconds to a minute with hundreds of rows."""
+    if not question.rows:
+        raise OutOfDomain("rows", 0, "at least eight rows")
+    return await computed(request, recommended, question.model_dump(mode="json"), "rows")
+
+
+@costly
+def recommended(
+    desk: Desk,
+    rows: list[dict[str, dict[str, float]]],
+    target: str | None,
+    prior: dict[str, float] | None,
+    level: float,
+    seed: int,
+) -> MixtureView:
+    """Fit, search and explain."""
     from predictors import mixture_answer
 
-    rows = [(row.weights, row.losses) for row in question.rows]
-    if not rows:
-        raise OutOfDomain("rows", 0, "at least eight rows")
-    answer = mixture_answer.answer(rows, question.target, question.prior, question.level, question.seed)
-    return MixtureView.model_validate(answer)
+    desk.progress(f"fitting a regression to {len(rows)} mixtures")
+    pairs = [(row["weights"], row["losses"]) for row in rows]
+    return MixtureView.model_validate(mixture_answer.answer(pairs, target, prior, level, seed))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from predictors.answer import OutOfDomain, positive
 from predictors.critical_batch import critical_batch, loss_trajectory
@@ -13,8 +14,10 @@ from predictors.lora_learning_rate import lora_learning_rate
 from predictors.lora_parameters import lora_parameters
 from predictors.power import PowerLaw, power
 from predictors.step_law import step_law
+from service.answering.costly import Desk, costly
 from service.api import predictions as ask
 from service.api.body_reading import PlainRoute
+from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, StoreDep
 from service.api.own_laws import law_for, own_law
 from service.api.predictions import PredictionView
@@ -103,19 +106,27 @@ def post_lora_parameters(question: ask.LoraParametersQuestion) -> PredictionView
     return PredictionView.of(lora_parameters(**question.model_dump()))
 
 
-@router.post("/fit-law")
-def post_fit_law(question: ask.FitLawQuestion) -> ask.FittedLawView:
+@router.post("/fit-law", response_model=ask.FittedLawView, responses=RESPONSES)
+async def post_fit_law(question: ask.FitLawQuestion, request: Request) -> Response:
     """Your own learning-rate and batch law from a table of runs, with intervals and leave-one-out error; and what it
     says for `parameters` and `tokens`."""
-    from predictors.law_answer import fitted, variables_of
-
-    rows = [row.model_dump(exclude_none=True) for row in question.rows]
-    asked = question.model_dump(include={"parameters", "tokens", "rank"}, exclude_none=True)
     if (question.parameters is None) != (question.tokens is None):
         raise OutOfDomain("parameters, tokens", (question.parameters, question.tokens), "both or neither")
+    return await computed(request, own_fit, {"question": question.model_dump(mode="json")}, "rows")
+
+
+@costly
+def own_fit(desk: Desk, question: dict[str, Any]) -> ask.FittedLawView:
+    """Fit the law and ask it."""
+    from predictors.law_answer import fitted, variables_of
+
+    read = ask.FitLawQuestion.model_validate(question)
+    rows = [row.model_dump(exclude_none=True) for row in read.rows]
+    desk.progress(f"fitting a law to {len(rows)} runs")
+    asked = read.model_dump(include={"parameters", "tokens", "rank"}, exclude_none=True)
     variables = variables_of(rows)
     sizes = {name: asked[name] for name in variables if name in asked} if asked else None
-    return ask.FittedLawView.model_validate(fitted(rows, sizes, question.level, variables))
+    return ask.FittedLawView.model_validate(fitted(rows, sizes, read.level, variables))
 
 
 @router.get("/loss-curve")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from predictors.transfer import PastJob, PastTrial, plain, recommend
 from search_spaces.presets.reference import reference_configs
 from service import past_jobs, queries
+from service.answering.costly import Desk, costly
 from service.api.body_reading import PlainRoute
-from service.api.dependencies import READ, SettingsDep, StoreDep
+from service.api.costly_answers import RESPONSES, computed
+from service.api.dependencies import READ
 from service.api.models import DEFAULT_MODEL, described
 from service.api.predictions import Question
 from service.api.suggestions import unknown_name
@@ -68,21 +70,30 @@ class RecommendView(View):
     warnings: list[str]
 
 
-@router.post("/recommend")
-def post_recommend(question: RecommendQuestion, store: StoreDep, settings: SettingsDep) -> RecommendView:
+@router.post("/recommend", response_model=RecommendView, responses=RESPONSES)
+async def post_recommend(question: RecommendQuestion, request: Request) -> Response:
     """The configurations that did best in past jobs on alike tasks and models, each with what to expect and the trials
     it rests on; the literature's default, and a warning, where there is no relevant past."""
-    metric = _metric(question)
-    model = described(question.model, settings)
-    clauses = [queries.parse_clause(text) for text in question.where]
+    return await computed(request, recommended, {"question": question.model_dump(mode="json")})
+
+
+@costly
+def recommended(desk: Desk, question: dict[str, Any]) -> RecommendView:
+    """Read the past and ask it."""
+    asked = RecommendQuestion.model_validate(question)
+    metric = _metric(asked)
+    model = described(asked.model, desk.settings)
+    clauses = [queries.parse_clause(text) for text in asked.where]
     trials: dict[str, Trial] = {}
-    jobs = _past(store, trials)
+    desk.progress("reading past jobs")
+    jobs = _past(desk.store, trials)
+    desk.progress(f"comparing {len(jobs)} past jobs")
     found = recommend(
-        past_jobs.task_of(question.type, model, question.rows, question.max_length),
+        past_jobs.task_of(asked.type, model, asked.rows, asked.max_length),
         jobs,
         metric.name,
         metric.direction == "maximize",
-        question.count,
+        asked.count,
         lambda past: all(clause.holds(trials[past.id]) for clause in clauses),
     )
     if found:

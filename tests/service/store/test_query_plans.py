@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import event
 
 from service.store.store import open_store
+from service.store.trials import Bound
 from tests.service.store.examples import ManualClock, claimed, outcome, report, running_job, suggestions
 
 
@@ -33,6 +34,10 @@ def test_statements_find_their_rows_through_an_index(tmp_path: Path) -> None:
     page = store.list_trials(job.id, sort="accuracy", limit=1)
     store.list_trials(job.id, sort="accuracy", limit=1, cursor=page.next_cursor)
     store.list_trials(job.id, states=["completed"])
+    store.newest_completed(job.id, 5)
+    for front_only in (True, False):
+        store.ranked(job.id, [("accuracy", -1.0), ("loss", 1.0)], [Bound("loss", "<=", 1.0)], front_only, 1)
+    store.trials_by_id([trial.id])
     store.reports(trial.id)
     store.events_after(3, job.id)
     store.events_after(3)

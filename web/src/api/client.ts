@@ -112,7 +112,8 @@ export function getBest(
   where: string[],
   signal?: AbortSignal,
 ) {
-  const parameters = new URLSearchParams([[direction, metric], ...where.map((one) => ["where", one])]);
+  const clauses = where.map((one) => ["where", one]);
+  const parameters = new URLSearchParams([[direction, metric], ["headroom", "true"], ...clauses]);
   return json<Best>(`jobs/${jobId}/best?${parameters}`, { signal });
 }
 

@@ -1,0 +1,162 @@
+"""Costly answers over REST: shared, cancelled with their request, streamed with their progress; and compression."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from service.store.records import NewTrial
+from service.store.store import Store
+
+Spec = dict[str, Any]
+
+
+@pytest.fixture
+def big(api: TestClient, spec: Spec, worker: Any) -> str:
+    """A job over every method, with thirty completed trials."""
+    from service.jobspec import JobSpec
+    from service.problem import build_problem
+
+    created = api.post(
+        "/v1/jobs", json=spec | {"space": spec["space"] | {"preset": "methods"}, "budget": {"trials": 50, "epochs": 1}}
+    )
+    assert created.status_code == 201, created.text
+    id: str = created.json()["id"]
+    worker.start(id)
+    space = build_problem(JobSpec.model_validate(created.json()["spec"])).space
+    configs = space.sample(30, np.random.default_rng(0))
+    worker.store.add_trials(id, [NewTrial(config, "optimizer", 1) for config in configs])
+    for number in range(30):
+        worker.complete(id, 0.5 + number / 100, 1000.0)
+    return id
+
+
+def test_importance_over_every_method_stays_small(api: TestClient, big: str) -> None:
+    """431 parameters at 32 places each made a covariance of 13,856²: 17 GB, which killed the service."""
+    response = api.get(f"/v1/jobs/{big}/importance")
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert (answer["trials"], len(answer["items"])) == (30, 431)
+    assert "method" in [one["parameter"] for one in answer["items"][:5]]
+
+
+def test_progress_comes_before_the_answer(api: TestClient, big: str) -> None:
+    with api.stream("GET", f"/v1/jobs/{big}/importance", headers={"Accept": "text/event-stream"}) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        events = [block.split("\n") for block in "".join(response.iter_text()).strip().split("\n\n")]
+    assert {kind for kind, _ in events[:-1]} == {"event: progress"}
+    assert "waiting for a free process" in events[0][1]
+    assert events[-1][0] == "event: answer"
+    assert len(json.loads(events[-1][1].removeprefix("data: "))["items"]) == 431
+    stream = {"Accept": "text/event-stream"}
+    refused = api.get(f"/v1/jobs/{big}/importance", params={"metric": "colour"}, headers=stream).text
+    assert '"field":"metric"' in refused.rpartition("event: problem")[2]
+
+
+def test_a_law_that_nothing_determines_is_refused(api: TestClient) -> None:
+    sizes = [(10.0**p, 10.0**t) for p in (3, 5, 7) for t in (2, 6)]
+    rows = [
+        {
+            "parameters": p,
+            "tokens": t,
+            "learning_rate": 10.0 ** -(n % 7),
+            "batch": 2.0 ** (n % 5),
+            "loss": 1e-300 * (n + 1),
+        }
+        for p, t in sizes
+        for n in range(8)
+    ]
+    for path, body in (("/v1/predict/fit-law", {"rows": rows}), ("/v1/laws", {"rows": rows, "name": "x"})):
+        assert api.post(path, json=body).status_code in {200, 201, 422}
+    assert api.post("/v1/predict/fit-law", json={"rows": []}).status_code == 422
+
+
+def _mixtures(rows: int, domains: int, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet(np.ones(domains), rows)
+    names = [f"d{n}" for n in range(domains)]
+    return {
+        "rows": [
+            {"weights": dict(zip(names, map(float, one), strict=True)), "losses": {"l": float(2 + one[0] ** 2)}}
+            for one in weights
+        ]
+    }
+
+
+def test_others_are_answered_while_costly_ones_are_computed_and_these_end_with_their_callers(
+    served: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """45 fits of 2,000 mixtures took 50 s each and 9.8 GB together, and the API with them."""
+    monkeypatch.setattr("service.answering.pool.WAITING", 1)
+    bodies = [json.dumps(_mixtures(2000, 5, seed)).encode() for seed in range(8)]
+    statuses: list[int] = []
+
+    def ask(body: bytes) -> None:
+        url, headers = f"{served.base_url}/v1/mixtures/fit", {"Content-Type": "application/json"}
+        try:
+            statuses.append(httpx.post(url, content=body, headers=headers, timeout=10).status_code)
+        except httpx.TimeoutException:
+            statuses.append(0)
+
+    threads = [threading.Thread(target=ask, args=(body,)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert served.get("/v1/healthz", timeout=15).status_code == 200
+        time.sleep(0.1)
+    assert statuses.count(503) >= len(bodies) - 3
+    assert set(statuses) <= {0, 200, 503}
+    # All who asked have gone: the next question is not kept waiting by theirs.
+    response = httpx.post(f"{served.base_url}/v1/mixtures/fit", json=_mixtures(12, 2, 99), timeout=60)
+    assert response.status_code == 200, response.text
+
+
+def test_the_best_is_found_whatever_it_is_asked_by(api: TestClient, spec: Spec, worker: Any, store: Store) -> None:
+    id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(id)
+    worker.suggest(id, 9)
+    for number, accuracy in enumerate([0.5, 0.9, 0.7, 0.9, 0.8, 0.6, 0.9, 0.4]):
+        worker.complete(id, accuracy, 100.0 * (number + 1))
+
+    def best(**query: Any) -> int:
+        response = api.get(f"/v1/jobs/{id}/best", params=query)
+        assert response.status_code == 200, response.text
+        number: int = response.json()["trial"]["number"]
+        return number
+
+    assert best() == 1  # of three with 0.9 the one with the fewest parameters
+    assert best(minimize="trainable_params") == 0
+    assert best(minimize="accuracy") == 7
+    assert best(where="trainable_params>=300") == 3
+    assert best(where="rank!=2") == 3
+    assert best(where=["rank>3", "accuracy<0.9", "trainable_params!=500"]) == 5
+    assert best(where="targets==qv") == 1
+    for where, status in (("rank>20", 404), ("accuracy>0.95", 404), ("colour==red", 422), ("bias==none", 422)):
+        assert api.get(f"/v1/jobs/{id}/best", params={"where": where}).status_code == status, where
+    assert store.newest_completed(id, 3)[0].number == 5
+
+
+def test_large_answers_are_compressed_and_streams_are_not(api: TestClient, spec: Spec, worker: Any) -> None:
+    id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(id)
+    worker.suggest(id, 50)
+    with api.stream("GET", f"/v1/jobs/{id}/trials", headers={"Accept-Encoding": "gzip"}) as response:
+        raw = b"".join(response.iter_raw())
+    assert response.headers["content-encoding"] == "gzip"
+    assert response.headers["etag"].startswith("W/")
+    plain = gzip.decompress(raw)
+    assert len(json.loads(plain)["items"]) == 50
+    assert len(raw) < len(plain) / 3
+    assert "content-encoding" not in api.get("/v1/healthz", headers={"Accept-Encoding": "gzip"}).headers
+    api.post(f"/v1/jobs/{id}/cancel")
+    events = api.get(f"/v1/jobs/{id}/events", params={"until_over": True}, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in events.headers
+    assert len(events.content) > 1000
