@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web wheel demo test check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods record-trials lock clean
+.PHONY: help setup web wheel demo test check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods bench-autopeft record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -85,6 +85,9 @@ bench-answers: $(VENV)/installed ## laws and mixtures against public runs (QUICK
 
 bench-methods: $(VENV)/installed ## every method on real data, tuned at equal budget, into docs/methods.md; resumes (QUICK=1: 4 minutes of it)
 	$(BIN)/python -m benchmarks.methods $(if $(QUICK),--quick)
+
+bench-autopeft: $(VENV)/installed ## AutoPEFT beside single methods at equal budgets, and its transfer; resumes (QUICK=1: 4 minutes of it)
+	$(BIN)/python -m benchmarks.autopeft $(if $(QUICK),--minutes 4)
 
 record-trials: $(VENV)/installed ## record real PEFT trials into benchmarks/tables; resumes (QUICK=1: 4 minutes of it)
 	$(BIN)/python -m benchmarks.trials $(if $(QUICK),--minutes 4)

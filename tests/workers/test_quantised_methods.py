@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from tests.workers.tiny_models import LABELS, batch, tiny_base, tiny_model
 from workers.engines.torch_adamw import TorchAdamW
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
+from workers.methods.loading import load_adapter
 from workers.methods.quantised_forms import Quantised, least_error_steps
 from workers.methods.registry import method
 from workers.models.loading import Base
@@ -155,3 +156,18 @@ def test_integer_checkpoint_gives_the_same_loss(base: Base, name: str, tmp_path:
         [module for module in plain.bert.encoder.modules() if isinstance(module, nn.Linear)]
     )
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_whole_numbers_of_e2e_qp_are_those_of_the_training_on_a_base_in_half_precision(
+    base: Base, tmp_path: Path
+) -> None:
+    """Rounding a base to bfloat16 moves weights over the border between two whole numbers, and steps elsewhere."""
+    attached = attach(base, "e2e_qp", bits=3, targets="all")
+    train(attached, 1e-2)
+    attached.save(tmp_path, AdapterCard("e2e_qp", "tiny", labels=("a", "b", "c")))
+    expected = [layer.weight().detach() for layer in layers(attached)]
+    attached.detach()
+    loaded = load_adapter(tiny_model("bert").to(torch.bfloat16), tmp_path)
+    found = [module.weight().detach() for module in loaded.modules() if isinstance(module, Quantised)]
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs)

@@ -59,7 +59,10 @@ class Quantised(Reweighted):
 
 
 class TrainedSteps(Quantised):
-    """E2E-QP: W' = s·q with q frozen after rounding W/s₀, and s trained."""
+    """E2E-QP: W' = s·q with q frozen after rounding W/s₀, and s trained.
+
+    The whole numbers are kept with the adapter: found again from a base in half precision, some would be others.
+    """
 
     fixed: Tensor
 
@@ -68,11 +71,11 @@ class TrainedSteps(Quantised):
         weight = self.frozen().detach()
         ratio = self.grouped(weight) / self.steps().detach()
         fixed = ratio.round().clamp(-self.top - 1, self.top).reshape(weight.shape)
-        self.register_buffer("fixed", fixed, persistent=False)
+        self.register_buffer("fixed", fixed.to(torch.int8))
 
     def whole(self) -> Tensor:
         """q [out, in], the same all through the training."""
-        return self.fixed
+        return self.fixed.to(self.log_steps.dtype)
 
 
 class QuantisedLora(Quantised):
