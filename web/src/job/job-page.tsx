@@ -76,12 +76,12 @@ export function JobPage({ id }: { id: string }) {
         label="About this job"
         tabs={[
           { id: "trials", title: "Trials" },
-          ...(planned ? [] : [{ id: "parallel", title: "Parallel" }]),
           ...(planned
             ? [{ id: "answer", title: "Answer" }]
             : [
                 { id: "best", title: "Best" },
                 { id: "insights", title: "Insights" },
+                { id: "parallel", title: "Parallel" },
               ]),
           ...(job.data.spec.confirm ? [{ id: "confirmed", title: "Confirmed" }] : []),
           { id: "spec", title: "Spec" },
