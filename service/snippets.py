@@ -18,6 +18,7 @@ from workers.methods.method import Method
 from workers.methods.registry import method
 from workers.methods.snippets import adapter_snippet, fresh_base_snippet
 from workers.models.description import describe_for
+from workers.task import DEFAULT_TYPE
 from workers.tasks.registry import task_of
 
 _SHARE_OF_ALL_STEPS = "below 1 it is the share of all steps"
@@ -54,7 +55,7 @@ def _beyond_trainer(
     """What of the configuration peft and Trainer cannot express."""
     if len({str(sorted(one.config.items(), key=str)) for one in past}) > 1:
         return "its configuration changed on the way, as population-based training does"
-    if spec.task.type != "text-classification":
+    if spec.task.type != DEFAULT_TYPE:
         return f"encoding and measures of {spec.task.type} are the search's own"
     if hyperparameters.strategy != NO_STRATEGY:
         return f"Trainer does not know the training strategy {hyperparameters.strategy}"

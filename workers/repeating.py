@@ -36,7 +36,7 @@ class Repeated:
 def encoded_rows(
     task: Mapping[str, Any], seed: int
 ) -> tuple[tuple[str, ...], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Names of the outputs, training rows and validation rows of a job's `task`, split, sampled and cut with the job's seed.
+    """Names of the outputs, training and validation rows of a job's `task`, split, sampled and cut with the job's seed.
 
     A row has `input_ids`, `token_type_ids` where the model has them, `attention_mask` and `labels`, not padded.
     """

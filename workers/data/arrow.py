@@ -60,9 +60,13 @@ def _class_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
     """Names of a `ClassLabel` column, from the metadata that `datasets` writes into arrow and parquet files."""
     try:
         written = json.loads((schema.metadata or {})[b"huggingface"])
-        names = written["info"]["features"][label]["names"]
-    except (KeyError, ValueError, TypeError):
+        feature = written["info"]["features"][label]
+        if isinstance(feature, list) or "feature" in feature:  # of a list of such, by older and newer versions
+            feature = feature[0] if isinstance(feature, list) else feature["feature"]
+        names = feature["names"]
+    except (LookupError, ValueError, TypeError):
         return None
-    if not names or not pa.types.is_integer(schema.field(label).type):
+    kind = schema.field(label).type
+    if not names or not pa.types.is_integer(kind.value_type if pa.types.is_list(kind) else kind):
         return None
     return tuple(map(str, names))

@@ -6,21 +6,16 @@ Real text that every machine has. See docs/data.md. Read once per Python version
 from __future__ import annotations
 
 import ast
-import os
-import platform
 import sysconfig
-import tempfile
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pa_compute
-import pyarrow.parquet as pa_parquet
 
-from workers.data.cache import cache_folder
+from workers.data.cache import table_of_this_python
 from workers.data.near_duplicates import first_of_each
 
 CLASSES = ("class", "function", "method", "module")
@@ -32,18 +27,13 @@ _SKIPPED = {"site-packages", "dist-packages", "__pycache__"}
 
 def read_pydocs(role: str) -> dict[str, list[Any]]:
     """Columns `text` and `label` of one split: `train`, `validation` or `test`."""
-    table = _table(cache_folder())
+    table = table_of_this_python(f"pydocs-{_FORMAT}", _build)
     chosen = table.filter(pa_compute.equal(table["split"], role))
     return {"text": chosen["text"].to_pylist(), "label": chosen["label"].to_pylist()}
 
 
-@cache
-def _table(folder: Path) -> pa.Table:
-    path = folder / f"pydocs-{_FORMAT}-{platform.python_implementation().lower()}-{platform.python_version()}.parquet"
-    if not path.is_file():
-        table = build_pydocs(Path(sysconfig.get_paths()["stdlib"]))
-        _write(table, path)
-    return pa_parquet.ParquetFile(path).read()
+def _build() -> pa.Table:
+    return build_pydocs(Path(sysconfig.get_paths()["stdlib"]))
 
 
 def build_pydocs(root: Path) -> pa.Table:
@@ -90,11 +80,3 @@ def _splits(labels: np.ndarray[Any, np.dtype[np.int32]]) -> list[str]:
         split[order[:held]] = "validation"
         split[order[held : 2 * held]] = "test"
     return list(split)
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    """Write under another name first: several workers may build the table at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        pa_parquet.write_table(table, file.name)
-    os.replace(file.name, path)

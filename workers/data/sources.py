@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from workers.data.columns import Columns, brief
 from workers.data.files import SUFFIXES, read_columns
 from workers.data.pydocs import read_pydocs
+from workers.data.pytokens import read_pytokens
 from workers.data.rows import Rows, TaskData
 from workers.data.split_files import find_split
 from workers.data.splits import balanced_sample, stratified_split
@@ -20,6 +21,7 @@ from workers.errors import InvalidInput
 from workers.tasks.section import TaskSection
 
 DEFAULT_FRACTION = 0.2
+BUILTIN = {"builtin:pydocs": read_pydocs, "builtin:pytokens": read_pytokens}
 Strata = Callable[[Rows], NDArray[np.integer]]
 HUB_DATA = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?")
 
@@ -102,13 +104,13 @@ def _read_if_there(source: str, role: str, wanted: list[str], label: str) -> lis
 
 
 def _read_builtin(source: str, wanted: list[str], role: str) -> Columns:
-    if source != "builtin:pydocs":
-        raise InvalidInput(role, source, ["builtin:pydocs"])
-    values = read_pydocs(role)
+    if source not in BUILTIN:
+        raise InvalidInput(role, source, list(BUILTIN))
+    values = BUILTIN[source](role)
     missing = next((name for name in wanted if name not in values), None)
     if missing is not None:
         raise InvalidInput(role, f"column {missing!r} of {source}", values)
-    return Columns(source, values, range(1, len(values["text"]) + 1), "row", typed=True)
+    return Columns(source, values, range(1, len(values[wanted[0]]) + 1), "row", typed=True)
 
 
 def _read_files(source: str, wanted: list[str], label: str, role: str) -> list[Columns]:

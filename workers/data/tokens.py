@@ -125,6 +125,8 @@ def fingerprint(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: 
     digest = hashlib.sha256(
         json.dumps([_FORMAT, encode.__qualname__, max_length, tokenizer.pad_token_id, data.labels]).encode()
     )
+    tokenizer.backend_tokenizer.no_truncation()  # what is left of an earlier call says nothing of the next
+    tokenizer.backend_tokenizer.no_padding()
     digest.update(tokenizer.backend_tokenizer.to_str().encode())
     for rows in (data.train, data.validation, data.test):
         digest.update(b"\x00split")

@@ -1,0 +1,294 @@
+"""What every type of task must do, on a tiny model. A new type adds one row to `CASES`."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from torch import multiprocessing
+
+from peftsearch import load_adapter
+from tests.service.tiny_task import FILLER, WORDS, write_model
+from workers.artifacts import ArtifactStore
+from workers.assignment import Assignment, Outcome, Report
+from workers.data.tokens import fingerprint, shared_tokens
+from workers.engines.batches import token_budget_batches
+from workers.engines.passes import WholePass, measure_in
+from workers.engines.sharded import FirstRankStore
+from workers.errors import InvalidInput
+from workers.models.loading import load_base, load_tokenizer
+from workers.repeating import train_again
+from workers.tasks.registry import METRICS, metrics_of, task, tasks
+from workers.tasks.task import Task
+from workers.trial import prepare, train, train_prepared
+from workers.trial_pack import train_pack
+from workers.workbench import Workbench
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rows to learn from, and rows to refuse with the field that the refusal names.
+
+    A word of the right kind tells the target, so that a model which attends learns it.
+    """
+
+    row: Callable[[random.Random], Row]
+    bad: tuple[tuple[Row, str], ...]
+
+
+def _sentence(rng: random.Random) -> tuple[list[str], str]:
+    """Words of which one is a fruit or a tool, and which of the two it is."""
+    kind = rng.choice(sorted(WORDS))
+    words = [*rng.choices(FILLER, k=rng.randint(3, 9)), rng.choice(WORDS[kind])]
+    rng.shuffle(words)
+    return words, kind
+
+
+def _text(rng: random.Random) -> Row:
+    words, kind = _sentence(rng)
+    return {"text": " ".join(words), "label": kind}
+
+
+def _tagged(rng: random.Random) -> Row:
+    words, kind = _sentence(rng)
+    at = next(number for number, word in enumerate(words) if word in WORDS[kind])
+    tags = ["O"] * len(words)
+    tags[at : at + 2] = [f"B-{kind}", f"I-{kind}"][: len(words) - at]
+    return {"tokens": words, "tags": tags}
+
+
+CASES = {
+    "text-classification": Case(
+        _text, (({"text": 3, "label": "fruit"}, "train"), ({"text": "a pear", "label": None}, "label"))
+    ),
+    "token-classification": Case(
+        _tagged,
+        (
+            ({"tokens": ["a", "pear"], "tags": ["O"]}, "tags"),
+            ({"tokens": ["a"], "tags": "O"}, "tags"),
+            ({"tokens": ["a"], "tags": [None]}, "tags"),
+            ({"tokens": "a pear", "tags": ["O", "O"]}, "tokens"),
+            ({"tokens": [], "tags": []}, "tokens"),
+        ),
+    ),
+}
+LORA = {"method": "lora", "rank": 4, "alpha": 8, "targets": "all", "learning_rate": 1e-2, "batch_size": 8}
+
+
+def test_every_type_has_a_row() -> None:
+    assert set(CASES) == set(tasks())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tasks")
+    write_model(folder / "model")
+    for name, case in CASES.items():
+        for role, rows in (("train", 120), ("validation", 40)):
+            rng = random.Random(rows)
+            write(folder / f"{name}.{role}.jsonl", [case.row(rng) for _ in range(rows)])
+    return folder
+
+
+def write(path: Path, rows: list[Row]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def bench(home: Path) -> Workbench:
+    return Workbench(home, ArtifactStore(home / "artifacts"))
+
+
+def section(home: Path, name: str, **changes: Any) -> dict[str, Any]:
+    files = {role: str(home / f"{name}.{role}.jsonl") for role in ("train", "validation")}
+    return {"type": name, "model": str(home / "model"), "max_length": 32, **files, **changes}
+
+
+def assignment(home: Path, name: str, **changes: Any) -> Assignment:
+    config = LORA | changes.pop("config", {})
+    fields = {"trial_id": "t", "epochs": 2, "seed": 1, "measure_latency": False} | changes
+    return Assignment.model_validate({"attempt": 1, "task": section(home, name), "config": config, **fields})
+
+
+def outcome(bench: Workbench, one: Assignment) -> tuple[Outcome, list[Report]]:
+    reports: list[Report] = []
+    found = train(one, bench, lambda report: (reports.append(report), "continue")[1])
+    assert found.status == "completed", found.reason
+    return found, reports
+
+
+each = pytest.mark.parametrize("name", CASES)
+
+
+@each
+def test_bad_rows_are_refused_by_field(home: Path, tmp_path: Path, name: str) -> None:
+    one = task(name)
+    good = [CASES[name].row(random.Random(seed)) for seed in range(20)]
+    for number, (bad, field) in enumerate(CASES[name].bad):
+        path = write(tmp_path / f"{number}.jsonl", [*good, bad])
+        with pytest.raises(InvalidInput) as caught:
+            one.read(one.section.model_validate(section(home, name, train=str(path))), 0)
+        assert caught.value.field == field
+        assert "line 21" in str(caught.value)
+    with pytest.raises(InvalidInput) as caught:
+        one.read(one.section.model_validate(section(home, name, train=str(write(tmp_path / "x.jsonl", [{"z": 1}])))), 0)
+    assert caught.value.field == "train"
+
+
+@each
+def test_rows_encode_once_and_come_back_the_same(home: Path, tmp_path: Path, name: str) -> None:
+    one, tokenizer = task(name), load_tokenizer(str(home / "model"))
+    data = one.read(one.section.model_validate(section(home, name)), 0)
+    first = shared_tokens(data, tokenizer, 8, one.encode, tmp_path)
+    again = shared_tokens(data, tokenizer, 8, one.encode, tmp_path)
+    assert [path.name for path in (tmp_path / "tokens").iterdir()] == [fingerprint(data, tokenizer, 8, one.encode)]
+    assert first.labels == again.labels == data.labels
+    assert first.train.lengths().max() == 8
+    for left, right in ((first.train, again.train), (first.validation, again.validation)):
+        assert left.targets.dtype == right.targets.dtype
+        for array in ("input_ids", "offsets", "targets"):
+            assert np.array_equal(getattr(left, array), getattr(right, array))
+
+
+@each
+def test_neither_padding_nor_batches_change_an_evaluation_and_parts_merge(
+    bench: Workbench, home: Path, name: str
+) -> None:
+    prepared = prepare(assignment(home, name), bench)
+    prepared.resident.base.initialise_head(0)
+    split = WholePass(prepared.resident.base.model, prepared.evaluated)
+    every = np.arange(len(prepared.evaluated))
+    with torch.no_grad():
+        padded = measure_in(split, [every]).result()
+        alone = measure_in(split, every[:, None]).result()
+        batches = token_budget_batches(split.lengths, 64)
+        merged, other = measure_in(split, batches[::2]), measure_in(split, batches[1::2])
+    merged.merge(other)
+    assert alone == pytest.approx(padded, rel=1e-5)
+    assert merged.result() == pytest.approx(padded, rel=1e-5)
+    assert list(padded) == [metric.name for metric in task(name).metrics]
+
+
+@each
+def test_every_metric_is_reported_and_documented(bench: Workbench, home: Path, name: str) -> None:
+    found, reports = outcome(bench, assignment(home, name, measure_latency=True))
+    assert found.metrics.keys() == metrics_of(task(name)).keys()
+    assert reports[-1].metrics.keys() == {*(metric.name for metric in task(name).metrics), "train_loss"}
+    page = (DOCS / "tasks.md").read_text()
+    assert f"`{name}`" in page
+    assert [metric for metric in found.metrics if f"`{metric}`" not in page] == []
+    for metric, value in found.metrics.items():
+        assert METRICS[metric].low <= value <= METRICS[metric].high
+
+
+@each
+def test_micro_batches_make_the_step_of_the_whole_batch(bench: Workbench, home: Path, name: str) -> None:
+    """Passes of a step count by their targets: batches of 40 and of 5 × 8 rows hold the same rows."""
+    prepared = prepare(assignment(home, name), bench)
+    train_rows, base = prepared.data.train, prepared.resident.base
+    base.initialise_head(0)
+    whole, split = np.arange(40), WholePass(base.model, train_rows)
+    with torch.no_grad():
+        one = train_rows.loss(split.outputs(whole), whole, prepared.hyperparameters)
+        parts = sum(train_rows.loss(split.outputs(rows), rows, prepared.hyperparameters) for rows in np.split(whole, 5))
+    assert float(one) == pytest.approx(float(parts), rel=1e-5)
+    assert train_rows.weight(whole) == sum(train_rows.weight(rows) for rows in np.split(whole, 5))
+
+
+@each
+def test_reference_fast_and_packed_trials_agree(bench: Workbench, home: Path, name: str) -> None:
+    for config in ({"top_layers": 1}, {"top_layers": 2, "gradient_accumulation": 3}, {"method": "head"}):
+        own = config if "method" not in config else config | dict.fromkeys(("rank", "alpha", "targets"))
+        kept = {key: value for key, value in (LORA | own).items() if value is not None}
+        trial = assignment(home, name).model_copy(update={"config": kept})
+        reference, reports = outcome(bench, trial.model_copy(update={"engine": "reference"}))
+        fast, quick = outcome(bench, trial)
+        assert (reference.engine, fast.engine) == ("reference", "fast")
+        other = trial.model_copy(update={"trial_id": "u", "config": LORA | {"rank": 2, "dropout": 0.2}})
+        packed = {one.trial_id: one for one in train_pack([trial, other], bench, lambda _: "continue")}["t"]
+        for left, right in zip(quick, reports, strict=True):
+            assert left.metrics == pytest.approx(right.metrics, rel=1e-3, abs=1e-5)
+        for metric in task(name).metrics:
+            assert packed.metrics[metric.name] == pytest.approx(fast.metrics[metric.name], rel=1e-3, abs=1e-5)
+
+
+@each
+def test_the_adapter_learns_beyond_the_head(bench: Workbench, home: Path, name: str) -> None:
+    head, _ = outcome(bench, assignment(home, name, epochs=6).model_copy(update={"config": {"method": "head"}}))
+    lora, reports = outcome(bench, assignment(home, name, epochs=6))
+    assert lora.metrics["loss"] < 0.8 * reports[0].metrics["loss"]
+    assert lora.metrics["loss"] < head.metrics["loss"]
+
+
+@each
+@pytest.mark.parametrize("method", ["lora", "bitfit"])
+def test_an_exported_adapter_predicts_elsewhere_what_was_measured(
+    bench: Workbench, home: Path, tmp_path: Path, name: str, method: str
+) -> None:
+    config = LORA if method == "lora" else {"method": method, "learning_rate": 1e-2}
+    one = assignment(home, name).model_copy(update={"config": config})
+    found, _ = outcome(bench, one)
+    assert found.adapter is not None
+    folder = bench.artifacts.extract(found.adapter.sha256, tmp_path / "adapter")
+    rows = bench.data(one.task, 0).validation
+    kind = task(name)
+    fresh = load_base(str(home / "model"), len(bench.data(one.task, 0).tokens.labels), kind=kind.head).model
+    for base in (fresh, str(home / "model")):
+        model = load_adapter(base, folder)
+        with torch.no_grad():
+            again = measure_in(WholePass(model, rows), [np.arange(len(rows))]).result()
+        assert again == pytest.approx({key: found.metrics[key] for key in again}, rel=1e-4, abs=1e-6)
+    card = (folder / "README.md").read_text()
+    assert f"pipeline_tag: {kind.pipeline_tag}" in card
+    assert kind.head.auto_class in card
+
+
+@each
+def test_what_a_snippet_calls_trains_the_same(bench: Workbench, home: Path, tmp_path: Path, name: str) -> None:
+    found, _ = outcome(bench, assignment(home, name))
+    again = train_again(section(home, name), [(None, LORA)], tmp_path / "again", epochs=2, seed=1, data_seed=0)
+    for metric in task(name).metrics:
+        assert again.metrics[metric.name] == pytest.approx(found.metrics[metric.name], rel=1e-6)
+
+
+def rank_main(rank: int, home: Path) -> None:
+    torch.set_num_threads(1)
+    rendezvous, timeout = f"file://{home}/rendezvous", datetime.timedelta(seconds=120)
+    dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2, timeout=timeout)
+    for name in CASES:
+        bench = Workbench(home / f"rank-{rank}", FirstRankStore(home / "artifacts"))
+        one = assignment(home, name, shards=2)
+        found = train_prepared(prepare(one, bench), bench, lambda _: "continue")
+        (home / f"{name}.{rank}.json").write_text(json.dumps(found.metrics))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_shards_make_the_trial_of_one_process(bench: Workbench, home: Path) -> None:
+    multiprocessing.spawn(rank_main, (home,), nprocs=2)
+    for name in CASES:
+        whole, _ = outcome(bench, assignment(home, name, engine="reference"))
+        first, second = (json.loads((home / f"{name}.{rank}.json").read_text()) for rank in (0, 1))
+        for metric in (*(metric.name for metric in task(name).metrics), "train_loss"):
+            assert first[metric] == second[metric] == pytest.approx(whole.metrics[metric], rel=1e-3, abs=1e-5)
+
+
+def test_examples_are_sections_of_their_type() -> None:
+    def shape(one: Task) -> str:
+        return one.section.model_validate(dict(one.example)).type  # type: ignore[no-any-return]
+
+    assert {name: shape(one) for name, one in tasks().items()} == {name: name for name in tasks()}
