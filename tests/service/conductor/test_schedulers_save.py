@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from optimizers.schedulers.halving import rungs
@@ -105,3 +106,23 @@ def test_freeze_thaw_ends_what_promises_nothing_before_its_budget_is_spent(condu
     assert stopped
     assert all(last_epoch(conductor.store, trial) < EPOCHS for trial in stopped)
     assert sum(last_epoch(conductor.store, trial) for trial in trials) < 0.9 * EPOCHS * len(trials)
+
+
+@pytest.mark.parametrize("name", ["pbt", "pb2"])
+def test_the_worst_of_a_population_go_on_where_the_best_had_come_to(
+    conductor: Conductor, folder: Path, name: str
+) -> None:
+    _, *trials = trials_of(conductor, folder, {"name": name, "options": {"interval": 0.5}})
+    assert {trial.state for trial in trials} == {"completed"}
+    losses = {
+        trial.id: {report.epoch: report.metrics["loss"] for report in conductor.store.reports(trial.id)}
+        for trial in trials
+    }
+    exploits = conductor.store.job_exploits(trials[0].job_id)
+    assert len({one.epoch for one in exploits}) == 3  # after each of four slices but the last
+    gaps = []
+    for one in exploits:
+        own, donor = losses[one.trial_id], losses[one.donor_id][one.epoch]
+        assert own[one.epoch] > donor
+        gaps.append((abs(own[one.epoch + 0.5] - donor), own[one.epoch] - donor))
+    assert np.median([after for after, _ in gaps]) < np.median([before for _, before in gaps])
