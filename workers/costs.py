@@ -1,7 +1,6 @@
-"""What a trial costs: measured latency, accounted memory, floating-point operations, bytes. Needs torch.
+"""What a trial costs: accounted memory, floating-point operations, bytes; latency is in `latency.py`. Needs torch.
 
-Latency is measured on the model as it would be served: a method that merges leaves the base's architecture behind, so
-its latency is that of the base. Memory is accounted rather than read from the process: what training adds to the
+Memory is accounted rather than read from the process: what training adds to the
 frozen model (parameters, gradients, AdamW's two moments, activations kept for the backward pass of the largest batch).
 The resident size of a process that has run other trials says nothing about this one; the account is exact,
 repeatable, and the same on every machine. Temporary buffers inside one operation are not in it.
@@ -9,9 +8,7 @@ repeatable, and the same on every machine. Temporary buffers inside one operatio
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,34 +23,11 @@ from workers.models.anatomy import Anatomy
 BYTES_PER_NUMBER = 4  # float32
 BYTES_PER_TRAINED = 4 * BYTES_PER_NUMBER  # parameter, gradient and two moments
 MEBIBYTE = 1 << 20
-BATCH_ROWS = 32
-_WARM_UP, _REPEATS, _ENOUGH_SECONDS = 2, 9, 1.0
 
 
 def adapter_bytes(folder: Path) -> int:
     """Bytes of the adapter's weights in the folder of its export, not of the integer checkpoint that may be beside."""
     return sum(path.stat().st_size for path in folder.glob("adapter*.safetensors"))
-
-
-def latency_milliseconds(
-    model: nn.Module, anatomy: Anatomy, rows: int, tokens: int, clock: Callable[[], float] = time.perf_counter
-) -> float:
-    """Median time of a warm forward pass of `rows` rows of `tokens` tokens each, in milliseconds.
-
-    Nine passes after two to warm up; slow models stop after a second, with three at least. `clock` gives seconds.
-    """
-    device = next(model.parameters()).device
-    ids = torch.randint(anatomy.vocabulary, (rows, tokens), generator=torch.Generator().manual_seed(0)).to(device)
-    mask = torch.ones_like(ids)
-    times: list[float] = []
-    with torch.inference_mode():
-        while len(times) < _WARM_UP + _REPEATS and (len(times) < _WARM_UP + 3 or sum(times) < _ENOUGH_SECONDS):
-            _wait(device)
-            start = clock()
-            model(input_ids=ids, attention_mask=mask)
-            _wait(device)
-            times.append(clock() - start)
-    return 1000 * statistics.median(times[_WARM_UP:])
 
 
 def training_memory(
@@ -123,8 +97,3 @@ def _here(model: nn.Module) -> Iterator[Tensor]:
 
 def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from workers import costs
+from workers import costs, latency
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.checkpoints import Checkpoint, read, write
@@ -218,7 +218,10 @@ def outcome_of(
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
     adapter = None
     if ending.status in ("completed", "stopped"):
-        metrics |= _costs(prepared, attached, ending, workbench, remembered)
+        metrics |= _costs(prepared, attached, ending, remembered)
+        longer = _latency(prepared, attached, workbench)
+        metrics |= {name: prepared.base_latency[name] * ratio.value for name, ratio in longer.items()}
+        where |= {f"{name}_over_base": str(ratio) for name, ratio in longer.items()}
         metrics["adapter_bytes"], adapter = _export(prepared, attached, metrics, workbench.artifacts)
     return Outcome(
         trial_id=assignment.trial_id,
@@ -234,9 +237,7 @@ def outcome_of(
     )
 
 
-def _costs(
-    prepared: PreparedTrial, attached: Attached, ending: Ending, workbench: Workbench, remembered: int | None
-) -> dict[str, float]:
+def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remembered: int | None) -> dict[str, float]:
     base, lengths = prepared.resident.base, prepared.data.train.lengths
     adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
     anatomy = base.description.anatomy
@@ -248,7 +249,6 @@ def _costs(
         "sparsity": costs.sparsity(whole_layers(attached.model), anatomy),
         "train_tflops": flops / 1e12,
         "train_tokens": float(lengths.sum()) * _passes(prepared.assignment, ending),
-        **_latency(prepared, attached, workbench),
     }
 
 
@@ -276,12 +276,14 @@ def _training_memory(prepared: PreparedTrial, attached: Attached, remembered: in
     return one + (two - one) * (min(prepared.hyperparameters.batch_size, len(train)) - 1)
 
 
-def _latency(prepared: PreparedTrial, attached: Attached, workbench: Workbench) -> dict[str, float]:
-    """Latency as served: what merges into the base is as fast as the base, which is measured once and kept."""
-    if prepared.method.mergeable or not prepared.assignment.measure_latency:
-        return prepared.base_latency
+def _latency(prepared: PreparedTrial, attached: Attached, workbench: Workbench) -> dict[str, latency.Ratio]:
+    """Times over the base's as served: what merges into the base is as fast as the base."""
+    if not prepared.assignment.measure_latency:
+        return {}
+    if prepared.method.mergeable:
+        return dict.fromkeys(latency.ROWS, latency.Ratio(1.0, 1.0, 1.0))
     attached.set_training(False)
-    measured = workbench.latency(attached.model, prepared.resident.base, _typical_tokens(prepared.data))
+    measured = workbench.latency_over_base(attached, prepared.resident.base, _typical_tokens(prepared.data))
     attached.set_training(True)
     return measured
 

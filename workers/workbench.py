@@ -10,9 +10,8 @@ from typing import TypeVar
 
 import torch
 import transformers
-from torch import nn
 
-from workers import costs
+from workers import latency
 from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
 from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens
@@ -21,6 +20,7 @@ from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
+from workers.methods.attached import Attached
 from workers.models.description import describe
 from workers.models.heads import SEQUENCE, Head
 from workers.models.loading import Base, load_base, load_tokenizer
@@ -78,7 +78,6 @@ class Workbench:
     latency_clock: Callable[[], float] = time.perf_counter
     _bases: dict[Hashable, ResidentBase] = field(default_factory=dict, repr=False)
     _data: dict[Hashable, PreparedData] = field(default_factory=dict, repr=False)
-    _latencies: dict[Hashable, dict[str, float]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.prefixes = PrefixStore(self.home / "cache" / "prefixes", self.prefix_bytes)
@@ -103,19 +102,28 @@ class Workbench:
         self._data.clear()
 
     def base_latency(self, resident: ResidentBase, tokens: int) -> dict[str, float]:
-        """Latency metrics of the plain base (call while it carries no adapter's hooks that matter) for one length."""
-        return self._resident(
-            self._latencies,
-            (resident.weights_hash, tokens),
-            lambda: self.latency(resident.base.model, resident.base, tokens),
+        """Latency metrics of the plain base for one length, measured once for all processes of the machine.
+
+        Call it while the base carries no adapter.
+        """
+        base, clock = resident.base, self.latency_clock
+        kind = getattr(clock, "__qualname__", type(clock).__qualname__)
+        where = tuple(sorted(environment("fp32", self.device).items()))
+        return latency.kept_for_machine(
+            self.home / "cache" / "latency",
+            (resident.weights_hash, tokens, kind, where),
+            lambda: {
+                name: latency.milliseconds(base.model, base.description.anatomy, rows, tokens, clock)
+                for name, rows in latency.ROWS.items()
+            },
         )
 
-    def latency(self, model: nn.Module, base: Base, tokens: int) -> dict[str, float]:
-        """`latency_ms` and `latency_batch_ms` of `model`, which is `base` with or without an adapter."""
-        anatomy = base.description.anatomy
+    def latency_over_base(self, attached: Attached, base: Base, tokens: int) -> dict[str, latency.Ratio]:
+        """How much longer passes take with the adapter than without, by the metric of the pass."""
+        anatomy, clock = base.description.anatomy, self.latency_clock
         return {
-            name: costs.latency_milliseconds(model, anatomy, rows, tokens, self.latency_clock)
-            for name, rows in (("latency_ms", 1), ("latency_batch_ms", costs.BATCH_ROWS))
+            name: latency.times_longer(attached.model, base.model, attached.without, anatomy, rows, tokens, clock)
+            for name, rows in latency.ROWS.items()
         }
 
     def _prepare(self, task: TaskSection, seed: int) -> PreparedData:

@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.workers.tiny_models import BUILDERS, batch, tiny_base
-from workers.costs import BYTES_PER_TRAINED, adapter_bytes, latency_milliseconds, training_flops, training_memory
+from workers.costs import BYTES_PER_TRAINED, adapter_bytes, training_flops, training_memory
 from workers.engines.prefix import upper_layers
 from workers.methods.attached import AdapterCard
 from workers.methods.registry import method
@@ -75,11 +75,8 @@ def test_memory_of_sparse_adapters() -> None:
     assert found > BYTES_PER_TRAINED * sum(value.numel() for value in trained)
 
 
-def test_latency_grows_with_rows_and_bytes_are_those_of_the_weights(tmp_path: Path) -> None:
+def test_bytes_are_those_of_the_weights(tmp_path: Path) -> None:
     base = tiny_base("bert")
-    one = latency_milliseconds(base.model, base.description.anatomy, rows=1, tokens=8)
-    many = latency_milliseconds(base.model, base.description.anatomy, rows=64, tokens=60)
-    assert 0 < one < many
     attached = method("head").attach(base, {}, 0, None)
     attached.save(tmp_path, AdapterCard("head", "tiny", labels=("a", "b", "c")))
     attached.detach()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,6 +83,10 @@ class Attached(Protocol):
 
     def save(self, folder: Path, card: AdapterCard) -> None:
         """Export everything that `load_adapter` or plain `peft` needs on top of the base model."""
+        ...
+
+    def without(self) -> AbstractContextManager[None]:
+        """Inside, the base is as before; behind it the adapter is on again. Methods that rewrite weights cannot."""
         ...
 
     def detach(self) -> None:

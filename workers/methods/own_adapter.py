@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from workers.methods.adapter_file import AdapterConfig, write_adapter, write_qua
 from workers.methods.attached import AdapterCard, TrainingSetup, factors_by_name
 from workers.methods.dropout import quicken
 from workers.methods.own_method import NO_HOOKS, OwnHooks
-from workers.methods.snapshot import ModelSnapshot
+from workers.methods.snapshot import ModelSnapshot, taken_off
 from workers.models.loading import Base
 
 
@@ -139,6 +140,10 @@ class OwnAdapter:
         if numbers := self._integers():
             write_quantised(folder, numbers | {name: self._parameters[name] for name in self._head})
         write_card(folder, card, plain_peft=False, padding=self.model.config.pad_token_id)
+
+    def without(self) -> AbstractContextManager[None]:
+        """Inside, the base is as before; behind it the adapter is on again."""
+        return taken_off(self.model, self._snapshot)
 
     def detach(self) -> None:
         """Restore the base bit for bit."""

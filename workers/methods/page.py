@@ -42,7 +42,8 @@ How to read the tables:
   adapted layer `integers` [out, in] (one byte each, whatever the bits) and `steps` [out, in / group], whose products
   are the layer's weights, and the head.
 
-Costs of a trial: latency is the median of warm forward passes, of the base where a method merges. `peak_memory_mb` is
+Costs of a trial: latency is the base's, measured once for a machine, times how much longer passes take that alternate
+with the base's (1 where a method merges; [why](decisions/latency.md)). `peak_memory_mb` is
 an account, not a reading: trained parameters, gradients and AdamW's two moments, and the activations that the largest
 batch keeps for the backward pass. The resident size of a process that ran other trials would say nothing.
 `train_tflops` counts forward passes through the whole model and backward passes through the layers from the lowest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from workers.methods.adapter_card import write_card
 from workers.methods.attached import AdapterCard, TrainingSetup, factors_by_name
 from workers.methods.dropout import quicken
 from workers.methods.peft_method import PeftHooks
-from workers.methods.snapshot import ModelSnapshot
+from workers.methods.snapshot import ModelSnapshot, taken_off
 from workers.methods.snippets import loadable
 from workers.models.loading import Base
 
@@ -83,6 +84,10 @@ class PeftAdapter:
         config.base_model_name_or_path, config.revision = loadable(card.base_model, self.base.folder)
         self.model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
         write_card(folder, card, plain_peft=True, padding=self.base.model.config.pad_token_id)
+
+    def without(self) -> AbstractContextManager[None]:
+        """Inside, the base is as before; behind it the adapter is on again."""
+        return taken_off(self.model, self._snapshot)
 
     def detach(self) -> None:
         """Restore the base bit for bit."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -48,6 +49,17 @@ class ModelSnapshot:
         for parameter, wanted in self._gradients:
             parameter.requires_grad_(wanted)
             parameter.grad = None
+
+
+@contextmanager
+def taken_off(model: nn.Module, before: ModelSnapshot) -> Iterator[None]:
+    """Put back what was `before`, and behind it the model as it is now. Structure alone: no values are rewritten."""
+    now = ModelSnapshot(model)
+    before.restore()
+    try:
+        yield
+    finally:
+        now.restore()
 
 
 def _shallow(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,134 @@
+"""How long a forward pass takes, so that it does not matter when a trial ran. Needs torch.
+
+A machine is faster at one minute than at another, by more than adapters differ. So the base's latency is measured once
+for a machine and kept, and a trial's is that times how much longer its passes take than the base's, which alternate
+with them: whatever slows the machine slows both. What merges is as fast as the base. See docs/decisions/latency.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from workers.models.architectures import Anatomy
+
+ROWS: Mapping[str, int] = {"latency_ms": 1, "latency_batch_ms": 32}
+"""Rows of a pass, by the metric that its time is."""
+
+_WARM_UP, _REPEATS, _ENOUGH_SECONDS = 2, 9, 1.0
+_BLOCKS, _LEAST_BLOCKS, _ENOUGH_FOR_BLOCKS = 15, 7, 3.0
+_LEVEL = 0.95
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Time over the base's: the median of the blocks, and where it lies with probability 0.95."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+def milliseconds(model: nn.Module, anatomy: Anatomy, rows: int, tokens: int, clock: Clock = time.perf_counter) -> float:
+    """Median time of a warm forward pass of `rows` rows of `tokens` tokens each, in milliseconds.
+
+    Nine passes after two to warm up; slow models stop after a second, with three at least. `clock` gives seconds.
+    """
+    batch = _batch(model, anatomy, rows, tokens)
+    times: list[float] = []
+    while len(times) < _WARM_UP + _REPEATS and (len(times) < _WARM_UP + 3 or sum(times) < _ENOUGH_SECONDS):
+        times.append(_seconds(model, batch, clock))
+    return 1000 * statistics.median(times[_WARM_UP:])
+
+
+def times_longer(
+    model: nn.Module,
+    plain: nn.Module,
+    without: Callable[[], AbstractContextManager[object]],
+    anatomy: Anatomy,
+    rows: int,
+    tokens: int,
+    clock: Clock = time.perf_counter,
+) -> Ratio:
+    """How much longer a pass of `model` takes than one of `plain`, which is the base once the adapter is `without`.
+
+    In blocks of four passes, the base's outside: a machine that slows down steadily makes no difference. Up to 15
+    blocks after one to warm up; slow models stop after three seconds, with seven at least. Attaching is not timed.
+    """
+    batch = _batch(plain, anatomy, rows, tokens)
+    ratios: list[float] = []
+    spent = 0.0
+
+    def base() -> float:
+        with without():
+            return _seconds(plain, batch, clock)
+
+    while len(ratios) < 1 + _BLOCKS and (len(ratios) < 1 + _LEAST_BLOCKS or spent < _ENOUGH_FOR_BLOCKS):
+        before, adapted = base(), _seconds(model, batch, clock) + _seconds(model, batch, clock)
+        plainly = before + base()
+        spent += plainly + adapted
+        ratios.append(adapted / plainly)
+    return _median(ratios[1:])
+
+
+def kept_for_machine(
+    folder: Path, key: tuple[object, ...], measure: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    """What `measure` gives, from a file in `folder` once any process of this machine has measured it."""
+    file = folder / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.json"
+    if not file.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".draft", encoding="utf-8") as draft:
+            json.dump(measure(), draft)
+            draft.flush()
+            with suppress(FileExistsError):  # another process was faster: its numbers are everybody's
+                os.link(draft.name, file)
+    found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def _median(values: list[float]) -> Ratio:
+    """The median with its distribution-free interval: order statistics by the binomial distribution."""
+    ordered, count = sorted(values), len(values)
+    below, rank = 0.0, 0
+    while rank < count // 2 and (below := below + math.comb(count, rank) / 2**count) <= (1 - _LEVEL) / 2:
+        rank += 1
+    place = max(rank - 1, 0)
+    return Ratio(statistics.median(ordered), ordered[place], ordered[count - 1 - place])
+
+
+def _batch(model: nn.Module, anatomy: Anatomy, rows: int, tokens: int) -> dict[str, Tensor]:
+    device = next(model.parameters()).device
+    ids = torch.randint(anatomy.vocabulary, (rows, tokens), generator=torch.Generator().manual_seed(0)).to(device)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+@torch.inference_mode()
+def _seconds(model: nn.Module, batch: Mapping[str, Tensor], clock: Clock) -> float:
+    device = batch["input_ids"].device
+    _wait(device)
+    start = clock()
+    model(**batch)
+    _wait(device)
+    return clock() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
