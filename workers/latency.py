@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from workers.models.architectures import Anatomy
+from workers.models.anatomy import Anatomy
 
 ROWS: Mapping[str, int] = {"latency_ms": 1, "latency_batch_ms": 32}
 """Rows of a pass, by the metric that its time is."""
