@@ -89,7 +89,7 @@ def test_a_lora_trial_is_trained_again_by_peft_and_trainer(
     assert (arguments.label_smoothing_factor, arguments.gradient_accumulation_steps) == (0.1, 2)
     assert (arguments.weight_decay, arguments.lr_scheduler_type, arguments.seed) == (0.01, "cosine", 9)
     data = bench.data(spec.task, spec.seed)
-    assert [row["labels"] for row in names["training"]] == data.tokens.train.labels.tolist()
+    assert [row["labels"] for row in names["training"]] == data.tokens.train.targets.tolist()
     assert sum(len(row["input_ids"]) for row in names["training"]) == int(data.train.lengths.sum())
     trained = {name for name, value in names["model"].named_parameters() if value.requires_grad}
     assert {name.rpartition(".")[0] for name in trained if "lora" not in name} == {

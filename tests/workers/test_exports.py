@@ -46,7 +46,7 @@ def _accuracy(model: Any, bench: Workbench, task: TaskSpec) -> float:
     rows = bench.data(task, 0).validation
     with torch.no_grad():
         logits = model(**rows.batch(np.arange(len(rows)))).logits
-    return float((logits.argmax(-1).numpy() == bench.data(task, 0).tokens.validation.labels).mean())
+    return float((logits.argmax(-1).numpy() == bench.data(task, 0).tokens.validation.targets).mean())
 
 
 @pytest.mark.parametrize(
