@@ -25,7 +25,7 @@ from optimizers.problem import CompletedTrial, Config, History, Objective, Probl
 from search_spaces.conditions import Condition
 from search_spaces.parameters import Categorical, Float
 from search_spaces.space import Space
-from tests.optimizers.computed_problems import MIXED, quality
+from tests.optimizers.computed_problems import MIXED, PROBLEMS, completed, quality
 
 RNG = np.random.default_rng(0)
 
@@ -281,3 +281,15 @@ def test_of_equal_promise_the_cheaper_is_tried_first_while_much_of_a_time_budget
     assert preference("seconds", 1.0) == pytest.approx(10 * indifferent, rel=0.2)
     assert preference("seconds", 0.5) == pytest.approx(10**0.5 * indifferent, rel=0.2)
     assert preference("never_measured", 1.0) == pytest.approx(indifferent)
+
+
+def test_a_share_of_the_suggestions_looks_for_the_best_of_the_first_objective_alone() -> None:
+    """Budgets for a known cost rarely leave room for the dearest configurations, and often these are the best."""
+    problem = PROBLEMS["two objectives"]
+    done = tuple(completed(i, config) for i, config in enumerate(MIXED.sample(12, np.random.default_rng(2))))
+    evidence = read(problem, History(done))
+    surrogate = learn(problem, evidence, 100, 100)
+    drawn = [acquisition(surrogate, evidence, (), 0.0, 0.0, np.random.default_rng(seed)) for seed in range(100)]
+    alone = [one for one in drawn if one.budget is None]
+    assert 5 <= len(alone) <= 35
+    assert {tuple(one.modelled) for one in alone} == {(0,)}
