@@ -163,6 +163,10 @@ class AsyncClient:
                 reader.restart()
                 await self._wait(waits, error)
 
+    async def tasks(self) -> Rows[Entry]:
+        """See `Client.tasks`."""
+        return await self._send(calls.catalogue("tasks"))
+
     async def spaces(self) -> Rows[Entry]:
         """See `Client.spaces`."""
         return await self._send(calls.catalogue("spaces"))

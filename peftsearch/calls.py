@@ -148,7 +148,7 @@ def events(job_id: str, after: int) -> Call[None]:
 
 
 def catalogue(noun: str) -> Call[Rows[Entry]]:
-    """`spaces`, `methods` or `strategies`: what can be searched."""
+    """`tasks`, `spaces`, `methods` or `strategies`: what a job can be about, and what can be searched."""
     return Call("GET", f"/v1/{noun}", lambda data: Rows(map(Entry.from_json, data["items"])))
 
 

@@ -175,6 +175,10 @@ class Client:
                 reader.restart()
                 self._wait(waits, error)
 
+    def tasks(self) -> Rows[Entry]:
+        """The types of task, with the fields of their section, their metrics and an example job."""
+        return self._send(calls.catalogue("tasks"))
+
     def spaces(self) -> Rows[Entry]:
         """The ready-made search spaces."""
         return self._send(calls.catalogue("spaces"))

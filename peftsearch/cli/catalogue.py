@@ -1,4 +1,4 @@
-"""Commands that list what can be searched."""
+"""Commands that list what a job can be about and what can be searched."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ from peftsearch.cli.options import AsJson, Token, Url, connect_or_answer
 from peftsearch.cli.output import console, print_json, rows_table
 
 app = typer.Typer()
+
+
+@app.command()
+def tasks(as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
+    """List the types of task with their fields and metrics."""
+    with connect_or_answer(url, token) as client:
+        found = client.tasks()
+    if as_json:
+        print_json([entry.to_row() for entry in found])
+    else:
+        rows = [entry.to_row() | {"fields": [field["name"] for field in entry.details["fields"]]} for entry in found]
+        console.print(rows_table(rows, ("name", "summary", "fields", "metrics")))
 
 
 @app.command()

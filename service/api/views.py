@@ -316,6 +316,29 @@ class StrategyView(View):
     methods: list[str] = Field(description="methods that can be trained so")
 
 
+class FieldView(View):
+    """A field of a section of a job; `schema` is its JSON schema."""
+
+    name: str
+    required: bool
+    default: Any
+    description: str
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
+class TaskView(View):
+    """A type of task: what its `task` section holds, what it measures, and a job of it that runs on every machine."""
+
+    name: str
+    summary: str
+    pipeline_tag: str
+    fields: list[FieldView]
+    metrics: list[str] = Field(description="what an evaluation measures, the primary one first")
+    primary_metric: str
+    objectives: list[ObjectiveView] = Field(description="sensible objectives of a search")
+    example: dict[str, Any] = Field(description="a job that `POST /v1/jobs` takes")
+
+
 class MetricView(View):
     """A metric that jobs can name."""
 

@@ -253,6 +253,8 @@ def test_catalogues(run: Any) -> None:
     assert "rank" in run("spaces").out
     assert {"head", "lora"} <= {method["name"] for method in run("methods", "--json").json}
     assert "low-rank" in run("methods").out
+    assert "text-classification" in {task["name"] for task in run("tasks", "--json").json}
+    assert "f1_macro" in run("tasks").out
     assert {"lisa", "galore"} <= {strategy["name"] for strategy in run("strategies", "--json").json}
 
 

@@ -68,12 +68,21 @@ def test_every_query_parameter_of_events_and_trials_is_documented(api: Any) -> N
                     assert re.search(rf"`{parameter['name']}\b", text), f"{path} {parameter['name']}"
 
 
-def _fields(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _fields(section: type[BaseModel], prefix: str = "") -> set[str]:
+    """Every field of a section and of those in it, of all types of task."""
+    found = set()
     for name, field in section.model_fields.items():
-        yield prefix + name
-        for part in (field.annotation, *get_args(field.annotation)):
+        found.add(prefix + name)
+        for part in _parts(field.annotation):
             if isinstance(part, type) and issubclass(part, BaseModel):
-                yield from _fields(part, f"{prefix}{name}.")
+                found |= _fields(part, f"{prefix}{name}.")
+    return found
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
 
 
 def test_every_field_of_a_job_is_documented_and_no_other() -> None:

@@ -18,7 +18,6 @@ from search_spaces.space import Space
 from workers.errors import InvalidInput
 from workers.methods.attached import Attached, TrainingSetup
 from workers.models.description import ModelDescription
-from workers.models.heads import Head, Reads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +79,7 @@ class Method:
     attaching rewrites base weights (undone by detaching); with `follows_gradients` the adapter changes itself behind
     each step by the gradients of all of its parameters. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a
     trained adapter at a lower rank, where one training serves them all; `serve(base, rank)` makes an attached one be
-    evaluated there. `reads` names what the task's head must read, where the method works for that alone.
+    evaluated there.
     `peft_config(model, knobs)` gives the config class and the arguments of a method of peft; with `trains_plainly` peft
     alone trains it as we do.
     """
@@ -95,7 +94,6 @@ class Method:
     attach: Attach
     peft_config: Callable[[ModelDescription, KnobValues], tuple[str, dict[str, Any]]] | None = None
     trains_plainly: bool = False
-    reads: Reads | None = None
     model_types: tuple[str, ...] | None = None
     mergeable: bool = False
     unchanged_at_start: bool = True
@@ -110,10 +108,6 @@ class Method:
     def supports(self, model: ModelDescription) -> bool:
         """Whether the method works on this class of model, and finds room beside the task's texts."""
         return self._knows(model) and not self._crowded_out(model)
-
-    def suits(self, head: Head) -> bool:
-        """Whether the method can train under this kind of head."""
-        return self.reads is None or self.reads == head.reads
 
     def space(self, model: ModelDescription) -> Space:
         """The method's own search space: its knobs, its learning rates and the training hyperparameters."""

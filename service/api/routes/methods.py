@@ -81,7 +81,7 @@ def _view(method: Method, model: ModelDescription) -> MethodView:
         family=method.family,
         summary=method.summary,
         source=method.source,
-        task_types=[task.name for task in tasks().values() if method.suits(task.head)],
+        task_types=list(tasks()),
         mergeable=method.mergeable,
         format=method.format,
         learning_rate={"low": rates.low, "high": rates.high, "mode": rates.mode},

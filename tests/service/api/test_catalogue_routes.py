@@ -13,7 +13,7 @@ from service.api.app import create_app
 from service.problem import FORMULAS, all_presets
 from workers.methods.registry import methods
 from workers.strategies.registry import strategies
-from workers.tasks.registry import METRICS
+from workers.tasks.registry import METRICS, tasks
 
 
 def test_spaces_are_scaled_to_the_model(api: TestClient) -> None:
@@ -40,6 +40,18 @@ def test_strategies_say_what_they_can_train(api: TestClient) -> None:
     assert {"lora", "full_ft"} < set(found["lisa"]["methods"])
     assert "head" not in found["lisa"]["methods"]
     assert [knob["name"] for knob in found["lisa"]["knobs"]] == ["layers", "interval"]
+
+
+def test_tasks_say_how_to_write_a_job(api: TestClient) -> None:
+    found = {task["name"]: task for task in api.get("/v1/tasks").json()["items"]}
+    assert set(found) == set(tasks())
+    for name, task in found.items():
+        fields = {field["name"]: field for field in task["fields"]}
+        assert fields["model"]["required"]
+        assert all(field["description"] or field["name"] in ("type", "validation_rows") for field in fields.values())
+        assert task["primary_metric"] == task["metrics"][0] == task["objectives"][0]["metric"]
+        assert api.post("/v1/jobs", json=task["example"]).status_code == 201, name
+    assert found["token-classification"]["metrics"] == ["f1_span", "f1_macro", "accuracy", "loss"]
 
 
 @pytest.mark.parametrize("path", ["/v1/spaces", "/v1/methods", "/v1/strategies"])

@@ -1,0 +1,57 @@
+"""The types of task that a job can have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic_core import PydanticUndefined
+
+from service.api.answers import tagged
+from service.api.dependencies import READ
+from service.api.views import FieldView, ItemsView, ObjectiveView, TaskView
+from workers.tasks.registry import tasks
+from workers.tasks.task import Task
+
+router = APIRouter(tags=["catalogue"], dependencies=[READ])
+_COST = ObjectiveView(metric="trainable_params", direction="minimize")
+
+
+@router.get("/tasks", response_model=ItemsView[TaskView])
+def list_tasks(request: Request) -> Response:
+    """Every type of task, with the fields of its section, its metrics and a job that runs on every machine."""
+    return tagged(request, ItemsView[TaskView](items=[_view(task) for task in tasks().values()]))
+
+
+def _view(task: Task) -> TaskView:
+    objectives = [ObjectiveView(metric=task.primary.name, direction=task.primary.direction), _COST]
+    return TaskView(
+        name=task.name,
+        summary=task.summary,
+        pipeline_tag=task.pipeline_tag,
+        fields=_fields(task),
+        metrics=[metric.name for metric in task.metrics],
+        primary_metric=task.primary.name,
+        objectives=objectives,
+        example={
+            "name": task.name,
+            "task": {"type": task.name, **task.example},
+            "space": {"preset": "lora"},
+            "objectives": [one.model_dump() for one in objectives],
+            "budget": {"trials": 8, "epochs": 1},
+        },
+    )
+
+
+def _fields(task: Task) -> list[FieldView]:
+    properties: dict[str, Any] = task.section.model_json_schema()["properties"]
+    return [
+        FieldView(
+            name=name,
+            required=field.is_required(),
+            default=None if field.default is PydanticUndefined else field.default,
+            description=field.description or "",
+            schema=properties[name],
+        )
+        for name, field in task.section.model_fields.items()
+    ]
