@@ -1,4 +1,4 @@
-"""One filter for chart, parallel coordinates, table and download; it stands in the address."""
+"""One filter for chart, parallel coordinates, table and download, and trials side by side; the address holds both."""
 
 from __future__ import annotations
 
@@ -99,3 +99,19 @@ def test_columns_can_be_hidden(page: Page, search: Search) -> None:
     page.get_by_text("Columns", exact=True).click()
     page.get_by_role("checkbox", name="latency_ms").uncheck()
     expect(page.get_by_role("columnheader", name="latency_ms")).to_have_count(0)
+
+
+def test_trials_stand_side_by_side_with_their_differences_first(page: Page, search: Search) -> None:
+    for number in (3, 4):
+        page.goto(f"/#/jobs/{search.job.id}?trial={number}" + ("&compare=3" if number == 4 else ""))
+        page.get_by_role("button", name="Compare").click()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("tab", name="Compare 2").click()
+    table = page.get_by_role("table", name="Compared trials")
+    expect(table.get_by_role("columnheader")).to_have_count(3)
+    expect(table.get_by_role("row").filter(has_text="rank")).to_contain_text("5")
+    expect(table.get_by_role("row").filter(has_text="targets")).to_contain_text("all")
+    expect(table).not_to_contain_text("method")
+    expect(page.get_by_text(re.compile("The same in all: .*method"))).to_be_visible()
+    page.get_by_role("button", name="Leave out trial 4").click()
+    expect(page.get_by_role("tab", name="Compare 1")).to_be_visible()

@@ -10,6 +10,8 @@ import { Tabs } from "../shell/tabs";
 import { AnswerPanel } from "./answer-panel";
 import { type Clause, clauseText, meets, parseClauses } from "./clauses";
 import { BestPanel } from "./best-panel";
+import { ComparePanel } from "./compare-panel";
+import { parseNumbers } from "./comparison";
 import { FrontPanel } from "./front-panel";
 import { ConfirmationPanel } from "./confirmation-panel";
 import { InsightsPanel } from "./insights-panel";
@@ -51,6 +53,8 @@ export function JobPage({ id }: { id: string }) {
   if (job.isError && !job.data) return <Failure error={job.error} what="The job" />;
   const number = query.get("trial");
   const selected = number === null ? undefined : trials[indexOfNumber(trials, Number(number))];
+  const chosen = query.get("compare");
+  const compared = parseNumbers(chosen).flatMap((one) => trials[indexOfNumber(trials, one)] ?? []);
   const tab = query.get("tab") ?? "trials";
   const planned = job.data.spec["kind"] === "mixture" || job.data.spec["kind"] === "law";
   const shared = { job: job.data, trials, names, metrics, onSelect: select };
@@ -84,6 +88,7 @@ export function JobPage({ id }: { id: string }) {
                 { id: "parallel", title: "Parallel" },
               ]),
           ...(job.data.spec.confirm ? [{ id: "confirmed", title: "Confirmed" }] : []),
+          ...(compared.length ? [{ id: "compare", title: `Compare ${compared.length}` }] : []),
           { id: "spec", title: "Spec" },
           { id: "log", title: "Log" },
         ]}
@@ -101,6 +106,7 @@ export function JobPage({ id }: { id: string }) {
         {tab === "best" && <BestPanel {...shared} />}
         {tab === "insights" && <InsightsPanel {...shared} selected={selected} />}
         {tab === "confirmed" && <ConfirmationPanel job={job.data} metrics={metrics} onSelect={select} />}
+        {tab === "compare" && <ComparePanel {...shared} trials={compared} chosen={chosen} />}
         {tab === "spec" && <SpecView job={job.data} />}
         {tab === "log" && <JobLog job={job.data} onSelect={select} />}
       </Tabs>
@@ -110,6 +116,7 @@ export function JobPage({ id }: { id: string }) {
           job={job.data}
           trial={selected}
           onFront={front.has(selected.id)}
+          chosen={chosen}
           metrics={metrics}
           onClose={() => select(null)}
         />

@@ -3,6 +3,7 @@ import { type ReactNode, useEffect, useRef } from "react";
 import { useStretches } from "../api/queries";
 import type { Job, MetricInfo, Trial } from "../api/types";
 import { CopyButton } from "../shell/copy-button";
+import { setQuery } from "../shell/router";
 import { StateBadge } from "../shell/state-badge";
 import { useNow } from "../shell/use-now";
 import { configValue } from "../text/config";
@@ -10,6 +11,7 @@ import { engineRemark } from "../text/engine";
 import { metricValue } from "../text/numbers";
 import { duration, moment, secondsBetween } from "../text/time";
 import { toYaml } from "../text/yaml";
+import { parseNumbers, toggleNumber } from "./comparison";
 import { LearningCurves } from "./learning-curves";
 import { Pair, Pairs } from "./pairs";
 import { AdapterDownload, Snippet } from "./trial-adapter";
@@ -20,11 +22,13 @@ interface Props {
   job: Job;
   trial: Trial;
   onFront: boolean;
+  /** Numbers of the trials that stand side by side, as in the address. */
+  chosen: string | null;
   metrics: ReadonlyMap<string, MetricInfo>;
   onClose: () => void;
 }
 
-export function TrialDrawer({ job, trial, onFront, metrics, onClose }: Props) {
+export function TrialDrawer({ job, trial, onFront, chosen, metrics, onClose }: Props) {
   const drawer = useRef<HTMLElement>(null);
   useEffect(() => {
     const before = document.activeElement;
@@ -55,6 +59,14 @@ export function TrialDrawer({ job, trial, onFront, metrics, onClose }: Props) {
         <StateBadge state={trial.state} />
         {onFront && <FrontMark job={job} />}
         <ReferenceMark trial={trial} />
+        <button
+          type="button"
+          className="small"
+          aria-pressed={parseNumbers(chosen).includes(trial.number)}
+          onClick={() => setQuery({ compare: toggleNumber(chosen, trial.number) })}
+        >
+          Compare
+        </button>
         <button type="button" className="close" aria-label="Close" onClick={onClose}>
           ×
         </button>
