@@ -241,9 +241,9 @@ class AsyncClient:
         """See `Client.tell`."""
         return await self._send(calls.tell(outcome))
 
-    async def create_token(self, name: str, scopes: Iterable[str]) -> Mapping[str, Any]:
+    async def create_token(self, name: str, scopes: Iterable[str], project: str | None = None) -> Mapping[str, Any]:
         """See `Client.create_token`."""
-        return await self._send(calls.create_token(name, scopes))
+        return await self._send(calls.create_token(name, scopes, project))
 
     async def _send(self, call: Call[T]) -> T:
         waits = pauses()

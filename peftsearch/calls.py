@@ -231,6 +231,7 @@ def tell(outcome: Mapping[str, Any]) -> Call[Trial]:
     return Call("POST", f"/v1/trials/{outcome['trial_id']}/tell", Trial.from_json, body=outcome)
 
 
-def create_token(name: str, scopes: Iterable[str]) -> Call[Mapping[str, Any]]:
+def create_token(name: str, scopes: Iterable[str], project: str | None) -> Call[Mapping[str, Any]]:
     """Make an API token; its secret is in the answer and nowhere else."""
-    return Call("POST", "/v1/tokens", dict, body={"name": name, "scopes": list(scopes)})
+    body = {"name": name, "scopes": list(scopes)} | ({} if project is None else {"project": project})
+    return Call("POST", "/v1/tokens", dict, body=body)

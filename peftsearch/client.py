@@ -261,9 +261,9 @@ class Client:
         """Tell how a claimed trial ended. Raises Conflict when it was given to another worker meanwhile."""
         return self._send(calls.tell(outcome))
 
-    def create_token(self, name: str, scopes: Iterable[str]) -> Mapping[str, Any]:
-        """Make an API token with some of the scopes `read`, `submit`, `work`, `admin`."""
-        return self._send(calls.create_token(name, scopes))
+    def create_token(self, name: str, scopes: Iterable[str], project: str | None = None) -> Mapping[str, Any]:
+        """Make an API token with some of the scopes `read`, `submit`, `work`, `admin`, for a project (`default`)."""
+        return self._send(calls.create_token(name, scopes, project))
 
     def _send(self, call: Call[T]) -> T:
         waits = pauses()

@@ -29,14 +29,14 @@ def task_of(kind: str, model: ModelDescription, rows: float | None, length: floa
     return Task(type=kind, rows=rows, length=length, width=model.shape.hidden_size, depth=model.shape.layers)
 
 
-def with_results(store: Store) -> Iterator[tuple[Job, Task]]:
-    """The jobs that have completed trials, newest first, at most the newest thousand looked at.
+def with_results(store: Store, project: str | None) -> Iterator[tuple[Job, Task]]:
+    """The jobs of a project (None: of all) that have completed trials, newest first; the newest thousand are looked at.
 
     Jobs whose model is gone are left out: nothing can be said about their likeness.
     """
     cursor: str | None = None
     for _ in range(MOST_JOBS // PAGE):
-        page = store.list_jobs(cursor, PAGE)
+        page = store.list_jobs(cursor, PAGE, project)
         for job in page.items:
             if job.counts.get("completed") and kind_of(job.spec) == "search":
                 try:
@@ -62,7 +62,7 @@ def alike(store: Store, job: Job) -> tuple[PastJob, ...]:
     task = _task(job)
     weighed = [
         (task.weight(other), past)
-        for past, other in with_results(store)
+        for past, other in with_results(store, job.project)
         if _over_before(past, job.created_at) and past.counts["completed"] >= LEAST_TRIALS
     ]
     near = sorted((one for one in weighed if one[0] >= RELEVANT), key=lambda one: (-one[0], one[1].id))

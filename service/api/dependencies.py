@@ -13,8 +13,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from service.answering.pool import AnswerPool
 from service.api.event_feed import EventFeed
 from service.api.request_guard import Authority
-from service.errors import Forbidden, Unauthorized
+from service.errors import Forbidden, NotFound, Unauthorized
 from service.settings import LOOPBACK, Settings
+from service.store.records import DEFAULT_PROJECT
+from service.store.rows import job_id_of
 from service.store.store import Store
 from workers.artifacts import ArtifactStore
 
@@ -94,8 +96,26 @@ PagingDep = Annotated[Paging, Depends(_paging)]
 _bearer = HTTPBearer(auto_error=False, description="An API token: `Authorization: Bearer …`")
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: `sees` is the project whose jobs exist for it (None: an operator, for whom all do), what it makes
+    belongs to `project`."""
+
+    sees: str | None
+    project: str
+
+
+def caller(request: Request) -> Caller:
+    """Who was let in by a scope."""
+    found: Caller = request.state.caller
+    return found
+
+
+CallerDep = Annotated[Caller, Depends(caller)]
+
+
 class _Scope:
-    """Lets a request through when its token has a scope."""
+    """Lets a request through when its token has a scope, to what belongs to its project."""
 
     def __init__(self, scope: str) -> None:
         self.scope = scope
@@ -107,14 +127,32 @@ class _Scope:
         _check_not_foreign(request)
         if surroundings(request).settings.no_auth:
             _check_local(request)
+            request.state.caller = Caller(None, DEFAULT_PROJECT)
             return
         if credentials is None:
             raise Unauthorized("send `Authorization: Bearer <token>`; the service writes one to <home>/token")
-        granted = surroundings(request).store.check_token(credentials.credentials).scopes
+        token = surroundings(request).store.check_token(credentials.credentials)
+        granted = token.scopes
         if not any(self.scope in SCOPES.get(scope, ()) for scope in granted):
             raise Forbidden(
                 f"this needs a token with the scope `{self.scope}`; this one has: {', '.join(sorted(granted))}"
             )
+        request.state.caller = Caller(None if "admin" in granted else token.project, token.project)
+        _check_project(request, request.state.caller)
+
+
+def _check_project(request: Request, asking: Caller) -> None:
+    """Whatever path names a job or a trial of another project names nothing. Raises NotFound."""
+    kind = next((kind for kind in ("job", "trial") if f"{kind}_id" in request.path_params), None)
+    if asking.sees is None or kind is None:
+        return
+    id: str = request.path_params[f"{kind}_id"]
+    try:
+        project = surroundings(request).store.project_of(id if kind == "job" else job_id_of(id))
+    except NotFound:
+        project = None
+    if project != asking.sees:
+        raise NotFound(kind, id)
 
 
 READ, SUBMIT, WORK, ADMIN = (Depends(_Scope(scope)) for scope in SCOPES)

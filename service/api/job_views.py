@@ -18,6 +18,7 @@ def view_job(job: Job, store: Store, now: datetime) -> JobView:
     return JobView(
         id=job.id,
         name=job.name,
+        project=job.project,
         state=job.state,
         reason=job.reason,
         created_at=job.created_at,

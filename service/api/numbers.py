@@ -27,20 +27,21 @@ class Numbers:
             ("method", "route", "status"),
             registry=self._registry,
         )
-        self._jobs = Gauge("peftsearch_jobs", "Jobs by state", ("state",), registry=self._registry)
-        self._trials = Gauge("peftsearch_trials", "Trials by state", ("state",), registry=self._registry)
 
-    def exposition(self, store: Store) -> bytes:
-        """Everything in the Prometheus text format."""
+    def exposition(self, store: Store, project: str | None) -> bytes:
+        """Everything in the Prometheus text format; jobs and trials are those of a project, or of all."""
         jobs, trials = Tally[str](), Tally[str]()
-        for job in _all_jobs(store):
+        for job in _jobs_of(store, project):
             jobs[job.state] += 1
             trials.update(job.counts)
+        seen = CollectorRegistry()  # of this scrape alone: the next one may see another project
+        by_state = Gauge("peftsearch_jobs", "Jobs by state", ("state",), registry=seen)
+        trials_by_state = Gauge("peftsearch_trials", "Trials by state", ("state",), registry=seen)
         for state in JOB_STATES:
-            self._jobs.labels(state).set(jobs[state])
+            by_state.labels(state).set(jobs[state])
         for trial_state in TRIAL_STATES:
-            self._trials.labels(trial_state).set(trials[trial_state])
-        return generate_latest(self._registry)
+            trials_by_state.labels(trial_state).set(trials[trial_state])
+        return generate_latest(self._registry) + generate_latest(seen)
 
 
 class RequestTimer:
@@ -67,10 +68,10 @@ class RequestTimer:
         await self.app(scope, receive, timed)
 
 
-def _all_jobs(store: Store) -> Iterator[Job]:
+def _jobs_of(store: Store, project: str | None) -> Iterator[Job]:
     cursor = None
     while True:
-        page = store.list_jobs(cursor, PAGE)
+        page = store.list_jobs(cursor, PAGE, project)
         yield from page.items
         cursor = page.next_cursor
         if cursor is None:

@@ -39,16 +39,17 @@ class OwnLaw:
         return replace(found, quantities=quantities, source=f"{told}, from {origin}: {found.source}")
 
 
-def own_law(store: Store, name: str, version: int | None = None) -> OwnLaw:
-    """A law by name. Raises NotFound."""
-    return OwnLaw.of(store.answer("law", name, version))
+def own_law(store: Store, name: str, version: int | None, project: str | None) -> OwnLaw:
+    """A law by name, of a project or (None) of any. Raises NotFound."""
+    return OwnLaw.of(store.answer("law", name, version, project))
 
 
-def law_for(store: Store, name: str | None, sizes: Mapping[str, float]) -> OwnLaw | None:
+def law_for(store: Store, name: str | None, sizes: Mapping[str, float], project: str | None) -> OwnLaw | None:
     """The law to answer with: the named one; without a name the latest that was measured at such sizes; None for the
     published constants. Raises NotFound for a name that is not there."""
     if name == PUBLISHED:
         return None
     if name is not None:
-        return own_law(store, name)
-    return next((own for own in map(OwnLaw.of, store.newest_answers("law")) if own.law.covers(sizes)), None)
+        return own_law(store, name, None, project)
+    laws = map(OwnLaw.of, store.newest_answers("law", project=project))
+    return next((own for own in laws if own.law.covers(sizes)), None)

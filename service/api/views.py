@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.store.records import (
+    DEFAULT_PROJECT,
     Event,
     Exploit,
     Job,
@@ -80,6 +81,7 @@ class JobView(View):
 
     id: str = Field(examples=["jk3x9q2mdf5a"])
     name: str
+    project: str
     state: JobState
     reason: str | None = Field(description="why the job failed or was stopped")
     created_at: datetime
@@ -252,6 +254,11 @@ class TokenRequest(View):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=200)
+    project: str = Field(
+        default=DEFAULT_PROJECT,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="whose jobs, trials and laws the token sees and makes; tokens with `admin` see those of all",
+    )
     scopes: list[Scope] = Field(min_length=1, max_length=4, examples=[["read", "submit"]])
     ttl: float | None = Field(default=None, gt=0, le=1e10, description="seconds until it expires; null: until revoked")
 
@@ -261,6 +268,7 @@ class TokenView(View):
 
     id: str
     name: str
+    project: str
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None

@@ -30,22 +30,29 @@ from service.store.rows import (
 from service.store.states import JOB_OVER, TRIAL_STATES, check_job
 
 _JOB = select(*JOB_COLUMNS).where(JOBS.c.id == bindparam("id"))
+_PROJECT = select(JOBS.c.project).where(JOBS.c.id == bindparam("id"))
 _NEWEST_FIRST = select(*JOB_COLUMNS).order_by(JOBS.c.created_at.desc(), JOBS.c.id.desc())
-_KEY = select(IDEMPOTENCY_KEYS.c.body, IDEMPOTENCY_KEYS.c.job_id).where(IDEMPOTENCY_KEYS.c.key == bindparam("key"))
+_KEY = select(IDEMPOTENCY_KEYS.c.body, IDEMPOTENCY_KEYS.c.job_id).where(
+    IDEMPOTENCY_KEYS.c.project == bindparam("project"), IDEMPOTENCY_KEYS.c.key == bindparam("key")
+)
 
 
-def create_job(connection: Connection, name: str, spec: dict[str, Any], key: str | None, now: datetime) -> Job:
-    """Store a queued job, or return the one that the same key and request made before."""
+def create_job(
+    connection: Connection, name: str, spec: dict[str, Any], key: str | None, project: str, now: datetime
+) -> Job:
+    """Store a queued job, or return the one that the same key and request made before in the project."""
     body = hashlib.sha256(json.dumps([name, spec], sort_keys=True).encode()).hexdigest()
-    if key is not None and (known := connection.execute(_KEY, {"key": key}).one_or_none()) is not None:
+    known = None if key is None else connection.execute(_KEY, {"project": project, "key": key}).one_or_none()
+    if known is not None:
         if known.body != body:
             raise Conflict(f"idempotency key {key!r} was used for another request, which made job {known.job_id}")
         return get_job(connection, known.job_id)
-    row = {"id": _new_id(), "name": name, "state": "queued", "spec": spec, "created_at": now, "version": 1}
+    row = {"id": _new_id(), "project": project, "name": name, "state": "queued", "spec": spec}
+    row |= {"created_at": now, "version": 1}
     zeros = dict.fromkeys(("next_number", "front_size", *TRIAL_STATES), 0)
     job = job_of(connection.execute(insert(JOBS).returning(*JOB_COLUMNS), {**row, **zeros}).one())
     if key is not None:
-        stored = {"key": key, "body": body, "job_id": job.id, "created_at": now}
+        stored = {"project": project, "key": key, "body": body, "job_id": job.id, "created_at": now}
         connection.execute(insert(IDEMPOTENCY_KEYS), stored)
     append(connection, [job_event(job)], now)
     return job
@@ -64,10 +71,20 @@ def get_job(connection: Connection, id: str) -> Job:
     return job_of(row)
 
 
-def list_jobs(connection: Connection, cursor: str | None, limit: int) -> Page[Job]:
-    """One page of jobs, newest first."""
+def project_of(connection: Connection, id: str) -> str:
+    """The project of a job; raises NotFound."""
+    project = connection.execute(_PROJECT, {"id": id}).scalar_one_or_none()
+    if project is None:
+        raise NotFound("job", id)
+    return str(project)
+
+
+def list_jobs(connection: Connection, cursor: str | None, limit: int, project: str | None) -> Page[Job]:
+    """One page of jobs, newest first: of a project, or of all."""
     check_limit(limit)
     query = _NEWEST_FIRST.limit(limit + 1)
+    if project is not None:
+        query = query.where(JOBS.c.project == project)
     if cursor is not None:
         position = read_cursor(cursor, "newest", moment, text)
         query = query.where(tuple_(JOBS.c.created_at, JOBS.c.id) < tuple(position))

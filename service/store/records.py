@@ -12,6 +12,7 @@ TrialOrigin = Literal["reference", "optimizer", "user", "import", "confirmation"
 AnswerKind = Literal["law", "mixture"]
 Scope = Literal["read", "submit", "work", "admin"]
 T = TypeVar("T")
+DEFAULT_PROJECT = "default"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Job:
     version: int  # grows with every change; the ETag
     counts: dict[TrialState, int]  # trials in each state
     front_size: int
+    project: str = DEFAULT_PROJECT  # whose tokens see it
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Answer:
     job_id: str | None  # where it was learnt, unless from an uploaded table or the job is gone
     body: dict[str, Any]
     created_at: datetime
+    project: str = DEFAULT_PROJECT
 
 
 @dataclass(frozen=True)

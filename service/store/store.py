@@ -31,6 +31,7 @@ from service.store import (
 from service.store.engine import Database
 from service.store.migrate import upgrade
 from service.store.records import (
+    DEFAULT_PROJECT,
     Answer,
     AnswerKind,
     Event,
@@ -83,11 +84,15 @@ class Store:
 
     # Jobs
 
-    def create_job(self, name: str, spec: dict[str, Any], idempotency_key: str | None = None) -> Job:
+    def create_job(
+        self, name: str, spec: dict[str, Any], idempotency_key: str | None = None, project: str = DEFAULT_PROJECT
+    ) -> Job:
         """Store a queued job. The same key with the same request returns the job it made, with another: Conflict."""
 
         def create() -> Job:
-            return self._database.write(lambda c: jobs.create_job(c, name, spec, idempotency_key, self._clock()))
+            return self._database.write(
+                lambda c: jobs.create_job(c, name, spec, idempotency_key, project, self._clock())
+            )
 
         try:
             return create()
@@ -98,9 +103,13 @@ class Store:
         """The job; raises NotFound."""
         return self._database.read(lambda c: jobs.get_job(c, id))
 
-    def list_jobs(self, cursor: str | None = None, limit: int = 50) -> Page[Job]:
-        """One page of jobs, newest first."""
-        return self._database.read(lambda c: jobs.list_jobs(c, cursor, limit))
+    def project_of(self, job_id: str) -> str:
+        """The project that a job belongs to; raises NotFound."""
+        return self._database.read(lambda c: jobs.project_of(c, job_id))
+
+    def list_jobs(self, cursor: str | None = None, limit: int = 50, project: str | None = None) -> Page[Job]:
+        """One page of jobs, newest first: of a project, or of all."""
+        return self._database.read(lambda c: jobs.list_jobs(c, cursor, limit, project))
 
     def set_job_state(self, id: str, to: JobState, reason: str | None = None) -> Job:
         """Move the job to another state; raises Conflict naming the states it can go to.
@@ -296,31 +305,41 @@ class Store:
 
     # Answers
 
-    def add_answer(self, kind: AnswerKind, name: str, body: dict[str, Any], job_id: str | None = None) -> Answer:
-        """Store the next version of an answer. The same answer of the same job again changes nothing.
+    def add_answer(
+        self,
+        kind: AnswerKind,
+        name: str,
+        body: dict[str, Any],
+        job_id: str | None = None,
+        project: str = DEFAULT_PROJECT,
+    ) -> Answer:
+        """Store the next version of an answer in a project (a job's answer: in the job's). The same answer of the same
+        job again changes nothing.
 
         Raises NotFound when there is no such job.
         """
 
         def add() -> Answer:
-            return self._database.write(lambda c: answers.add_answer(c, kind, name, body, job_id, self._clock()))
+            return self._database.write(
+                lambda c: answers.add_answer(c, kind, name, body, job_id, project, self._clock())
+            )
 
         try:
             return add()
         except IntegrityError:  # another process took the same version: take the next one
             return add()
 
-    def answer(self, kind: AnswerKind, name: str, version: int | None = None) -> Answer:
-        """An answer by name, the newest unless a version is named; raises NotFound."""
-        return self._database.read(lambda c: answers.get_answer(c, kind, name, version))
+    def answer(self, kind: AnswerKind, name: str, version: int | None = None, project: str | None = None) -> Answer:
+        """An answer by name, the newest unless a version is named, of a project or of any; raises NotFound."""
+        return self._database.read(lambda c: answers.get_answer(c, kind, name, version, project))
 
     def job_answer(self, job_id: str) -> Answer | None:
         """The newest answer of a job, if it has one yet."""
         return self._database.read(lambda c: answers.job_answer(c, job_id))
 
-    def newest_answers(self, kind: AnswerKind, limit: int = 200) -> tuple[Answer, ...]:
-        """The newest version under each name, the latest first."""
-        return self._database.read(lambda c: answers.newest_answers(c, kind, limit))
+    def newest_answers(self, kind: AnswerKind, limit: int = 200, project: str | None = None) -> tuple[Answer, ...]:
+        """The newest version under each name, the latest first: of a project, or of all."""
+        return self._database.read(lambda c: answers.newest_answers(c, kind, limit, project))
 
     # Events
 
@@ -360,7 +379,7 @@ class Store:
     # Tokens
 
     def create_token(
-        self, name: str, scopes: Iterable[Scope], project: str = "default", ttl: float | None = None
+        self, name: str, scopes: Iterable[Scope], project: str = DEFAULT_PROJECT, ttl: float | None = None
     ) -> tuple[str, Token]:
         """Make a token that lives `ttl` seconds (None: until revoked); its secret is shown this once."""
         return self._database.write(lambda c: tokens.create_token(c, name, scopes, project, ttl, self._clock()))

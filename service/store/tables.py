@@ -55,9 +55,14 @@ class JobRow(Table):
     """A submitted search, its lease and the counters that its progress is read from."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index(None, "created_at", "id"), Index(None, "state", "lease_until"))
+    __table_args__ = (
+        Index(None, "created_at", "id"),
+        Index(None, "project", "created_at", "id"),
+        Index(None, "state", "lease_until"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    project: Mapped[str] = mapped_column(String(64), server_default="default")  # whose tokens see it
     name: Mapped[str] = mapped_column(FreeText)
     state: Mapped[str] = mapped_column(String(16))
     spec: Mapped[dict[str, Any]]
@@ -197,6 +202,7 @@ class IdempotencyKeyRow(Table):
 
     __tablename__ = "idempotency_keys"
 
+    project: Mapped[str] = mapped_column(String(64), primary_key=True)
     key: Mapped[str] = mapped_column(FreeText, primary_key=True)
     body: Mapped[str] = mapped_column(String(64))  # sha256 of the request
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
@@ -222,9 +228,10 @@ class AnswerRow(Table):
     """A law or a mixture that was learnt, in one version. It outlives the job that it came from."""
 
     __tablename__ = "answers"
-    __table_args__ = (UniqueConstraint("kind", "name", "version"),)
+    __table_args__ = (UniqueConstraint("project", "kind", "name", "version"),)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    project: Mapped[str] = mapped_column(String(64), server_default="default")
     kind: Mapped[str] = mapped_column(String(16))
     name: Mapped[str] = mapped_column(FreeText)
     version: Mapped[int] = mapped_column(Integer)

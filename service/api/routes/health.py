@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, Request, Response
 
 from service.api.answers import answer
-from service.api.dependencies import READ, StoreDep
+from service.api.dependencies import READ, CallerDep, StoreDep
 from service.api.numbers import Numbers
 from service.api.views import HealthView
 
@@ -30,7 +30,7 @@ def readyz(store: StoreDep) -> Response:
 
 
 @unversioned.get("/metrics", dependencies=[READ], response_class=Response)
-def prometheus(request: Request, store: StoreDep) -> Response:
+def prometheus(request: Request, store: StoreDep, caller: CallerDep) -> Response:
     """Requests, jobs and trials in the Prometheus text format."""
     numbers: Numbers = request.app.state.numbers
-    return Response(numbers.exposition(store), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(numbers.exposition(store, caller.sees), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from service.api.admission import admit
 from service.api.answers import answer, has_version, tagged
 from service.api.body_reading import PlainRoute
-from service.api.dependencies import READ, SUBMIT, Now, PagingDep, SettingsDep, StoreDep
+from service.api.dependencies import READ, SUBMIT, CallerDep, Now, PagingDep, SettingsDep, StoreDep
 from service.api.job_views import begun, view_job
 from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
 from service.api.views import ExtendRequest, JobView, PageView
@@ -30,20 +30,20 @@ RawBody = Annotated[Any, Depends(read_body)]
 
 
 @router.get("", response_model=PageView[JobView], dependencies=[READ])
-def list_jobs(request: Request, store: StoreDep, now: Now, paging: PagingDep) -> Response:
-    """All jobs, newest first."""
-    page = store.list_jobs(paging.cursor, paging.limit)
+def list_jobs(request: Request, store: StoreDep, now: Now, paging: PagingDep, caller: CallerDep) -> Response:
+    """All jobs of the token's project, newest first; operators see those of all."""
+    page = store.list_jobs(paging.cursor, paging.limit, caller.sees)
     items = [view_job(job, store, now) for job in page.items]
     return tagged(request, PageView[JobView](items=items, next_cursor=page.next_cursor))
 
 
 @router.post("", response_model=JobView, status_code=201, dependencies=[SUBMIT], openapi_extra=SPEC_BODY)
 def create_job(
-    body: RawBody, store: StoreDep, settings: SettingsDep, now: Now, idempotency_key: Key = None
+    body: RawBody, store: StoreDep, settings: SettingsDep, now: Now, caller: CallerDep, idempotency_key: Key = None
 ) -> Response:
     """Submit a JobSpec as JSON or YAML. It is checked against the data, the model and the space; every problem found
     is in the 422, and nothing is stored then."""
-    return _create(body, store, settings, now, idempotency_key)
+    return _create(body, store, settings, now, caller.project, idempotency_key)
 
 
 @router.get("/{job_id}", response_model=JobView, dependencies=[READ])
@@ -88,7 +88,8 @@ def clone_job(
     job_id: str, changes: dict[str, Any], store: StoreDep, settings: SettingsDep, now: Now, idempotency_key: Key = None
 ) -> Response:
     """Submit the job's spec again with the body merged into it (RFC 7396: null removes a field)."""
-    return _create(merge_patch(store.get_job(job_id).spec, changes), store, settings, now, idempotency_key)
+    job = store.get_job(job_id)
+    return _create(merge_patch(job.spec, changes), store, settings, now, job.project, idempotency_key)
 
 
 @router.post("/{job_id}/extend", response_model=JobView, dependencies=[SUBMIT])
@@ -130,9 +131,9 @@ def change_space(job_id: str, changes: dict[str, Any], store: StoreDep, settings
     return answer(view_job(changed, store, now))
 
 
-def _create(body: Any, store: StoreDep, settings: SettingsDep, now: Now, key: str | None) -> Response:
+def _create(body: Any, store: StoreDep, settings: SettingsDep, now: Now, project: str, key: str | None) -> Response:
     spec = admit(body, settings)
-    job = store.create_job(spec.name, spec.model_dump(mode="json"), key)
+    job = store.create_job(spec.name, spec.model_dump(mode="json"), key, project)
     response = answer(view_job(job, store, now), 201)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return response

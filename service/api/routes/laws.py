@@ -14,7 +14,7 @@ from service.answering.costly import Desk, costly
 from service.api.answers import answer, tagged
 from service.api.body_reading import PlainRoute
 from service.api.costly_answers import RESPONSES, computed
-from service.api.dependencies import READ, SUBMIT, StoreDep
+from service.api.dependencies import READ, SUBMIT, CallerDep, StoreDep
 from service.api.predictions import StoreLawQuestion
 from service.api.views import ItemsView, View
 from service.errors import NotFound
@@ -60,13 +60,13 @@ def get_job_answer(job_id: str, request: Request, store: StoreDep) -> Response:
 
 
 @router.post("/laws", response_model=AnswerView, status_code=201, dependencies=[SUBMIT], responses=RESPONSES)
-async def store_law(question: StoreLawQuestion, request: Request, store: StoreDep) -> Response:
+async def store_law(question: StoreLawQuestion, request: Request, store: StoreDep, caller: CallerDep) -> Response:
     """Fit a law to a table of runs and keep it under a name; later questions use it where it was measured."""
     fit = await computed(request, fit_to_keep, {"rows": question.model_dump(mode="json")["rows"]}, "rows")
     if fit.status_code != 200:
         return fit
     body = json.loads(bytes(fit.body))["law"] | {"batch_unit": question.batch_unit}
-    kept = await to_thread.run_sync(store.add_answer, "law", question.name, body)
+    kept = await to_thread.run_sync(store.add_answer, "law", question.name, body, None, caller.project)
     return answer(AnswerView.of(kept), 201)
 
 
@@ -87,9 +87,9 @@ def fit_to_keep(desk: Desk, rows: list[dict[str, float | None]]) -> FitView:
 
 
 @router.get("/laws", response_model=ItemsView[AnswerView])
-def list_laws(request: Request, store: StoreDep) -> Response:
+def list_laws(request: Request, store: StoreDep, caller: CallerDep) -> Response:
     """The newest version of every law that was learnt here, the latest first."""
-    items = [AnswerView.of(one) for one in store.newest_answers("law")]
+    items = [AnswerView.of(one) for one in store.newest_answers("law", project=caller.sees)]
     return tagged(request, ItemsView[AnswerView](items=items))
 
 
@@ -98,7 +98,8 @@ def get_law(
     name: str,
     request: Request,
     store: StoreDep,
+    caller: CallerDep,
     version: Annotated[int | None, Query(ge=1, le=INT32, description="an earlier one [default: the newest]")] = None,
 ) -> Response:
     """A law by name."""
-    return tagged(request, AnswerView.of(store.answer("law", name, version)))
+    return tagged(request, AnswerView.of(store.answer("law", name, version, caller.sees)))

@@ -18,7 +18,7 @@ from service.answering.costly import Desk, costly
 from service.api import predictions as ask
 from service.api.body_reading import PlainRoute
 from service.api.costly_answers import RESPONSES, computed
-from service.api.dependencies import READ, StoreDep
+from service.api.dependencies import READ, CallerDep, StoreDep
 from service.api.own_laws import law_for, own_law
 from service.api.predictions import PredictionView
 
@@ -26,32 +26,33 @@ router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[READ], rou
 
 
 @router.get("/step-law")
-def get_step_law(question: ask.StepLawQuery, store: StoreDep) -> PredictionView:
+def get_step_law(question: ask.StepLawQuery, store: StoreDep, caller: CallerDep) -> PredictionView:
     """Learning rate and batch size for pretraining: your own law where it was measured, else Step Law."""
-    return post_step_law(question, store)
+    return post_step_law(question, store, caller)
 
 
 @router.post("/step-law")
-def post_step_law(question: ask.StepLawQuestion, store: StoreDep) -> PredictionView:
+def post_step_law(question: ask.StepLawQuestion, store: StoreDep, caller: CallerDep) -> PredictionView:
     """Learning rate and batch size for pretraining: your own law where it was measured, else Step Law."""
     sizes = {"parameters": question.parameters, "tokens": question.tokens}
     positive(**sizes)
-    if (own := law_for(store, question.law, sizes)) is not None:
+    if (own := law_for(store, question.law, sizes, caller.sees)) is not None:
         return PredictionView.of(own.answer(sizes, question.level))
     return PredictionView.of(step_law(**question.model_dump(exclude={"law"})))
 
 
 @router.get("/law")
-def get_law(question: ask.LawQuery, store: StoreDep) -> PredictionView:
+def get_law(question: ask.LawQuery, store: StoreDep, caller: CallerDep) -> PredictionView:
     """Learning rate and batch size from a law of your own, by name."""
-    return post_law(question, store)
+    return post_law(question, store, caller)
 
 
 @router.post("/law")
-def post_law(question: ask.LawQuestion, store: StoreDep) -> PredictionView:
+def post_law(question: ask.LawQuestion, store: StoreDep, caller: CallerDep) -> PredictionView:
     """Learning rate and batch size from a law of your own, by name."""
     sizes = question.model_dump(include={"parameters", "tokens", "rank"}, exclude_none=True)
-    return PredictionView.of(own_law(store, question.law, question.version).answer(sizes, question.level))
+    law = own_law(store, question.law, question.version, caller.sees)
+    return PredictionView.of(law.answer(sizes, question.level))
 
 
 @router.get("/power")

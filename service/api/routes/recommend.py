@@ -13,7 +13,7 @@ from service import past_jobs, queries
 from service.answering.costly import Desk, costly
 from service.api.body_reading import PlainRoute
 from service.api.costly_answers import RESPONSES, computed
-from service.api.dependencies import READ
+from service.api.dependencies import READ, CallerDep
 from service.api.models import DEFAULT_MODEL, described
 from service.api.predictions import Question
 from service.api.suggestions import unknown_name
@@ -71,22 +71,22 @@ class RecommendView(View):
 
 
 @router.post("/recommend", response_model=RecommendView, responses=RESPONSES)
-async def post_recommend(question: RecommendQuestion, request: Request) -> Response:
+async def post_recommend(question: RecommendQuestion, request: Request, caller: CallerDep) -> Response:
     """The configurations that did best in past jobs on alike tasks and models, each with what to expect and the trials
     it rests on; the literature's default, and a warning, where there is no relevant past."""
-    return await computed(request, recommended, {"question": question.model_dump(mode="json")})
+    return await computed(request, recommended, {"question": question.model_dump(mode="json"), "project": caller.sees})
 
 
 @costly
-def recommended(desk: Desk, question: dict[str, Any]) -> RecommendView:
-    """Read the past and ask it."""
+def recommended(desk: Desk, question: dict[str, Any], project: str | None) -> RecommendView:
+    """Read the past of a project, or of all, and ask it."""
     asked = RecommendQuestion.model_validate(question)
     metric = _metric(asked)
     model = described(asked.model, desk.settings)
     clauses = [queries.parse_clause(text) for text in asked.where]
     trials: dict[str, Trial] = {}
     desk.progress("reading past jobs")
-    jobs = _past(desk.store, trials)
+    jobs = _past(desk.store, trials, project)
     desk.progress(f"comparing {len(jobs)} past jobs")
     found = recommend(
         past_jobs.task_of(asked.type, model, asked.rows, asked.max_length),
@@ -123,10 +123,10 @@ def _literature(model: ModelDescription, jobs: int) -> RecommendView:
     return RecommendView(items=[item], jobs=jobs, source="LoRA, arXiv:2106.09685 (RoBERTa on GLUE)", warnings=[warning])
 
 
-def _past(store: Store, trials: dict[str, Trial]) -> list[PastJob]:
-    """All jobs with completed trials, newest first; `trials` is filled with those by id."""
+def _past(store: Store, trials: dict[str, Trial], project: str | None) -> list[PastJob]:
+    """Jobs with completed trials, newest first; `trials` is filled with those by id."""
     found = []
-    for job, task in past_jobs.with_results(store):
+    for job, task in past_jobs.with_results(store, project):
         own = past_jobs.completed(store, job.id)
         trials.update((trial.id, trial) for trial in own)
         found.append(PastJob(job.id, task, tuple(PastTrial(trial.id, trial.config, trial.metrics) for trial in own)))

@@ -21,7 +21,7 @@ def list_tokens(store: StoreDep) -> Response:
 @router.post("", response_model=NewTokenView, status_code=201)
 def create_token(body: TokenRequest, store: StoreDep) -> Response:
     """Make a token. Its secret is in this answer and nowhere else."""
-    secret, token = store.create_token(body.name, body.scopes, ttl=body.ttl)
+    secret, token = store.create_token(body.name, body.scopes, body.project, body.ttl)
     return answer(NewTokenView(**TokenView.of(token).model_dump(), secret=secret), 201)
 
 

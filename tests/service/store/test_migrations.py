@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from service.errors import BadInput, Unavailable
 from service.store.engine import Database
+from service.store.migrate import MIGRATIONS
 from service.store.store import open_store
 from service.store.tables import Table
 
@@ -100,3 +105,31 @@ def test_a_database_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> Non
     (tmp_path / "folder.db").mkdir()
     with pytest.raises(Unavailable, match=r"folder\.db"):
         open_store(f"sqlite:///{tmp_path / 'folder.db'}")
+
+
+def test_every_migration_can_be_taken_back(empty_url: str) -> None:
+    """Down to nothing and up again, step by step, with rows of two projects in the tables."""
+    store = open_store(empty_url)
+    for project in ("default", "vision"):
+        store.create_job("a", {"objectives": []}, "key", project)
+        store.add_answer("law", "mine", {"x": project}, project=project)
+    store.close()
+    database, config = Database(empty_url), Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    def step(connection: Connection, go: Callable[[Config, str], None], to: str) -> None:
+        config.attributes["connection"] = connection
+        go(config, to)
+
+    database.write(lambda connection: step(connection, command.downgrade, "-1"))
+    with database.engine.connect() as connection:
+        names = connection.execute(text("SELECT name FROM answers ORDER BY id")).scalars().all()
+        keys = connection.execute(text("SELECT key FROM idempotency_keys ORDER BY key")).scalars().all()
+    assert (names, keys) == (["mine", "vision/mine"], ["key", "vision/key"])
+    database.write(lambda connection: step(connection, command.upgrade, "head"))
+    for _ in ScriptDirectory.from_config(config).walk_revisions():
+        database.write(lambda connection: step(connection, command.downgrade, "-1"))
+    with database.engine.connect() as connection:
+        assert set(inspect(connection).get_table_names()) <= {"alembic_version", "sqlite_sequence"}
+    database.close()
+    open_store(empty_url).close()

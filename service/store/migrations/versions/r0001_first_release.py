@@ -147,3 +147,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("trial_id", "attempt", "step", name=op.f("pk_reports")),
         sqlite_with_rowid=False,
     )
+
+
+def downgrade() -> None:
+    """Drop every table."""
+    for table in ("reports", "trials", "idempotency_keys", "events", "tokens", "jobs"):
+        op.drop_table(table)

@@ -20,3 +20,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("confirms IS NOT NULL"),
         postgresql_where=sa.text("confirms IS NOT NULL"),
     )
+
+
+def downgrade() -> None:
+    """Forget which trial confirms which; their rows stay as trials of the search."""
+    op.drop_index("ix_trials_confirms", "trials")
+    op.drop_column("trials", "confirms")

@@ -25,3 +25,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("kind", "name", "version", name=op.f("uq_answers_kind_name_version")),
     )
     op.create_index(op.f("ix_answers_job_id"), "answers", ["job_id"], unique=False)
+
+
+def downgrade() -> None:
+    """Drop the table: what was learnt is lost."""
+    op.drop_table("answers")

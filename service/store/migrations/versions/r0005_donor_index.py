@@ -11,3 +11,8 @@ depends_on = None
 def upgrade() -> None:
     """Create the index."""
     op.create_index(op.f("ix_exploits_donor_id"), "exploits", ["donor_id"], unique=False)
+
+
+def downgrade() -> None:
+    """Drop the index."""
+    op.drop_index(op.f("ix_exploits_donor_id"), "exploits")

@@ -1,0 +1,160 @@
+"""A token sees its own project alone: over every operation of the API, and in everything that lists or learns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.api.app import create_app
+from service.store.store import Store
+
+Spec = dict[str, Any]
+SECRET = "alpha-secret-name"
+LAW = "alpha-law"
+WITHOUT_PROJECT = {
+    "/v1/spaces",
+    "/v1/methods",
+    "/v1/strategies",
+    "/v1/metrics",
+    "/v1/tasks",
+    "/v1/healthz",
+    "/v1/readyz",
+    "/v1/mixtures/fit",
+    "/v1/predict/power",
+    "/v1/predict/critical-batch",
+    "/v1/predict/lora-lr",
+    "/v1/predict/lora-params",
+    "/v1/predict/fit-law",
+    "/v1/predict/loss-curve",
+}
+"""Answers that follow from the question alone, or from what is installed. A new operation is not among them unless it
+is written down here."""
+OF_PROJECTS = {"/v1/jobs", "/v1/laws", "/v1/recommend", "/v1/predict/step-law", "/v1/predict/law", "/metrics"}
+OPERATORS = {"/v1/tokens", "/v1/tokens/{token_id}"}
+
+
+@pytest.fixture
+def guarded(settings: Any, store: Any, artifacts: Any) -> Iterator[TestClient]:
+    """The app when it asks for tokens."""
+    asking = settings.model_copy(update={"no_auth": False})
+    with TestClient(create_app(asking, store, artifacts)) as client:
+        yield client
+
+
+def _bearer(store: Store, project: str, *scopes: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {store.create_token(project, scopes, project)[0]}"}
+
+
+@pytest.fixture
+def alpha(guarded: TestClient, store: Store, spec: Spec, worker: Any) -> dict[str, str]:
+    """A job of the project `alpha` with a completed, a running and a queued trial, and a law."""
+    header = _bearer(store, "alpha", "submit", "work")
+    body = spec | {"name": SECRET, "resources": {"executor": "external"}}
+    created = guarded.post("/v1/jobs", json=body, headers=header | {"Idempotency-Key": "same"})
+    assert created.status_code == 201, created.text
+    job = created.json()["id"]
+    worker.start(job)
+    worker.suggest(job, 8)
+    trial = worker.complete(job, 0.9, 10, adapter=True)
+    for number in range(5):
+        worker.complete(job, 0.5 + number / 20, 20)
+    worker.store.claim_trial(job, "w", 60)
+    store.add_answer("law", LAW, {"law": {}}, project="alpha")
+    return {"job_id": job, "trial_id": trial.id, "name": LAW}
+
+
+def _state(store: Store, job: str) -> Any:
+    return store.get_job(job), store.searched_trials(job), store.events_after(0, job)
+
+
+def test_no_operation_shows_or_changes_what_is_anothers(
+    guarded: TestClient, store: Store, alpha: dict[str, str]
+) -> None:
+    beta = _bearer(store, "beta", "submit", "work")
+    before = _state(store, alpha["job_id"])
+    operations = [
+        (verb, path) for path, verbs in guarded.get("/v1/openapi.json").json()["paths"].items() for verb in verbs
+    ]
+    assert len(operations) > 50
+    named = 0
+    for verb, path in operations:
+        filled = path.format(**alpha, token_id="t1")
+        body = {"content": json.dumps({"worker_id": "w"}), "headers": beta | {"Content-Type": "application/json"}}
+        response = guarded.request(verb, filled, **(body if verb in {"post", "patch", "put"} else {"headers": beta}))
+        where = f"{verb} {path}: {response.status_code} {response.text[:200]}"
+        if path in OPERATORS:
+            assert response.status_code == 403, where
+        elif "{" in path:
+            named += 1
+            assert response.status_code == 404, where
+        elif path not in WITHOUT_PROJECT:
+            assert SECRET not in response.text, where
+            assert LAW not in response.text, where
+            assert alpha["job_id"] not in response.text, where
+            assert path in OF_PROJECTS, where
+    assert named > 20
+    assert _state(store, alpha["job_id"]) == before
+
+
+def test_lists_laws_and_numbers_are_of_the_own_project(
+    guarded: TestClient, store: Store, alpha: dict[str, str], spec: Spec
+) -> None:
+    own, beta, admin = (
+        _bearer(store, project, *scopes)
+        for project, scopes in (("alpha", ("read",)), ("beta", ("submit",)), ("default", ("admin",)))
+    )
+    assert [job["name"] for job in guarded.get("/v1/jobs", headers=own).json()["items"]] == [SECRET]
+    assert guarded.get("/v1/jobs", headers=beta).json() == {"items": [], "next_cursor": None}
+    assert [job["project"] for job in guarded.get("/v1/jobs", headers=admin).json()["items"]] == ["alpha"]
+    assert guarded.get(f"/v1/jobs/{alpha['job_id']}", headers=own).status_code == 200
+    assert guarded.get(f"/v1/trials/{alpha['trial_id']}/adapter", headers=own).status_code == 200
+    assert guarded.get(f"/v1/trials/{alpha['trial_id']}/adapter", headers=admin).status_code == 200
+    for header, count in ((own, 1), (beta, 0), (admin, 1)):
+        assert len(guarded.get("/v1/laws", headers=header).json()["items"]) == count
+        assert guarded.get(f"/v1/laws/{LAW}", headers=header).status_code == (200 if count else 404)
+        question = {"law": LAW, "parameters": 1e8, "tokens": 1e9}
+        refused = guarded.post("/v1/predict/step-law", json=question, headers=beta)
+        assert refused.status_code == 404
+        text = guarded.get("/metrics", headers=header).text
+        assert f'peftsearch_trials{{state="completed"}} {6.0 * count}' in text
+    # The same key and the same name make a job and a law of their own.
+    created = guarded.post("/v1/jobs", json=spec | {"name": "b"}, headers=beta | {"Idempotency-Key": "same"})
+    assert (created.status_code, created.json()["project"]) == (201, "beta")
+    assert store.add_answer("law", LAW, {"law": {}}, project="beta").version == 1
+    assert len(guarded.get("/v1/laws", headers=admin).json()["items"]) == 2
+
+
+def test_a_cursor_of_another_project_leads_nowhere_else(guarded: TestClient, store: Store, spec: Spec) -> None:
+    headers = {name: _bearer(store, name, "submit") for name in ("alpha", "beta")}
+    for number in range(3):
+        for name, header in headers.items():
+            guarded.post("/v1/jobs", json=spec | {"name": f"{name}-{number}"}, headers=header)
+    cursor = guarded.get("/v1/jobs?limit=1", headers=headers["alpha"]).json()["next_cursor"]
+    page = guarded.get("/v1/jobs", params={"cursor": cursor}, headers=headers["beta"]).json()["items"]
+    assert {job["project"] for job in page} == {"beta"}
+    page = guarded.get("/v1/jobs", params={"cursor": cursor}, headers=headers["alpha"]).json()["items"]
+    assert [job["name"] for job in page] == ["alpha-1", "alpha-0"]
+
+
+def test_the_past_of_another_project_teaches_nothing(guarded: TestClient, store: Store, alpha: dict[str, str]) -> None:
+    question = {"rows": 40, "max_length": 16}
+    seen = {
+        project: guarded.post("/v1/recommend", json=question, headers=_bearer(store, project, "read")).json()
+        for project in ("alpha", "beta")
+    }
+    assert (seen["alpha"]["jobs"], seen["beta"]["jobs"]) == (1, 0)
+    assert alpha["trial_id"] in json.dumps(seen["alpha"])
+
+
+def test_tokens_are_made_for_a_project(guarded: TestClient, store: Store) -> None:
+    admin = _bearer(store, "default", "admin")
+    made = guarded.post("/v1/tokens", json={"name": "x", "scopes": ["read"], "project": "vision"}, headers=admin)
+    assert made.json()["project"] == "vision"
+    assert store.check_token(made.json()["secret"]).project == "vision"
+    for project in ("", "../x", "a b", "x" * 65, "a\x00"):
+        refused = guarded.post("/v1/tokens", json={"name": "x", "scopes": ["read"], "project": project}, headers=admin)
+        assert refused.json()["errors"][0]["field"] == "project", project
