@@ -47,7 +47,7 @@ def create_job(
         if known.body != body:
             raise Conflict(f"idempotency key {key!r} was used for another request, which made job {known.job_id}")
         return get_job(connection, known.job_id)
-    row = {"id": _new_id(), "project": project, "name": name, "state": "queued", "spec": spec}
+    row: dict[str, Any] = {"id": _new_id(), "project": project, "name": name, "state": "queued", "spec": spec}
     row |= {"created_at": now, "version": 1}
     zeros = dict.fromkeys(("next_number", "front_size", *TRIAL_STATES), 0)
     job = job_of(connection.execute(insert(JOBS).returning(*JOB_COLUMNS), {**row, **zeros}).one())
