@@ -143,6 +143,21 @@ class ReportView(View):
         return cls.model_construct(**{name: getattr(report, name) for name in cls.model_fields})
 
 
+class CurveView(View):
+    """What a trial had reached in one metric at `epochs`."""
+
+    number: int
+    epochs: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+class CurvesView(View):
+    """The learning curves of many trials, by trial number."""
+
+    metric: str
+    items: list[CurveView]
+
+
 class ExploitView(View):
     """From `attempt` on, the trial trains with `config` from what the donor had reached at `step`."""
 

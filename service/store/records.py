@@ -67,6 +67,15 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """What a trial had reached in one metric at `epochs`, as `values` `[reports]`."""
+
+    number: int
+    epochs: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class StoredReport:
     """A report as it was accepted."""
 

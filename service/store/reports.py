@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.errors import BadInput
 from service.store.events import NewEvent, append
-from service.store.records import StoredReport
+from service.store.records import Curve, StoredReport
 from service.store.results import finite
 from service.store.rows import REPORT_COLUMNS, REPORTS, TRIALS, job_id_of
 from workers.assignment import Report
@@ -37,6 +37,22 @@ _OF_JOB = (
     select(*REPORT_COLUMNS)
     .select_from(REPORTS.join(TRIALS, REPORTS.c.trial_id == TRIALS.c.id))
     .where(TRIALS.c.job_id == bindparam("job"))
+    .order_by(TRIALS.c.number, REPORTS.c.attempt, REPORTS.c.step)
+)
+_BEGUN = (
+    select(TRIALS.c.number)
+    .where(TRIALS.c.job_id == bindparam("job"), TRIALS.c.state != "queued", TRIALS.c.confirms.is_(None))
+    .order_by(TRIALS.c.number.desc())
+    .limit(bindparam("most"))
+)
+_POINTS = (
+    select(TRIALS.c.number, REPORTS.c.attempt, REPORTS.c.epoch, REPORTS.c.metrics)
+    .select_from(REPORTS.join(TRIALS, REPORTS.c.trial_id == TRIALS.c.id))
+    .where(
+        TRIALS.c.job_id == bindparam("job"),
+        TRIALS.c.confirms.is_(None),
+        or_(TRIALS.c.number >= bindparam("first"), TRIALS.c.on_front),
+    )
     .order_by(TRIALS.c.number, REPORTS.c.attempt, REPORTS.c.step)
 )
 _UNDER_WAY = (
@@ -112,3 +128,25 @@ def epochs_under_way(connection: Connection, job_id: str) -> tuple[float, ...]:
 def job_reports(connection: Connection, job_id: str) -> tuple[StoredReport, ...]:
     """The reports of all trials of a job, by trial number, attempt and step."""
     return tuple(StoredReport(*row) for row in connection.execute(_OF_JOB, {"job": job_id}))
+
+
+def curves(connection: Connection, job_id: str, metric: str, most: int) -> tuple[Curve, ...]:
+    """One metric over the epochs of the newest `most` trials that have begun and of those on the front, by number.
+
+    A trial that was begun again counts from where it was begun: what it had reached beyond that is gone.
+    """
+    begun = connection.execute(_BEGUN, {"job": job_id, "most": most}).scalars().all()
+    if not begun:
+        return ()
+    points: dict[int, list[tuple[int, float, float]]] = {}
+    for number, attempt, epoch, metrics in connection.execute(_POINTS, {"job": job_id, "first": begun[-1]}):
+        course = points.setdefault(number, [])
+        while course and course[-1][0] < attempt and course[-1][1] >= epoch:
+            course.pop()
+        if metrics.get(metric) is not None:
+            course.append((attempt, epoch, metrics[metric]))
+    return tuple(
+        Curve(number, tuple(epoch for _, epoch, _ in course), tuple(value for *_, value in course))
+        for number, course in points.items()
+        if course
+    )

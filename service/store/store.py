@@ -34,6 +34,7 @@ from service.store.records import (
     DEFAULT_PROJECT,
     Answer,
     AnswerKind,
+    Curve,
     Event,
     Exploit,
     Job,
@@ -287,6 +288,10 @@ class Store:
     def job_reports(self, job_id: str) -> tuple[StoredReport, ...]:
         """The reports of all trials of a job in one query, by trial number, attempt and step."""
         return self._database.read(lambda c: reports.job_reports(c, job_id))
+
+    def curves(self, job_id: str, metric: str, most: int) -> tuple[Curve, ...]:
+        """One metric over the epochs of the newest `most` trials that have begun and of those on the front."""
+        return self._database.read(lambda c: reports.curves(c, job_id, metric, most))
 
     def epochs_under_way(self, job_id: str) -> tuple[float, ...]:
         """The epochs that the job's open trials which have reported have come to."""

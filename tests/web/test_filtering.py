@@ -115,3 +115,12 @@ def test_trials_stand_side_by_side_with_their_differences_first(page: Page, sear
     expect(page.get_by_text(re.compile("The same in all: .*method"))).to_be_visible()
     page.get_by_role("button", name="Leave out trial 4").click()
     expect(page.get_by_role("tab", name="Compare 1")).to_be_visible()
+
+
+def test_all_learning_curves_stand_in_one_chart_and_follow_the_filter(page: Page, search: Search) -> None:
+    page.goto(f"/#/jobs/{search.job.id}?tab=curves")
+    expect(page.get_by_role("img", name=re.compile("accuracy over the epochs of 18 trials"))).to_be_visible()
+    add_filter(page, "rank", "<=", "20")
+    expect(page.get_by_role("img", name=re.compile("accuracy over the epochs of 6 trials"))).to_be_visible()
+    search.report(search.claim(search.lora(4)), 1, 0.5)
+    expect(page.get_by_role("img", name=re.compile("accuracy over the epochs of 7 trials"))).to_be_visible()

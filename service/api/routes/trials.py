@@ -13,6 +13,8 @@ from service.api.answers import tagged
 from service.api.dependencies import READ, ArtifactsDep, PagingDep, StoreDep
 from service.api.suggestions import unknown_name
 from service.api.views import (
+    CurvesView,
+    CurveView,
     ExploitView,
     ItemsView,
     LineageView,
@@ -56,6 +58,25 @@ def list_trials(
     page = store.list_trials(job_id, state, sort, descending, paging.cursor, paging.limit, origin)
     items = [TrialView.of(trial) for trial in page.items]
     return tagged(request, PageView[TrialView].model_construct(items=items, next_cursor=page.next_cursor))
+
+
+@router.get("/jobs/{job_id}/curves", response_model=CurvesView)
+def get_curves(
+    job_id: str,
+    request: Request,
+    store: StoreDep,
+    metric: Annotated[
+        str | None, Query(max_length=200, description="what was reported (default: the first objective)")
+    ] = None,
+    most: Annotated[int, Query(ge=1, le=1000, description="newest trials; those on the front come beside")] = 200,
+) -> Response:
+    """One metric of many trials over their epochs, to compare how they learn."""
+    job = store.get_job(job_id)
+    objectives = job.spec.get("objectives") or [{"metric": "loss"}]
+    name = metric or str(objectives[0]["metric"])
+    found = store.curves(job_id, name, most)
+    items = [CurveView.model_construct(**vars(curve)) for curve in found]
+    return tagged(request, CurvesView.model_construct(metric=name, items=items))
 
 
 @router.get("/trials/{trial_id}", response_model=TrialView)

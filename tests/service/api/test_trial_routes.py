@@ -181,3 +181,15 @@ def test_lineage_tells_whom_a_trial_copied(api: TestClient, spec: Spec, worker: 
     assert [one["trial_id"] for one in found["stretches"]] == [strong.id, weak.id]
     assert [one["config"] for one in found["stretches"]] == [strong.config, config]
     assert api.get("/v1/trials/none-1/lineage").status_code == 404
+
+
+def test_curves_of_a_job(api: TestClient, spec: Spec, worker: Any) -> None:
+    job_id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(job_id)
+    worker.suggest(job_id, 2)
+    worker.complete(job_id, 0.8, 500)
+    found = api.get(f"/v1/jobs/{job_id}/curves", params={"metric": "loss"}).json()
+    assert found["metric"] == "loss"
+    assert [(one["number"], one["epochs"], one["values"]) for one in found["items"]] == [(0, [0.5, 1.0], [1.0, 0.5])]
+    assert api.get(f"/v1/jobs/{job_id}/curves").json() == {"metric": "accuracy", "items": []}
+    assert api.get("/v1/jobs/jnone/curves").status_code == 404

@@ -240,3 +240,20 @@ def test_a_week_after_a_job_its_reports_are_no_longer_told_and_all_else_is(store
     assert store.job_reports(over.id) == curve
     for job in (extended, going):
         assert sum(event.kind == "trial.report" for event in store.events_after(0, job.id)) == 3
+
+
+def test_curves_join_attempts_and_leave_out_what_was_lost(store: Store) -> None:
+    job = running_job(store, trials=3)
+    first = claimed(store, job.id)
+    store.add_reports([report(first, step) for step in (1, 2, 3)])
+    store.requeue_trial(first.id, first.attempt, "its worker died")
+    again = claimed(store, job.id)
+    store.add_reports([report(again, step, accuracy=0.9 + step / 100, loss=1.0) for step in (2, 3)])
+    second = claimed(store, job.id, "another")
+    store.add_reports([report(second, 1, loss=0.5)])
+    curve, other = store.curves(job.id, "accuracy", 10), store.curves(job.id, "loss", 10)
+    assert [(one.number, one.epochs) for one in curve] == [(0, (0.1, 0.2, 0.3))]
+    assert curve[0].values == pytest.approx((0.1, 0.92, 0.93))
+    assert [(one.number, one.values) for one in other] == [(0, (1.0, 1.0)), (1, (0.5,))]
+    assert [one.number for one in store.curves(job.id, "loss", 1)] == [1]
+    assert store.curves("jnone", "loss", 10) == ()

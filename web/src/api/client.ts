@@ -5,6 +5,7 @@ import type {
   Best,
   Config,
   Confirmation,
+  Curves,
   Expectation,
   FieldError,
   Importance,
@@ -93,6 +94,10 @@ export const getTrial = (id: string, signal?: AbortSignal) => json<Trial>(`trial
 
 export const getReports = async (trialId: string, signal?: AbortSignal) =>
   (await json<{ items: Report[] }>(`trials/${trialId}/reports`, { signal })).items;
+
+/** One metric of the newest trials, and of those on the front, over their epochs. */
+export const getCurves = (jobId: string, metric: string, signal?: AbortSignal) =>
+  json<Curves>(`jobs/${jobId}/curves?${query({ metric })}`, { signal });
 
 /** How the trial's weights came about, oldest first. */
 export const getStretches = async (trialId: string, signal?: AbortSignal) =>

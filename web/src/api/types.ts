@@ -78,6 +78,12 @@ export interface Report {
   created_at: string;
 }
 
+/** One metric of many trials over their epochs. */
+export interface Curves {
+  metric: string;
+  items: { number: number; epochs: number[]; values: number[] }[];
+}
+
 /** A trial trained from one epoch to another with one configuration. */
 export interface Stretch {
   trial_id: string;
@@ -182,6 +188,7 @@ export interface ProblemDetails {
 /** What the metric catalogue says of one metric. */
 export interface MetricInfo {
   name: string;
+  kind: "quality" | "cost";
   unit: string;
   direction: Direction;
   description: string;

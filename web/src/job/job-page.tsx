@@ -12,6 +12,7 @@ import { type Clause, clauseText, meets, parseClauses } from "./clauses";
 import { BestPanel } from "./best-panel";
 import { ComparePanel } from "./compare-panel";
 import { parseNumbers } from "./comparison";
+import { CurvesPanel } from "./curves-panel";
 import { FrontPanel } from "./front-panel";
 import { ConfirmationPanel } from "./confirmation-panel";
 import { InsightsPanel } from "./insights-panel";
@@ -86,6 +87,7 @@ export function JobPage({ id }: { id: string }) {
                 { id: "best", title: "Best" },
                 { id: "insights", title: "Insights" },
                 { id: "parallel", title: "Parallel" },
+                { id: "curves", title: "Curves" },
               ]),
           ...(job.data.spec.confirm ? [{ id: "confirmed", title: "Confirmed" }] : []),
           ...(compared.length ? [{ id: "compare", title: `Compare ${compared.length}` }] : []),
@@ -99,6 +101,12 @@ export function JobPage({ id }: { id: string }) {
         {tab === "parallel" && (
           <>
             <ParallelPanel {...shared} {...filtered} front={front} />
+            {table}
+          </>
+        )}
+        {tab === "curves" && (
+          <>
+            <CurvesPanel {...shared} kept={kept} front={front} />
             {table}
           </>
         )}
