@@ -209,8 +209,8 @@ class Client:
         return self._send(calls.confirmation(job_id))
 
     def recommend(self, **question: Any) -> Mapping[str, Any]:
-        """What to try first on a new task (`model`, `rows`, `max_length`, `metric`, `where`, `count`), from past jobs
-        on alike tasks and models; the literature's default, with a warning, where there is none."""
+        """What to try first on a new task (`model`, `rows`, `max_length`, `type`, `metric`, `where`, `count`), from
+        past jobs on alike tasks and models; the literature's default, with a warning, where there is none."""
         return self._send(calls.recommend(question))
 
     def predict(self, law: str, /, **question: Any) -> Mapping[str, Any]:

@@ -17,7 +17,8 @@ def recommend(
     model: Annotated[str | None, typer.Option(help="The model to tune [default: builtin:minilm]")] = None,
     rows: Annotated[int | None, typer.Option(help="Training rows")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens of a text")] = None,
-    metric: Annotated[str | None, typer.Option(help="What to be best at [default: accuracy]")] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="Type of task [default: text-classification]")] = None,
+    metric: Annotated[str | None, typer.Option(help="What to be best at [default: that of the type]")] = None,
     where: Annotated[list[str] | None, typer.Option(help="Constraint; repeatable")] = None,
     count: Annotated[int, typer.Option(help="How many configurations")] = 3,
     as_json: AsJson = False,
@@ -27,7 +28,7 @@ def recommend(
     """Configurations for a new task, from all past jobs."""
     with connect(url, token) as client:
         found = client.recommend(
-            model=model, rows=rows, max_length=max_length, metric=metric, where=where or [], count=count
+            model=model, rows=rows, max_length=max_length, type=kind, metric=metric, where=where or [], count=count
         )
     if as_json:
         print_json(found)

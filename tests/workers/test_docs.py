@@ -73,3 +73,9 @@ def test_metrics_are_described() -> None:
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.description
+
+
+def test_adding_a_task_stays_short() -> None:
+    text = (DOCS / "adding-a-task.md").read_text()
+    code = [line for block in text.split("```")[1::2] for line in block.splitlines()[1:]]
+    assert len(code) <= 60

@@ -6,6 +6,7 @@ Real text that every machine has. See docs/data.md. Read once per Python version
 from __future__ import annotations
 
 import ast
+import math
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +27,12 @@ _SKIPPED = {"site-packages", "dist-packages", "__pycache__"}
 
 
 def read_pydocs(role: str) -> dict[str, list[Any]]:
-    """Columns `text` and `label` of one split: `train`, `validation` or `test`."""
+    """Columns `text`, `label` and `log2_words` of one split: `train`, `validation` or `test`."""
     table = table_of_this_python(f"pydocs-{_FORMAT}", _build)
     chosen = table.filter(pa_compute.equal(table["split"], role))
-    return {"text": chosen["text"].to_pylist(), "label": chosen["label"].to_pylist()}
+    texts = chosen["text"].to_pylist()
+    words = [math.log2(len(text.split())) for text in texts]
+    return {"text": texts, "label": chosen["label"].to_pylist(), "log2_words": words}
 
 
 def _build() -> pa.Table:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from workers.bounded import INT32, Location
+from workers.bounded import INT32, Location, Name
 
 Source = Location | Annotated[float, Field(gt=0, lt=1)] | None
 
@@ -46,3 +46,24 @@ class TaskSection(BaseModel):
     def text_columns(self) -> tuple[str, ...]:
         """The columns that make the input."""
         raise NotImplementedError
+
+
+class TextSection(TaskSection):
+    """A section whose rows are texts or pairs of texts."""
+
+    text: Name | None = Field(default=None, description="column of the text (default `text`)")
+    text_pair: tuple[Name, Name] | None = Field(
+        default=None, description="two columns instead of `text`, for sentence pairs"
+    )
+
+    @field_validator("text_pair")
+    @classmethod
+    def _instead_of_text(cls, value: tuple[str, str] | None, known: ValidationInfo) -> tuple[str, str] | None:
+        text = known.data.get("text")
+        if value is not None and text is not None:
+            raise ValueError(f"`text` names the column {text!r} already; allowed: `text` or `text_pair`, not both")
+        return value
+
+    def text_columns(self) -> tuple[str, ...]:
+        """The one or two columns that make the input."""
+        return self.text_pair if self.text_pair is not None else (self.text or "text",)

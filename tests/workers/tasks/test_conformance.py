@@ -69,9 +69,21 @@ def _tagged(rng: random.Random) -> Row:
     return {"tokens": words, "tags": tags}
 
 
+def _scored(rng: random.Random) -> Row:
+    words, kind = _sentence(rng)
+    return {"text": " ".join(words), "label": round((1 if kind == "fruit" else -1) + rng.gauss(0, 0.2), 3)}
+
+
 CASES = {
     "text-classification": Case(
         _text, (({"text": 3, "label": "fruit"}, "train"), ({"text": "a pear", "label": None}, "label"))
+    ),
+    "text-regression": Case(
+        _scored,
+        (
+            ({"text": None, "label": 1}, "train"),
+            *(({"text": "a pear", "label": value}, "label") for value in ("much", None, True, "nan", [1], 1e300)),
+        ),
     ),
     "token-classification": Case(
         _tagged,
@@ -177,8 +189,8 @@ def test_neither_padding_nor_batches_change_an_evaluation_and_parts_merge(
         batches = token_budget_batches(split.lengths, 64)
         merged, other = measure_in(split, batches[::2]), measure_in(split, batches[1::2])
     merged.merge(other)
-    assert alone == pytest.approx(padded, rel=1e-5)
-    assert merged.result() == pytest.approx(padded, rel=1e-5)
+    assert alone == pytest.approx(padded, rel=1e-5, abs=1e-4)
+    assert merged.result() == pytest.approx(padded, rel=1e-5, abs=1e-4)
     assert list(padded) == [metric.name for metric in task(name).metrics]
 
 
@@ -227,8 +239,8 @@ def test_reference_fast_and_packed_trials_agree(bench: Workbench, home: Path, na
 
 @each
 def test_the_adapter_learns_beyond_the_head(bench: Workbench, home: Path, name: str) -> None:
-    head, _ = outcome(bench, assignment(home, name, epochs=6).model_copy(update={"config": {"method": "head"}}))
-    lora, reports = outcome(bench, assignment(home, name, epochs=6))
+    head, _ = outcome(bench, assignment(home, name, epochs=12).model_copy(update={"config": {"method": "head"}}))
+    lora, reports = outcome(bench, assignment(home, name, epochs=12))
     assert lora.metrics["loss"] < 0.8 * reports[0].metrics["loss"]
     assert lora.metrics["loss"] < head.metrics["loss"]
 
@@ -250,7 +262,7 @@ def test_an_exported_adapter_predicts_elsewhere_what_was_measured(
         model = load_adapter(base, folder)
         with torch.no_grad():
             again = measure_in(WholePass(model, rows), [np.arange(len(rows))]).result()
-        assert again == pytest.approx({key: found.metrics[key] for key in again}, rel=1e-4, abs=1e-6)
+        assert again == pytest.approx({key: found.metrics[key] for key in again}, rel=1e-4, abs=5e-3)
     card = (folder / "README.md").read_text()
     assert f"pipeline_tag: {kind.pipeline_tag}" in card
     assert kind.head.auto_class in card
@@ -292,3 +304,40 @@ def test_examples_are_sections_of_their_type() -> None:
         return one.section.model_validate(dict(one.example)).type  # type: ignore[no-any-return]
 
     assert {name: shape(one) for name, one in tasks().items()} == {name: name for name in tasks()}
+
+
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="real data sets are not beside this checkout")
+def test_real_sentences_are_read_with_their_tags_and_scores() -> None:
+    def read(name: str, folder: str, **fields: Any) -> Any:
+        one, files = task(name), {role: str(REAL / folder / f"{role}.jsonl") for role in ("train", "validation")}
+        return one.read(one.section.model_validate({"model": "builtin:minilm", **files, **fields}), 0)
+
+    tagged = read("token-classification", "tokens/wnut17")
+    assert (len(tagged.train), len(tagged.validation), len(tagged.labels)) == (3394, 1009, 13)
+    scored = read("text-regression", "regression/stsb", text_pair=["text_a", "text_b"], label="score")
+    assert (len(scored.validation), float(scored.train.targets.max())) == (1500, 5.0)
+    raw = next((REAL / "regression/stsb/raw").glob("*.csv"))
+    with pytest.raises(InvalidInput, match=r"separated by tabs"):
+        read("text-regression", "regression/stsb", train=str(raw), text_pair=["text_a", "text_b"], label="score")
+
+
+def test_the_built_in_code_is_tagged_by_its_syntax() -> None:
+    rows = task("token-classification").read(
+        task("token-classification").section.model_validate(
+            {"model": "builtin:minilm", "train": "builtin:pytokens", "test": "builtin:pytokens", "train_rows": 200}
+        ),
+        0,
+    )
+    assert rows.test is not None
+    assert (len(rows.train), len(rows.validation), len(rows.test)) == (200, 500, 500)
+    assert {"O", "B-call", "I-call", "B-parameter", "B-function", "B-class", "B-import"} <= set(rows.labels)
+    after = {
+        rows.labels[tags[at + 1]]
+        for words, tags in zip(rows.train.texts, rows.train.targets, strict=True)
+        for at, word in enumerate(words[:-1])
+        if word == "def"
+    }
+    assert after == {"B-function"}

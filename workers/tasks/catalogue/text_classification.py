@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from workers.bounded import Name
 from workers.data.labels import check_names, check_repeated, class_indices, read_labels
@@ -14,31 +14,15 @@ from workers.data.tokens import encode_texts
 from workers.metrics import ACCURACY, F1_MACRO, LOSS, MCC
 from workers.models.heads import SEQUENCE
 from workers.tasks.criterion import Criterion
-from workers.tasks.section import TaskSection
+from workers.tasks.section import TextSection
 from workers.tasks.task import Task
 
 
-class TextClassificationSpec(TaskSection):
+class TextClassificationSpec(TextSection):
     """The `task` section of a text classification."""
 
     type: Literal["text-classification"] = "text-classification"
-    text: Name | None = Field(default=None, description="column of the text (default `text`)")
-    text_pair: tuple[Name, Name] | None = Field(
-        default=None, description="two columns instead of `text`, for sentence pairs"
-    )
     label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
-
-    @field_validator("text_pair")
-    @classmethod
-    def _instead_of_text(cls, value: tuple[str, str] | None, known: ValidationInfo) -> tuple[str, str] | None:
-        text = known.data.get("text")
-        if value is not None and text is not None:
-            raise ValueError(f"`text` names the column {text!r} already; allowed: `text` or `text_pair`, not both")
-        return value
-
-    def text_columns(self) -> tuple[str, ...]:
-        """The one or two columns that make the input."""
-        return self.text_pair if self.text_pair is not None else (self.text or "text",)
 
 
 def read(task: TextClassificationSpec, seed: int = 0) -> TaskData:
