@@ -1,7 +1,8 @@
 """Searching a space as a tree of decisions (DeepArchitect, Negrinho & Gordon 2017): `mcts` and `smbo`.
 
 A configuration is a path from the root: every active parameter in turn, parents first. A categorical decides among its
-choices; an ordered parameter is bisected, so that what is learned about "small" helps all small values.
+choices; an ordered parameter is bisected, so that what is learned about "small" helps all small values. Where nothing
+is known yet, decisions follow the parameters' priors.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,10 +30,13 @@ from search_spaces.space import Space
 
 FloatArray = NDArray[np.float64]
 Path = tuple[tuple[str, int], ...]  # decisions so far: parameter (and column) with the branch taken
-Choose = Callable[[Path, str, int], int]  # path so far, what is decided, number of branches → the branch to take
+# Path so far, what is decided, the prior probability of each branch → the branch to take.
+Choose = Callable[[Path, str, FloatArray], int]
 
 # Bisections of a continuous parameter: sixteen intervals.
 _DEPTH = 4
+# Quantiles by which a prior's weight in each interval is counted, and the least weight of one: none is impossible.
+_QUANTILES, _LEAST_WEIGHT = 1024, 1e-3
 _TRIES = 8
 
 
@@ -50,7 +54,8 @@ class _Statistics:
 
 @dataclass(frozen=True)
 class MctsSearch:
-    """Monte-Carlo tree search with UCT: mean reward plus `exploration`·√(2 ln n / n_i); random below new nodes.
+    """Monte-Carlo tree search with UCT: mean reward plus `exploration`·√(2 ln n / n_i); draws from the priors below new
+    nodes.
 
     Rewards are the ranks of the trials' scores in [0, 1]; failed trials earn 0, and pending ones too, until they are
     measured, which spreads parallel trials over the tree.
@@ -87,11 +92,14 @@ class MctsSearch:
             statistics.add([*steps_of(space, config)], 0.0)
         return statistics
 
-    def _uct(self, statistics: _Statistics, rng: np.random.Generator, path: Path, decided: str, branches: int) -> int:
-        children = [(*path, (decided, branch)) for branch in range(branches)]
+    def _uct(
+        self, statistics: _Statistics, rng: np.random.Generator, path: Path, decided: str, weights: FloatArray
+    ) -> int:
+        children = [(*path, (decided, branch)) for branch in range(len(weights))]
         visits = np.array([statistics.visits.get(child, 0) for child in children])
         if not visits.all():
-            return int(rng.choice(np.flatnonzero(visits == 0)))
+            unvisited = np.where(visits == 0, weights, 0.0)
+            return int(rng.choice(len(weights), p=unvisited / unvisited.sum()))
         means = np.array([statistics.rewards[child] for child in children]) / visits
         bonus = self.exploration * np.sqrt(2 * math.log(visits.sum()) / visits)
         return int(np.argmax(means + bonus))
@@ -138,8 +146,8 @@ def descend(space: Space, choose: Choose, rng: np.random.Generator) -> list[dict
     path: list[tuple[str, int]] = []
     config: dict[str, Any] = {}
 
-    def decide(decided: str, branches: int) -> int:
-        branch = choose(tuple(path), decided, branches) if branches > 1 else 0
+    def decide(decided: str, weights: FloatArray) -> int:
+        branch = choose(tuple(path), decided, weights / weights.sum()) if len(weights) > 1 else 0
         path.append((decided, branch))
         return branch
 
@@ -148,12 +156,16 @@ def descend(space: Space, choose: Choose, rng: np.random.Generator) -> list[dict
             continue
         parameter = space.by_name[name]
         if isinstance(parameter, Categorical):
-            config[name] = parameter.choices[decide(name, parameter.size)]
+            config[name] = parameter.choices[decide(name, _weights(parameter)[0])]
             continue
         units = []
-        for column, depth in enumerate(_depths(parameter)):
-            low = sum(decide(f"{name}/{column}", 2) / 2 ** (level + 1) for level in range(depth))
-            units.append(low + rng.random() / 2**depth)
+        for column, cells in enumerate(_weights(parameter)):
+            size, low = len(cells), 0
+            while size > 1:
+                size //= 2
+                halves = np.array([cells[low : low + size].sum(), cells[low + size : low + 2 * size].sum()])
+                low += size * decide(f"{name}/{column}", halves)
+            units.append((low + rng.random()) / len(cells))
         config[name] = parameter.decode(np.array([units]))[0]
     return repaired(space, config)
 
@@ -165,9 +177,7 @@ def steps_of(space: Space, config: Config) -> Iterator[tuple[str, int]]:
             continue
         parameter = space.by_name[name]
         if isinstance(parameter, Categorical):
-            kind = isinstance(config[name], bool)
-            same = [other == config[name] and isinstance(other, bool) == kind for other in parameter.choices]
-            yield name, same.index(True)
+            yield name, _position(parameter, config[name])
             continue
         units = parameter.encode([config[name]])[0] if len(parameter.columns) else np.zeros(0)
         for column, depth in enumerate(_depths(parameter)):
@@ -182,6 +192,35 @@ def _depths(parameter: Parameter) -> list[int]:
         _DEPTH if column.levels is None else min(_DEPTH, math.ceil(math.log2(column.levels)))
         for column in parameter.columns
     ]
+
+
+@lru_cache(maxsize=1024)
+def _weights(parameter: Parameter) -> list[FloatArray]:
+    """Prior probability of each choice of a categorical, or of each interval of each column of an ordered parameter."""
+    if isinstance(parameter, Categorical):
+        shares = [np.zeros(parameter.size)]
+        for value in parameter.draw(_quantiles()):
+            same = [
+                other == value and isinstance(other, bool) == isinstance(value, bool) for other in parameter.choices
+            ]
+            shares[0][same.index(True)] += 1.0
+    elif parameter.draws == 1 and len(parameter.columns) == 1:
+        intervals = 2 ** _depths(parameter)[0]
+        units = parameter.encode(parameter.draw(_quantiles()))[:, 0]
+        places = np.minimum((units * intervals).astype(np.int64), intervals - 1)
+        shares = [np.bincount(places, minlength=intervals).astype(np.float64)]
+    else:
+        shares = [np.ones(2**depth) for depth in _depths(parameter)]
+    return [np.maximum(one / one.sum(), _LEAST_WEIGHT) for one in shares]
+
+
+def _position(parameter: Categorical, value: object) -> int:
+    same = [other == value and isinstance(other, bool) == isinstance(value, bool) for other in parameter.choices]
+    return same.index(True)
+
+
+def _quantiles() -> FloatArray:
+    return ((np.arange(_QUANTILES) + 0.5) / _QUANTILES)[:, None]
 
 
 def _ridge(features: FloatArray, targets: FloatArray, at: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ from optimizers.problem import CompletedTrial, Config, History, Objective, Outco
 from optimizers.registry import check, optimizer
 from search_spaces.conditions import Condition
 from search_spaces.parameters import Categorical, Float, Int, Ordinal, Simplex
+from search_spaces.priors import Bell, Weights
 from search_spaces.space import Space
 from tests.optimizers.computed_problems import ACCURACY, MIXED, TWO, quality
 
@@ -68,6 +69,19 @@ def test_paths_lead_back_to_the_same_intervals() -> None:
         (followed,) = descend(space, lambda path, _, __, steps=steps: steps[len(path)][1], rng)  # type: ignore[misc]
         assert [*steps_of(space, followed)] == steps
         assert followed.get("rank") == config.get("rank")
+
+
+def test_a_tree_without_results_follows_the_priors() -> None:
+    """As `random` does; evenly over the tree, two of three rates would lie outside the prior's bell."""
+    rate = Float("learning_rate", 1e-6, 1.0, "log", prior=Bell(1e-3, 0.1))
+    kind = Categorical("kind", ("usual", "odd"), prior=Weights((0.9, 0.1)))
+    problem = Problem(Space((kind, rate)), (ACCURACY,))
+    begun = [optimizer("mcts").propose(problem, History(), 1, np.random.default_rng(seed)) for seed in range(80)]
+    drawn = [proposal.configs[0] for proposal in begun]
+    likely = problem.space.sample(80, np.random.default_rng(0))
+    for configs in (drawn, likely):
+        assert np.mean([1e-4 < config["learning_rate"] < 1e-2 for config in configs]) > 0.75
+        assert np.mean([config["kind"] == "usual" for config in configs]) > 0.75
 
 
 @pytest.mark.slow
