@@ -28,7 +28,8 @@ from workers.assignment import Assignment, Decision
 from workers.models.description import describe_for
 
 OUTSIDE_AHEAD = 4
-"""Suggestions kept ready for outside workers, whose number nobody knows, beside one for every trial they run."""
+"""Suggestions kept ready for outside workers, whose number nobody knows, beside one for every trial they run: at least
+so many."""
 
 
 def search_run(
@@ -143,8 +144,11 @@ class SearchAgenda:
         return Step(end=ended)
 
     def _ahead(self, run: Run) -> int:
-        """Suggestions to keep ready: one for every slot, since all of them may become free at once."""
-        return run.running + OUTSIDE_AHEAD if self._unknown_workers else run.concurrency
+        """Suggestions to keep ready: one for every slot, since all of them may become free at once; for workers that
+        nobody has counted, as many as they have been seen to take."""
+        if not self._unknown_workers:
+            return run.concurrency
+        return max(run.running + OUTSIDE_AHEAD, self.suggestions.demand)
 
     def _moves(self, run: Run) -> Moves:
         """Which paused trials go on or end now; asked again only when something about them has changed."""

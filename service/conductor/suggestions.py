@@ -6,6 +6,7 @@ missing ones and replaced by what newer evidence gives, unless somebody has clai
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
@@ -27,7 +28,14 @@ FALLBACKS = ("sobol", "random")
 
 
 AT_ONCE = 4
-"""Suggestions asked for in one request: a long history makes each of them slow, and workers must not wait for many."""
+"""Suggestions asked for in one request while they come faster than workers claim them: a long history makes each of
+them slow, and workers must not wait for many."""
+
+AT_MOST = 64
+"""Suggestions asked for in one request, however fast workers claim them: an optimizer has little time to answer."""
+
+LATELY = 8
+"""Requests that tell how fast workers claim suggestions."""
 
 BLIND = frozenset({"random", "sobol", "grid"})
 """Optimizers that do not learn from evidence: a newer suggestion of theirs is no better than an older one."""
@@ -60,6 +68,8 @@ class Suggestions:
     no_more: str | None = None  # why nothing further will be proposed
     broken: str | None = None  # why nothing further can be proposed although the budget is not spent
     failures: int = 0  # of the proposer in a row
+    _begun: int = 0  # trials that were no longer queued at the last request
+    _taken: deque[int] = field(default_factory=lambda: deque([0, 0], LATELY))  # claimed from one request to the next
     _asked: tuple[Request, frozenset[str], int] | None = None  # with the stale trials it excludes and the evidence then
     _evidence: dict[str, int] = field(default_factory=dict)  # by trial: how many trials had ended when it was proposed
 
@@ -72,11 +82,18 @@ class Suggestions:
         """
         if self._asked is not None or self.no_more or self.broken:
             return None
-        missing = min(wanted(trials, self.spec.budget.trials, ahead), AT_ONCE)
         chosen = _optimizer(self.spec.optimizer, self.failures)
-        stale = self._stale(trials, learns=chosen.name not in BLIND, most=AT_ONCE - missing)
+        learns = chosen.name not in BLIND
+        gap = wanted(trials, self.spec.budget.trials, ahead)
+        # Where nothing can be learned (yet), later suggestions would be no better: fill the queue at once.
+        taken = len(trials) - trials.states["queued"] - self._begun
+        batch = min(AT_MOST, max(self.demand, 2 * taken))
+        missing = min(gap, batch) if learns and (trials.ended or self.past) else gap
+        stale = self._stale(trials, learns=learns, most=max(0, AT_ONCE - missing))
         if not missing and not stale:
             return None
+        self._taken.append(taken)
+        self._begun += taken
         kept = [trial for trial in trials.values() if trial.id not in stale]
         seen = history(kept, self.problem, epochs(), self.spec.space.implied)
         request = Request(
@@ -111,6 +128,12 @@ class Suggestions:
     def stored(self, trials: Iterable[Trial], evidence: int) -> None:
         """Remember how many trials had ended when these suggestions were asked for."""
         self._evidence.update((trial.id, evidence) for trial in trials)
+
+    @property
+    def demand(self) -> int:
+        """Suggestions that workers may claim in the time of one request: twice what they took lately, since where there
+        was too little they would have taken more."""
+        return min(AT_MOST, max(AT_ONCE, *(2 * taken for taken in self._taken)))
 
     def _stale(self, trials: TrialMirror, learns: bool, most: int) -> frozenset[str]:
         """Suggestions to ask for again, at most so many: those that have no place in the space since it was changed,

@@ -12,7 +12,7 @@ from search_spaces.space import Space
 from service.conductor.mirror import TrialMirror
 from service.conductor.proposer import Reply, Request
 from service.conductor.seeds import trial_seed
-from service.conductor.suggestions import AT_ONCE, FALLBACKS, TRIES_PER_OPTIMIZER, Suggestions
+from service.conductor.suggestions import AT_MOST, AT_ONCE, FALLBACKS, LATELY, TRIES_PER_OPTIMIZER, Suggestions
 from service.jobspec import JobSpec
 from service.store.records import NewTrial, Trial
 from tests.service.conductor.stored import stored_trial
@@ -181,9 +181,26 @@ def test_suggestions_that_have_no_place_in_a_changed_space_are_replaced_even_by_
     assert [new.config for new in refill.add] == [{"rank": 5}]
 
 
+@pytest.mark.parametrize(("optimizer", "ended", "n"), [("random", 1, 64), ("gp", 0, 64), ("gp", 1, AT_ONCE)])
+def test_the_whole_gap_is_asked_for_where_nothing_can_be_learned(optimizer: str, ended: int, n: int) -> None:
+    done = [stored_trial(number, "completed", metrics={"accuracy": 0.5}) for number in range(ended)]
+    assert ask(suggestions(trials=100, optimizer=optimizer), by_id(*done), ahead=64).n == n
+
+
+def test_a_model_is_asked_for_as_many_as_workers_take_in_the_meantime() -> None:
+    asked, trials = suggestions(trials=500), by_id(stored_trial(0, "completed", metrics={"accuracy": 0.5}))
+    counts = []
+    for taken in (0, 4, 8, 16, 64, *((LATELY + 1) * [1])):
+        for number in range(len(trials), len(trials) + taken):
+            trials.put(stored_trial(number, "running"))
+        request = ask(asked, trials, ahead=100)
+        counts.append(request.n)
+        asked.accept(Reply(request, error="only the number of them matters here"), trials)
+        asked.failures = 0
+    assert counts == [4, 8, 16, 32, *((LATELY + 1) * [AT_MOST]), AT_ONCE]
+
+
 def test_few_are_asked_for_at_once_the_missing_first_then_the_next_to_be_claimed() -> None:
-    asked = suggestions(trials=30)
-    assert ask(asked, by_id(), ahead=12).n == AT_ONCE
     asked = suggestions(trials=30)
     ended = stored_trial(0, "completed", metrics={"accuracy": 0.5})
     queued = [stored_trial(number, "queued") for number in range(1, 10)]
