@@ -38,7 +38,7 @@ def autopeft(shape: ModelShape) -> Space:
         parameters=(
             Categorical("method", ("autopeft",)),
             *autopeft_knobs(shape),
-            learning_rate(5e-5, 5e-3, mode=1.5e-3),
+            learning_rate(5e-5, 2e-3, mode=8e-4),
             Ordinal("batch_size", (16,)),
             Ordinal("weight_decay", (0.01,)),
             Ordinal("warmup_ratio", (0.06,)),

@@ -52,11 +52,11 @@ adapted one up. `sparsity` is the share of the encoder's weights that are zero o
 ## Rates of adapters and prefixes
 In `autopeft`, `mam` and the `adapter_…` methods of Houlsby, Pfeiffer and He one learning rate suits modules of every
 size. With AdamW a weight moves by about its rate whatever its gradient is, so the output s·W_up·f(…) of an adapter of k
-units moves the faster the larger s and k are. At one rate for all, 3e-3, an adapter of 384 units scaled by 4 fell
-to 0.39 on TREC and to 0.25, chance, on AG News, where one of 3 units had 0.40 and 0.77 and wanted more (160 rows, forty
-steps, one seed); prefixes had hardly moved. The best rate of W_up went as 1 / (s·√k). So W_up learns at 32 / (s·√k)
-times the trial's rate, prefixes at 32 times it, the rest at the rate itself. At 2.5e-3 these two adapters then have
-0.74 and 0.86, and 0.45 and 0.79; twice the rate is too much for the wide one again, so the range of rates ends there.
+units moves the faster the larger s and k are. At one rate for all, 3e-3, an adapter of 384 units scaled by 4 fell to
+0.39 on TREC and to 0.25, chance, on AG News, where one of 3 units had 0.40 and 0.77 and wanted more (160 rows, forty
+steps, one seed); prefixes had hardly moved. So W_up learns at 84 / (s·k^¾) times the trial's rate, W_down at half of
+it, prefixes at 32 times it, the rest at the rate itself. The range searched ends where the widest adapters in all
+layers still train with small batches and no decay ([measurements](decisions/relative-rates.md)).
 """
 
 _COLUMNS = (

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from workers.models.loading import Base
 
-_RATES = LearningRates(5e-5, 5e-3, 1.5e-3)
+_RATES = LearningRates(5e-5, 2e-3, 8e-4)
 _ACTIVATIONS = ("relu", "gelu", "tanh", "none")
 _PLACES = ("mlp", "attention", "both")
 
