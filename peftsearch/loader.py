@@ -13,7 +13,7 @@ def load_adapter(model: Any, folder: str | Path, rank: int | None = None) -> Any
     """Put an exported adapter on its base model and return it, ready for inference.
 
     Args:
-        model: the `AutoModelForSequenceClassification` the adapter was trained on, with as many labels.
+        model: the model of transformers the adapter was trained on, with the head of its task and as many labels.
         folder: what `peftsearch export` wrote.
         rank: take the adapter at this lower rank, where the method trains every rank up to its own (`dylora`).
 

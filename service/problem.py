@@ -107,7 +107,7 @@ def references(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[s
 
 
 def trainable_params(model: ModelDescription) -> Callable[[Config], float]:
-    """Number of trained parameters of a configuration on a model, the classification head not counted."""
+    """Number of trained parameters of a configuration on a model, the head not counted."""
 
     def count(config: Mapping[str, Any]) -> float:
         name, knobs, _ = split_config(config)

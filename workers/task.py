@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Discriminator, Tag
 
-from workers.tasks.catalogue.text_classification import TextClassificationSpec
 from workers.tasks.registry import tasks
 from workers.tasks.section import TaskSection
 
@@ -25,5 +24,3 @@ if TYPE_CHECKING:
 else:  # not to be written down: a new type of task is one file
     _SECTIONS = reduce(or_, (Annotated[one.section, Tag(name)] for name, one in tasks().items()))
     AnyTask = Annotated[_SECTIONS, Discriminator(_type_of)]
-
-TaskSpec = TextClassificationSpec

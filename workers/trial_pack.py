@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
 
 from workers.assignment import Assignment, Outcome
 from workers.engines.course import Ending, OnReport, Trial, course
@@ -24,8 +22,6 @@ from workers.packing import Arrivals, PackKey, pack_key, why_not_packed
 from workers.trial import PreparedTrial, attach, failed, outcome_of, plan_course, precision_of, prepare
 from workers.workbench import Workbench
 
-_UPDATE = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<factor>[AB])\.default\.weight")
-_PEFT_HEAD = re.compile(r"base_model\.model\.(?P<head>.+)\.modules_to_save\.default\.(?P<name>.+)")
 UNLIMITED = 1 << 30
 
 
@@ -151,6 +147,7 @@ def _join(prepared: PreparedTrial, trial: Trial) -> tuple[Member, _Joined]:
     attached = attach(prepared, steps)
     try:
         parameters, factors, lowest = attached.parameters(), attached.rate_factors(), attached.lowest_layer
+        updates, heads = _updates(prepared, attached), attached.heads()
     finally:
         attached.detach()
     torch.manual_seed(prepared.assignment.seed)
@@ -158,8 +155,8 @@ def _join(prepared: PreparedTrial, trial: Trial) -> tuple[Member, _Joined]:
         course(trial),
         prepared.hyperparameters,
         parameters,
-        _updates(prepared, parameters),
-        _heads(prepared, parameters),
+        updates,
+        heads,
         torch.get_rng_state(),
         factors,
         lowest,
@@ -169,31 +166,12 @@ def _join(prepared: PreparedTrial, trial: Trial) -> tuple[Member, _Joined]:
     return member, _Joined(prepared, steps)
 
 
-def _updates(prepared: PreparedTrial, parameters: Mapping[str, nn.Parameter]) -> dict[str, LowRank]:
-    if prepared.method.name == "head":
+def _updates(prepared: PreparedTrial, attached: Attached) -> dict[str, LowRank]:
+    factors, knobs = attached.low_rank(), prepared.knobs
+    if not factors:  # the head alone
         return {}
-    knobs = prepared.knobs
-    rank = knobs["rank"]
-    scale = knobs["alpha"] / (math.sqrt(rank) if knobs.get("use_rslora") else rank)
-    factors = {
-        (found["layer"], found["factor"]): value
-        for name, value in parameters.items()
-        if (found := _UPDATE.fullmatch(name))
-    }
-    layers = dict.fromkeys(layer for layer, _ in factors)
-    return {layer: LowRank(factors[layer, "A"], factors[layer, "B"], scale, knobs["dropout"]) for layer in layers}
-
-
-def _heads(prepared: PreparedTrial, parameters: Mapping[str, nn.Parameter]) -> dict[str, dict[str, nn.Parameter]]:
-    heads: dict[str, dict[str, nn.Parameter]] = {head: {} for head in prepared.resident.base.head}
-    for name, value in parameters.items():
-        if found := _PEFT_HEAD.fullmatch(name):
-            heads[found["head"]][found["name"]] = value
-            continue
-        for head, own in heads.items():
-            if name.startswith(f"{head}."):
-                own[name.removeprefix(f"{head}.")] = value
-    return heads
+    scale = knobs["alpha"] / (math.sqrt(knobs["rank"]) if knobs.get("use_rslora") else knobs["rank"])
+    return {layer: LowRank(a, b, scale, knobs["dropout"]) for layer, (a, b) in factors.items()}
 
 
 def _finish(one: _Joined, member: Member, ending: Ending | Fault, workbench: Workbench) -> Outcome:

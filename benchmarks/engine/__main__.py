@@ -28,7 +28,7 @@ from benchmarks.engine.packs import SIZES, measure_packs
 from benchmarks.engine.record import Record, conditions_now
 from benchmarks.engine.summary import machine, summarise
 from benchmarks.engine.trials import measure_trials
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
 RESULTS = Path(__file__).parents[1] / "results"
 PARTS = ("trials", "packs", "memory", "search")
@@ -71,7 +71,9 @@ def _clear(folders: Iterable[Path]) -> None:
 def _measure(record: Record, name: str, form: str, home: Path, seeds: int) -> bool:
     """Measure one part, or what is left of it; whether it is complete."""
     rows, size = ROWS[form], searches.SIZES[form]
-    task = TaskSpec(model=MODEL, train="builtin:pydocs", max_length=64, train_rows=rows[0], validation_rows=rows[1])
+    task = TextClassificationSpec(
+        model=MODEL, train="builtin:pydocs", max_length=64, train_rows=rows[0], validation_rows=rows[1]
+    )
     part = record.open(name, {"quick": form == "quick", **(asdict(size) if name == "search" else {"rows": list(rows)})})
     if part["complete"] or record.time_is_up:
         return bool(part["complete"])

@@ -36,7 +36,7 @@ from workers.hyperparameters import Hyperparameters
 from workers.methods.method import Method
 from workers.methods.registry import methods
 from workers.models.description import describe, with_texts
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
 Part = Literal["methods", "lora"]
 Split = Literal["validation", "test"]
@@ -77,10 +77,10 @@ class Entry:
         )
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
-    def task(self, data: Path) -> TaskSpec:
+    def task(self, data: Path) -> TextClassificationSpec:
         """The task, with data sets below the folder `data`."""
         folder = data / self.data_set
-        return TaskSpec(
+        return TextClassificationSpec(
             model=MODEL,
             train=str(folder / "train.jsonl"),
             validation=str(folder / f"{self.split}.jsonl"),

@@ -13,7 +13,7 @@ from workers.assignment import Artifact, Assignment, Decision, Report
 from workers.checkpoints import Checkpoint
 from workers.engines.course import Ending, TrainStep, Trial, course, drive
 from workers.hyperparameters import Hyperparameters
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
 WEIGHTS = np.ones(20)
 KEPT = Artifact(sha256="0" * 64, size=1)
@@ -51,7 +51,7 @@ def run(script: Script, decide=lambda _report: "continue", resume: Checkpoint | 
 
     size, weights = changes.pop("batch_size", 4), changes.pop("weights", WEIGHTS)
     fields = {"config": {"method": "head"}, "epochs": 3, "seed": 0} | changes
-    task = TaskSpec(model="builtin:minilm", train="builtin:pydocs")
+    task = TextClassificationSpec(model="builtin:minilm", train="builtin:pydocs")
     assignment = Assignment(trial_id="t", attempt=1, task=task, **fields)
     hyperparameters = Hyperparameters(batch_size=size, learning_rate=0.1)
     trial = Trial(assignment, hyperparameters, np.full(20, 5), weights, on_report, keep, resume)

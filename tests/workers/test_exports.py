@@ -13,7 +13,7 @@ from peftsearch import load_adapter
 from tests.workers.stored_models import write_decoder, write_rows
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 from workers.trial import train
 from workers.workbench import Workbench
 
@@ -27,13 +27,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 
 
 @pytest.fixture(scope="module")
-def task(tmp_path_factory: pytest.TempPathFactory) -> TaskSpec:
+def task(tmp_path_factory: pytest.TempPathFactory) -> TextClassificationSpec:
     folder = tmp_path_factory.mktemp("data")
     model = write_decoder(folder / "model", torch.bfloat16)
-    return TaskSpec(model=str(model), train=str(write_rows(folder / "train.csv", 60)), max_length=16)
+    return TextClassificationSpec(model=str(model), train=str(write_rows(folder / "train.csv", 60)), max_length=16)
 
 
-def _exported(bench: Workbench, task: TaskSpec, config: dict[str, Any], folder: Path) -> float:
+def _exported(bench: Workbench, task: TextClassificationSpec, config: dict[str, Any], folder: Path) -> float:
     """Train, unpack the adapter into `folder`; the accuracy on the validation rows."""
     assignment = Assignment(trial_id="t", attempt=1, task=task, config=config, epochs=2, seed=1, measure_latency=False)
     outcome = train(assignment, bench, lambda _report: "continue")
@@ -42,7 +42,7 @@ def _exported(bench: Workbench, task: TaskSpec, config: dict[str, Any], folder: 
     return outcome.metrics["accuracy"]
 
 
-def _accuracy(model: Any, bench: Workbench, task: TaskSpec) -> float:
+def _accuracy(model: Any, bench: Workbench, task: TextClassificationSpec) -> float:
     rows = bench.data(task, 0).validation
     with torch.no_grad():
         logits = model(**rows.batch(np.arange(len(rows)))).logits
@@ -58,7 +58,7 @@ def _accuracy(model: Any, bench: Workbench, task: TaskSpec) -> float:
     ids=["peft", "ours"],
 )
 def test_the_code_of_the_readme_loads_the_adapter(
-    bench: Workbench, task: TaskSpec, tmp_path: Path, config: dict[str, Any]
+    bench: Workbench, task: TextClassificationSpec, tmp_path: Path, config: dict[str, Any]
 ) -> None:
     reached = _exported(bench, task, config, tmp_path)
     blocks = (tmp_path / "README.md").read_text().split("```python\n")[1:]
@@ -75,7 +75,7 @@ def test_the_code_of_the_readme_loads_the_adapter(
 
 @pytest.mark.parametrize("method", ["lora", "dylora"])
 def test_a_base_as_it_is_stored_is_told_labels_and_padding(
-    bench: Workbench, task: TaskSpec, tmp_path: Path, method: str
+    bench: Workbench, task: TextClassificationSpec, tmp_path: Path, method: str
 ) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

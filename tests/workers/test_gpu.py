@@ -10,14 +10,16 @@ import torch
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.machine_speed import measure
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 from workers.trial import train
 from workers.trial_pack import train_pack
 from workers.workbench import Workbench
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")]
 
-TASK = TaskSpec(model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=32)
+TASK = TextClassificationSpec(
+    model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=32
+)
 CONFIGS: dict[str, dict[str, Any]] = {
     "all": {"method": "lora", "rank": 4, "targets": "all"},
     "top": {"method": "lora", "rank": 2, "top_layers": 2},

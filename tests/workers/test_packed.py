@@ -14,12 +14,14 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
 from workers.engines.packed import Pack
 from workers.packing import Arrivals
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 from workers.trial import train
 from workers.trial_pack import train_pack
 from workers.workbench import Workbench
 
-TASK = TaskSpec(model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=32)
+TASK = TextClassificationSpec(
+    model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=32
+)
 MEMBERS: dict[str, dict[str, Any]] = {
     "a": {"config": {"rank": 4, "alpha": 8, "top_layers": 1, "targets": "qv", "learning_rate": 5e-3}, "seed": 1},
     "b": {

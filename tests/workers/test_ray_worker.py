@@ -9,9 +9,11 @@ import psutil
 import pytest
 
 from workers.assignment import Assignment, Decision, Outcome, Report
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
-TASK = TaskSpec(model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=16)
+TASK = TextClassificationSpec(
+    model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=16
+)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import reference_trainee
 from workers.engines.resident import ResidentBase
 from workers.hyperparameters import Hyperparameters
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 from workers.trial import train as train_trial
 from workers.workbench import Workbench
 
@@ -62,7 +62,9 @@ def test_recomputing_keeps_less_and_is_undone() -> None:
     assert all("forward" not in vars(layer) for layer in base.model.bert.encoder.layer)
 
 
-TASK = TaskSpec(model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=32, validation_rows=16)
+TASK = TextClassificationSpec(
+    model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=32, validation_rows=16
+)
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ from workers.strategies.sampled_layers import Hft, Ist, Lisa
 from workers.strategies.space import with_strategies
 from workers.strategies.strategy import Subject
 from workers.strategies.tensor_adamw import TensorAdamW
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
 # A method and knobs for each strategy; what is left out takes its default.
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -376,7 +376,7 @@ def test_in_a_space_of_several_methods_a_strategy_goes_with_those_it_fits() -> N
 
 
 def test_packs_take_no_trial_with_a_strategy() -> None:
-    model, task = describe("builtin:minilm"), TaskSpec(model="builtin:minilm", train="builtin:pydocs")
+    model, task = describe("builtin:minilm"), TextClassificationSpec(model="builtin:minilm", train="builtin:pydocs")
     plain = Assignment(trial_id="t", attempt=1, task=task, config={"method": "lora", "rank": 4}, epochs=1, seed=0)
     strange = plain.model_copy(update={"config": plain.config | {"strategy": "lisa"}})
     assert why_not_packed(plain, model) is None

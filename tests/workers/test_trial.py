@@ -12,11 +12,13 @@ import torch
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
 from workers.methods.loading import load_adapter
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 from workers.trial import failure_reason, train
 from workers.workbench import Workbench
 
-TASK = TaskSpec(model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=32)
+TASK = TextClassificationSpec(
+    model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=32
+)
 LORA = {"method": "lora", "rank": 4, "alpha": 8, "top_layers": 1, "targets": "qv", "learning_rate": 5e-3}
 
 

@@ -53,6 +53,14 @@ class Attached(Protocol):
         """Every trained parameter by a name that is stable across processes, the head included."""
         ...
 
+    def heads(self) -> dict[str, dict[str, nn.Parameter]]:
+        """The trained parameters of the head, by the base's name of their module and then by name inside it."""
+        ...
+
+    def low_rank(self) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
+        """Factors A [rank, in] and B [out, rank] of plain LoRA, by the base's name of the layer; empty for others."""
+        ...
+
     def rate_factors(self) -> dict[str, float]:
         """Multiples of the trial's learning rate, by the names of the parameters that have one other than 1."""
         ...

@@ -10,6 +10,7 @@ from typing import Any
 
 import peft
 import torch
+from peft.tuners.lora import LoraLayer
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
@@ -45,6 +46,21 @@ class PeftAdapter:
     def parameters(self) -> dict[str, nn.Parameter]:
         """Trained parameters by name, the head included."""
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
+
+    def heads(self) -> dict[str, dict[str, nn.Parameter]]:
+        """The trained copies of the head's modules, by the base's names."""
+        modules = self._wrapped(ModulesToSaveWrapper)
+        return {name: dict(module.modules_to_save["default"].named_parameters()) for name, module in modules}
+
+    def low_rank(self) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
+        """The factors of LoRA layers, by the base's names."""
+        layers = ((name, layer) for name, layer in self._wrapped(LoraLayer) if "default" in layer.lora_A)
+        return {name: (layer.lora_A["default"].weight, layer.lora_B["default"].weight) for name, layer in layers}
+
+    def _wrapped(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
+        """What peft put in place of the base's modules, by their names in the base."""
+        modules = self.model.get_base_model().named_modules()
+        return ((name, module) for name, module in modules if isinstance(module, kind))
 
     def rate_factors(self) -> dict[str, float]:
         """Multiples of the learning rate by parameter name, where they are not 1."""

@@ -1,6 +1,6 @@
 """Whether a checkpoint holds the model that its `config.json` describes, by names and shapes. Imports no torch.
 
-Only the classification head may differ or be missing, and BERT's pooler may be missing: both are trained from scratch.
+Only the head of a task may differ or be missing, and BERT's pooler may be missing: both are trained from scratch.
 Any other part of the base that the checkpoint does not hold would be frozen at random values.
 """
 
@@ -17,7 +17,7 @@ from workers.models.weights import StoredTensor, stored_tensors
 
 Shapes = dict[str, tuple[int, ...]]
 _LEGACY = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # as transformers renames them
-_RULE = "a checkpoint and a config.json of one model; only the classification head may differ"
+_RULE = "a checkpoint and a config.json of one model; only the head may differ"
 
 
 def check_weights(config: Mapping[str, Any], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Load a frozen base model with a seeded classification head and its tokenizer. Needs torch.
+"""Load a frozen base model with a seeded head and its tokenizer. Needs torch.
 
 The base stays in evaluation mode during training too: its own dropout is off. That keeps activations of frozen layers
 constant, so that they can be computed once, and makes both training engines compute the same numbers; regularisation

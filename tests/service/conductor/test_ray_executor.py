@@ -16,7 +16,7 @@ from service.conductor.ray_executor import RayExecutor
 from tests.service.conductor.ray_messages import ended, receive
 from tests.service.tiny_task import tiny_job
 from workers.assignment import Assignment, Outcome
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,8 @@ ONE_CORE = Shape(1.0, 0.0)
 
 
 @pytest.fixture(scope="module")
-def task(tmp_path_factory: pytest.TempPathFactory) -> TaskSpec:
-    return TaskSpec.model_validate(tiny_job(tmp_path_factory.mktemp("task"), trials=1)["task"])
+def task(tmp_path_factory: pytest.TempPathFactory) -> TextClassificationSpec:
+    return TextClassificationSpec.model_validate(tiny_job(tmp_path_factory.mktemp("task"), trials=1)["task"])
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayExecutor]:
     started.close()
 
 
-def trial(task: TaskSpec, name: str, epochs: float = 2, **config: Any) -> Assignment:
+def trial(task: TextClassificationSpec, name: str, epochs: float = 2, **config: Any) -> Assignment:
     config = {"method": "lora", "rank": 2, "top_layers": 1, **config}
     return Assignment(trial_id=name, attempt=1, task=task, config=config, epochs=epochs, seed=1, measure_latency=False)
 
@@ -47,7 +47,9 @@ def worker() -> psutil.Process:
     return next(child for child in children if "TrialWorker.train" in " ".join(child.cmdline()))
 
 
-def test_members_and_one_that_comes_later_all_have_their_outcomes(executor: RayExecutor, task: TaskSpec) -> None:
+def test_members_and_one_that_comes_later_all_have_their_outcomes(
+    executor: RayExecutor, task: TextClassificationSpec
+) -> None:
     executor.start([trial(task, "a"), trial(task, "b", epochs=30)], ONE_CORE, places=3)
     messages = receive(executor, lambda got: bool(got))
     executor.board(trial(task, "c", rank=4), "b")
@@ -63,7 +65,7 @@ def test_members_and_one_that_comes_later_all_have_their_outcomes(executor: RayE
     assert (lost.trial_id, lost.blameless) == ("d", True)
 
 
-def test_a_worker_that_dies_loses_all_of_its_trials(executor: RayExecutor, task: TaskSpec) -> None:
+def test_a_worker_that_dies_loses_all_of_its_trials(executor: RayExecutor, task: TextClassificationSpec) -> None:
     executor.start([trial(task, "a", epochs=500), trial(task, "b", epochs=500)], ONE_CORE, places=2)
     receive(executor, lambda got: bool(got))
     worker().kill()
@@ -74,7 +76,9 @@ def test_a_worker_that_dies_loses_all_of_its_trials(executor: RayExecutor, task:
     }
 
 
-def test_a_worker_that_hangs_is_ended_and_its_core_is_free_again(executor: RayExecutor, task: TaskSpec) -> None:
+def test_a_worker_that_hangs_is_ended_and_its_core_is_free_again(
+    executor: RayExecutor, task: TextClassificationSpec
+) -> None:
     executor.start([trial(task, "a", epochs=500), trial(task, "b", epochs=500)], ONE_CORE, places=2)
     receive(executor, lambda got: bool(got))
     hanging = worker()

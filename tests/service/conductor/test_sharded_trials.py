@@ -22,7 +22,7 @@ from tests.service.conductor.ray_messages import receive as receive_within
 from tests.service.tiny_task import tiny_job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, Outcome, Report
-from workers.task import TaskSpec
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
@@ -30,8 +30,8 @@ WHOLE, HALVES = Shape(2.0, 0.0, shards=2), Shape(1.0, 0.0, shards=2)  # two rank
 
 
 @pytest.fixture(scope="module")
-def task(tmp_path_factory: pytest.TempPathFactory) -> TaskSpec:
-    return TaskSpec.model_validate(tiny_job(tmp_path_factory.mktemp("task"), trials=1)["task"])
+def task(tmp_path_factory: pytest.TempPathFactory) -> TextClassificationSpec:
+    return TextClassificationSpec.model_validate(tiny_job(tmp_path_factory.mktemp("task"), trials=1)["task"])
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def executor(home: Path) -> Iterator[RayExecutor]:
     started.close()
 
 
-def trial(task: TaskSpec, name: str, epochs: float = 2, shards: int = 2, **config: Any) -> Assignment:
+def trial(task: TextClassificationSpec, name: str, epochs: float = 2, shards: int = 2, **config: Any) -> Assignment:
     config = {"method": "lora", "rank": 2, "learning_rate": 3e-3, **config}
     return Assignment(
         trial_id=name, attempt=1, task=task, config=config, epochs=epochs, seed=1, measure_latency=False, shards=shards
@@ -74,7 +74,7 @@ def tensors(home: Path, adapter: Artifact | None, folder: Path) -> dict[str, Any
 
 
 def test_a_sharded_trial_reports_and_exports_what_the_reference_does(
-    executor: RayExecutor, task: TaskSpec, home: Path, tmp_path: Path
+    executor: RayExecutor, task: TextClassificationSpec, home: Path, tmp_path: Path
 ) -> None:
     from workers.trial import train
     from workers.workbench import Workbench
@@ -101,7 +101,7 @@ def test_a_sharded_trial_reports_and_exports_what_the_reference_does(
 
 
 def test_a_decision_ends_every_rank_and_a_fault_of_a_configuration_its_trial_alone(
-    executor: RayExecutor, task: TaskSpec
+    executor: RayExecutor, task: TextClassificationSpec
 ) -> None:
     free = executor.free(HALVES)
     executor.start([trial(task, "stopped", epochs=500)], HALVES)
@@ -121,7 +121,7 @@ def test_a_decision_ends_every_rank_and_a_fault_of_a_configuration_its_trial_alo
 
 
 def test_whatever_dies_loses_the_attempt_and_leaves_its_cores_to_the_next(
-    executor: RayExecutor, task: TaskSpec
+    executor: RayExecutor, task: TextClassificationSpec
 ) -> None:
     for name in ("a", "b"):
         executor.start([trial(task, name, epochs=5000)], HALVES)
