@@ -24,6 +24,9 @@ export interface Progress {
   completed: number;
   stopped: number;
   failed: number;
+  /** Of all training, what open trials have reached and confirmations included; 0 to 1. */
+  share: number;
+  confirmations: { total: number; done: number } | null;
   seconds_left: number | null;
 }
 
@@ -146,6 +149,8 @@ export interface Confirmation {
   split: string;
   seeds: number;
   items: { trial: Trial; objectives: ConfirmedObjective[]; failed: number }[];
+  /** Means that were promised an interval; `kept` of the `promises` that can be judged so far lie in theirs. */
+  promised: number;
   kept: number;
   promises: number;
 }

@@ -16,7 +16,7 @@ interface Props {
 export function ConfirmationPanel({ job, metrics, onSelect }: Props) {
   const { data, error } = useQuery({
     // Each repetition that ends adds to the report.
-    queryKey: ["confirmation", job.id, job.progress.completed, job.progress.failed],
+    queryKey: ["confirmation", job.id, job.progress.completed, job.progress.confirmations?.done],
     queryFn: ({ signal }) => getConfirmation(job.id, signal),
     placeholderData: (previous) => previous,
   });
@@ -64,11 +64,13 @@ export function ConfirmationPanel({ job, metrics, onSelect }: Props) {
   );
 }
 
-function summary({ kept, promises, seeds, split, state }: Confirmation): string {
+function summary({ kept, promised, promises, seeds, split, state }: Confirmation): string {
   const still = state === "done" ? "" : " Repetitions are still running.";
   const told = promises
     ? `${kept} of ${promises} means lie where the search promised.`
-    : "The search had too few trials to promise anything.";
+    : promised
+      ? `${promised} means are promised; none of them has the two seeds yet that judging takes.`
+      : "The search had too few trials to promise anything.";
   return `Trained again with ${seeds} fresh seeds, measured on the ${split} rows. ${told}${still}`;
 }
 

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiError, getImportance, getKnee } from "../api/client";
 import type { Importance, Job, MetricInfo, Trial } from "../api/types";
-import { metricValue } from "../text/numbers";
+import { metricValue, percent } from "../text/numbers";
 import { WhatIf } from "./what-if";
 
 interface Props {
@@ -72,8 +72,6 @@ function ImportanceChart({ job, done }: { job: Job; done: number }) {
     </section>
   );
 }
-
-const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
 function Bars({ found }: { found: Importance }) {
   return (

@@ -4,7 +4,7 @@ import type { Job } from "../api/types";
 import { ProgressBar } from "../shell/progress-bar";
 import { StateBadge } from "../shell/state-badge";
 import { useNow } from "../shell/use-now";
-import { integer } from "../text/numbers";
+import { integer, percent } from "../text/numbers";
 import { duration, moment, secondsBetween, timeLeft } from "../text/time";
 import { JobActions } from "./job-actions";
 
@@ -42,6 +42,15 @@ function ProgressText({ job }: { job: Job }) {
       <span>
         <strong>{integer(done)}</strong> of {integer(progress.trials_total)} trials
       </span>
+      {progress.confirmations && (
+        <span>
+          <strong>{integer(progress.confirmations.done)}</strong> of {integer(progress.confirmations.total)}{" "}
+          confirmations
+        </span>
+      )}
+      {job.finished_at === null && progress.share > 0 && (
+        <span title="of all training, open trials and confirmations included">{percent(progress.share)} trained</span>
+      )}
       {parts.map((state) => (
         <span key={state} data-fact={state}>
           {integer(progress[state])} {state}

@@ -6,7 +6,7 @@ import { ProgressBar } from "../shell/progress-bar";
 import { jobPath } from "../shell/router";
 import { StateBadge } from "../shell/state-badge";
 import { useNow } from "../shell/use-now";
-import { integer, metricValue } from "../text/numbers";
+import { integer, metricValue, percent } from "../text/numbers";
 import { age, moment, timeLeft } from "../text/time";
 
 export function JobsPage() {
@@ -105,6 +105,9 @@ function JobRow({ job, now }: { job: Job; now: number }) {
         <ProgressBar progress={progress} label={`Progress of ${job.name}`} />
         <span className="sub">
           {integer(done)} of {integer(progress.trials_total)}
+          {progress.confirmations &&
+            `, ${progress.confirmations.done} of ${progress.confirmations.total} confirmations`}
+          {job.state === "running" && progress.share > 0 && ` · ${percent(progress.share)} trained`}
           {job.state === "running" && progress.seconds_left !== null && ` · ${timeLeft(progress.seconds_left)}`}
           {job.reason && ` · ${job.reason}`}
         </span>

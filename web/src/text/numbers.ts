@@ -5,6 +5,9 @@ const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 /** `12,345`. */
 export const integer = (value: number): string => grouped.format(value);
 
+/** A share of 1 in whole percent: `42 %`. */
+export const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
 /** Four significant digits without trailing noise: `0.6714`, `12.3`, `2e-4`. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return String(value);
