@@ -97,7 +97,8 @@ def fit_gaussian_process(
     start: Floats | None = None,
     iterations: int = 40,
 ) -> GaussianProcess:
-    """Fit to `inputs [n, d]` and `targets [n]`. `start` is the `theta` of a similar process, to begin nearer."""
+    """Fit to `inputs [n, d]` and `targets [n]`. `start` is the `theta` of a similar process, to begin nearer; without
+    iterations it is taken as it is."""
     from scipy.optimize import minimize
 
     offset, scale = inputs.mean(0), _scale(inputs.std(0))
@@ -112,9 +113,14 @@ def fit_gaussian_process(
         return _negative_log_posterior(theta, centre, points, wanted, smoothness)
 
     bounds = [(value - 6, value + 6) for value in centre[:-1]] + [(math.log(1e-7), math.log(4.0))]
-    found = minimize(objective, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
-    precision = np.asarray(np.linalg.inv(_covariance(found.x, points, smoothness)[0]), dtype=np.float64)
-    return GaussianProcess(points, offset, scale, mean, spread, found.x, smoothness, precision, precision @ wanted)
+    options = {"maxiter": iterations}
+    theta = (
+        minimize(objective, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+        if iterations
+        else begin
+    )
+    precision = np.asarray(np.linalg.inv(_covariance(theta, points, smoothness)[0]), dtype=np.float64)
+    return GaussianProcess(points, offset, scale, mean, spread, theta, smoothness, precision, precision @ wanted)
 
 
 def fit_large_gaussian_process(

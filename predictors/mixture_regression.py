@@ -21,7 +21,7 @@ from predictors.gaussian_process import GaussianProcess, Smoothness, fit_large_g
 SOURCE = "RegMix, arXiv:2407.01492; regression chosen by measurement on its public tables"
 Floats = NDArray[np.float64]
 LEAST_ROWS = 8
-LIKELIHOOD_ROWS = 600  # more tell no more of length scales, and cost their cube
+ALL_ROWS, LIKELIHOOD_ROWS = 600, 300  # of larger tables some find the length scales: all of them cost their cube
 SUM_TOLERANCE = 0.02  # published tables round each weight to three digits
 
 WARPS: dict[str, Callable[[Floats], Floats]] = {
@@ -100,10 +100,11 @@ def fit_mixture_regression(
 
 def _members(weights: Floats, logs: Floats) -> list[_Member]:
     members = []
+    rows = len(logs) if len(logs) <= ALL_ROWS else LIKELIHOOD_ROWS
     for warp, apply in WARPS.items():
         start = None
         for smoothness in SMOOTHNESS:
-            process = fit_large_gaussian_process(apply(weights), logs, smoothness, start, LIKELIHOOD_ROWS)
+            process = fit_large_gaussian_process(apply(weights), logs, smoothness, start, rows)
             members.append(_Member(warp, process))
             start = process.theta
     return members

@@ -28,7 +28,7 @@ from workers.errors import InvalidInput
 MEMORY = 1 << 30
 """Bytes that an answer may take, what is imported included."""
 BETWEEN = 0.1  # seconds between two lines of progress
-LOW_PRIORITY = 5
+LOW_PRIORITY = 10  # added to its niceness: whoever asks for little is answered first
 
 
 def main() -> None:

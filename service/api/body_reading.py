@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from service.api.plain_data import parse_json
 
-AT_ONCE = 2
+AT_ONCE = 1
 """Bodies that are read at a time. Each holds the interpreter for milliseconds on end, and others wait for that."""
 
 _limiter = RunVar[CapacityLimiter]("readers of bodies")

@@ -16,7 +16,7 @@ from service.errors import BadInput, FieldProblem
 
 DEPTH = 64
 """Lists and mappings inside one another. A space with nested constraints needs about ten."""
-YAML_LIMIT = 256 * 1024
+YAML_LIMIT = 64 * 1024
 """Bytes. People write YAML by hand; a program that sends more sends JSON, which is read a hundred times faster."""
 LARGEST = 2**63 - 1
 """Integers go through 64 bits in every database, file format and tensor."""
@@ -124,21 +124,25 @@ def _checked(document: Any) -> Any:
 
 def _unkeepable(document: Any) -> Iterator[FieldProblem]:
     """What no field can hold, whatever its type. Written as a loop: the depth of what is walked is not yet known."""
-    waiting: list[tuple[str, Any, int]] = [("", document, 0)]
+    if not isinstance(document, dict | list) and (allowed := _flaw(document)):
+        yield _problem(WHOLE, document, allowed)
+    waiting: list[tuple[str, Any, int]] = [("", document, 1)]
     while waiting:
         path, value, depth = waiting.pop()
-        if isinstance(value, dict | list):
-            if depth == DEPTH:
-                raise _too_deep()
-            entries = value.items() if isinstance(value, dict) else enumerate(value)
-            for name, inner in entries:
-                if isinstance(value, dict) and (allowed := _flaw(name, key=True)):
+        if depth > DEPTH + 1:
+            raise _too_deep()
+        if isinstance(value, dict):
+            for name in value:
+                if allowed := _flaw(name, key=True):
                     yield _problem(_joined(path, name), name, allowed)
-                waiting.append((_joined(path, name) if isinstance(inner, dict | list) else path, inner, depth + 1))
-                if not isinstance(inner, dict | list) and (allowed := _flaw(inner)):
-                    yield _problem(_joined(path, name), inner, allowed)
-        elif depth == 0 and (allowed := _flaw(value)):
-            yield _problem(WHOLE, value, allowed)
+        elif not isinstance(value, list):
+            continue
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            kind = type(inner)
+            if kind is dict or kind is list:
+                waiting.append((_joined(path, name), inner, depth + 1))
+            elif (kind is not int or not -LARGEST <= inner <= LARGEST) and (allowed := _flaw(inner)):
+                yield _problem(_joined(path, name), inner, allowed)
 
 
 def _flaw(value: Any, key: bool = False) -> str | None:
