@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
@@ -18,7 +17,9 @@ from service.api.body_limit import BodyLimit
 from service.api.dashboard import dashboard
 from service.api.dependencies import Clock, Surroundings
 from service.api.event_feed import EventFeed
+from service.api.no_route import METHODS, NoRoute
 from service.api.numbers import Numbers, RequestTimer
+from service.api.openapi import Api
 from service.api.request_guard import RequestGuard
 from service.api.routes import (
     confirmation,
@@ -38,7 +39,6 @@ from service.api.routes import (
     trials,
     work,
 )
-from service.jobspecs.kinds import SPECS
 from service.settings import Settings
 from service.store.store import Store
 from workers.artifacts import ArtifactStore
@@ -74,7 +74,7 @@ def create_app(
         yield
         await pool.close()
 
-    app = _Api(
+    app = Api(
         title="peftsearch",
         version=version("peftsearch"),
         summary="AutoML search for parameter-efficient fine-tuning",
@@ -94,22 +94,13 @@ def create_app(
         app.include_router(router, prefix="/v1")
     app.include_router(health.unversioned)
     app.add_api_route("/v1/docs", _reference, include_in_schema=False)
+    no_route = NoRoute([*app.routes])
+    app.router.add_route(
+        "/v1/{rest:path}", no_route.answer, [*METHODS, "OPTIONS", "TRACE", "HEAD"], include_in_schema=False
+    )
     app.mount("/", dashboard(), name="dashboard")
     return app
 
 
 async def _reference() -> RedirectResponse:
     return RedirectResponse("../reference.html")
-
-
-class _Api(FastAPI):
-    """FastAPI, with the JobSpec of each kind among the schemas: its route reads YAML too, unseen by FastAPI."""
-
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document."""
-        document = super().openapi()
-        for model in SPECS.values():
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            parts = schema.pop("$defs", {})
-            document["components"]["schemas"].update({**parts, model.__name__: schema})
-        return document
