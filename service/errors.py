@@ -5,6 +5,7 @@ ServiceError
 ├── Unauthorized  401  the caller must present a valid token
 ├── Forbidden     403  the token is valid but its scopes do not reach so far
 ├── NotFound      404  there is no such job, trial, artifact …
+├── Damaged       410  what is asked for is there, but no longer what was stored
 ├── Conflict      409  the request does not fit the present state; reading the state again tells why
 │   └── StaleAttempt   the trial has moved on to another attempt: drop the work, ask for a new trial
 └── Unavailable   503  the caller can try again later: the database, Ray or the disk does not answer
@@ -100,6 +101,13 @@ class NotFound(ServiceError):
         super().__init__(f"there is no {kind} {id!r}")
         self.kind = kind
         self.id = id
+
+
+class Damaged(ServiceError):
+    """What was stored can no longer be read as it was; asking again does not help."""
+
+    title = "What was stored is damaged"
+    status = 410
 
 
 class Conflict(ServiceError):

@@ -13,12 +13,14 @@ import time
 import uuid
 import zipfile
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from fsspec.core import url_to_fs
 
 from workers.assignment import Artifact
+from workers.room import when_there_is_room
 
 _CHUNK = 1 << 20  # bytes
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: times must not change the hash
@@ -51,10 +53,18 @@ class ArtifactStore:
         if not self._files.exists(target) or not self._renewed(target):
             # Readers must never see half a file: fill a name nobody asks for, then rename.
             partial = f"{self._root}/{_PARTIAL}{uuid.uuid4().hex}"
-            self._files.put_file(str(path), partial)
-            self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-            self._files.mv(partial, target)
+            try:
+                self._files.put_file(str(path), partial)
+                self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+                self._files.mv(partial, target)
+            except OSError:
+                self._remove(partial)  # on a full disk least of all may it stay
+                raise
         return artifact
+
+    def _remove(self, path: str) -> None:
+        with suppress(OSError):
+            self._files.rm_file(path)
 
     def _renewed(self, path: str) -> bool:
         """Make a file young again, lest it be collected before its new reference is known; False where it cannot be."""
@@ -72,13 +82,16 @@ class ArtifactStore:
         return bool(self._files.cat_file(path) == owner.encode())
 
     def put_folder(self, folder: Path) -> Artifact:
-        """Store every file below `folder` as one artifact.
+        """Store every file below `folder` as one artifact; waits while the disk is full.
 
         Raises:
             NotADirectoryError: `folder` is not a folder.
         """
         if not folder.is_dir():
             raise NotADirectoryError(f"cannot store {folder}: not a folder")
+        return when_there_is_room(lambda: self._put_folder(folder))
+
+    def _put_folder(self, folder: Path) -> Artifact:
         with tempfile.TemporaryDirectory() as scratch:
             packed = Path(scratch) / "folder.zip"
             _zip_folder(folder, packed)
@@ -95,6 +108,21 @@ class ArtifactStore:
         except FileNotFoundError:
             raise ArtifactMissing(sha256) from None
 
+    def open_whole(self, sha256: str) -> BinaryIO:
+        """As `open`, once all bytes have been compared with the hash.
+
+        Raises:
+            ArtifactMissing: nothing is stored under this hash.
+            ArtifactDamaged: the bytes have another hash.
+        """
+        stored = self.open(sha256)
+        try:
+            _check(stored, sha256)
+        except ArtifactDamaged:
+            stored.close()
+            raise
+        return stored
+
     def extract(self, sha256: str, to: Path) -> Path:
         """Unpack a stored folder into `to` (made if absent) and return it. The bytes are checked against the hash.
 
@@ -104,10 +132,7 @@ class ArtifactStore:
         """
         with tempfile.TemporaryFile() as local, self.open(sha256) as stored:
             shutil.copyfileobj(stored, local, _CHUNK)
-            local.seek(0)
-            found = hashlib.file_digest(local, "sha256").hexdigest()
-            if found != sha256:
-                raise ArtifactDamaged(f"artifact {sha256} now has the hash {found}")
+            _check(local, sha256)
             to.mkdir(parents=True, exist_ok=True)
             with zipfile.ZipFile(local) as archive:
                 for name in archive.namelist():
@@ -164,6 +189,15 @@ class ArtifactStore:
         if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
             raise ArtifactMissing(sha256)
         return f"{self._root}/{sha256[:2]}/{sha256}"
+
+
+def _check(stored: IO[bytes], sha256: str) -> None:
+    """Compare all bytes with the hash; the stream is at its start before and afterwards."""
+    stored.seek(0)
+    found = hashlib.file_digest(stored, "sha256").hexdigest()  # type: ignore[arg-type]  # fsspec's files read like others
+    if found != sha256:
+        raise ArtifactDamaged(f"artifact {sha256} is damaged: its bytes have the hash {found}")
+    stored.seek(0)
 
 
 def _sha256(path: Path) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from workers import costs, latency
-from workers.artifacts import ArtifactStore
+from workers.artifacts import ArtifactDamaged, ArtifactMissing, ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
-from workers.checkpoints import Checkpoint, read, write
+from workers.checkpoints import Checkpoint, CheckpointError, read, write
 from workers.engines.course import Ending, OnReport, Trainee, Trial, course, drive
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
@@ -34,6 +34,7 @@ from workers.models.description import with_texts
 from workers.models.quantisation import check_method
 from workers.packing import why_not_fast
 from workers.ranks import at_rank, lower_ranks
+from workers.room import when_there_is_room
 from workers.sharding import check_sharded
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import run_strategy
@@ -72,6 +73,8 @@ class PreparedTrial:
     data: PreparedData
     evaluated: Inputs
     base_latency: dict[str, float]
+    resume: Checkpoint | None = None
+    afresh: str | None = None  # why it does not continue from the checkpoint that it was given
 
     def on(self, device: str) -> PreparedTrial:
         """The same with its rows on another device."""
@@ -93,11 +96,14 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     # Measured now: later the base carries an adapter.
     base_latency = workbench.base_latency(resident, _typical_tokens(data)) if assignment.measure_latency else {}
     evaluated = data.split(assignment.evaluate_on)
-    return PreparedTrial(assignment, chosen, values, hyperparameters, resident, data, evaluated, base_latency)
+    resume, afresh = _resumption(assignment, workbench.artifacts)
+    return PreparedTrial(
+        assignment, chosen, values, hyperparameters, resident, data, evaluated, base_latency, resume, afresh
+    )
 
 
 def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Trial:
-    """What the trial's course needs to know; reads the checkpoint it continues from."""
+    """What the trial's course needs to know."""
     assignment, data = prepared.assignment, prepared.data
     return Trial(
         assignment,
@@ -106,7 +112,7 @@ def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnRepo
         data.train.weights,
         on_report,
         lambda checkpoint: _keep(checkpoint, workbench.artifacts),
-        None if assignment.checkpoint is None else _fetch(assignment.checkpoint, workbench.artifacts),
+        prepared.resume,
     )
 
 
@@ -215,6 +221,8 @@ def outcome_of(
     where = environment(precision_of(assignment, engine, workbench), prepared.data.train.device.type)
     if assignment.shards > 1:
         where["shards"] = str(assignment.shards)
+    if prepared.afresh is not None:
+        where["started_afresh"] = prepared.afresh
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
     adapter = None
     if ending.status in ("completed", "stopped"):
@@ -310,18 +318,24 @@ def _export(
         trial_id=assignment.trial_id,
     )
     with tempfile.TemporaryDirectory() as folder:
-        attached.save(Path(folder), card)
+        when_there_is_room(lambda: attached.save(Path(folder), card))
         return float(costs.adapter_bytes(Path(folder))), artifacts.put_folder(Path(folder))
 
 
 def _keep(checkpoint: Checkpoint, artifacts: ArtifactStore) -> Artifact:
     with tempfile.TemporaryDirectory() as folder:
-        return artifacts.put_folder(write(checkpoint, Path(folder) / "checkpoint"))
+        return artifacts.put_folder(when_there_is_room(lambda: write(checkpoint, Path(folder) / "checkpoint")))
 
 
-def _fetch(stored: Artifact, artifacts: ArtifactStore) -> Checkpoint:
-    with tempfile.TemporaryDirectory() as folder:
-        return read(artifacts.extract(stored.sha256, Path(folder) / "checkpoint"))
+def _resumption(assignment: Assignment, artifacts: ArtifactStore) -> tuple[Checkpoint | None, str | None]:
+    """The checkpoint to continue from, or why the trial starts afresh although it was given one."""
+    if assignment.checkpoint is None:
+        return None, None
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return read(artifacts.extract(assignment.checkpoint.sha256, Path(folder) / "checkpoint")), None
+    except (ArtifactMissing, ArtifactDamaged, CheckpointError) as error:
+        return None, f"its checkpoint cannot be read: {error}"
 
 
 def _labelled_batches(inputs: Inputs, size: int, seed: int) -> Iterator[Batch]:

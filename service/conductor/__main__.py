@@ -21,6 +21,7 @@ from service.errors import ServiceError
 from service.home import HomeInUseError, HomeLock, home_identity
 from service.jobspec import ResourcesSpec
 from service.lifeline import follow_parent
+from service.room import full_disk
 from service.settings import Settings, SettingsError
 from service.store.store import open_store
 from workers.artifacts import ArtifactStore
@@ -64,7 +65,8 @@ def conduct(settings: Settings, supervised: bool = False) -> None:
             executor.warm_up(usual.shape, usual.workers)
         log.info("ready: %s", executor.machine())
         with collecting(store, ArtifactStore(settings.artifacts), settings.database):
-            Conductor(store, executor, proposer, owner=identity + secrets.token_hex(3)).run(stop)
+            owner = identity + secrets.token_hex(3)
+            Conductor(store, executor, proposer, owner, has_room=lambda: full_disk(settings) is None).run(stop)
     finally:
         proposer.close()
         executor.close()

@@ -54,6 +54,7 @@ class Conductor:
     lease: float = LEASE
     clock: Clock = utc_now
     monotonic: Callable[[], float] = time.monotonic
+    has_room: Callable[[], bool] = lambda: True  # whether workers can store what they have trained
     _runs: dict[str, Run] = field(default_factory=dict)
     _dispatched: UnderWay = field(default_factory=UnderWay)
     _dispatch: Dispatch = field(init=False)
@@ -86,12 +87,9 @@ class Conductor:
     def tick(self, wait: float = WAIT) -> None:
         """Do all that is due now, after waiting up to `wait` seconds for messages from the workers."""
         # Own leases first: after a long sleep of the machine they must be renewed before expired ones are looked for.
-        if self._due("leases", self.lease / 3):
-            self._keep_leases()
-        if self._due("expired", self.lease / 5):
-            self._mirror(self.store.requeue_expired())
-        if self._due("jobs", LOOK_FOR_JOBS):
-            self._take_jobs()
+        self._when_due("leases", self.lease / 3, self._keep_leases)
+        self._when_due("expired", self.lease / 5, lambda: self._mirror(self.store.requeue_expired()))
+        self._when_due("jobs", LOOK_FOR_JOBS, self._take_jobs)
         self._receive(wait)
         self._apply_messages()
         self._follow_events()
@@ -102,11 +100,12 @@ class Conductor:
             self._guarded(run, self._advance)
         self._dispatch.fill_workers(self._runs)
         self._dispatch.fill_packs(self._runs)
-        if self._due("silence", LOOK_FOR_SILENCE):
-            self._inbox.extend(self._dispatch.end_silent(self._runs))
+        self._when_due("silence", LOOK_FOR_SILENCE, self._look_for_silence)
 
     def hand_back(self) -> None:
-        """Take the trials from their workers, without counting it against them, and release the jobs."""
+        """Store what has come in, take the trials from their workers, without counting it against them, and release the
+        jobs."""
+        self._apply_messages()
         for trial_id, dispatched in list(self._dispatched.items()):
             self._dispatch.abandon(trial_id)
             self._requeue(trial_id, dispatched.attempt, "the conductor was stopped", blameless=True)
@@ -115,12 +114,20 @@ class Conductor:
 
     # Leases
 
-    def _due(self, duty: str, period: float) -> bool:
+    def _when_due(self, duty: str, period: float, perform: Callable[[], object]) -> None:
+        """Perform a periodic duty. Where that fails it stays due: nothing may expire while nothing can be renewed."""
         now = self.monotonic()
-        if now - self._last.get(duty, -period) < period:
-            return False
-        self._last[duty] = now
-        return True
+        if now - self._last.get(duty, -period) >= period:
+            perform()
+            self._last[duty] = now
+
+    def _look_for_silence(self) -> None:
+        """End workers that hang. On a full disk all of them may have to wait, which is not their fault."""
+        if self.has_room():
+            self._inbox.extend(self._dispatch.end_silent(self._runs))
+        else:
+            for trial_id in self._dispatched:
+                self._dispatched.heard(trial_id, self.monotonic())
 
     def _keep_leases(self) -> None:
         for job_id, run in list(self._runs.items()):

@@ -12,13 +12,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, inspect, select
 
 from service.errors import Unavailable
 from service.store.engine import Database
+from service.store.tables import Table
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_KEY = 0x7065_6674_6D69
+
+
+def check_tables(database: Database) -> None:
+    """Raise Unavailable when a table of this program is not there (any more)."""
+    present = database.read(lambda connection: set(inspect(connection).get_table_names()))
+    if lack := sorted(set(Table.metadata.tables) - present):
+        raise Unavailable(f"the database lacks the table{'s' * (len(lack) > 1)} {', '.join(lack)}: restore a backup")
 
 
 def upgrade(database: Database) -> None:

@@ -29,7 +29,7 @@ from service.store import (
     trials,
 )
 from service.store.engine import Database
-from service.store.migrate import upgrade
+from service.store.migrate import check_tables, upgrade
 from service.store.records import (
     DEFAULT_PROJECT,
     Answer,
@@ -82,6 +82,10 @@ class Store:
     def close(self) -> None:
         """Close the connections to the database."""
         self._database.close()
+
+    def check_tables(self) -> None:
+        """Raise Unavailable when a table is missing."""
+        check_tables(self._database)
 
     # Jobs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from workers import room
 from workers.artifacts import ArtifactStore
-from workers.assignment import Assignment, Outcome, Report
+from workers.assignment import Artifact, Assignment, Outcome, Report
 from workers.methods.loading import load_adapter
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
 from workers.trial import failure_reason, train
@@ -108,6 +110,38 @@ def test_a_paused_trial_continues_bit_for_bit(bench: Workbench, engine: str) -> 
     assert rest.metrics["loss"] == whole.metrics["loss"]
     assert rest_reports[-1].metrics == reports[-1].metrics
     assert rest_reports[-1].step == reports[-1].step
+
+
+@pytest.mark.parametrize("damage", ["bytes", "gone"])
+def test_a_damaged_checkpoint_starts_the_trial_afresh_and_says_so(bench: Workbench, damage: str) -> None:
+    whole, reports = run(bench, LORA)
+    paused, _ = run(bench, LORA, pause_every=1)
+    assert paused.checkpoint is not None
+    path = Path(bench.artifacts._path(paused.checkpoint.sha256))
+    path.unlink()
+    if damage == "bytes":
+        path.write_bytes(b"what a bad disk gives back")
+    again, again_reports = run(bench, LORA, checkpoint=paused.checkpoint)
+    path.unlink(missing_ok=True)
+    assert (again.status, again.metrics["accuracy"]) == ("completed", whole.metrics["accuracy"])
+    assert [report.metrics for report in again_reports] == [report.metrics for report in reports]
+    assert "its checkpoint cannot be read" in again.environment["started_afresh"]
+
+
+def test_an_adapter_waits_for_room_on_the_disk(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, full = ArtifactStore.put_file, iter(range(2))
+
+    def put_when_there_is_room(self: ArtifactStore, path: Path) -> Artifact:
+        if next(full, None) is not None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return put(self, path)
+
+    monkeypatch.setattr(room, "LOOK_AGAIN", 0.01)
+    monkeypatch.setattr(ArtifactStore, "put_file", put_when_there_is_room)
+    outcome, _ = run(bench, LORA)
+    assert outcome.status == "completed"
+    assert outcome.adapter is not None
+    assert bench.artifacts.has(outcome.adapter)
 
 
 @pytest.mark.parametrize("config", [LORA | {"dropout": 0.1}, {"method": "vera", "rank": 16, "learning_rate": 1e-2}])

@@ -7,9 +7,11 @@ from importlib.metadata import version
 from fastapi import APIRouter, Request, Response
 
 from service.api.answers import answer
-from service.api.dependencies import READ, CallerDep, StoreDep
+from service.api.dependencies import READ, CallerDep, SettingsDep, StoreDep
 from service.api.numbers import Numbers
 from service.api.views import HealthView
+from service.errors import Unavailable
+from service.room import full_disk
 
 router = APIRouter(tags=["health"])
 unversioned = APIRouter(tags=["health"])
@@ -23,9 +25,12 @@ async def healthz() -> Response:
 
 
 @router.get("/readyz", response_model=HealthView)
-def readyz(store: StoreDep) -> Response:
-    """The store answers; 503 when it does not."""
+def readyz(store: StoreDep, settings: SettingsDep) -> Response:
+    """The store answers, has its tables, and there is room to write; 503 when it is not so."""
+    store.check_tables()
     store.list_jobs(limit=1)
+    if (full := full_disk(settings)) is not None:
+        raise Unavailable(full)
     return answer(HealthView(status="ready", version=VERSION))
 
 

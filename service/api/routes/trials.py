@@ -24,12 +24,12 @@ from service.api.views import (
     StretchView,
     TrialView,
 )
-from service.errors import BadInput, NotFound
+from service.errors import BadInput, Damaged, NotFound
 from service.jobspecs.kinds import search_spec
 from service.lineage import past_of
 from service.snippets import snippet
 from service.store.records import TrialOrigin, TrialState
-from workers.artifacts import ArtifactMissing
+from workers.artifacts import ArtifactDamaged, ArtifactMissing
 from workers.tasks.registry import METRICS
 
 router = APIRouter(tags=["trials"], dependencies=[READ])
@@ -113,7 +113,10 @@ def get_snippet(trial_id: str, request: Request, store: StoreDep) -> Response:
 @router.get(
     "/trials/{trial_id}/adapter",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/zip": {}}, "description": "the adapter's folder as a zip"}},
+    responses={
+        200: {"content": {"application/zip": {}}, "description": "the adapter's folder as a zip"},
+        410: {"description": "the stored adapter is damaged"},
+    },
 )
 def get_adapter(trial_id: str, store: StoreDep, artifacts: ArtifactsDep) -> StreamingResponse:
     """The trained adapter as a zip: in `peft` format where peft knows the method."""
@@ -121,9 +124,11 @@ def get_adapter(trial_id: str, store: StoreDep, artifacts: ArtifactsDep) -> Stre
     if trial.adapter is None:
         raise NotFound(f"adapter, as the trial is {trial.state}, of trial", trial_id)
     try:
-        content = artifacts.open(trial.adapter)
+        content = artifacts.open_whole(trial.adapter)
     except ArtifactMissing:
         raise NotFound("artifact any more of trial", trial_id) from None
+    except ArtifactDamaged as error:
+        raise Damaged(f"the adapter of trial {trial_id} cannot be given out: {error}") from None
     headers = {"Content-Disposition": f'attachment; filename="{trial_id}.zip"', "ETag": f'"{trial.adapter}"'}
     return StreamingResponse(_chunks(content), media_type="application/zip", headers=headers)
 

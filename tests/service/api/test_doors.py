@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,6 +35,21 @@ def test_without_a_token_only_health_is_answered(guarded: TestClient) -> None:
         assert response.status_code == 401, path
         assert response.headers["www-authenticate"] == "Bearer"
         assert response.json()["type"] == "urn:peftsearch:problem:unauthorized"
+
+
+def test_it_is_not_ready_without_room_or_without_a_table(
+    guarded: TestClient, store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+        full = guarded.get("/v1/readyz")
+    assert (full.status_code, guarded.get("/v1/readyz").status_code) == (503, 200)
+    assert "the disk of" in full.json()["detail"]
+    assert "1 MiB" in full.json()["detail"]
+    store._database.write(lambda connection: connection.exec_driver_sql("DROP TABLE exploits"))
+    lacking = guarded.get("/v1/readyz")
+    assert (lacking.status_code, guarded.get("/v1/healthz").status_code) == (503, 200)
+    assert "lacks the table exploits" in lacking.json()["detail"]
 
 
 def test_an_unknown_or_revoked_token_is_refused(guarded: TestClient, store: Any) -> None:

@@ -6,12 +6,15 @@ import io
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from service.store.records import Resumption
+from service.store.store import Store
+from workers.artifacts import ArtifactStore
 
 Spec = dict[str, Any]
 
@@ -126,6 +129,17 @@ def test_questions_that_make_no_sense(
     assert response.status_code == 422
     assert problem["errors"][0]["field"] == field
     assert all(word in problem["detail"] for word in words)
+
+
+def test_a_damaged_adapter_is_told_as_such(
+    api: TestClient, job_id: str, store: Store, artifacts: ArtifactStore
+) -> None:
+    path = Path(artifacts._path(str(store.get_trial(f"{job_id}-2").adapter)))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    response = api.get(f"/v1/trials/{job_id}-2/adapter")
+    assert response.status_code == 410
+    assert response.json()["type"] == "urn:peftsearch:problem:damaged"
+    assert f"{job_id}-2 cannot be given out: artifact {path.name} is damaged" in response.json()["detail"]
 
 
 def test_the_adapter_comes_as_a_zip(api: TestClient, job_id: str) -> None:

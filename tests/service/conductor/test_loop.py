@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -399,6 +400,55 @@ def test_an_outage_of_the_database_loses_no_message(
         time.sleep(0.005)
     assert store.counts(job.id)["completed"] == 6
     assert all(len(store.reports(trial.id)) == 2 for trial in store.searched_trials(job.id))
+
+
+def test_what_a_full_disk_kept_from_being_stored_is_stored_later_and_not_trained_again(
+    make: Make, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, executor = submit(store), ComputingExecutor()
+    conductor = make(executor)
+    tick_until(conductor, clock, lambda: len(executor.started) == 2)
+    _limit_pages(store, 1)  # less than it has: SQLite takes what it has for the limit, so the file cannot grow
+    with pytest.raises(Unavailable, match="full"):
+        _fill(store, job)
+    renewed: list[float] = []  # when it was tried, in vain
+    renew = store.extend_job_lease
+    monkeypatch.setattr(store, "extend_job_lease", lambda *given: (renewed.append(clock.seconds), renew(*given))[1])
+    start = clock.seconds
+    # Four times as long as a lease, and then until just after a renewal failed: leases expire before the next one.
+    while clock.seconds - start < 60 or renewed[-1] != clock.seconds - 1.5:
+        with suppress(Unavailable):
+            conductor.tick(wait=0)
+        clock.seconds += 1.5
+    assert store.counts(job.id)["completed"] < 2
+    _limit_pages(store, 1 << 30)
+    tick_until(conductor, clock, is_over(store, job))
+    assert sorted(one.trial_id for one in executor.started) == sorted(one.id for one in store.searched_trials(job.id))
+    assert {trial.attempt for trial in store.searched_trials(job.id)} == {1}
+
+
+def _fill(store: Store, job: Job) -> None:
+    """Until there is no room for a line more."""
+    for length in (4000, 100, 1):
+        with suppress(Unavailable):
+            for _ in range(10_000):
+                store.add_event(job.id, "note", {"message": "x" * length})
+    store.add_event(job.id, "note", {"message": "x"})
+
+
+def _limit_pages(store: Store, pages: int) -> None:
+    store._database.write(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={pages}"))
+
+
+def test_nobody_is_taken_for_hanging_while_the_disk_is_full(make: Make, store: Store, clock: Clock) -> None:
+    full = [True]
+    conductor = make(executor := ComputingExecutor(script=never_ending))
+    conductor.has_room = lambda: not full[0]
+    submit(store)
+    tick_until(conductor, clock, lambda: clock.seconds > 10_000, step=100)
+    assert (len(executor.started), executor.abandoned) == (2, [])
+    full[0] = False
+    tick_until(conductor, clock, lambda: bool(executor.abandoned), step=100)
 
 
 def test_the_scheduler_stops_the_worse_trials_and_never_a_reference(make: Make, store: Store, clock: Clock) -> None:
