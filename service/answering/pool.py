@@ -177,7 +177,7 @@ class AnswerPool:
 
     async def _start(self) -> Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "service.answering", stdin=PIPE, stdout=PIPE, env=self._environment, limit=LONGEST
+            sys.executable, "-P", "-m", "service.answering", stdin=PIPE, stdout=PIPE, env=self._environment, limit=LONGEST
         )
 
 
