@@ -176,8 +176,9 @@ class AnswerPool:
         return await self._start()
 
     async def _start(self) -> Process:
+        command = (sys.executable, "-P", "-m", "service.answering")
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "service.answering", stdin=PIPE, stdout=PIPE, env=self._environment, limit=LONGEST
+            *command, stdin=PIPE, stdout=PIPE, env=self._environment, limit=LONGEST
         )
 
 
