@@ -5,43 +5,44 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 
 class ClassificationMeasure:
-    """Accuracy, macro F1, Matthews correlation and cross-entropy of logits `[rows, classes]`."""
+    """Accuracy, macro F1, Matthews correlation and cross-entropy of logits `[rows, classes]`.
+
+    Sums stay on the device of the outputs until they are asked for: a GPU would have to be waited for at each batch.
+    """
 
     def __init__(self, classes: int) -> None:
-        self._counts = np.zeros((classes, classes))
-        self._loss = 0.0  # nats, summed
+        self._classes = classes
+        self._counts = torch.zeros(classes * classes, dtype=torch.float64)  # true class, then predicted class
+        self._loss = torch.zeros((), dtype=torch.float64)  # nats
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
         """Take in logits `[rows, classes]` and class indices `[rows]`."""
-        self._counts += confusion(outputs.argmax(-1).cpu().numpy(), targets.cpu().numpy(), len(self._counts))
-        self._loss += cross_entropy(outputs.double(), targets, reduction="sum").item()
+        cells = targets * self._classes + outputs.argmax(-1)
+        self._counts = self._counts.to(outputs.device).index_add(0, cells, torch.ones_like(cells, dtype=torch.float64))
+        self._loss = self._loss.to(outputs.device) + cross_entropy(outputs.double(), targets, reduction="sum")
 
     def merge(self, other: Self) -> None:
         """Take in the rows of another part."""
-        self._counts += other._counts
-        self._loss += other._loss
+        self._counts = self._counts.cpu() + other._counts.cpu()
+        self._loss = self._loss.cpu() + other._loss.cpu()
 
     def result(self) -> dict[str, float]:
         """The metrics of all rows."""
-        rows = self._counts.sum()
+        counts = self._counts.view(self._classes, self._classes).cpu().numpy()
+        rows = counts.sum()
         return {
-            "accuracy": float(np.trace(self._counts) / rows),
-            "f1_macro": f1_macro(self._counts),
-            "mcc": matthews(self._counts),
-            "loss": self._loss / float(rows),
+            "accuracy": float(np.trace(counts) / rows),
+            "f1_macro": f1_macro(counts),
+            "mcc": matthews(counts),
+            "loss": float(self._loss) / float(rows),
         }
-
-
-def confusion(predicted: NDArray[np.integer], labels: NDArray[np.integer], classes: int) -> NDArray[np.float64]:
-    """Counts [classes, classes]: rows are true classes, columns predicted ones."""
-    flat = np.bincount(labels.astype(np.int64) * classes + predicted, minlength=classes * classes)
-    return flat.reshape(classes, classes).astype(np.float64)
 
 
 def f1_macro(matrix: NDArray[np.float64]) -> float:
