@@ -1,4 +1,4 @@
-"""Read columns of csv, tsv, jsonl and parquet files and of the arrow files of `datasets`."""
+"""Read columns of csv, tsv, jsonl, CoNLL and parquet files and of the arrow files of `datasets`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 
 from workers.data.arrow import read_arrow, read_parquet
 from workers.data.columns import Columns
+from workers.data.conll import read_conll
 from workers.data.delimited import read_csv, read_tsv
 from workers.data.jsonl import read_jsonl
 from workers.errors import InvalidInput
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".conll")
 
 
 def read_columns(path: Path, names: Sequence[str], label: str, field: str) -> Columns:
@@ -29,6 +30,8 @@ def read_columns(path: Path, names: Sequence[str], label: str, field: str) -> Co
                 return read_tsv(path, names, label, field)
             case ".jsonl" | ".ndjson":
                 return read_jsonl(path, names, field)
+            case ".conll":
+                return read_conll(path, names, label, field)
             case ".parquet":
                 return read_parquet(path, names, label, field)
             case ".arrow":

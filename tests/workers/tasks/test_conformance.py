@@ -317,6 +317,10 @@ def test_real_sentences_are_read_with_their_tags_and_scores() -> None:
 
     tagged = read("token-classification", "tokens/wnut17")
     assert (len(tagged.train), len(tagged.validation), len(tagged.labels)) == (3394, 1009, 13)
+    raw = REAL / "tokens/wnut17/raw"
+    conll = read("token-classification", "tokens/wnut17", train=str(raw / "wnut17train.conll"))
+    assert (conll.labels, len(conll.train)) == (tagged.labels, len(tagged.train))
+    assert conll.train.texts[0] == tagged.train.texts[0]
     scored = read("text-regression", "regression/stsb", text_pair=["text_a", "text_b"], label="score")
     assert (len(scored.validation), float(scored.train.targets.max())) == (1500, 5.0)
     raw = next((REAL / "regression/stsb/raw").glob("*.csv"))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from workers.tasks.catalogue.token_classification import SpanMeasure, spans
+from workers.data.rows import TaskData
+from workers.errors import InvalidInput
+from workers.tasks.catalogue.token_classification import TASK, SpanMeasure, spans
 from workers.tasks.criterion import IGNORED
 
 
@@ -34,3 +38,18 @@ def test_spans_end_with_their_sentence_and_ignored_tokens_are_passed_over() -> N
     found = measure.result()
     assert found["f1_span"] == pytest.approx(2 * 1 / (2 + 2))  # the second sentence's span is one word too long
     assert found["accuracy"] == pytest.approx(3 / 4)
+
+
+def test_conll_files_are_read_by_line(tmp_path: Path) -> None:
+    def read(text: str) -> TaskData:
+        path = tmp_path / "train.conll"
+        path.write_text(text)
+        section = TASK.section.model_validate({"model": "builtin:minilm", "train": str(path), "validation": 0.5})
+        return TASK.read(section, 0)
+
+    rows = read("-DOCSTART- -X- O\n\nan\tDT\tO\nold saw NN B-tool\n\t\n\nOne  B-x\n\nTwo\tO\nThree\tO")
+    words = sorted([*rows.train.texts, *rows.validation.texts])
+    assert words == [("One",), ("Two", "Three"), ("an", "old")]
+    assert rows.labels == ("B-tool", "B-x", "O")
+    with pytest.raises(InvalidInput, match=r"line 3 of .*'alone'.*a word and its tag"):
+        read("a\tO\n\nalone\n\nb\tB-x\n")
