@@ -411,15 +411,20 @@ def test_what_a_full_disk_kept_from_being_stored_is_stored_later_and_not_trained
     _limit_pages(store, 1)  # less than it has: SQLite takes what it has for the limit, so the file cannot grow
     with pytest.raises(Unavailable, match="full"):
         _fill(store, job)
-    renewed: list[float] = []  # when it was tried, in vain
-    renew = store.extend_job_lease
-    monkeypatch.setattr(store, "extend_job_lease", lambda *given: (renewed.append(clock.seconds), renew(*given))[1])
+    tried: list[float] = []
+
+    def renew(*_: object) -> bool:  # SQLite would still find room for it in the page
+        tried.append(clock.seconds)
+        raise Unavailable("database or disk is full")
+
     start = clock.seconds
-    # Four times as long as a lease, and then until just after a renewal failed: leases expire before the next one.
-    while clock.seconds - start < 60 or renewed[-1] != clock.seconds - 1.5:
-        with suppress(Unavailable):
-            conductor.tick(wait=0)
-        clock.seconds += 1.5
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "extend_job_lease", renew)
+        # Four times as long as a lease, and then until just after a renewal failed: leases expire before the next one.
+        while clock.seconds - start < 60 or tried[-1] != clock.seconds - 1.5:
+            with suppress(Unavailable):
+                conductor.tick(wait=0)
+            clock.seconds += 1.5
     assert store.counts(job.id)["completed"] < 2
     _limit_pages(store, 1 << 30)
     tick_until(conductor, clock, is_over(store, job))
