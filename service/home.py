@@ -73,6 +73,16 @@ def home_identity(home: Path) -> str:
     return path.read_text().strip()
 
 
+def keep_private(home: Path) -> None:
+    """From now on this process and its children make files and folders that only their owner may read; what an earlier
+    version left readable in this home is closed."""
+    os.umask(0o077)
+    home.mkdir(parents=True, exist_ok=True)
+    for path in (home / "token", home / "identity", *home.glob("*.db*"), *home.glob("*.lock")):
+        if path.exists() and path.stat().st_uid == os.getuid():
+            path.chmod(0o600)
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read (mode 600), whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

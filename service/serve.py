@@ -19,7 +19,7 @@ import uvicorn
 from service.api.app import create_app
 from service.api.dependencies import Surroundings
 from service.errors import ServiceError, Unauthorized
-from service.home import HomeInUseError, HomeLock, write_private
+from service.home import HomeInUseError, HomeLock, keep_private, write_private
 from service.lifeline import spawn
 from service.settings import Settings, SettingsError
 from service.store.store import Store, open_store
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"serve: {error}", file=sys.stderr)
         return 2
+    keep_private(settings.home)
     try:
         if flags.only == "conductor":
             from service.conductor.__main__ import conduct
@@ -76,12 +77,19 @@ def serve(settings: Settings, with_conductor: bool) -> None:
     if with_conductor:
         conductor.start()
     try:
-        print(f"peftsearch is at {settings.url}/" + ("" if settings.no_auth else f"?token={token}"), flush=True)
+        print(f"peftsearch is at {settings.url}/" + _credential(settings, token), flush=True)
         server.run(sockets=[listener])
     finally:
         conductor.stop()
         store.close()
         lock.release()
+
+
+def _credential(settings: Settings, token: str) -> str:
+    """What opens the address, where only whoever started the service reads it: logs are kept and passed on."""
+    if settings.no_auth:
+        return ""
+    return f"?token={token}" if sys.stdout.isatty() else f"\nthe token is in {settings.token_file}"
 
 
 class _Server(uvicorn.Server):

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse
 from service.answering.pool import AnswerPool
 from service.api import problems
 from service.api.body_limit import BodyLimit
-from service.api.dashboard import dashboard
+from service.api.dashboard import Guarded, dashboard
 from service.api.dependencies import Clock, Surroundings
 from service.api.event_feed import EventFeed
 from service.api.no_route import METHODS, NoRoute
@@ -89,6 +89,7 @@ def create_app(
     app.add_middleware(BodyLimit)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)  # leaves event streams and zips alone
     app.add_middleware(RequestGuard)
+    app.add_middleware(Guarded)
     app.add_middleware(RequestTimer, numbers=app.state.numbers)
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")

@@ -1,4 +1,4 @@
-"""The dashboard's static files at `/`, with headers that keep other sites out of them."""
+"""The dashboard's static files at `/`, and the headers on every answer that keep other sites out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ PLACES = (_SERVICE / "static", _SERVICE.parent / "web" / "dist")
 HEADERS = {
     # The page may hold a token: nothing but its own scripts runs in it, and no site frames it or sees its address.
     "Content-Security-Policy": (
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -33,7 +34,7 @@ reference, run <code>make web</code> in the checkout and reload this page. The c
 def dashboard() -> ASGIApp:
     """The app that answers everything outside the API."""
     folder = next((place for place in PLACES if (place / "index.html").is_file()), None)
-    return Guarded(_not_built if folder is None else StaticFiles(directory=folder, html=True))
+    return _not_built if folder is None else StaticFiles(directory=folder, html=True)
 
 
 class Guarded:

@@ -18,7 +18,7 @@ from service.conductor.placement import place
 from service.conductor.proposer import Proposer
 from service.conductor.takeover import take_over
 from service.errors import ServiceError
-from service.home import HomeInUseError, HomeLock, home_identity
+from service.home import HomeInUseError, HomeLock, home_identity, keep_private
 from service.jobspec import ResourcesSpec
 from service.lifeline import follow_parent
 from service.room import full_disk
@@ -37,7 +37,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s conductor: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every look at the schema
     try:
-        conduct(Settings.read(), supervised)
+        settings = Settings.read()
+        keep_private(settings.home)
+        conduct(settings, supervised)
     except (SettingsError, HomeInUseError, ServiceError, ConnectionError) as error:
         print(f"conductor: {error}", file=sys.stderr)
         return 1

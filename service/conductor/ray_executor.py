@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import services
 from ray.exceptions import RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
@@ -20,6 +22,7 @@ from service.conductor.executor import Lost, Message, Work
 from service.conductor.idle_workers import IdleWorkers
 from service.conductor.placement import Machine, Shape
 from service.conductor.speed import MeasuredSpeed
+from service.home import write_private
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
 from workers.ray_worker import TrialWorker, WorkerSettings
@@ -61,7 +64,7 @@ class RayExecutor:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.chdir(scratch):  # Ray's workers look for modules where their driver stood
-            _start(address, scratch)
+            _start(address, scratch, home / "ray-token")
         self._home, self._artifacts = home, artifacts
         self._idle = IdleWorkers(ray.kill, lambda actor: actor.rest.remote(), time.monotonic)
         self._running: dict[str, _Running] = {}  # by trial; those of a pack share one
@@ -236,8 +239,9 @@ def _awaits(assignment: Work) -> bool:
     return isinstance(assignment, Assignment) and assignment.awaits_decision
 
 
-def _start(address: str | None, scratch: Path) -> None:
+def _start(address: str | None, scratch: Path, token: Path) -> None:
     if address is None:
+        _use_own_token(token)
         _start_local(scratch)
     elif address.startswith("ray://"):
         raise ConnectionError(
@@ -256,6 +260,25 @@ def _join(address: str) -> None:
         raise ConnectionError(f"ray: {error}; {hint}") from error
 
 
+def _use_own_token(file: Path) -> None:
+    """Ray asks for a token where it starts locally, by default one of all clusters of a user, which others may read."""
+    if "RAY_AUTH_TOKEN" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        if not file.exists():
+            write_private(file, secrets.token_hex(32))
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(file)
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Ray listens on all interfaces unless its node has the address 127.0.0.1, which it would replace by another."""
+    replace = services.resolve_ip_for_localhost
+    services.resolve_ip_for_localhost = lambda host: host
+    try:
+        yield
+    finally:
+        services.resolve_ip_for_localhost = replace
+
+
 def _start_local(scratch: Path) -> None:
     """Start Ray on this machine without dashboard. Logs of earlier runs go: each would leave some megabytes."""
     for session in scratch.glob("session_*"):
@@ -267,11 +290,13 @@ def _start_local(scratch: Path) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     # Ray warns on every start that its ports ask for a token, which is as it should be.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-    ray.init(
-        address="local",  # never join another user's cluster on this machine
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        _temp_dir=str(scratch),
-        log_to_driver=False,
-        logging_level=logging.WARNING,
-    )
+    with _on_loopback():
+        ray.init(
+            address="local",  # never join another user's cluster on this machine
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            _temp_dir=str(scratch),
+            _node_ip_address="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )

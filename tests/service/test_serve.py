@@ -20,7 +20,7 @@ import pytest
 
 from peftsearch import Client
 from peftsearch.results import Job
-from service.serve import _listen
+from service.serve import _credential, _listen
 from service.settings import Settings
 from tests.service.serving import Serving, serving
 from tests.service.tiny_task import tiny_job
@@ -194,8 +194,21 @@ def test_the_admin_token_is_private_and_survives(tmp_path: Path) -> None:
             file = tmp_path / "token"
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
             assert token in ("", file.read_text())
+            assert _open_to_others(tmp_path) == {service.log}
             token = file.read_text()
             assert service.stop() == 0
+
+
+def _open_to_others(home: Path) -> set[Path]:
+    return {path for path in home.rglob("*") if path.stat().st_mode & 0o077}
+
+
+@pytest.mark.parametrize(("terminal", "shown"), [(True, "?token=pfs_x"), (False, "\nthe token is in")])
+def test_the_start_line_shows_the_token_on_a_terminal_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool, shown: str
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert _credential(Settings.read({"home": tmp_path}, {}), "pfs_x").startswith(shown)
 
 
 def test_the_conductor_is_started_again_when_it_dies_and_dies_with_the_service(tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_it_is_not_ready_without_room_or_without_a_table(
     assert "lacks the table exploits" in lacking.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/", "/reference.html", "/v1/docs", "/v1/openapi.json", "/v1/jobs", "/v1/no", "/no"])
+def test_every_answer_says_what_may_run_in_it(guarded: TestClient, path: str) -> None:
+    (policy,) = guarded.get(path, follow_redirects=False).headers.get_list("content-security-policy")
+    assert policy.startswith("default-src 'self'; ")
+    assert "script" not in policy
+
+
 def test_an_unknown_or_revoked_token_is_refused(guarded: TestClient, store: Any) -> None:
     assert guarded.get("/v1/jobs", headers={"Authorization": "Bearer nonsense"}).status_code == 401
     assert guarded.get("/v1/jobs", headers={"Authorization": "Basic nonsense"}).status_code == 401

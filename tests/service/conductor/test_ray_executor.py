@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -45,6 +48,21 @@ def worker() -> psutil.Process:
     """The one worker that trains now."""
     children = psutil.Process().children(recursive=True)
     return next(child for child in children if "TrialWorker.train" in " ".join(child.cmdline()))
+
+
+def test_a_local_ray_listens_on_loopback_only_and_has_a_token_of_its_own(executor: RayExecutor) -> None:
+    assert executor.machine().cpus > 0
+    own = psutil.Process()
+    listening = {
+        connection.laddr.ip.removeprefix("::ffff:")
+        for process in (own, *own.children(recursive=True))
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+    token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+    assert Path.home() / ".ray" not in token.parents
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
 
 
 def test_members_and_one_that_comes_later_all_have_their_outcomes(
