@@ -40,7 +40,7 @@ def _l4q_knobs(model: ModelDescription) -> Knobs:
         rank(model, high=32),
         alpha(),
         *_own(model),
-        Float("rate_ratio", 0.03, 30.0, scale="log", prior=Bell(1.0, 0.3)),
+        Float("rate_ratio", 0.03, 30.0, scale="log", prior=Bell(3.0, 0.3)),
     )
     return Knobs((*own, *placement(model)), defaults={"bits": 4})
 
