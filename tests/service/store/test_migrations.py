@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from service.errors import BadInput, Unavailable
 from service.store.engine import Database
 from service.store.migrate import MIGRATIONS
-from service.store.store import open_store
+from service.store.store import Store, open_store
 from service.store.tables import Table
 
 DUMPS = sorted((Path(__file__).parent / "databases").glob("*.sql"))
@@ -62,14 +62,30 @@ def test_databases_of_every_release_open_and_read(dump: Path, tmp_path: Path) ->
     assert len(store.events_after(0, job.id)) == 17
     assert store.create_job(job.name, job.spec, "key of an old release").id == job.id
     assert store.check_token("pfs_of_an_old_release").scopes == {"read", "work"}
+    _assert_additions(store, job.id, dump.stem)
     claimed = store.claim_trial(job.id, "worker of today", 60)
     assert claimed is not None
     assert claimed.number == 4
     store.close()
 
 
-def test_there_is_a_database_of_the_first_release() -> None:
-    assert [dump.stem for dump in DUMPS][:1] == ["0001"]
+def _assert_additions(store: Store, job_id: str, revision: str) -> None:
+    """What later revisions added is there since they did."""
+    confirming = [trial.confirms for trial in store.confirmations(job_id)]
+    assert confirming == ([f"{job_id}-0"] if revision >= "0002" else [])
+    exploits = [exploit.donor_id for exploit in store.job_exploits(job_id)]
+    assert exploits == ([f"{job_id}-0"] if revision >= "0003" else [])
+    answers = {answer.body["a"] for answer in store.newest_answers("law", project="default")}
+    assert answers == ({1} if revision >= "0004" else set())
+    answers = {answer.body["a"] for answer in store.newest_answers("law", project="vision")}
+    assert answers == ({2} if revision >= "0006" else set())
+
+
+def test_there_is_a_database_of_every_revision() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert [dump.stem for dump in DUMPS] == revisions[::-1]
 
 
 def test_a_database_of_a_newer_release_is_refused(empty_url: str) -> None:
