@@ -81,7 +81,7 @@ def training_flops(
     tokens, squares = float(lengths.sum()), float((lengths.astype(np.float64) ** 2).sum())
     weights = sum(linear.in_features * linear.out_features for linear in anatomy.linears)
     one_layer = 2 * weights * tokens + 4 * anatomy.heads * anatomy.head_size * squares
-    passes = anatomy.layers + (anatomy.layers - lowest_layer)
+    passes = (2 * anatomy.layers - lowest_layer) * anatomy.depth / anatomy.layers
     return epochs * (passes * one_layer + 6 * trained * tokens)
 
 

@@ -8,7 +8,6 @@ from collections import deque
 from workers.assignment import Assignment
 from workers.hyperparameters import NO_STRATEGY, split_config
 from workers.models.description import ModelDescription
-from workers.models.families.registry import READ_TOKEN
 
 PackKey = tuple[str, int, str, str]
 """What trials of one pack have in common: task as JSON, seed of its data, split to evaluate on, precision."""
@@ -28,6 +27,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return f"{method} is none of head, lora and lora_plus"
     if knobs.get("use_dora"):
         return "DoRA's norms depend on the whole weight, not only on the update"
+    if model.anatomy.projects_positions:
+        return "adapted projections also read a table of positions, which has no rows of a member"
     return why_not_fast(assignment, model)
 
 
@@ -41,8 +42,9 @@ def why_not_fast(assignment: Assignment, model: ModelDescription) -> str | None:
         return "a quantised base is trained on by the reference engine"
     if assignment.shards > 1:
         return "a sharded base is trained on by the reference engine"
-    kind = model.anatomy.model_type
-    return None if kind in READ_TOKEN else f"stored hidden states are not known to be exact for {kind}"
+    if model.anatomy.reads is None:
+        return f"stored hidden states do not stand for the lower layers of a {model.anatomy.model_type} model"
+    return None
 
 
 class Arrivals:

@@ -94,7 +94,7 @@ class TaskAdmission:
 def _too_long(task: TaskSection, model: ModelDescription) -> list[FieldProblem]:
     """Texts longer than a table of positions; rotary models have none."""
     positions = model.anatomy.positions
-    if model.anatomy.rotary or task.max_length <= positions:
+    if model.anatomy.relative_positions or task.max_length <= positions:
         return []
     allowed = f"at most {positions} on this model"
     message = f"texts of up to {task.max_length} tokens, and the model has {positions} positions; allowed: {allowed}"

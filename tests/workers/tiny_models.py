@@ -29,6 +29,10 @@ def _roberta() -> transformers.PreTrainedModel:
     return transformers.RobertaForSequenceClassification(transformers.RobertaConfig(**_ENCODER, **_COMMON))
 
 
+def _camembert() -> transformers.PreTrainedModel:
+    return transformers.CamembertForSequenceClassification(transformers.CamembertConfig(**_ENCODER, **_COMMON))
+
+
 def _distilbert() -> transformers.PreTrainedModel:
     sizes = {"dim": 24, "n_layers": LAYERS, "n_heads": 4, "hidden_dim": 48}
     return transformers.DistilBertForSequenceClassification(transformers.DistilBertConfig(**sizes, **_COMMON))
@@ -52,6 +56,15 @@ def _llama() -> transformers.PreTrainedModel:
     )
 
 
+def _gated(name: str, **own: object) -> Callable[[], transformers.PreTrainedModel]:
+    """A decoder of Llama's kind: keys and values shared by two heads each, unless `own` says otherwise."""
+    config, model = f"{name}Config", f"{name}ForSequenceClassification"
+    options = {**_ENCODER, "num_key_value_heads": 2, **_COMMON, **own}
+    return lambda: getattr(transformers, model)(getattr(transformers, config)(**options))
+
+
+_WINDOW = {"sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"]}
+
 BUILDERS: dict[str, Callable[[], transformers.PreTrainedModel]] = {
     "bert": _bert,
     "roberta": _roberta,
@@ -59,6 +72,13 @@ BUILDERS: dict[str, Callable[[], transformers.PreTrainedModel]] = {
     "modernbert": _modernbert,
     "gpt2": _gpt2,
     "llama": _llama,
+    "camembert": _camembert,
+    "mistral": _gated("Mistral", head_dim=10, sliding_window=5),
+    "qwen2": _gated("Qwen2", tie_word_embeddings=True),
+    "qwen3": _gated("Qwen3", head_dim=8, num_key_value_heads=1),
+    "gemma": _gated("Gemma", head_dim=8, num_key_value_heads=1),
+    "gemma2": _gated("Gemma2", head_dim=8, query_pre_attn_scalar=8, **_WINDOW),
+    "gemma3_text": _gated("Gemma3Text", head_dim=8, query_pre_attn_scalar=8, **_WINDOW),
 }
 
 

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from workers.models.anatomy import ReadToken
-from workers.models.families.registry import READ_TOKEN
 from workers.models.loading import Base
 
 
 def pooling(base: Base) -> ReadToken | None:
     """Which token the head reads, or None for a model class that the prefix is not known to be exact for."""
-    kind = READ_TOKEN.get(base.description.anatomy.model_type)
+    kind = base.description.anatomy.reads
     if kind is not None and base.kind.reads == "every":
         return "all"
     if kind == "first" and getattr(base.model.config, "classifier_pooling", "cls") != "cls":
@@ -33,24 +32,26 @@ def pooling(base: Base) -> ReadToken | None:
 class _Feed(nn.Module):
     """Stands for the embeddings or the last skipped layer: returns the states of the current batch."""
 
-    def __init__(self, replaced: nn.Module) -> None:
+    def __init__(self, replaced: nn.Module, in_tuple: bool) -> None:
         super().__init__()
         self.states: Tensor | None = None
+        self._in_tuple = in_tuple
         _carry_layer_type(replaced, self)
 
-    def forward(self, *_args: Any, **_kwargs: Any) -> Tensor | None:
-        return self.states
+    def forward(self, *_args: Any, **_kwargs: Any) -> Any:
+        return (self.states, None) if self._in_tuple else self.states
 
 
 class _Skip(nn.Module):
     """Stands for a skipped layer: hands its input on."""
 
-    def __init__(self, replaced: nn.Module) -> None:
+    def __init__(self, replaced: nn.Module, in_tuple: bool) -> None:
         super().__init__()
+        self._in_tuple = in_tuple
         _carry_layer_type(replaced, self)
 
-    def forward(self, hidden_states: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
-        return hidden_states
+    def forward(self, hidden_states: Tensor, *_args: Any, **_kwargs: Any) -> Any:
+        return (hidden_states, None) if self._in_tuple else hidden_states
 
 
 def _carry_layer_type(replaced: nn.Module, standin: nn.Module) -> None:
@@ -79,15 +80,18 @@ def without_lower_layers(base: Base, layers: int) -> Iterator[PrefixInput]:
     body = base.model.get_submodule(anatomy.body)
     assert isinstance(stack, nn.ModuleList)
     lower = list(stack[:layers])
-    feeds = [_Feed(lower[-1])]
-    embeddings = getattr(body, "embeddings", None)
+    in_tuple = anatomy.layers_return_tuples
+    feeds = [_Feed(lower[-1], in_tuple)]
+    # Embeddings of another width are looked up as ever: what widens them could not take the states.
+    replaceable = anatomy.embedding_size == anatomy.hidden_size
+    embeddings = getattr(body, "embeddings", None) if replaceable else None
     try:
         for index, layer in enumerate(lower[:-1]):
-            stack[index] = _Skip(layer)
+            stack[index] = _Skip(layer, in_tuple)
         stack[layers - 1] = feeds[0]
         if embeddings is not None:
             # Saves the lookups; its output only gives the mask's code a shape and a number format.
-            feeds.append(_Feed(embeddings))
+            feeds.append(_Feed(embeddings, in_tuple=False))
             body.embeddings = feeds[1]
         yield PrefixInput(tuple(feeds))
     finally:

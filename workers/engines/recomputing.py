@@ -18,6 +18,8 @@ from torch.utils.checkpoint import checkpoint
 
 from workers.models.loading import Base
 
+_OUTSIDE_KEYS = ("past_key_values", "layer_past")
+
 
 @contextmanager
 def recomputing_layers(base: Base) -> Iterator[None]:
@@ -41,7 +43,7 @@ def recomputing_layers(base: Base) -> Iterator[None]:
 
 def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
     def run(hidden_states: Tensor, *rest: Any, **options: Any) -> Any:
-        if not torch.is_grad_enabled() or options.get("past_key_values") is not None:
+        if not torch.is_grad_enabled() or any(options.get(name) is not None for name in _OUTSIDE_KEYS):
             return forward(hidden_states, *rest, **options)
         kept = _Kept.apply(hidden_states)  # type: ignore[no-untyped-call]
         return checkpoint(forward, kept, *rest, use_reentrant=False, **options)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workers.methods.module_rates import LEARNED
+from workers.methods.own_adapter import set_submodule
 from workers.methods.reweighted import in_float32
 from workers.models.anatomy import Anatomy
 
@@ -121,7 +122,7 @@ def adapt_feed_forward(
     """Put adapters around the feed-forward part of an encoder layer of any supported model class."""
     kind = AdaptedBertOutput if anatomy.feed_forward == "output" else AdaptedFeedForward
     original = layer.get_submodule(anatomy.feed_forward)
-    layer._modules[anatomy.feed_forward] = kind(original, serial, parallel)
+    set_submodule(layer, anatomy.feed_forward, kind(original, serial, parallel))
 
 
 class AdaptedAttention(nn.Module):
@@ -140,11 +141,9 @@ class AdaptedAttention(nn.Module):
 
 def adapt_attention(anatomy: Anatomy, layer: nn.Module, serial: nn.Module | None, parallel: nn.Module | None) -> None:
     """Put adapters around the attention of an encoder layer of any supported model class."""
-    if anatomy.feed_forward == "output":  # BERT adds the residual in a module of its own, as in the feed-forward part
-        attention = layer.get_submodule("attention")
-        attention._modules["output"] = AdaptedBertOutput(attention.get_submodule("output"), serial, parallel)
-    else:
-        layer._modules[anatomy.attention] = AdaptedAttention(layer.get_submodule(anatomy.attention), serial, parallel)
+    kind = AdaptedBertOutput if anatomy.attention_output else AdaptedAttention
+    path = anatomy.attention_output or anatomy.attention
+    set_submodule(layer, path, kind(layer.get_submodule(path), serial, parallel))
 
 
 def _adapt(output: Tensor, hidden: Tensor, serial: nn.Module | None, parallel: nn.Module | None) -> Tensor:

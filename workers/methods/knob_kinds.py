@@ -11,9 +11,6 @@ from workers.methods.method import KnobValues
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
-WITH_LINEAR = ("bert", "roberta", "xlm-roberta", "distilbert", "modernbert", "llama")
-"""Model classes without GPT-2's transposed layers, which some tuners of peft do not know."""
-
 
 def placement(model: ModelDescription, targets: tuple[str, ...] | None = None) -> tuple[Parameter, ...]:
     """Where a method sits: on which linear layers (`targets`), in how many of the top encoder layers."""

@@ -17,6 +17,7 @@ from search_spaces.presets.training import learning_rate, training_parameters
 from search_spaces.space import Space
 from workers.errors import InvalidInput
 from workers.methods.attached import Attached, TrainingSetup
+from workers.methods.needs import Need
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Method:
     attach: Attach
     peft_config: Callable[[ModelDescription, KnobValues], tuple[str, dict[str, Any]]] | None = None
     trains_plainly: bool = False
-    model_types: tuple[str, ...] | None = None
+    needs: tuple[Need, ...] = ()
     mergeable: bool = False
     unchanged_at_start: bool = True
     takes_positions: bool = False
@@ -140,11 +141,11 @@ class Method:
             raise InvalidInput(
                 "method",
                 f"{self.name} on a {model.anatomy.model_type} model",
-                f"models of type {', '.join(self.model_types or ())}",
+                " and ".join(need.says for need in self.needs if not need.holds(model.anatomy)),
             )
 
     def _knows(self, model: ModelDescription) -> bool:
-        return self.model_types is None or model.anatomy.model_type in self.model_types
+        return all(need.holds(model.anatomy) for need in self.needs)
 
     def _crowded_out(self, model: ModelDescription) -> bool:
         return self.takes_positions and model.prompt_room == 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.method import AtRank, Family, Knobs, KnobValues, LearningRates, Method, Serve
+from workers.methods.needs import Need
 from workers.methods.peft_method import lowest_placed
 from workers.models.description import ModelDescription
 
@@ -63,7 +64,7 @@ def own_method(
     variant_of: str | None = None,
     at_rank: AtRank | None = None,
     serve: Serve | None = None,
-    model_types: tuple[str, ...] | None = None,
+    needs: tuple[Need, ...] = (),
 ) -> Method:
     """A method of our own, saved in our own format."""
 
@@ -90,7 +91,7 @@ def own_method(
         knobs=knobs,
         trainable_parameters=trainable_parameters,
         attach=attach,
-        model_types=model_types,
+        needs=needs,
         mergeable=mergeable,
         unchanged_at_start=unchanged_at_start,
         takes_positions=takes_positions,

@@ -14,7 +14,6 @@ from workers.methods.measured import measured_section, read_measured
 from workers.methods.method import Method
 from workers.methods.registry import methods
 from workers.models.description import ModelDescription, describe
-from workers.models.families.registry import model_types
 
 _INTRODUCTION = """# Methods
 
@@ -36,7 +35,7 @@ How to read the tables:
 - `dylora` trains every rank up to its own at once: `load_adapter(base, folder, rank=4)` takes it at rank 4. Its trials
   tell their metrics at every power of two below their rank (`accuracy_at_rank_4`), and for a search each of these is a
   trial of that rank.
-- **models** are the classes it works on, when not all of {types}.
+- **models** are those it works on, when not all of the [families](models.md).
 - `e2e_qp` and `l4q` train steps as logarithms, so that a rate is the share by which a step changes (`rate_ratio`: that
   of `l4q`'s steps, in multiples of the rate of its LoRA). Their exports hold `quantised.safetensors` besides: for each
   adapted layer `integers` [out, in] (one byte each, whatever the bits) and `steps` [out, in / group], whose products
@@ -103,7 +102,7 @@ _NOT_REGISTERED = """## Not registered, and why
 def page(measured: Mapping[str, Any] | None) -> str:
     """The whole page, Markdown."""
     model = describe("builtin:minilm")
-    parts = [_INTRODUCTION.format(types=", ".join(f"`{one}`" for one in model_types()))]
+    parts = [_INTRODUCTION]
     by_family = sorted(methods().values(), key=lambda one: (one.family, one.name))
     parts.append(f"{len(by_family)} methods and variants.\n")
     for family, members in groupby(by_family, key=lambda one: one.family):
@@ -127,7 +126,7 @@ def _row(one: Method, model: ModelDescription) -> str:
         "base" if one.unchanged_at_start else "other",
         "peft" if one.format == "peft" else "own",
         "; ".join(_knob(parameter) for parameter in one.knobs(model).parameters) or "none",
-        "all" if one.model_types is None else ", ".join(one.model_types),
+        "; ".join(need.says for need in one.needs) or "all",
         one.source,
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

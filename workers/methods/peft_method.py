@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.knob_kinds import placed
 from workers.methods.method import Family, Knobs, KnobValues, LearningRates, Method
+from workers.methods.needs import Need
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -95,7 +96,7 @@ def peft_method(
     takes_positions: bool = False,
     changes_base: bool = False,
     variant_of: str | None = None,
-    model_types: tuple[str, ...] | None = None,
+    needs: tuple[Need, ...] = (),
 ) -> Method:
     """A method of peft. `arguments(model, knobs)` are JSON-able ones of `config_class`; the rest is as in `Method`."""
 
@@ -117,7 +118,7 @@ def peft_method(
         attach=attach,
         peft_config=lambda model, values: (config_class, arguments(model, values)),
         trains_plainly=hooks == PeftHooks(),
-        model_types=model_types,
+        needs=needs,
         mergeable=mergeable,
         unchanged_at_start=unchanged_at_start,
         takes_positions=takes_positions,

@@ -64,7 +64,20 @@ class Anatomy:
     outside: tuple[tuple[str, tuple[int, ...]], ...]  # parameters neither in a layer nor in the head, with their shapes
     head: tuple[str, ...]  # modules that a classification task trains from scratch
     causal: bool
-    rotary: bool = False  # positions are rotations, so that rows may be longer than the model was trained on
+    reads: ReadToken | None  # the token that the head reads; None: stored states do not stand for the layers below
+    relative_positions: bool = False  # no table of positions: rows may be longer than the model was trained on
+    depth: int = 0  # layers that a token passes: more than `layers` where these share their weights
+    embedding_size: int = 0  # width of the word embeddings
+    attention_output: str = ""  # module that adds the residual to the attention's output, where there is one
+    fused_by_head: bool = False  # a fused projection gives query, key and value of a head side by side
+    plain_attention: bool = True  # attention is the function that transformers looks up by name
+    takes_past: bool = True  # layers take keys and values from outside, as peft gives them
+    layers_return_tuples: bool = False
+    projects_positions: bool = False  # query and key projections are also applied to tables of relative positions
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", self.depth or self.layers)
+        object.__setattr__(self, "embedding_size", self.embedding_size or self.hidden_size)
 
 
 def linear(name: str, groups: str, sizes: tuple[int, int], bias: bool = True, transposed: bool = False) -> Linear:

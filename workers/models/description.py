@@ -88,7 +88,7 @@ def describe_for(task: TaskSection) -> ModelDescription:
 def with_texts(model: ModelDescription, max_length: int) -> ModelDescription:
     """The model as a task with texts of up to `max_length` tokens sees it."""
     positions = model.anatomy.positions
-    room = None if model.anatomy.rotary else max(positions - max_length, 0)
+    room = None if model.anatomy.relative_positions else max(positions - max_length, 0)
     return replace(model, prompt_room=room, longest_text=max_length)
 
 

@@ -16,6 +16,7 @@ from search_spaces.presets.autopeft import MODULES, autopeft_knobs
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.method import Knobs, KnobValues, LearningRates, Method
 from workers.methods.module_rates import PARALLEL_SCALE, module_rate
+from workers.methods.needs import SHARED_ATTENTION, SUBLAYERS
 from workers.methods.own_method import OwnHooks
 from workers.models.description import ModelDescription
 
@@ -78,6 +79,7 @@ METHODS = (
         trainable_parameters=_parameters,
         attach=_attach,
         unchanged_at_start=False,
+        needs=(SUBLAYERS, SHARED_ATTENTION),
         format="peftsearch",
     ),
 )

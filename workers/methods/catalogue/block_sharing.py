@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.parameters import Ordinal
-from workers.methods.knob_kinds import WITH_LINEAR, divisors, even_rank, placement
+from workers.methods.knob_kinds import divisors, even_rank, placement
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import PLAIN_LINEARS
 from workers.methods.peft_method import peft_method, per_layer, target_modules
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -44,7 +45,7 @@ METHODS = (
         knobs=lambda model: Knobs((even_rank(model, high=128, mode=16), *placement(model))),
         arguments=_miss_arguments,
         trainable_parameters=per_layer(_parameters),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     peft_method(
         "bone",
@@ -57,6 +58,6 @@ METHODS = (
         arguments=_bone_arguments,
         trainable_parameters=per_layer(_parameters),
         variant_of="miss",
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
 )

@@ -14,6 +14,7 @@ from search_spaces.presets.autopeft import sizes
 from workers.methods.knob_kinds import top_layers
 from workers.methods.method import Knobs, KnobValues, LearningRates
 from workers.methods.module_rates import LEARNED, PARALLEL_SCALE, module_rate
+from workers.methods.needs import SHARED_ATTENTION, SUBLAYERS
 from workers.methods.own_method import OwnHooks, own_method
 from workers.models.description import ModelDescription
 
@@ -145,6 +146,7 @@ METHODS = (
         trainable_parameters=lambda model, knobs: knobs["top_layers"] * _one(model, knobs),
         hooks=_HOOKS,
         mergeable=False,
+        needs=(SUBLAYERS,),
     ),
     own_method(
         "adapter_houlsby",
@@ -157,6 +159,7 @@ METHODS = (
         trainable_parameters=lambda model, knobs: 2 * knobs["top_layers"] * _one(model, knobs),
         hooks=_HOOKS,
         mergeable=False,
+        needs=(SUBLAYERS,),
     ),
     own_method(
         "adapter_parallel",
@@ -169,6 +172,7 @@ METHODS = (
         trainable_parameters=_parallel_parameters,
         hooks=_HOOKS,
         mergeable=False,
+        needs=(SUBLAYERS,),
     ),
     own_method(
         "mam",
@@ -182,6 +186,7 @@ METHODS = (
         hooks=_HOOKS,
         mergeable=False,
         unchanged_at_start=False,
+        needs=(SUBLAYERS, SHARED_ATTENTION),
     ),
     own_method(
         "compacter",
@@ -193,5 +198,6 @@ METHODS = (
         install=_install_compacter,
         trainable_parameters=_compacter_parameters,
         mergeable=False,
+        needs=(SUBLAYERS,),
     ),
 )

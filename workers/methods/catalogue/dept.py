@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Float, Int, Ordinal
 from search_spaces.priors import Bell
-from workers.methods.catalogue.prompts import ENCODERS, prompt_length
+from workers.methods.catalogue.prompts import prompt_length
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import ENCODER
 from workers.methods.own_method import OwnHooks, own_method
 from workers.models.description import ModelDescription
 
@@ -42,7 +43,7 @@ def _knobs(model: ModelDescription) -> Knobs:
 
 
 def _parameters(model: ModelDescription, knobs: KnobValues) -> int:
-    hidden = model.shape.hidden_size
+    hidden = model.anatomy.embedding_size
     return int(knobs["length"] * hidden + (knobs["positions"] + hidden) * knobs["rank"])
 
 
@@ -72,6 +73,6 @@ METHODS = (
         mergeable=False,
         unchanged_at_start=False,
         takes_positions=True,
-        model_types=ENCODERS,
+        needs=(ENCODER,),
     ),
 )

@@ -15,8 +15,9 @@ from search_spaces.parameters import Int
 from search_spaces.priors import Bell
 from workers.methods.knob_kinds import top_layers
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import SHARED_ATTENTION
 from workers.methods.own_method import own_method
-from workers.models.anatomy import Linear
+from workers.models.anatomy import Anatomy, Linear
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -52,11 +53,20 @@ def _projections(base: Base, layer: int) -> Callable[[Tensor], tuple[Tensor, Ten
     def project(vectors: Tensor) -> tuple[Tensor, Tensor]:
         keys = base.model.get_submodule(base.description.path(layer, key.name))(vectors)
         if key is value:
-            _, keys, values = keys.chunk(3, dim=-1)
-            return keys, values
+            return _unfused(keys, base.description.anatomy)
         return keys, base.model.get_submodule(base.description.path(layer, value.name))(vectors)
 
     return project
+
+
+def _unfused(projected: Tensor, anatomy: Anatomy) -> tuple[Tensor, Tensor]:
+    """Keys and values of a fused projection [length, query + key + value]: one behind the other, or head by head."""
+    if anatomy.fused_by_head:
+        _, keys, values = projected.unflatten(-1, (anatomy.heads, 3, -1)).unbind(-2)
+        return keys.flatten(-2), values.flatten(-2)
+    narrow = anatomy.key_value_heads * anatomy.head_size
+    _, keys, values = projected.split((projected.shape[-1] - 2 * narrow, narrow, narrow), dim=-1)
+    return keys, values
 
 
 def _linear(model: ModelDescription, group: str) -> Linear:
@@ -77,5 +87,6 @@ METHODS = (
         ),
         lowest_layer=lambda model, knobs: model.layer_range(knobs["top_layers"])[0],
         mergeable=False,
+        needs=(SHARED_ATTENTION,),
     ),
 )

@@ -15,8 +15,9 @@ from search_spaces.constraints import Divides
 from search_spaces.parameters import Ordinal
 from workers.methods.catalogue.lora import lora_arguments
 from workers.methods.catalogue.lora_variants import PLAIN, lora_variant
-from workers.methods.knob_kinds import WITH_LINEAR, alpha, divisors, dropout, placement, rank
+from workers.methods.knob_kinds import alpha, divisors, dropout, placement, rank
 from workers.methods.method import Knobs, KnobValues
+from workers.methods.needs import PLAIN_LINEARS
 from workers.methods.peft_method import per_layer
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -58,7 +59,7 @@ METHODS = (
         "Miles et al. 2024, VeLoRA, arXiv 2405.17991",
         _velora_arguments,
         knobs=_velora_knobs,
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     lora_variant(
         "bdlora",
@@ -67,6 +68,6 @@ METHODS = (
         _bd_arguments,
         knobs=_bd_knobs,
         trainable_parameters=per_layer(_bd_parameters),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
 )

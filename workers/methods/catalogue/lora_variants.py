@@ -15,8 +15,9 @@ from search_spaces.parameters import Float
 from search_spaces.priors import Bell
 from workers.methods.attached import TrainingSetup
 from workers.methods.catalogue.lora import DEFAULTS, lora_arguments, lora_parameters
-from workers.methods.knob_kinds import WITH_LINEAR, alpha, dropout, even_rank, placement, rank
+from workers.methods.knob_kinds import alpha, dropout, even_rank, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates, Method
+from workers.methods.needs import BIASED_TARGETS, PLAIN_LINEARS, biased_targets
 from workers.methods.peft_method import Arguments, PeftHooks, peft_method, per_layer, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -32,6 +33,12 @@ PLAIN = {"use_rslora": False, "use_dora": False}
 
 def _knobs(model: ModelDescription) -> Knobs:
     return Knobs((rank(model), alpha(), dropout(), *placement(model)), defaults={"dropout": 0.0, "targets": "qv"})
+
+
+def _biased_knobs(model: ModelDescription) -> Knobs:
+    targets = biased_targets(model.anatomy, every=True)
+    own = (rank(model), alpha(), dropout(), *placement(model, targets))
+    return Knobs(own, defaults={"dropout": 0.0, "targets": targets[0]})
 
 
 def _even_knobs(model: ModelDescription) -> Knobs:
@@ -163,7 +170,7 @@ METHODS = (
         knobs=_cut_out_knobs,
         learning_rates=_PRINCIPAL_RATES,
         changes_base=True,
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     lora_variant(
         "olora",
@@ -173,7 +180,7 @@ METHODS = (
         knobs=_cut_out_knobs,
         learning_rates=_PRINCIPAL_RATES,
         changes_base=True,
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     lora_variant(
         "lora_orthogonal",
@@ -181,7 +188,7 @@ METHODS = (
         "peft 0.21, init_lora_weights='orthogonal'",
         with_options(init_lora_weights="orthogonal"),
         knobs=_even_knobs,
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     lora_variant(
         "mica",
@@ -189,7 +196,7 @@ METHODS = (
         "peft 0.21, init_lora_weights='mica'",
         with_options(init_lora_weights="mica"),
         trainable_parameters=per_layer(lambda linear, knobs: knobs["rank"] * linear.in_features),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     lora_variant(
         "kasa",
@@ -201,7 +208,7 @@ METHODS = (
         hooks=PeftHooks(auxiliary_loss=_kasa_loss),
         changes_base=True,
         unchanged_at_start=False,
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     lora_variant(
         "lora_plus",
@@ -226,8 +233,9 @@ METHODS = (
         "LoRA with a bias on its second factor",
         "peft 0.21, lora_bias",
         with_options(lora_bias=True),
+        knobs=_biased_knobs,
         trainable_parameters=per_layer(lambda linear, knobs: two_factors(linear, knobs) + linear.out_features),
-        model_types=("bert", "roberta", "xlm-roberta", "distilbert", "gpt2"),
+        needs=(BIASED_TARGETS,),
     ),
     lora_variant(
         "eva",
@@ -236,6 +244,6 @@ METHODS = (
         # The same rank everywhere (rho 1), so that the number of parameters follows from the configuration.
         with_options(init_lora_weights="eva", eva_config={"rho": 1.0}),
         hooks=PeftHooks(ready=_eva_start),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
 )

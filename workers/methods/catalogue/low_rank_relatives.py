@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.parameters import Categorical, Float, Int, Ordinal
-from workers.methods.knob_kinds import WITH_LINEAR, alpha, divisors, dropout, placement, rank
+from workers.methods.knob_kinds import alpha, divisors, dropout, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import PLAIN_LINEARS
 from workers.methods.peft_method import peft_method, per_layer, target_modules, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -133,7 +134,7 @@ METHODS = (
         knobs=_delora_knobs,
         arguments=_delora_arguments,
         trainable_parameters=per_layer(lambda linear, knobs: two_factors(linear, knobs) + 1),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     peft_method(
         "gralora",
@@ -156,7 +157,7 @@ METHODS = (
         knobs=_glora_knobs,
         arguments=_glora_arguments,
         trainable_parameters=per_layer(_glora_parameters),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     peft_method(
         "deft",
@@ -192,6 +193,6 @@ METHODS = (
         knobs=_peanut_knobs,
         arguments=_peanut_arguments,
         trainable_parameters=per_layer(_peanut_parameters),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
 )

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.parameters import Categorical
-from workers.methods.knob_kinds import WITH_LINEAR, alpha, placement, rank
+from workers.methods.knob_kinds import alpha, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import PLAIN_LINEARS
 from workers.methods.peft_method import peft_method, per_layer, target_modules
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -60,7 +61,7 @@ METHODS = (
         trainable_parameters=per_layer(
             lambda linear, knobs: 2 * knobs["rank"] * (linear.in_features + linear.out_features)
         ),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     peft_method(
         "lokr",
@@ -72,6 +73,6 @@ METHODS = (
         knobs=_lokr_knobs,
         arguments=_lokr_arguments,
         trainable_parameters=per_layer(_lokr_parameters),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from workers.methods.knob_kinds import top_layers
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import VALUE_BIAS
 from workers.methods.peft_method import peft_method, target_pattern
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -56,6 +57,6 @@ METHODS = (
         knobs=lambda model: Knobs(top_layers(model)),
         arguments=_value_arguments,
         trainable_parameters=_value_parameters,
-        model_types=("bert", "roberta", "xlm-roberta", "distilbert"),
+        needs=(VALUE_BIAS,),
     ),
 )

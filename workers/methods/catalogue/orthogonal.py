@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.parameters import Categorical, Ordinal
-from workers.methods.knob_kinds import WITH_LINEAR, divisors, even_rank, placement, rank
+from workers.methods.knob_kinds import divisors, even_rank, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import PLAIN_LINEARS
 from workers.methods.peft_method import peft_method, per_layer, target_modules
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -116,7 +117,7 @@ METHODS = (
         knobs=_oft_knobs,
         arguments=_oft_arguments,
         trainable_parameters=per_layer(_oft_parameters),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     peft_method(
         "boft",
@@ -128,7 +129,7 @@ METHODS = (
         knobs=_boft_knobs,
         arguments=_boft_arguments,
         trainable_parameters=per_layer(_boft_parameters),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     peft_method(
         "hra",
@@ -140,7 +141,7 @@ METHODS = (
         knobs=_hra_knobs,
         arguments=_hra_arguments,
         trainable_parameters=per_layer(lambda linear, knobs: knobs["rank"] * linear.in_features),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     peft_method(
         "psoft",
@@ -153,7 +154,7 @@ METHODS = (
         arguments=_psoft_arguments,
         trainable_parameters=per_layer(_psoft_parameters),
         changes_base=True,
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
     peft_method(
         "road",
@@ -165,6 +166,6 @@ METHODS = (
         knobs=_road_knobs,
         arguments=_road_arguments,
         trainable_parameters=per_layer(_road_parameters),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
 )

@@ -13,11 +13,9 @@ from typing import Any
 from search_spaces.parameters import Categorical, Int, Ordinal
 from search_spaces.priors import Bell
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import ENCODER, PAST_KEYS
 from workers.methods.peft_method import peft_method
 from workers.models.description import ModelDescription
-
-ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "modernbert")
-
 
 LONGEST = 64
 
@@ -31,7 +29,7 @@ def prompt_length(model: ModelDescription) -> Int:
 def _sizes(model: ModelDescription) -> dict[str, Any]:
     """Sizes that peft reads from most configurations itself, but not from DistilBERT's."""
     parts = model.anatomy
-    return {"token_dim": parts.hidden_size, "num_layers": parts.layers, "num_attention_heads": parts.heads}
+    return {"token_dim": parts.embedding_size, "num_layers": parts.layers, "num_attention_heads": parts.heads}
 
 
 def _prompt_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, Any]:
@@ -49,7 +47,7 @@ def _encoder_arguments(model: ModelDescription, knobs: KnobValues) -> dict[str, 
 
 def _encoder_parameters(model: ModelDescription, knobs: KnobValues) -> int:
     """The vectors and a network of three layers, d → e → e → d."""
-    hidden, inner = model.shape.hidden_size, int(knobs["encoder_size"])
+    hidden, inner = model.anatomy.embedding_size, int(knobs["encoder_size"])
     return int(knobs["length"]) * hidden + hidden * inner + inner + inner * inner + inner + inner * hidden + hidden
 
 
@@ -91,12 +89,12 @@ METHODS = (
         learning_rates=LearningRates(1e-3, 5e-1, 3e-2),
         knobs=lambda model: Knobs((prompt_length(model),)),
         arguments=_prompt_arguments,
-        trainable_parameters=lambda model, knobs: knobs["length"] * model.shape.hidden_size,
+        trainable_parameters=lambda model, knobs: knobs["length"] * model.anatomy.embedding_size,
         lowest_layer=_bottom,
         mergeable=False,
         unchanged_at_start=False,
         takes_positions=True,
-        model_types=ENCODERS,
+        needs=(ENCODER,),
     ),
     peft_method(
         "p_tuning",
@@ -112,7 +110,7 @@ METHODS = (
         mergeable=False,
         unchanged_at_start=False,
         takes_positions=True,
-        model_types=ENCODERS,
+        needs=(ENCODER,),
     ),
     peft_method(
         "prefix_tuning",
@@ -128,6 +126,6 @@ METHODS = (
         mergeable=False,
         unchanged_at_start=False,
         takes_positions=True,
-        model_types=("bert", "roberta", "xlm-roberta", "gpt2", "llama"),
+        needs=(PAST_KEYS,),
     ),
 )

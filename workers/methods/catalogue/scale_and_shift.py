@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from search_spaces.parameters import Categorical
 from workers.methods.knob_kinds import placed, placement, top_layers
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import SOME_BIASES
 from workers.methods.own_method import own_method
 from workers.methods.peft_method import per_layer
 from workers.models.anatomy import Linear
@@ -90,6 +91,6 @@ METHODS = (
         knobs=_difffit_knobs,
         install=_install_difffit,
         trainable_parameters=_difffit_parameters,
-        model_types=("bert", "roberta", "xlm-roberta", "distilbert", "gpt2"),
+        needs=(SOME_BIASES,),
     ),
 )

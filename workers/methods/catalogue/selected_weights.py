@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from search_spaces.parameters import Categorical, Float
 from workers.methods.knob_kinds import placed, placement, top_layers
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import SOME_BIASES, biased_targets
 from workers.methods.own_method import own_method
 from workers.models.anatomy import TARGETS, Linear, Norm
 from workers.models.description import ModelDescription
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from workers.models.loading import Base
-
-_WITH_BIASES = ("bert", "roberta", "xlm-roberta", "distilbert", "gpt2")
 
 
 def _biased(model: ModelDescription, knobs: KnobValues) -> list[tuple[int, Linear]]:
@@ -155,10 +154,10 @@ METHODS = (
         summary="the biases of linear layers",
         source="Ben Zaken et al. 2021, BitFit, arXiv 2106.10199",
         learning_rates=LearningRates(1e-4, 3e-2, 3e-3),
-        knobs=lambda model: Knobs(placement(model)),
+        knobs=lambda model: Knobs(placement(model, biased_targets(model.anatomy))),
         install=_install_bitfit,
         trainable_parameters=_bitfit_parameters,
-        model_types=_WITH_BIASES,
+        needs=(SOME_BIASES,),
     ),
     own_method(
         "full_ft",

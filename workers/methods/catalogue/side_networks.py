@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Float, Int, Ordinal
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import OWN_LAYERS
 from workers.methods.own_method import own_method
 from workers.models.description import ModelDescription
 
@@ -137,6 +138,7 @@ METHODS = (
         trainable_parameters=_ladder_parameters,
         lowest_layer=_bottom,
         mergeable=False,
+        needs=(OWN_LAYERS,),
     ),
     own_method(
         "unipt",
@@ -149,6 +151,7 @@ METHODS = (
         trainable_parameters=_parallel_parameters,
         lowest_layer=_bottom,
         mergeable=False,
+        needs=(OWN_LAYERS,),
     ),
     own_method(
         "sherl",
@@ -161,5 +164,6 @@ METHODS = (
         trainable_parameters=_consolidating_parameters,
         lowest_layer=_bottom,
         mergeable=False,
+        needs=(OWN_LAYERS,),
     ),
 )

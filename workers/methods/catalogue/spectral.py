@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.parameters import Float, Int
-from workers.methods.knob_kinds import WITH_LINEAR, divisors, placement
+from workers.methods.knob_kinds import divisors, placement
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import PLAIN_LINEARS
 from workers.methods.peft_method import peft_method, per_layer, target_modules
 from workers.models.description import ModelDescription
 
@@ -81,6 +82,6 @@ METHODS = (
             lambda linear, knobs: linear.in_features * linear.out_features // knobs["block_size"]
         ),
         unchanged_at_start=False,
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.parameters import Categorical, Float
-from workers.methods.knob_kinds import WITH_LINEAR, placement
+from workers.methods.knob_kinds import placement
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import PLAIN_LINEARS
 from workers.methods.peft_method import peft_method, per_layer, target_modules
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -41,6 +42,6 @@ METHODS = (
         knobs=_super_knobs,
         arguments=_super_arguments,
         trainable_parameters=per_layer(_super_parameters),
-        model_types=WITH_LINEAR,
+        needs=(PLAIN_LINEARS,),
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workers.models.anatomy import Anatomy, Norm, linear, norm_parameters
+from workers.models.families.family import Family
 
 
 def bert(config: Mapping[str, Any], body: str = "bert") -> Anatomy:
@@ -27,6 +28,7 @@ def bert(config: Mapping[str, Any], body: str = "bert") -> Anatomy:
         layers_path=f"{body}.encoder.layer",
         attention="attention.self",
         feed_forward="output",
+        attention_output="attention.output",
         linears=(
             linear("attention.self.query", "query", square),
             linear("attention.self.key", "key", square),
@@ -47,6 +49,7 @@ def bert(config: Mapping[str, Any], body: str = "bert") -> Anatomy:
         ),
         head=("classifier",),
         causal=False,
+        reads="first",
     )
 
 
@@ -60,3 +63,6 @@ def _pooler(body: str, hidden: int) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """The parameters between BERT's layers and its head; RoBERTa's classification models have none."""
     dense = f"{body}.pooler.dense"
     return ((f"{dense}.weight", (hidden, hidden)), (f"{dense}.bias", (hidden,))) if body == "bert" else ()
+
+
+FAMILY = Family("BERT", ("bert",), bert)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workers.models.anatomy import Anatomy, Norm, linear, norm_parameters
+from workers.models.families.family import Family
 
 
 def distilbert(config: Mapping[str, Any]) -> Anatomy:
@@ -45,4 +46,9 @@ def distilbert(config: Mapping[str, Any]) -> Anatomy:
         ),
         head=("pre_classifier", "classifier"),
         causal=False,
+        takes_past=False,
+        reads="first",
     )
+
+
+FAMILY = Family("DistilBERT", ("distilbert",), distilbert)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workers.models.anatomy import Anatomy, Norm, linear, norm_parameters
+from workers.models.families.family import Family
 
 
 def gpt2(config: Mapping[str, Any]) -> Anatomy:
@@ -43,4 +44,8 @@ def gpt2(config: Mapping[str, Any]) -> Anatomy:
         ),
         head=("score",),
         causal=True,
+        reads="last",
     )
+
+
+FAMILY = Family("GPT-2", ("gpt2",), gpt2)

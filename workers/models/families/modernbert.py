@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workers.models.anatomy import Anatomy, Norm, linear, norm_parameters
+from workers.models.families.family import Family
 
 
 def modernbert(config: Mapping[str, Any]) -> Anatomy:
@@ -44,5 +45,10 @@ def modernbert(config: Mapping[str, Any]) -> Anatomy:
         ),
         head=("head", "classifier"),
         causal=False,
-        rotary=True,
+        takes_past=False,
+        reads="first",
+        relative_positions=True,
     )
+
+
+FAMILY = Family("ModernBERT", ("modernbert",), modernbert)

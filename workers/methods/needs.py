@@ -1,0 +1,54 @@
+"""What a method needs of a model, so that a space refuses it by name where it would not work. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from workers.models.anatomy import TARGETS, Anatomy
+
+
+@dataclass(frozen=True)
+class Need:
+    """One property of models: `says` names those that have it, `holds` tells them."""
+
+    says: str
+    holds: Callable[[Anatomy], bool]
+
+
+def biased_targets(anatomy: Anatomy, every: bool = False) -> tuple[str, ...]:
+    """The target groups of which some linear layers have biases, or with `every` all of them."""
+    holds = all if every else any
+    return tuple(
+        name
+        for name, groups in TARGETS.items()
+        if holds(linear.bias for linear in anatomy.linears if linear.groups & groups)
+    )
+
+
+def _value_projection_has_bias(anatomy: Anatomy) -> bool:
+    values = [linear for linear in anatomy.linears if "value" in linear.groups]
+    return all(linear.bias and linear.groups == {"value"} for linear in values)
+
+
+ENCODER = Need("encoders, not decoders", lambda anatomy: not anatomy.causal)
+PLAIN_LINEARS = Need(
+    "models that store weights [out, in], unlike GPT-2",
+    lambda anatomy: not any(linear.transposed for linear in anatomy.linears),
+)
+BIASED_TARGETS = Need(
+    "models with biases on all query and value, or all feed-forward layers",
+    lambda anatomy: bool(biased_targets(anatomy, every=True)),
+)
+SOME_BIASES = Need("models with biases", lambda anatomy: bool(biased_targets(anatomy)))
+VALUE_BIAS = Need("models with a value projection of its own that has a bias", _value_projection_has_bias)
+PAST_KEYS = Need("models whose layers take keys and values from outside", lambda anatomy: anatomy.takes_past)
+SHARED_ATTENTION = Need(
+    "models whose attention is transformers' own function (not of relative positions)",
+    lambda anatomy: anatomy.plain_attention,
+)
+SUBLAYERS = Need(
+    "models whose sublayers are modules that end before the residual sum",
+    lambda anatomy: anatomy.feed_forward != "",
+)
+OWN_LAYERS = Need("models whose layers do not share their weights", lambda anatomy: anatomy.depth == anatomy.layers)
