@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web wheel demo test check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods bench-autopeft record-trials lock clean
+.PHONY: help setup web wheel demo test test-families check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods bench-autopeft record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -42,6 +42,9 @@ test: setup ## every test
 	@tools/ensure-chromium
 	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm test --silent
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+test-families: setup ## every method on every family of models (`make test` takes a covering sample)
+	PEFTSEARCH_FAMILIES=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) tests/workers/test_families.py
 
 check: setup ## style, types, import contracts
 	$(BIN)/ruff check .

@@ -9,10 +9,12 @@ from peft import PEFT_TYPE_TO_CONFIG_MAPPING
 from workers.data.files import SUFFIXES
 from workers.data.pydocs import HELD_OUT_PER_CLASS
 from workers.hyperparameters import Hyperparameters
+from workers.methods.families_page import page as models_page
 from workers.methods.measured import read_measured
 from workers.methods.page import page
 from workers.methods.registry import methods
 from workers.models.description import describe
+from workers.models.families.registry import model_types
 from workers.strategies.registry import strategies
 from workers.tasks.registry import METRICS
 
@@ -21,6 +23,12 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 def test_methods_page_is_up_to_date() -> None:
     assert (DOCS / "methods.md").read_text() == page(read_measured())
+
+
+def test_models_page_is_up_to_date() -> None:
+    text = (DOCS / "models.md").read_text()
+    assert text == models_page()
+    assert [one for one in model_types() if f"`{one}`" not in text] == []
 
 
 def test_measured_figures_are_on_the_page() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tests.workers.tiny_models import CLASSES, LABELS, LAYERS, VOCABULARY, batch, tiny_base
+from tests.workers.tiny_models import CLASSES, LABELS, LAYERS, VOCABULARY, batch, tiny_base, tiny_description
 from workers.data.pydocs import CLASSES as CLASS_NAMES
 from workers.data.pydocs import read_pydocs
 from workers.errors import InvalidInput
@@ -123,8 +123,7 @@ DECODERS = ("gpt2", "llama")
 
 def _decoder(name: str) -> str | None:
     """The first of `DECODERS` that a method works on; None for methods of encoders."""
-    types = method(name).model_types
-    return next((kind for kind in DECODERS if types is None or kind in types), None)
+    return next((kind for kind in DECODERS if method(name).supports(tiny_description(kind))), None)
 
 
 def _rows(names: Iterable[str]) -> list[Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 import transformers
 
+from workers.models.description import ModelDescription, describe_config
 from workers.models.loading import Base, make_base
 
 VOCABULARY, CLASSES, LAYERS = 60, 3, 2
@@ -58,11 +60,25 @@ def _llama() -> transformers.PreTrainedModel:
 
 def _gated(name: str, **own: object) -> Callable[[], transformers.PreTrainedModel]:
     """A decoder of Llama's kind: keys and values shared by two heads each, unless `own` says otherwise."""
+    return _plain(name, **{"num_key_value_heads": 2, **own})
+
+
+def _plain(name: str, **own: object) -> Callable[[], transformers.PreTrainedModel]:
+    """A model with the sizes of the others and options of its own."""
     config, model = f"{name}Config", f"{name}ForSequenceClassification"
-    options = {**_ENCODER, "num_key_value_heads": 2, **_COMMON, **own}
+    options = {**_ENCODER, **_COMMON, **own}
     return lambda: getattr(transformers, model)(getattr(transformers, config)(**options))
 
 
+_DISENTANGLED = {  # as DeBERTa-v3
+    "relative_attention": True,
+    "pos_att_type": ["p2c", "c2p"],
+    "position_buckets": 8,
+    "share_att_key": True,
+    "norm_rel_ebd": "layer_norm",
+    "position_biased_input": False,
+    "type_vocab_size": 0,
+}
 _WINDOW = {"sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"]}
 
 BUILDERS: dict[str, Callable[[], transformers.PreTrainedModel]] = {
@@ -79,6 +95,13 @@ BUILDERS: dict[str, Callable[[], transformers.PreTrainedModel]] = {
     "gemma": _gated("Gemma", head_dim=8, num_key_value_heads=1),
     "gemma2": _gated("Gemma2", head_dim=8, query_pre_attn_scalar=8, **_WINDOW),
     "gemma3_text": _gated("Gemma3Text", head_dim=8, query_pre_attn_scalar=8, **_WINDOW),
+    "phi3": _gated("Phi3"),
+    "gpt_neox": _plain("GPTNeoX"),
+    "modernbert-decoder": _plain("ModernBertDecoder", **_WINDOW),
+    "electra": _plain("Electra", embedding_size=16),
+    "deberta-v2": _plain("DebertaV2", **_DISENTANGLED),
+    "mpnet": _plain("MPNet", pad_token_id=1),
+    "albert": _plain("Albert", embedding_size=16),
 }
 
 
@@ -92,6 +115,12 @@ def tiny_model(kind: str) -> transformers.PreTrainedModel:
                 if name.endswith("bias"):
                     value.normal_(0.0, 0.1)
         return model
+
+
+@cache
+def tiny_description(kind: str) -> ModelDescription:
+    """What is known of the same model by its configuration."""
+    return describe_config(BUILDERS[kind]().config.to_dict())
 
 
 def tiny_base(kind: str) -> Base:

@@ -51,4 +51,8 @@ SUBLAYERS = Need(
     "models whose sublayers are modules that end before the residual sum",
     lambda anatomy: anatomy.feed_forward != "",
 )
+TOKENS_ALONE = Need(
+    "models whose projections read tokens alone, no tables of relative positions",
+    lambda anatomy: not anatomy.projects_positions,
+)
 OWN_LAYERS = Need("models whose layers do not share their weights", lambda anatomy: anatomy.depth == anatomy.layers)

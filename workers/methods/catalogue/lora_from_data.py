@@ -22,6 +22,7 @@ from search_spaces.parameters import Categorical, Ordinal
 from workers.methods.attached import TrainingSetup
 from workers.methods.knob_kinds import alpha, placed, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import TOKENS_ALONE
 from workers.methods.own_method import OwnHooks, own_method
 from workers.methods.peft_method import per_layer, two_factors
 from workers.models.anatomy import Linear
@@ -112,6 +113,7 @@ METHODS = (
         install=_install,
         trainable_parameters=per_layer(two_factors),
         hooks=OwnHooks(ready=_start_corda),
+        needs=(TOKENS_ALONE,),
         variant_of="lora",
     ),
     own_method(

@@ -17,7 +17,7 @@ from workers.methods.attached import TrainingSetup
 from workers.methods.catalogue.lora import DEFAULTS, lora_arguments, lora_parameters
 from workers.methods.knob_kinds import alpha, dropout, even_rank, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates, Method
-from workers.methods.needs import BIASED_TARGETS, PLAIN_LINEARS, biased_targets
+from workers.methods.needs import BIASED_TARGETS, PLAIN_LINEARS, TOKENS_ALONE, biased_targets
 from workers.methods.peft_method import Arguments, PeftHooks, peft_method, per_layer, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -244,6 +244,6 @@ METHODS = (
         # The same rank everywhere (rho 1), so that the number of parameters follows from the configuration.
         with_options(init_lora_weights="eva", eva_config={"rho": 1.0}),
         hooks=PeftHooks(ready=_eva_start),
-        needs=(PLAIN_LINEARS,),
+        needs=(PLAIN_LINEARS, TOKENS_ALONE),
     ),
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from search_spaces.parameters import Categorical, Float, Int
 from workers.methods.knob_kinds import alpha, placed, placement, rank
 from workers.methods.method import Knobs, KnobValues, LearningRates
+from workers.methods.needs import TOKENS_ALONE
 from workers.methods.own_method import OwnHooks, own_method
 from workers.methods.peft_method import two_factors
 from workers.models.anatomy import Linear
@@ -90,6 +91,7 @@ METHODS = (
         install=_install,
         trainable_parameters=_parameters,
         hooks=OwnHooks(auxiliary_loss=_balance),
+        needs=(TOKENS_ALONE,),
         mergeable=False,
     ),
 )
