@@ -13,7 +13,7 @@ from service.errors import BadInput, FieldProblem
 from service.settings import Settings
 from workers.data.rows import TaskData
 from workers.errors import InvalidInput
-from workers.models.description import ModelDescription, with_texts
+from workers.models.description import ModelDescription, require_head, with_texts
 from workers.models.vocabulary import check_texts
 from workers.tasks.registry import task_of
 from workers.tasks.section import TaskSection
@@ -41,7 +41,7 @@ class TaskAdmission:
             return None
         model = self.attempt(lambda: described(task.model, self.settings, "task.model"))
         if model is not None:
-            self.problems += _too_long(task, model)
+            self.problems += [*_too_long(task, model), *_headless(task, model)]
         return None if model is None else with_texts(model, task.max_length)
 
     def attempt(self, check: Callable[[], T]) -> T | None:
@@ -91,8 +91,17 @@ class TaskAdmission:
             self.problems.append(FieldProblem("task.model", error.found, error.allowed, error.message))
 
 
+def _headless(task: TaskSection, model: ModelDescription) -> list[FieldProblem]:
+    """Classes of model that have no head for the task."""
+    try:
+        require_head(model, task_of(task).head)
+    except InvalidInput as error:
+        return [FieldProblem("task.model", error.found, error.allowed, error.message)]
+    return []
+
+
 def _too_long(task: TaskSection, model: ModelDescription) -> list[FieldProblem]:
-    """Texts longer than a table of positions; rotary models have none."""
+    """Texts longer than a table of positions; models of relative positions have none."""
     positions = model.anatomy.positions
     if model.anatomy.relative_positions or task.max_length <= positions:
         return []

@@ -13,6 +13,7 @@ from tests.workers.tiny_models import BUILDERS, CLASSES, LAYERS, batch, tiny_bas
 from workers.errors import InvalidInput
 from workers.methods.registry import method
 from workers.models.description import count_parameters, describe, describe_config
+from workers.models.heads import TOKEN
 from workers.models.loading import load_base, load_tokenizer
 from workers.models.references import resolve
 
@@ -110,6 +111,13 @@ def test_unsupported_class_and_pickles_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(InvalidInput, match="safetensors"):
         resolve(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["gemma3_text", "modernbert-decoder"])
+def test_tasks_that_a_family_has_no_head_for_are_refused(kind: str, tmp_path: Path) -> None:
+    tiny_model(kind).save_pretrained(tmp_path)
+    with pytest.raises(InvalidInput, match=f"a {kind} model.*label tokens"):
+        load_base(str(tmp_path), labels=3, kind=TOKEN)
 
 
 def test_layer_and_target_choices_are_checked() -> None:

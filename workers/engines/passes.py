@@ -133,10 +133,13 @@ def upper_passes(
 ) -> Iterator[tuple[Pass, Pass] | None]:
     """Passes for `splits` that skip the lowest `layers` (≥ 1) of the base; `model` is the base with an adapter.
 
-    Yields None when the states have no room in the store. On leaving, the base has all of its layers again.
+    Yields None when the states have no room in the store, or do not stand for the layers below. On leaving, the base has all of its layers again.
     """
     base = resident.base
     kind = pooling(base)
+    if kind is None:  # stored states would not stand for the layers below
+        yield None
+        return
     head_only = layers == base.description.anatomy.layers and kind in ("first", "last")
     states = [_states(resident, inputs, layers, head_only, store, dtype) for inputs in splits]
     found = [one for one in states if one is not None]

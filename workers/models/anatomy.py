@@ -73,6 +73,7 @@ class Anatomy:
     plain_attention: bool = True  # attention is the function that transformers looks up by name
     takes_past: bool = True  # layers take keys and values from outside, as peft gives them
     layers_return_tuples: bool = False
+    no_tokens_head: bool = False  # transformers has no head for every position of it
     projects_positions: bool = False  # some projections are applied to tables of relative positions
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from search_spaces.presets.shape import ModelShape
 from workers.errors import InvalidInput
 from workers.models.anatomy import TARGETS, Anatomy, Linear, Norm
 from workers.models.families.registry import anatomy
+from workers.models.heads import Head
 from workers.models.references import read_config, read_tensors, resolve
 from workers.models.weights import stored_tensors
 from workers.tasks.section import TaskSection
@@ -83,6 +84,14 @@ def with_head(model: ModelDescription, head: Iterable[str]) -> ModelDescription:
 def describe_for(task: TaskSection) -> ModelDescription:
     """Describe the model of a task, with the room that its texts leave for a prompt. Raises `InvalidInput`."""
     return with_texts(describe(task.model), task.max_length)
+
+
+def require_head(model: ModelDescription, head: Head) -> None:
+    """Raise `InvalidInput` where transformers has no such head for this class of model."""
+    if head.reads == "every" and model.anatomy.no_tokens_head:
+        kind = model.anatomy.model_type
+        allowed = "a model of another class for tasks that label tokens: transformers has no head of that kind for it"
+        raise InvalidInput("model", f"a {kind} model", allowed)
 
 
 def with_texts(model: ModelDescription, max_length: int) -> ModelDescription:

@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from workers.assignment import Quantisation
 from workers.models.agreement import check_loaded, check_weights
-from workers.models.description import ModelDescription, describe_config, with_head
+from workers.models.description import ModelDescription, describe_config, require_head, with_head
 from workers.models.heads import SEQUENCE, Head, head_of
 from workers.models.quantisation import keep_backward_pass, quantisation
 from workers.models.references import read_config, resolve
@@ -80,6 +80,7 @@ def load_base(
     is trained and exported with it. Raises `InvalidInput` with field `model` where any other part of the body would be.
     """
     folder = resolve(reference)
+    require_head(describe_config(read_config(reference)), kind)
     check_weights(read_config(reference), folder)
     config = AutoConfig.from_pretrained(folder, num_labels=labels, trust_remote_code=False)
     if not _is_token(config.pad_token_id, config.vocab_size):

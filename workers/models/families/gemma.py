@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from workers.models.anatomy import Anatomy
@@ -18,7 +19,9 @@ def gemma(config: Mapping[str, Any]) -> Anatomy:
     biases = {"input_bias": bias, "output_bias": bias}
     if kind == "gemma":
         return gated_decoder(config, **biases, head_size=256)
-    return gated_decoder(config, **biases, head_size=256, norms=_AROUND, head_norms=kind == "gemma3_text")
+    third = kind == "gemma3_text"
+    parts = gated_decoder(config, **biases, head_size=256, norms=_AROUND, head_norms=third)
+    return replace(parts, no_tokens_head=third)
 
 
 FAMILY = Family("Gemma, Gemma 2, Gemma 3 (text)", ("gemma", "gemma2", "gemma3_text"), gemma)
