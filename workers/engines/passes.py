@@ -133,7 +133,8 @@ def upper_passes(
 ) -> Iterator[tuple[Pass, Pass] | None]:
     """Passes for `splits` that skip the lowest `layers` (≥ 1) of the base; `model` is the base with an adapter.
 
-    Yields None when the states have no room in the store, or do not stand for the layers below. On leaving, the base has all of its layers again.
+    Yields None when the states have no room in the store or do not stand for the layers below. On leaving, the base has
+    all of its layers again.
     """
     base = resident.base
     kind = pooling(base)
