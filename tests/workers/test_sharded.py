@@ -24,7 +24,7 @@ from tests.workers.test_engine_equality import HYPERPARAMETERS, TRAIN, VALIDATIO
 from tests.workers.test_engine_equality import ROWS as METHOD_ROWS
 from tests.workers.test_method_conformance import CASES as METHODS
 from tests.workers.test_strategies import CASES as STRATEGIES
-from tests.workers.tiny_models import BUILDERS, batch, tiny_base
+from tests.workers.tiny_models import batch, tiny_base
 from workers.costs import sparsity, training_memory
 from workers.engines.batches import StepPlan
 from workers.engines.course import TrainStep
@@ -63,10 +63,11 @@ def hyperparameters(**changes: Any) -> Hyperparameters:
     return HYPERPARAMETERS.model_copy(update=changes)
 
 
+KINDS = ("bert", "roberta", "distilbert", "modernbert", "gpt2", "llama", "qwen3", "deberta-v2", "albert")
 SETTINGS = {
     **{str(row.id): Setting("bert", *row.values) for row in METHOD_ROWS if row.id not in NEEDS_WHOLE},
     "l4q": Setting("bert", "l4q", METHODS["l4q"][0]),
-    **{f"on {kind}": Setting(kind) for kind in BUILDERS},
+    **{f"on {kind}": Setting(kind) for kind in KINDS},
     **{
         name: Setting(
             "bert", of, {"rank": 2} if of == "lora" else {}, hyperparameters(strategy=name, strategy_knobs=knobs)

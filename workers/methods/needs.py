@@ -44,7 +44,7 @@ SOME_BIASES = Need("models with biases", lambda anatomy: bool(biased_targets(ana
 VALUE_BIAS = Need("models with a value projection of its own that has a bias", _value_projection_has_bias)
 PAST_KEYS = Need("models whose layers take keys and values from outside", lambda anatomy: anatomy.takes_past)
 SHARED_ATTENTION = Need(
-    "models whose attention is transformers' own function (not of relative positions)",
+    "models whose attention is scaled dot products (without relative positions or capped logits)",
     lambda anatomy: anatomy.plain_attention,
 )
 SUBLAYERS = Need(
