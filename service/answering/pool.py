@@ -177,8 +177,9 @@ class AnswerPool:
 
     async def _start(self) -> Process:
         command = (sys.executable, "-P", "-m", "service.answering")
+        # A session of its own: Ctrl-C on the terminal is for us, who end it.
         return await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, env=self._environment, limit=LONGEST
+            *command, stdin=PIPE, stdout=PIPE, env=self._environment, limit=LONGEST, start_new_session=True
         )
 
 

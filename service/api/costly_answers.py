@@ -14,7 +14,7 @@ from fastapi.responses import Response, StreamingResponse
 from service.answering.costly import Costly
 from service.answering.pool import AnswerPool, Reply
 from service.api.problems import MEDIA_TYPE, problem
-from service.errors import ServiceError
+from service.errors import ServiceError, Unavailable
 
 EVENTS = "text/event-stream"
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -34,7 +34,11 @@ async def computed(request: Request, function: Costly, arguments: Mapping[str, A
     gone = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait({asking, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return _response(asking.result()) if asking.done() else Response(status_code=CLIENT_GONE)
+        if not asking.done():
+            return Response(status_code=CLIENT_GONE)
+        if asking.cancelled():
+            raise Unavailable("the server is going down")
+        return _response(asking.result())
     finally:
         for task in (asking, gone):
             task.cancel()
