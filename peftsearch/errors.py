@@ -8,7 +8,8 @@ PeftsearchError
 │   ├── NotFound         404: no such job, trial or adapter
 │   ├── Conflict         409: the state of the job or trial does not allow it (a stale attempt, a finished job)
 │   └── Unavailable      503: try again later
-└── NoPandas             `.to_dataframe()` without pandas installed
+├── NoPandas             `.to_dataframe()` without pandas installed
+└── MissingExtra         a format or a service that needs a package which is not installed
 """
 
 from __future__ import annotations
@@ -76,6 +77,13 @@ class NoPandas(PeftsearchError):
 
     def __init__(self) -> None:
         super().__init__("to_dataframe() needs pandas; install it with `pip install pandas`")
+
+
+class MissingExtra(PeftsearchError):
+    """`what` was asked for and `package` is not installed."""
+
+    def __init__(self, what: str, package: str) -> None:
+        super().__init__(f"{what} needs {package}; install it with `pip install {package}`")
 
 
 _BY_STATUS: Mapping[int, type[Refused]] = {

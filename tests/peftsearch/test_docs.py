@@ -27,7 +27,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 def _sections(page: str) -> dict[str, str]:
     """Text below each third-level heading."""
-    parts = re.split(r"^### (\w+)\n", (DOCS / page).read_text(), flags=re.MULTILINE)
+    parts = re.split(r"^### ([\w-]+)\n", (DOCS / page).read_text(), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 

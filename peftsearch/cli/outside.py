@@ -1,0 +1,68 @@
+"""Commands that take what a job found to other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from peftsearch import publishing, studies
+from peftsearch.cli.options import JobId, Token, TrialId, Url, connect
+from peftsearch.cli.output import console
+
+app = typer.Typer()
+_TABLES = {".csv": studies.write_csv, ".parquet": studies.write_parquet}
+
+
+@app.command("export-study")
+def export_study(
+    job_id: JobId,
+    target: Annotated[str, typer.Argument(help="FILE.csv, FILE.parquet or an Optuna storage: sqlite:///FILE.db")],
+    study: Annotated[str | None, typer.Option(help="Name of the Optuna study [default: the job's name and id]")] = None,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Write the trials of a job as a table or as an Optuna study, which optuna-dashboard opens."""
+    write = _TABLES.get(Path(target).suffix.lower())
+    if "://" not in target and write is None:
+        raise typer.BadParameter(
+            f"target: found {target!r}; allowed: FILE.csv, FILE.parquet or URL such as sqlite:///x.db"
+        )
+    if "://" not in target and study is not None:
+        raise typer.BadParameter("study: only an Optuna storage has studies")
+    with connect(url, token) as client:
+        job, trials = client.job(job_id), client.trials(job_id)
+    if "://" in target or write is None:
+        count = studies.write_study(f"{job.name} ({job.id})", job.objectives, trials, target, study)
+    else:
+        count = write(trials, Path(target))
+    console.print(f"{count} trials of {job_id} are in {target}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def push(
+    trial_id: TrialId,
+    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Model repository, made if it is not there")],
+    private: Annotated[bool, typer.Option("--private", help="Make it a private one")] = False,
+    hub: Annotated[
+        str | None, typer.Option(envvar="HF_ENDPOINT", metavar="URL", help="Address of the hub [the public one]")
+    ] = None,
+    hub_token: Annotated[
+        str | None, typer.Option(envvar="HF_TOKEN", help="Token of the hub [default: what `hf auth login` left]")
+    ] = None,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Publish the adapter of a trial on a Hugging Face hub, with a model card."""
+    with TemporaryDirectory() as scratch:
+        with connect(url, token) as client:
+            task = client.job(client.trial(trial_id).job_id).spec["task"]
+            folder = client.export(trial_id, Path(scratch) / "adapter")
+        publishing.finish_card(folder, repository, task)
+        try:
+            place = publishing.push(folder, repository, hub_token, private, hub)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    console.print(f"adapter of {trial_id} is at {place}", markup=False, highlight=False, soft_wrap=True)

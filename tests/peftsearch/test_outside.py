@@ -1,0 +1,103 @@
+"""What a job found, in the hands of other tools: tables, Optuna, a hub."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from pyarrow import parquet
+
+from peftsearch import publishing
+from tests.service.api.fake_hub import fake_hub
+
+Spec = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("url")
+
+
+@pytest.fixture
+def job_id(client: Any, spec: Spec, worker: Any) -> str:
+    """A running job: a reference trial off the front, two trials on it, one queued."""
+    id: str = client.submit(spec).id
+    worker.start(id)
+    worker.suggest(id, 1, origin="reference", label="literature-default")
+    worker.complete(id, accuracy=0.6, params=400)
+    worker.suggest(id, 3)
+    worker.complete(id, 0.7, 300)
+    worker.complete(id, 0.9, 21_900, adapter=True)
+    return id
+
+
+def test_an_optuna_study_has_the_trials_and_their_front(run: Any, client: Any, job_id: str, tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    done = run("export-study", job_id, storage)
+    assert (done.code, done.out.split()[0]) == (0, "3"), done.err
+    study = optuna.load_study(study_name=f"small ({job_id})", storage=storage)
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["accuracy", "trainable_params"]
+    front = {trial.user_attrs["trial"] for trial in study.best_trials}
+    assert front == {trial.id for trial in client.pareto(job_id).items}
+    for mine, theirs in zip(client.trials(job_id), study.trials, strict=False):
+        assert (theirs.params, theirs.values) == (mine.config, [mine.metrics[name] for name in study.metric_names])
+    assert study.trials[0].user_attrs["label"] == "literature-default"
+    again = run("export-study", job_id, storage)
+    assert again.code == 2
+    assert "already" in again.err
+    assert run("export-study", job_id, storage, "--study", "mine").code == 0
+    assert len(optuna.load_study(study_name="mine", storage=storage).trials) == 3
+
+
+def test_tables_have_a_row_for_every_trial(run: Any, job_id: str, tmp_path: Path) -> None:
+    assert run("export-study", job_id, str(tmp_path / "t.csv")).code == 0
+    with (tmp_path / "t.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["state"] for row in rows] == ["completed"] * 3 + ["queued"]
+    assert (rows[2]["config.rank"], rows[2]["metrics.accuracy"], rows[3]["metrics.accuracy"]) == ("2", "0.9", "")
+    assert run("export-study", job_id, str(tmp_path / "t.parquet")).code == 0
+    table = parquet.read_table(tmp_path / "t.parquet").to_pydict()
+    assert table["metrics.accuracy"] == [0.6, 0.7, 0.9, None]
+    assert table["config.targets"] == ["qv"] * 4
+
+
+@pytest.mark.parametrize("target", ["trials.xlsx", "trials"])
+def test_other_targets_are_refused_with_what_would_do(run: Any, job_id: str, target: str) -> None:
+    done = run("export-study", job_id, target)
+    assert done.code == 2
+    assert all(word in done.err for word in (target, "FILE.csv", "sqlite:///"))
+
+
+def test_a_winner_is_pushed_with_a_card_that_names_no_folder_of_this_machine(
+    run: Any, client: Any, job_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export, train = type(client).export, client.job(job_id).spec["task"]["train"]
+
+    def export_with_card(self: Any, trial_id: str, folder: Path) -> Path:
+        card = f'---\nbase_model: "builtin:minilm"\nlibrary_name: peft\n---\n# An adapter\n"this/folder" {train}\n'
+        place: Path = export(self, trial_id, folder)
+        place.joinpath("README.md").write_text(card)
+        return place
+
+    monkeypatch.setattr("peftsearch.client.Client.export", export_with_card)
+    with fake_hub(tmp_path / "hub") as (hub, _):
+        done = run("push", f"{job_id}-2", "me/winner", "--hub", hub, "--hub-token", "hf_x")
+        assert (done.code, f"{hub}/me/winner" in done.out) == (0, True), done.err
+        refused = run("push", f"{job_id}-2", "others/winner", "--hub", hub, "--hub-token", "hf_x")
+        assert refused.code == 2
+        assert "others/winner" in refused.err
+    silent = run("push", f"{job_id}-2", "me/winner", "--hub", hub, "--hub-token", "hf_x")
+    assert (silent.code, "did not take me/winner" in silent.err) == (2, True)
+    pushed = tmp_path / "hub" / "me" / "winner"
+    assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= {one.name for one in pushed.iterdir()}
+    assert pushed.joinpath("adapter_model.safetensors").read_bytes() == b"\x00" * 300_000
+    assert pushed.joinpath("README.md").read_text() == (
+        '---\ntags:\n- peftsearch\nlibrary_name: peft\n---\n# An adapter\n"me/winner" train.csv\n'
+    )
+
+
+def test_the_card_names_a_base_model_of_the_hub(tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    card.write_text('---\nbase_model: "hub:org/base@main"\nlibrary_name: peft\n---\n')
+    publishing.finish_card(tmp_path, "me/winner", {"model": "hub:org/base@main"})
+    assert card.read_text() == "---\nbase_model: org/base\ntags:\n- peftsearch\nlibrary_name: peft\n---\n"
