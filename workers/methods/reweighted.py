@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.nn import functional
 
 from workers.methods.own_adapter import set_submodule
@@ -26,8 +27,9 @@ class Reweighted(nn.Module):
         self.original, self.transposed = original, transposed
 
     def frozen(self) -> Tensor:
-        """The base's weight [out, in], in float32."""
-        weight = in_float32(self.original.get_parameter("weight"))
+        """The base's weight [out, in], in float32. Outside of a pass of a sharded base, all ranks must ask for it."""
+        weight: Tensor = self.original.get_parameter("weight")
+        weight = in_float32(weight.full_tensor() if isinstance(weight, DTensor) else weight)
         return weight.T if self.transposed else weight
 
     def frozen_bias(self) -> Tensor | None:
