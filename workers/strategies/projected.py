@@ -97,7 +97,8 @@ def leading_subspace(gradient: Tensor, rank: int) -> Tensor:
     """
     vectors: Tensor = torch.linalg.eigh(gradient @ gradient.T).eigenvectors[:, -rank:].flip(1)
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-    return vectors * largest.sign()
+    # As a checkpoint gives it back: a product with another order in memory rounds otherwise.
+    return (vectors * largest.sign()).contiguous()
 
 
 def natural_gradient(history: Tensor, gradient: Tensor, damping: float) -> Tensor:
