@@ -39,6 +39,7 @@ CLASS_NAMES = tuple(map(str, range(CLASSES)))
 HYPERPARAMETERS = Hyperparameters(
     learning_rate=2e-3, batch_size=8, weight_decay=0.02, label_smoothing=0.05, max_grad_norm=0.5
 )
+ROUNDING = 1e-8  # gradients here are about 1e-3
 # The last row of each method sits in the top layer, so that the fast engine has something to skip. Two are taken from
 # another row, because rounding alone decides their numbers, on one engine too: Gram-Schmidt of equal vectors (hra),
 # and the bias of attention keys, whose gradient is zero but for rounding (glora).
@@ -80,6 +81,8 @@ class Run:
     logits: NDArray[np.float32]
     metrics: dict[str, float]
     parameters: dict[str, torch.Tensor]
+    rounding: dict[str, torch.Tensor]
+    """Entries whose gradient was rounding alone: Adam makes whole steps of it, on each engine its own."""
 
 
 def train(trainee: AttachedTrainee, attached: Attached, hyperparameters: Hyperparameters, steps: int) -> Run:
@@ -92,7 +95,9 @@ def train(trainee: AttachedTrainee, attached: Attached, hyperparameters: Hyperpa
     metrics = trainee.evaluate()
     logits = outputs_of(trainee, attached)
     parameters = {name: value.detach().clone() for name, value in attached.parameters().items()}
-    return Run(np.array(losses), logits, metrics, parameters)
+    squares = {name: value for name, value in trainee.save().items() if name.startswith("square/")}
+    rounding = {name.removeprefix("square/"): value.sqrt() < ROUNDING for name, value in squares.items()}
+    return Run(np.array(losses), logits, metrics, parameters, rounding)
 
 
 @torch.no_grad()
@@ -157,8 +162,9 @@ def assert_equal(mine: Run, reference: Run) -> None:
     for name, value in reference.parameters.items():
         if name.endswith("key.bias"):  # softmax ignores it: its gradient is rounding alone
             continue
+        kept = ~reference.rounding.get(name, torch.zeros_like(value, dtype=torch.bool))
         torch.testing.assert_close(
-            mine.parameters[name], value, rtol=1e-2, atol=2e-3, msg=lambda m, n=name: f"{n}: {m}"
+            mine.parameters[name][kept], value[kept], rtol=1e-2, atol=2e-3, msg=lambda m, n=name: f"{n}: {m}"
         )
 
 
