@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -91,6 +91,10 @@ class AsyncClient:
     async def extend(self, job_id: str, trials: int, seconds: float | None = None) -> Job:
         """See `Client.extend`."""
         return await self._send(calls.extend(job_id, trials, seconds))
+
+    async def add_trials(self, job_id: str, trials: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
+        """See `Client.add_trials`."""
+        return await self._send(calls.add_trials(job_id, trials))
 
     async def change_space(self, job_id: str, changes: Mapping[str, Any]) -> Job:
         """See `Client.change_space`."""

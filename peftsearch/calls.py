@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -80,6 +80,11 @@ def extend(job_id: str, trials: int, seconds: float | None) -> Call[Job]:
     """Give a job more trials, and more wall clock when it has a limit."""
     body = {"trials": trials} | ({} if seconds is None else {"wall_clock": seconds})
     return Call("POST", f"/v1/jobs/{job_id}/extend", Job.from_json, body=body, repeatable=False)
+
+
+def add_trials(job_id: str, trials: Sequence[Mapping[str, Any]]) -> Call[Mapping[str, int]]:
+    """Add trials that were measured elsewhere."""
+    return Call("POST", f"/v1/jobs/{job_id}/trials", dict, body={"trials": list(trials)})
 
 
 def change_space(job_id: str, changes: Mapping[str, Any]) -> Call[Job]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -101,6 +101,12 @@ class Client:
     def extend(self, job_id: str, trials: int, seconds: float | None = None) -> Job:
         """Give a job `trials` more, and `seconds` more wall clock where it is limited; a finished one goes on."""
         return self._send(calls.extend(job_id, trials, seconds))
+
+    def add_trials(self, job_id: str, trials: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
+        """Add at most 1,000 trials that were measured elsewhere, each `{"config": ..., "metrics": ...}`. They are of
+        origin `import`, and the budget grows by as many; those that the job has already are left out. Returns how many
+        were `added` and `left_out`."""
+        return self._send(calls.add_trials(job_id, trials))
 
     def change_space(self, job_id: str, changes: Mapping[str, Any]) -> Job:
         """Narrow, freeze or add parameters while the job runs: `changes` are merged into its `space` (RFC 7396)."""

@@ -2,18 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from peftsearch import publishing, studies
+from peftsearch import measured, publishing, studies
+from peftsearch.cli import assignments
 from peftsearch.cli.options import JobId, Token, TrialId, Url, connect
 from peftsearch.cli.output import console
+from peftsearch.cli.tables import read_csv
 
 app = typer.Typer()
+BATCH = 1000  # trials in a request
 _TABLES = {".csv": studies.write_csv, ".parquet": studies.write_parquet}
+
+
+@app.command("import")
+def import_trials(
+    job_id: JobId,
+    source: Annotated[str, typer.Argument(help="FILE.csv, or an Optuna storage: sqlite:///FILE.db")],
+    study: Annotated[str | None, typer.Option(help="Name of the Optuna study [default: the only one]")] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="THEIRS=OURS", help="lr=learning_rate; `notes=` drops it (repeatable)"),
+    ] = None,
+    constant: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What all had: method=lora (repeatable)")
+    ] = None,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Add trials that were measured elsewhere to a job: the search learns from them."""
+    constants = {name: assignments.value_of(text) for name, text in assignments.read("--set", constant or ()).items()}
+    naming = measured.Naming(dict(_parted(text) for text in rename or ()), constants)
+    with connect(url, token) as client:
+        objectives = client.job(job_id).objectives
+        try:
+            if "://" in source:
+                trials = measured.from_study(source, study, objectives, naming)
+            else:
+                rows = (_cells(row) for _, row in read_csv(Path(source)))
+                trials = measured.from_rows(rows, objectives, naming)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        told = [client.add_trials(job_id, trials[start : start + BATCH]) for start in range(0, len(trials), BATCH)]
+    added, left_out = (sum(one[name] for one in told) for name in ("added", "left_out"))
+    known = f"; {left_out} were there already" if left_out else ""
+    console.print(f"{added} trials of {source} are in {job_id}{known}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _cells(row: Mapping[str, str]) -> dict[str, Any]:
+    return {name: assignments.value_of(cell) for name, cell in row.items()}
+
+
+def _parted(text: str) -> tuple[str, str]:
+    theirs, found, ours = text.partition("=")
+    if not (theirs and found):
+        raise assignments.refused("--rename", text, "THEIRS=OURS, such as lr=learning_rate")
+    return theirs, ours
 
 
 @app.command("export-study")

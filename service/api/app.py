@@ -26,6 +26,7 @@ from service.api.routes import (
     events,
     fronts,
     health,
+    imports,
     insights,
     jobs,
     laws,
@@ -46,6 +47,7 @@ from workers.artifacts import ArtifactStore
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     trials.router,
+    imports.router,
     fronts.router,
     insights.router,
     confirmation.router,

@@ -18,6 +18,7 @@ from service.store import (
     answers,
     events,
     fronts,
+    imports,
     jobs,
     leases,
     lineage,
@@ -137,6 +138,10 @@ class Store:
     def lease_job(self, owner: str, ttl: float) -> Job | None:
         """Take the oldest queued or running job that nobody holds, for `ttl` seconds; it becomes running."""
         return self._database.write(lambda c: leases.lease_job(c, owner, ttl, self._clock()))
+
+    def import_trials(self, id: str, measured: Sequence[imports.Measured]) -> tuple[Trial, ...]:
+        """Add trials that were measured elsewhere, and as many to the budget; raises Conflict when the job is over."""
+        return self._database.write(lambda c: imports.import_trials(c, id, measured, self._clock()))
 
     def extend_job_lease(self, id: str, owner: str, ttl: float) -> bool:
         """Hold the job `ttl` seconds from now; False when it is no longer this owner's."""

@@ -51,7 +51,7 @@ _COUNTS = select(*(JOBS.c[state] for state in TRIAL_STATES)).where(JOBS.c.id == 
 
 def add_trials(connection: Connection, job_id: str, new: Sequence[NewTrial], now: datetime) -> tuple[Trial, ...]:
     """Store suggestions as queued trials, numbered in their order; raises Conflict when the job is over."""
-    trials = _append(connection, job_id, new, now)
+    trials = append_trials(connection, job_id, new, now)
     append(connection, [trial_event(trial) for trial in trials], now)
     return trials
 
@@ -81,7 +81,7 @@ def replace_queued(
         count_changes(connection, job_id, {"queued": len(replaced) - len(free)})
     if replaced:
         connection.execute(_ADD, replaced)
-    trials = (*map(_trial, replaced), *_append(connection, job_id, kept[len(free) :], now))
+    trials = (*map(_trial, replaced), *append_trials(connection, job_id, kept[len(free) :], now))
     dropped = [NewEvent(job_id, "trial.dropped", {"trial_id": t.id, "number": t.number}) for t in free[len(kept) :]]
     append(connection, [*dropped, *(trial_event(trial) for trial in trials)], now)
     return trials
@@ -92,7 +92,8 @@ def _check_open(job_id: str, state: str) -> None:
         raise Conflict(f"job {job_id} is {state}; it takes no more trials unless it is extended")
 
 
-def _append(connection: Connection, job_id: str, new: Sequence[NewTrial], now: datetime) -> tuple[Trial, ...]:
+def append_trials(connection: Connection, job_id: str, new: Sequence[NewTrial], now: datetime) -> tuple[Trial, ...]:
+    """Insert queued trials with the job's next numbers, without their events; raises Conflict when the job is over."""
     if not new:
         return ()
     state, end = count_changes(connection, job_id, {"queued": len(new)}, numbers_used=len(new))

@@ -14,6 +14,15 @@ from peftsearch import publishing
 from tests.service.api.fake_hub import fake_hub
 
 Spec = dict[str, Any]
+SPACE = {
+    "method": "lora",
+    "parameters": [
+        {"type": "int", "name": "rank", "low": 1, "high": 64},
+        {"type": "categorical", "name": "targets", "choices": ["qv", "all"]},
+        {"type": "float", "name": "learning_rate", "low": 1e-5, "high": 1e-2, "scale": "log"},
+    ],
+}
+"""What the fixtures' trials lie in."""
 pytestmark = pytest.mark.usefixtures("url")
 
 
@@ -101,3 +110,49 @@ def test_the_card_names_a_base_model_of_the_hub(tmp_path: Path) -> None:
     card.write_text('---\nbase_model: "hub:org/base@main"\nlibrary_name: peft\n---\n')
     publishing.finish_card(tmp_path, "me/winner", {"model": "hub:org/base@main"})
     assert card.read_text() == "---\nbase_model: org/base\ntags:\n- peftsearch\nlibrary_name: peft\n---\n"
+
+
+def test_what_was_exported_comes_back_once_and_the_search_goes_on_from_it(
+    run: Any, client: Any, store: Any, spec: Spec, job_id: str, tmp_path: Path
+) -> None:
+    for source in (str(tmp_path / "t.csv"), f"sqlite:///{tmp_path}/study.db"):
+        assert run("export-study", job_id, source).code == 0
+        job = client.submit(spec | {"name": source[-5:], "space": SPACE})
+        done = run("import", job.id, source)
+        assert (done.code, done.out.split()[0]) == (0, "2"), done.err  # the first two have one configuration
+        again = run("import", job.id, source)
+        assert (again.code, again.out.split()[0], "3 were there already" in again.out) == (0, "0", True)
+        trials = client.trials(job.id)
+        assert [(trial.origin, trial.state) for trial in trials] == [("import", "completed")] * 2
+        for mine, theirs in zip(client.trials(job_id)[1:3], trials, strict=True):
+            assert mine.config == theirs.config
+            assert mine.metrics["accuracy"] == theirs.metrics["accuracy"]
+        assert [trial.metrics["accuracy"] for trial in client.pareto(job.id).items] == [0.7, 0.9]
+        assert client.job(job.id).progress.trials_total == spec["budget"]["trials"] + 2
+        assert store.get_job(job.id).counts["completed"] == 2
+
+
+def test_a_table_of_ones_own_is_named_and_filled_in(run: Any, client: Any, spec: Spec, tmp_path: Path) -> None:
+    job = client.submit(spec | {"space": SPACE})
+    (tmp_path / "runs.csv").write_text("r,lr,notes,accuracy\n8,1e-3,first,0.7\n16,2e-3,second,0.8\n")
+    named = ("--rename", "r=rank", "--rename", "lr=learning_rate", "--rename", "notes=")
+    lacking = run("import", job.id, str(tmp_path / "runs.csv"), *named)
+    assert lacking.code == 2
+    assert "trials.0.config" in lacking.err
+    assert len(client.trials(job.id)) == 0
+    given = ("--set", "method=lora", "--set", "targets=qv")
+    done = run("import", job.id, str(tmp_path / "runs.csv"), *named, *given)
+    assert (done.code, done.out.split()[0]) == (0, "2"), done.err
+    first, second = client.trials(job.id)
+    assert (first.config["rank"], first.config["learning_rate"], second.config["rank"]) == (8, 1e-3, 16)
+    assert second.metrics["trainable_params"] > first.metrics["trainable_params"]  # follows from the configuration
+
+
+def test_what_cannot_be_imported_is_refused_by_name(run: Any, client: Any, spec: Spec, tmp_path: Path) -> None:
+    job, file = client.submit(spec | {"space": SPACE}), tmp_path / "runs.csv"
+    file.write_text("rank,accuracy\n8,7.0\n")
+    assert run("import", job.id, str(file), "--rename", "rank").code == 2
+    empty = run("import", job.id, f"sqlite:///{tmp_path}/new.db")
+    assert (empty.code, "empty" in empty.err) == (2, True)
+    client.cancel(job.id)
+    assert "cancelled" in run("import", job.id, str(file)).err
