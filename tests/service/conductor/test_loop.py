@@ -18,7 +18,7 @@ from service.conductor.proposer import Proposer, Reply, Request
 from service.conductor.search_agenda import search_run
 from service.conductor.seeds import confirmation_seed, trial_seed
 from service.conductor.takeover import SUSPECT_AFTER, take_over
-from service.errors import Unavailable
+from service.errors import Conflict, Unavailable
 from service.jobspec import JobSpec
 from service.store.records import Job
 from service.store.store import Store, open_store
@@ -144,6 +144,22 @@ def test_a_job_begins_with_what_won_on_the_past_job_and_says_so(make: Make, stor
     assert store.searched_trials(job.id)[0].config == best.config
     notes = [event.payload["message"] for event in store.events_after(0) if event.kind == "note"]
     assert any(past.id in note for note in notes)
+
+
+def test_trials_measured_elsewhere_enter_a_running_search_beside_its_budget(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    job, conductor = submit(store, reference_trials=False, budget={"trials": 3, "epochs": 1}), make()
+    tick_until(conductor, clock, lambda: store.get_job(job.id).counts["completed"] > 0)
+    config = {**store.searched_trials(job.id)[0].config, "rank": 7}
+    (imported,) = store.import_trials(job.id, [(config, {"accuracy": 0.999})])
+    tick_until(conductor, clock, is_over(store, job))
+    trials = store.searched_trials(job.id)
+    assert [trial.origin for trial in trials].count("optimizer") == 3
+    assert [trial.id for trial in store.front(job.id)] == [imported.id]
+    assert store.get_job(job.id).counts["completed"] == 4
+    with pytest.raises(Conflict, match="extend it"):
+        store.import_trials(job.id, [(config, {"accuracy": 0.999})])
 
 
 def test_two_jobs_share_the_slots(make: Make, store: Store, clock: Clock) -> None:
