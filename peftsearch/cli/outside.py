@@ -8,9 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
+import yaml
 
-from peftsearch import measured, publishing, studies
-from peftsearch.cli import assignments
+from peftsearch import measured, publishing, studies, sweeps
+from peftsearch.cli import assignments, jobfile
 from peftsearch.cli.options import JobId, Token, TrialId, Url, connect
 from peftsearch.cli.output import console
 from peftsearch.cli.tables import read_csv
@@ -52,6 +53,22 @@ def import_trials(
     added, left_out = (sum(one[name] for one in told) for name in ("added", "left_out"))
     known = f"; {left_out} were there already" if left_out else ""
     console.print(f"{added} trials of {source} are in {job_id}{known}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="SWEEP", help="Sweep file of W&B (YAML)")],
+    job: Annotated[Path, typer.Argument(metavar="JOB_FILE", help="Job file with the task and the method")],
+    rename: Annotated[
+        list[str] | None, typer.Option(metavar="THEIRS=OURS", help="lr=learning_rate; `seed=` drops it (repeatable)")
+    ] = None,
+) -> None:
+    """Print a job file that searches what a W&B sweep file says, on the task of a job file."""
+    try:
+        found = sweeps.job_of(jobfile.read(file), jobfile.read(job), dict(_parted(text) for text in rename or ()))
+    except ValueError as error:
+        raise typer.BadParameter(f"{file}: {error}") from None
+    print(yaml.safe_dump(found, sort_keys=False), end="")
 
 
 def _cells(row: Mapping[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
+import yaml
 from pyarrow import parquet
 
 from peftsearch import publishing
@@ -156,3 +157,70 @@ def test_what_cannot_be_imported_is_refused_by_name(run: Any, client: Any, spec:
     assert (empty.code, "empty" in empty.err) == (2, True)
     client.cancel(job.id)
     assert "cancelled" in run("import", job.id, str(file)).err
+
+
+SWEEP = """
+program: train.py
+method: bayes
+metric: {name: eval/accuracy, goal: maximize}
+run_cap: 12
+parameters:
+  r: {values: [16, 4, 8]}
+  lr: {distribution: log_uniform_values, min: 1.0e-5, max: 1.0e-2}
+  dropout: {min: 0.0, max: 0.3}
+  alpha: {min: 1, max: 64}
+  weight_decay: {distribution: q_uniform, q: 0.05, min: 0, max: 0.1}
+  targets: {values: [qv, all]}
+  epochs: {value: 2}
+  seed: {value: 1}
+"""
+NAMES = [part for name in ("r=rank", "lr=learning_rate", "seed=", "eval/accuracy=accuracy") for part in ("--rename", name)]
+    "--rename",
+    "r=rank",
+    "--rename",
+    "lr=learning_rate",
+    "--rename",
+    "seed=",
+    "--rename",
+    "eval/accuracy=accuracy",
+)
+
+
+def test_a_sweep_file_becomes_a_job_that_is_admitted(
+    run: Any, client: Any, spec: Spec, job_file: Path, tmp_path: Path
+) -> None:
+    job_file.write_text(yaml.safe_dump(spec | {"space": {"method": "lora", "parameters": []}}))
+    (tmp_path / "sweep.yaml").write_text(SWEEP)
+    done = run("sweep", str(tmp_path / "sweep.yaml"), str(job_file), *NAMES)
+    assert done.code == 0, done.err
+    admitted = client.submit(yaml.safe_load(done.out)).spec
+    assert admitted["objectives"] == [{"metric": "accuracy", "direction": "maximize"}]
+    assert (admitted["budget"]["trials"], admitted["budget"]["epochs"]) == (12, 2)
+    assert admitted["optimizer"]["name"] == "auto"
+    parameters = {one.pop("name"): one for one in yaml.safe_load(done.out)["space"]["parameters"]}
+    assert parameters == {
+        "rank": {"type": "ordinal", "values": [4, 8, 16]},
+        "learning_rate": {"type": "float", "low": 1e-5, "high": 1e-2, "scale": "log"},
+        "dropout": {"type": "float", "low": 0.0, "high": 0.3},
+        "alpha": {"type": "int", "low": 1, "high": 64},
+        "weight_decay": {"type": "ordinal", "values": [0.0, 0.05, 0.1]},
+        "targets": {"type": "categorical", "choices": ["qv", "all"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("method: hyper\nparameters: {}", ["method", "hyper", "bayes"]),
+        ("parameters: {lr: {distribution: normal, mu: 0}}", ["parameters.lr", "normal", "log_uniform_values"]),
+        ("parameters: {lr: {parameters: {a: {value: 1}}}}", ["parameters.lr", "values"]),
+        ("method: grid", ["parameters"]),
+    ],
+)
+def test_what_a_sweep_has_and_we_do_not_is_named(
+    run: Any, job_file: Path, tmp_path: Path, text: str, words: list[str]
+) -> None:
+    (tmp_path / "sweep.yaml").write_text(text)
+    done = run("sweep", str(tmp_path / "sweep.yaml"), str(job_file))
+    assert (done.code, done.out) == (2, "")
+    assert all(word in done.err for word in words), done.err
