@@ -174,16 +174,8 @@ parameters:
   epochs: {value: 2}
   seed: {value: 1}
 """
-NAMES = [part for name in ("r=rank", "lr=learning_rate", "seed=", "eval/accuracy=accuracy") for part in ("--rename", name)]
-    "--rename",
-    "r=rank",
-    "--rename",
-    "lr=learning_rate",
-    "--rename",
-    "seed=",
-    "--rename",
-    "eval/accuracy=accuracy",
-)
+RENAMED = ("r=rank", "lr=learning_rate", "seed=", "eval/accuracy=accuracy")
+NAMES = [part for name in RENAMED for part in ("--rename", name)]
 
 
 def test_a_sweep_file_becomes_a_job_that_is_admitted(
