@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -11,7 +12,7 @@ from workers.bounded import INT32, Location, Name
 Source = Location | Annotated[float, Field(gt=0, lt=1)] | None
 
 
-class TaskSection(BaseModel):
+class TaskSection(BaseModel, ABC):
     """Model and data of a job. Paths are strings as the user wrote them until the service resolves them.
 
     A type of task subclasses it with its own name as the `Literal` of `type`, and its columns and options.
@@ -43,9 +44,9 @@ class TaskSection(BaseModel):
     )
     validation_rows: int | None = Field(default=None, ge=2, le=INT32)
 
+    @abstractmethod
     def text_columns(self) -> tuple[str, ...]:
         """The columns that make the input."""
-        raise NotImplementedError
 
 
 class TextSection(TaskSection):
