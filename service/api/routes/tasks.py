@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic_core import PydanticUndefined
 
 from service.api.answers import tagged
 from service.api.dependencies import READ
@@ -49,7 +48,7 @@ def _fields(task: Task) -> list[FieldView]:
         FieldView(
             name=name,
             required=field.is_required(),
-            default=None if field.default is PydanticUndefined else field.default,
+            default=None if field.is_required() else field.get_default(),
             description=field.description or "",
             schema=properties[name],
         )
