@@ -241,7 +241,7 @@ def _awaits(assignment: Work) -> bool:
 
 def _start(address: str | None, scratch: Path, token: Path) -> None:
     if address is None:
-        _use_own_token(token)
+        use_own_token(token)
         _start_local(scratch)
     elif address.startswith("ray://"):
         raise ConnectionError(
@@ -260,7 +260,7 @@ def _join(address: str) -> None:
         raise ConnectionError(f"ray: {error}; {hint}") from error
 
 
-def _use_own_token(file: Path) -> None:
+def use_own_token(file: Path) -> None:
     """Ray asks for a token where it starts locally, by default one of all clusters of a user, which others may read."""
     if "RAY_AUTH_TOKEN" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
         if not file.exists():

@@ -119,7 +119,8 @@ def test_trials_stand_side_by_side_with_their_differences_first(page: Page, sear
 
 def test_all_learning_curves_stand_in_one_chart_and_follow_the_filter(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}?tab=curves")
-    expect(page.get_by_role("img", name=re.compile("accuracy over the epochs of 18 trials"))).to_be_visible()
+    all_of_them = page.get_by_role("img", name=re.compile("accuracy over the epochs of 18 trials"))
+    expect(all_of_them).to_be_visible(timeout=20_000)
     add_filter(page, "rank", "<=", "20")
     expect(page.get_by_role("img", name=re.compile("accuracy over the epochs of 6 trials"))).to_be_visible()
     search.report(search.claim(search.lora(4)), 1, 0.5)

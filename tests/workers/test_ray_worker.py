@@ -20,9 +20,13 @@ TASK = TextClassificationSpec(
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     import ray
 
+    from service.conductor.ray_executor import use_own_token
     from workers.ray_worker import TrialWorker, WorkerSettings
 
     home = tmp_path_factory.mktemp("home")
+    use_own_token(
+        home / "ray-token"
+    )  # a process knows one token only, and other tests in it start Ray as the service does
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     yield TrialWorker.options(num_cpus=1).remote(
         WorkerSettings(str(home), str(home / "artifacts"), threads=1, precision="fp32")

@@ -1,7 +1,7 @@
 """Whether a checkpoint holds the model that its `config.json` describes, by names and shapes. Imports no torch.
 
-Only the head of a task may differ or be missing, and BERT's pooler may be missing: both are trained from scratch.
-Any other part of the base that the checkpoint does not hold would be frozen at random values.
+Only the head of a task may differ or be missing, and BERT's or ALBERT's pooler may be missing: both are trained from
+scratch. Any other part of the base that the checkpoint does not hold would be frozen at random values.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def check_loaded(parts: Anatomy, folder: Path, missing: set[str], mismatched: se
 
 
 def frozen_shapes(config: Mapping[str, Any]) -> Shapes:
-    """Names and shapes of all weights of the base, without the head and BERT's pooler, as the model names them."""
+    """Names and shapes of all weights of the base, without the head and the pooler, as the model names them."""
     parts = anatomy(config)
     shapes: Shapes = {name: shape for name, shape in parts.outside if name not in _pooler(parts)}
     for index in range(parts.layers):
