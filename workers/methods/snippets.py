@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from workers.models.builtins import builtin
 from workers.models.heads import Head
-from workers.models.references import BUILTIN_PACKAGES, HUB, is_hub
+from workers.models.references import HUB, is_hub
 
 
 def hub_name(reference: str) -> tuple[str, str | None]:
@@ -56,7 +57,7 @@ model = get_peft_model(base, adapter)"""
 def _config(reference: str, labels: str, head: Head) -> str:
     imports = ""
     if reference.startswith("builtin:"):
-        imports = f"from {BUILTIN_PACKAGES[reference.removeprefix('builtin:')]} import get_model_path\n"
+        imports = f"{builtin(reference).imports}\n"
     return f"""import torch
 {imports}from transformers import AutoConfig, {head.auto_class}, AutoTokenizer
 
@@ -79,7 +80,7 @@ def _loading(reference: str, head: Head, target: str, *more: str) -> str:
 def _where(reference: str) -> str:
     """The first arguments of `from_pretrained`."""
     if reference.startswith("builtin:"):
-        return "str(get_model_path())"
+        return builtin(reference).path
     if not is_hub(reference):
         return repr(reference)
     name, revision = hub_name(reference)

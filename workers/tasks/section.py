@@ -22,7 +22,7 @@ class TaskSection(BaseModel, ABC):
 
     type: str
     model: Location = Field(
-        description="`builtin:minilm`, a local folder, or `hub:owner/name` with an optional `@revision`"
+        description="`builtin:minilm` or `builtin:smollm2`, a folder, or `hub:owner/name` with an optional `@revision`"
     )
     train: Location = Field(
         description="csv, jsonl or parquet file, a `datasets` folder, `builtin:pydocs` or `hub:owner/name`"
