@@ -19,11 +19,11 @@ import uvicorn
 from service.api.app import create_app
 from service.api.dependencies import Surroundings
 from service.errors import ServiceError, Unauthorized
-from service.home import HomeInUseError, HomeLock, keep_private, write_private
-from service.lifeline import spawn
+from service.processes.home import HomeInUseError, HomeLock, keep_private, write_private
+from service.processes.lifeline import spawn
+from service.processes.supervisor import Supervisor
 from service.settings import Settings, SettingsError
 from service.store.store import Store, open_store
-from service.supervisor import Supervisor
 from workers.artifacts import ArtifactStore
 
 GRACE = 3  # seconds for open requests when the service stops

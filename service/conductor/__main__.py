@@ -18,10 +18,10 @@ from service.conductor.placement import place
 from service.conductor.proposer import Proposer
 from service.conductor.takeover import take_over
 from service.errors import ServiceError
-from service.home import HomeInUseError, HomeLock, home_identity, keep_private
 from service.jobspec import ResourcesSpec
-from service.lifeline import follow_parent
-from service.room import full_disk
+from service.processes.disk_room import full_disk
+from service.processes.home import HomeInUseError, HomeLock, home_identity, keep_private
+from service.processes.lifeline import follow_parent
 from service.settings import Settings, SettingsError
 from service.store.store import open_store
 from workers.artifacts import ArtifactStore

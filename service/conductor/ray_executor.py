@@ -22,7 +22,7 @@ from service.conductor.executor import Lost, Message, Work
 from service.conductor.idle_workers import IdleWorkers
 from service.conductor.placement import Machine, Shape
 from service.conductor.speed import MeasuredSpeed
-from service.home import write_private
+from service.processes.home import write_private
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
 from workers.ray_worker import TrialWorker, WorkerSettings

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from service import lifeline
 from service.conductor.__main__ import LONGEST_SCRATCH, ray_scratch
-from service.home import HomeInUseError, HomeLock, home_identity, write_private
-from service.supervisor import Supervisor, pause_before_restart
+from service.processes import lifeline
+from service.processes.home import HomeInUseError, HomeLock, home_identity, write_private
+from service.processes.supervisor import Supervisor, pause_before_restart
 
-HOLD = "import sys, time; from pathlib import Path; from service.home import HomeLock; "
+HOLD = "import sys, time; from pathlib import Path; from service.processes.home import HomeLock; "
 HOLD += "lock = HomeLock(Path(sys.argv[1]), 'api'); lock.acquire(); print('held', flush=True); time.sleep(60)"
 
 
@@ -73,7 +73,7 @@ def test_restarts_come_at_growing_intervals() -> None:
 def test_a_supervised_child_is_started_again_until_told_to_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.supervisor.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("service.processes.supervisor.FIRST_PAUSE", 0.05)
     script = f"import os, time; open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}}\\n'); time.sleep(60)"
     supervisor = Supervisor("child", lambda: subprocess.Popen([sys.executable, "-c", script]))
     supervisor.start()
@@ -99,10 +99,10 @@ def _lines(path: Path, count: int) -> list[int]:
 def test_a_child_on_a_lifeline_leaves_when_its_parent_is_killed(tmp_path: Path) -> None:
     child = tmp_path / "followed.py"
     child.write_text(
-        "import os, time\nfrom service.lifeline import follow_parent\nassert follow_parent()\n"
+        "import os, time\nfrom service.processes.lifeline import follow_parent\nassert follow_parent()\n"
         f"open({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}\\n')\ntime.sleep(60)\n"
     )
-    parent = "import time; from service.lifeline import spawn; spawn(['followed'], {}); time.sleep(60)"
+    parent = "import time; from service.processes.lifeline import spawn; spawn(['followed'], {}); time.sleep(60)"
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen([sys.executable, "-c", parent], env={**os.environ, "PYTHONPATH": path})
     (pid,) = _lines(tmp_path / "pid", 1)

@@ -11,7 +11,7 @@ from service.api.dependencies import READ, CallerDep, SettingsDep, StoreDep
 from service.api.numbers import Numbers
 from service.api.views import HealthView
 from service.errors import Unavailable
-from service.room import full_disk
+from service.processes.disk_room import full_disk
 
 router = APIRouter(tags=["health"])
 unversioned = APIRouter(tags=["health"])
