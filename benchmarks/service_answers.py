@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, bindparam, update
 
-from service import queries
 from service.answering.costly import Desk
 from service.api.routes.insights import importance
-from service.jobspec import JobSpec
-from service.problem import build_problem
+from service.jobs.search import queries
+from service.jobs.search.problem import build_problem
+from service.jobs.search.spec import JobSpec
 from service.settings import Settings
 from service.store import fronts
 from service.store.records import NewTrial, Trial

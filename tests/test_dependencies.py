@@ -96,7 +96,7 @@ for module in modules:
     ("extras", "modules"),
     [
         ((), ["peftsearch", "peftsearch.cli"]),
-        (("service",), ["service.serve", "service.offline", "service.store.migrate", "service.problem"]),
+        (("service",), ["service.serve", "service.offline", "service.store.migrate", "service.jobs.search.problem"]),
         (("workers",), ["workers.trial", "workers.standalone", "workers.ray_worker", "optimizers.optuna_samplers"]),
         (("service", "workers"), ["service.conductor.__main__", "service.conductor.ray_executor"]),
     ],

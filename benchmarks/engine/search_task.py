@@ -14,7 +14,7 @@ from optimizers.pareto import hypervolume
 from search_spaces.parameters import Int
 from search_spaces.presets.lora import lora_knobs
 from search_spaces.presets.reference import reference_configs
-from service.problem import trainable_params
+from service.jobs.search.problem import trainable_params
 from workers.data.__main__ import write_lines
 from workers.models.description import ModelDescription, describe
 from workers.tasks.catalogue.text_classification import TextClassificationSpec, read

@@ -26,8 +26,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from service.jobspec import JobSpec
-from service.problem import build_problem
+from service.jobs.search.problem import build_problem
+from service.jobs.search.spec import JobSpec
 from service.settings import Settings
 from service.store.records import NewTrial
 from service.store.store import open_store

@@ -22,8 +22,8 @@ from optimizers.pareto import hypervolume, infer_reference
 from optimizers.problem import Config, Objective, Problem
 from search_spaces.parameters import Categorical, Float, Parameter
 from search_spaces.space import Space
-from service.jobspec import SpaceSpec
-from service.problem import build_space
+from service.jobs.search.problem import build_space
+from service.jobs.search.spec import SpaceSpec
 from workers.models.description import describe
 
 FloatArray = NDArray[np.float64]

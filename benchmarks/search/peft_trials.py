@@ -20,7 +20,7 @@ from optimizers.problem import Config, Problem
 from predictors.gaussian_process import GaussianProcess, fit_gaussian_process
 from search_spaces.presets import preset
 from search_spaces.space import Space, config_hash
-from service.problem import trainable_params
+from service.jobs.search.problem import trainable_params
 from workers.models.description import describe
 
 

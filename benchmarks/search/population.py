@@ -22,7 +22,7 @@ from benchmarks.search.scheduler_records import keep
 from service.conductor.executor import Message
 from service.conductor.loop import Conductor
 from service.conductor.proposer import Proposer
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
 from service.store.store import open_store
 from tests.service.conductor.computing_executor import ComputingExecutor
 from workers.artifacts import ArtifactStore

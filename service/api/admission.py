@@ -17,10 +17,10 @@ from service.api.mixture_admission import admit_mixture
 from service.api.search_admission import admit_search
 from service.api.suggestions import unknown_name
 from service.errors import BadInput
-from service.jobspec import JobSpec
-from service.jobspecs.kinds import SPECS, kind_of
-from service.jobspecs.law import LawSpec
-from service.jobspecs.mixture import MixtureSpec
+from service.jobs.kinds import SPECS, kind_of
+from service.jobs.law.spec import LawSpec
+from service.jobs.mixture.spec import MixtureSpec
+from service.jobs.search.spec import JobSpec
 from service.settings import Settings
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from search_spaces.errors import SpaceTooConstrained
 from search_spaces.space import Space
 from service.errors import FieldProblem
-from service.jobspec import ConstraintSpec
-from service.problem import FORMULAS
+from service.jobs.search.problem import FORMULAS
+from service.jobs.search.spec import ConstraintSpec
 from workers.models.description import ModelDescription
 from workers.tasks.registry import METRICS
 

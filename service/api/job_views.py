@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from service.api.views import ConfirmingView, JobView, ProgressView, objectives_of
-from service.jobspecs.kinds import kind_of
+from service.jobs.kinds import kind_of
 from service.store.records import Job
 from service.store.states import JOB_OVER, TRIAL_OVER, TRIAL_STATES
 from service.store.store import Store

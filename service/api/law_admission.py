@@ -9,7 +9,7 @@ from service.api.sharding_checks import refuse_shards
 from service.api.suggestions import unknown_name
 from service.api.task_admission import TaskAdmission
 from service.errors import BadInput, FieldProblem
-from service.jobspecs.law import LEAST_SETTINGS, LEAST_SIZES, MOST_TRAININGS, DesignSpec, LawSpec
+from service.jobs.law.spec import LEAST_SETTINGS, LEAST_SIZES, MOST_TRAININGS, DesignSpec, LawSpec
 from service.settings import Settings
 from workers.errors import InvalidInput
 from workers.hyperparameters import split_config

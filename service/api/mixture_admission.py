@@ -8,7 +8,7 @@ from service.api.data_paths import locate
 from service.api.sharding_checks import refuse_shards
 from service.api.suggestions import unknown_name
 from service.errors import BadInput, FieldProblem
-from service.jobspecs.mixture import LEAST_MIXTURES, MixtureSpec
+from service.jobs.mixture.spec import LEAST_MIXTURES, MixtureSpec
 from service.settings import Settings
 from workers.proxies.corpus import SUFFIXES, training_bytes
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service.api.problems import MEDIA_TYPE
-from service.jobspecs.kinds import SPECS
+from service.jobs.kinds import SPECS
 
 _REFUSALS = {
     400: "the request is malformed",

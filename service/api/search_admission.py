@@ -16,9 +16,9 @@ from service.api.space_checks import check_batch, check_references, read_space
 from service.api.suggestions import unknown_name
 from service.api.task_admission import TaskAdmission
 from service.errors import BadInput, FieldProblem
-from service.jobspec import JobSpec
-from service.problem import problem_on
-from service.problem import references as references_of
+from service.jobs.search.problem import problem_on
+from service.jobs.search.problem import references as references_of
+from service.jobs.search.spec import JobSpec
 from service.settings import Settings
 from workers.data.rows import TaskData
 from workers.models.description import ModelDescription

@@ -9,7 +9,7 @@ from optimizers.schedulers import registry as schedulers
 from optimizers.schedulers.contract import Budget
 from service.api.suggestions import unknown_name
 from service.errors import FieldProblem
-from service.jobspec import OptimizerSpec, SchedulerSpec
+from service.jobs.search.spec import OptimizerSpec, SchedulerSpec
 
 
 def check_optimizer(spec: OptimizerSpec, problem: Problem | None) -> list[FieldProblem]:

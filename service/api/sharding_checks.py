@@ -7,8 +7,8 @@ from typing import Any
 
 from search_spaces.space import Space
 from service.errors import FieldProblem
-from service.jobspec import JobSpec, ResourcesSpec
-from service.problem import references
+from service.jobs.search.problem import references
+from service.jobs.search.spec import JobSpec, ResourcesSpec
 from workers.hyperparameters import split_config
 from workers.models.description import ModelDescription
 from workers.sharding import NEEDS_WHOLE

@@ -11,8 +11,8 @@ from search_spaces.errors import InvalidOverride, InvalidSpace, SpaceTooConstrai
 from search_spaces.space import Space
 from service.api.suggestions import unknown_name
 from service.errors import FieldProblem
-from service.jobspec import JobSpec, SpaceSpec
-from service.problem import all_presets, build_space, references
+from service.jobs.search.problem import all_presets, build_space, references
+from service.jobs.search.spec import JobSpec, SpaceSpec
 from workers.errors import InvalidInput
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.registry import method

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from service.api.problems import field_problems
 from service.api.suggestions import unknown_name
 from service.errors import FieldProblem
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
 from workers.tasks.registry import tasks
 
 

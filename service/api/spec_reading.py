@@ -11,7 +11,7 @@ from fastapi import Request
 from service.api.body_reading import parsed
 from service.api.plain_data import parse_json, parse_yaml
 from service.errors import BadInput
-from service.jobspecs.kinds import SPECS
+from service.jobs.kinds import SPECS
 
 EXAMPLE: dict[str, Any] = {
     "name": "pydocs-lora",

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from service.api.suggestions import unknown_name
 from service.errors import BadInput, FieldProblem
-from service.jobspecs.kinds import kind_of
+from service.jobs.kinds import kind_of
 from service.store.records import Job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Outcome, Report

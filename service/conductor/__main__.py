@@ -18,7 +18,7 @@ from service.conductor.placement import place
 from service.conductor.proposer import Proposer
 from service.conductor.takeover import take_over
 from service.errors import ServiceError
-from service.jobspec import ResourcesSpec
+from service.jobs.search.spec import ResourcesSpec
 from service.processes.disk_room import full_disk
 from service.processes.home import HomeInUseError, HomeLock, home_identity, keep_private
 from service.processes.lifeline import follow_parent

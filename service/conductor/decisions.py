@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from service.conductor.mirror import TrialMirror
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 
 HOPELESS_AFTER = 5

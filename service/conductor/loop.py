@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from service import past_jobs
 from service.conductor.decisions import Verdict
 from service.conductor.dispatch import Dispatch
 from service.conductor.executor import Executor, Lost, Message
@@ -28,7 +27,8 @@ from service.conductor.suggestions import LEARN_FROM_PAST
 from service.conductor.takeover import SUSPECT_AFTER
 from service.conductor.under_way import UnderWay
 from service.errors import Conflict, NotFound, ServiceError, Unavailable
-from service.jobspecs.kinds import designed_spec
+from service.jobs.kinds import designed_spec
+from service.jobs.search import past_jobs
 from service.store.records import Event, Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Clock, Store, utc_now

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.assignments import assignment_of
 from service.conductor.cost_model import CostModel
 from service.conductor.placement import MOST_MEMBERS, Placement
-from service.jobspec import JobSpec
+from service.jobs.assignments import assignment_of
+from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from workers.errors import InvalidInput
 from workers.models.description import ModelDescription

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.jobspec import ResourcesSpec
+from service.jobs.search.spec import ResourcesSpec
 from workers.machine_speed import MachineSpeed
 
 BYTES_PER_WORKER = 1_000_000_000  # a resident base model, torch and transformers, with room for activations

@@ -18,9 +18,9 @@ from service.conductor.placement import Machine, place
 from service.conductor.proposer import Conclude, Reply
 from service.conductor.run import Run, Step
 from service.conductor.suggestions import Refill
-from service.designs.plan import Measured, Plan
-from service.designs.registry import plan_of
-from service.jobspecs.kinds import DesignedSpec
+from service.jobs.kinds import DesignedSpec
+from service.jobs.plan import Measured, Plan
+from service.jobs.plan_registry import plan_of
 from service.store.records import Event, Job, NewTrial, Trial
 from service.store.states import TRIAL_OVER
 from workers.assignment import Decision

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from optimizers.problem import History
 from service.conductor.replay import to_json
-from service.designs.plan import Conclusion, Measured
+from service.jobs.plan import Conclusion, Measured
 
 PATIENCE = 180.0  # seconds that a proposal may take before its process is replaced
 CONCLUDING = 10  # times that patience for a conclusion, which fits a regression to each loss

@@ -19,11 +19,11 @@ import numpy as np
 from optimizers.problem import Problem
 from optimizers.registry import optimizer
 from service.conductor.replay import from_json
-from service.designs.plan import Measured
-from service.designs.registry import plan_of
-from service.jobspec import JobSpec
-from service.jobspecs.kinds import designed_spec
-from service.problem import build_problem
+from service.jobs.kinds import designed_spec
+from service.jobs.plan import Measured
+from service.jobs.plan_registry import plan_of
+from service.jobs.search.problem import build_problem
+from service.jobs.search.spec import JobSpec
 
 LOW_PRIORITY = 10  # added to the process's niceness, so that a fit never starves the trials' cores
 

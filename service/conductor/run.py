@@ -20,8 +20,8 @@ from service.conductor.placement import Placement, Shape
 from service.conductor.proposer import Conclude, Reply, Request
 from service.conductor.silence import Silences
 from service.conductor.suggestions import Refill
-from service.jobspec import JobSpec
-from service.jobspecs.kinds import DesignedSpec
+from service.jobs.kinds import DesignedSpec
+from service.jobs.search.spec import JobSpec
 from service.store.records import Event, Exploit, Job, NewTrial, Trial
 from workers.assignment import Decision
 

@@ -9,19 +9,19 @@ from typing import Any
 
 from optimizers.problem import PastJob, Problem
 from optimizers.schedulers.contract import Moves, Point
-from service import scheduling
-from service.assignments import assignment_of
-from service.conductor.confirming import confirmations
 from service.conductor.cost_model import CostModel
 from service.conductor.decisions import Verdict, is_replaceable, seconds_active, verdict
 from service.conductor.packs import Packs
 from service.conductor.placement import Machine, place
 from service.conductor.proposer import Reply
 from service.conductor.run import Run, Step
-from service.conductor.seeds import trial_seed
 from service.conductor.suggestions import Refill, Suggestions
-from service.jobspec import JobSpec
-from service.problem import build_problem, references
+from service.jobs.assignments import assignment_of
+from service.jobs.search import scheduling
+from service.jobs.search.confirming import confirmations
+from service.jobs.search.problem import build_problem, references
+from service.jobs.search.spec import JobSpec
+from service.jobs.seeds import trial_seed
 from service.store.records import Event, Exploit, Job, NewTrial, StoredReport, Trial
 from service.store.states import TRIAL_OVER
 from workers.assignment import Assignment, Decision

@@ -18,8 +18,8 @@ from service.conductor.decisions import is_replaceable, wanted
 from service.conductor.mirror import TrialMirror
 from service.conductor.proposer import Reply, Request
 from service.conductor.replay import history
-from service.conductor.seeds import proposal_seed, trial_seed
-from service.jobspec import JobSpec, OptimizerSpec
+from service.jobs.search.spec import JobSpec, OptimizerSpec
+from service.jobs.seeds import proposal_seed, trial_seed
 from service.store.records import NewTrial, Trial
 
 TRIES_PER_OPTIMIZER = 2

@@ -15,7 +15,7 @@ from benchmarks.engine.search import compare, mean_speedup
 from benchmarks.engine.search_ours import job_spec
 from benchmarks.engine.search_task import QUICK, Yardstick, write_data
 from benchmarks.engine.summary import AIMS, summarise
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
 
 
 @pytest.fixture(scope="module")

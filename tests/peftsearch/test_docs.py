@@ -17,9 +17,9 @@ from optimizers.schedulers import registry as schedulers
 from peftsearch.cli import app as cli
 from peftsearch.cli import jobfile
 from service.api.admission import admit
-from service.jobspec import JobSpec
-from service.jobspecs.law import LawSpec
-from service.jobspecs.mixture import MixtureSpec
+from service.jobs.law.spec import LawSpec
+from service.jobs.mixture.spec import MixtureSpec
+from service.jobs.search.spec import JobSpec
 from service.settings import ENVIRONMENT, Settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from predictors.answer import OutOfDomain
-from service.designs.mixture import MixturePlan
-from service.designs.mixture_conclusion import comparison
-from service.designs.plan import Conclusion, Measured
-from service.jobspecs.mixture import MixtureSpec
+from service.jobs.mixture.conclusion import comparison
+from service.jobs.mixture.plan import MixturePlan
+from service.jobs.mixture.spec import MixtureSpec
+from service.jobs.plan import Conclusion, Measured
 from service.store.records import NewTrial
 
 DOMAINS = ("web", "code", "books")

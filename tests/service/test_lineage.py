@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.lineage import Stretch, stretches
+from service.jobs.search.lineage import Stretch, stretches
 from service.store.records import Exploit, Trial
 from tests.service.conductor.stored import CREATED, stored_trial
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from service import past_jobs
-from service.jobspec import JobSpec
+from service.jobs.search import past_jobs
+from service.jobs.search.spec import JobSpec
 from service.store.records import Job, NewTrial
 from service.store.store import Store, open_store
 from workers.assignment import Outcome

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from service.jobspec import JobSpec
-from service.lineage import Stretch
-from service.snippets import snippet
+from service.jobs.search.lineage import Stretch
+from service.jobs.search.snippets import snippet
+from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from tests.workers.stored_models import write_decoder, write_rows
 from workers.artifacts import ArtifactStore

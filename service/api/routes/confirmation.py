@@ -13,10 +13,10 @@ from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, StoreDep
 from service.api.routes.insights import EstimateView
 from service.api.views import TrialView, View
-from service.confirmation import Confirmation, Confirmed, Gain, Item, Standing, confirmation
 from service.errors import NotFound
-from service.jobspecs.kinds import search_spec
-from service.problem import build_problem
+from service.jobs.kinds import search_spec
+from service.jobs.search.confirmation import Confirmation, Confirmed, Gain, Item, Standing, confirmation
+from service.jobs.search.problem import build_problem
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["insights"], dependencies=[READ])
 

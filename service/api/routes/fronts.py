@@ -8,16 +8,16 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
-from service import queries
 from service.answering.costly import Desk, costly
 from service.api.answers import tagged
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, StoreDep
 from service.api.views import BestView, FrontView, HeadroomView, TrialView, objectives_of
-from service.headroom import LEVEL, prospect
-from service.jobspecs.kinds import search_spec
-from service.lineage import past_of
-from service.snippets import snippet
+from service.jobs.kinds import search_spec
+from service.jobs.search import queries
+from service.jobs.search.headroom import LEVEL, prospect
+from service.jobs.search.lineage import past_of
+from service.jobs.search.snippets import snippet
 from service.store.store import Store
 from workers.bounded import Name
 

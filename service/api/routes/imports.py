@@ -15,8 +15,8 @@ from service.api.dependencies import SUBMIT, ArtifactsDep, StoreDep
 from service.api.told import ToldOutcome, check_outcome
 from service.api.views import View
 from service.errors import BadInput, FieldProblem
-from service.jobspecs.kinds import search_spec
-from service.problem import build_problem
+from service.jobs.kinds import search_spec
+from service.jobs.search.problem import build_problem
 from service.store.imports import check_open
 from service.store.records import Job
 from workers.artifacts import ArtifactStore

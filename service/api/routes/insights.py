@@ -19,8 +19,8 @@ from service.api.dependencies import READ, StoreDep
 from service.api.predictions import Question
 from service.api.views import TrialView, View
 from service.errors import BadInput, NotFound
-from service.jobspecs.kinds import search_spec
-from service.problem import build_problem
+from service.jobs.kinds import search_spec
+from service.jobs.search.problem import build_problem
 from service.store.records import Trial
 from service.store.store import Store
 

@@ -15,9 +15,9 @@ from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
 from service.api.views import ExtendRequest, JobView, PageView
 from service.conductor.decisions import is_replaceable
 from service.errors import BadInput, Conflict
-from service.jobspec import JobSpec
-from service.jobspecs.kinds import search_spec
-from service.problem import build_problem
+from service.jobs.kinds import search_spec
+from service.jobs.search.problem import build_problem
+from service.jobs.search.spec import JobSpec
 from service.store.records import JobState
 from service.store.states import JOB_OVER
 

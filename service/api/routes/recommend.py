@@ -9,7 +9,6 @@ from pydantic import Field
 
 from predictors.transfer import PastJob, PastTrial, plain, recommend
 from search_spaces.presets.reference import reference_configs
-from service import past_jobs, queries
 from service.answering.costly import Desk, costly
 from service.api.body_reading import PlainRoute
 from service.api.costly_answers import RESPONSES, computed
@@ -19,6 +18,7 @@ from service.api.predictions import Question
 from service.api.suggestions import unknown_name
 from service.api.views import View
 from service.errors import BadInput
+from service.jobs.search import past_jobs, queries
 from service.store.records import Trial
 from service.store.store import Store
 from workers.bounded import INT32, Name

@@ -10,7 +10,7 @@ from service.api.answers import tagged
 from service.api.dependencies import READ, SettingsDep
 from service.api.models import DEFAULT_MODEL, described
 from service.api.views import ItemsView, SpaceView
-from service.problem import all_presets, preset_space
+from service.jobs.search.problem import all_presets, preset_space
 from workers.models.description import ModelDescription
 
 router = APIRouter(tags=["catalogue"], dependencies=[READ])

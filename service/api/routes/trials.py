@@ -25,9 +25,9 @@ from service.api.views import (
     TrialView,
 )
 from service.errors import BadInput, Damaged, NotFound
-from service.jobspecs.kinds import search_spec
-from service.lineage import past_of
-from service.snippets import snippet
+from service.jobs.kinds import search_spec
+from service.jobs.search.lineage import past_of
+from service.jobs.search.snippets import snippet
 from service.store.records import TrialOrigin, TrialState
 from workers.artifacts import ArtifactDamaged, ArtifactMissing
 from workers.tasks.registry import METRICS

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Response
 from service.api.answers import answer
 from service.api.body_reading import PlainRoute
 from service.api.dependencies import WORK, ArtifactsDep, StoreDep
-from service.api.scheduling import decide
 from service.api.told import ToldOutcome, ToldReport, check_outcome, check_report
 from service.api.views import AskRequest, AssignmentView, DecisionView, TrialView
-from service.assignments import assignment_for
 from service.errors import BadInput, Conflict
+from service.jobs.assignments import assignment_for
+from service.jobs.search.outside_scheduling import decide
 from service.store.records import Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Store

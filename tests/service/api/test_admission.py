@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.problem import all_presets
+from service.jobs.search.problem import all_presets
 
 Spec = dict[str, Any]
 Change = Callable[[Spec], Any]

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from service.api import dashboard
 from service.api.app import create_app
-from service.problem import FORMULAS, all_presets
+from service.jobs.search.problem import FORMULAS, all_presets
 from workers.methods.registry import methods
 from workers.strategies.registry import strategies
 from workers.tasks.registry import METRICS, tasks

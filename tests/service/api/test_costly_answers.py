@@ -22,8 +22,8 @@ Spec = dict[str, Any]
 @pytest.fixture
 def big(api: TestClient, spec: Spec, worker: Any) -> str:
     """A job over every method, with thirty completed trials."""
-    from service.jobspec import JobSpec
-    from service.problem import build_problem
+    from service.jobs.search.problem import build_problem
+    from service.jobs.search.spec import JobSpec
 
     created = api.post(
         "/v1/jobs", json=spec | {"space": spec["space"] | {"preset": "methods"}, "budget": {"trials": 50, "epochs": 1}}

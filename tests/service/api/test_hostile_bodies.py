@@ -158,7 +158,7 @@ def _models(root: type[BaseModel]) -> list[type[BaseModel]]:
 
 def test_no_model_of_a_request_takes_infinities() -> None:
     from service.api.predictions import Question
-    from service.jobspec import Section
+    from service.jobs.search.spec import Section
 
     models = _models(Question) + _models(Section)
     assert len(models) > 20

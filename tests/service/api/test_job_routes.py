@@ -9,8 +9,8 @@ import yaml
 from fastapi.testclient import TestClient
 
 from service.conductor.replay import history
-from service.jobspec import JobSpec, SpaceSpec
-from service.problem import build_problem, build_space
+from service.jobs.search.problem import build_problem, build_space
+from service.jobs.search.spec import JobSpec, SpaceSpec
 from service.store.records import NewTrial
 from service.store.store import Store
 from tests.service.conductor.stored import stored_trial

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from service.api.admission import admit
 from service.errors import BadInput
-from service.problem import build_problem
+from service.jobs.search.problem import build_problem
 from service.settings import Settings, SettingsError
 from tests.service.tiny_task import write_model, write_rows
 

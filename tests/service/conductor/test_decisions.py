@@ -21,7 +21,7 @@ from service.conductor.decisions import (
     wanted,
 )
 from service.conductor.mirror import TrialMirror
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
 from tests.service.conductor.stored import stored_trial
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from service.conductor.executor import Message
 from service.conductor.loop import Conductor
 from service.conductor.proposer import Proposer
 from service.conductor.takeover import take_over
-from service.jobspecs.kinds import designed_spec
+from service.jobs.kinds import designed_spec
 from service.store.records import Answer, Job, Trial
 from service.store.store import Store, open_store
 from tests.service.conductor.computing_executor import ComputingExecutor

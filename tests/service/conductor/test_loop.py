@@ -16,10 +16,10 @@ from service.conductor.loop import GRACE, LEASE, Conductor
 from service.conductor.placement import Machine, Shape
 from service.conductor.proposer import Proposer, Reply, Request
 from service.conductor.search_agenda import search_run
-from service.conductor.seeds import confirmation_seed, trial_seed
 from service.conductor.takeover import SUSPECT_AFTER, take_over
 from service.errors import Conflict, Unavailable
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
+from service.jobs.seeds import confirmation_seed, trial_seed
 from service.store.records import Job
 from service.store.store import Store, open_store
 from tests.service.conductor.computing_executor import ComputingExecutor, accuracy, complete

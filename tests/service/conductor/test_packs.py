@@ -9,7 +9,7 @@ import pytest
 from service.conductor.cost_model import MEBIBYTE, CostModel
 from service.conductor.packs import UNMEASURED, Packs
 from service.conductor.placement import Placement, Shape
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from tests.service.conductor.stored import stored_trial
 from workers.models.description import describe

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from optimizers.schedulers.contract import Point
-from service.assignments import assignment_of
 from service.conductor.executor import Message
 from service.conductor.loop import Conductor
 from service.conductor.proposer import Proposer
 from service.conductor.takeover import take_over
-from service.jobspec import JobSpec
-from service.problem import build_problem
-from service.scheduling import moves
+from service.jobs.assignments import assignment_of
+from service.jobs.search.problem import build_problem
+from service.jobs.search.scheduling import moves
+from service.jobs.search.spec import JobSpec
 from service.store.records import Job
 from service.store.store import Store, open_store
 from tests.service.conductor.computing_executor import ComputingExecutor, accuracy

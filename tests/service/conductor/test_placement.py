@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.conductor.placement import MOST_MEMBERS, Machine, Shape, lacking, place, wants_speed
-from service.jobspec import ResourcesSpec
+from service.jobs.search.spec import ResourcesSpec
 from workers.machine_speed import MachineSpeed
 
 GIB = 1 << 30

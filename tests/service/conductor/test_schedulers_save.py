@@ -15,7 +15,7 @@ from service.conductor.__main__ import ray_scratch
 from service.conductor.loop import Conductor
 from service.conductor.proposer import Proposer
 from service.conductor.ray_executor import RayExecutor
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from service.store.store import Store, open_store
 from tests.service.tiny_task import tiny_job

@@ -9,7 +9,7 @@ from service.conductor.decisions import Verdict
 from service.conductor.placement import Machine
 from service.conductor.run import Run
 from service.conductor.search_agenda import SearchAgenda, search_run
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
 from service.store.records import Job, Trial
 from tests.service.conductor.stored import CREATED, stored_trial
 

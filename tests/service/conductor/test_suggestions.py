@@ -11,9 +11,9 @@ from search_spaces.parameters import Int
 from search_spaces.space import Space
 from service.conductor.mirror import TrialMirror
 from service.conductor.proposer import Reply, Request
-from service.conductor.seeds import trial_seed
 from service.conductor.suggestions import AT_MOST, AT_ONCE, FALLBACKS, LATELY, TRIES_PER_OPTIMIZER, Suggestions
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
+from service.jobs.seeds import trial_seed
 from service.store.records import NewTrial, Trial
 from tests.service.conductor.stored import stored_trial
 

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from optimizers.problem import CompletedTrial, PastJob
 from predictors.transfer import LEAST_TRIALS, RELEVANT, Task
-from service.jobspec import JobSpec
-from service.jobspecs.kinds import kind_of
+from service.jobs.kinds import kind_of
+from service.jobs.search.spec import JobSpec
 from service.store.records import Job, Trial
 from service.store.store import Store
 from workers.errors import InvalidInput

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service.conductor.seeds import confirmation_seed
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
+from service.jobs.seeds import confirmation_seed
 from service.store.records import NewTrial, Trial
 
 

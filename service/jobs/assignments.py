@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from service.designs.law import LawPlan
-from service.jobspec import JobSpec
-from service.jobspecs.kinds import designed_spec
-from service.jobspecs.law import LawSpec
-from service.scheduling import awaits_decision, pause_every, report_at
+from service.jobs.kinds import designed_spec
+from service.jobs.law.plan import LawPlan
+from service.jobs.law.spec import LawSpec
+from service.jobs.search.scheduling import awaits_decision, pause_every, report_at
+from service.jobs.search.spec import JobSpec
 from service.store.records import Job, Trial
 from workers.assignment import Artifact, Assignment
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.jobspec import ObjectiveSpec, ResourcesSpec, Section
+from service.jobs.search.spec import ObjectiveSpec, ResourcesSpec, Section
 from workers.bounded import Seed
 from workers.proxies.spec import CorpusSpec, DomainName, FilterSpec, ProxySpec, SoupSpec, Weights
 

@@ -11,8 +11,8 @@ import numpy as np
 from optimizers import evidence as evidences
 from optimizers.headroom import headroom
 from optimizers.problem import CompletedTrial, History
-from service.jobspec import JobSpec, ObjectiveSpec
-from service.problem import build_problem
+from service.jobs.search.problem import build_problem
+from service.jobs.search.spec import JobSpec, ObjectiveSpec
 from service.store.records import Trial
 
 # Trials that are enough to tell, the best ones among them; fewer than the least tell nothing.

@@ -8,10 +8,10 @@ from functools import lru_cache
 
 from optimizers.problem import Problem
 from optimizers.schedulers.contract import Point
-from service import scheduling
-from service.jobspec import JobSpec
-from service.jobspecs.kinds import kind_of
-from service.problem import build_problem
+from service.jobs.kinds import kind_of
+from service.jobs.search import scheduling
+from service.jobs.search.problem import build_problem
+from service.jobs.search.spec import JobSpec
 from service.store.records import Job, StoredReport, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Store

@@ -11,7 +11,7 @@ import numpy as np
 
 from predictors.mixture_answer import answer, table
 from predictors.mixture_regression import fit_mixture_regression
-from service.designs.plan import Measured
+from service.jobs.plan import Measured
 
 LEVEL = 0.9
 LEAST_HELD_OUT = 3  # below it a rank correlation says nothing

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.jobspec import ResourcesSpec, Section
-from service.jobspecs.mixture import LossObjective
+from service.jobs.mixture.spec import LossObjective
+from service.jobs.search.spec import ResourcesSpec, Section
 from workers.bounded import INT32, Count, Name, Seed
 from workers.task import AnyTask
 

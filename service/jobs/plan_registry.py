@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from service.designs.law import LawPlan
-from service.designs.mixture import MixturePlan
-from service.designs.plan import Plan
-from service.jobspecs.kinds import DesignedSpec
-from service.jobspecs.mixture import MixtureSpec
+from service.jobs.kinds import DesignedSpec
+from service.jobs.law.plan import LawPlan
+from service.jobs.mixture.plan import MixturePlan
+from service.jobs.mixture.spec import MixtureSpec
+from service.jobs.plan import Plan
 
 
 def plan_of(spec: DesignedSpec) -> Plan:

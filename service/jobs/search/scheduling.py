@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget, Curve, Moves, PausingScheduler, Point, Standing, StoppingScheduler
 from optimizers.schedulers.registry import scheduler
-from service.jobspec import JobSpec
+from service.jobs.search.spec import JobSpec
 from service.store.records import Exploit, Trial, TrialOrigin
 from workers.assignment import Decision
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.errors import BadInput, NotFound
-from service.jobspec import JobSpec
-from service.jobspecs.kinds import search_spec
-from service.problem import build_problem
+from service.jobs.kinds import search_spec
+from service.jobs.search.problem import build_problem
+from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from service.store.store import Store
 from service.store.trials import Bound

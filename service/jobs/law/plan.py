@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from predictors.law_answer import averaged, fitted, variables_of
-from service.conductor.seeds import trial_seed
-from service.designs.plan import Conclusion, Measured
-from service.jobspecs.law import LawSpec
+from service.jobs.law.spec import LawSpec
+from service.jobs.plan import Conclusion, Measured
+from service.jobs.seeds import trial_seed
 from service.store.records import NewTrial, Trial
 from workers.assignment import Assignment
 
@@ -19,7 +19,7 @@ LEVEL = 0.9
 
 @dataclass(frozen=True)
 class LawPlan:
-    """See `service.designs.plan.Plan`."""
+    """See `service.jobs.plan.Plan`."""
 
     spec: LawSpec
 

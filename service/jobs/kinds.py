@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.errors import Conflict
-from service.jobspec import JobSpec
-from service.jobspecs.law import LawSpec
-from service.jobspecs.mixture import MixtureSpec
+from service.jobs.law.spec import LawSpec
+from service.jobs.mixture.spec import MixtureSpec
+from service.jobs.search.spec import JobSpec
 from service.store.records import Job
 
 DesignedSpec = MixtureSpec | LawSpec

@@ -14,7 +14,7 @@ from search_spaces.presets import preset, preset_names
 from search_spaces.presets.reference import random_entries, reference_configs
 from search_spaces.presets.shape import ModelShape
 from search_spaces.space import Space
-from service.jobspec import JobSpec, SpaceSpec
+from service.jobs.search.spec import JobSpec, SpaceSpec
 from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
 from workers.methods.space import PRESET as METHODS_PRESET

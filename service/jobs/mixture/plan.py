@@ -15,10 +15,10 @@ import numpy as np
 
 from predictors.answer import OutOfDomain
 from predictors.mixture_design import sample_mixtures
-from service.conductor.seeds import confirmation_seed
-from service.designs.mixture_conclusion import comparison, faithfulness, recommendation, soup_summary
-from service.designs.plan import Conclusion, Measured
-from service.jobspecs.mixture import LEAST_MIXTURES, MixtureSpec
+from service.jobs.mixture.conclusion import comparison, faithfulness, recommendation, soup_summary
+from service.jobs.mixture.spec import LEAST_MIXTURES, MixtureSpec
+from service.jobs.plan import Conclusion, Measured
+from service.jobs.seeds import confirmation_seed
 from service.store.records import NewTrial, Trial
 from workers.proxies.spec import Part, ProxyAssignment
 
@@ -31,7 +31,7 @@ BYTES_PER_TOKEN = 3.0  # of byte pairs, roughly: only the limit on repetitions r
 
 @dataclass(frozen=True)
 class MixturePlan:
-    """See `service.designs.plan.Plan`. `sizes` in the admitted spec are the bytes of each domain."""
+    """See `service.jobs.plan.Plan`. `sizes` in the admitted spec are the bytes of each domain."""
 
     spec: MixtureSpec
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.jobspec import JobSpec
-from service.lineage import Stretch
-from service.scheduling import pause_every
+from service.jobs.search.lineage import Stretch
+from service.jobs.search.scheduling import pause_every
+from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.method import Method
