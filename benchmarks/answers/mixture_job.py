@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from service.api.admission import admit
 from service.conductor.loop import Conductor
 from service.conductor.proposer import Proposer
 from service.conductor.ray_executor import RayExecutor
+from service.jobs.admission import admit
 from service.settings import Settings
 from service.store.store import Store, open_store
 

@@ -13,8 +13,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from predictors.answer import OutOfDomain
-from service.api.suggestions import unknown_name
 from service.errors import BadInput, FieldProblem, ServiceError
+from service.jobs.did_you_mean import unknown_name
 from workers.tasks.registry import tasks
 
 _BRANCHES = frozenset({"float", "int", "str", "bool", "literal"})

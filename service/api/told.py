@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from service.api.suggestions import unknown_name
 from service.errors import BadInput, FieldProblem
+from service.jobs.did_you_mean import unknown_name
 from service.jobs.kinds import kind_of
 from service.store.records import Job
 from workers.artifacts import ArtifactStore

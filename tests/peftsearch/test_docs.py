@@ -16,7 +16,7 @@ from optimizers import registry as optimizers
 from optimizers.schedulers import registry as schedulers
 from peftsearch.cli import app as cli
 from peftsearch.cli import jobfile
-from service.api.admission import admit
+from service.jobs.admission import admit
 from service.jobs.law.spec import LawSpec
 from service.jobs.mixture.spec import MixtureSpec
 from service.jobs.search.spec import JobSpec

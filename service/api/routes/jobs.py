@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
-from service.api.admission import admit
 from service.api.answers import answer, has_version, tagged
 from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, SUBMIT, CallerDep, Now, PagingDep, SettingsDep, StoreDep
@@ -15,6 +14,7 @@ from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
 from service.api.views import ExtendRequest, JobView, PageView
 from service.conductor.decisions import is_replaceable
 from service.errors import BadInput, Conflict
+from service.jobs.admission import admit
 from service.jobs.kinds import search_spec
 from service.jobs.search.problem import build_problem
 from service.jobs.search.spec import JobSpec

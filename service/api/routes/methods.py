@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from search_spaces.serialization import parameter_to_json
 from service.api.answers import tagged
 from service.api.dependencies import READ, SettingsDep
-from service.api.models import DEFAULT_MODEL, described
 from service.api.views import ItemsView, MethodView, MetricView, StrategyView
+from service.jobs.models import DEFAULT_MODEL, described
 from workers.methods.method import Method
 from workers.methods.registry import methods
 from workers.models.description import ModelDescription

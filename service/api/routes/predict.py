@@ -19,8 +19,8 @@ from service.api import predictions as ask
 from service.api.body_reading import PlainRoute
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, CallerDep, StoreDep
-from service.api.own_laws import law_for, own_law
 from service.api.predictions import PredictionView
+from service.jobs.law.own_laws import law_for, own_law
 
 router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[READ], route_class=PlainRoute)
 

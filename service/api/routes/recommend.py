@@ -13,11 +13,11 @@ from service.answering.costly import Desk, costly
 from service.api.body_reading import PlainRoute
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, CallerDep
-from service.api.models import DEFAULT_MODEL, described
 from service.api.predictions import Question
-from service.api.suggestions import unknown_name
 from service.api.views import View
 from service.errors import BadInput
+from service.jobs.did_you_mean import unknown_name
+from service.jobs.models import DEFAULT_MODEL, described
 from service.jobs.search import past_jobs, queries
 from service.store.records import Trial
 from service.store.store import Store

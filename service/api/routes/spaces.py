@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from service.api.answers import tagged
 from service.api.dependencies import READ, SettingsDep
-from service.api.models import DEFAULT_MODEL, described
 from service.api.views import ItemsView, SpaceView
+from service.jobs.models import DEFAULT_MODEL, described
 from service.jobs.search.problem import all_presets, preset_space
 from workers.models.description import ModelDescription
 

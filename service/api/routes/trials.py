@@ -11,7 +11,6 @@ from fastapi.responses import StreamingResponse
 
 from service.api.answers import tagged
 from service.api.dependencies import READ, ArtifactsDep, PagingDep, StoreDep
-from service.api.suggestions import unknown_name
 from service.api.views import (
     CurvesView,
     CurveView,
@@ -25,6 +24,7 @@ from service.api.views import (
     TrialView,
 )
 from service.errors import BadInput, Damaged, NotFound
+from service.jobs.did_you_mean import unknown_name
 from service.jobs.kinds import search_spec
 from service.jobs.search.lineage import past_of
 from service.jobs.search.snippets import snippet

@@ -1,4 +1,4 @@
-"""A JobSpec: what a user submits. Its shape is checked here; `service.api.admission` checks it against the world
+"""A JobSpec: what a user submits. Its shape is checked here; `service.jobs.admission` checks it against the world
 (files, columns, labels, models), so this module stays importable without either."""
 
 from __future__ import annotations

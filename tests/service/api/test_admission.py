@@ -449,7 +449,7 @@ def test_a_model_folder_outside_the_roots_is_refused(api: TestClient, spec: Spec
 
 
 def test_several_data_roots_are_searched_in_turn(settings: Any, spec: Spec, tmp_path: Path, data_root: Path) -> None:
-    from service.api.admission import admit
+    from service.jobs.admission import admit
 
     other = tmp_path / "other"
     other.mkdir()
@@ -460,7 +460,7 @@ def test_several_data_roots_are_searched_in_turn(settings: Any, spec: Spec, tmp_
 
 
 def test_an_admitted_spec_is_admitted_again_unchanged(settings: Any, spec: Spec) -> None:
-    from service.api.admission import admit
+    from service.jobs.admission import admit
 
     once = admit(spec, settings).model_dump(mode="json")
     assert admit(once, settings).model_dump(mode="json") == once

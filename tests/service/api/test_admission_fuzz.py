@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from service.api.admission import admit
 from service.errors import BadInput, FieldProblem
+from service.jobs.admission import admit
 from service.settings import Settings
 
 FULL: dict[str, Any] = {

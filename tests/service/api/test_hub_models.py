@@ -16,7 +16,7 @@ from tests.service.tiny_task import write_model, write_rows
 
 _SUBMIT = """
 import json, sys
-from service.api.admission import admit
+from service.jobs.admission import admit
 from service.errors import BadInput
 from service.settings import Settings
 home, root, spec = sys.argv[1:]

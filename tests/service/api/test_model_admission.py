@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.api.admission import admit
 from service.errors import BadInput
+from service.jobs.admission import admit
 from service.jobs.search.problem import build_problem
 from service.settings import Settings, SettingsError
 from tests.service.tiny_task import write_model, write_rows

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.api.admission import admit
+from service.jobs.admission import admit
 
 Spec = dict[str, Any]
 COLUMNS: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 PROGRAM = """
 import json, sys
-from service.api.admission import admit
+from service.jobs.admission import admit
 from service.api.app import create_app
 from service.settings import Settings
 from service.store.store import open_store

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from service.api.problems import field_problems
-from service.api.suggestions import unknown_name
 from service.errors import FieldProblem
+from service.jobs.did_you_mean import unknown_name
 from service.jobs.search.spec import JobSpec
 from workers.tasks.registry import tasks
 

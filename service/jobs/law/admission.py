@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.api.models import located
-from service.api.sharding_checks import refuse_shards
-from service.api.suggestions import unknown_name
-from service.api.task_admission import TaskAdmission
 from service.errors import BadInput, FieldProblem
+from service.jobs.did_you_mean import unknown_name
 from service.jobs.law.spec import LEAST_SETTINGS, LEAST_SIZES, MOST_TRAININGS, DesignSpec, LawSpec
+from service.jobs.models import located
+from service.jobs.sharding_checks import refuse_shards
+from service.jobs.task_admission import TaskAdmission
 from service.settings import Settings
 from workers.errors import InvalidInput
 from workers.hyperparameters import split_config

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from service.api.data_paths import locate
-from service.api.hub import HUB, check_data_id
-from service.api.mending import touches
-from service.api.models import described, usable
 from service.errors import BadInput, FieldProblem
+from service.jobs.data_paths import locate
+from service.jobs.hub import HUB, check_data_id
+from service.jobs.mending import touches
+from service.jobs.models import described, usable
 from service.settings import Settings
 from workers.data.rows import TaskData
 from workers.errors import InvalidInput

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget
-from service.api.constraint_checks import check_bounds, check_known
-from service.api.models import located
-from service.api.search_checks import check_optimizer, check_scheduler
-from service.api.sharding_checks import check_sharded_methods, check_sharding
-from service.api.space_checks import check_batch, check_references, read_space
-from service.api.suggestions import unknown_name
-from service.api.task_admission import TaskAdmission
 from service.errors import BadInput, FieldProblem
+from service.jobs.did_you_mean import unknown_name
+from service.jobs.models import located
+from service.jobs.search.checks import check_optimizer, check_scheduler
+from service.jobs.search.constraint_checks import check_bounds, check_known
 from service.jobs.search.problem import problem_on
 from service.jobs.search.problem import references as references_of
+from service.jobs.search.space_checks import check_batch, check_references, read_space
 from service.jobs.search.spec import JobSpec
+from service.jobs.sharding_checks import check_sharded_methods, check_sharding
+from service.jobs.task_admission import TaskAdmission
 from service.settings import Settings
 from workers.data.rows import TaskData
 from workers.models.description import ModelDescription

@@ -9,8 +9,8 @@ import numpy as np
 
 from search_spaces.errors import InvalidOverride, InvalidSpace, SpaceTooConstrained
 from search_spaces.space import Space
-from service.api.suggestions import unknown_name
 from service.errors import FieldProblem
+from service.jobs.did_you_mean import unknown_name
 from service.jobs.search.problem import all_presets, build_space, references
 from service.jobs.search.spec import JobSpec, SpaceSpec
 from workers.errors import InvalidInput

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from service.api.spec_problems import spec_problems
 from service.errors import FieldProblem
+from service.jobs.spec_problems import spec_problems
 from workers.tasks.registry import tasks
 
 ROUNDS = 4

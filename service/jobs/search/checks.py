@@ -7,8 +7,8 @@ from optimizers.errors import BadOption, MissingExtra, UnsupportedProblem
 from optimizers.problem import Problem
 from optimizers.schedulers import registry as schedulers
 from optimizers.schedulers.contract import Budget
-from service.api.suggestions import unknown_name
 from service.errors import FieldProblem
+from service.jobs.did_you_mean import unknown_name
 from service.jobs.search.spec import OptimizerSpec, SchedulerSpec
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from service.api.data_paths import locate
-from service.api.sharding_checks import refuse_shards
-from service.api.suggestions import unknown_name
 from service.errors import BadInput, FieldProblem
+from service.jobs.data_paths import locate
+from service.jobs.did_you_mean import unknown_name
 from service.jobs.mixture.spec import LEAST_MIXTURES, MixtureSpec
+from service.jobs.sharding_checks import refuse_shards
 from service.settings import Settings
 from workers.proxies.corpus import SUFFIXES, training_bytes
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.api.law_admission import admit_law
-from service.api.mending import mended, touches
-from service.api.mixture_admission import admit_mixture
-from service.api.search_admission import admit_search
-from service.api.suggestions import unknown_name
 from service.errors import BadInput
+from service.jobs.did_you_mean import unknown_name
 from service.jobs.kinds import SPECS, kind_of
+from service.jobs.law.admission import admit_law
 from service.jobs.law.spec import LawSpec
+from service.jobs.mending import mended, touches
+from service.jobs.mixture.admission import admit_mixture
 from service.jobs.mixture.spec import MixtureSpec
+from service.jobs.search.admission import admit_search
 from service.jobs.search.spec import JobSpec
 from service.settings import Settings
 

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from service.api.hub import how_to_write
-from service.api.suggestions import did_you_mean
 from service.errors import BadInput
+from service.jobs.did_you_mean import did_you_mean
+from service.jobs.hub import how_to_write
 
 
 def locate(field: str, value: str, roots: Sequence[Path]) -> Path:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from service.api.data_paths import locate
-from service.api.hub import HUB, MODEL_ID, check_model_id
 from service.errors import BadInput
+from service.jobs.data_paths import locate
+from service.jobs.hub import HUB, MODEL_ID, check_model_id
 from service.settings import Settings
 from workers.errors import InvalidInput
 from workers.models.agreement import check_tensors
