@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from predictors.answer import OutOfDomain
 from service.answering.costly import Desk, named
-from service.api import problems
+from service.api import problem_details as problems
 from service.errors import BadInput, ServiceError, TooCostly
 from service.settings import Settings
 from service.store.engine import Database

@@ -12,14 +12,14 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
 from service.answering.pool import AnswerPool
-from service.api import problems
+from service.api import problem_details as problems
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Guarded, dashboard
 from service.api.dependencies import Clock, Surroundings
 from service.api.event_feed import EventFeed
 from service.api.no_route import METHODS, NoRoute
-from service.api.numbers import Numbers, RequestTimer
 from service.api.openapi import Api
+from service.api.prometheus import Numbers, RequestTimer
 from service.api.request_guard import RequestGuard
 from service.api.routes import (
     confirmation,

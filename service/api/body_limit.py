@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import MEDIA_TYPE
+from service.api.problem_details import MEDIA_TYPE
 
 LIMIT = 4 * 1024 * 1024
 """Bytes. A JobSpec with 10,000 explicit reference configurations is about 2 MiB; nothing larger is ever sent."""

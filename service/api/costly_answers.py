@@ -13,7 +13,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from service.answering.costly import Costly
 from service.answering.pool import AnswerPool, Reply
-from service.api.problems import MEDIA_TYPE, problem
+from service.api.problem_details import MEDIA_TYPE, problem
 from service.errors import ServiceError, Unavailable
 
 EVENTS = "text/event-stream"

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service.api.problems import MEDIA_TYPE
+from service.api.problem_details import MEDIA_TYPE
 from service.jobs.kinds import SPECS
 
 _REFUSALS = {

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.problems import MEDIA_TYPE, problem
+from service.api.problem_details import MEDIA_TYPE, problem
 from service.errors import BadInput
 
 LONGEST_PATH, LONGEST_QUERY = 2_000, 16_000

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from service.api.problems import field_problems
+from service.api.problem_details import field_problems
 from service.errors import FieldProblem
 from service.jobs.did_you_mean import unknown_name
 from service.jobs.search.spec import JobSpec

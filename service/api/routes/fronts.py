@@ -9,9 +9,9 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from service.answering.costly import Desk, costly
-from service.api.answers import tagged
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, StoreDep
+from service.api.responses import tagged
 from service.api.views import BestView, FrontView, HeadroomView, TrialView, objectives_of
 from service.jobs.kinds import search_spec
 from service.jobs.search import queries

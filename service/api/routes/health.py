@@ -6,9 +6,9 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.answers import answer
 from service.api.dependencies import READ, CallerDep, SettingsDep, StoreDep
-from service.api.numbers import Numbers
+from service.api.prometheus import Numbers
+from service.api.responses import answer
 from service.api.views import HealthView
 from service.errors import Unavailable
 from service.processes.disk_room import full_disk

@@ -9,9 +9,9 @@ from pydantic import ConfigDict, Field
 
 from search_spaces.errors import InvalidConfig
 from search_spaces.space import config_hash
-from service.api.answers import answer
 from service.api.body_reading import PlainRoute
 from service.api.dependencies import SUBMIT, ArtifactsDep, StoreDep
+from service.api.responses import answer
 from service.api.told import ToldOutcome, check_outcome
 from service.api.views import View
 from service.errors import BadInput, FieldProblem

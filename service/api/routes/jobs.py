@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
-from service.api.answers import answer, has_version, tagged
 from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, SUBMIT, CallerDep, Now, PagingDep, SettingsDep, StoreDep
 from service.api.job_views import begun, view_job
+from service.api.responses import answer, has_version, tagged
 from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
 from service.api.views import ExtendRequest, JobView, PageView
 from service.conductor.decisions import is_replaceable

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from service.answering.costly import Desk, costly
-from service.api.answers import answer, tagged
 from service.api.body_reading import PlainRoute
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, SUBMIT, CallerDep, StoreDep
 from service.api.predictions import StoreLawQuestion
+from service.api.responses import answer, tagged
 from service.api.views import ItemsView, View
 from service.errors import NotFound
 from service.store.records import Answer, AnswerKind

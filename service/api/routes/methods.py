@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from search_spaces.serialization import parameter_to_json
-from service.api.answers import tagged
 from service.api.dependencies import READ, SettingsDep
+from service.api.responses import tagged
 from service.api.views import ItemsView, MethodView, MetricView, StrategyView
 from service.jobs.models import DEFAULT_MODEL, described
 from workers.methods.method import Method

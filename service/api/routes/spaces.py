@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from service.api.answers import tagged
 from service.api.dependencies import READ, SettingsDep
+from service.api.responses import tagged
 from service.api.views import ItemsView, SpaceView
 from service.jobs.models import DEFAULT_MODEL, described
 from service.jobs.search.problem import all_presets, preset_space

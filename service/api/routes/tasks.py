@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.answers import tagged
 from service.api.dependencies import READ
+from service.api.responses import tagged
 from service.api.views import FieldView, ItemsView, ObjectiveView, TaskView
 from workers.tasks.registry import tasks
 from workers.tasks.task import Task

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from service.api.answers import answer
 from service.api.body_reading import PlainRoute
 from service.api.dependencies import ADMIN, StoreDep
+from service.api.responses import answer
 from service.api.views import ItemsView, NewTokenView, TokenRequest, TokenView
 
 router = APIRouter(prefix="/tokens", tags=["tokens"], dependencies=[ADMIN], route_class=PlainRoute)

@@ -9,8 +9,8 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from service.api.answers import tagged
 from service.api.dependencies import READ, ArtifactsDep, PagingDep, StoreDep
+from service.api.responses import tagged
 from service.api.views import (
     CurvesView,
     CurveView,

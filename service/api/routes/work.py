@@ -7,9 +7,9 @@ import asyncio
 from anyio import to_thread
 from fastapi import APIRouter, Response
 
-from service.api.answers import answer
 from service.api.body_reading import PlainRoute
 from service.api.dependencies import WORK, ArtifactsDep, StoreDep
+from service.api.responses import answer
 from service.api.told import ToldOutcome, ToldReport, check_outcome, check_report
 from service.api.views import AskRequest, AssignmentView, DecisionView, TrialView
 from service.errors import BadInput, Conflict
