@@ -98,7 +98,7 @@ for module in modules:
         ((), ["peftsearch", "peftsearch.cli"]),
         (("service",), ["service.serve", "service.offline", "service.store.migrate", "service.jobs.search.problem"]),
         (("workers",), ["workers.trial", "workers.standalone", "workers.ray_worker", "optimizers.optuna_samplers"]),
-        (("service", "workers"), ["service.conductor.__main__", "service.conductor.ray_executor"]),
+        (("service", "workers"), ["service.conductor.__main__", "service.conductor.training.ray_executor"]),
     ],
 )
 def test_an_extra_alone_imports_what_it_promises(extras: tuple[str, ...], modules: list[str]) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from service.conductor.loop import Conductor
-from service.conductor.proposer import Proposer
-from service.conductor.ray_executor import RayExecutor
+from service.conductor.proposing.proposer import Proposer
+from service.conductor.training.ray_executor import RayExecutor
 from service.jobs.admission import admit
 from service.settings import Settings
 from service.store.store import Store, open_store

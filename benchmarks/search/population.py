@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from benchmarks.search.scheduler_records import keep
-from service.conductor.executor import Message
 from service.conductor.loop import Conductor
-from service.conductor.proposer import Proposer
+from service.conductor.proposing.proposer import Proposer
+from service.conductor.training.executor import Message
 from service.jobs.search.spec import JobSpec
 from service.store.store import open_store
 from tests.service.conductor.computing_executor import ComputingExecutor

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from service.conductor.garbage import collecting
 from service.conductor.loop import Conductor
-from service.conductor.placement import place
-from service.conductor.proposer import Proposer
+from service.conductor.proposing.proposer import Proposer
 from service.conductor.takeover import take_over
+from service.conductor.training.placement import place
 from service.errors import ServiceError
 from service.jobs.search.spec import ResourcesSpec
 from service.processes.disk_room import full_disk
@@ -51,7 +51,7 @@ def conduct(settings: Settings, supervised: bool = False) -> None:
 
     Raises HomeInUseError when another conductor works on this home, and Unavailable without its database.
     """
-    from service.conductor.ray_executor import RayExecutor  # starts the import of Ray only when it is needed
+    from service.conductor.training.ray_executor import RayExecutor  # starts the import of Ray only when it is needed
 
     lock = HomeLock(settings.home, "conductor")
     lock.acquire(wait=WAIT_FOR_DEAD)

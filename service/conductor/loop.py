@@ -14,18 +14,18 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from service.conductor.decisions import Verdict
-from service.conductor.dispatch import Dispatch
-from service.conductor.executor import Executor, Lost, Message
+from service.conductor.agendas.decisions import Verdict
+from service.conductor.agendas.plan import plan_run
+from service.conductor.agendas.search import search_run
 from service.conductor.moving import move_on
-from service.conductor.placement import lacking, place, wants_speed
-from service.conductor.plan_agenda import plan_run
-from service.conductor.proposer import Proposer, Reply
+from service.conductor.proposing.proposer import Proposer, Reply
+from service.conductor.proposing.ready_queue import LEARN_FROM_PAST
 from service.conductor.run import Run
-from service.conductor.search_agenda import search_run
-from service.conductor.suggestions import LEARN_FROM_PAST
 from service.conductor.takeover import SUSPECT_AFTER
-from service.conductor.under_way import UnderWay
+from service.conductor.training.dispatch import Dispatch
+from service.conductor.training.executor import Executor, Lost, Message
+from service.conductor.training.placement import lacking, place, wants_speed
+from service.conductor.training.under_way import UnderWay
 from service.errors import Conflict, NotFound, ServiceError, Unavailable
 from service.jobs.kinds import designed_spec
 from service.jobs.search import past_jobs

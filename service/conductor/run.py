@@ -12,14 +12,14 @@ from datetime import datetime
 from typing import Protocol
 
 from optimizers.schedulers.contract import Moves
-from service.conductor.decisions import Verdict, in_order
-from service.conductor.executor import Work
+from service.conductor.agendas.decisions import Verdict, in_order
 from service.conductor.mirror import TrialMirror
-from service.conductor.packs import Packing
-from service.conductor.placement import Placement, Shape
-from service.conductor.proposer import Conclude, Reply, Request
-from service.conductor.silence import Silences
-from service.conductor.suggestions import Refill
+from service.conductor.proposing.proposer import Conclude, Reply, Request
+from service.conductor.proposing.ready_queue import Refill
+from service.conductor.training.executor import Work
+from service.conductor.training.packs import Packing
+from service.conductor.training.placement import Placement, Shape
+from service.conductor.training.silence import Silences
 from service.jobs.kinds import DesignedSpec
 from service.jobs.search.spec import JobSpec
 from service.store.records import Event, Exploit, Job, NewTrial, Trial

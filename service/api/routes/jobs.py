@@ -12,7 +12,7 @@ from service.api.job_views import begun, view_job
 from service.api.responses import answer, has_version, tagged
 from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
 from service.api.views import ExtendRequest, JobView, PageView
-from service.conductor.decisions import is_replaceable
+from service.conductor.agendas.decisions import is_replaceable
 from service.errors import BadInput, Conflict
 from service.jobs.admission import admit
 from service.jobs.kinds import search_spec

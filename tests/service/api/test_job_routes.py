@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from fastapi.testclient import TestClient
 
-from service.conductor.replay import history
+from service.conductor.proposing.replay import history
 from service.jobs.search.problem import build_problem, build_space
 from service.jobs.search.spec import JobSpec, SpaceSpec
 from service.store.records import NewTrial

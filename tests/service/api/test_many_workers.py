@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.conductor.loop import Conductor
-from service.conductor.proposer import Conclude, Proposer, Reply, Request, _message
-from service.conductor.proposing import answer
+from service.conductor.proposing.process import answer
+from service.conductor.proposing.proposer import Conclude, Proposer, Reply, Request, _message
 from service.store.store import Store
 from tests.service.conductor.computing_executor import ComputingExecutor
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.conductor.executor import Message, Work
-from service.conductor.placement import Machine, Shape
+from service.conductor.training.executor import Message, Work
+from service.conductor.training.placement import Machine, Shape
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from service.conductor.executor import Lost, Message
-from service.conductor.ray_executor import RayExecutor
+from service.conductor.training.executor import Lost, Message
+from service.conductor.training.ray_executor import RayExecutor
 from workers.assignment import Outcome, Report
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.conductor.decisions import (
+from service.conductor.agendas.decisions import (
     HOPELESS_AFTER,
     Verdict,
     allot,

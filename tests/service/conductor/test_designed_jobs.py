@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from service.conductor.executor import Message
 from service.conductor.loop import Conductor
-from service.conductor.proposer import Proposer
+from service.conductor.proposing.proposer import Proposer
 from service.conductor.takeover import take_over
+from service.conductor.training.executor import Message
 from service.jobs.kinds import designed_spec
 from service.store.records import Answer, Job, Trial
 from service.store.store import Store, open_store

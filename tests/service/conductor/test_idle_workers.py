@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.conductor.idle_workers import END_AFTER, REST_AFTER, IdleWorkers
-from service.conductor.placement import Shape
+from service.conductor.training.idle_workers import END_AFTER, REST_AFTER, IdleWorkers
+from service.conductor.training.placement import Shape
 
 ONE, TWO = Shape(1.0, 0.0), Shape(2.0, 0.0)
 

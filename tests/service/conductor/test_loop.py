@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from service.conductor.executor import Lost, Work
+from service.conductor.agendas.search import search_run
 from service.conductor.loop import GRACE, LEASE, Conductor
-from service.conductor.placement import Machine, Shape
-from service.conductor.proposer import Proposer, Reply, Request
-from service.conductor.search_agenda import search_run
+from service.conductor.proposing.proposer import Proposer, Reply, Request
 from service.conductor.takeover import SUSPECT_AFTER, take_over
+from service.conductor.training.executor import Lost, Work
+from service.conductor.training.placement import Machine, Shape
 from service.errors import Conflict, Unavailable
 from service.jobs.search.spec import JobSpec
 from service.jobs.seeds import confirmation_seed, trial_seed

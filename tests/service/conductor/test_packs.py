@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from service.conductor.cost_model import MEBIBYTE, CostModel
-from service.conductor.packs import UNMEASURED, Packs
-from service.conductor.placement import Placement, Shape
+from service.conductor.training.cost_model import MEBIBYTE, CostModel
+from service.conductor.training.packs import UNMEASURED, Packs
+from service.conductor.training.placement import Placement, Shape
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from tests.service.conductor.stored import stored_trial

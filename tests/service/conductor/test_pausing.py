@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from optimizers.schedulers.contract import Point
-from service.conductor.executor import Message
 from service.conductor.loop import Conductor
-from service.conductor.proposer import Proposer
+from service.conductor.proposing.proposer import Proposer
 from service.conductor.takeover import take_over
+from service.conductor.training.executor import Message
 from service.jobs.assignments import assignment_of
 from service.jobs.search.problem import build_problem
 from service.jobs.search.scheduling import moves

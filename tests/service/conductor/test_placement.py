@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.conductor.placement import MOST_MEMBERS, Machine, Shape, lacking, place, wants_speed
+from service.conductor.training.placement import MOST_MEMBERS, Machine, Shape, lacking, place, wants_speed
 from service.jobs.search.spec import ResourcesSpec
 from workers.machine_speed import MachineSpeed
 

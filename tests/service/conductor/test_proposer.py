@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from optimizers.problem import CompletedTrial, History
-from service.conductor.proposer import Proposer, Reply, Request
+from service.conductor.proposing.proposer import Proposer, Reply, Request
 
 SPEC: dict[str, Any] = {
     "name": "t",
@@ -47,7 +47,7 @@ def replies(proposer: Proposer, count: int = 1) -> list[Reply]:
 def child() -> psutil.Process:
     """The process of the only proposer at work."""
     (found,) = (
-        process for process in psutil.Process().children() if "service.conductor.proposing" in process.cmdline()
+        process for process in psutil.Process().children() if "service.conductor.proposing.process" in process.cmdline()
     )
     return found
 

@@ -18,7 +18,7 @@ from optimizers.problem import (
 )
 from search_spaces.parameters import Categorical, Int, Ordinal
 from search_spaces.space import Space
-from service.conductor.replay import from_json, history, to_json
+from service.conductor.proposing.replay import from_json, history, to_json
 from tests.service.conductor.stored import stored_trial
 
 PROBLEM = Problem(Space((Int("rank", 1, 64),)), (Objective("accuracy", "maximize"),))

@@ -13,8 +13,8 @@ import pytest
 from optimizers.schedulers.halving import rungs
 from service.conductor.__main__ import ray_scratch
 from service.conductor.loop import Conductor
-from service.conductor.proposer import Proposer
-from service.conductor.ray_executor import RayExecutor
+from service.conductor.proposing.proposer import Proposer
+from service.conductor.training.ray_executor import RayExecutor
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from service.store.store import Store, open_store

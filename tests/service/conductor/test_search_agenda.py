@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from service.conductor.decisions import Verdict
-from service.conductor.placement import Machine
+from service.conductor.agendas.decisions import Verdict
+from service.conductor.agendas.search import SearchAgenda, search_run
 from service.conductor.run import Run
-from service.conductor.search_agenda import SearchAgenda, search_run
+from service.conductor.training.placement import Machine
 from service.jobs.search.spec import JobSpec
 from service.store.records import Job, Trial
 from tests.service.conductor.stored import CREATED, stored_trial

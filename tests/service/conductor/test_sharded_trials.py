@@ -14,9 +14,9 @@ import ray
 from safetensors.torch import load_file
 
 from service.conductor.__main__ import ray_scratch
-from service.conductor.executor import Lost
-from service.conductor.placement import Shape
-from service.conductor.ray_executor import RayExecutor
+from service.conductor.training.executor import Lost
+from service.conductor.training.placement import Shape
+from service.conductor.training.ray_executor import RayExecutor
 from tests.service.conductor.ray_messages import ended
 from tests.service.conductor.ray_messages import receive as receive_within
 from tests.service.tiny_task import tiny_job

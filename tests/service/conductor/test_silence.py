@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.conductor.silence import Patience, Silences
+from service.conductor.training.silence import Patience, Silences
 
 PATIENCE = Patience(floor=120.0, multiple=10.0, unmeasured=3600.0)
 

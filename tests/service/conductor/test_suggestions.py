@@ -10,8 +10,15 @@ from optimizers.problem import Objective, Problem
 from search_spaces.parameters import Int
 from search_spaces.space import Space
 from service.conductor.mirror import TrialMirror
-from service.conductor.proposer import Reply, Request
-from service.conductor.suggestions import AT_MOST, AT_ONCE, FALLBACKS, LATELY, TRIES_PER_OPTIMIZER, Suggestions
+from service.conductor.proposing.proposer import Reply, Request
+from service.conductor.proposing.ready_queue import (
+    AT_MOST,
+    AT_ONCE,
+    FALLBACKS,
+    LATELY,
+    TRIES_PER_OPTIMIZER,
+    Suggestions,
+)
 from service.jobs.search.spec import JobSpec
 from service.jobs.seeds import trial_seed
 from service.store.records import NewTrial, Trial

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from service.conductor.decisions import allot
-from service.conductor.executor import Executor, Lost
+from service.conductor.agendas.decisions import allot
 from service.conductor.run import Run
-from service.conductor.under_way import Dispatched, UnderWay
+from service.conductor.training.executor import Executor, Lost
+from service.conductor.training.under_way import Dispatched, UnderWay
 from service.errors import NotFound, Unavailable
 from service.store.records import Trial
 from service.store.store import Store

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from service.conductor.placement import Shape
+from service.conductor.training.placement import Shape
 
 REST_AFTER = 60.0
 """Seconds without work after which a worker gives back its base models and data: the next trial loads them again."""

@@ -9,13 +9,13 @@ from typing import Any
 
 from optimizers.problem import PastJob, Problem
 from optimizers.schedulers.contract import Moves, Point
-from service.conductor.cost_model import CostModel
-from service.conductor.decisions import Verdict, is_replaceable, seconds_active, verdict
-from service.conductor.packs import Packs
-from service.conductor.placement import Machine, place
-from service.conductor.proposer import Reply
+from service.conductor.agendas.decisions import Verdict, is_replaceable, seconds_active, verdict
+from service.conductor.proposing.proposer import Reply
+from service.conductor.proposing.ready_queue import Refill, Suggestions
 from service.conductor.run import Run, Step
-from service.conductor.suggestions import Refill, Suggestions
+from service.conductor.training.cost_model import CostModel
+from service.conductor.training.packs import Packs
+from service.conductor.training.placement import Machine, place
 from service.jobs.assignments import assignment_of
 from service.jobs.search import scheduling
 from service.jobs.search.confirming import confirmations

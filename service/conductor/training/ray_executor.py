@@ -18,10 +18,10 @@ from ray._private import services
 from ray.exceptions import RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
-from service.conductor.executor import Lost, Message, Work
-from service.conductor.idle_workers import IdleWorkers
-from service.conductor.placement import Machine, Shape
-from service.conductor.speed import MeasuredSpeed
+from service.conductor.training.executor import Lost, Message, Work
+from service.conductor.training.idle_workers import IdleWorkers
+from service.conductor.training.placement import Machine, Shape
+from service.conductor.training.speed import MeasuredSpeed
 from service.processes.home import write_private
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed

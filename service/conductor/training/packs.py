@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.conductor.cost_model import CostModel
-from service.conductor.placement import MOST_MEMBERS, Placement
+from service.conductor.training.cost_model import CostModel
+from service.conductor.training.placement import MOST_MEMBERS, Placement
 from service.jobs.assignments import assignment_of
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial

@@ -11,7 +11,7 @@ import ray
 from pydantic import BaseModel, ValidationError
 from ray.exceptions import RayError
 
-from service.conductor.placement import Machine
+from service.conductor.training.placement import Machine
 from workers.machine_speed import MachineSpeed, measure
 
 log = logging.getLogger(__name__)

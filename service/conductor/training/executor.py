@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.conductor.placement import Machine, Shape
+from service.conductor.training.placement import Machine, Shape
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
 from workers.proxies.spec import ProxyAssignment

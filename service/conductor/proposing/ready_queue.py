@@ -14,10 +14,10 @@ from typing import Any
 
 from optimizers.problem import PastJob, Problem
 from search_spaces.space import config_hash
-from service.conductor.decisions import is_replaceable, wanted
+from service.conductor.agendas.decisions import is_replaceable, wanted
 from service.conductor.mirror import TrialMirror
-from service.conductor.proposer import Reply, Request
-from service.conductor.replay import history
+from service.conductor.proposing.proposer import Reply, Request
+from service.conductor.proposing.replay import history
 from service.jobs.search.spec import JobSpec, OptimizerSpec
 from service.jobs.seeds import proposal_seed, trial_seed
 from service.store.records import NewTrial, Trial

@@ -18,7 +18,7 @@ import numpy as np
 
 from optimizers.problem import Problem
 from optimizers.registry import optimizer
-from service.conductor.replay import from_json
+from service.conductor.proposing.replay import from_json
 from service.jobs.kinds import designed_spec
 from service.jobs.plan import Measured
 from service.jobs.plan_registry import plan_of

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service.conductor.decisions import Verdict, common_reason
-from service.conductor.executor import Work
-from service.conductor.packs import Alone
-from service.conductor.placement import Machine, place
-from service.conductor.proposer import Conclude, Reply
+from service.conductor.agendas.decisions import Verdict, common_reason
+from service.conductor.proposing.proposer import Conclude, Reply
+from service.conductor.proposing.ready_queue import Refill
 from service.conductor.run import Run, Step
-from service.conductor.suggestions import Refill
+from service.conductor.training.executor import Work
+from service.conductor.training.packs import Alone
+from service.conductor.training.placement import Machine, place
 from service.jobs.kinds import DesignedSpec
 from service.jobs.plan import Measured, Plan
 from service.jobs.plan_registry import plan_of

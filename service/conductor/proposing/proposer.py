@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
 from optimizers.problem import History
-from service.conductor.replay import to_json
+from service.conductor.proposing.replay import to_json
 from service.jobs.plan import Conclusion, Measured
 
 PATIENCE = 180.0  # seconds that a proposal may take before its process is replaced
@@ -146,7 +146,7 @@ class Proposer:
 
 def _start(environment: Mapping[str, str]) -> _Child:
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "service.conductor.proposing"],
+        [sys.executable, "-P", "-m", "service.conductor.proposing.process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=dict(environment),
