@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from peftsearch.errors import PeftsearchError
 
-MODULE = "workers.standalone"
+MODULE = "workers.running.standalone"
 
 
 class NoTrainer(PeftsearchError):

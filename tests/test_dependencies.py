@@ -97,7 +97,15 @@ for module in modules:
     [
         ((), ["peftsearch", "peftsearch.cli"]),
         (("service",), ["service.serve", "service.offline", "service.store.migrate", "service.jobs.search.problem"]),
-        (("workers",), ["workers.trial", "workers.standalone", "workers.ray_worker", "optimizers.optuna_samplers"]),
+        (
+            ("workers",),
+            [
+                "workers.running.trial",
+                "workers.running.standalone",
+                "workers.running.ray_worker",
+                "optimizers.optuna_samplers",
+            ],
+        ),
         (("service", "workers"), ["service.conductor.__main__", "service.conductor.training.ray_executor"]),
     ],
 )

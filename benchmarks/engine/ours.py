@@ -9,9 +9,9 @@ from benchmarks.engine.configurations import Configuration
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.engines.precision import Precision
+from workers.running.trial import train
+from workers.running.workbench import Workbench
 from workers.tasks.section import TaskSection
-from workers.trial import train
-from workers.workbench import Workbench
 
 MODEL = "builtin:minilm"
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")

@@ -10,8 +10,8 @@ from benchmarks.engine.clock import measure
 from benchmarks.engine.configurations import Configuration
 from benchmarks.engine.ours import Ours, assignment
 from benchmarks.engine.record import Record
+from workers.running.trial_pack import train_pack
 from workers.tasks.section import TaskSection
-from workers.trial_pack import train_pack
 
 SIZES = {"full": (2, 4, 8, 16, 32), "quick": (2, 4)}
 EPOCHS = 1

@@ -17,7 +17,7 @@ from workers.data.tokens import Tokens
 from workers.methods.attached import TrainingSetup
 from workers.methods.registry import method
 from workers.models.loading import load_base
-from workers.workbench import PreparedData
+from workers.running.workbench import PreparedData
 
 
 class Rows(torch.utils.data.Dataset[dict[str, Any]]):

@@ -27,8 +27,8 @@ from service.store.store import open_store
 from tests.service.conductor.computing_executor import ComputingExecutor
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Report
-from workers.trial import train
-from workers.workbench import Workbench
+from workers.running.trial import train
+from workers.running.workbench import Workbench
 
 JOB: dict[str, Any] = {
     "name": "population",

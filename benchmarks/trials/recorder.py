@@ -1,6 +1,6 @@
 """Trains the entries that are missing from a recording, one after another on one thread, and appends each.
 
-Trials run through the product's own code (`workers.trial.train`) on the fast engine, without Ray.
+Trials run through the product's own code (`workers.running.trial.train`) on the fast engine, without Ray.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from benchmarks.trials.plan import Entry
 from benchmarks.trials.recording import Line, Recording
 from workers.artifacts import ArtifactStore
 from workers.assignment import Decision, Report
-from workers.trial import train
-from workers.workbench import Workbench
+from workers.running.trial import train
+from workers.running.workbench import Workbench
 
 
 class Recorder:

@@ -14,7 +14,7 @@ from service.store.records import Job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Outcome, Report
 from workers.bounded import Bytes, Digest, Name, Ordinal, Seconds
-from workers.ranks import measured
+from workers.running.ranks import measured
 from workers.tasks.registry import METRICS
 
 Metrics = Annotated[dict[Name, float], Field(max_length=100)]

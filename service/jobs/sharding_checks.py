@@ -11,7 +11,7 @@ from service.jobs.search.problem import references
 from service.jobs.search.spec import JobSpec, ResourcesSpec
 from workers.hyperparameters import split_config
 from workers.models.description import ModelDescription
-from workers.sharding import NEEDS_WHOLE
+from workers.running.sharding import NEEDS_WHOLE
 
 _NARROW = "a preset is narrowed by `overrides: {method: {choices: [...]}}`"
 

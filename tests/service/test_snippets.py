@@ -18,8 +18,8 @@ from service.store.records import Trial
 from tests.workers.stored_models import write_decoder, write_rows
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
-from workers.trial import train
-from workers.workbench import Workbench
+from workers.running.trial import train
+from workers.running.workbench import Workbench
 
 LORA = {"method": "lora", "rank": 8, "top_layers": 2, "targets": "all", "learning_rate": 5e-3, "batch_size": 8}
 

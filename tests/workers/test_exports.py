@@ -13,9 +13,9 @@ from peftsearch import load_adapter
 from tests.workers.stored_models import write_decoder, write_rows
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
+from workers.running.trial import train
+from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
-from workers.trial import train
-from workers.workbench import Workbench
 
 TEXTS = ["the old red apple", "my new big good small axe"]
 

@@ -17,11 +17,11 @@ from tests.workers.tiny_models import BUILDERS, tiny_description, tiny_model
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
 from workers.models.description import describe
-from workers.packing import why_not_packed
+from workers.running.packing import why_not_packed
+from workers.running.trial import train
+from workers.running.trial_pack import train_pack
+from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
-from workers.trial import train
-from workers.trial_pack import train_pack
-from workers.workbench import Workbench
 
 CONFIG = {"method": "lora", "rank": 4, "targets": "all", "learning_rate": 3e-2, "batch_size": 8}
 

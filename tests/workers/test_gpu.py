@@ -10,10 +10,10 @@ import torch
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.machine_speed import measure
+from workers.running.trial import train
+from workers.running.trial_pack import train_pack
+from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
-from workers.trial import train
-from workers.trial_pack import train_pack
-from workers.workbench import Workbench
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")]
 

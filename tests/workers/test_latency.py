@@ -14,9 +14,9 @@ from tests.workers.test_method_conformance import attach
 from tests.workers.tiny_models import batch, tiny_base
 from workers.artifacts import ArtifactStore
 from workers.engines.resident import ResidentBase
-from workers.latency import Ratio, milliseconds
 from workers.methods.registry import method, methods
-from workers.workbench import Workbench
+from workers.running.latency import Ratio, milliseconds
+from workers.running.workbench import Workbench
 
 TOKENS = 12
 

@@ -13,11 +13,11 @@ import torch
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
 from workers.engines.packed import Pack
-from workers.packing import Arrivals
+from workers.running.packing import Arrivals
+from workers.running.trial import train
+from workers.running.trial_pack import train_pack
+from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
-from workers.trial import train
-from workers.trial_pack import train_pack
-from workers.workbench import Workbench
 
 TASK = TextClassificationSpec(
     model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=32

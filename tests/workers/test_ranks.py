@@ -7,7 +7,7 @@ from torch import nn
 
 from tests.workers.real_text import loss, real_text, trained
 from workers.methods.registry import method
-from workers.ranks import at_rank, lower_ranks, measured, served
+from workers.running.ranks import at_rank, lower_ranks, measured, served
 
 
 @pytest.mark.parametrize(("rank", "lower"), [(1, []), (2, [1]), (6, [1, 2, 4]), (16, [1, 2, 4, 8])])

@@ -21,7 +21,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     import ray
 
     from service.conductor.training.ray_executor import use_own_token
-    from workers.ray_worker import TrialWorker, WorkerSettings
+    from workers.running.ray_worker import TrialWorker, WorkerSettings
 
     home = tmp_path_factory.mktemp("home")
     use_own_token(

@@ -18,9 +18,9 @@ from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import reference_trainee
 from workers.engines.resident import ResidentBase
 from workers.hyperparameters import Hyperparameters
+from workers.running.trial import train as train_trial
+from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
-from workers.trial import train as train_trial
-from workers.workbench import Workbench
 
 HYPERPARAMETERS = Hyperparameters(learning_rate=2e-3, batch_size=8)
 LORA = {"rank": 2, "dropout": 0.2, "targets": "all"}

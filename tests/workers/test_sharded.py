@@ -37,7 +37,7 @@ from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import AdapterCard, Attached
 from workers.methods.registry import method, methods
-from workers.sharding import NEEDS_WHOLE, check_sharded
+from workers.running.sharding import NEEDS_WHOLE, check_sharded
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import run_strategy
 

@@ -35,7 +35,7 @@ from workers.methods.attached import Attached
 from workers.methods.registry import method, methods
 from workers.methods.space import methods_space
 from workers.models.description import describe
-from workers.packing import why_not_packed
+from workers.running.packing import why_not_packed
 from workers.strategies.layers import layers_of
 from workers.strategies.projected import GaLore, GradNormLoRP, leading_subspace, natural_gradient
 from workers.strategies.registry import strategies, strategy, with_strategy_knobs

@@ -14,9 +14,9 @@ from workers import room
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, Outcome, Report
 from workers.methods.loading import load_adapter
+from workers.running.trial import failure_reason, train
+from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
-from workers.trial import failure_reason, train
-from workers.workbench import Workbench
 
 TASK = TextClassificationSpec(
     model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=32

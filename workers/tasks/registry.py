@@ -10,8 +10,8 @@ from functools import cache
 from types import MappingProxyType
 
 from workers.errors import InvalidInput
-from workers.metrics import COSTS, TRAIN_LOSS, Metric
 from workers.tasks import catalogue
+from workers.tasks.metrics import COSTS, TRAIN_LOSS, Metric
 from workers.tasks.section import TaskSection
 from workers.tasks.task import Task
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from workers.data.rows import TaskData
 from workers.data.tokens import Encode
-from workers.metrics import Metric
 from workers.models.heads import Head
 from workers.tasks.criterion import Criterion
+from workers.tasks.metrics import Metric
 from workers.tasks.section import TaskSection
 
 

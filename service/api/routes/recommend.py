@@ -22,9 +22,9 @@ from service.jobs.search import past_jobs, queries
 from service.store.records import Trial
 from service.store.store import Store
 from workers.bounded import INT32, Name
-from workers.metrics import Metric
 from workers.models.description import ModelDescription
 from workers.task import DEFAULT_TYPE
+from workers.tasks.metrics import Metric
 from workers.tasks.registry import metrics_of, tasks
 
 router = APIRouter(tags=["recommend"], dependencies=[READ], route_class=PlainRoute)

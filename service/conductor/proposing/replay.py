@@ -18,7 +18,7 @@ from optimizers.problem import (
     StoppedTrial,
 )
 from service.store.records import Trial
-from workers.ranks import served
+from workers.running.ranks import served
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from workers.errors import InvalidInput
 from workers.models.description import ModelDescription
-from workers.packing import PackKey, pack_key, why_not_packed
+from workers.running.packing import PackKey, pack_key, why_not_packed
 
 UNMEASURED = 500 << 20  # bytes that a trial is taken to need as long as no similar one was measured
 

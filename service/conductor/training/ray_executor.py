@@ -25,7 +25,7 @@ from service.conductor.training.speed import MeasuredSpeed
 from service.processes.home import write_private
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
-from workers.ray_worker import TrialWorker, WorkerSettings
+from workers.running.ray_worker import TrialWorker, WorkerSettings
 
 OBJECT_STORE_BYTES = 100_000_000  # only reports and outcomes pass through it
 _PACK_OVER = "its pack had ended"

@@ -36,7 +36,7 @@ def snippet(spec: JobSpec, trial: Trial, past: Sequence[Stretch]) -> str:
     base = fresh_base_snippet(spec.task.model, "dict(enumerate(classes))", head, model.anatomy.body)
     return f"""from peft import {kind}, TaskType, get_peft_model
 from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, set_seed
-from workers.repeating import encoded_rows  # of peftsearch: the rows that the search trained and measured on
+from workers.running.repeating import encoded_rows  # of peftsearch: the rows that the search trained and measured on
 
 classes, training, validation = encoded_rows(
 {_arguments(_task(spec), 4)},
@@ -78,7 +78,7 @@ def _with_our_engine(spec: JobSpec, trial: Trial, past: Sequence[Stretch], reaso
     options |= {"gradient_checkpointing": True} if spec.resources.gradient_checkpointing else {}
     given = "\n".join(f"    {name}={value!r}," for name, value in options.items())
     return f"""import peftsearch
-from workers.repeating import train_again  # of peftsearch: the search's own engine, as {reason}
+from workers.running.repeating import train_again  # of peftsearch: the search's own engine, as {reason}
 
 task = {_arguments(_task(spec), 0)}
 schedule = [  # (until this epoch, configuration)

@@ -76,8 +76,8 @@ def tensors(home: Path, adapter: Artifact | None, folder: Path) -> dict[str, Any
 def test_a_sharded_trial_reports_and_exports_what_the_reference_does(
     executor: RayExecutor, task: TextClassificationSpec, home: Path, tmp_path: Path
 ) -> None:
-    from workers.trial import train
-    from workers.workbench import Workbench
+    from workers.running.trial import train
+    from workers.running.workbench import Workbench
 
     executor.start([trial(task, "sharded")], WHOLE)
     *reports, outcome = receive(executor, lambda got: bool(ended(got)))

@@ -26,12 +26,12 @@ from workers.engines.passes import WholePass, measure_in
 from workers.engines.sharded import FirstRankStore
 from workers.errors import InvalidInput
 from workers.models.loading import load_base, load_tokenizer
-from workers.repeating import train_again
+from workers.running.repeating import train_again
+from workers.running.trial import prepare, train, train_prepared
+from workers.running.trial_pack import train_pack
+from workers.running.workbench import Workbench
 from workers.tasks.registry import METRICS, metrics_of, task, tasks
 from workers.tasks.task import Task
-from workers.trial import prepare, train, train_prepared
-from workers.trial_pack import train_pack
-from workers.workbench import Workbench
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 Row = dict[str, Any]

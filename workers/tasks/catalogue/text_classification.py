@@ -11,9 +11,9 @@ from workers.data.labels import check_names, check_repeated, class_indices, read
 from workers.data.rows import Rows, TaskData
 from workers.data.sources import divided, read_splits, texts_of
 from workers.data.tokens import encode_texts
-from workers.metrics import ACCURACY, F1_MACRO, LOSS, MCC
 from workers.models.heads import SEQUENCE
 from workers.tasks.criterion import Criterion
+from workers.tasks.metrics import ACCURACY, F1_MACRO, LOSS, MCC
 from workers.tasks.section import TextSection
 from workers.tasks.task import Task
 

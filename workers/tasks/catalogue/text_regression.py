@@ -17,9 +17,9 @@ from workers.data.sources import divided, read_splits, texts_of
 from workers.data.tokens import encode_texts
 from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters
-from workers.metrics import Metric
 from workers.models.heads import SEQUENCE
 from workers.tasks.criterion import Criterion
+from workers.tasks.metrics import Metric
 from workers.tasks.section import TextSection
 from workers.tasks.task import Task
 

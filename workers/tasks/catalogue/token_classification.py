@@ -19,9 +19,9 @@ from workers.data.rows import Rows, TaskData
 from workers.data.sources import divided, read_splits
 from workers.data.tokens import Encoded
 from workers.errors import InvalidInput
-from workers.metrics import ACCURACY, F1_MACRO, LOSS, Metric
 from workers.models.heads import TOKEN
 from workers.tasks.criterion import IGNORED, Criterion
+from workers.tasks.metrics import ACCURACY, F1_MACRO, LOSS, Metric
 from workers.tasks.section import TaskSection
 from workers.tasks.task import Task
 

@@ -18,8 +18,8 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Outcome, PrecisionChoice, Report
-from workers.packing import Arrivals
 from workers.proxies.spec import ProxyAssignment
+from workers.running.packing import Arrivals
 
 GIBIBYTE = 1 << 30
 DECISION_WITHIN = 30.0
@@ -51,7 +51,7 @@ class WorkerSettings:
 class TrialWorker:
     """Trains one trial at a time, or a pack of them, and keeps its base model and data between them.
 
-    A trial on a sharded base is trained by processes of its own (`workers.sharded_trial`); the actor passes reports and
+    A trial on a sharded base is trained by processes of its own (`workers.running.sharded_trial`); the actor passes reports and
     decisions on and needs no cores for that. It is ended by `worker.end.remote()`: were it killed, what its ranks
     occupy would stay reserved. Its stream tells the `PlacementGroup` that holds them, for the case that it dies.
 
@@ -66,10 +66,10 @@ class TrialWorker:
     def __init__(self, settings: WorkerSettings) -> None:
         import torch
 
-        import workers.trial  # noqa: F401  # everything that training needs, before there is a trial to wait for it
+        import workers.running.trial  # noqa: F401  # everything that training needs, before there is a trial to wait for it
         from workers.engines.precision import choose
         from workers.proxies.trial import ProxyBench
-        from workers.workbench import Workbench
+        from workers.running.workbench import Workbench
 
         torch.set_num_threads(settings.threads)
         self._settings = settings
@@ -97,7 +97,7 @@ class TrialWorker:
         self._expect(assignments)
 
         def outcomes() -> Iterator[Outcome]:
-            from workers.trial_pack import train_pack
+            from workers.running.trial_pack import train_pack
 
             if places > 1:
                 return train_pack(assignments, self._workbench, self._told, places, self._arrivals)  # type: ignore[arg-type]  # proxies are never packed
@@ -126,12 +126,12 @@ class TrialWorker:
 
     def _train_alone(self, assignment: Assignment | ProxyAssignment) -> Outcome:
         from workers.proxies.trial import train_proxy
-        from workers.trial import train
+        from workers.running.trial import train
 
         if isinstance(assignment, ProxyAssignment):
             return train_proxy(assignment, self._proxies, self._told)
         if assignment.shards > 1:
-            from workers.sharded_trial import train_sharded  # Ray Train, which other trials do without
+            from workers.running.sharded_trial import train_sharded  # Ray Train, which other trials do without
 
             return train_sharded(assignment, self._settings, ray.get_runtime_context().current_actor)
         return train(assignment, self._workbench, self._told)

@@ -18,9 +18,9 @@ from workers.engines.packed import Aboard, Fault, Memory, pack_on
 from workers.errors import InvalidInput
 from workers.methods.attached import Attached
 from workers.models.description import describe
-from workers.packing import Arrivals, PackKey, pack_key, why_not_packed
-from workers.trial import PreparedTrial, attach, failed, outcome_of, plan_course, precision_of, prepare
-from workers.workbench import Workbench
+from workers.running.packing import Arrivals, PackKey, pack_key, why_not_packed
+from workers.running.trial import PreparedTrial, attach, failed, outcome_of, plan_course, precision_of, prepare
+from workers.running.workbench import Workbench
 
 UNLIMITED = 1 << 30
 

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Report
-from workers.trial import train
-from workers.workbench import Workbench
+from workers.running.trial import train
+from workers.running.workbench import Workbench
 
 
 def main() -> None:

@@ -21,11 +21,11 @@ from ray.util.placement_group import get_current_placement_group
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.engines.faults import failure_reason
 from workers.engines.sharded import FirstRankStore, from_first
-from workers.trial import prepare, train_prepared
-from workers.workbench import Workbench
+from workers.running.trial import prepare, train_prepared
+from workers.running.workbench import Workbench
 
 if TYPE_CHECKING:
-    from workers.ray_worker import WorkerSettings
+    from workers.running.ray_worker import WorkerSettings
 
 _LOST_PEER = ("gloo", "NCCL")  # what errors of an exchange whose other side has gone are marked with
 

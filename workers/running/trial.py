@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from workers import costs, latency
+from workers import costs
 from workers.artifacts import ArtifactDamaged, ArtifactMissing, ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.checkpoints import Checkpoint, CheckpointError, read, write
@@ -32,14 +32,15 @@ from workers.methods.method import Method
 from workers.methods.registry import method
 from workers.models.description import with_texts
 from workers.models.quantisation import check_method
-from workers.packing import why_not_fast
-from workers.ranks import at_rank, lower_ranks
 from workers.room import when_there_is_room
-from workers.sharding import check_sharded
+from workers.running import latency
+from workers.running.packing import why_not_fast
+from workers.running.ranks import at_rank, lower_ranks
+from workers.running.sharding import check_sharded
+from workers.running.workbench import PreparedData, Workbench, environment
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import run_strategy
 from workers.tasks.registry import task_of
-from workers.workbench import PreparedData, Workbench, environment
 
 
 def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:

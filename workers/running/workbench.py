@@ -11,7 +11,6 @@ from typing import TypeVar
 import torch
 import transformers
 
-from workers import latency
 from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
 from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens
@@ -24,6 +23,7 @@ from workers.methods.attached import Attached
 from workers.models.description import describe
 from workers.models.heads import SEQUENCE, Head
 from workers.models.loading import Base, load_base, load_tokenizer
+from workers.running import latency
 from workers.tasks.registry import task_of
 from workers.tasks.section import TaskSection
 

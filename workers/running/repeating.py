@@ -17,10 +17,10 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, Decision, Outcome, Report
 from workers.data.tokens import Tokens, tokenise_data
 from workers.models.loading import load_tokenizer
+from workers.running.trial import train
+from workers.running.workbench import Workbench
 from workers.tasks.registry import task as task_named
 from workers.tasks.section import TaskSection
-from workers.trial import train
-from workers.workbench import Workbench
 
 Schedule = Sequence[tuple[float | None, Mapping[str, Any]]]
 
