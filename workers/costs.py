@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from workers.methods.reweighted import Reweighted
+from workers.methods.forms.reweighted import Reweighted
 from workers.models.anatomy import Anatomy
 
 BYTES_PER_NUMBER = 4  # float32

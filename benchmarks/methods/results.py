@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from benchmarks.methods.tuning import DATA_SETS, FRESH_SEEDS, Tuned, tuned
 from benchmarks.trials.plan import EPOCHS, MAX_LENGTH, MODEL, ROWS
 from benchmarks.trials.table import RecordedTrial
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 
 LEVEL = 0.95
 

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.trials.plan import Entry, Part, method_configurations
 from benchmarks.trials.table import RecordedTrial
 from search_spaces.space import config_hash
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 
 DATA_SETS = ("trec", "ag_news")
 FRESH_SEEDS = (101, 102, 103)

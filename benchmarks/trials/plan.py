@@ -33,7 +33,7 @@ from search_spaces.presets.lora import lora
 from search_spaces.space import config_hash
 from workers.assignment import Assignment
 from workers.hyperparameters import Hyperparameters
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 from workers.methods.registry import methods
 from workers.models.description import describe, with_texts
 from workers.tasks.catalogue.text_classification import TextClassificationSpec

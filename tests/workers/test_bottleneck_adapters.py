@@ -13,8 +13,8 @@ from search_spaces.presets.autopeft import MODULES
 from tests.workers.tiny_models import LABELS, batch, tiny_base
 from workers.engines.torch_adamw import TorchAdamW
 from workers.methods.attached import Attached, TrainingSetup
-from workers.methods.bottleneck import ACTIVATIONS, AdaptedAttention, AdaptedBertOutput, Bottleneck
-from workers.methods.module_rates import PARALLEL_SCALE, module_rate
+from workers.methods.declaration.module_rates import PARALLEL_SCALE, module_rate
+from workers.methods.forms.bottleneck import ACTIVATIONS, AdaptedAttention, AdaptedBertOutput, Bottleneck
 from workers.methods.registry import method
 from workers.models.loading import Base
 

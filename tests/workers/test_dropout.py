@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.workers.tiny_models import batch, tiny_base
-from workers.methods.dropout import QuickDropout, dropout_mask, quicken
+from workers.methods.forms.dropout import QuickDropout, dropout_mask, quicken
 from workers.methods.registry import method
 
 

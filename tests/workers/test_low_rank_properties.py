@@ -19,11 +19,11 @@ from workers.costs import training_memory
 from workers.methods.attached import AdapterCard
 from workers.methods.calibration import weight_gradients
 from workers.methods.catalogue.lora_from_data import corda_factors
-from workers.methods.direction_pools import pools_of, share_out
-from workers.methods.lora_experts import LoraExperts
-from workers.methods.low_rank_forms import LoraGroup, StartedLora, TriangularLora
+from workers.methods.forms.direction_pools import pools_of, share_out
+from workers.methods.forms.lora_experts import LoraExperts
+from workers.methods.forms.low_rank import LoraGroup, StartedLora, TriangularLora
+from workers.methods.forms.weights import NestedLora, ShardedLora
 from workers.methods.own_adapter import OwnAdapter
-from workers.methods.weight_forms import NestedLora, ShardedLora
 from workers.models.loading import Base
 
 

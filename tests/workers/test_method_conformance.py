@@ -16,7 +16,7 @@ from workers.data.pydocs import CLASSES as CLASS_NAMES
 from workers.data.pydocs import read_pydocs
 from workers.errors import InvalidInput
 from workers.methods.attached import Attached, TrainingSetup
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 from workers.methods.own_adapter import OwnAdapter
 from workers.methods.registry import method, methods
 from workers.models.loading import Base, load_base, load_tokenizer

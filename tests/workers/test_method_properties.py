@@ -14,16 +14,16 @@ from torch.nn.functional import cross_entropy
 from tests.workers.tiny_models import BUILDERS, LABELS, LAYERS, batch, tiny_base, tiny_description
 from workers.costs import BYTES_PER_TRAINED, sparsity, training_memory
 from workers.errors import InvalidInput
-from workers.methods.arbitrary_entries import spread
 from workers.methods.attached import AdapterCard, Attached, TrainingSetup
-from workers.methods.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
-from workers.methods.decomposed_prompt import DecomposedPrompt
+from workers.methods.forms.arbitrary_entries import spread
+from workers.methods.forms.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
+from workers.methods.forms.decomposed_prompt import DecomposedPrompt
+from workers.methods.forms.prefix_attention import KeyValuePrefix, attention_with_prefix
+from workers.methods.forms.side_network import ConsolidatingSide, LadderSide, ParallelSide, SideShape
+from workers.methods.forms.sparse import SparseDelta
+from workers.methods.forms.weights import ProjectedVector
 from workers.methods.own_adapter import OwnAdapter
-from workers.methods.prefix_attention import KeyValuePrefix, attention_with_prefix
 from workers.methods.registry import method
-from workers.methods.side_network import ConsolidatingSide, LadderSide, ParallelSide, SideShape
-from workers.methods.sparse_forms import SparseDelta
-from workers.methods.weight_forms import ProjectedVector
 from workers.models.description import describe_config, with_texts
 from workers.models.loading import Base
 

@@ -16,8 +16,8 @@ from torch.nn.functional import cross_entropy
 from tests.workers.tiny_models import LABELS, batch, tiny_base, tiny_model
 from workers.engines.torch_adamw import TorchAdamW
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
+from workers.methods.forms.quantised import Quantised, least_error_steps
 from workers.methods.loading import load_adapter
-from workers.methods.quantised_forms import Quantised, least_error_steps
 from workers.methods.registry import method
 from workers.models.loading import Base
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from workers.engines.prefix import pooling
-from workers.methods.dropout import dropout_mask
+from workers.methods.forms.dropout import dropout_mask
 from workers.models.loading import Base
 
 _LAYERS = frozenset({"BertLayer", "RobertaLayer", "XLMRobertaLayer"})

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from workers.engines.course import Course
 from workers.engines.flat_adamw import FlatAdamW
 from workers.hyperparameters import Hyperparameters
-from workers.methods.dropout import dropout_mask
+from workers.methods.forms.dropout import dropout_mask
 
 
 @dataclass(frozen=True)

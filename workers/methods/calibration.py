@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from workers.methods.attached import Batch, TrainingSetup
-from workers.methods.reweighted import Reweighted
+from workers.methods.forms.reweighted import Reweighted
 from workers.models.loading import Base
 
 _ROWS = 16

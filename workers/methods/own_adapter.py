@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from workers.methods.adapter_card import write_card
 from workers.methods.adapter_file import AdapterConfig, write_adapter, write_quantised
 from workers.methods.attached import AdapterCard, TrainingSetup, factors_by_name
-from workers.methods.dropout import quicken
-from workers.methods.own_method import NO_HOOKS, OwnHooks
+from workers.methods.declaration.own_method import NO_HOOKS, OwnHooks
+from workers.methods.forms.dropout import quicken
 from workers.methods.snapshot import ModelSnapshot, taken_off
 from workers.models.loading import Base
 

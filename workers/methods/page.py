@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from search_spaces.parameters import Categorical, Float, Int, Parameter
+from workers.methods.declaration.method import Method
 from workers.methods.measured import measured_section, read_measured
-from workers.methods.method import Method
 from workers.methods.registry import methods
 from workers.models.description import ModelDescription, describe
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from workers.methods.adapter_card import write_card
 from workers.methods.attached import AdapterCard, TrainingSetup, factors_by_name
-from workers.methods.dropout import quicken
-from workers.methods.peft_method import PeftHooks
+from workers.methods.declaration.peft_method import PeftHooks
+from workers.methods.forms.dropout import quicken
 from workers.methods.snapshot import ModelSnapshot, taken_off
 from workers.methods.snippets import loadable
 from workers.models.loading import Base

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from workers.errors import InvalidInput
 from workers.methods import catalogue
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 
 
 @cache

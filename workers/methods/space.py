@@ -16,7 +16,7 @@ from search_spaces.parameters import Categorical, Parameter
 from search_spaces.presets.training import learning_rate, training_parameters
 from search_spaces.space import Space
 from workers.errors import InvalidInput
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 from workers.methods.registry import methods
 from workers.models.description import ModelDescription
 

@@ -28,7 +28,7 @@ from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, s
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters, Knobs, split_config
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.models.description import with_texts
 from workers.models.quantisation import check_method

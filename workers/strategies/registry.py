@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from workers.errors import InvalidInput
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 from workers.models.description import ModelDescription
 from workers.strategies.catalogue import galore, gradnormlorp, hft, ist, lisa
 from workers.strategies.strategy import Strategy

@@ -15,7 +15,7 @@ from search_spaces.errors import InvalidConfig
 from search_spaces.parameters import Parameter
 from search_spaces.space import Space
 from workers.errors import InvalidInput
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:

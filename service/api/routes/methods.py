@@ -11,7 +11,7 @@ from service.api.dependencies import READ, SettingsDep
 from service.api.responses import tagged
 from service.api.views import ItemsView, MethodView, MetricView, StrategyView
 from service.jobs.models import DEFAULT_MODEL, described
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 from workers.methods.registry import methods
 from workers.models.description import ModelDescription
 from workers.strategies.registry import strategies

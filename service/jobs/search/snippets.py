@@ -14,7 +14,7 @@ from service.jobs.search.scheduling import pause_every
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
-from workers.methods.method import Method
+from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.methods.snippets import adapter_snippet, fresh_base_snippet
 from workers.models.description import describe_for

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces.parameters import Float, Int
 from workers.methods.attached import TrainingSetup
-from workers.methods.knob_kinds import alpha, dropout, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.peft_method import PeftHooks, peft_method, per_layer, target_modules
+from workers.methods.declaration.knob_kinds import alpha, dropout, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.peft_method import PeftHooks, peft_method, per_layer, target_modules
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from search_spaces.parameters import Categorical, Int
 from search_spaces.priors import Bell
 from workers.methods.attached import TrainingSetup
-from workers.methods.knob_kinds import placed, placement
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import OwnHooks, own_method
+from workers.methods.declaration.knob_kinds import placed, placement
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import OwnHooks, own_method
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -45,8 +45,8 @@ def _parameters(model: ModelDescription, knobs: KnobValues) -> int:
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.arbitrary_entries import ArbitraryEntries, EntriesDelta, distinct, spread, starts
-    from workers.methods.reweighted import reweight
+    from workers.methods.forms.arbitrary_entries import ArbitraryEntries, EntriesDelta, distinct, spread, starts
+    from workers.methods.forms.reweighted import reweight
 
     model, places = base.description, placed(base.description, knobs)
     count = _parameters(model, knobs)
@@ -72,8 +72,8 @@ def _choose(base: Base, knobs: KnobValues, setup: TrainingSetup) -> None:
     """Move the entries to the largest gradients."""
     import torch
 
-    from workers.methods.arbitrary_entries import EntriesDelta
     from workers.methods.calibration import layers_of, weight_gradients
+    from workers.methods.forms.arbitrary_entries import EntriesDelta
 
     if knobs["place"] == "gradient":
         gradients = weight_gradients(base, layers_of(base, EntriesDelta), setup, _ROWS)

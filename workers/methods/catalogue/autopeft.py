@@ -3,7 +3,7 @@
 The search space of Zhou et al., "AutoPEFT" (TACL 2024, arXiv 2301.12132). Certain: the three modules, their sizes
 d / 2^k shared by all active layers, one bit for each layer. Choices: prefixes are trained directly instead of through
 a network that is thrown away afterwards; parallel adapters are scaled by 4 (He et al. 2022); biases are counted; each
-module has a rate of its own relative to the trial's (`workers.methods.module_rates`), so that one learning rate suits
+module has a rate of its own relative to the trial's (`workers.methods.declaration.module_rates`), so that one learning rate suits
 every size.
 """
 
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from search_spaces.constraints import SumAtLeast
 from search_spaces.presets.autopeft import MODULES, autopeft_knobs
 from workers.methods.attached import Attached, TrainingSetup
-from workers.methods.method import Knobs, KnobValues, LearningRates, Method
-from workers.methods.module_rates import PARALLEL_SCALE, module_rate
-from workers.methods.needs import SHARED_ATTENTION, SUBLAYERS
-from workers.methods.own_method import OwnHooks
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates, Method
+from workers.methods.declaration.module_rates import PARALLEL_SCALE, module_rate
+from workers.methods.declaration.needs import SHARED_ATTENTION, SUBLAYERS
+from workers.methods.declaration.own_method import OwnHooks
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _parameters(model: ModelDescription, knobs: KnobValues) -> int:
 
 
 def _attach(base: Base, knobs: KnobValues, seed: int, _setup: TrainingSetup | None) -> Attached:
-    from workers.methods.mixed_adapters import MixedAdapters
+    from workers.methods.forms.mixed_adapters import MixedAdapters
     from workers.methods.own_adapter import OwnAdapter
 
     layers = _active(base.description, knobs)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from search_spaces.constraints import Divides
 from search_spaces.parameters import Categorical, Int, Ordinal
 from search_spaces.presets.autopeft import sizes
-from workers.methods.knob_kinds import top_layers
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.module_rates import LEARNED, PARALLEL_SCALE, module_rate
-from workers.methods.needs import SHARED_ATTENTION, SUBLAYERS
-from workers.methods.own_method import OwnHooks, own_method
+from workers.methods.declaration.knob_kinds import top_layers
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.module_rates import LEARNED, PARALLEL_SCALE, module_rate
+from workers.methods.declaration.needs import SHARED_ATTENTION, SUBLAYERS
+from workers.methods.declaration.own_method import OwnHooks, own_method
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _compacter_parameters(model: ModelDescription, knobs: KnobValues) -> int:
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator, **modules: int) -> dict[str, nn.Parameter]:
-    from workers.methods.mixed_adapters import MixedAdapters
+    from workers.methods.forms.mixed_adapters import MixedAdapters
 
     layers = tuple(base.description.layer_range(knobs["top_layers"]))
     adapters = MixedAdapters(layers, **modules, scale=knobs.get("scale", 1.0), activation=knobs["activation"])
@@ -119,7 +119,7 @@ def _install_compacter(base: Base, knobs: KnobValues, generator: torch.Generator
     import torch
     from torch import nn
 
-    from workers.methods.bottleneck import HypercomplexBottleneck, adapt_feed_forward
+    from workers.methods.forms.bottleneck import HypercomplexBottleneck, adapt_feed_forward
 
     parts, order = base.description.anatomy, knobs["order"]
     drawn = torch.empty(order, order, order).normal_(0.0, order**-0.5, generator=generator)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Int, Ordinal
 from workers.methods.attached import TrainingSetup
-from workers.methods.direction_pools import give, install_pooled, pools_of, share_out
-from workers.methods.knob_kinds import alpha, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer, two_factors
+from workers.methods.declaration.knob_kinds import alpha, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import OwnHooks, own_method
+from workers.methods.declaration.peft_method import per_layer, two_factors
+from workers.methods.forms.direction_pools import give, install_pooled, pools_of, share_out
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ def _knobs(model: ModelDescription) -> Knobs:
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.low_rank_forms import PooledLora
+    from workers.methods.forms.low_rank import PooledLora
 
     return install_pooled(base, knobs, generator, PooledLora)
 
 
 def _allocate(base: Base, knobs: KnobValues, setup: TrainingSetup) -> None:
     from workers.methods.calibration import layers_of, weight_gradients
-    from workers.methods.low_rank_forms import PooledLora
+    from workers.methods.forms.low_rank import PooledLora
 
     layers = layers_of(base, PooledLora)
     contributions = {

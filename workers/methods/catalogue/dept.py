@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from search_spaces.parameters import Float, Int, Ordinal
 from search_spaces.priors import Bell
 from workers.methods.catalogue.prompts import prompt_length
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import ENCODER
-from workers.methods.own_method import OwnHooks, own_method
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import ENCODER
+from workers.methods.declaration.own_method import OwnHooks, own_method
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _parameters(model: ModelDescription, knobs: KnobValues) -> int:
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.decomposed_prompt import DecomposedPrompt
+    from workers.methods.forms.decomposed_prompt import DecomposedPrompt
 
     words = base.model.get_submodule(base.description.anatomy.word_embeddings)
     prompt = DecomposedPrompt(words, knobs["length"], knobs["rank"], knobs["positions"], generator)  # type: ignore[arg-type]

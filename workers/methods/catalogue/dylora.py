@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workers.methods.knob_kinds import alpha, placed, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates, Tensors
-from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer, two_factors
+from workers.methods.declaration.knob_kinds import alpha, placed, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates, Tensors
+from workers.methods.declaration.own_method import OwnHooks, own_method
+from workers.methods.declaration.peft_method import per_layer, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -31,8 +31,8 @@ def _knobs(model: ModelDescription) -> Knobs:
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.reweighted import reweight
-    from workers.methods.weight_forms import NestedLora
+    from workers.methods.forms.reweighted import reweight
+    from workers.methods.forms.weights import NestedLora
 
     def make(module: nn.Module, linear: Linear) -> NestedLora:
         return NestedLora(module, linear.transposed, knobs["rank"], knobs["alpha"], generator)
@@ -41,7 +41,7 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
 
 
 def _draw_rank(base: Base, step: int) -> None:
-    from workers.methods.weight_forms import NestedLora
+    from workers.methods.forms.weights import NestedLora
 
     for module in base.model.modules():
         if isinstance(module, NestedLora):
@@ -49,7 +49,7 @@ def _draw_rank(base: Base, step: int) -> None:
 
 
 def _serve(base: Base, rank: int) -> None:
-    from workers.methods.weight_forms import NestedLora
+    from workers.methods.forms.weights import NestedLora
 
     for module in base.model.modules():
         if isinstance(module, NestedLora):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.methods.attached import Attached, TrainingSetup
-from workers.methods.method import Knobs, KnobValues, LearningRates, Method
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates, Method
 
 if TYPE_CHECKING:
     import torch

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.parameters import Categorical
-from workers.methods.knob_kinds import top_layers
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.peft_method import peft_method, target_pattern
+from workers.methods.declaration.knob_kinds import top_layers
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.peft_method import peft_method, target_pattern
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Ordinal
 from workers.methods.attached import TrainingSetup
-from workers.methods.direction_pools import give, give_each, growths, install_pooled, pools_of
-from workers.methods.knob_kinds import alpha, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer, two_factors
+from workers.methods.declaration.knob_kinds import alpha, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import OwnHooks, own_method
+from workers.methods.declaration.peft_method import per_layer, two_factors
+from workers.methods.forms.direction_pools import give, give_each, growths, install_pooled, pools_of
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from workers.methods.low_rank_forms import DirectionPool
+    from workers.methods.forms.low_rank import DirectionPool
     from workers.models.loading import Base
 
 _SMOOTHING = 0.85
@@ -38,7 +38,7 @@ def _knobs(model: ModelDescription) -> Knobs:
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
     import torch
 
-    from workers.methods.low_rank_forms import PooledLora
+    from workers.methods.forms.low_rank import PooledLora
 
     trained = install_pooled(base, knobs, generator, PooledLora)
     for pool in pools_of(base):

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Int
 from search_spaces.priors import Bell
-from workers.methods.knob_kinds import top_layers
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import SHARED_ATTENTION
-from workers.methods.own_method import own_method
+from workers.methods.declaration.knob_kinds import top_layers
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import SHARED_ATTENTION
+from workers.methods.declaration.own_method import own_method
 from workers.models.anatomy import Anatomy, Linear
 from workers.models.description import ModelDescription
 
@@ -32,7 +32,7 @@ def _knobs(model: ModelDescription) -> Knobs:
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.gated_prompt import GatedPrompt, add_gated_prompt, use_gated_prompts
+    from workers.methods.forms.gated_prompt import GatedPrompt, add_gated_prompt, use_gated_prompts
 
     model = base.description
     trained: dict[str, nn.Parameter] = {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.presets.lora import lora_knobs
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.peft_method import peft_method, per_layer, target_modules
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.peft_method import peft_method, per_layer, target_modules
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 

@@ -15,10 +15,10 @@ from search_spaces.constraints import Divides
 from search_spaces.parameters import Ordinal
 from workers.methods.catalogue.lora import lora_arguments
 from workers.methods.catalogue.lora_variants import PLAIN, lora_variant
-from workers.methods.knob_kinds import alpha, divisors, dropout, placement, rank
-from workers.methods.method import Knobs, KnobValues
-from workers.methods.needs import PLAIN_LINEARS
-from workers.methods.peft_method import per_layer
+from workers.methods.declaration.knob_kinds import alpha, divisors, dropout, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues
+from workers.methods.declaration.needs import PLAIN_LINEARS
+from workers.methods.declaration.peft_method import per_layer
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Categorical, Ordinal
 from workers.methods.attached import TrainingSetup
-from workers.methods.knob_kinds import alpha, placed, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import TOKENS_ALONE
-from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer, two_factors
+from workers.methods.declaration.knob_kinds import alpha, placed, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import TOKENS_ALONE
+from workers.methods.declaration.own_method import OwnHooks, own_method
+from workers.methods.declaration.peft_method import per_layer, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -51,8 +51,8 @@ def _ga_knobs(model: ModelDescription) -> Knobs:
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.low_rank_forms import StartedLora
-    from workers.methods.reweighted import reweight
+    from workers.methods.forms.low_rank import StartedLora
+    from workers.methods.forms.reweighted import reweight
 
     scale = knobs["alpha"] / knobs["rank"] ** 0.5 if "alpha" in knobs else 1.0
 
@@ -64,7 +64,7 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
 
 def _start_corda(base: Base, knobs: KnobValues, setup: TrainingSetup) -> None:
     from workers.methods.calibration import input_covariances, layers_of
-    from workers.methods.low_rank_forms import StartedLora
+    from workers.methods.forms.low_rank import StartedLora
 
     layers = layers_of(base, StartedLora)
     for layer, covariance in zip(layers, input_covariances(base, layers, setup, knobs["samples"]), strict=True):
@@ -86,7 +86,7 @@ def corda_factors(weight: Tensor, covariance: Tensor, rank: int, variant: str) -
 
 def _start_ga(base: Base, knobs: KnobValues, setup: TrainingSetup) -> None:
     from workers.methods.calibration import layers_of, weight_gradients
-    from workers.methods.low_rank_forms import StartedLora
+    from workers.methods.forms.low_rank import StartedLora
 
     layers = layers_of(base, StartedLora)
     for layer, gradient in zip(layers, weight_gradients(base, layers, setup, knobs["samples"]), strict=True):

@@ -11,9 +11,9 @@ from typing import Any
 
 from search_spaces.constraints import SumAtLeast
 from search_spaces.parameters import Categorical, Ordinal
-from workers.methods.knob_kinds import alpha, dropout
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.peft_method import peft_method, target_pattern
+from workers.methods.declaration.knob_kinds import alpha, dropout
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.peft_method import peft_method, target_pattern
 from workers.models.description import ModelDescription
 
 

@@ -15,10 +15,10 @@ from search_spaces.parameters import Float
 from search_spaces.priors import Bell
 from workers.methods.attached import TrainingSetup
 from workers.methods.catalogue.lora import DEFAULTS, lora_arguments, lora_parameters
-from workers.methods.knob_kinds import alpha, dropout, even_rank, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates, Method
-from workers.methods.needs import BIASED_TARGETS, PLAIN_LINEARS, TOKENS_ALONE, biased_targets
-from workers.methods.peft_method import Arguments, PeftHooks, peft_method, per_layer, two_factors
+from workers.methods.declaration.knob_kinds import alpha, dropout, even_rank, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates, Method
+from workers.methods.declaration.needs import BIASED_TARGETS, PLAIN_LINEARS, TOKENS_ALONE, biased_targets
+from workers.methods.declaration.peft_method import Arguments, PeftHooks, peft_method, per_layer, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.parameters import Categorical, Float, Int, Ordinal
-from workers.methods.knob_kinds import alpha, divisors, dropout, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import PLAIN_LINEARS
-from workers.methods.peft_method import peft_method, per_layer, target_modules, two_factors
+from workers.methods.declaration.knob_kinds import alpha, divisors, dropout, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import PLAIN_LINEARS
+from workers.methods.declaration.peft_method import peft_method, per_layer, target_modules, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.parameters import Categorical
-from workers.methods.knob_kinds import alpha, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import PLAIN_LINEARS
-from workers.methods.peft_method import peft_method, per_layer, target_modules
+from workers.methods.declaration.knob_kinds import alpha, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import PLAIN_LINEARS
+from workers.methods.declaration.peft_method import peft_method, per_layer, target_modules
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 

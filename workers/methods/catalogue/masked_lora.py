@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from search_spaces.conditions import Condition
 from search_spaces.parameters import Categorical, Float
-from workers.methods.knob_kinds import alpha, placed, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import own_method
-from workers.methods.peft_method import per_layer, two_factors
+from workers.methods.declaration.knob_kinds import alpha, placed, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import own_method
+from workers.methods.declaration.peft_method import per_layer, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -35,8 +35,8 @@ def _knobs(model: ModelDescription) -> Knobs:
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.low_rank_forms import MaskedLora
-    from workers.methods.reweighted import reweight
+    from workers.methods.forms.low_rank import MaskedLora
+    from workers.methods.forms.reweighted import reweight
 
     def make(module: nn.Module, linear: Linear) -> MaskedLora:
         stored = module.get_parameter("weight")

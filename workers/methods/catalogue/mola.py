@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Categorical, Float, Int
-from workers.methods.knob_kinds import alpha, placed, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import TOKENS_ALONE
-from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import two_factors
+from workers.methods.declaration.knob_kinds import alpha, placed, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import TOKENS_ALONE
+from workers.methods.declaration.own_method import OwnHooks, own_method
+from workers.methods.declaration.peft_method import two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -40,7 +40,7 @@ def _experts(model: ModelDescription, layer: int, knobs: KnobValues) -> int:
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.lora_experts import LoraExperts, RealTokens
+    from workers.methods.forms.lora_experts import LoraExperts, RealTokens
     from workers.methods.own_adapter import set_submodule
 
     model, tokens = base.description, RealTokens()
@@ -66,7 +66,7 @@ def _reads_first_token(model: ModelDescription, layer: int, linear: Linear) -> b
 def _balance(base: Base, knobs: KnobValues) -> Tensor:
     import torch
 
-    from workers.methods.lora_experts import LoraExperts
+    from workers.methods.forms.lora_experts import LoraExperts
 
     loads = [module.load for module in base.model.modules() if isinstance(module, LoraExperts)]
     return torch.stack([load for load in loads if load is not None]).mean() * float(knobs["balance"])

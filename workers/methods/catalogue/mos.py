@@ -10,10 +10,10 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Int
-from workers.methods.knob_kinds import alpha, divisors, placed, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import own_method
-from workers.methods.peft_method import per_layer
+from workers.methods.declaration.knob_kinds import alpha, divisors, placed, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import own_method
+from workers.methods.declaration.peft_method import per_layer
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -33,8 +33,8 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
     import torch
     from torch import nn
 
-    from workers.methods.reweighted import reweight, uniform
-    from workers.methods.weight_forms import ShardedLora
+    from workers.methods.forms.reweighted import reweight, uniform
+    from workers.methods.forms.weights import ShardedLora
 
     places = placed(base.description, knobs)
     shards, pools = knobs["shards"], {}

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Float, Int
-from workers.methods.knob_kinds import alpha, placed, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer, two_factors
+from workers.methods.declaration.knob_kinds import alpha, placed, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import OwnHooks, own_method
+from workers.methods.declaration.peft_method import per_layer, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -32,8 +32,8 @@ def _knobs(model: ModelDescription) -> Knobs:
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.low_rank_forms import LoraGroup
-    from workers.methods.reweighted import reweight
+    from workers.methods.forms.low_rank import LoraGroup
+    from workers.methods.forms.reweighted import reweight
 
     scale = knobs["alpha"] / (knobs["rank"] * knobs["groups"])
 
@@ -46,7 +46,7 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
 def _penalty(base: Base, knobs: KnobValues) -> Tensor:
     import torch
 
-    from workers.methods.low_rank_forms import LoraGroup
+    from workers.methods.forms.low_rank import LoraGroup
 
     layers = [module for module in base.model.modules() if isinstance(module, LoraGroup)]
     kept = torch.stack([layer.overlap_with_base() for layer in layers]).mean()

@@ -12,9 +12,9 @@ from typing import Any
 
 from search_spaces.parameters import Categorical, Int, Ordinal
 from search_spaces.priors import Bell
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import ENCODER, PAST_KEYS
-from workers.methods.peft_method import peft_method
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import ENCODER, PAST_KEYS
+from workers.methods.declaration.peft_method import peft_method
 from workers.models.description import ModelDescription
 
 LONGEST = 64

@@ -1,7 +1,7 @@
 """`e2e_qp` and `l4q`: train inside a linearly quantised model.
 
 E2E-QP freezes the rounded weights and trains the step sizes; L4Q trains a LoRA and the step sizes through the rounding.
-Certain: the equations in `workers.methods.quantised_forms`. Choices: steps start where rounding the frozen weights does
+Certain: the equations in `workers.methods.forms.quantised`. Choices: steps start where rounding the frozen weights does
 least harm (without block-wise calibration before), they are trained as logarithms, so that a learning rate is the share
 by which a step changes, and quantisation is simulated in float32, so that only its quality is measured. Exports hold
 the whole numbers and their steps beside the adapter (`quantised.safetensors`).
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Float, Ordinal
 from search_spaces.priors import Bell
-from workers.methods.knob_kinds import alpha, divisors, placed, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer
+from workers.methods.declaration.knob_kinds import alpha, divisors, placed, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import OwnHooks, own_method
+from workers.methods.declaration.peft_method import per_layer
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -51,8 +51,8 @@ def _step_rate(name: str, knobs: KnobValues) -> float:
 
 
 def _install_e2e(base: Base, knobs: KnobValues, _generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.quantised_forms import TrainedSteps
-    from workers.methods.reweighted import reweight
+    from workers.methods.forms.quantised import TrainedSteps
+    from workers.methods.forms.reweighted import reweight
 
     bits, group = knobs["bits"], knobs["group"]
     places = placed(base.description, knobs)
@@ -60,8 +60,8 @@ def _install_e2e(base: Base, knobs: KnobValues, _generator: torch.Generator) -> 
 
 
 def _install_l4q(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.quantised_forms import QuantisedLora
-    from workers.methods.reweighted import reweight
+    from workers.methods.forms.quantised import QuantisedLora
+    from workers.methods.forms.reweighted import reweight
 
     def make(module: nn.Module, linear: Linear) -> QuantisedLora:
         scale = knobs["alpha"] / knobs["rank"]

@@ -11,10 +11,10 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Int, Ordinal
-from workers.methods.knob_kinds import alpha, placed, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import own_method
-from workers.methods.peft_method import per_layer
+from workers.methods.declaration.knob_kinds import alpha, placed, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import own_method
+from workers.methods.declaration.peft_method import per_layer
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -30,8 +30,8 @@ def _nola_knobs(model: ModelDescription) -> Knobs:
 
 
 def _install_nola(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.reweighted import reweight, uniform
-    from workers.methods.weight_forms import RandomBasisLora
+    from workers.methods.forms.reweighted import reweight, uniform
+    from workers.methods.forms.weights import RandomBasisLora
 
     bases: dict[tuple[int, ...], Tensor] = {}
     scale = knobs["alpha"] / knobs["rank"]
@@ -57,8 +57,8 @@ def _install_said(base: Base, knobs: KnobValues, generator: torch.Generator) -> 
     import torch
     from torch import nn
 
-    from workers.methods.reweighted import reweight
-    from workers.methods.weight_forms import ProjectedVector
+    from workers.methods.forms.reweighted import reweight
+    from workers.methods.forms.weights import ProjectedVector
 
     places = placed(base.description, knobs)
     weights = sum(linear.in_features * linear.out_features for _, linear in places)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Categorical
-from workers.methods.knob_kinds import placed, placement, top_layers
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import SOME_BIASES
-from workers.methods.own_method import own_method
-from workers.methods.peft_method import per_layer
+from workers.methods.declaration.knob_kinds import placed, placement, top_layers
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import SOME_BIASES
+from workers.methods.declaration.own_method import own_method
+from workers.methods.declaration.peft_method import per_layer
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -28,8 +28,8 @@ _SUBLAYERS = {"none": frozenset[str](), "attention": {"output"}, "mlp": {"down"}
 
 
 def _install_ssf(base: Base, knobs: KnobValues, _generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.reweighted import reweight
-    from workers.methods.weight_forms import ScaledShifted
+    from workers.methods.forms.reweighted import reweight
+    from workers.methods.forms.weights import ScaledShifted
 
     places = placed(base.description, knobs)
     return reweight(base, places, lambda module, linear: ScaledShifted(module, linear.transposed))
@@ -46,9 +46,9 @@ def _ends(model: ModelDescription, knobs: KnobValues) -> list[tuple[int, Linear]
 
 
 def _install_difffit(base: Base, knobs: KnobValues, _generator: torch.Generator) -> dict[str, nn.Parameter]:
+    from workers.methods.forms.reweighted import reweight
+    from workers.methods.forms.weights import ScaledSublayer
     from workers.methods.own_adapter import replace_parameter
-    from workers.methods.reweighted import reweight
-    from workers.methods.weight_forms import ScaledSublayer
 
     model, trained = base.description, {}
     layers = model.layer_range(knobs["top_layers"])

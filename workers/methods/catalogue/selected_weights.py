@@ -16,10 +16,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Categorical, Float
-from workers.methods.knob_kinds import placed, placement, top_layers
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import SOME_BIASES, biased_targets
-from workers.methods.own_method import own_method
+from workers.methods.declaration.knob_kinds import placed, placement, top_layers
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import SOME_BIASES, biased_targets
+from workers.methods.declaration.own_method import own_method
 from workers.models.anatomy import TARGETS, Linear, Norm
 from workers.models.description import ModelDescription
 
@@ -113,8 +113,8 @@ def _weights(linear: Linear) -> int:
 
 
 def _install_half(base: Base, knobs: KnobValues, _generator: torch.Generator) -> dict[str, nn.Parameter]:
+    from workers.methods.forms.weights import FirstRows
     from workers.methods.own_adapter import replace_parameter, set_submodule
-    from workers.methods.weight_forms import FirstRows
 
     trained = {}
     for layer, linear, rows in _half(base.description, knobs):

@@ -11,9 +11,9 @@ from math import ceil
 from typing import Any
 
 from search_spaces.parameters import Categorical, Int, Ordinal
-from workers.methods.knob_kinds import divisors, placed, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.peft_method import peft_method, per_layer, target_modules
+from workers.methods.declaration.knob_kinds import divisors, placed, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.peft_method import peft_method, per_layer, target_modules
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 

@@ -21,16 +21,16 @@ from math import gcd
 from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Float, Int, Ordinal
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import OWN_LAYERS
-from workers.methods.own_method import own_method
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import OWN_LAYERS
+from workers.methods.declaration.own_method import own_method
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from workers.methods.side_network import SideNetwork
+    from workers.methods.forms.side_network import SideNetwork
     from workers.models.loading import Base
 
 
@@ -90,7 +90,7 @@ def _consolidating_parameters(model: ModelDescription, knobs: KnobValues) -> int
 
 
 def _install_ladder(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.side_network import LadderSide, SideShape
+    from workers.methods.forms.side_network import LadderSide, SideShape
 
     model, parts = base.description, base.description.anatomy
     width = _width(model, knobs)
@@ -99,7 +99,7 @@ def _install_ladder(base: Base, knobs: KnobValues, generator: torch.Generator) -
 
 
 def _install_parallel(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.side_network import ParallelSide
+    from workers.methods.forms.side_network import ParallelSide
 
     parts = base.description.anatomy
     side = ParallelSide(parts.hidden_size, _width(base.description, knobs), parts.layers, generator)
@@ -107,7 +107,7 @@ def _install_parallel(base: Base, knobs: KnobValues, generator: torch.Generator)
 
 
 def _install_consolidating(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.side_network import ConsolidatingSide
+    from workers.methods.forms.side_network import ConsolidatingSide
 
     parts, width = base.description.anatomy, _width(base.description, knobs)
     joins = parts.layers - 1 - knobs["late_layers"]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Ordinal
-from workers.methods.knob_kinds import placed, placement
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import own_method
-from workers.methods.peft_method import per_layer
+from workers.methods.declaration.knob_kinds import placed, placement
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import own_method
+from workers.methods.declaration.peft_method import per_layer
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -29,16 +29,16 @@ def _knobs(model: ModelDescription) -> Knobs:
 
 
 def _install_svfit(base: Base, knobs: KnobValues, _generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.reweighted import reweight
-    from workers.methods.weight_forms import SingularValues
+    from workers.methods.forms.reweighted import reweight
+    from workers.methods.forms.weights import SingularValues
 
     places = placed(base.description, knobs)
     return reweight(base, places, lambda module, linear: SingularValues(module, linear.transposed, knobs["rank"]))
 
 
 def _install_loldu(base: Base, knobs: KnobValues, _generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.reweighted import reweight
-    from workers.methods.weight_forms import DiagonalOfLDU
+    from workers.methods.forms.reweighted import reweight
+    from workers.methods.forms.weights import DiagonalOfLDU
 
     rank, places = knobs["rank"], placed(base.description, knobs)
     return reweight(base, places, lambda module, linear: DiagonalOfLDU(module, linear.transposed, rank, 1.0))

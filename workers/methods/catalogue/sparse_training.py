@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from search_spaces.parameters import Categorical, Float, Int
 from search_spaces.priors import Bell
 from workers.methods.attached import TrainingSetup
-from workers.methods.knob_kinds import placed, placement
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer
+from workers.methods.declaration.knob_kinds import placed, placement
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import OwnHooks, own_method
+from workers.methods.declaration.peft_method import per_layer
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -48,8 +48,8 @@ def _entries(linear: Linear, knobs: KnobValues) -> int:
 
 
 def _install_delta(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.reweighted import reweight
-    from workers.methods.sparse_forms import SparseDelta
+    from workers.methods.forms.reweighted import reweight
+    from workers.methods.forms.sparse import SparseDelta
 
     def make(module: nn.Module, linear: Linear) -> SparseDelta:
         count, interval = _entries(linear, knobs), knobs["interval"]
@@ -59,7 +59,7 @@ def _install_delta(base: Base, knobs: KnobValues, generator: torch.Generator) ->
 
 
 def _begin_next(base: Base, step: int) -> None:
-    from workers.methods.sparse_forms import SparseDelta
+    from workers.methods.forms.sparse import SparseDelta
 
     for module in base.model.modules():
         if isinstance(module, SparseDelta):
@@ -92,8 +92,8 @@ def _pruned_parameters(linear: Linear, knobs: KnobValues) -> int:
 
 
 def _install_pruned(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
-    from workers.methods.reweighted import reweight
-    from workers.methods.sparse_forms import PrunedLowRank
+    from workers.methods.forms.reweighted import reweight
+    from workers.methods.forms.sparse import PrunedLowRank
 
     def make(module: nn.Module, linear: Linear) -> PrunedLowRank:
         return PrunedLowRank(module, linear.transposed, knobs["rank"], knobs["alpha"], generator)

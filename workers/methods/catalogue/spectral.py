@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces.parameters import Float, Int
-from workers.methods.knob_kinds import divisors, placement
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.needs import PLAIN_LINEARS
-from workers.methods.peft_method import peft_method, per_layer, target_modules
+from workers.methods.declaration.knob_kinds import divisors, placement
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import PLAIN_LINEARS
+from workers.methods.declaration.peft_method import peft_method, per_layer, target_modules
 from workers.models.description import ModelDescription
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Categorical, Ordinal
 from workers.methods.attached import TrainingSetup
-from workers.methods.direction_pools import give, give_each, growths, install_pooled, pools_of
-from workers.methods.knob_kinds import alpha, placement, rank
-from workers.methods.method import Knobs, KnobValues, LearningRates
-from workers.methods.own_method import OwnHooks, own_method
-from workers.methods.peft_method import per_layer, two_factors
+from workers.methods.declaration.knob_kinds import alpha, placement, rank
+from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.own_method import OwnHooks, own_method
+from workers.methods.declaration.peft_method import per_layer, two_factors
+from workers.methods.forms.direction_pools import give, give_each, growths, install_pooled, pools_of
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _knobs(model: ModelDescription) -> Knobs:
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
     import torch
 
-    from workers.methods.low_rank_forms import TriangularLora
+    from workers.methods.forms.low_rank import TriangularLora
 
     trained = install_pooled(base, knobs, generator, TriangularLora)
     for pool in pools_of(base):
@@ -49,7 +49,7 @@ def _grow(base: Base, knobs: KnobValues, setup: TrainingSetup, step: int) -> Non
     import torch
 
     from workers.methods.calibration import layers_of
-    from workers.methods.low_rank_forms import TriangularLora
+    from workers.methods.forms.low_rank import TriangularLora
 
     due = growths(step, setup.total_steps, knobs["growths"])
     layers = layers_of(base, TriangularLora)

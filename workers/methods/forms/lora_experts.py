@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from workers.methods.reweighted import in_float32, uniform
+from workers.methods.forms.reweighted import in_float32, uniform
 
 
 class RealTokens:

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workers.methods.module_rates import LEARNED
+from workers.methods.declaration.module_rates import LEARNED
+from workers.methods.forms.reweighted import in_float32
 from workers.methods.own_adapter import set_submodule
-from workers.methods.reweighted import in_float32
 from workers.models.anatomy import Anatomy
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {

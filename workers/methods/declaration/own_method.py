@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.methods.attached import Attached, TrainingSetup
-from workers.methods.method import AtRank, Family, Knobs, KnobValues, LearningRates, Method, Serve
-from workers.methods.needs import Need
-from workers.methods.peft_method import lowest_placed
+from workers.methods.declaration.method import AtRank, Family, Knobs, KnobValues, LearningRates, Method, Serve
+from workers.methods.declaration.needs import Need
+from workers.methods.declaration.peft_method import lowest_placed
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:

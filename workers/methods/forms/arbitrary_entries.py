@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from workers.methods.reweighted import Reweighted
+from workers.methods.forms.reweighted import Reweighted
 
 
 class ArbitraryEntries(nn.Module):

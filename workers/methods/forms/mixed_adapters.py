@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from workers.methods.bottleneck import Bottleneck, adapt_attention, adapt_feed_forward
-from workers.methods.module_rates import PARALLEL_SCALE
-from workers.methods.prefix_attention import KeyValuePrefix, add_prefix, use_prefixes
+from workers.methods.declaration.module_rates import PARALLEL_SCALE
+from workers.methods.forms.bottleneck import Bottleneck, adapt_attention, adapt_feed_forward
+from workers.methods.forms.prefix_attention import KeyValuePrefix, add_prefix, use_prefixes
 from workers.models.loading import Base
 
 

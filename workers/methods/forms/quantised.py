@@ -14,7 +14,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from workers.methods.reweighted import Reweighted, uniform
+from workers.methods.forms.reweighted import Reweighted, uniform
 
 _SMALLEST_STEP = 1e-8  # of a group that is all zeros
 _SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)

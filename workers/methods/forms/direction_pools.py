@@ -1,6 +1,6 @@
 """Ranks that training gives out: what `colora`, `increlora` and `triadaptlora` share. Imports no torch at the top.
 
-Layers of one shape share a pool of rank · layers directions (`workers.methods.low_rank_forms.DirectionPool`), so the
+Layers of one shape share a pool of rank · layers directions (`workers.methods.forms.low_rank.DirectionPool`), so the
 number of trained parameters is that of a LoRA of this rank, whoever gets how many.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from workers.methods.knob_kinds import placed
-from workers.methods.method import KnobValues
+from workers.methods.declaration.knob_kinds import placed
+from workers.methods.declaration.method import KnobValues
 from workers.models.anatomy import Linear
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from workers.methods.low_rank_forms import DirectionPool, PooledLora, TriangularLora
+    from workers.methods.forms.low_rank import DirectionPool, PooledLora, TriangularLora
     from workers.models.loading import Base
 
 _GROWTH_START, _GROWTH_END = 0.1, 0.6  # of all steps: early enough for the last direction to be trained
@@ -27,8 +27,8 @@ def install_pooled(
     base: Base, knobs: KnobValues, generator: torch.Generator, form: type[PooledLora] | type[TriangularLora]
 ) -> dict[str, nn.Parameter]:
     """Put `form` on the placed layers, with a pool for each shape (in, out); nobody has a direction yet."""
-    from workers.methods.low_rank_forms import DirectionPool
-    from workers.methods.reweighted import reweight
+    from workers.methods.forms.low_rank import DirectionPool
+    from workers.methods.forms.reweighted import reweight
 
     places = placed(base.description, knobs)
     shapes = [(linear.in_features, linear.out_features) for _, linear in places]
@@ -47,7 +47,7 @@ def install_pooled(
 
 def pools_of(base: Base) -> Iterator[DirectionPool]:
     """The pools of an installed method."""
-    from workers.methods.low_rank_forms import DirectionPool
+    from workers.methods.forms.low_rank import DirectionPool
 
     return (module for module in base.model.modules() if isinstance(module, DirectionPool))
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workers.methods.attached import Attached, TrainingSetup
-from workers.methods.knob_kinds import placed
-from workers.methods.method import Family, Knobs, KnobValues, LearningRates, Method
-from workers.methods.needs import Need
+from workers.methods.declaration.knob_kinds import placed
+from workers.methods.declaration.method import Family, Knobs, KnobValues, LearningRates, Method
+from workers.methods.declaration.needs import Need
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from workers.methods.reweighted import Reweighted, uniform
+from workers.methods.forms.reweighted import Reweighted, uniform
 
 
 class ScaledShifted(Reweighted):

@@ -7,7 +7,7 @@ from math import gcd
 from search_spaces.parameters import Categorical, Float, Int, Ordinal, Parameter
 from search_spaces.priors import Bell
 from workers.errors import InvalidInput
-from workers.methods.method import KnobValues
+from workers.methods.declaration.method import KnobValues
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 

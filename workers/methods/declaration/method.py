@@ -17,7 +17,7 @@ from search_spaces.presets.training import learning_rate, training_parameters
 from search_spaces.space import Space
 from workers.errors import InvalidInput
 from workers.methods.attached import Attached, TrainingSetup
-from workers.methods.needs import Need
+from workers.methods.declaration.needs import Need
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workers.methods.reweighted import in_float32, uniform
+from workers.methods.forms.reweighted import in_float32, uniform
 
 
 class DecomposedPrompt(nn.Module):

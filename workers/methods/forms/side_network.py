@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workers.methods.reweighted import in_float32
+from workers.methods.forms.reweighted import in_float32
 
 TEMPERATURE = 0.1
 
