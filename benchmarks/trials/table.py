@@ -5,8 +5,8 @@
 
 One row is one finished trial; benchmarks/tables/README.md describes every column. `config` holds plain names
 (`method`, the method's knobs, `learning_rate`, `batch_size`, …); `tree_config` gives the names of the `methods` space.
-`metrics` maps the names of `workers.tasks.metrics` to the values at the end of training; `curve` holds one mapping for each
-epoch: `epoch`, `step`, the quality metrics, `train_loss`, and the seconds so far. Imports no torch.
+`metrics` maps the names of `workers.tasks.metrics` to the values at the end of training; `curve` holds one mapping for
+each epoch: `epoch`, `step`, the quality metrics, `train_loss`, and the seconds so far. Imports no torch.
 """
 
 from __future__ import annotations

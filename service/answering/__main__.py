@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from predictors.answer import OutOfDomain
 from service.answering.costly import Desk, named
-from service.api import problem_details as problems
+from service.api import problem_details
 from service.errors import BadInput, ServiceError, TooCostly
 from service.settings import Settings
 from service.store.engine import Database
@@ -88,7 +88,7 @@ def _answer(question: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
         else:
             print(f"{question['function']} failed: {type(bug).__name__}: {bug}", file=sys.stderr)
             error = ServiceError("an error of the server's own; its log says more")
-    response = problems.problem(error)
+    response = problem_details.problem(error)
     return {"status": response.status_code, "content": bytes(response.body).decode()}
 
 

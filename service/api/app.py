@@ -12,7 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
 from service.answering.pool import AnswerPool
-from service.api import problem_details as problems
+from service.api import problem_details
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Guarded, dashboard
 from service.api.dependencies import Clock, Surroundings
@@ -87,7 +87,7 @@ def create_app(
     )
     app.state.surroundings = Surroundings(settings, store, artifacts, clock, EventFeed(store), pool)
     app.state.numbers = Numbers()
-    problems.install(app)
+    problem_details.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)  # leaves event streams and zips alone
     app.add_middleware(RequestGuard)

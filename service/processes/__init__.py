@@ -1,0 +1,1 @@
+"""What keeps the service's processes alive, single and within the machine."""

@@ -51,9 +51,10 @@ class WorkerSettings:
 class TrialWorker:
     """Trains one trial at a time, or a pack of them, and keeps its base model and data between them.
 
-    A trial on a sharded base is trained by processes of its own (`workers.running.sharded_trial`); the actor passes reports and
-    decisions on and needs no cores for that. It is ended by `worker.end.remote()`: were it killed, what its ranks
-    occupy would stay reserved. Its stream tells the `PlacementGroup` that holds them, for the case that it dies.
+    A trial on a sharded base is trained by processes of its own (`workers.running.sharded_trial`); the actor passes
+    reports and decisions on and needs no cores for that. It is ended by `worker.end.remote()`: were it killed, what
+    its ranks occupy would stay reserved. Its stream tells the `PlacementGroup` that holds them, for the case
+    that it dies.
 
     Dispatch with `worker.train.options(num_returns="streaming").remote(assignments, places)`: every item is a `Report`
     or an `Outcome`; the stream ends when every trial has its outcome. With more than one place the trials form a pack,

@@ -1,0 +1,1 @@
+"""Where and how trials train: executors, packs, placement, costs, and workers that fall silent."""

@@ -1,0 +1,1 @@
+"""`kind: search`: configurations of a space, proposed by an optimizer."""

@@ -3,8 +3,8 @@
 The search space of Zhou et al., "AutoPEFT" (TACL 2024, arXiv 2301.12132). Certain: the three modules, their sizes
 d / 2^k shared by all active layers, one bit for each layer. Choices: prefixes are trained directly instead of through
 a network that is thrown away afterwards; parallel adapters are scaled by 4 (He et al. 2022); biases are counted; each
-module has a rate of its own relative to the trial's (`workers.methods.declaration.module_rates`), so that one learning rate suits
-every size.
+module has a rate of its own relative to the trial's (`workers.methods.declaration.module_rates`), so that one learning
+rate suits every size.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Certain: nested truncation and the scale α / b. Choices: b is uniform, is the same in all layers, and follows from the
 number of the step, so that a resumed training draws the same. A trial reports its metrics at every power of two below
-its rank, too (`workers.running.ranks`), and a search learns from all of them: `peftsearch.load_adapter(base, folder, rank=4)`
-takes the trained adapter at any lower rank.
+its rank, too (`workers.running.ranks`), and a search learns from all of them:
+`peftsearch.load_adapter(base, folder, rank=4)` takes the trained adapter at any lower rank.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""How a PEFT method declares itself. Nothing here imports torch."""

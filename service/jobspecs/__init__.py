@@ -1,1 +1,0 @@
-"""JobSpecs of the kinds that follow a plan instead of searching: what a user submits for them."""
