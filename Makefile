@@ -44,7 +44,7 @@ test: setup ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 test-families: setup ## every method on every family of models (`make test` takes a covering sample)
-	PEFTSEARCH_FAMILIES=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) tests/workers/test_families.py
+	PEFTSEARCH_FAMILIES=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) tests/workers/models/test_families.py
 
 check: setup ## style, types, import contracts
 	$(BIN)/ruff check .

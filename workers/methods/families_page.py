@@ -19,7 +19,7 @@ Written by `python -m workers.methods.families_page` from `workers/models/famili
 A model is known by the `model_type` of its `config.json`; others are refused with this list. Weights are safetensors,
 whole or in shards, in any number format; no code of a model's own is run. Tiny models of every family, with grouped
 keys and values, heads of a size of their own, narrow embeddings and missing padding tokens, go through the methods'
-promises in `tests/workers/test_families.py` (`make test-families` takes all pairs, `make test` a sample).
+promises in `tests/workers/models/test_families.py` (`make test-families` takes all pairs, `make test` a sample).
 
 - **targets** mean the same everywhere: `qv` are the layers that make queries and values (where one layer makes queries,
   keys and values it counts as all three), `attention` these, the keys' and the one behind them, `mlp` the feed-forward

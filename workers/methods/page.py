@@ -18,8 +18,8 @@ from workers.models.description import ModelDescription, describe
 _INTRODUCTION = """# Methods
 
 Written by `python -m workers.methods.page` from the registry in `workers/methods/catalogue/`; a test keeps it so.
-Every method below passes the conformance suite (`tests/workers/test_method_conformance.py`) on a tiny encoder, where it
-applies on a tiny decoder, and on the pretrained `builtin:minilm` with real text: outputs are unchanged at the start
+Every method below passes the conformance suite (`tests/workers/methods/test_conformance.py`) on a tiny encoder, where
+it applies on a tiny decoder, and on the pretrained `builtin:minilm` with real text: outputs are unchanged at the start
 where that is promised, exactly the intended tensors change, the number of trained parameters equals the formula, the
 loss falls, an exported adapter gives the same logits in a fresh process, merged equals unmerged to 1e-5, padding does
 not matter, and configurations sampled from its space never fail to attach.

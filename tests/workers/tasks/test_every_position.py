@@ -11,7 +11,7 @@ import pytest
 import torch
 import transformers
 
-from tests.workers.test_method_conformance import CASES
+from tests.workers.methods.test_conformance import CASES
 from tests.workers.tiny_models import BUILDERS, VOCABULARY, tiny_description, tiny_model
 from workers.data.tokens import Tokens
 from workers.engines.batches import StepPlan

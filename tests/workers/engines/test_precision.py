@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.workers.test_engine_equality import HYPERPARAMETERS, TRAIN, VALIDATION, attached_to, train
+from tests.workers.engines.test_engine_equality import HYPERPARAMETERS, TRAIN, VALIDATION, attached_to, train
 from tests.workers.tiny_models import tiny_base
 from workers.engines.fast import fast_trainee
 from workers.engines.precision import bf16_speedup, choose, computing_in

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tests.workers.test_method_conformance import CASES, batches, logits, train
+from tests.workers.methods.test_conformance import CASES, batches, logits, train
 from tests.workers.tiny_models import BUILDERS, batch, tiny_base, tiny_description
 from workers.errors import InvalidInput
 from workers.methods.attached import TrainingSetup

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.workers.test_method_conformance import ROWS, attach, logits, train
+from tests.workers.methods.test_conformance import ROWS, attach, logits, train
 from tests.workers.tiny_models import batch, tiny_base, tiny_model
 from workers.methods.attached import AdapterCard
 from workers.methods.registry import method

@@ -20,10 +20,10 @@ from safetensors.torch import load_file
 from torch import multiprocessing, nn
 from torch.distributed.tensor import DTensor
 
-from tests.workers.test_engine_equality import HYPERPARAMETERS, TRAIN, VALIDATION, attach, train
-from tests.workers.test_engine_equality import ROWS as METHOD_ROWS
-from tests.workers.test_method_conformance import CASES as METHODS
-from tests.workers.test_strategies import CASES as STRATEGIES
+from tests.workers.engines.test_engine_equality import HYPERPARAMETERS, TRAIN, VALIDATION, attach, train
+from tests.workers.engines.test_engine_equality import ROWS as METHOD_ROWS
+from tests.workers.methods.test_conformance import CASES as METHODS
+from tests.workers.strategies.test_strategies import CASES as STRATEGIES
 from tests.workers.tiny_models import batch, tiny_base
 from workers.costs import sparsity, training_memory
 from workers.engines.batches import StepPlan

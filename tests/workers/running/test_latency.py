@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.workers.test_method_conformance import attach
+from tests.workers.methods.test_conformance import attach
 from tests.workers.tiny_models import batch, tiny_base
 from workers.artifacts import ArtifactStore
 from workers.engines.resident import ResidentBase

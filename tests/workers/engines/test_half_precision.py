@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.workers.test_method_conformance import CASES, attach, logits, train
+from tests.workers.methods.test_conformance import CASES, attach, logits, train
 from tests.workers.tiny_models import tiny_base, tiny_description, tiny_model
 from workers.errors import InvalidInput
 from workers.methods.attached import AdapterCard

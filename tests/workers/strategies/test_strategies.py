@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.workers.test_engine_equality import (
+from tests.workers.engines.test_engine_equality import (
     HYPERPARAMETERS,
     TRAIN,
     VALIDATION,

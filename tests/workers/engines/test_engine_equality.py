@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from tests.workers.test_method_conformance import CASES
+from tests.workers.methods.test_conformance import CASES
 from tests.workers.tiny_models import BUILDERS, CLASSES, VOCABULARY, tiny_base
 from workers.data.tokens import Tokens
 from workers.engines.batches import StepPlan

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from peftsearch import load_adapter
-from tests.workers.test_method_properties import STEPS, attach, modules, one_batch, train
+from tests.workers.methods.test_properties import STEPS, attach, modules, one_batch, train
 from tests.workers.tiny_models import LABELS, batch, tiny_base, tiny_model
 from workers.costs import training_memory
 from workers.methods.attached import AdapterCard

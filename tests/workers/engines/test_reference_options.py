@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.workers.test_engine_equality import TRAIN, VALIDATION, attached_to, train
-from tests.workers.test_method_conformance import CASES
+from tests.workers.engines.test_engine_equality import TRAIN, VALIDATION, attached_to, train
+from tests.workers.methods.test_conformance import CASES
 from tests.workers.tiny_models import BUILDERS, batch, tiny_base
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
