@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web wheel demo test test-families check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods bench-autopeft record-trials lock clean
+.PHONY: help setup web openapi wheel demo test test-families check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods bench-autopeft record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -30,6 +30,9 @@ web/dist/index.html: web/node_modules/installed $(WEB_SOURCES) examples/quicksta
 setup: $(VENV)/installed web/dist/index.html ## install everything into .venv and build the dashboard
 
 web: web/dist/index.html ## build the dashboard
+
+openapi: setup ## write the dashboard's types from the OpenAPI document
+	$(BIN)/python tools/openapi-types
 
 wheel: web ## the installable package with the dashboard in it, into dist/
 	rm -rf build dist

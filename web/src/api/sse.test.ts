@@ -1,42 +1,37 @@
 import { describe, expect, it } from "vitest";
-import { EventParser, followEvents, type ServerEvent, type StreamStatus } from "./sse";
+import { followEvents, type ServerEvent, type StreamStatus } from "./sse";
 
-const parse = (...chunks: string[]) => {
-  const parser = new EventParser();
-  return chunks.flatMap((chunk) => parser.push(chunk));
-};
+/** A body that arrives in pieces, cut anywhere. */
+const pieces = (...chunks: string[]) =>
+  new Response(
+    new ReadableStream({
+      start(controller) {
+        for (const chunk of chunks) controller.enqueue(new TextEncoder().encode(chunk));
+        controller.close();
+      },
+    }),
+  );
 
-describe("EventParser", () => {
-  const stream =
-    'id: 7\nevent: trial.completed\ndata: {"trial_id":"j1-3"}\n\n: heartbeat\n\nid: 8\ndata: a\ndata: b\n\n';
-
-  it("reads id, kind and data, and skips comments", () => {
-    expect(parse(stream)).toEqual([
-      { id: "7", kind: "trial.completed", data: '{"trial_id":"j1-3"}' },
-      { id: "8", kind: "message", data: "a\nb" },
-    ]);
-  });
-
-  it("gives the same events wherever the stream is cut", () => {
-    const whole = parse(stream);
-    for (let cut = 1; cut < stream.length; cut++) {
-      expect(parse(stream.slice(0, cut), stream.slice(cut))).toEqual(whole);
+describe("followEvents", () => {
+  it("reads events wherever the stream is cut, and takes comments for signs of life", async () => {
+    const stream = 'id: 7\r\nevent: front\r\ndata: {"size":1}\r\n\r\n: heartbeat\n\nid: 8\ndata: a\ndata: b\n\n';
+    for (const cut of [3, 8, 20, 41, 60]) {
+      const stop = new AbortController();
+      const seen: ServerEvent[] = [];
+      await followEvents({
+        open: async () => pieces(stream.slice(0, cut), stream.slice(cut)),
+        onEvent: (event) => seen.push(event),
+        onStatus: (status) => status.state === "waiting" && stop.abort(),
+        isFinal: () => false,
+        signal: stop.signal,
+      });
+      expect(seen).toEqual([
+        { id: "7", kind: "front", data: '{"size":1}' },
+        { id: "8", kind: "message", data: "a\nb" },
+      ]);
     }
   });
 
-  it("understands carriage returns, also when a chunk ends between the two", () => {
-    expect(parse("data: x\r", "\n\r\ndata: y\r\n\r\n").map((event) => event.data)).toEqual(["x", "y"]);
-  });
-
-  it("keeps the last id for events that carry none, and drops events without data", () => {
-    expect(parse("id: 1\ndata: a\n\nevent: note\n\ndata: b\n\n")).toEqual([
-      { id: "1", kind: "message", data: "a" },
-      { id: "1", kind: "message", data: "b" },
-    ]);
-  });
-});
-
-describe("followEvents", () => {
   it("resumes after the last event it saw and reports its state", async () => {
     const stop = new AbortController();
     const asked: string[] = [];

@@ -1,48 +1,10 @@
-/**
- * Server-sent events over `fetch`. The browser's own EventSource cannot send an Authorization header, hence this reader.
- * Format: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
- */
+/** Server-sent events over `fetch`: the browser's own EventSource cannot send an Authorization header. */
+import { EventSourceParserStream } from "eventsource-parser/stream";
 
 export interface ServerEvent {
   id: string;
   kind: string;
   data: string;
-}
-
-/** Turns chunks of an event stream, cut anywhere, into whole events. Remembers the last id, as the standard asks. */
-export class EventParser {
-  private pending = "";
-  private kind = "";
-  private data: string[] = [];
-  private id = "";
-
-  /** Feed the next chunk; returns the events it completed. */
-  push(chunk: string): ServerEvent[] {
-    this.pending += chunk;
-    const lines = this.pending.split(/\r\n|\n|\r(?!$)/);
-    this.pending = lines.pop() ?? "";
-    return lines.map((line) => this.line(line)).filter((event) => event !== null);
-  }
-
-  private line(line: string): ServerEvent | null {
-    if (line === "") return this.dispatch();
-    const colon = line.indexOf(":");
-    if (colon === 0) return null; // a comment: the server's heartbeat
-    const field = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-    if (field === "data") this.data.push(value);
-    else if (field === "event") this.kind = value;
-    else if (field === "id" && !value.includes("\0")) this.id = value;
-    return null;
-  }
-
-  private dispatch(): ServerEvent | null {
-    const event = { id: this.id, kind: this.kind || "message", data: this.data.join("\n") };
-    const empty = this.data.length === 0;
-    this.kind = "";
-    this.data = [];
-    return empty ? null : event;
-  }
 }
 
 export type StreamStatus =
@@ -113,11 +75,14 @@ async function readOnce(
     if (!response.body) throw new Error("the service sent no stream");
     onOpen();
     onStatus({ state: "live" });
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    const parser = new EventParser();
+    const reader = response.body
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough(new EventSourceParserStream({ onComment: heard }))
+      .getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       heard();
-      parser.push(part.value).forEach(onEvent);
+      const { id = "", event = "message", data } = part.value;
+      onEvent({ id, kind: event, data });
     }
   } finally {
     clearTimeout(watchdog);
@@ -126,6 +91,7 @@ async function readOnce(
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
     signal.addEventListener(

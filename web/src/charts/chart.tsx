@@ -64,13 +64,12 @@ export function Chart({ option, label, className, onPick, brushes, onBrush }: Pr
     if (chart.current) show(chart.current, option);
   }, [option]);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new option forgets what was brushed
   useEffect(() => {
-    brushes?.forEach((intervals, axis) =>
-      chart.current?.dispatchAction(
-        { type: "axisAreaSelect", parallelAxisId: parallelAxisId(axis), intervals },
-        { silent: true },
-      ),
-    );
+    for (const [axis, intervals] of (brushes ?? []).entries()) {
+      const area = { type: "axisAreaSelect", parallelAxisId: parallelAxisId(axis), intervals };
+      chart.current?.dispatchAction(area, { silent: true });
+    }
   }, [brushes, option]);
 
   return <div ref={holder} className={className} role="img" aria-label={label} />;

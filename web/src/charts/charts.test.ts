@@ -82,7 +82,10 @@ describe("so far", () => {
 
   it("agrees with counting cells of a grid", () => {
     let state = 1;
-    const random = () => (state = (state * 48271) % 2147483647) / 2147483647;
+    const random = () => {
+      state = (state * 48271) % 2147483647;
+      return state / 2147483647;
+    };
     const points: Point[] = Array.from({ length: 60 }, () => [Math.floor(random() * 9), Math.floor(random() * 9)]);
     points.push([0, 0], [8, 8]);
     const got = hypervolumeSoFar(points, ["maximize", "minimize"]);

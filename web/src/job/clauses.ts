@@ -33,14 +33,14 @@ export function parseClause(text: string): Clause | null {
 export const clauseText = ({ name, relation, values }: Clause): string => `${name}${relation}${values.join("|")}`;
 
 /** What a trial has under a name; a metric goes before a parameter of the same name. */
-export function valueOf(trial: Trial, name: string): Json | undefined {
+export function valueIn(trial: Trial, name: string): Json | undefined {
   if (name === "number" || name === "state" || name === "origin") return trial[name];
   return trial.metrics[name] ?? trial.config[name];
 }
 
 /** Whether the trial meets every clause. Without the value that a clause asks for it does not. */
 export const meets = (trial: Trial, clauses: readonly Clause[]): boolean =>
-  clauses.every((clause) => holds(clause, valueOf(trial, clause.name)));
+  clauses.every((clause) => holds(clause, valueIn(trial, clause.name)));
 
 function holds({ relation, values }: Clause, value: Json | undefined): boolean {
   if (value === undefined || value === null) return false;

@@ -39,8 +39,10 @@ export function LearningCurves({ trial }: { trial: Trial }) {
 }
 
 function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
+  const key = names.join(" "); // the same for equal lists
   const theme = useTheme();
   const option = useMemo<ChartOption>(() => {
+    const names = key.split(" ");
     const values = reports.flatMap((report) => names.map((name) => report.metrics[name] ?? Number.NaN));
     const epochs = reports.map((report) => report.epoch);
     const base = frame(
@@ -62,7 +64,7 @@ function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
         attempts(reports).map((attempt) => line(name, index, attempt, reports, theme)),
       ),
     };
-  }, [names.join(), reports, theme]);
+  }, [key, reports, theme]);
   const last = reports.at(-1);
   const said = names.map((name) => `${name} ${short(last?.metrics[name] ?? Number.NaN)}`).join(", ");
   return (

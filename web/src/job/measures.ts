@@ -15,7 +15,7 @@ export function useMetricNames(job: Job | undefined, trials: readonly Trial[]): 
     const objectives = job?.objectives.map((objective) => objective.metric) ?? [];
     const others = new Set<string>();
     for (const trial of trials) for (const name in trial.metrics) others.add(name);
-    objectives.forEach((name) => others.delete(name));
+    for (const name of objectives) others.delete(name);
     return [...objectives, ...[...others].sort()].join(" ");
   }, [job, trials]);
   return useMemo(() => key.split(" ").filter(Boolean), [key]);

@@ -2,7 +2,7 @@
 import type { Trial } from "../api/types";
 import type { Interval } from "../charts/chart";
 import { fitScale, type Scale } from "../charts/scale";
-import { type Clause, valueOf } from "./clauses";
+import { type Clause, valueIn } from "./clauses";
 
 interface Numbers {
   name: string;
@@ -44,7 +44,7 @@ function varies(trials: readonly Trial[], name: string): boolean {
 }
 
 function axisOf(trials: readonly Trial[], name: string): ParallelAxis {
-  const values = trials.flatMap((trial) => valueOf(trial, name) ?? []);
+  const values = trials.flatMap((trial) => valueIn(trial, name) ?? []);
   const numbers = values.filter((value) => typeof value === "number");
   if (numbers.length === values.length) return { name, scale: fitScale(numbers) };
   return { name, words: [...new Set(values.map(String))].sort() };
@@ -52,7 +52,7 @@ function axisOf(trials: readonly Trial[], name: string): ParallelAxis {
 
 /** Where a trial crosses the axis; undefined where it has no such value. */
 export function place(axis: ParallelAxis, trial: Trial): number | undefined {
-  const value = valueOf(trial, axis.name);
+  const value = valueIn(trial, axis.name);
   if (value === undefined || value === null) return undefined;
   if ("words" in axis) return axis.words.indexOf(String(value));
   return typeof value === "number" ? axis.scale.toAxis(value) : undefined;

@@ -34,6 +34,7 @@ export function TrialsTable({ rows, columns, order, selected, front, onSelect, o
   const below = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
   const here = Math.min(focused ?? Math.max(0, selected ? rows.indexOf(selected) : 0), rows.length - 1);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other rows in view are what brings the focus back
   useEffect(() => {
     // A row that scrolled out of view took the focus with it; give it back unless it went somewhere else meanwhile.
     const frame = scroller.current;

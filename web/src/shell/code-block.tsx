@@ -16,7 +16,7 @@ export function CodeBlock({ title, what, label, text }: Props) {
         <span>{title}</span>
         <CopyButton text={text} what={what} />
       </div>
-      <pre tabIndex={0} aria-label={label}>
+      <pre tabIndex={0} role="region" aria-label={label}>
         <code>{text}</code>
       </pre>
     </div>

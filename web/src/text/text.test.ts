@@ -37,7 +37,7 @@ describe("numbers", () => {
   ])("writes the tick %d on an axis of span %d as %s", (value, span, text) => expect(tick(value, span)).toBe(text));
   it("writes metrics in their unit", () => {
     expect(metricValue(73728, "parameters")).toBe("73,728");
-    expect(metricValue(3.14159, "milliseconds")).toBe("3.14 ms");
+    expect(metricValue(2.71, "milliseconds")).toBe("2.71 ms");
     expect(metricValue(0.66)).toBe("0.6600");
     expect(metricValue(12.3456, "MiB")).toBe("12.35 MiB");
     expect(metricValue(0.5, "nats")).toBe("0.5000");
