@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from optimizers.errors import BadOption, UnknownName
+from optimizers.options import Choice, described
 from optimizers.problem import Optimizer, Problem
 
 # Name → module and class. Each class is a frozen dataclass whose fields are the options.
@@ -31,6 +32,11 @@ _CLASSES = {
 def names() -> tuple[str, ...]:
     """Names of all optimizers, in alphabetical order."""
     return tuple(sorted(_CLASSES))
+
+
+def choices() -> tuple[Choice, ...]:
+    """All optimizers with their options, in alphabetical order. Imports them, which takes seconds the first time."""
+    return tuple(described(name, getattr(import_module(_CLASSES[name][0]), _CLASSES[name][1])) for name in names())
 
 
 def optimizer(name: str, *, seed: int = 0, **options: Any) -> Optimizer:

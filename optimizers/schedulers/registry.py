@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from optimizers.errors import BadOption, UnknownName, UnsupportedProblem
+from optimizers.options import Choice, described
 from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget, Curve, Decision, Scheduler
 from optimizers.schedulers.freeze_thaw import FreezeThaw
@@ -42,6 +43,11 @@ _CLASSES: Mapping[str, Any] = {kind.name: kind for kind in _KINDS}
 def names() -> tuple[str, ...]:
     """Names of all schedulers, in alphabetical order."""
     return tuple(sorted(_CLASSES))
+
+
+def choices() -> tuple[Choice, ...]:
+    """All schedulers with their options, in alphabetical order."""
+    return tuple(described(name, _CLASSES[name]) for name in names())
 
 
 def scheduler(name: str, **options: Any) -> Scheduler:

@@ -22,6 +22,7 @@ from service.api.openapi import Api
 from service.api.prometheus import Numbers, RequestTimer
 from service.api.request_guard import RequestGuard
 from service.api.routes import (
+    checks,
     confirmation,
     events,
     fronts,
@@ -34,6 +35,7 @@ from service.api.routes import (
     mixtures,
     predict,
     recommend,
+    search_methods,
     spaces,
     tasks,
     tokens,
@@ -46,6 +48,7 @@ from workers.artifacts import ArtifactStore
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
+    checks.router,
     trials.router,
     imports.router,
     fronts.router,
@@ -56,6 +59,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     spaces.router,
     methods.router,
     tasks.router,
+    search_methods.router,
     predict.router,
     laws.router,
     mixtures.router,

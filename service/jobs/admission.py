@@ -7,11 +7,12 @@ each other; nothing is stored on a refusal.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
-from service.errors import BadInput
+from service.errors import BadInput, FieldProblem
 from service.jobs.did_you_mean import unknown_name
 from service.jobs.kinds import SPECS, kind_of
 from service.jobs.law.admission import admit_law
@@ -19,30 +20,54 @@ from service.jobs.law.spec import LawSpec
 from service.jobs.mending import mended, touches
 from service.jobs.mixture.admission import admit_mixture
 from service.jobs.mixture.spec import MixtureSpec
-from service.jobs.search.admission import admit_search
+from service.jobs.search.admission import SearchAdmission
 from service.jobs.search.spec import JobSpec
 from service.settings import Settings
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a look at a job file found: the spec where it is sound, every problem, and of a search what was read."""
+
+    spec: JobSpec | MixtureSpec | LawSpec | None
+    problems: tuple[FieldProblem, ...]
+    search: SearchAdmission | None = None
+
+
 def admit(data: Any, settings: Settings) -> JobSpec | MixtureSpec | LawSpec:
     """The JobSpec in `data` (parsed JSON or YAML), its paths absolute. Raises BadInput with every problem found."""
+    found = look(data, settings)
+    if found.problems or found.spec is None:
+        raise BadInput.of(list(found.problems))
+    return found.spec
+
+
+def look(data: Any, settings: Settings) -> Look:
+    """The same without a refusal."""
     kind = kind_of(data) if isinstance(data, Mapping) else "search"
     if kind not in SPECS:
-        raise BadInput.of([unknown_name("kind", kind, SPECS, "kind")])
+        return Look(None, (unknown_name("kind", kind, SPECS, "kind"),))
     spec, problems, broken = mended(data, SPECS[kind])
+    if spec is None:
+        return Look(None, tuple(problems))
+    search = SearchAdmission(settings, broken) if isinstance(spec, JobSpec) else None
+    if search is not None and isinstance(spec, JobSpec):
+        admitted: JobSpec | MixtureSpec | LawSpec | None = search.check(spec)
+        found = search.problems
+    else:
+        admitted, found = _designed(spec, settings, broken)
+    problems += [problem for problem in found if not touches(problem.field, broken)]
+    return Look(None if problems else admitted, tuple(problems), search)
+
+
+def _designed(
+    spec: BaseModel, settings: Settings, broken: frozenset[str]
+) -> tuple[MixtureSpec | LawSpec | None, list[FieldProblem]]:
+    """A job that follows a plan, or what is wrong with it."""
     try:
-        admitted = None if spec is None else _against_the_world(spec, settings, broken)
+        if isinstance(spec, MixtureSpec):
+            return admit_mixture(spec, settings), []
+        assert isinstance(spec, LawSpec), "SPECS has no other kinds"
+        return admit_law(spec, settings, broken), []
     except BadInput as error:
-        problems += [problem for problem in error.errors if not touches(problem.field, broken)]
-    if problems or admitted is None:
-        raise BadInput.of(problems)
-    return admitted
-
-
-def _against_the_world(spec: BaseModel, settings: Settings, broken: frozenset[str]) -> JobSpec | MixtureSpec | LawSpec:
-    if isinstance(spec, MixtureSpec):
-        return admit_mixture(spec, settings)
-    if isinstance(spec, LawSpec):
-        return admit_law(spec, settings, broken)
-    assert isinstance(spec, JobSpec), "SPECS has no other kinds"
-    return admit_search(spec, settings, broken)
+        return None, list(error.errors)

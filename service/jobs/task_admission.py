@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from tokenizers import Tokenizer
+
 from service.errors import BadInput, FieldProblem
 from service.jobs.data_paths import locate
 from service.jobs.hub import HUB, check_data_id
@@ -26,10 +28,15 @@ class TaskAdmission:
     """Collects the problems of one task."""
 
     def __init__(self, settings: Settings, broken: frozenset[str] = frozenset()) -> None:
-        """`broken` are fields whose values only stand in for wrong ones: what depends on them is not looked at."""
+        """`broken` are fields whose values only stand in for wrong ones: what depends on them is not looked at.
+
+        `data`, `tokenizer` and `max_length` are what was read on the way."""
         self.settings = settings
         self.broken = broken
         self.problems: list[FieldProblem] = []
+        self.data: TaskData | None = None
+        self.tokenizer: Tokenizer | None = None
+        self.max_length = 0
 
     def sound(self, *fields: str) -> bool:
         """Whether fields of the spec say what the user wrote."""
@@ -72,7 +79,9 @@ class TaskAdmission:
     def read(self, task: TaskSection, seed: int) -> TaskData | None:
         """The rows of the task; None when they cannot be read."""
         try:
-            return task_of(task).read(task, seed)
+            self.data = task_of(task).read(task, seed)
+            self.max_length = task.max_length
+            return self.data
         except InvalidInput as error:
             self.problems.append(FieldProblem(f"task.{error.field}", error.found, error.allowed, error.message))
             if error.field == "test":  # it is read before the validation rows, whose problems are others
@@ -82,11 +91,11 @@ class TaskAdmission:
     def check_fit(self, model: ModelDescription, data: TaskData | None) -> None:
         """That the model's weights and tokenizer are there, belong together, and know the texts."""
         try:
-            tokenizer = usable(model)
-            if tokenizer is not None and data is not None:
+            self.tokenizer = usable(model)
+            if self.tokenizer is not None and data is not None:
                 splits = (data.train, data.validation, *(() if data.test is None else (data.test,)))
                 texts = [text for split in splits for text in split.strings()]
-                check_texts(tokenizer, texts, model.anatomy.vocabulary)
+                check_texts(self.tokenizer, texts, model.anatomy.vocabulary)
         except InvalidInput as error:
             self.problems.append(FieldProblem("task.model", error.found, error.allowed, error.message))
 

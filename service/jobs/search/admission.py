@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget
-from service.errors import BadInput, FieldProblem
+from service.errors import FieldProblem
 from service.jobs.did_you_mean import unknown_name
 from service.jobs.models import located
 from service.jobs.search.checks import check_optimizer, check_scheduler
@@ -19,7 +19,6 @@ from service.jobs.search.space_checks import check_batch, check_references, read
 from service.jobs.search.spec import JobSpec
 from service.jobs.sharding_checks import check_sharded_methods, check_sharding
 from service.jobs.task_admission import TaskAdmission
-from service.settings import Settings
 from workers.data.rows import TaskData
 from workers.models.description import ModelDescription
 from workers.tasks.registry import metrics_of, task_of
@@ -27,16 +26,7 @@ from workers.tasks.registry import metrics_of, task_of
 _TEST_NEEDED = "`task.test`, a data source that the search never sees or a fraction of `train` to split off"
 
 
-def admit_search(spec: JobSpec, settings: Settings, broken: frozenset[str] = frozenset()) -> JobSpec:
-    """The spec of a search, its paths absolute. Raises BadInput with every problem found but those of `broken`."""
-    admission = _Admission(settings, broken)
-    admitted = admission.check(spec)
-    if admission.problems:
-        raise BadInput.of(admission.problems)
-    return admitted
-
-
-class _Admission(TaskAdmission):
+class SearchAdmission(TaskAdmission):
     """Collects the problems of a search."""
 
     def check(self, spec: JobSpec) -> JobSpec:

@@ -114,6 +114,118 @@ export interface EstimateView {
   level: number;
 }
 /**
+ * What submitting the file would say. Nothing is stored.
+ */
+export interface CheckView {
+  /**
+   * empty: the job would be taken
+   */
+  problems: ProblemView[];
+  /**
+   * the data of a search, as far as it can be read
+   */
+  splits: SplitView[];
+  /**
+   * of a search, where trials of its model have run
+   */
+  cost: CostView | null;
+}
+/**
+ * What is wrong with one field: what was found in it, and what would do.
+ */
+export interface ProblemView {
+  field: string;
+  found: unknown;
+  allowed: string;
+  message: string;
+}
+/**
+ * One split as it will be used. `columns` head the cells of `examples`, the first rows.
+ */
+export interface SplitView {
+  name: string;
+  rows: number;
+  columns: string[];
+  examples: string[][];
+  /**
+   * the most frequent 50, most frequent first
+   */
+  labels: LabelView[];
+  /**
+   * of numeric targets
+   */
+  spread: SpreadView | null;
+  lengths: LengthsView | null;
+}
+/**
+ * How many rows (of words: words) have a label.
+ */
+export interface LabelView {
+  label: string;
+  count: number;
+}
+/**
+ * Numbers that rows are to be given.
+ */
+export interface SpreadView {
+  low: number;
+  median: number;
+  high: number;
+}
+/**
+ * How long rows are, in `unit`; of `rows` that were measured, the share `cut` is longer than `max_length`.
+ */
+export interface LengthsView {
+  /**
+   * `tokens`, or `characters` where the tokenizer cannot be read here
+   */
+  unit: string;
+  rows: number;
+  median: number;
+  p95: number;
+  longest: number;
+  /**
+   * null where tokens are unknown
+   */
+  cut: number | null;
+}
+/**
+ * Training time of a whole job on one worker, from a quarter to three quarters of the trials alike, and memory.
+ */
+export interface CostView {
+  trials: number;
+  seconds_low: number;
+  seconds_high: number;
+  /**
+   * the most that training added to the base, MiB
+   */
+  memory_mb: number | null;
+  /**
+   * trials of the same model that this rests on
+   */
+  measured: number;
+  /**
+   * the jobs that they belong to
+   */
+  jobs: string[];
+}
+/**
+ * An optimizer or a scheduler.
+ */
+export interface ChoiceView {
+  name: string;
+  summary: string;
+  options: OptionView[];
+}
+/**
+ * An option of an optimizer or a scheduler; `type` is as Python writes it.
+ */
+export interface OptionView {
+  name: string;
+  type: string;
+  default: unknown;
+}
+/**
  * The report. `promised` means were promised an interval; `kept` of the `promises` that two seeds or more let judge
  * so far lie in theirs.
  */
@@ -391,6 +503,9 @@ export interface ImportanceEntry {
 }
 export interface ItemsViewOfAnswerView {
   items: AnswerView[];
+}
+export interface ItemsViewOfChoiceView {
+  items: ChoiceView[];
 }
 export interface ItemsViewOfMethodView {
   items: MethodView[];

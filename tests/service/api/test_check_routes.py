@@ -1,0 +1,98 @@
+"""A job file is checked before it is submitted: problems all at once, its data, what it will cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.store.records import NewTrial
+from service.store.store import Store
+from workers.assignment import Outcome, Report
+
+SPEC: dict[str, Any] = {
+    "name": "to be checked",
+    "task": {"model": "builtin:minilm", "train": "train.csv", "validation": 0.25, "max_length": 4},
+    "space": {"preset": "lora", "overrides": {"batch_size": {"value": 8}}},
+    "objectives": [{"metric": "accuracy", "direction": "maximize"}],
+    "budget": {"trials": 10, "epochs": 2},
+}
+
+
+def check(api: TestClient, **changes: Any) -> dict[str, Any]:
+    """What a look at the spec says."""
+    response = api.post("/v1/checks", json={**SPEC, **changes})
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def test_a_sound_job_shows_its_data_and_nothing_is_stored(api: TestClient, store: Store) -> None:
+    found = check(api)
+    assert found["problems"] == []
+    train, validation = found["splits"]
+    assert (train["name"], train["rows"], validation["rows"]) == ("train", 30, 10)
+    assert train["columns"] == ["text", "target"]
+    assert [example[0].startswith("sentence number") for example in train["examples"]] == [True] * 5
+    assert {one["label"]: one["count"] for one in train["labels"]} == {"0": 15, "1": 15}
+    assert (train["lengths"]["unit"], train["lengths"]["cut"]) == ("tokens", 1.0)
+    assert found["cost"] is None
+    assert store.list_jobs(None, 10, None).items == ()
+
+
+def test_every_problem_is_told_at_once_with_what_would_do(api: TestClient) -> None:
+    found = check(
+        api, objectives=[{"metric": "acuracy", "direction": "maximize"}], optimizer={"name": "gpp"}, nonsense=1
+    )
+    assert {one["field"] for one in found["problems"]} == {"objectives.0.metric", "optimizer.name", "nonsense"}
+    assert all(one["message"] and one["allowed"] for one in found["problems"])
+    assert found["splits"][0]["rows"] == 30
+
+
+@pytest.mark.parametrize("body", ["name: [", "name: a\nname: b\n", "[]", ""])
+def test_what_is_no_job_file_is_a_problem_of_the_file(api: TestClient, body: str) -> None:
+    response = api.post("/v1/checks", content=body, headers={"Content-Type": "application/yaml"})
+    assert response.status_code == 200, response.text
+    assert response.json()["problems"]
+
+
+def test_numbers_have_a_spread_instead_of_labels(api: TestClient) -> None:
+    items = api.get("/v1/tasks").json()["items"]
+    example = next(one["example"] for one in items if one["name"] == "text-regression")
+    found = api.post("/v1/checks", json=example).json()
+    assert found["splits"][0]["labels"] == []
+    assert found["splits"][0]["spread"]["low"] < found["splits"][0]["spread"]["high"]
+
+
+def test_every_type_of_task_has_a_preview_of_its_example(api: TestClient) -> None:
+    for one in api.get("/v1/tasks").json()["items"]:
+        found = api.post("/v1/checks", json=one["example"]).json()
+        assert found["problems"] == [], one["name"]
+        assert found["splits"][0]["examples"], one["name"]
+
+
+def test_costs_come_from_trials_of_the_same_model(api: TestClient, store: Store) -> None:
+    job_id = api.post("/v1/jobs", json=SPEC).json()["id"]
+    store.lease_job("conductor", 600)
+    (trial,) = store.add_trials(job_id, [NewTrial({"method": "lora", "batch_size": 8}, "optimizer", 0)])
+    claimed = store.claim_trial(job_id, "worker", 600, trial_id=trial.id)
+    assert claimed is not None
+    store.add_reports([Report(trial_id=trial.id, attempt=1, step=5, epoch=1, metrics={"accuracy": 0.5}, seconds=2)])
+    metrics = {"accuracy": 0.5, "train_seconds": 2.0, "peak_memory_mb": 30.0}
+    store.finish_trial(Outcome(trial_id=trial.id, attempt=1, status="completed", metrics=metrics))
+    cost = check(api)["cost"]
+    # 5 steps of 8 rows took 2 s; 10 trials of 2 epochs of 30 rows are 600 rows.
+    assert cost["seconds_low"] == cost["seconds_high"] == pytest.approx(30.0)
+    assert (cost["memory_mb"], cost["measured"], cost["jobs"]) == (30.0, 1, [job_id])
+    other = {**SPEC["task"], "type": "text-classification", "max_length": 8}
+    assert check(api, task=other)["cost"]["measured"] == 1
+
+
+def test_optimizers_and_schedulers_say_their_options(api: TestClient) -> None:
+    optimizers = {one["name"]: one for one in api.get("/v1/optimizers").json()["items"]}
+    assert {"auto", "random", "gp"} <= set(optimizers)
+    assert {"name": "initial", "type": "int", "default": 10} in optimizers["tpe"]["options"]
+    assert all(one["summary"] for one in optimizers.values())
+    schedulers = {one["name"]: one for one in api.get("/v1/schedulers").json()["items"]}
+    assert {"name": "reduction", "type": "float", "default": 3.0} in schedulers["asha"]["options"]
