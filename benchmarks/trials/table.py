@@ -66,6 +66,7 @@ class RecordedTrial:
     status: str
     reason: str | None
     metrics: dict[str, float]
+    environment: dict[str, str]
     wall_seconds: float
     processor_seconds: float
     curve: list[dict[str, float]]
@@ -138,4 +139,5 @@ def _row(line: dict[str, Any]) -> dict[str, Any]:
 def _trial(row: dict[str, Any]) -> RecordedTrial:
     metrics = {name: row[name] for name in (*QUALITY, *COSTS) if row[name] is not None}
     plain = ("key", "part", "data_set", "split", "seed", "precision", "status", "reason", *_SECONDS, "curve")
-    return RecordedTrial(config=json.loads(row["config"]), metrics=metrics, **{name: row[name] for name in plain})
+    told = {name: json.loads(row[name]) for name in ("config", "environment")}
+    return RecordedTrial(metrics=metrics, **told, **{name: row[name] for name in plain})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.methods import __main__ as command
 from benchmarks.methods.picture import picture
-from benchmarks.methods.results import front, interval, results
+from benchmarks.methods.results import added_latency, front, interval, results
 from benchmarks.methods.tuning import DATA_SETS, FRESH_SEEDS, TRIALS, TRIED, tuned, tuning_entries
 from benchmarks.trials import plan as planning
 from benchmarks.trials.__main__ import RECORDING
@@ -27,7 +28,7 @@ def trial(entry: Entry, accuracy: float, loss: float = 1.0, status: str = "compl
     curve = [{"epoch": 3.0, "processor_seconds": 1.5}]
     return RecordedTrial(
         entry.key, "methods", entry.data_set, entry.split, entry.config, entry.seed, "bf16", status, None, metrics,
-        2.0, 2.0, curve,
+        {}, 2.0, 2.0, curve,
     )  # fmt: skip
 
 
@@ -83,6 +84,13 @@ def test_results_hold_means_intervals_and_what_is_missing() -> None:
     section = measured_section(found)
     assert "| `lora` | 0.800 ± 0.248 |" in section
     assert "`head`" in section.partition("Not measured yet")[2]
+
+
+def test_a_latency_measured_beside_the_base_is_not_compared_with_another_machine() -> None:
+    one = trial(tuning_entries(methods()["mam"])[0], 0.5)
+    assert added_latency(one, 10.0) == 0.2
+    beside = replace(one, environment={"latency_batch_ms_over_base": "1.050 (1.027 to 1.062)"})
+    assert added_latency(beside, 10.0) == 0.05
 
 
 def test_a_page_without_confirmed_results_says_so() -> None:

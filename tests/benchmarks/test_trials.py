@@ -157,7 +157,7 @@ def test_configurations_replay_in_the_methods_space() -> None:
 
 
 def _recorded(config: dict[str, Any]) -> RecordedTrial:
-    return RecordedTrial("", "methods", "trec", "validation", config, 0, "bf16", "completed", None, {}, 0, 0, [])
+    return RecordedTrial("", "methods", "trec", "validation", config, 0, "bf16", "completed", None, {}, {}, 0, 0, [])
 
 
 def test_missing_data_is_named(tmp_path: Path) -> None:
