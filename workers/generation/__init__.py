@@ -1,0 +1,1 @@
+"""Answers of causal language models: how they are written, scored and kept."""

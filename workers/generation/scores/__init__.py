@@ -1,0 +1,1 @@
+"""How good written answers are: one file for each score. They import no torch."""
