@@ -8,7 +8,7 @@ repeatable, and the same on every machine. Temporary buffers inside one operatio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from workers.methods.attached import logits_of
 from workers.methods.forms.reweighted import Reweighted
 from workers.models.anatomy import Anatomy
 
@@ -31,11 +32,16 @@ def adapter_bytes(folder: Path) -> int:
 
 
 def training_memory(
-    model: nn.Module, trained: Iterable[nn.Parameter], batch: Mapping[str, Tensor], remembered: int | None = None
+    model: nn.Module,
+    trained: Iterable[nn.Parameter],
+    batch: Mapping[str, Tensor],
+    remembered: int | None = None,
+    outputs: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] = logits_of,
 ) -> int:
     """Bytes that training adds to the frozen model, with `batch` as its largest batch. Runs one forward pass.
 
-    `remembered` counts the elements of gradients and optimizer state; by default it is AdamW's.
+    `remembered` counts the elements of gradients and optimizer state; by default it is AdamW's. `outputs` gives what
+    the task wants of the model for the batch.
     """
     own = {_storage(value) for value in (*_here(model), *model.buffers(), *batch.values())}
     sharded = any(isinstance(value, DTensor) for value in model.parameters())
@@ -51,7 +57,7 @@ def training_memory(
 
     alive: list[object] = []  # storages must outlive the count, or a freed address would be counted once for two
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        alive.append(model(**batch).logits)
+        alive.append(outputs(model, batch))
         total = sum(kept.values())
     parameters = sum(value.numel() for value in trained)
     if remembered is None:

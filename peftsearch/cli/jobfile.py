@@ -56,7 +56,7 @@ def _beside(path: Any, folder: Path) -> Any:
 
 
 def _located(name: str, value: Any, folder: Path) -> Any:
-    if name not in {"model", "train", "validation", "test"} or not isinstance(value, str):
+    if name not in {"model", "train", "validation", "test", "chat_template_path"} or not isinstance(value, str):
         return value
     path = Path(value).expanduser()
     if value.startswith(_ELSEWHERE) or path.is_absolute():

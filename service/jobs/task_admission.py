@@ -15,13 +15,12 @@ from service.jobs.models import described, usable
 from service.settings import Settings
 from workers.data.rows import TaskData
 from workers.errors import InvalidInput
-from workers.models.description import ModelDescription, require_head, with_texts
+from workers.models.description import ModelDescription, for_task, require_head
 from workers.models.vocabulary import check_texts
 from workers.tasks.registry import task_of
 from workers.tasks.section import TaskSection
 
 T = TypeVar("T")
-_SOURCES = ("train", "validation", "test")
 
 
 class TaskAdmission:
@@ -49,7 +48,7 @@ class TaskAdmission:
         model = self.attempt(lambda: described(task.model, self.settings, "task.model"))
         if model is not None:
             self.problems += [*_too_long(task, model), *_headless(task, model)]
-        return None if model is None else with_texts(model, task.max_length)
+        return None if model is None else for_task(model, task)
 
     def attempt(self, check: Callable[[], T]) -> T | None:
         """The result of a check, or None after noting why it refused."""
@@ -63,7 +62,7 @@ class TaskAdmission:
         """The task with absolute paths; None when one of them cannot be used."""
         changes: dict[str, str] = {}
         before = len(self.problems)
-        for role in _SOURCES:
+        for role in task.path_fields:
             value, field = getattr(task, role), f"task.{role}"
             if not isinstance(value, str) or value.startswith("builtin:") or not self.sound(field):
                 continue

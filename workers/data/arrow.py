@@ -35,6 +35,17 @@ def read_arrow(path: Path, names: Sequence[str], label: str, field: str) -> Colu
         raise _unreadable(path, field, error) from error
 
 
+def schema_names(path: Path, field: str) -> list[str]:
+    """The columns of a parquet file, or of an arrow stream file."""
+    try:
+        if path.suffix.lower() == ".parquet":
+            return list(pa_parquet.read_schema(path).names)
+        with pa.memory_map(str(path)) as source:
+            return list(pa.ipc.open_stream(source).schema.names)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, field, error) from error
+
+
 def _unreadable(path: Path, field: str, error: Exception) -> InvalidInput:
     return InvalidInput(field, str(path), "a readable file", f"{field}: cannot read {path}: {error}")
 

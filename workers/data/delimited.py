@@ -45,6 +45,14 @@ def read_tsv(path: Path, names: Sequence[str], label: str, field: str) -> Column
     return quoted if _as_writers_quote(plain, quoted) else plain
 
 
+def header_of(path: Path, field: str) -> list[str]:
+    """The columns of a csv or tsv file by its first row."""
+    csv.field_size_limit(_LONGEST_CELL)
+    with open_text(path, field, newline="") as file:
+        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        return next(_rows(reader, path, field), (1, 1, []))[2]
+
+
 def _attempt(path: Path, names: Sequence[str], label: str, field: str, quoting: int) -> Columns | InvalidInput:
     try:
         return _read(path, names, label, field, delimiter="\t", quoting=quoting)

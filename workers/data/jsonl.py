@@ -32,17 +32,34 @@ def read_jsonl(path: Path, names: Sequence[str], field: str) -> Columns:
 
 def _object(written: str, names: Sequence[str], where: str, path: Path, field: str) -> dict[str, Any]:
     try:
-        row = _DECODER.decode(written)
+        row = DECODER.decode(written)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(field, f"{where}{path}: {error}", "one JSON object per line") from error
     if not isinstance(row, dict):
         raise InvalidInput(field, f"{where}{path}: {type(row).__name__}", "one JSON object per line")
+    check_object(row, names, where, path, field, escaped="\\u" in written)  # only escapes can write half a character
+    return row
+
+
+def check_object(
+    row: dict[str, Any], names: Sequence[str], where: str, path: Path, field: str, escaped: bool = True
+) -> None:
+    """Refuse an object without a column that the task uses, with one twice, or with half a character."""
     if isinstance(row, _Repeated) or any(name not in row for name in names):
         present = row.keys_written if isinstance(row, _Repeated) else list(row)
         check_columns(present, names, path, field, where)
-    if "\\u" in written:  # only escapes can write half a character
+    if escaped:
         _check_whole_characters(row, names, where, path, field)
-    return row
+
+
+def first_columns(path: Path, field: str) -> list[str]:
+    """The columns of the first row; none where there is no row."""
+    with open_text(path, field) as file:
+        for number, line in enumerate(file, start=1):
+            written = line.lstrip(_MARK)
+            if written.strip():
+                return list(_object(written, (), f"line {number} of ", path, field))
+    return []
 
 
 class _Repeated(dict[str, Any]):
@@ -60,7 +77,7 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return repeated
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object_of, parse_float=WrittenNumber)  # `json.loads` makes one each time
+DECODER = json.JSONDecoder(object_pairs_hook=_object_of, parse_float=WrittenNumber)  # `json.loads` makes one each time
 
 
 def _check_whole_characters(row: dict[str, Any], names: Sequence[str], where: str, path: Path, field: str) -> None:

@@ -6,13 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.data.columns import Columns, brief
-from workers.data.files import SUFFIXES, read_columns
+from workers.data.files import SUFFIXES, column_names, read_columns
 from workers.data.pydocs import read_pydocs
+from workers.data.pysft import read_pysft
 from workers.data.pytokens import read_pytokens
 from workers.data.rows import Rows, TaskData
 from workers.data.split_files import find_split
@@ -21,7 +23,7 @@ from workers.errors import InvalidInput
 from workers.tasks.section import TaskSection
 
 DEFAULT_FRACTION = 0.2
-BUILTIN = {"builtin:pydocs": read_pydocs, "builtin:pytokens": read_pytokens}
+BUILTIN = {"builtin:pydocs": read_pydocs, "builtin:pysft": read_pysft, "builtin:pytokens": read_pytokens}
 Strata = Callable[[Rows], NDArray[np.integer]]
 HUB_DATA = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?")
 
@@ -42,6 +44,14 @@ def read_splits(task: TaskSection, texts: Sequence[str], label: str) -> dict[str
         own = _read_if_there(task.train, "validation", wanted, label)
         found |= {"validation": own} if own else {}
     return found
+
+
+def columns_of(source: str, role: str) -> list[str]:
+    """The columns of a source's split, by its first file. Raises `InvalidInput` for the job field `role`."""
+    if source.startswith("builtin:"):
+        return list(_builtin(source, role)(role))
+    files = _files(source, role)
+    return column_names(files[0], role) if files else []
 
 
 def texts_of(parts: Sequence[Columns], name: str, role: str) -> tuple[str, ...]:
@@ -104,21 +114,29 @@ def _read_if_there(source: str, role: str, wanted: list[str], label: str) -> lis
 
 
 def _read_builtin(source: str, wanted: list[str], role: str) -> Columns:
-    if source not in BUILTIN:
-        raise InvalidInput(role, source, list(BUILTIN))
-    values = BUILTIN[source](role)
+    values = _builtin(source, role)(role)
     missing = next((name for name in wanted if name not in values), None)
     if missing is not None:
         raise InvalidInput(role, f"column {missing!r} of {source}", values)
     return Columns(source, values, range(1, len(values[wanted[0]]) + 1), "row", typed=True)
 
 
+def _builtin(source: str, role: str) -> Callable[[str], dict[str, list[Any]]]:
+    if source not in BUILTIN:
+        raise InvalidInput(role, source, list(BUILTIN))
+    return BUILTIN[source]
+
+
 def _read_files(source: str, wanted: list[str], label: str, role: str) -> list[Columns]:
+    return [read_columns(file, wanted, label, role) for file in _files(source, role)]
+
+
+def _files(source: str, role: str) -> list[Path]:
+    """The files of a split; none in a folder without it."""
     path = _located(source, role)
     if not path.exists():
         raise InvalidInput(role, source, "an existing file or folder", f"{role}: no such file or folder: {source}")
-    files = find_split(path, role, role) if path.is_dir() else [path]
-    return [read_columns(file, wanted, label, role) for file in files]
+    return find_split(path, role, role) if path.is_dir() else [path]
 
 
 def _located(source: str, role: str) -> Path:

@@ -24,6 +24,7 @@ from workers.engines.prefix import (
 )
 from workers.engines.prefix_store import HiddenStates, PrefixStore
 from workers.engines.resident import ResidentBase
+from workers.models.token_scores import token_scores
 from workers.tasks.criterion import Measure
 
 
@@ -57,7 +58,7 @@ class WholePass:
     def outputs(self, rows: Rows) -> Tensor:
         """The head's outputs `[rows, …]`."""
         batch = self.inputs.batch(rows)
-        return _of_text(self.model(**batch).logits, batch, self.inputs)
+        return text_outputs(self.model, batch, self.inputs, rows)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class UpperPass:
         """The head's outputs `[rows, …]`."""
         batch = self.inputs.batch(rows)
         self.entry.set(self.states.batch(rows, batch["input_ids"].shape[1]).to(self.inputs.device))
-        return _of_text(self.model(**batch).logits, batch, self.inputs)
+        return text_outputs(self.model, batch, self.inputs, rows)
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,14 @@ class HeadPass:
         return self.model(input_ids=one, attention_mask=one).logits  # type: ignore[no-any-return]
 
 
-def _of_text(outputs: Tensor, batch: dict[str, Tensor], inputs: Inputs) -> Tensor:
+def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, rows: Rows) -> Tensor:
     """The outputs of the text's own positions, where there is one for each: prompts stand in front of them, or of all
     but the first, which is none of the words."""
-    return outputs if inputs.criterion.targets == "row" else outputs[:, -batch["input_ids"].shape[1] :]
+    criterion = inputs.criterion
+    if criterion.scored:
+        return token_scores(model, batch, inputs.targets(rows))
+    outputs: Tensor = model(**batch).logits
+    return outputs if criterion.targets == "row" else outputs[:, -batch["input_ids"].shape[1] :]
 
 
 def measure_in(split: Pass, batches: Iterable[Rows]) -> Measure:

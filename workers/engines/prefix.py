@@ -22,7 +22,7 @@ from workers.models.loading import Base
 def pooling(base: Base) -> ReadToken | None:
     """Which token the head reads, or None for a model class that the prefix is not known to be exact for."""
     kind = base.description.anatomy.reads
-    if kind is not None and base.kind.reads == "every":
+    if kind is not None and base.kind.reads != "pooled":
         return "all"
     if kind == "first" and getattr(base.model.config, "classifier_pooling", "cls") != "cls":
         return "all"

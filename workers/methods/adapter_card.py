@@ -16,18 +16,18 @@ model = PeftModel.from_pretrained(base, "this/folder").eval()"""
 _OURS = """import peftsearch
 {base}
 model = peftsearch.load_adapter(base, "this/folder")"""
+_LABELS = """    id2label=labels,
+    label2id={name: index for index, name in labels.items()},
+"""
 _AUTO = """
 Where the base model lies as it did, without the lines about it:
 ```python
 import torch
 from peft import {kind}
 
-labels = {labels!r}
-model = {kind}.from_pretrained(
+{before}model = {kind}.from_pretrained(
     "this/folder",
-    id2label=labels,
-    label2id={{name: index for index, name in labels.items()}},
-    pad_token_id={padding!r},
+{options}    pad_token_id={padding!r},
     dtype=torch.float32,
 ).eval()
 ```
@@ -42,9 +42,12 @@ def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int |
     named = dict(enumerate(card.labels))
     code = (_PEFT if plain_peft else _OURS).format(base=base_snippet(card.base_model, repr(named), card.head))
     kind = card.head.auto_class.replace("AutoModel", "AutoPeftModel")
-    auto = _AUTO.format(kind=kind, labels=named, padding=padding) if plain_peft else ""
+    before, options = (f"labels = {named!r}\n", _LABELS) if card.head.fresh else ("", "")
+    auto = _AUTO.format(kind=kind, before=before, options=options, padding=padding) if plain_peft else ""
     metrics = "\n".join(f"| {name} | {value:.6g} |" for name, value in sorted(card.metrics.items()))
-    labels = ", ".join(f"{index} = {name}" for index, name in enumerate(card.labels))
+    outputs = ", ".join(f"{index} = {name}" for index, name in enumerate(card.labels)) or "not recorded"
+    outputs = outputs if card.head.fresh else "The next token, by the base model's own head."
+    own = " and its head" if card.head.fresh else ""
     tag = f"pipeline_tag: {card.pipeline_tag}\n" if card.pipeline_tag else ""
     text = f"""---
 base_model: {json.dumps(card.base_model)}
@@ -52,15 +55,15 @@ library_name: {"peft" if plain_peft else "peftsearch"}
 {tag}---
 # {card.method} adapter for {card.base_model}
 
-Found by peftsearch{f" as trial `{card.trial_id}`" if card.trial_id else ""}. The folder holds the adapter and its
-head; the base model is not in it. Tokens are counted with the base model's tokenizer.
+Found by peftsearch{f" as trial `{card.trial_id}`" if card.trial_id else ""}. The folder holds the adapter{own}; the base
+model is not in it. Tokens are counted with the base model's tokenizer.
 
 ```python
 {code}
 ```
 {auto}
 ## Outputs
-{labels or "not recorded"}
+{outputs}
 
 ## Measured
 | metric | value |

@@ -16,18 +16,26 @@ if TYPE_CHECKING:
 Batch = Mapping[str, "Tensor"]
 
 
+def logits_of(model: nn.Module, batch: Batch) -> Tensor:
+    """float32 logits of a model for a batch that may hold `labels`, too."""
+    logits: Tensor = model(**{name: value for name, value in batch.items() if name != "labels"}).logits
+    return logits.float()
+
+
 @dataclass(frozen=True)
 class TrainingSetup:
     """What some methods must know before training: how long it will be, and what the data looks like.
 
     `batches(size)` iterates over training batches of `size` rows: dicts of `input_ids`, `attention_mask`
     (`token_type_ids`) [rows, tokens] and `labels`, the targets of the rows or of their tokens.
-    `loss(outputs, labels)` is the task's mean loss of the model's outputs for a batch.
+    `loss(outputs, labels)` is the task's mean loss of the model's outputs for a batch, as `outputs(model, batch)` gives
+    them.
     """
 
     total_steps: int
     batches: Callable[[int], Iterable[Batch]]
     loss: Callable[[Tensor, Tensor], Tensor]
+    outputs: Callable[[nn.Module, Batch], Tensor] = logits_of
 
 
 class Attached(Protocol):

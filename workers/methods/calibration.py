@@ -43,7 +43,7 @@ def input_covariances(base: Base, layers: Sequence[nn.Module], setup: TrainingSe
     try:
         for batch in some_batches(setup, rows):
             real = batch["attention_mask"].bool()
-            base.model(**{name: value for name, value in batch.items() if name != "labels"})
+            setup.outputs(base.model, batch)
     finally:
         for handle in handles:
             handle.remove()
@@ -58,8 +58,8 @@ def weight_gradients(base: Base, layers: Sequence[Reweighted], setup: TrainingSe
         for weight in weights:
             weight.requires_grad_(True)
         for batch in some_batches(setup, rows):
-            logits = base.model(**{name: value for name, value in batch.items() if name != "labels"}).logits
-            gradients = torch.autograd.grad(setup.loss(logits.float(), batch["labels"]), weights)
+            outputs = setup.outputs(base.model, batch)
+            gradients = torch.autograd.grad(setup.loss(outputs, batch["labels"]), weights)
             for total, gradient, layer in zip(sums, gradients, layers, strict=True):
                 total += gradient.T if layer.transposed else gradient
     finally:

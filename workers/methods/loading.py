@@ -73,13 +73,13 @@ def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
 
 
 def _from_reference(reference: str, task_type: str, tensors: dict[str, Any]) -> Any:
-    """Load a base with the saved kind of head and its number of labels: the rows of its last matrix."""
+    """Load a base with the saved kind of head and, of a fresh one, its number of labels: the rows of its last matrix."""
     from workers.models.loading import load_base
 
     kind = next((head for head in HEADS if head.peft_type == task_type), None)
     if kind is None:
         raise ValueError(f"found an adapter for {task_type}, allowed: {', '.join(one.peft_type for one in HEADS)}")
-    return load_base(reference, _labels(tensors), kind=kind).model
+    return load_base(reference, _labels(tensors) if kind.fresh else 0, kind=kind).model
 
 
 def _labels(tensors: dict[str, Any]) -> int:

@@ -24,7 +24,7 @@ def loadable(reference: str, folder: str) -> tuple[str, str | None]:
 def base_snippet(reference: str, labels: str, head: Head) -> str:
     """Code that loads a base model with plain `transformers`, as `base`, the way the search loads it.
 
-    `labels` is an expression: a dict from index to name. Weights are in float32 however they are stored, and decoders
+    `labels` is an expression: a dict from index to name, of a fresh head. Weights are in float32 however they are stored, and decoders
     that define no padding token take the end token.
     """
     return f"{_config(reference, labels, head)}\n{_loading(reference, head, 'base')}"
@@ -64,16 +64,21 @@ def _config(reference: str, labels: str, head: Head) -> str:
 tokenizer = AutoTokenizer.from_pretrained({_where(reference)})
 if tokenizer.pad_token is None:
     tokenizer.pad_token = tokenizer.eos_token
-labels = {labels}
-config = AutoConfig.from_pretrained({_where(reference)}, id2label=labels)
-config.label2id = {{name: index for index, name in labels.items()}}
+{_labels(reference, labels) if head.fresh else f"config = AutoConfig.from_pretrained({_where(reference)})"}
 if config.pad_token_id not in range(config.vocab_size):
     config.pad_token_id = tokenizer.pad_token_id"""
 
 
+def _labels(reference: str, labels: str) -> str:
+    return f"""labels = {labels}
+config = AutoConfig.from_pretrained({_where(reference)}, id2label=labels)
+config.label2id = {{name: index for index, name in labels.items()}}"""
+
+
 def _loading(reference: str, head: Head, target: str, *more: str) -> str:
     arguments = [f"    {_where(reference)},", "    config=config,", "    dtype=torch.float32,  # however it is stored"]
-    lines = "\n".join([*arguments, "    ignore_mismatched_sizes=True,  # the head's", *more])
+    own = ["    ignore_mismatched_sizes=True,  # the head's"] if head.fresh else []
+    lines = "\n".join([*arguments, *own, *more])
     return f"{target} = {head.auto_class}.from_pretrained(\n{lines}\n)"
 
 

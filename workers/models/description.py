@@ -12,6 +12,7 @@ from workers.models.families.registry import anatomy
 from workers.models.heads import Head
 from workers.models.references import read_config, read_tensors, resolve
 from workers.models.weights import stored_tensors
+from workers.tasks.registry import task_of
 from workers.tasks.section import TaskSection
 
 
@@ -20,7 +21,8 @@ class ModelDescription:
     """A model by its `config.json`. `shape` is what spaces are scaled with; `anatomy` names the parts.
 
     Of a task, `longest_text` is the number of tokens that its texts are cut to, None where no task is known, and
-    `prompt_room` the number that these leave for a prompt; None: no bound.
+    `prompt_room` the number that these leave for a prompt; None: no bound. With `fresh_head` every trial trains a head
+    of its own.
     """
 
     reference: str
@@ -28,6 +30,7 @@ class ModelDescription:
     shape: ModelShape
     prompt_room: int | None = None
     longest_text: int | None = None
+    fresh_head: bool = True
 
     def layer_range(self, top_layers: int | None = None) -> range:
         """Indices of the last `top_layers` encoder layers (all of them when None), lowest first."""
@@ -74,22 +77,29 @@ def _lacks_pooler(reference: str) -> bool:
     return stored is not None and not any(".pooler." in f".{name}" for name in stored)
 
 
-def with_head(model: ModelDescription, head: Iterable[str]) -> ModelDescription:
+def with_head(model: ModelDescription, head: Iterable[str], fresh: bool = True) -> ModelDescription:
     """The model with modules `head` in its head, so that they are no part of the body."""
     modules = tuple(f"{name}." for name in head)
     outside = tuple((name, shape) for name, shape in model.anatomy.outside if not name.startswith(modules))
-    return replace(model, anatomy=replace(model.anatomy, outside=outside))
+    return replace(model, anatomy=replace(model.anatomy, outside=outside), fresh_head=fresh)
 
 
 def describe_for(task: TaskSection) -> ModelDescription:
     """Describe the model of a task, with the room that its texts leave for a prompt. Raises `InvalidInput`."""
-    return with_texts(describe(task.model), task.max_length)
+    return for_task(describe(task.model), task)
+
+
+def for_task(model: ModelDescription, task: TaskSection) -> ModelDescription:
+    """The model as a task sees it: with its texts, and with or without a head to train."""
+    return replace(with_texts(model, task.max_length), fresh_head=task_of(task).head.fresh)
 
 
 def require_head(model: ModelDescription, head: Head) -> None:
     """Raise `InvalidInput` where transformers has no such head for this class of model."""
+    kind = model.anatomy.model_type
+    if head.reads == "labelled" and not model.anatomy.causal:
+        raise InvalidInput("model", f"a {kind} model, an encoder", "a decoder for tasks that write text")
     if head.reads == "every" and model.anatomy.no_tokens_head:
-        kind = model.anatomy.model_type
         allowed = "a model of another class for tasks that label tokens: transformers has no head of that kind for it"
         raise InvalidInput("model", f"a {kind} model", allowed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Reads = Literal["pooled", "every"]
+Reads = Literal["pooled", "every", "labelled"]
 
 
 @dataclass(frozen=True)
@@ -15,24 +15,31 @@ class Head:
     Attributes:
         auto_class: the class of transformers that loads a body with it.
         peft_type: peft's `TaskType`.
-        reads: the one position that stands for a row (`pooled`: which one is the model class's own affair), or every
-            position. Engines leave out what no head reads.
+        reads: the one position that stands for a row (`pooled`: which one is the model class's own affair), every
+            position, or those that have a target (`labelled`). Engines leave out what no head reads.
+        fresh: whether a checkpoint has no such head: it is drawn at random, and every trial trains it.
+        endings: how the names of model classes with such a head end.
     """
 
     auto_class: str
     peft_type: str
     reads: Reads
+    fresh: bool
+    endings: tuple[str, ...]
 
 
-SEQUENCE = Head("AutoModelForSequenceClassification", "SEQ_CLS", "pooled")
-TOKEN = Head("AutoModelForTokenClassification", "TOKEN_CLS", "every")
-HEADS = (SEQUENCE, TOKEN)
+SEQUENCE = Head(
+    "AutoModelForSequenceClassification", "SEQ_CLS", "pooled", fresh=True, endings=("ForSequenceClassification",)
+)
+TOKEN = Head("AutoModelForTokenClassification", "TOKEN_CLS", "every", fresh=True, endings=("ForTokenClassification",))
+CAUSAL = Head("AutoModelForCausalLM", "CAUSAL_LM", "labelled", fresh=False, endings=("ForCausalLM", "LMHeadModel"))
+HEADS = (SEQUENCE, TOKEN, CAUSAL)
 
 
 def head_of(model: object) -> Head:
     """The kind of head of a model in memory, by the name of its class. Raises `ValueError` for any other class."""
     name = type(model).__name__
     for head in HEADS:
-        if name.endswith(head.auto_class.removeprefix("AutoModel")):
+        if name.endswith(head.endings):
             return head
     raise ValueError(f"found a {name}, allowed: a model {' or '.join(one.auto_class[9:] for one in HEADS)}")

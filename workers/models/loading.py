@@ -72,7 +72,7 @@ def load_base(
     quantise: Quantisation | None = None,
     kind: Head = SEQUENCE,
 ) -> Base:
-    """Load a base for `labels` outputs: safetensors only, no code from the hub, float32, frozen, evaluation mode.
+    """Load a base for `labels` outputs (of a fresh head): safetensors only, no code from the hub, float32, frozen, evaluation mode.
 
     With `quantise` the weights of its linear layers are kept in so few bits.
 
@@ -82,7 +82,8 @@ def load_base(
     folder = resolve(reference)
     require_head(describe_config(read_config(reference)), kind)
     check_weights(read_config(reference), folder)
-    config = AutoConfig.from_pretrained(folder, num_labels=labels, trust_remote_code=False)
+    outputs = {"num_labels": labels} if kind.fresh else {}
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **outputs)
     if not _is_token(config.pad_token_id, config.vocab_size):
         config.pad_token_id = load_tokenizer(reference).pad_token_id
     with _quiet():
@@ -97,7 +98,7 @@ def load_base(
             **_storage(quantise, config, device),
         )
     parts, differ = describe_config(config.to_dict()).anatomy, {name for name, *_ in info["mismatched_keys"]}
-    check_loaded(parts, folder, set(info["missing_keys"]), differ)
+    check_loaded(parts, folder, set(info["missing_keys"]), differ, kind.fresh)
     return make_base(model, str(folder), missing=tuple(info["missing_keys"]), reference=reference, device=device)
 
 
@@ -119,12 +120,15 @@ def make_base(
     else:  # it is where it was loaded
         keep_backward_pass(model)
     model.eval().requires_grad_(False)
+    kind = head_of(model)
+    if not kind.fresh:
+        head = ()
     if head is None:
         orphans = sorted({name.rpartition(".")[0] for name in missing})
         usual = _outside_body(model, description)
         head = (*(name for name in orphans if not name.startswith(usual)), *usual)
     size = sum(value.numel() for name in head for value in model.get_submodule(name).parameters())
-    return Base(model, with_head(description, head), head_of(model), head, size, folder)
+    return Base(model, with_head(description, head, kind.fresh), kind, head, size, folder)
 
 
 def _outside_body(model: PreTrainedModel, description: ModelDescription) -> tuple[str, ...]:

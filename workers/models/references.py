@@ -16,7 +16,7 @@ from workers.models.weights import StoredTensor, has_weights, refuse_pointer, st
 
 HUB = "hub:"
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?")
-_TEXT_FILES = ["*.json", "*.txt", "*.model"]
+_TEXT_FILES = ["*.json", "*.txt", "*.model", "*.jinja"]
 
 
 def is_hub(reference: str) -> bool:

@@ -18,11 +18,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from workers.models.anatomy import Anatomy
+from workers.models.heads import head_of
 
 ROWS: Mapping[str, int] = {"latency_ms": 1, "latency_batch_ms": 32}
 """Rows of a pass, by the metric that its time is."""
@@ -124,14 +126,16 @@ def _median(values: list[float]) -> Ratio:
     return Ratio(statistics.median(ordered), ordered[place], ordered[count - 1 - place])
 
 
-def _batch(model: nn.Module, anatomy: Anatomy, rows: int, tokens: int) -> dict[str, Tensor]:
+def _batch(model: nn.Module, anatomy: Anatomy, rows: int, tokens: int) -> dict[str, Any]:
+    """Rows of random tokens. Of a model that writes text, the head reads the last, as where a text is gone on with."""
     device = next(model.parameters()).device
     ids = torch.randint(anatomy.vocabulary, (rows, tokens), generator=torch.Generator().manual_seed(0)).to(device)
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    more = {} if head_of(model).fresh else {"logits_to_keep": 1, "use_cache": False}
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **more}
 
 
 @torch.inference_mode()
-def _seconds(model: nn.Module, batch: Mapping[str, Tensor], clock: Clock) -> float:
+def _seconds(model: nn.Module, batch: Mapping[str, Any], clock: Clock) -> float:
     device = batch["input_ids"].device
     _wait(device)
     start = clock()

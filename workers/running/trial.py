@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from workers import costs
 from workers.artifacts import ArtifactDamaged, ArtifactMissing, ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.checkpoints import Checkpoint, CheckpointError, read, write
+from workers.engines.batches import Rows
 from workers.engines.course import Ending, OnReport, Trainee, Trial, course, drive
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
@@ -27,11 +29,12 @@ from workers.engines.resident import ResidentBase
 from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, shard, whole_layers
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters, Knobs, split_config
-from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
+from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup, logits_of
 from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.models.description import with_texts
 from workers.models.quantisation import check_method
+from workers.models.token_scores import labelled_scores
 from workers.room import when_there_is_room
 from workers.running import latency
 from workers.running.packing import why_not_fast
@@ -121,7 +124,8 @@ def attach(prepared: PreparedTrial, steps: int) -> Attached:
     """Put the trial's adapter, as it is before its first step of `steps`, on the resident base."""
     train = prepared.data.train
     seed = prepared.assignment.seed
-    setup = TrainingSetup(steps, lambda size: _labelled_batches(train, size, seed), train.criterion.mean_loss)
+    outputs = labelled_scores if train.criterion.scored else logits_of
+    setup = TrainingSetup(steps, lambda size: _labelled_batches(train, size, seed), train.criterion.mean_loss, outputs)
     return prepared.method.attach(prepared.resident.base, prepared.knobs, seed, setup)
 
 
@@ -274,13 +278,14 @@ def _training_memory(prepared: PreparedTrial, attached: Attached, remembered: in
     train, trained = prepared.data.train, list(attached.parameters().values())
     longest, base = int(np.argmax(train.lengths)), prepared.resident.base
     hidden = base.description.anatomy.hidden_size
+    outputs = labelled_scores if train.criterion.scored else logits_of
     found = []
     with upper_layers(base, attached.lowest_layer) as entry:
         for rows in (1, 2):
-            batch = train.batch(np.full(rows, longest))
+            batch = _labelled(train, np.full(rows, longest))
             if entry is not None:
                 entry.set(torch.zeros(*batch["input_ids"].shape, hidden, device=train.device))
-            found.append(costs.training_memory(attached.model, trained, batch, remembered))
+            found.append(costs.training_memory(attached.model, trained, batch, remembered, outputs))
     one, two = found
     return one + (two - one) * (min(prepared.hyperparameters.batch_size, len(train)) - 1)
 
@@ -342,4 +347,8 @@ def _resumption(assignment: Assignment, artifacts: ArtifactStore) -> tuple[Check
 def _labelled_batches(inputs: Inputs, size: int, seed: int) -> Iterator[Batch]:
     """Batches of random rows, with labels, for methods that look at the data before training: files may be sorted."""
     for rows in torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed)).split(size):
-        yield {**inputs.batch(rows.numpy()), "labels": inputs.targets(rows.numpy())}
+        yield _labelled(inputs, rows.numpy())
+
+
+def _labelled(inputs: Inputs, rows: Rows) -> dict[str, Tensor]:
+    return {**inputs.batch(rows), "labels": inputs.targets(rows)}

@@ -44,11 +44,14 @@ class Criterion:
         targets: whether each row or each token has a target; tokens may be `IGNORED`.
         loss: from float32 outputs, targets and the trial's hyperparameters to the loss summed over all targets.
         measure: a measure that has seen nothing.
+        scored: targets are tokens of the vocabulary, and outputs are their scores `[rows, tokens, 3]` as
+            `workers.models.token_scores` forms them, not logits.
     """
 
     targets: Literal["row", "token"]
     loss: Callable[[Tensor, Tensor, Hyperparameters], Tensor]
     measure: Callable[[], Measure]
+    scored: bool = False
 
     def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss averaged over all targets, without what regularises training."""

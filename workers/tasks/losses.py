@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from workers.hyperparameters import Hyperparameters
+from workers.models.token_scores import EVENNESS, LIKELIHOOD
 from workers.tasks.criterion import IGNORED
 
 
@@ -18,3 +19,10 @@ def classification_loss(outputs: Tensor, targets: Tensor, hyperparameters: Hyper
         label_smoothing=hyperparameters.label_smoothing,
         reduction="sum",
     )
+
+
+def token_loss(outputs: Tensor, _targets: Tensor, hyperparameters: Hyperparameters) -> Tensor:
+    """Cross-entropy in nats of the wanted tokens from their scores `[rows, tokens, 3]`, which are 0 elsewhere, summed."""
+    smoothing = hyperparameters.label_smoothing
+    likelihood = outputs[..., LIKELIHOOD].sum()
+    return likelihood if smoothing == 0 else (1 - smoothing) * likelihood + smoothing * outputs[..., EVENNESS].sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Self
 
 import numpy as np
@@ -9,6 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+
+from workers.models.token_scores import HIT, LIKELIHOOD
+from workers.tasks.criterion import IGNORED
+
+_MOST_NATS = 41.0  # e to the power of more is beyond what a metric may be
 
 
 class ClassificationMeasure:
@@ -43,6 +49,28 @@ class ClassificationMeasure:
             "mcc": matthews(counts),
             "loss": float(self._loss) / float(rows),
         }
+
+
+class TokenMeasure:
+    """Cross-entropy, perplexity and accuracy of scores `[rows, tokens, 3]`, over all targets."""
+
+    def __init__(self) -> None:
+        self._sums = torch.zeros(3, dtype=torch.float64)  # targets, nats, hits
+
+    def add(self, outputs: Tensor, targets: Tensor) -> None:
+        """Take in scores `[rows, tokens, 3]` and the tokens that were wanted `[rows, tokens]`, or `IGNORED`."""
+        parts = (targets != IGNORED).sum(), outputs[..., LIKELIHOOD].double().sum(), outputs[..., HIT].double().sum()
+        self._sums = self._sums.to(outputs.device) + torch.stack([part.double() for part in parts])
+
+    def merge(self, other: Self) -> None:
+        """Take in the rows of another part."""
+        self._sums = self._sums.cpu() + other._sums.cpu()
+
+    def result(self) -> dict[str, float]:
+        """The metrics of all rows."""
+        targets, nats, hits = self._sums.tolist()
+        loss = nats / targets
+        return {"loss": loss, "perplexity": math.exp(min(loss, _MOST_NATS)), "token_accuracy": hits / targets}
 
 
 def f1_macro(matrix: NDArray[np.float64]) -> float:

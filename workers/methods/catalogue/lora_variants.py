@@ -113,15 +113,8 @@ def _eva_start(model: Any, _base: Any, _knobs: KnobValues, setup: TrainingSetup 
 
     if setup is None:
         return
-    batches = [
-        {name: value for name, value in one.items() if name != "labels"}
-        for one in islice(setup.batches(_EVA_ROWS), _EVA_BATCHES)
-    ]
-    initialize_lora_eva_weights(model, batches, forward_fn=_forward, show_progress_bar=False)
-
-
-def _forward(model: Any, batch: dict[str, Tensor]) -> Any:
-    return model(**batch)
+    batches = list(islice(setup.batches(_EVA_ROWS), _EVA_BATCHES))
+    initialize_lora_eva_weights(model, batches, forward_fn=setup.outputs, show_progress_bar=False)
 
 
 _LORA = peft_method(

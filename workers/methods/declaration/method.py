@@ -108,7 +108,7 @@ class Method:
 
     def supports(self, model: ModelDescription) -> bool:
         """Whether the method works on this class of model, and finds room beside the task's texts."""
-        return self._knows(model) and not self._crowded_out(model)
+        return self._knows(model) and not self._crowded_out(model) and not self._trains_nothing(model)
 
     def space(self, model: ModelDescription) -> Space:
         """The method's own search space: its knobs, its learning rates and the training hyperparameters."""
@@ -137,6 +137,12 @@ class Method:
                 f"texts may fill all {positions} positions of the model, and {self.name} needs some for its vectors; "
                 f"allowed: less than {positions}",
             )
+        if self._trains_nothing(model):
+            found, allowed = (
+                f"{self.name} on a task without a head to train",
+                "a method that changes the model's layers",
+            )
+            raise InvalidInput("method", found, allowed)
         if not self._knows(model):
             raise InvalidInput(
                 "method",
@@ -146,6 +152,9 @@ class Method:
 
     def _knows(self, model: ModelDescription) -> bool:
         return all(need.holds(model.anatomy) for need in self.needs)
+
+    def _trains_nothing(self, model: ModelDescription) -> bool:
+        return self.family == "head" and not model.fresh_head
 
     def _crowded_out(self, model: ModelDescription) -> bool:
         return self.takes_positions and model.prompt_room == 0

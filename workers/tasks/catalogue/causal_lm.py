@@ -1,0 +1,160 @@
+"""`causal-lm`: text that goes on from a text: answers of an assistant, completions of prompts, or plain text.
+
+Names are those of TRL's `SFTConfig` where the meaning is equal. What is learnt is the answers alone unless the job says
+otherwise, each with the token that ends it. A token's target stands at the position before it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from workers.bounded import Location, Name
+from workers.data.chat.forms import MESSAGES, PAIR, TEXT, Form, form_of
+from workers.data.chat.template import chat_template, special_tokens
+from workers.data.chat.writing import Writer, learnt_pieces
+from workers.data.rows import Rows, TaskData
+from workers.data.sources import columns_of, divided, read_splits
+from workers.data.tokens import Encoded
+from workers.errors import InvalidInput
+from workers.models.families.registry import anatomy
+from workers.models.heads import CAUSAL
+from workers.models.references import read_config, resolve
+from workers.models.vocabulary import check_tokenizer
+from workers.tasks.criterion import IGNORED, Criterion
+from workers.tasks.metrics import Metric
+from workers.tasks.section import TaskSection
+from workers.tasks.task import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+NATS = Metric("loss", "quality", "minimize", "nats", "mean cross-entropy of the tokens that are learnt")
+PERPLEXITY = Metric("perplexity", "quality", "minimize", "", "e to the power of the loss")
+TOKEN_ACCURACY = Metric("token_accuracy", "quality", "maximize", "", "share of tokens that are the likeliest", high=1)
+
+
+class CausalLMSpec(TaskSection):
+    """The `task` section of a fine-tuning of a language model. The columns are found by their usual names."""
+
+    path_fields: ClassVar[tuple[str, ...]] = (*TaskSection.path_fields, "chat_template_path")
+
+    type: Literal["causal-lm"] = "causal-lm"
+    max_length: int = Field(default=1024, ge=4, le=8192, description="tokens; longer rows are cut at their end")
+    messages: Name | None = Field(default=None, description="column of conversations: a list of `role` and `content`")
+    prompt: Name | None = Field(
+        default=None, description="column of what is read, a text or messages; needs `completion`"
+    )
+    completion: Name | None = Field(default=None, description="column of what is written behind the prompt")
+    text: Name | None = Field(default=None, description="column of plain texts, every token of which is learnt")
+    assistant_only_loss: bool = Field(default=True, description="of messages, learn the assistant's turns alone")
+    completion_only_loss: bool = Field(default=True, description="of a prompt and its completion, learn that alone")
+    chat_template_path: Location | None = Field(
+        default=None, description="file with a Jinja chat template, in place of the model's"
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> CausalLMSpec:
+        given = [name for name in ("messages", "prompt", "completion", "text") if getattr(self, name) is not None]
+        if given not in ([], ["messages"], ["prompt", "completion"], ["text"]):
+            raise ValueError(f"found {' and '.join(given)}; allowed: messages, or prompt and completion, or text")
+        return self
+
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that the job names; none where they are found by their usual names."""
+        return tuple(name for name in (self.messages, self.prompt, self.completion, self.text) if name is not None)
+
+
+def read(task: CausalLMSpec, seed: int = 0) -> TaskData:
+    """The rows of a task, written as the model reads them. Raises `InvalidInput` naming the field and the row."""
+    form, names = _columns(task)
+    columns = list(names.values())
+    splits = read_splits(task, columns[1:], columns[0])
+    writer = _writer(task, form, names)
+    rows = {role: writer.rows(parts) for role, parts in splits.items()}
+    return divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
+
+
+def _columns(task: CausalLMSpec) -> tuple[Form, dict[str, str]]:
+    """The form of the rows, and the file's columns by the form's names for them."""
+    present = columns_of(task.train, "train")
+    own = {name: getattr(task, name) for form in (MESSAGES, PAIR, TEXT) for name in form.columns}
+    named = {name: column for name, column in own.items() if column is not None}
+    form = form_of(tuple(named) or present, "train")
+    names = {name: named.get(name, name) for name in form.columns}
+    return form, names | {name: name for name in form.optional if name in present}
+
+
+def _writer(task: CausalLMSpec, form: Form, names: dict[str, str]) -> Writer:
+    tokens = special_tokens(task.model)
+    vocabulary = anatomy(read_config(task.model)).vocabulary
+    tokenizer = check_tokenizer(resolve(task.model, weights=False), vocabulary)
+    added = () if tokenizer is None else tokenizer.get_added_tokens_decoder().values()
+    special = {one.content for one in added if one.special} | {
+        tokens[name] for name in ("eos_token",) if name in tokens
+    }
+    only = task.completion_only_loss if form is PAIR else task.assistant_only_loss
+    template = chat_template(task.model, task.chat_template_path)
+    end, ends = tokens.get("eos_token", ""), tuple(sorted(special))
+    return Writer(form, names, template, end, ends, only, task.max_length, tokenizer)
+
+
+def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
+    """Token ids, and at each position the next token where that is learnt.
+
+    A row is tokenised as a whole, as models read it; a token that holds the end of one piece and the beginning of the
+    next belongs to the latter. So the beginning of an answer is learnt, wherever the tokens of its prompt alone end.
+    """
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    parts = list(learnt_pieces(rows))
+    encoded = backend.encode_batch([text for text, _, _ in parts], add_special_tokens=False)
+    front = _front(tokenizer)
+    found: Encoded = {"input_ids": [], "targets": []}
+    for pieces, one, (_, ends, learnt) in zip(rows.texts, encoded, parts, strict=True):
+        piece = np.searchsorted(ends, [end for _, end in one.offsets], side="left").clip(max=len(ends) - 1)
+        before = front if pieces[0] == "" else []
+        ids = np.array([*before, *one.ids], dtype=np.int32)[:max_length]
+        wanted = np.concatenate([np.zeros(len(before), dtype=bool), learnt[piece] == 1])[:max_length]
+        targets = np.append(np.where(wanted, ids, IGNORED)[1:], IGNORED)
+        if (targets == IGNORED).all():
+            raise InvalidInput(
+                "max_length", max_length, f"enough for a row's answer, which begins at token {wanted.sum()}"
+            )
+        found["input_ids"].append(ids)
+        found["targets"].append(targets)
+    if "token_type_ids" in tokenizer.model_input_names:
+        found["token_type_ids"] = [np.zeros_like(ids) for ids in found["input_ids"]]
+    return found
+
+
+def _front(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens that a tokenizer puts in front of a text."""
+    backend = tokenizer.backend_tokenizer
+    whole, plain = backend.encode("a").ids, backend.encode("a", add_special_tokens=False).ids
+    starts = (at for at in range(len(whole)) if whole[at : at + len(plain)] == plain)
+    return list(whole[: next(starts, 0)])
+
+
+def _criterion(_labels: tuple[str, ...]) -> Criterion:
+    from workers.tasks.losses import token_loss
+    from workers.tasks.measures import TokenMeasure
+
+    return Criterion("token", token_loss, TokenMeasure, scored=True)
+
+
+TASK = Task(
+    name="causal-lm",
+    summary="text that goes on from a text: answers, completions, or plain text",
+    pipeline_tag="text-generation",
+    section=CausalLMSpec,
+    metrics=(NATS, PERPLEXITY, TOKEN_ACCURACY),
+    head=CAUSAL,
+    read=read,
+    encode=encode,
+    criterion=_criterion,
+    example={"model": "builtin:smollm2", "train": "builtin:pysft", "max_length": 128, "train_rows": 1000},
+)
