@@ -55,8 +55,8 @@ library_name: {"peft" if plain_peft else "peftsearch"}
 {tag}---
 # {card.method} adapter for {card.base_model}
 
-Found by peftsearch{f" as trial `{card.trial_id}`" if card.trial_id else ""}. The folder holds the adapter{own}; the base
-model is not in it. Tokens are counted with the base model's tokenizer.
+Found by peftsearch{f" as trial `{card.trial_id}`" if card.trial_id else ""}. The folder holds the adapter{own}; the
+base model is not in it. Tokens are counted with the base model's tokenizer.
 
 ```python
 {code}

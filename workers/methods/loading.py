@@ -73,7 +73,7 @@ def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
 
 
 def _from_reference(reference: str, task_type: str, tensors: dict[str, Any]) -> Any:
-    """Load a base with the saved kind of head and, of a fresh one, its number of labels: the rows of its last matrix."""
+    """Load a base with the saved kind of head; a fresh one has as many labels as its last matrix has rows."""
     from workers.models.loading import load_base
 
     kind = next((head for head in HEADS if head.peft_type == task_type), None)

@@ -24,8 +24,8 @@ def loadable(reference: str, folder: str) -> tuple[str, str | None]:
 def base_snippet(reference: str, labels: str, head: Head) -> str:
     """Code that loads a base model with plain `transformers`, as `base`, the way the search loads it.
 
-    `labels` is an expression: a dict from index to name, of a fresh head. Weights are in float32 however they are stored, and decoders
-    that define no padding token take the end token.
+    `labels` is an expression, a dict from index to name, for a fresh head. Weights are in float32 however they are
+    stored, and decoders that define no padding token take the end token.
     """
     return f"{_config(reference, labels, head)}\n{_loading(reference, head, 'base')}"
 

@@ -72,9 +72,9 @@ def load_base(
     quantise: Quantisation | None = None,
     kind: Head = SEQUENCE,
 ) -> Base:
-    """Load a base for `labels` outputs (of a fresh head): safetensors only, no code from the hub, float32, frozen, evaluation mode.
+    """Load a base: safetensors only, no code from the hub, float32, frozen, evaluation mode.
 
-    With `quantise` the weights of its linear layers are kept in so few bits.
+    A fresh head has `labels` outputs. With `quantise` the weights of its linear layers are kept in so few bits.
 
     BERT's pooler, which a checkpoint of a masked-language model does not hold, would be random: it joins the head and
     is trained and exported with it. Raises `InvalidInput` with field `model` where any other part of the body would be.

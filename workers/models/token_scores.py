@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
@@ -34,19 +35,21 @@ def token_scores(model: nn.Module, batch: Mapping[str, Tensor], targets: Tensor)
         targets: token ids `[rows, length]` or `IGNORED`, of the last `length` positions that the model computes:
             prompts of adapters stand before them.
     """
-    owner: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    owner: Any = model
+    owner = owner.get_base_model() if hasattr(owner, "get_base_model") else owner
     head = owner.get_output_embeddings()
     before = vars(head).get("forward")
     scoring = _Scoring(head, head.forward, LogitForm.of(owner.config), targets)
     head.forward = scoring
     try:
-        model(**batch)
+        output = model(**batch)
     finally:
         del head.forward
         if before is not None:
             head.forward = before
     assert scoring.scores is not None
-    return scoring.scores
+    # A sharded model gathers its outermost weights again when the gradient of its output arrives, so it must get one.
+    return scoring.scores + output.logits.sum() if isinstance(model, FSDPModule) else scoring.scores
 
 
 def labelled_scores(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
@@ -57,7 +60,7 @@ def labelled_scores(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
 
 @dataclass(frozen=True)
 class LogitForm:
-    """What a family does with the head's product: `scale` times it, then `cap` · tanh(it / `cap`) where there is one."""
+    """What a family makes of the head's product: `scale` times it, then `cap` · tanh(it / `cap`) if there is one."""
 
     scale: float = 1.0
     cap: float | None = None
@@ -87,13 +90,13 @@ class _Scoring:
     scores: Tensor | None = field(default=None, init=False)
 
     def __call__(self, hidden: Tensor) -> Tensor:
-        """Take in `[rows, positions, hidden]`; what goes on in place of logits is one number for each position."""
+        """Take in `[rows, positions, hidden]`; what goes on in place of logits is a zero for each position."""
         length = self.targets.shape[1]
         wanted = self.targets != IGNORED
         found = self._scores(hidden[:, -length:][wanted], self.targets[wanted])
         empty = torch.zeros(*self.targets.shape, 3, device=hidden.device)
         self.scores = empty.index_put((wanted,), found)
-        return hidden[..., :1]
+        return torch.zeros(*hidden.shape[:2], 1, device=hidden.device) + 0 * self.scores.sum()
 
     def _scores(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Scores `[targets, 3]` from hidden states `[targets, hidden]`."""

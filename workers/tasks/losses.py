@@ -22,7 +22,7 @@ def classification_loss(outputs: Tensor, targets: Tensor, hyperparameters: Hyper
 
 
 def token_loss(outputs: Tensor, _targets: Tensor, hyperparameters: Hyperparameters) -> Tensor:
-    """Cross-entropy in nats of the wanted tokens from their scores `[rows, tokens, 3]`, which are 0 elsewhere, summed."""
+    """Cross-entropy in nats of the wanted tokens by their scores `[rows, tokens, 3]`, 0 elsewhere, summed."""
     smoothing = hyperparameters.label_smoothing
     likelihood = outputs[..., LIKELIHOOD].sum()
     return likelihood if smoothing == 0 else (1 - smoothing) * likelihood + smoothing * outputs[..., EVENNESS].sum()

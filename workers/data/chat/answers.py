@@ -80,7 +80,7 @@ def _grown(
         end = template.render(messages[: turn + 1], tools).text
         if not (text.startswith(end) and end.startswith(start)):
             raise RefusedError(
-                f"the template writes turn {turn + 1} otherwise once others follow, so that its answers cannot be told; "
+                f"the template writes turn {turn + 1} otherwise once others follow, so its answers cannot be told; "
                 "mark them by {% generation %} and {% endgeneration %}"
             )
         yield len(start), len(end)

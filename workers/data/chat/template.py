@@ -91,7 +91,7 @@ def special_tokens(model: str) -> dict[str, str]:
 
 
 def chat_template(model: str, path: str | None) -> ChatTemplate | None:
-    """The template in a file, or the model's own; None where it has none. Raises `InvalidInput` for what cannot be read."""
+    """The template in a file, or the model's own; None where it has none. Raises `InvalidInput` where unreadable."""
     tokens = special_tokens(model)
     if path is not None:
         try:
@@ -140,7 +140,7 @@ def _to_json(value: object, ensure_ascii: bool = False, indent: int | None = Non
 class _Generation(Extension):
     """The block `{% generation %}`: its text, between marks."""
 
-    tags = {"generation"}
+    tags = {"generation"}  # noqa: RUF012  # typed by Jinja
 
     def parse(self, parser: Parser) -> nodes.Node:
         """A call of `_mark` around the block's body."""

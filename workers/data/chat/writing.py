@@ -1,7 +1,7 @@
 """From rows as people keep them to the text that a language model reads, in pieces that it learns or only reads.
 
-A row becomes a tuple of pieces and an array `[pieces]` of 1 where the piece is learnt. A first piece that is empty stands
-for the tokens that the tokenizer puts in front of plain texts; what a chat template writes has them already.
+A row becomes a tuple of pieces and an array `[pieces]` of 1 where the piece is learnt. A first piece that is empty
+stands for the tokens that the tokenizer puts in front of plain texts; what a chat template writes has them already.
 """
 
 from __future__ import annotations
@@ -187,6 +187,6 @@ def _cell(read: Callable[[object], list[Any]], cell: Mapping[str, Any], name: st
 
 
 def learnt_pieces(rows: Rows) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int32]]]:
-    """Of each row its text, where each piece ends in it `[pieces]` (characters), and whether it is learnt `[pieces]`."""
+    """Of each row its text, the characters up to the end of each piece `[pieces]`, and what is learnt `[pieces]`."""
     for pieces, learnt in zip(rows.texts, rows.targets, strict=True):
         yield "".join(pieces), np.cumsum([len(piece) for piece in pieces]), learnt
