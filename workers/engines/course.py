@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +24,9 @@ from workers.engines.schedule import learning_rate_at
 from workers.hyperparameters import Hyperparameters
 
 Status = Literal["completed", "stopped", "paused", "failed"]
+# Losses on a GPU that are fetched together: a trial that turns NaN goes on for so many steps at most.
+_LOSSES_AT_ONCE = 16
+
 OnReport = Callable[[Report], Decision]
 KeepCheckpoint = Callable[[Checkpoint], Artifact]
 
@@ -38,9 +42,12 @@ class TrainStep:
 
 @dataclass(frozen=True)
 class Trained:
-    """A step's mean loss over its targets, and the seconds that it took: of a pass that trials share, its part."""
+    """A step's mean loss over its targets, and the seconds that it took: of a pass that trials share, its part.
 
-    loss: float
+    A loss on a GPU stays there as a tensor `[]`: the course looks at several of them together, later.
+    """
+
+    loss: float | Tensor
     seconds: float
 
 
@@ -60,8 +67,8 @@ Request = TrainStep | Evaluate | Save
 class Trainee(Protocol):
     """What trains: answers the requests of a course."""
 
-    def train_step(self, step: TrainStep) -> float:
-        """Do one optimizer step; the mean loss over its targets."""
+    def train_step(self, step: TrainStep) -> float | Tensor:
+        """Do one optimizer step; the mean loss over its targets, on a GPU as a tensor `[]` that is still there."""
 
     def evaluate(self) -> dict[str, float]:
         """The metrics of the validation rows, `loss` among them."""
@@ -118,9 +125,10 @@ def course(trial: Trial) -> Course:
     for batches in run.plan.after(run.step):
         trained: Trained = yield run.next_step(batches)
         run.add(trained, batches)
-        if not math.isfinite(trained.loss):
-            return run.ending("failed", f"nan_loss: the training loss was {trained.loss} at step {run.step}")
-        if run.step in run.report_steps:
+        due = run.step in run.report_steps
+        if (failure := run.look_at_losses(due)) is not None:
+            return run.ending("failed", failure)
+        if due:
             early = yield from _report(run)
             if early is not None:
                 return early
@@ -180,6 +188,7 @@ class _Run:
     metrics: dict[str, float] = field(default_factory=dict)
     _loss_sum: float = 0.0
     _loss_weight: float = 0.0
+    _unseen: list[tuple[int, float | Tensor, float]] = field(default_factory=list)  # step, its loss, its weight
 
     @classmethod
     def of(cls, trial: Trial) -> _Run:
@@ -210,8 +219,28 @@ class _Run:
         weight = sum(float(self.trial.train_weights[rows].sum()) for rows in batches)
         self.step += 1
         self.seconds += trained.seconds
-        self._loss_sum += trained.loss * weight
-        self._loss_weight += weight
+        self._unseen.append((self.step, trained.loss, weight))
+
+    def look_at_losses(self, now: bool) -> str | None:
+        """Take in the losses of steps done, and why the trial cannot go on; then `step` is that of the first bad loss.
+
+        Those on a GPU are fetched several together, or `now`: each time the GPU has to be waited for.
+        """
+        away = any(isinstance(loss, Tensor) and loss.device.type != "cpu" for _, loss, _ in self._unseen)
+        if away and not now and len(self._unseen) < _LOSSES_AT_ONCE:
+            return None
+        started = time.perf_counter()
+        fetched = torch.stack([torch.as_tensor(loss) for _, loss, _ in self._unseen]).tolist() if away else None
+        self.seconds += time.perf_counter() - started if away else 0.0
+        steps, self._unseen = self._unseen, []
+        for number, (step, loss, weight) in enumerate(steps):
+            value = float(loss) if fetched is None else fetched[number]
+            if not math.isfinite(value):
+                self.step = step
+                return f"nan_loss: the training loss was {value} at step {step}"
+            self._loss_sum += value * weight
+            self._loss_weight += weight
+        return None
 
     def take_mean_loss(self) -> float:
         mean = self._loss_sum / (self._loss_weight or 1.0)

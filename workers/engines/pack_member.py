@@ -1,4 +1,4 @@
-"""One trial of a pack: its parameters, where they act in the shared model, its optimizer and its random stream."""
+"""One trial of a pack: its course, what it changes in the shared model, and its random stream."""
 
 from __future__ import annotations
 
@@ -6,22 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from workers.engines.course import Course
-from workers.engines.flat_adamw import FlatAdamW
+from workers.engines.stacked.stack import Stack, Tenant
+from workers.engines.stacked.update import Update
 from workers.hyperparameters import Hyperparameters
 from workers.methods.forms.dropout import dropout_mask
-
-
-@dataclass(frozen=True)
-class LowRank:
-    """One adapted layer of one member: adds scale · dropout(x) Aᵀ Bᵀ. `a` is [rank, in], `b` is [out, rank]."""
-
-    a: nn.Parameter
-    b: nn.Parameter
-    scale: float
-    dropout: float
 
 
 @dataclass(eq=False)
@@ -30,34 +21,39 @@ class Member:
 
     Attributes:
         course: what the trial wants next.
-        parameters: everything it trains, by name.
-        updates: its low-rank updates by the full name of the layer they sit on.
-        heads: its head's parameters by the full name of the head module, then by name inside it.
+        updates: what it changes, as it is before its first step.
         random_state: state of its random stream (dropout), a uint8 tensor.
         rate_factors: multiples of the learning rate by parameter name.
         lowest_layer: index of the lowest encoder layer that it changes.
+        stack: where its numbers are, at `slot`.
     """
 
     course: Course
     hyperparameters: Hyperparameters
-    parameters: Mapping[str, nn.Parameter]
-    updates: Mapping[str, LowRank]
-    heads: Mapping[str, Mapping[str, nn.Parameter]]
+    updates: tuple[Update, ...]
     random_state: Tensor
     rate_factors: Mapping[str, float]
     lowest_layer: int
-    optimizer: FlatAdamW = field(init=False)
+    stack: Stack
+    slot: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimizer = FlatAdamW(self.parameters, self.hyperparameters.weight_decay, self.rate_factors)
+        own = self.hyperparameters
+        self.slot = self.stack.add(Tenant(self.updates, own.weight_decay, self.rate_factors, own.max_grad_norm))
+
+    def leave(self) -> dict[str, Tensor]:
+        """Give the slot back; what was trained, by name."""
+        trained = {name: value.clone() for name, value in self.stack.parameters(self.slot).items()}
+        self.stack.remove(self.slot)
+        return trained
 
     def save(self) -> dict[str, Tensor]:
         """What continuing needs, under the names that the other engines use."""
-        return self.optimizer.save() | {"random/cpu": self.random_state}
+        return self.stack.save(self.slot) | {"random/cpu": self.random_state}
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
         """Continue from what any engine saved."""
-        self.optimizer.load(saved)
+        self.stack.load(self.slot, saved)
         self.random_state = saved["random/cpu"]
 
     def mask(self, shape: tuple[int, ...], probability: float) -> Tensor:

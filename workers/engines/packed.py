@@ -1,37 +1,39 @@
-"""Several LoRA, LoRA+ and head-only trials in one forward and backward pass over one frozen base.
+"""Several trials in one forward and backward pass over one frozen base.
 
-The rows of all members form one batch. Each adapted layer adds every member's low-rank update to that member's rows,
-each head sees its member's rows; nothing in the model mixes rows, so losses, gradients and even a NaN stay with their
-member. Optimizer, schedule, clipping and random stream are each member's own: its numbers are those of training alone.
+The rows of all members form one batch. Each place of the base computes with every member's update on that member's
+rows (`workers.engines.stacked`); nothing in the model mixes rows, so losses, gradients and even a NaN stay with their
+member.
+Optimizer, schedule, clipping and random stream are each member's own: its numbers are those of training alone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from workers.engines.accumulation import weight_of
-from workers.engines.batches import Rows
-from workers.engines.course import Ending, Evaluate, Trained, TrainStep
+from workers.engines.batches import Rows, token_budget_batches
+from workers.engines.course import Ending, Evaluate, Save, Trained, TrainStep
 from workers.engines.faults import failure_reason, is_out_of_memory
 from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
 from workers.engines.pack_member import Member
-from workers.engines.packed_layers import Layout, PackedHead, PackedLayer, Segment
-from workers.engines.passes import Pass, WholePass, evaluation_batches, measure_in, upper_passes
+from workers.engines.passes import Pass, WholePass, upper_passes
 from workers.engines.precision import Precision, computing_in
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
-
-# Tokens of a joint pass over the tokens of the same batches alone. On a CPU a padded token costs what a real one does.
-_PADDING = 1.1
+from workers.engines.stacked.layout import Layout
+from workers.engines.stacked.losses import row_losses
+from workers.engines.stacked.placing import updates_on
+from workers.engines.stacked.stack import Stack
+from workers.engines.stacked.way import Way
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Fault:
     reason: str
 
 
+UNLIMITED = 1 << 30
+"""More members than any pack has."""
 Aboard = dict[Member, TrainStep | None]
 """The members that train, and the step that each wants next (None: its course has not begun)."""
 
@@ -55,52 +59,56 @@ class Memory:
 class Pack:
     """Trains members together. Open it with `pack_on`."""
 
-    def __init__(self, layout: Layout, train: Pass, validation: Pass, precision: Precision, memory: Memory) -> None:
-        self._layout, self._train, self._validation = layout, train, validation
+    def __init__(
+        self, stack: Stack, layout: Layout, passes: tuple[Pass, Pass], precision: Precision, memory: Memory, way: Way
+    ) -> None:
+        self._stack, self._layout, self._way = stack, layout, way
+        self._train, self._validation = passes
         self._precision, self._memory = precision, memory
 
     def run(self, aboard: Aboard, interrupted: Callable[[], bool]) -> dict[Member, Ending | Fault]:
         """Train until a member ends or `interrupted` says so. Those that ended leave `aboard` and are returned."""
+        members = {member.slot: member for member in aboard}
+        self._layout.draw = lambda slot, shape, rate: members[slot].mask(shape, rate)
         ended: dict[Member, Ending | Fault] = {}
         while aboard and not ended:
             answers = self._step({member: step for member, step in aboard.items() if step is not None})
-            for member in list(aboard):
-                request = self._until_step(member, answers.get(member))
-                if isinstance(request, TrainStep):
-                    aboard[member] = request
-                    continue
-                del aboard[member]
-                member.optimizer.release()
-                ended[member] = request
+            ended = self._serve(aboard, answers)
             if interrupted():
                 break
         return ended
 
-    def _until_step(self, member: Member, answer: Any) -> TrainStep | Ending | Fault:
-        """Serve a member alone until it wants to train or has ended."""
-        if isinstance(answer, Fault):
-            return answer
-        try:
-            while True:
-                request = member.course.send(answer)
-                if isinstance(request, TrainStep):
-                    return request
-                answer = self._evaluate(member) if isinstance(request, Evaluate) else member.save()
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        except Exception as error:  # it happened while nobody else was served, so it is this member's own
-            return Fault(failure_reason(error))
+    def _serve(self, aboard: Aboard, answers: Mapping[Member, Any]) -> dict[Member, Ending | Fault]:
+        """Serve members until each wants to train or has ended; those that evaluate do so together."""
+        ended: dict[Member, Ending | Fault] = {}
+        waiting = {member: answers.get(member) for member in aboard}
+        while waiting:
+            evaluating, served = [], dict[Member, Any]()
+            for member, answer in waiting.items():
+                match _request(member, answer):
+                    case TrainStep() as step:
+                        aboard[member] = step
+                    case Evaluate():
+                        evaluating.append(member)
+                    case Save():
+                        served[member] = member.save()
+                    case ending:
+                        ended[member] = ending
+                        del aboard[member]
+            waiting = served | self._evaluate(evaluating)
+        return ended
 
     def _step(self, steps: Mapping[Member, TrainStep]) -> dict[Member, Trained | Fault]:
         """One optimizer step of every member."""
         answers: dict[Member, Trained | Fault] = {}
-        for group in _groups(steps, self._memory.members):
-            answers |= self._accumulate(group)
-        for member, answer in answers.items():
-            if isinstance(answer, Trained):
-                member.optimizer.clip(member.hyperparameters.max_grad_norm)
-                member.optimizer.step(steps[member].learning_rate)
-            member.optimizer.clear_gradients()
+        for group in _groups(list(steps), self._memory.members):
+            answers |= self._accumulate({member: steps[member] for member in group})
+        rates = {
+            member.slot: steps[member].learning_rate for member, one in answers.items() if isinstance(one, Trained)
+        }
+        self._stack.clear_gradients(member.slot for member in steps if member.slot not in rates)
+        if rates:
+            self._stack.step(rates)
         return answers
 
     def _accumulate(self, steps: Mapping[Member, TrainStep]) -> dict[Member, Trained | Fault]:
@@ -115,20 +123,24 @@ class Pack:
         except Exception as error:
             if len(steps) == 1:
                 return {member: Fault(failure_reason(error)) for member in steps}
-            if is_out_of_memory(error):
-                self._memory.members = min(self._memory.members, (len(steps) + 1) // 2)
+            self._learn_from(error, len(steps))
         # Outside the handler, whose error holds on to the tensors of the failed pass.
         for member, state in before.items():
             member.random_state = state
-            member.optimizer.clear_gradients()
+        self._stack.clear_gradients(member.slot for member in steps)
         answers: dict[Member, Trained | Fault] = {}
-        for group in _groups(steps, (len(steps) + 1) // 2):
-            answers |= self._accumulate(group)
+        for group in _groups(list(steps), (len(steps) + 1) // 2):
+            answers |= self._accumulate({member: steps[member] for member in group})
         return answers
+
+    def _learn_from(self, error: Exception, members: int) -> None:
+        if is_out_of_memory(error):
+            self._memory.members = min(self._memory.members, (members + 1) // 2)
 
     def _accumulated(self, steps: Mapping[Member, TrainStep]) -> dict[Member, Trained]:
         """Loss and share of the time of each member; the time of a pass goes by tokens."""
-        losses, seconds = dict.fromkeys(steps, 0.0), dict.fromkeys(steps, 0.0)
+        losses: dict[Member, float | Tensor] = dict.fromkeys(steps, 0.0)
+        seconds = dict.fromkeys(steps, 0.0)
         for turn in range(max((len(step.micro_batches) for step in steps.values()), default=0)):
             batches = {m: step.micro_batches[turn] for m, step in steps.items() if turn < len(step.micro_batches)}
             for alike in self._of_like_length(batches):
@@ -148,7 +160,8 @@ class Pack:
         longest = own_tokens = rows_so_far = 0
         for member, rows in sorted(batches.items(), key=lambda item: -int(lengths[item[1]].max())):
             length = int(lengths[rows].max())
-            if group and (rows_so_far + len(rows)) * longest > _PADDING * (own_tokens + len(rows) * length):
+            padded, own = (rows_so_far + len(rows)) * longest, own_tokens + len(rows) * length
+            if group and padded > self._way.padding * own:
                 yield group
                 group, own_tokens, rows_so_far = {}, 0, 0
             longest = longest if group else length
@@ -158,79 +171,125 @@ class Pack:
         if group:
             yield group
 
-    def _backward(self, batches: Mapping[Member, Rows], steps: Mapping[Member, TrainStep]) -> dict[Member, float]:
-        self._layout.segments = self._segments(batches)
+    def _backward(
+        self, batches: Mapping[Member, Rows], steps: Mapping[Member, TrainStep]
+    ) -> dict[Member, float | Tensor]:
+        rows = self._arranged({member.slot: own for member, own in batches.items()}, self._train)
         with computing_in(self._precision, self._train.inputs.device.type):
-            outputs = self._train.outputs(np.concatenate(list(batches.values())))
-        losses = {}
-        own = outputs.split([len(rows) for rows in batches.values()])
-        for (member, rows), part in zip(batches.items(), own, strict=True):
-            weight = weight_of(steps[member], self._train.inputs)
-            losses[member] = self._train.inputs.loss(part, rows, member.hyperparameters) / weight
-        values = torch.stack(list(losses.values()))
-        values.sum().backward()
-        return dict(zip(losses, values.tolist(), strict=True))
+            outputs = self._train.outputs(rows)
+        losses = self._losses(outputs, rows, batches, steps)
+        losses.sum().backward()
+        values = losses.detach()
+        return dict(zip(batches, values.tolist() if values.device.type == "cpu" else values.unbind(), strict=True))
 
-    def _segments(self, batches: Mapping[Member, Rows]) -> tuple[Segment, ...]:
-        segments, start, lengths = [], 0, self._train.inputs.lengths
-        for member, rows in batches.items():
-            segments.append(Segment(member, slice(start, start + len(rows)), int(lengths[rows].max())))
-            start += len(rows)
-        return tuple(segments)
+    def _losses(
+        self, outputs: Tensor, rows: Rows, batches: Mapping[Member, Rows], steps: Mapping[Member, TrainStep]
+    ) -> Tensor:
+        """The mean loss of each member `[members]`."""
+        inputs, segments = self._train.inputs, self._layout.segments
+        weights = [weight_of(steps[member], inputs) for member in batches]
+        if self._layout.looped:
+            parts = outputs.split([segment.count for segment in segments])
+            return torch.stack(
+                [
+                    inputs.loss(part, own, member.hyperparameters) / weight
+                    for part, (member, own), weight in zip(parts, batches.items(), weights, strict=True)
+                ]
+            )
+        owners, shares = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.float32)
+        for number, (segment, weight) in enumerate(zip(segments, weights, strict=True)):
+            owners[segment.rows], shares[segment.rows] = number, 1.0 / weight
+        members = list(batches)
+        each = row_losses(
+            outputs,
+            inputs.targets(rows, outputs.shape[1]),
+            inputs,
+            [members[owner].hyperparameters for owner in owners],
+        )
+        owner, share = (torch.from_numpy(one).to(each.device, non_blocking=True) for one in (owners, shares))
+        # Rows that only fill a block count nothing, whatever their loss is.
+        shared = torch.where(share > 0, each * share, 0.0)
+        return each.new_zeros(len(members)).index_add(0, owner, shared)
 
-    @torch.no_grad()
-    def _evaluate(self, member: Member) -> dict[str, float]:
-        """The metrics of one member on the validation rows."""
-        self._layout.segments, self._layout.training = (Segment(member, slice(None), 0),), False
+    def _arranged(self, batches: Mapping[int, Rows], split: Pass) -> Rows:
+        """The rows of a pass; the layout then knows whose they are. `batches` are by slot."""
+        lengths = split.inputs.lengths
+        counts = [(slot, len(rows), int(lengths[rows].max())) for slot, rows in batches.items()]
+        rows = np.concatenate(list(batches.values()))
+        sources = self._layout.arrange(counts)
+        return rows if sources is None else rows[sources]
+
+    def _evaluate(self, members: Sequence[Member]) -> dict[Member, dict[str, float] | Fault]:
+        """The metrics of members on the validation rows, all in the same passes."""
+        if not members:
+            return {}
+        self._layout.training = False
         try:
-            return measure_in(self._validation, evaluation_batches(self._validation)).result()
+            return dict(self._evaluated(members))
+        except Exception as error:
+            if len(members) == 1:
+                return {members[0]: Fault(failure_reason(error))}
+            self._learn_from(error, len(members))
         finally:
             self._layout.training = True
+        answers: dict[Member, dict[str, float] | Fault] = {}
+        for group in _groups(members, (len(members) + 1) // 2):
+            answers |= self._evaluate(group)
+        return answers
+
+    @torch.no_grad()
+    def _evaluated(self, members: Sequence[Member]) -> dict[Member, dict[str, float]]:
+        split = self._validation
+        measures = {member: split.inputs.criterion.measure() for member in members}
+        for rows in token_budget_batches(split.lengths, max(1, self._way.evaluation_tokens // len(members))):
+            outputs = split.outputs(self._arranged({member.slot: rows for member in members}, split))
+            targets = split.inputs.targets(rows)
+            for segment, measure in zip(self._layout.segments, measures.values(), strict=True):
+                measure.add(outputs[segment.rows].float(), targets)
+        return {member: measure.result() for member, measure in measures.items()}
 
 
-def _groups(steps: Mapping[Member, TrainStep], size: int) -> Iterator[dict[Member, TrainStep]]:
-    members = list(steps)
+def _request(member: Member, answer: Any) -> TrainStep | Evaluate | Save | Ending | Fault:
+    """What a member wants, told the answer to what it wanted before."""
+    if isinstance(answer, Fault):
+        return answer
+    try:
+        return member.course.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    except Exception as error:  # it happened while nobody else was served, so it is this member's own
+        return Fault(failure_reason(error))
+
+
+def _groups(members: Sequence[Member], size: int) -> Iterator[list[Member]]:
     for start in range(0, len(members), size):
-        yield {member: steps[member] for member in members[start : start + size]}
+        yield list(members[start : start + size])
 
 
 @contextmanager
 def pack_on(
     resident: ResidentBase,
+    stack: Stack,
     lowest_layer: int,
-    train: Inputs,
-    validation: Inputs,
+    splits: tuple[Inputs, Inputs],
     store: PrefixStore,
     precision: Precision,
     memory: Memory,
+    way: Way,
 ) -> Iterator[Pack]:
-    """A pack whose members change nothing below `lowest_layer`. The base is whole afterwards."""
-    base, layout = resident.base, Layout()
-    anatomy = base.description.anatomy
+    """A pack of the stack's members, who change nothing below `lowest_layer`. The base is whole afterwards.
+
+    `splits` are the rows to train and to evaluate on.
+    """
+    base = resident.base
+    layout = Layout(stack.slots, splits[0].device, way.looped)
     with ExitStack() as undo:
-        for index, linear in base.description.linears("all", range(lowest_layer, anatomy.layers)):
-            name = base.description.path(index, linear.name)
-            undo.enter_context(_replaced(base.model, name, PackedLayer(base.model.get_submodule(name), name, layout)))
-        for name, head in base.head_modules().items():
-            undo.enter_context(_replaced(base.model, name, PackedHead(head, name, layout)))
-        if lowest_layer < anatomy.layers:
+        undo.enter_context(updates_on(base, stack, layout))
+        if lowest_layer < base.description.anatomy.layers:
             undo.enter_context(last_layer_for_one_token(base))
         passes: tuple[Pass, Pass] | None = None
         if lowest_layer > 0:
-            splits = (train, validation)
             passes = undo.enter_context(upper_passes(resident, base.model, splits, lowest_layer, store, torch.float32))
         if passes is None:
-            passes = (WholePass(base.model, train), WholePass(base.model, validation))
-        yield Pack(layout, *passes, precision, memory)
-
-
-@contextmanager
-def _replaced(model: nn.Module, name: str, module: nn.Module) -> Iterator[None]:
-    parent, _, child = name.rpartition(".")
-    owner = model.get_submodule(parent)
-    original = owner.get_submodule(child)
-    setattr(owner, child, module)
-    try:
-        yield
-    finally:
-        setattr(owner, child, original)
+            passes = (WholePass(base.model, splits[0]), WholePass(base.model, splits[1]))
+        yield Pack(stack, layout, passes, precision, memory, way)

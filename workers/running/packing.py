@@ -7,6 +7,7 @@ from collections import deque
 
 from workers.assignment import Assignment
 from workers.hyperparameters import NO_STRATEGY, split_config
+from workers.methods.registry import method
 from workers.models.description import ModelDescription
 
 PackKey = tuple[str, int, str, str]
@@ -20,14 +21,13 @@ def pack_key(assignment: Assignment) -> PackKey:
 
 def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | None:
     """Why a trial must train alone; None when it may join a pack. Raises `InvalidInput` as `split_config` does."""
-    method, knobs, hyperparameters = split_config(assignment.config)
+    name, _, hyperparameters = split_config(assignment.config)
+    chosen = method(name)
     if hyperparameters.strategy != NO_STRATEGY:
         return f"strategy {hyperparameters.strategy} updates parameters in a way of its own"
-    if method not in ("head", "lora", "lora_plus"):
-        return f"{method} is none of head, lora and lora_plus"
-    if knobs.get("use_dora"):
-        return "DoRA's norms depend on the whole weight, not only on the update"
-    if model.anatomy.projects_positions:
+    if chosen.forms is None:
+        return f"{chosen.name} trains something of a form that packs cannot stack"
+    if chosen.forms and model.anatomy.projects_positions:
         return "adapted projections also read a table of positions, which has no rows of a member"
     return why_not_fast(assignment, model)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,16 +12,16 @@ import torch
 from workers.assignment import Assignment, Outcome
 from workers.engines.course import Ending, OnReport, Trial, course
 from workers.engines.faults import failure_reason
-from workers.engines.pack_member import LowRank, Member
-from workers.engines.packed import Aboard, Fault, Memory, pack_on
+from workers.engines.pack_member import Member
+from workers.engines.packed import UNLIMITED, Aboard, Fault, Memory, pack_on
+from workers.engines.stacked.reading import read_updates
+from workers.engines.stacked.stack import Stack
+from workers.engines.stacked.way import way_on
 from workers.errors import InvalidInput
-from workers.methods.attached import Attached
 from workers.models.description import describe
 from workers.running.packing import Arrivals, PackKey, pack_key, why_not_packed
 from workers.running.trial import PreparedTrial, attach, failed, outcome_of, plan_course, precision_of, prepare
 from workers.running.workbench import Workbench
-
-UNLIMITED = 1 << 30
 
 
 def train_pack(
@@ -43,7 +42,8 @@ def train_pack(
         if refusal := _refusal(assignment, key):
             raise ValueError(refusal)
     places = at_once or len(assignments)
-    yield from _PackRun(workbench, on_report, key, places, deque(assignments), arrivals or Arrivals()).outcomes()
+    stack = Stack(places, torch.device(workbench.device))
+    yield from _PackRun(workbench, on_report, key, places, deque(assignments), arrivals or Arrivals(), stack).outcomes()
 
 
 def _refusal(assignment: Assignment, key: PackKey) -> str | None:
@@ -79,6 +79,7 @@ class _PackRun:
     places: int
     queue: deque[Assignment]
     arrivals: Arrivals
+    stack: Stack
     joined: dict[Member, _Joined] = field(default_factory=dict)
     aboard: Aboard = field(default_factory=dict)
     memory: Memory = field(default_factory=lambda: Memory(UNLIMITED))
@@ -102,7 +103,7 @@ class _PackRun:
                 if refusal := _refusal(assignment, self.key):
                     raise ValueError(refusal)
                 prepared = prepare(assignment, self.workbench)
-                member, joined = _join(prepared, plan_course(prepared, self.workbench, self.on_report))
+                member, joined = _join(prepared, plan_course(prepared, self.workbench, self.on_report), self.stack)
             except Exception as error:  # whatever a configuration can provoke must end this trial and no other
                 yield failed(assignment, failure_reason(error), self.workbench)
             else:
@@ -116,12 +117,13 @@ class _PackRun:
         first = together[0].prepared
         with pack_on(
             first.resident,
+            self.stack,
             min(member.lowest_layer for member in self.aboard),
-            first.data.train,
-            first.evaluated,
+            (first.data.train, first.evaluated),
             self.workbench.prefixes,
             precision_of(first.assignment, "fast", self.workbench),
             self.memory,
+            way_on(self.stack.device),
         ) as pack:
             ended = pack.run(self.aboard, self._may_come_aboard)
         for member, ending in ended.items():
@@ -141,51 +143,36 @@ class _PackRun:
         return outcome.model_copy(update={"engine": "fast", "environment": outcome.environment | shared})
 
 
-def _join(prepared: PreparedTrial, trial: Trial) -> tuple[Member, _Joined]:
-    """Attach the method as alone, keep its parameters, and take it off again."""
+def _join(prepared: PreparedTrial, trial: Trial, stack: Stack) -> tuple[Member, _Joined]:
+    """Attach the method as alone, take over what it changes and where, and take it off again."""
     steps = trial.plan().steps
     attached = attach(prepared, steps)
     try:
-        parameters, factors, lowest = attached.parameters(), attached.rate_factors(), attached.lowest_layer
-        updates, heads = _updates(prepared, attached), attached.heads()
+        updates = tuple(read_updates(attached, prepared.resident.base))
+        factors, lowest = attached.rate_factors(), attached.lowest_layer
     finally:
         attached.detach()
     torch.manual_seed(prepared.assignment.seed)
-    member = Member(
-        course(trial),
-        prepared.hyperparameters,
-        parameters,
-        updates,
-        heads,
-        torch.get_rng_state(),
-        factors,
-        lowest,
-    )
+    state = torch.get_rng_state()
+    member = Member(course(trial), prepared.hyperparameters, updates, state, factors, lowest, stack)
     if trial.resume is not None:
-        member.load(trial.resume.tensors)
+        try:
+            member.load(trial.resume.tensors)
+        except BaseException:
+            member.leave()
+            raise
     return member, _Joined(prepared, steps)
 
 
-def _updates(prepared: PreparedTrial, attached: Attached) -> dict[str, LowRank]:
-    factors, knobs = attached.low_rank(), prepared.knobs
-    if not factors:  # the head alone
-        return {}
-    scale = knobs["alpha"] / (math.sqrt(knobs["rank"]) if knobs.get("use_rslora") else knobs["rank"])
-    return {layer: LowRank(a, b, scale, knobs["dropout"]) for layer, (a, b) in factors.items()}
-
-
 def _finish(one: _Joined, member: Member, ending: Ending | Fault, workbench: Workbench) -> Outcome:
+    trained = member.leave()
     if isinstance(ending, Fault):
         return failed(one.prepared.assignment, ending.reason, workbench)
     attached = attach(one.prepared, one.steps)
     try:
-        _take_over(attached, member)
+        with torch.no_grad():
+            for name, parameter in attached.parameters().items():
+                parameter.copy_(trained[name])
         return outcome_of(one.prepared, ending, attached, "fast", None, workbench)
     finally:
         attached.detach()
-
-
-@torch.no_grad()
-def _take_over(attached: Attached, member: Member) -> None:
-    for name, parameter in attached.parameters().items():
-        parameter.copy_(member.parameters[name])

@@ -198,8 +198,9 @@ def test_what_cannot_share_a_pass_is_refused(bench: Workbench) -> None:
     other = assignment("a", task=TASK.model_copy(update={"train_rows": 32}))
     with pytest.raises(ValueError, match="one task"):
         list(train_pack([assignment("b"), other], bench, lambda _report: "continue"))
-    with pytest.raises(ValueError, match="DoRA"):
-        list(train_pack([assignment("a", config={"use_dora": True})], bench, lambda _report: "continue"))
+    alone = Assignment(trial_id="v", attempt=1, task=TASK, config={"method": "vera"}, epochs=1, seed=0)
+    with pytest.raises(ValueError, match="vera trains something of a form"):
+        list(train_pack([alone], bench, lambda _report: "continue"))
 
 
 def test_the_base_is_as_before(bench: Workbench) -> None:

@@ -80,6 +80,7 @@ METHODS = (
         attach=_attach,
         unchanged_at_start=False,
         needs=(SUBLAYERS, SHARED_ATTENTION),
+        forms=("serial", "parallel", "prefix"),
         format="peftsearch",
     ),
 )

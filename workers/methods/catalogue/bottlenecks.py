@@ -147,6 +147,7 @@ METHODS = (
         hooks=_HOOKS,
         mergeable=False,
         needs=(SUBLAYERS,),
+        forms=("serial",),
     ),
     own_method(
         "adapter_houlsby",
@@ -160,6 +161,7 @@ METHODS = (
         hooks=_HOOKS,
         mergeable=False,
         needs=(SUBLAYERS,),
+        forms=("serial",),
     ),
     own_method(
         "adapter_parallel",
@@ -173,6 +175,7 @@ METHODS = (
         hooks=_HOOKS,
         mergeable=False,
         needs=(SUBLAYERS,),
+        forms=("parallel",),
     ),
     own_method(
         "mam",
@@ -187,6 +190,7 @@ METHODS = (
         mergeable=False,
         unchanged_at_start=False,
         needs=(SUBLAYERS, SHARED_ATTENTION),
+        forms=("parallel", "prefix"),
     ),
     own_method(
         "compacter",

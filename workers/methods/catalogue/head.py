@@ -37,5 +37,6 @@ METHODS = (
         attach=_attach,
         mergeable=True,
         format="peftsearch",
+        forms=(),
     ),
 )

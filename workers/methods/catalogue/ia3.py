@@ -49,5 +49,6 @@ METHODS = (
         knobs=_knobs,
         arguments=_arguments,
         trainable_parameters=_parameters,
+        forms=("scale",),
     ),
 )

@@ -42,5 +42,6 @@ METHODS = (
         knobs=lambda model: Knobs(lora_knobs(model.shape), defaults=DEFAULTS),
         arguments=lora_arguments,
         trainable_parameters=per_layer(lora_parameters),
+        forms=("low-rank",),
     ),
 )

@@ -115,6 +115,7 @@ METHODS = (
         hooks=OwnHooks(ready=_start_corda),
         needs=(TOKENS_ALONE,),
         variant_of="lora",
+        forms=("low-rank",),
     ),
     own_method(
         "lora_ga",
@@ -127,5 +128,6 @@ METHODS = (
         trainable_parameters=per_layer(two_factors),
         hooks=OwnHooks(ready=_start_ga),
         variant_of="lora",
+        forms=("low-rank",),
     ),
 )

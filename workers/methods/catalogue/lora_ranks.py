@@ -75,5 +75,6 @@ METHODS = (
         trainable_parameters=_parameters,
         lowest_layer=lambda model, knobs: min(_ranks(model, knobs)),
         variant_of="lora",
+        forms=("low-rank",),
     ),
 )

@@ -128,6 +128,7 @@ _LORA = peft_method(
     arguments=with_options(use_rslora=True),
     trainable_parameters=per_layer(two_factors),
     variant_of="lora",
+    forms=("low-rank",),
 )
 
 
@@ -154,6 +155,7 @@ METHODS = (
         "Liu et al. 2024, arXiv 2402.09353",
         with_options(use_dora=True),
         trainable_parameters=per_layer(lambda linear, knobs: lora_parameters(linear, {**knobs, "use_dora": True})),
+        forms=("low-rank",),
     ),
     lora_variant(
         "pissa",
@@ -164,6 +166,7 @@ METHODS = (
         learning_rates=_PRINCIPAL_RATES,
         changes_base=True,
         needs=(PLAIN_LINEARS,),
+        forms=("low-rank",),
     ),
     lora_variant(
         "olora",
@@ -174,6 +177,7 @@ METHODS = (
         learning_rates=_PRINCIPAL_RATES,
         changes_base=True,
         needs=(PLAIN_LINEARS,),
+        forms=("low-rank",),
     ),
     lora_variant(
         "lora_orthogonal",
@@ -182,6 +186,7 @@ METHODS = (
         with_options(init_lora_weights="orthogonal"),
         knobs=_even_knobs,
         needs=(PLAIN_LINEARS,),
+        forms=("low-rank",),
     ),
     lora_variant(
         "mica",
@@ -190,6 +195,7 @@ METHODS = (
         with_options(init_lora_weights="mica"),
         trainable_parameters=per_layer(lambda linear, knobs: knobs["rank"] * linear.in_features),
         needs=(PLAIN_LINEARS,),
+        forms=("low-rank",),
     ),
     lora_variant(
         "kasa",
@@ -211,6 +217,7 @@ METHODS = (
         knobs=_plus_knobs,
         learning_rates=LearningRates(1e-5, 5e-3, 2e-4),
         hooks=PeftHooks(rate_factor=_plus_factor),
+        forms=("low-rank",),
     ),
     lora_variant(
         "lora_fa",
@@ -220,6 +227,7 @@ METHODS = (
         learning_rates=LearningRates(1e-4, 2e-2, 2e-3),
         trainable_parameters=per_layer(_one_factor),
         hooks=PeftHooks(ready=_freeze_a),
+        forms=("low-rank",),
     ),
     lora_variant(
         "lora_bias",
@@ -229,6 +237,7 @@ METHODS = (
         knobs=_biased_knobs,
         trainable_parameters=per_layer(lambda linear, knobs: two_factors(linear, knobs) + linear.out_features),
         needs=(BIASED_TARGETS,),
+        forms=("low-rank",),
     ),
     lora_variant(
         "eva",
@@ -238,5 +247,6 @@ METHODS = (
         with_options(init_lora_weights="eva", eva_config={"rho": 1.0}),
         hooks=PeftHooks(ready=_eva_start),
         needs=(PLAIN_LINEARS, TOKENS_ALONE),
+        forms=("low-rank",),
     ),
 )

@@ -46,6 +46,7 @@ METHODS = (
         knobs=lambda model: Knobs(top_layers(model)),
         arguments=_norm_arguments,
         trainable_parameters=_norm_parameters,
+        forms=("norm",),
     ),
     peft_method(
         "beft",
@@ -58,5 +59,6 @@ METHODS = (
         arguments=_value_arguments,
         trainable_parameters=_value_parameters,
         needs=(VALUE_BIAS,),
+        forms=("bias",),
     ),
 )

@@ -81,6 +81,7 @@ METHODS = (
         knobs=lambda model: Knobs(placement(model)),
         install=_install_ssf,
         trainable_parameters=per_layer(lambda linear, _knobs: 2 * linear.out_features),
+        forms=("scale",),
     ),
     own_method(
         "difffit",
@@ -92,5 +93,6 @@ METHODS = (
         install=_install_difffit,
         trainable_parameters=_difffit_parameters,
         needs=(SOME_BIASES,),
+        forms=("bias", "norm", "scale"),
     ),
 )

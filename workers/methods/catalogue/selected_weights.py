@@ -158,6 +158,7 @@ METHODS = (
         install=_install_bitfit,
         trainable_parameters=_bitfit_parameters,
         needs=(SOME_BIASES,),
+        forms=("bias",),
     ),
     own_method(
         "full_ft",

@@ -18,6 +18,7 @@ from search_spaces.space import Space
 from workers.errors import InvalidInput
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.declaration.needs import Need
+from workers.methods.declaration.update_forms import Form
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Method:
     each step by the gradients of all of its parameters. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a
     trained adapter at a lower rank, where one training serves them all; `serve(base, rank)` makes an attached one be
     evaluated there.
+    `forms` names the forms of all that it trains besides the head, where all of it has one: then trials of a pack can
+    stack it with others; None where something has none.
     `peft_config(model, knobs)` gives the config class and the arguments of a method of peft; with `trains_plainly` peft
     alone trains it as we do.
     """
@@ -105,6 +108,7 @@ class Method:
     variant_of: str | None = None
     at_rank: AtRank | None = None
     serve: Serve | None = None
+    forms: tuple[Form, ...] | None = None
 
     def supports(self, model: ModelDescription) -> bool:
         """Whether the method works on this class of model, and finds room beside the task's texts."""

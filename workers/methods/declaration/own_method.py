@@ -14,6 +14,7 @@ from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.declaration.method import AtRank, Family, Knobs, KnobValues, LearningRates, Method, Serve
 from workers.methods.declaration.needs import Need
 from workers.methods.declaration.peft_method import lowest_placed
+from workers.methods.declaration.update_forms import Form
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def own_method(
     unchanged_at_start: bool = True,
     takes_positions: bool = False,
     variant_of: str | None = None,
+    forms: tuple[Form, ...] | None = None,
     at_rank: AtRank | None = None,
     serve: Serve | None = None,
     needs: tuple[Need, ...] = (),
@@ -98,6 +100,7 @@ def own_method(
         follows_gradients=hooks.after_step is not None,
         format="peftsearch",
         variant_of=variant_of,
+        forms=forms,
         at_rank=at_rank,
         serve=serve,
     )

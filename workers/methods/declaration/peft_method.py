@@ -15,6 +15,7 @@ from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.declaration.knob_kinds import placed
 from workers.methods.declaration.method import Family, Knobs, KnobValues, LearningRates, Method
 from workers.methods.declaration.needs import Need
+from workers.methods.declaration.update_forms import Form
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
@@ -96,6 +97,7 @@ def peft_method(
     takes_positions: bool = False,
     changes_base: bool = False,
     variant_of: str | None = None,
+    forms: tuple[Form, ...] | None = None,
     needs: tuple[Need, ...] = (),
 ) -> Method:
     """A method of peft. `arguments(model, knobs)` are JSON-able ones of `config_class`; the rest is as in `Method`."""
@@ -125,4 +127,5 @@ def peft_method(
         follows_gradients=hooks.after_step is not None,
         changes_base=changes_base,
         variant_of=variant_of,
+        forms=forms,
     )

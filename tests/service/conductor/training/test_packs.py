@@ -51,7 +51,7 @@ def numbers(group: list[Trial]) -> list[int]:
 def test_a_group_holds_what_fits_together_and_leaves_the_others() -> None:
     waiting = [
         trial(0),
-        trial(1, config={"use_dora": True}),
+        trial(1, config={"method": "vera"}),
         trial(2, config={"method": "vera"}),
         trial(3, config={"method": "head"}),
         trial(4, confirms="jx-9"),  # evaluated on other rows
@@ -77,7 +77,7 @@ def test_a_group_never_needs_more_memory_than_its_worker_has() -> None:
 def test_one_joins_a_pack_with_a_free_place() -> None:
     rules = packs()
     aboard = [trial(0, "running"), trial(1, "running")]
-    waiting = [trial(2, config={"use_dora": True}), trial(3)]
+    waiting = [trial(2, config={"method": "vera"}), trial(3)]
     joining = rules.joining(aboard, waiting, WIDE)
     assert joining is not None
     assert joining.number == 3

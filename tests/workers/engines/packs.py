@@ -1,0 +1,162 @@
+"""Tiny trials trained together, and each by itself, step by step: what equality tests of packs share."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from workers.data.tokens import Tokens
+from workers.engines.batches import StepPlan
+from workers.engines.course import Ending, Evaluate, Request, TrainStep
+from workers.engines.fast import fast_trainee
+from workers.engines.inputs import Inputs
+from workers.engines.pack_member import Member
+from workers.engines.packed import UNLIMITED, Aboard, Fault, Memory, pack_on
+from workers.engines.prefix_store import PrefixStore
+from workers.engines.resident import ResidentBase
+from workers.engines.stacked.reading import read_updates
+from workers.engines.stacked.stack import Stack
+from workers.engines.stacked.way import Way
+from workers.hyperparameters import Hyperparameters
+from workers.methods.attached import Attached, TrainingSetup
+from workers.methods.registry import method
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A trial on a tiny model: how it trains, and what it trains."""
+
+    method: str
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 7
+
+    def hyperparameters(self) -> Hyperparameters:
+        """Those of most tests with its own."""
+        usual = {"learning_rate": 2e-3, "batch_size": 8, "weight_decay": 0.02, "max_grad_norm": 0.5}
+        return Hyperparameters(**usual | dict(self.training))
+
+    def attach(self, resident: ResidentBase, train: Inputs, steps: int) -> Attached:
+        """Put it on the base as it is before its first step."""
+
+        def batches(size: int) -> Any:
+            for start in range(0, len(train) - size, size):
+                rows = np.arange(start, start + size)
+                yield {**train.batch(rows), "labels": train.targets(rows)}
+
+        one = method(self.method)
+        values = one.complete(resident.base.description, self.knobs)
+        setup = TrainingSetup(steps, batches, train.criterion.mean_loss)
+        return one.attach(resident.base, values, self.seed, setup)
+
+    def steps(self, train: Inputs, count: int) -> list[TrainStep]:
+        """Its first steps, over epochs; the rate falls so that steps differ."""
+        own = self.hyperparameters()
+        plan = StepPlan(train.lengths, own.batch_size, own.gradient_accumulation, 1000, self.seed)
+        batches = plan.after(0)
+        return [
+            TrainStep(number, next(batches), own.learning_rate * (1 - number / (2 * count)))
+            for number in range(1, count + 1)
+        ]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a training made: losses of its steps, metrics at its end, and what it trained by name."""
+
+    losses: NDArray[np.float64]
+    metrics: dict[str, float]
+    parameters: dict[str, torch.Tensor]
+
+
+def split(rows: int, seed: int, criterion: Any, vocabulary: int, targets: int, longest: int = 14) -> Inputs:
+    """Random rows of 4 to `longest` tokens, for a task that gives each row, or each token, one of `targets`."""
+    random = np.random.default_rng(seed)
+    lengths = random.integers(4, longest, size=rows)
+    ids = random.integers(3, vocabulary, size=lengths.sum()).astype(np.int32)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    count = rows if criterion.targets == "row" else int(lengths.sum())
+    return Inputs(Tokens(ids, None, offsets, random.integers(0, targets, count).astype(np.int32)), 0, criterion)
+
+
+def train_alone(
+    resident: ResidentBase, tiny: Tiny, splits: tuple[Inputs, Inputs], steps: int, store: PrefixStore
+) -> Made:
+    """On the fast engine, as a trial by itself."""
+    attached = tiny.attach(resident, splits[0], steps)
+    try:
+        torch.manual_seed(tiny.seed)
+        with fast_trainee(resident, attached, *splits, tiny.hyperparameters(), store) as trainee:
+            losses = [float(trainee.train_step(step)) for step in tiny.steps(splits[0], steps)]
+            metrics = trainee.evaluate()
+        trained = {name: value.detach().clone() for name, value in attached.parameters().items()}
+    finally:
+        attached.detach()
+    return Made(np.array(losses), metrics, trained)
+
+
+def train_together(
+    resident: ResidentBase,
+    members: Sequence[Tiny],
+    splits: tuple[Inputs, Inputs],
+    steps: int | Sequence[int],
+    store: PrefixStore,
+    way: Way,
+) -> list[Made | Fault]:
+    """In one pack; `steps` may differ from member to member."""
+    counts = [steps] * len(members) if isinstance(steps, int) else list(steps)
+    stack, aboard = Stack(len(members), torch.device("cpu")), Aboard()
+    logs: dict[Member, tuple[list[float], dict[str, float]]] = {}
+    for tiny, count in zip(members, counts, strict=True):
+        attached = tiny.attach(resident, splits[0], count)
+        try:
+            updates = tuple(read_updates(attached, resident.base))
+            factors, lowest = attached.rate_factors(), attached.lowest_layer
+        finally:
+            attached.detach()
+        log: tuple[list[float], dict[str, float]] = ([], {})
+        torch.manual_seed(tiny.seed)
+        course = _course(tiny.steps(splits[0], count), *log)
+        member = Member(course, tiny.hyperparameters(), updates, torch.get_rng_state(), factors, lowest, stack)
+        aboard[member], logs[member] = None, log
+    order, made = list(aboard), dict[Member, Made | Fault]()
+    memory = Memory(UNLIMITED)
+    while aboard:
+        lowest = min(member.lowest_layer for member in aboard)
+        with pack_on(resident, stack, lowest, splits, store, "fp32", memory, way) as pack:
+            ended = pack.run(aboard, lambda: False)
+        for member, ending in ended.items():
+            trained = member.leave()
+            losses, metrics = logs[member]
+            made[member] = ending if isinstance(ending, Fault) else Made(np.array(losses), metrics, trained)
+    return [made[member] for member in order]
+
+
+def _course(
+    steps: Sequence[TrainStep], losses: list[float], metrics: dict[str, float]
+) -> Generator[Request, Any, Ending]:
+    for step in steps:
+        trained = yield step
+        losses.append(float(trained.loss))
+    metrics |= yield Evaluate()
+    return Ending("completed", 0.0, 0.0)
+
+
+def assert_alike(packed: Made | Fault, alone: Made) -> None:
+    """Losses of every step, metrics and trained numbers agree."""
+    assert isinstance(packed, Made), packed
+    np.testing.assert_allclose(packed.losses, alone.losses, rtol=1e-4)
+    for name, value in alone.metrics.items():
+        assert abs(packed.metrics[name] - value) <= 1e-4 * max(abs(value), 1.0), name
+    assert packed.parameters.keys() == alone.parameters.keys()
+    for name, value in alone.parameters.items():
+        if name.endswith(("key.bias", "key.shift")):  # softmax ignores it: its gradient is rounding alone
+            continue
+        # As a whole: where a gradient is rounding alone, Adam makes whole steps of it in a single entry.
+        difference = float((packed.parameters[name] - value).norm())
+        assert difference <= 2e-3 * float(value.norm()) + 1e-4 * value.numel() ** 0.5, name

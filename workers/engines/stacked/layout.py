@@ -1,0 +1,110 @@
+"""Whose rows are where in the pass at hand, and how factors stacked over members meet them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+# Rows that padding a pass to equal blocks may add, as a share of the real ones.
+_PADDING_ROWS = 0.1
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The rows of one member in a pass: the slot of its factors, and the length that its rows are padded to alone."""
+
+    slot: int
+    rows: slice
+    length: int
+
+    @property
+    def count(self) -> int:
+        """Its rows."""
+        return int(self.rows.stop - self.rows.start)
+
+
+class Layout:
+    """Where members' rows lie.
+
+    Rows of a member are next to each other. They form blocks of equal size, each with one owner, so that a factor
+    stacked over slots `[slots, …]` becomes one over blocks, and one batched product serves all members.
+    """
+
+    def __init__(self, slots: int, device: torch.device, looped: bool) -> None:
+        self.device, self.looped, self.training = device, looped, True
+        self.slots = slots
+        self.segments: tuple[Segment, ...] = ()
+        self.draw: Callable[[int, tuple[int, ...], float], Tensor] | None = None
+        self._owner: Tensor | None = None
+        self._blocks = 0
+
+    def arrange(self, counts: Sequence[tuple[int, int, int]]) -> NDArray[np.int64] | None:
+        """Take in a pass: slot, rows and padded length of each member in it.
+
+        Returns where each row of the pass comes from among the members' rows one after another, where some come twice
+        to fill blocks; None where rows stand as they are.
+        """
+        rows = [count for _, count, _ in counts]
+        block = math.gcd(*rows) if self.looped else block_rows(rows)
+        owners: list[int] = []
+        sources: list[NDArray[np.int64]] = []
+        segments: list[Segment] = []
+        start = taken = 0
+        for slot, count, length in counts:
+            padded = -(-count // block) * block
+            owners += [slot] * (padded // block)
+            sources.append(start + np.minimum(np.arange(padded), count - 1))
+            segments.append(Segment(slot, slice(taken, taken + count), length))
+            start, taken = start + count, taken + padded
+        self.segments, self._blocks = tuple(segments), len(owners)
+        everyone = owners == list(range(self.slots))
+        self._owner = None if everyone else torch.tensor(owners).to(self.device, non_blocking=True)
+        return None if taken == start else np.concatenate(sources)
+
+    def of(self, stacked: Tensor) -> Tensor:
+        """From `[slots, …]` to `[blocks, …]`."""
+        return stacked if self._owner is None else stacked.index_select(0, self._owner)
+
+    def blocks(self, x: Tensor) -> Tensor:
+        """From `[rows, …, features]` to `[blocks, rows and positions of a block, features]`."""
+        return x.reshape(self._blocks, -1, x.shape[-1])
+
+    def rows_of(self, stacked: Tensor, rows: int) -> Tensor:
+        """From `[slots, …]` to `[rows, …]`."""
+        return self.of(stacked).repeat_interleave(rows // self._blocks, 0, output_size=rows)
+
+    def beside(self, stacked: Tensor, x: Tensor) -> Tensor:
+        """A vector of each slot `[slots, features]` as it meets `x` `[rows, …, features]`: it broadcasts."""
+        return self.rows_of(stacked, len(x)).view(len(x), *[1] * (x.ndim - 2), -1)
+
+    def apart(self, x: Tensor, by: Callable[[Segment, Tensor], Tensor]) -> Tensor:
+        """Each member's rows through a function of its own: rows come back where they were."""
+        parts = x.split([segment.count for segment in self.segments])
+        return torch.cat([by(segment, part) for segment, part in zip(self.segments, parts, strict=True)])
+
+    def masks(self, x: Tensor, rates: Mapping[int, float]) -> Tensor:
+        """Dropout masks for `x` `[rows, length, features]`: each member's as it would draw it alone, by slot's rate."""
+        assert self.draw is not None
+        masks = x.new_ones(x.shape)
+        for segment in self.segments:
+            if rate := rates.get(segment.slot, 0.0):
+                # The last layer may be narrowed to one token, and companions may have longer rows.
+                mask = self.draw(segment.slot, (segment.count, segment.length, x.shape[-1]), rate)
+                length = min(x.shape[1], segment.length)
+                masks[segment.rows, :length] = mask[:, :length].to(x)
+        return masks
+
+
+def block_rows(counts: Sequence[int]) -> int:
+    """Rows of a block: the most with which padding each member's rows to whole blocks adds at most a tenth."""
+    real = sum(counts)
+    for block in range(max(counts), 1, -1):
+        if sum(-(-count // block) * block for count in counts) <= (1 + _PADDING_ROWS) * real:
+            return block
+    return 1

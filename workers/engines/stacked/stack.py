@@ -1,0 +1,303 @@
+"""The numbers of all members of a pack, one row for each: what they train, and AdamW on it as vectors over members.
+
+A row holds everything one member trains, each tensor zero-padded to the largest that any member has at its place; so a
+tensor stacked over members is a view of columns, and clipping, rates, decay and step numbers are one number a row. What
+padding holds stays zero: its gradients are zero in every form.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from workers.engines.flat_adamw import BETAS, EPSILON
+from workers.engines.stacked.update import Part, Update
+from workers.methods.declaration.update_forms import Form
+
+# Columns of a row-major buffer are no contiguous tensors, and need not be: nothing exchanges these gradients.
+warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout contract")
+
+Key = tuple[str, Form, str]
+"""Place, form, role."""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """What has a slot: a member's updates, and how it trains. Rates are multiples of the trial's, by name."""
+
+    updates: tuple[Update, ...]
+    weight_decay: float
+    rate_factors: Mapping[str, float]
+    max_grad_norm: float
+
+    def parts(self) -> Iterable[tuple[Key, Part]]:
+        """All of its tensors."""
+        return (
+            ((update.place, update.form, role), part) for update in self.updates for role, part in update.parts.items()
+        )
+
+
+@dataclass
+class _Stacked:
+    """One role at one place: a tensor `[slots, *shape]`, trained at columns `start` on or frozen (None)."""
+
+    tensor: Tensor
+    shape: tuple[int, ...]
+    start: int | None
+    present: Tensor  # bool [slots]: who has it
+
+
+class Stack:
+    """Room for `slots` members. `generation` counts how often their tensors moved in memory."""
+
+    def __init__(self, slots: int, device: torch.device) -> None:
+        self.slots, self.device, self.generation = slots, device, 0
+        self.tenants: dict[int, Tenant] = {}
+        self._stacked: dict[Key, _Stacked] = {}
+        self._owners: dict[Key, list[int]] = {}
+        self._updates: dict[tuple[str, Form], dict[int, Update]] = {}
+        self._numbers: dict[tuple[str, Form, str], Tensor] = {}
+        self._buffers = {kind: torch.zeros(slots, 0, device=device) for kind in _KINDS}
+        self._gradients = self._buffers["parameter"].clone()
+        self._factors: Tensor | None = None  # multiples of the rate, 0 where a row has something frozen
+        self._decay: Tensor | None = None
+        self._steps = [0] * slots
+
+    def add(self, tenant: Tenant) -> int:
+        """Give a member a slot; what it starts from is copied."""
+        slot = next(number for number in range(self.slots) if number not in self.tenants)
+        self.tenants[slot] = tenant
+        if not all(self._holds(key, part) for key, part in tenant.parts()):
+            self._rebuild()
+        self._steps[slot] = 0
+        for buffer in self._buffers.values():
+            buffer[slot] = 0
+        for key, part in tenant.parts():
+            stacked = self._stacked[key]
+            with torch.no_grad():
+                _corner(stacked.tensor[slot], part.value.shape).copy_(part.value)
+        self._describe()
+        return slot
+
+    def remove(self, slot: int) -> None:
+        """Free a slot; a member that leaves the last of its kind behind leaves room for the next."""
+        del self.tenants[slot]
+        for buffer in (*self._buffers.values(), self._gradients):
+            buffer[slot] = 0
+        for stacked in self._stacked.values():
+            if stacked.start is None:
+                stacked.tensor[slot] = 0
+        self._describe()
+
+    def places(self) -> set[tuple[str, Form]]:
+        """Where a member of now has an update of which form."""
+        return set(self._updates)
+
+    def tensor(self, place: str, form: Form, role: str) -> Tensor | None:
+        """`[slots, …]` of a role, None where no member has it."""
+        return self._stacked[place, form, role].tensor if (place, form, role) in self._owners else None
+
+    def required(self, place: str, form: Form, role: str) -> Tensor:
+        """`tensor` where it must be there."""
+        return self._stacked[place, form, role].tensor
+
+    def present(self, place: str, form: Form, role: str) -> Tensor:
+        """Who has it: bool `[slots]`."""
+        return self._stacked[place, form, role].present
+
+    def number(self, place: str, form: Form, name: str) -> Tensor:
+        """A constant of each member `[slots]`, 0 where one has no such update."""
+        return self._numbers[place, form, name]
+
+    def updates(self, place: str, form: Form) -> Mapping[int, Update]:
+        """What members have there, by slot."""
+        return self._updates.get((place, form), {})
+
+    def step(self, rates: Mapping[int, float]) -> None:
+        """Clip and update the members at their learning rates, by slot; gradients are zero behind it."""
+        for slot in rates:
+            self._steps[slot] += 1
+        self.apply(self.controls(rates))
+
+    def controls(self, rates: Mapping[int, float]) -> Tensor:
+        """What a step needs of the host, `[4, slots]`: rate, √ of the squares' correction, rate over the means'
+        correction and largest norm. Who takes no step has rate 0."""
+        columns = []
+        for slot in range(self.slots):
+            rate, steps = rates.get(slot, 0.0), max(1, self._steps[slot])
+            mean, square = (1.0 - beta**steps for beta in BETAS)
+            norm = self.tenants[slot].max_grad_norm if slot in self.tenants else 0.0
+            columns.append((rate, math.sqrt(square), rate / mean, norm if norm > 0 else math.inf))
+        host = torch.tensor(columns, dtype=torch.float32).T.contiguous()
+        if self.device.type == "cuda":
+            host = host.pin_memory()
+        return host.to(self.device, non_blocking=True)
+
+    @torch.no_grad()
+    def apply(self, controls: Tensor) -> None:
+        """One AdamW step of every member. Nothing here waits for the device."""
+        used = 1 + max(self.tenants, default=-1)  # free slots behind the last member cost nothing
+        rate, square_correction, over_mean, max_norm = (row[:used, None] for row in controls)
+        values, mean, square = (self._buffers[kind][:used] for kind in _KINDS)
+        gradients = self._gradients[:used]
+        factors = None if self._factors is None else self._factors[:used]
+        if factors is not None:
+            gradients.mul_(factors != 0)
+        norm = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
+        gradients.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
+        if self._decay is not None:
+            values.mul_(1.0 - rate * self._decay[:used])
+        mean.lerp_(gradients, 1.0 - BETAS[0])
+        square.mul_(BETAS[1]).addcmul_(gradients, gradients, value=1.0 - BETAS[1])
+        denominator = square.sqrt().div_(square_correction).add_(EPSILON)
+        change = (mean if factors is None else mean * factors) / denominator
+        # A member without a step has rate 0, and 0 times what a NaN left in its row would still be NaN.
+        values.sub_(torch.where(over_mean == 0, 0.0, change * over_mean))
+        gradients.zero_()
+
+    def clear_gradients(self, slots: Iterable[int] | None = None) -> None:
+        """Set the gradients of some slots, or of all, to zero."""
+        if slots is None:
+            self._gradients.zero_()
+        for slot in slots or ():
+            self._gradients[slot] = 0
+
+    def parameters(self, slot: int) -> dict[str, Tensor]:
+        """What a member trains, by its own names: views."""
+        return self._named(slot, "parameter")
+
+    def save(self, slot: int) -> dict[str, Tensor]:
+        """Parameters, moments and steps under the names that every engine uses."""
+        saved = {f"{kind}/{name}": value.clone() for kind in _KINDS for name, value in self._named(slot, kind).items()}
+        return saved | {"steps": torch.tensor(self._steps[slot])}
+
+    @torch.no_grad()
+    def load(self, slot: int, saved: Mapping[str, Tensor]) -> None:
+        """Continue from what an engine saved; a missing parameter raises `KeyError`."""
+        for kind in _KINDS:
+            for key, part in self._trained(slot):
+                view = self._region(kind, key, slot, part)
+                view.copy_(saved[f"{kind}/{part.name}"].reshape(view.shape))
+        self._steps[slot] = int(saved["steps"])
+
+    def _named(self, slot: int, kind: str) -> dict[str, Tensor]:
+        return {
+            str(part.name): self._region(kind, key, slot, part).reshape(part.shape) for key, part in self._trained(slot)
+        }
+
+    def _trained(self, slot: int) -> Iterable[tuple[Key, Part]]:
+        return ((key, part) for key, part in self.tenants[slot].parts() if part.name is not None)
+
+    def _region(self, kind: str, key: Key, slot: int, part: Part) -> Tensor:
+        """A member's own part of a buffer, in the shape in which it is stacked."""
+        stacked = self._stacked[key]
+        assert stacked.start is not None
+        whole = self._buffers[kind][slot, stacked.start : stacked.start + math.prod(stacked.shape)]
+        return _corner(whole.view(stacked.shape), part.value.shape)
+
+    def _holds(self, key: Key, part: Part) -> bool:
+        """Whether there is room for a part as it is."""
+        stacked = self._stacked.get(key)
+        if stacked is None or (part.name is not None and stacked.start is None):
+            return False
+        return all(have >= need for have, need in zip(stacked.shape, part.value.shape, strict=True))
+
+    @torch.no_grad()
+    def _rebuild(self) -> None:
+        """Make room for every member, and move what is there."""
+        self.generation += 1
+        shapes, trained = self._shapes()
+        before, buffers = self._stacked, self._buffers
+        columns = sum(math.prod(shapes[key]) for key in trained)
+        self._buffers = {kind: torch.zeros(self.slots, columns, device=self.device) for kind in _KINDS}
+        self._gradients = torch.zeros(self.slots, columns, device=self.device)
+        self._stacked, start = {}, 0
+        for key, shape in shapes.items():
+            size = math.prod(shape)
+            present = torch.zeros(self.slots, dtype=torch.bool, device=self.device)
+            if key in trained:
+                stop = start + size
+                tensor: Tensor = nn.Parameter(self._buffers["parameter"][:, start:stop].view(self.slots, *shape))
+                tensor.grad = self._gradients[:, start:stop].view(self.slots, *shape)
+                self._stacked[key] = _Stacked(tensor, shape, start, present)
+                start = stop
+            else:
+                self._stacked[key] = _Stacked(torch.zeros(self.slots, *shape, device=self.device), shape, None, present)
+        for key, old in before.items():
+            if key in self._stacked:
+                self._move(old, buffers, self._stacked[key])
+
+    def _move(self, old: _Stacked, buffers: Mapping[str, Tensor], new: _Stacked) -> None:
+        both = (self.slots, *map(min, old.shape, new.shape))  # there is less than before where a large one has left
+        if old.start is None or new.start is None:
+            _corner(new.tensor, both).copy_(_corner(old.tensor, both))
+            return
+        for kind in _KINDS:
+            parts = []
+            for one, whole in ((old, buffers[kind]), (new, self._buffers[kind])):
+                assert one.start is not None
+                parts.append(whole[:, one.start : one.start + math.prod(one.shape)].view(self.slots, *one.shape))
+            _corner(parts[1], both).copy_(_corner(parts[0], both))
+
+    def _shapes(self) -> tuple[dict[Key, tuple[int, ...]], set[Key]]:
+        """The largest shape of each role among those there are, and which are trained by anyone."""
+        shapes: dict[Key, tuple[int, ...]] = {}
+        trained: set[Key] = set()
+        for tenant in self.tenants.values():
+            for key, part in tenant.parts():
+                own = tuple(part.value.shape)
+                shapes[key] = tuple(map(max, shapes.get(key, own), own))
+                if part.name is not None:
+                    trained.add(key)
+        return shapes, trained
+
+    @torch.no_grad()
+    def _describe(self) -> None:
+        """Bring up to date who has what, constants, and what rates and decay are multiplied by."""
+        self._owners, self._updates = {}, {}
+        for slot, tenant in self.tenants.items():
+            for update in tenant.updates:
+                self._updates.setdefault((update.place, update.form), {})[slot] = update
+            for key, _ in tenant.parts():
+                self._owners.setdefault(key, []).append(slot)
+        for key, stacked in self._stacked.items():
+            owners = self._owners.get(key, ())
+            stacked.present.copy_(torch.tensor([slot in owners for slot in range(self.slots)]))
+        numbers: dict[tuple[str, Form, str], list[float]] = {}
+        for slot, tenant in self.tenants.items():
+            for update in tenant.updates:
+                for name, value in update.numbers.items():
+                    numbers.setdefault((update.place, update.form, name), [0.0] * self.slots)[slot] = value
+        self._numbers = {key: torch.tensor(values, device=self.device) for key, values in numbers.items()}
+        self._factors, self._decay = self._multiples()
+
+    def _multiples(self) -> tuple[Tensor | None, Tensor | None]:
+        """Multiples of the rate and of the decay for each entry; None where all are 1 and 0."""
+        factors, decay = torch.ones_like(self._gradients), torch.zeros_like(self._gradients)
+        varied = decayed = False
+        for slot, tenant in self.tenants.items():
+            for key, part in tenant.parts():
+                stacked = self._stacked[key]
+                if stacked.start is None:
+                    continue
+                columns = slice(stacked.start, stacked.start + math.prod(stacked.shape))
+                factor = 0.0 if part.name is None else tenant.rate_factors.get(part.name, 1.0)
+                varied |= factor != 1.0
+                factors[slot, columns] = factor
+                if len(part.shape) >= 2 and tenant.weight_decay:  # vectors (biases, norms, scales) do not decay
+                    decayed = True
+                    decay[slot, columns] = tenant.weight_decay * factor
+        return factors if varied else None, decay if decayed else None
+
+
+_KINDS = ("parameter", "mean", "square")
+
+
+def _corner(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    """The first entries of each dimension."""
+    return tensor[tuple(slice(0, size) for size in shape)]
