@@ -65,7 +65,8 @@ def token_budget_batches(lengths: NDArray[np.integer], tokens: int) -> list[Rows
 class StepPlan:
     """All optimizer steps of a trial; any of them can be asked for, so a resumed trial needs no saved position.
 
-    Steps count from 1. A step holds `gradient_accumulation` batches (fewer at the end of an epoch).
+    Steps count from 1. A step holds `gradient_accumulation` batches (fewer at the end of an epoch). `in_order` takes
+    the rows of every epoch as they come.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class StepPlan:
         gradient_accumulation: int,
         epochs: float,
         seed: int,
+        in_order: bool = False,
     ) -> None:
         self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
+        self._in_order = in_order
         self._accumulation = gradient_accumulation
         batches = math.ceil(len(lengths) / batch_size)
         self.steps_per_epoch = math.ceil(batches / gradient_accumulation)
@@ -108,8 +111,14 @@ class StepPlan:
         for number in range(step, self.steps):
             epoch, within = divmod(number, self.steps_per_epoch)
             if within == 0 or number == step:
-                batches = epoch_batches(self._lengths, self._batch_size, self._seed, epoch)
+                batches = self._batches(epoch)
             yield tuple(batches[within * self._accumulation : (within + 1) * self._accumulation])
+
+    def _batches(self, epoch: int) -> list[Rows]:
+        if self._in_order:
+            size, rows = self._batch_size, np.arange(len(self._lengths))
+            return [rows[start : start + size] for start in range(0, len(rows), size)]
+        return epoch_batches(self._lengths, self._batch_size, self._seed, epoch)
 
     def report_steps(self, reports_per_epoch: int) -> frozenset[int]:
         """The steps after which a report is due: evenly spread over each epoch, and always the last

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from workers.assignment import Artifact, Assignment, Decision, Report
+from workers.assignment import Artifact, Decision, Report
 from workers.checkpoints import Checkpoint
 from workers.engines.batches import Rows, StepPlan
 from workers.engines.schedule import learning_rate_at
@@ -95,17 +95,42 @@ class Ending:
 Course = Generator[Request, Any, Ending]
 
 
+class Assigned(Protocol):
+    """What a course reads of an assignment; see `workers.assignment.Assignment`."""
+
+    @property
+    def trial_id(self) -> str: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def epochs(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def reports_per_epoch(self) -> int: ...
+    @property
+    def report_at(self) -> tuple[float, ...]: ...
+    @property
+    def keep_checkpoints(self) -> bool: ...
+    @property
+    def pause_every(self) -> float | None: ...
+
+
 @dataclass(frozen=True)
 class Trial:
-    """What a course needs to know besides the model: the trial, its rows' lengths and weights, and whom to tell."""
+    """What a course needs to know besides the model: the trial, its rows' lengths and weights, and whom to tell.
 
-    assignment: Assignment
+    `in_order`: batches take the rows as they come, for data whose order means something.
+    """
+
+    assignment: Assigned
     hyperparameters: Hyperparameters
     train_lengths: NDArray[np.int64]  # [rows] tokens
     train_weights: NDArray[np.float64]  # [rows] what each counts in a mean loss
     on_report: OnReport
     keep_checkpoint: KeepCheckpoint
     resume: Checkpoint | None = None
+    in_order: bool = False
 
     def plan(self) -> StepPlan:
         """The optimizer steps of the whole trial."""
@@ -116,6 +141,7 @@ class Trial:
             hp.gradient_accumulation,
             self.assignment.epochs,
             self.assignment.seed,
+            self.in_order,
         )
 
 

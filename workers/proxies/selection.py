@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from workers.assignment import Decision
+from workers.assignment import Decision, Report
 from workers.proxies.corpus import END, Corpus, Documents
-from workers.proxies.model import Proxy
-from workers.proxies.sampling import batches
-from workers.proxies.spec import FilterSpec, ProxySpec
-from workers.proxies.training import OnProgress, new_proxy, train
+from workers.proxies.sampling import mixture
+from workers.proxies.spec import ProxyAssignment
+from workers.proxies.training import quality, train
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 TUNING = 0.25  # steps of the tuning on the target, relative to those of the prior model
 TUNING_RATE = 0.3  # peak rate of the tuning, likewise: at the full rate the model forgets more than it learns
 _ROWS = 256  # documents scored at once
-Method = Literal["ppl_filter", "color_filter"]
 
 
-def select(
-    corpus: Corpus, spec: ProxySpec, chosen: FilterSpec, target: Sequence[str], natural: Mapping[str, float],
-    seed: int, on_progress: OnProgress,
-) -> dict[str, list[int]]:  # fmt: skip
-    """Indices of the documents to keep in each domain: `keep` of them, those with the lowest score."""
-    scores = document_scores(corpus, spec, chosen.method, target, natural, seed, on_progress)
-    return {domain: lowest(values, chosen.keep) for domain, values in scores.items()}
+def select(given: ProxyAssignment, corpus: Corpus, prior: PreTrainedModel) -> dict[str, list[int]]:
+    """Indices of the documents to keep in each domain: `keep` of them, those with the lowest score.
+
+    `prior` was trained on the natural mixture.
+    """
+    assert given.filter is not None
+    keep = given.filter.keep
+    return {domain: lowest(scores, keep) for domain, scores in document_scores(given, corpus, prior).items()}
 
 
 def lowest(scores: NDArray[np.float64], share: float) -> list[int]:
@@ -39,34 +40,37 @@ def lowest(scores: NDArray[np.float64], share: float) -> list[int]:
     return [int(index) for index in np.sort(np.argsort(scores, kind="stable")[:count])]
 
 
-def document_scores(
-    corpus: Corpus, spec: ProxySpec, method: Method, target: Sequence[str], natural: Mapping[str, float],
-    seed: int, on_progress: OnProgress,
-) -> dict[str, NDArray[np.float64]]:  # fmt: skip
+def document_scores(given: ProxyAssignment, corpus: Corpus, prior: PreTrainedModel) -> dict[str, NDArray[np.float64]]:
     """By domain: nats a token of each training document `[documents]` under a model of the natural mixture, and for
     `color_filter` its loss under that model tuned on the target minus its loss under the model itself."""
-    prior = new_proxy(spec, corpus.vocabulary, seed)
-    train(prior, batches(corpus, natural, spec.batch, spec.context, seed), spec, dict, on_progress)
-    trained = {domain: _losses(prior, splits["train"], spec.context) for domain, splits in corpus.splits.items()}
-    if method == "ppl_filter":
-        return trained
-    tuned = copy.deepcopy(prior)
-    even = dict.fromkeys(target, 1 / len(target))
+    assert given.filter is not None
+    context = given.proxy.context
+    found = {domain: _losses(prior, splits["train"], context) for domain, splits in corpus.splits.items()}
+    if given.filter.method == "ppl_filter":
+        return found
+    tuned = _tuned(given, corpus, prior)
+    return {domain: _losses(tuned, corpus.splits[domain]["train"], context) - found[domain] for domain in found}
+
+
+def _tuned(given: ProxyAssignment, corpus: Corpus, prior: PreTrainedModel) -> PreTrainedModel:
+    """The prior after a short training on equal shares of the target's domains."""
+    tuned, spec = copy.deepcopy(prior), given.proxy
+    even = dict.fromkeys(given.target, 1 / len(given.target))
     steps = max(1, round(TUNING * spec.steps))
     gentle = spec.model_copy(update={"learning_rate": TUNING_RATE * spec.learning_rate})
-    train(tuned, batches(corpus, even, spec.batch, spec.context, seed + 1), gentle, dict, _quiet, steps)
-    return {
-        domain: _losses(tuned, splits["train"], spec.context) - trained[domain]
-        for domain, splits in corpus.splits.items()
-    }
+    read = mixture(corpus, even, steps * spec.batch, spec.context, given.seed + 1)
+    ending = train(tuned, read, gentle, given, lambda: quality(tuned, corpus, given, ("validation",)), _quiet)
+    if ending.status != "completed":
+        raise ValueError(f"the model did not survive its tuning on the target: {ending.reason}")
+    return tuned
 
 
-def _quiet(_step: int, _seconds: float, _metrics: dict[str, float]) -> Decision:
+def _quiet(_report: Report) -> Decision:
     return "continue"
 
 
 @torch.no_grad()
-def _losses(proxy: Proxy, documents: Documents, context: int) -> NDArray[np.float64]:
+def _losses(model: PreTrainedModel, documents: Documents, context: int) -> NDArray[np.float64]:
     """Nats a token over the first `context` tokens of each document `[documents]`."""
     found = []
     for at in range(0, len(documents), _ROWS):
@@ -78,10 +82,10 @@ def _losses(proxy: Proxy, documents: Documents, context: int) -> NDArray[np.floa
             piece = documents.tokens[start : min(end, start + length)]
             rows[row, 1 : 1 + len(piece)] = piece  # behind the end of the document before
             real[row, : len(piece)] = True
-        sequences, mask = torch.from_numpy(rows), torch.from_numpy(real)
-        logits = proxy(sequences[:, :-1])
+        sequences, mask = torch.from_numpy(rows).to(model.device), torch.from_numpy(real).to(model.device)
+        logits = model(input_ids=sequences[:, :-1]).logits
         each = functional.cross_entropy(logits.flatten(0, 1), sequences[:, 1:].flatten(), reduction="none").view(
             mask.shape
         )
-        found.append(((each * mask).sum(1) / mask.sum(1)).double().numpy())
+        found.append(((each * mask).sum(1) / mask.sum(1)).double().cpu().numpy())
     return np.concatenate(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -81,7 +81,7 @@ Role = Literal["train", "average", "soup", "filter"]
 
 
 class ProxyAssignment(_Section):
-    """One trial of a mixture job.
+    """One trial of a mixture job, read by a course as `workers.engines.course.Assigned`.
 
     `role`: `train` a proxy on `weights`; evaluate the `average` of `parts`; make a `soup` of `parts`; or write the
     `filter`'s selection of documents.
@@ -103,3 +103,10 @@ class ProxyAssignment(_Section):
     greedy: bool = True
     filter: FilterSpec | None = None
     selection: Artifact | None = Field(default=None, description="documents to train on")
+
+    # A run reads its sequences once, reports twice, and begins afresh where it is lost.
+    epochs: ClassVar[float] = 1.0
+    reports_per_epoch: ClassVar[int] = 2
+    report_at: ClassVar[tuple[float, ...]] = ()
+    keep_checkpoints: ClassVar[bool] = False
+    pause_every: ClassVar[float | None] = None

@@ -6,34 +6,40 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import load_file
 
 from workers.artifacts import ArtifactStore
-from workers.assignment import Artifact, Decision, Outcome, Report
-from workers.engines.course import OnReport
+from workers.assignment import Artifact, Outcome
+from workers.engines.course import Ending, OnReport
 from workers.engines.faults import failure_reason
+from workers.errors import InvalidInput
 from workers.proxies.averages import Weights, average, greedy_soup
 from workers.proxies.corpus import Corpus, load_corpus
-from workers.proxies.model import Proxy
+from workers.proxies.sampling import Sequences, mixture
 from workers.proxies.selection import select
 from workers.proxies.spec import CorpusSpec, ProxyAssignment
-from workers.proxies.training import OnProgress, mixed, new_proxy, quality, train
+from workers.proxies.training import mixed, new_proxy, quality, train
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _MODEL, _SELECTION = "model.safetensors", "selection.json"
+_OLD = "embedding.weight"  # of the proxies before they were models of transformers
 _BOTH = ("validation", "test")
 
 
 @dataclass
 class ProxyBench:
-    """What a worker process keeps between proxies: the corpus it read last."""
+    """What a worker process keeps between proxies: the corpus it read last. Proxies train on `device`."""
 
     home: Path
     artifacts: ArtifactStore
+    device: str = "cpu"
     _kept: tuple[tuple[str, int, str | None], Corpus] | None = None
 
     def clear(self) -> None:
@@ -55,13 +61,16 @@ class ProxyBench:
     def read_model(self, artifact: Artifact) -> Weights:
         """The weights of a stored proxy."""
         with tempfile.TemporaryDirectory() as folder:
-            return load_file(self.artifacts.extract(artifact.sha256, Path(folder)) / _MODEL)
+            weights = load_file(self.artifacts.extract(artifact.sha256, Path(folder)) / _MODEL)
+        if _OLD in weights:
+            allowed = "proxies of this version: submit the job again"
+            raise InvalidInput("parts", "the weights of a proxy that an earlier version trained", allowed)
+        return weights
 
-    def keep_model(self, proxy: Proxy, assignment: ProxyAssignment) -> Artifact:
-        """Store a proxy with what it was made of."""
+    def keep_model(self, model: PreTrainedModel, assignment: ProxyAssignment) -> Artifact:
+        """Store a proxy, as transformers opens it, with what it was made of."""
         with tempfile.TemporaryDirectory() as folder:
-            weights = {name: value.detach().contiguous() for name, value in proxy.state_dict().items()}
-            save_file(weights, Path(folder) / _MODEL)
+            model.save_pretrained(folder)
             card = assignment.model_dump(mode="json", include={"proxy", "corpus", "weights", "seed"})
             (Path(folder) / "proxy.json").write_text(json.dumps(card, indent=1, sort_keys=True))
             return self.artifacts.put_folder(Path(folder))
@@ -77,44 +86,29 @@ def train_proxy(assignment: ProxyAssignment, bench: ProxyBench, on_report: OnRep
     """Do what the assignment's role asks. A fault of the trial is not raised: the outcome is then `failed`."""
     try:
         corpus = bench.corpus(assignment.corpus, assignment.data_seed, assignment.selection)
-        return _ROLES[assignment.role](assignment, corpus, bench, _teller(assignment, on_report))
+        return _ROLES[assignment.role](assignment, corpus, bench, on_report)
     except Exception as error:  # whatever a configuration can provoke must end this trial and no other
         return _outcome(assignment, "failed", {}, reason=failure_reason(error))
 
 
-def _train(given: ProxyAssignment, corpus: Corpus, bench: ProxyBench, tell: OnProgress) -> Outcome:
-    proxy = new_proxy(given.proxy, corpus.vocabulary, given.seed)
-    stream = mixed(corpus, given.shared_weights, given.shared, given.weights, given.proxy, given.seed)
-    context = given.proxy.context
-    run = train(
-        proxy, stream, given.proxy, lambda: quality(proxy, corpus, given.target, context, ("validation",)), tell
-    )
-    if run.ending == "diverged":
-        return _outcome(
-            given, "failed", run.metrics, reason=f"nan_loss: the training loss diverged by step {run.steps}"
-        )
-    metrics = run.metrics | {
-        "train_seconds": run.seconds,
-        "train_tokens": float(run.steps * given.proxy.batch * context),
-    }
-    if run.ending == "stopped":
-        return _outcome(given, "stopped", metrics, reason="stopped by the scheduler")
-    metrics |= quality(proxy, corpus, given.target, context, ("test",))
-    model = bench.keep_model(proxy, given) if given.keep_model else None
-    return _outcome(given, "completed", metrics, model)
+def _train(given: ProxyAssignment, corpus: Corpus, bench: ProxyBench, on_report: OnReport) -> Outcome:
+    model, ending = _trained(given, corpus, mixed(given, corpus), bench, on_report)
+    if ending.status != "completed":
+        return _unfinished(given, ending)
+    kept = bench.keep_model(model, given) if given.keep_model else None
+    return _outcome(given, "completed", _metrics(given, ending) | quality(model, corpus, given, ("test",)), kept)
 
 
-def _average(given: ProxyAssignment, corpus: Corpus, bench: ProxyBench, _tell: OnProgress) -> Outcome:
+def _average(given: ProxyAssignment, corpus: Corpus, bench: ProxyBench, _on_report: OnReport) -> Outcome:
     merged = average([bench.read_model(part.model) for part in given.parts], [part.weight for part in given.parts])
-    proxy = _loaded(given, corpus, merged)
-    return _outcome(given, "completed", quality(proxy, corpus, given.target, given.proxy.context, _BOTH))
+    return _outcome(given, "completed", quality(_loaded(given, corpus, merged, bench), corpus, given, _BOTH))
 
 
-def _soup(given: ProxyAssignment, corpus: Corpus, bench: ProxyBench, _tell: OnProgress) -> Outcome:
+def _soup(given: ProxyAssignment, corpus: Corpus, bench: ProxyBench, _on_report: OnReport) -> Outcome:
     models = [bench.read_model(part.model) for part in given.parts]
 
     def measured(weights: Weights, splits: Sequence[str]) -> dict[str, float]:
-        return quality(_loaded(given, corpus, weights), corpus, given.target, given.proxy.context, splits)
+        return quality(_loaded(given, corpus, weights, bench), corpus, given, splits)
 
     if given.greedy:
         soup, members = greedy_soup(models, lambda weights: measured(weights, ("validation",))["loss"])
@@ -123,17 +117,21 @@ def _soup(given: ProxyAssignment, corpus: Corpus, bench: ProxyBench, _tell: OnPr
     best = measured(models[0], _BOTH)
     beside = {"best_member_loss": best["loss"], "best_member_test_loss": best["test_loss"]}
     metrics = measured(soup, _BOTH) | beside | {"members": float(len(members))}
-    return _outcome(given, "completed", metrics, bench.keep_model(_loaded(given, corpus, soup), given))
+    return _outcome(given, "completed", metrics, bench.keep_model(_loaded(given, corpus, soup, bench), given))
 
 
-def _filter(given: ProxyAssignment, corpus: Corpus, bench: ProxyBench, tell: OnProgress) -> Outcome:
-    assert given.filter is not None
-    chosen = select(corpus, given.proxy, given.filter, given.target, given.weights, given.seed, tell)
+def _filter(given: ProxyAssignment, corpus: Corpus, bench: ProxyBench, on_report: OnReport) -> Outcome:
+    spec = given.proxy
+    natural = mixture(corpus, given.weights, spec.steps * spec.batch, spec.context, given.seed)
+    prior, ending = _trained(given, corpus, natural, bench, on_report)
+    if ending.status != "completed":
+        return _unfinished(given, ending)
+    chosen = select(given, corpus, prior)
     kept = {f"kept.{domain}": float(len(documents)) for domain, documents in chosen.items()}
     return _outcome(given, "completed", kept, bench.keep_selection(chosen))
 
 
-_ROLES: dict[str, Callable[[ProxyAssignment, Corpus, ProxyBench, OnProgress], Outcome]] = {
+_ROLES: dict[str, Callable[[ProxyAssignment, Corpus, ProxyBench, OnReport], Outcome]] = {
     "train": _train,
     "average": _average,
     "soup": _soup,
@@ -141,26 +139,29 @@ _ROLES: dict[str, Callable[[ProxyAssignment, Corpus, ProxyBench, OnProgress], Ou
 }
 
 
-def _loaded(given: ProxyAssignment, corpus: Corpus, weights: dict[str, Tensor]) -> Proxy:
-    proxy = Proxy(given.proxy, corpus.vocabulary)
-    proxy.load_state_dict(weights)
-    return proxy
+def _trained(
+    given: ProxyAssignment, corpus: Corpus, read: Sequences, bench: ProxyBench, on_report: OnReport
+) -> tuple[PreTrainedModel, Ending]:
+    """A new proxy after its training, and how that ended."""
+    model = new_proxy(given.proxy, corpus.vocabulary, given.seed, bench.device)
+    measure = partial(quality, model, corpus, given, ("validation",))
+    return model, train(model, read, given.proxy, given, measure, on_report)
 
 
-def _teller(given: ProxyAssignment, on_report: OnReport) -> OnProgress:
-    def tell(step: int, seconds: float, metrics: dict[str, float]) -> Decision:
-        return on_report(
-            Report(
-                trial_id=given.trial_id,
-                attempt=given.attempt,
-                step=step,
-                epoch=step / given.proxy.steps,
-                metrics=metrics,
-                seconds=seconds,
-            )
-        )
+def _unfinished(given: ProxyAssignment, ending: Ending) -> Outcome:
+    return _outcome(given, ending.status, _metrics(given, ending), reason=ending.reason)
 
-    return tell
+
+def _metrics(given: ProxyAssignment, ending: Ending) -> dict[str, float]:
+    tokens = round(ending.epoch * given.proxy.steps) * given.proxy.batch * given.proxy.context
+    return ending.metrics | {"train_seconds": ending.seconds, "train_tokens": float(tokens)}
+
+
+def _loaded(given: ProxyAssignment, corpus: Corpus, weights: Weights, bench: ProxyBench) -> PreTrainedModel:
+    model = new_proxy(given.proxy, corpus.vocabulary, given.seed, bench.device)
+    for name, parameter in model.named_parameters():
+        parameter.data.copy_(weights[name])
+    return model
 
 
 def _outcome(

@@ -81,7 +81,7 @@ class TrialWorker:
             choose(settings.precision, settings.device),
             device=settings.device,
         )
-        self._proxies = ProxyBench(Path(settings.home), self._workbench.artifacts)
+        self._proxies = ProxyBench(Path(settings.home), self._workbench.artifacts, settings.device)
         self._signals: dict[str, Decision] = {}
         self._awaiting: dict[tuple[str, int], float] = {}  # epochs of the attempts that stand still for a decision
         self._answers: dict[tuple[str, int], tuple[int, Decision]] = {}  # by attempt: the step and what it leads to

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,10 @@ from workers.assignment import Decision, Outcome, Report
 from workers.errors import InvalidInput
 from workers.proxies.averages import average, greedy_soup
 from workers.proxies.corpus import END, Corpus, load_corpus, read_domain, training_bytes
-from workers.proxies.sampling import batches
+from workers.proxies.sampling import Windows, mixture
 from workers.proxies.selection import lowest
 from workers.proxies.spec import CorpusSpec, FilterSpec, Part, ProxyAssignment, ProxySpec
+from workers.proxies.training import NEXT_TOKEN
 from workers.proxies.trial import ProxyBench, train_proxy
 
 WORDS = {
@@ -95,9 +95,12 @@ def test_text_that_cannot_be_used_is_refused_by_its_domain(tmp_path: Path, name:
         read_domain("a", tmp_path, 0)
 
 
-def test_batches_hold_the_mixture_and_read_each_domain_alike(corpus: Corpus) -> None:
+def test_sequences_hold_the_mixture_and_read_each_domain_alike(corpus: Corpus) -> None:
     def rows(weights: dict[str, float]) -> list[tuple[int, ...]]:
-        return [tuple(row) for batch in islice(batches(corpus, weights, 10, 16, 3), 20) for row in batch.tolist()]
+        windows, every = Windows(mixture(corpus, weights, 200, 16, 3), 16, NEXT_TOKEN), np.arange(200)
+        tokens, following = windows.batch(every)["input_ids"], windows.targets(every)
+        assert torch.equal(tokens[:, 1:], following[:, :-1])
+        return [tuple(row) for row in torch.cat([tokens, following[:, -1:]], dim=1).tolist()]
 
     alone, mixed = rows({"fruit": 1.0}), rows({"fruit": 0.3, "tools": 0.7})
     assert sum(row in set(alone) for row in mixed) == pytest.approx(60, abs=1)
