@@ -130,3 +130,10 @@ def test_the_next_multiple_is_not_where_we_are_whichever_way_it_was_rounded() ->
     plan = StepPlan(np.full(28, 5), 4, 1, 2, seed=0)  # seven steps an epoch
     assert [plan.next_multiple(0.5, step) for step in (0, 2, 3, 4, 7, 10, 11)] == [4, 4, 7, 7, 10, 14, 14]
     assert [plan.next_multiple(0.01, step) for step in (0, 1, 13)] == [1, 2, 14]
+
+
+def test_rows_whose_order_means_something_are_taken_in_it() -> None:
+    plan = StepPlan(np.full(7, 5), 2, 2, 2.0, seed=3, in_order=True)
+    steps = [[rows.tolist() for rows in step] for step in plan.after(0)]
+    assert steps == 2 * [[[0, 1], [2, 3]], [[4, 5], [6]]]
+    assert [[rows.tolist() for rows in step] for step in plan.after(3)] == steps[3:]

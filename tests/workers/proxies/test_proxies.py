@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Decision, Outcome, Report
 from workers.errors import InvalidInput
+from workers.hyperparameters import Hyperparameters
 from workers.proxies.averages import average, greedy_soup
 from workers.proxies.corpus import END, Corpus, load_corpus, read_domain, training_bytes
 from workers.proxies.sampling import Windows, mixture
@@ -121,7 +124,9 @@ def test_a_proxy_learns_what_it_reads(bench: ProxyBench, spec: CorpusSpec) -> No
     assert done(bench, spec, seed=2).metrics["loss"] != fruit.metrics["loss"]
 
 
-def test_averages_stand_between_their_parts_and_soups_never_fall_behind(bench: ProxyBench, spec: CorpusSpec) -> None:
+def test_averages_stand_between_their_parts_and_soups_never_fall_behind(
+    bench: ProxyBench, spec: CorpusSpec, tmp_path: Path
+) -> None:
     common = {"shared": 0.5, "shared_weights": {"fruit": 0.5, "tools": 0.5}, "keep_model": True}
     target = ("fruit", "tools")
     trained = [done(bench, spec, weights={name: 1.0}, target=target, **common) for name in WORDS]
@@ -145,6 +150,8 @@ def test_averages_stand_between_their_parts_and_soups_never_fall_behind(bench: P
     assert soup.metrics["loss"] <= soup.metrics["best_member_loss"]
     assert "best_member_test_loss" in soup.metrics
     assert soup.adapter is not None
+    opened = AutoModelForCausalLM.from_pretrained(bench.artifacts.extract(soup.adapter.sha256, tmp_path / "soup"))
+    assert opened.num_parameters() == 300 * 32 + 16 * 32 + 12 * 32 * 32 + 13 * 32 + 2 * 32
 
 
 def test_greedy_soups_leave_out_what_harms() -> None:
@@ -194,3 +201,27 @@ def test_faults_end_the_trial_with_a_reason(bench: ProxyBench, spec: CorpusSpec,
     assert failed.status == "failed"
     assert failed.reason is not None
     assert failed.reason.startswith("invalid_config: corpus.domains.a")
+
+
+def test_stopping_and_diverging_end_a_proxy_and_models_of_an_earlier_version_are_refused(
+    bench: ProxyBench, spec: CorpusSpec, tmp_path: Path
+) -> None:
+    given = ProxyAssignment(
+        trial_id="j-0", attempt=1, role="train", corpus=spec, proxy=PROXY, weights={"fruit": 1.0}, target=("fruit",),
+        seed=1,
+    )  # fmt: skip
+    stopped = train_proxy(given, bench, lambda _: "stop")
+    assert (stopped.status, stopped.metrics["train_tokens"]) == ("stopped", 63 * 8 * 16)
+    wild = given.model_copy(update={"proxy": PROXY.model_copy(update={"learning_rate": 0.99, "tokens": 64_000})})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            "workers.proxies.training.Hyperparameters",
+            lambda **fields: Hyperparameters(**fields | {"learning_rate": 1e30}),
+        )
+        diverged = train_proxy(wild, bench, lambda _: "continue")
+    assert diverged.status == "failed"
+    assert (diverged.reason or "").startswith("nan_loss")
+    save_file({"embedding.weight": torch.zeros(300, 32)}, tmp_path / "model.safetensors")
+    old = Part(model=bench.artifacts.put_folder(tmp_path), weight=1.0)
+    refused = done(bench, spec, role="soup", parts=(old,))
+    assert (refused.reason or "").startswith("invalid_config: parts")
