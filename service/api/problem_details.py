@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,10 +14,8 @@ from starlette.exceptions import HTTPException
 
 from predictors.answer import OutOfDomain
 from service.errors import BadInput, FieldProblem, ServiceError
-from service.jobs.did_you_mean import unknown_name
-from workers.tasks.registry import tasks
+from service.jobs.field_problems import field_problems, short
 
-_BRANCHES = frozenset({"float", "int", "str", "bool", "literal"})
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
 
@@ -44,44 +42,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _bug)
 
 
-def field_problems(errors: Sequence[Mapping[str, Any]], skip: int = 0) -> list[FieldProblem]:
-    """Pydantic's errors in our terms. `skip` drops leading parts of each location (`body`, `query`)."""
-    return [_field_problem(error, skip) for error in errors]
-
-
-def _field_problem(error: Mapping[str, Any], skip: int) -> FieldProblem:
-    kind, context = str(error["type"]), error.get("ctx", {})
-    path = [str(part) for part in error["loc"][skip:] if not _names_a_branch(part)]
-    field = ".".join(path) or "(whole body)"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if kind == "union_tag_invalid":  # a type of task that there is not
-        return unknown_name(f"{field}.type", str(context["tag"]), tasks(), "type of task")
-    if kind == "union_tag_not_found":
-        return FieldProblem(
-            field, _short(error["input"]), "an object", f"found {_short(error['input'])!r}; allowed: an object"
-        )
-    if kind == "missing":
-        return FieldProblem(field, None, "a value", f"{field} is required and was not given")
-    found = error.get("input")
-    allowed = str(context.get("expected") or message[:1].lower() + message[1:])
-    return FieldProblem(field, _short(found), allowed, f"found {_short(found)!r}; {message[:1].lower()}{message[1:]}")
-
-
-def _names_a_branch(part: object) -> bool:
-    """Pydantic puts the name of the tried branch of a union into the location; it is no field."""
-    return isinstance(part, str) and ("[" in part or part.removeprefix("constrained-") in _BRANCHES or part in tasks())
-
-
-def _short(value: Any) -> Any:
-    """A value as it is quoted back: never a whole document."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 200 else text[:200] + "…"
-
-
 def _entry(one: FieldProblem) -> dict[str, Any]:
-    return {"field": one.field, "found": _short(one.found), "allowed": one.allowed, "message": one.reason}
+    return {"field": one.field, "found": short(one.found), "allowed": one.allowed, "message": one.reason}
 
 
 def _type_of(name: str) -> str:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from service.api.problem_details import field_problems
 from service.errors import FieldProblem
 from service.jobs.did_you_mean import unknown_name
+from service.jobs.field_problems import field_problems
 from service.jobs.search.spec import JobSpec
 from workers.tasks.registry import tasks
 

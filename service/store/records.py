@@ -65,6 +65,11 @@ class Trial:
     started_at: datetime | None
     finished_at: datetime | None
 
+    @property
+    def replaceable(self) -> bool:
+        """Whether newer evidence may replace this suggestion: the optimizer made it and nobody has ever claimed it."""
+        return self.state == "queued" and self.attempt == 0 and self.origin == "optimizer"
+
 
 @dataclass(frozen=True)
 class Curve:

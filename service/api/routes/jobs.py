@@ -12,7 +12,6 @@ from service.api.job_views import begun, view_job
 from service.api.responses import answer, has_version, tagged
 from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
 from service.api.views import ExtendRequest, JobView, PageView
-from service.conductor.agendas.decisions import is_replaceable
 from service.errors import BadInput, Conflict
 from service.jobs.admission import admit
 from service.jobs.kinds import search_spec
@@ -123,9 +122,7 @@ def change_space(job_id: str, changes: dict[str, Any], store: StoreDep, settings
     changed = store.extend_job(job_id, admitted.model_dump(mode="json"))
     space = build_problem(admitted).space
     misplaced = [
-        trial.id
-        for trial in store.searched_trials(job_id)
-        if is_replaceable(trial) and not space.contains(trial.config)
+        trial.id for trial in store.searched_trials(job_id) if trial.replaceable and not space.contains(trial.config)
     ]
     store.replace_queued(job_id, misplaced, [])
     return answer(view_job(changed, store, now))

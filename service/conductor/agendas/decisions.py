@@ -24,11 +24,6 @@ class Verdict:
     reason: str | None
 
 
-def is_replaceable(trial: Trial) -> bool:
-    """Whether newer evidence may replace this suggestion: the optimizer made it and nobody has ever claimed it."""
-    return trial.state == "queued" and trial.attempt == 0 and trial.origin == "optimizer"
-
-
 def wanted(trials: TrialMirror, budget: int, ahead: int) -> int:
     """Suggestions that are missing: enough to keep `ahead` trials queued within the `budget` of trials."""
     return max(0, min(ahead - trials.states["queued"], budget - len(trials)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from optimizers.problem import PastJob, Problem
 from optimizers.schedulers.contract import Moves, Point
-from service.conductor.agendas.decisions import Verdict, is_replaceable, seconds_active, verdict
+from service.conductor.agendas.decisions import Verdict, seconds_active, verdict
 from service.conductor.proposing.proposer import Reply
 from service.conductor.proposing.ready_queue import Refill, Suggestions
 from service.conductor.run import Run, Step
@@ -131,7 +131,7 @@ class SearchAgenda:
         if self.suggestions.budget_left > 0:
             return []
         self.suggestions.no_more = self.suggestions.no_more or f"the wall-clock budget of {limit:g} s is spent"
-        return [trial.id for trial in run.trials.waiting.values() if is_replaceable(trial)]
+        return [trial.id for trial in run.trials.waiting.values() if trial.replaceable]
 
     def _conclude(self, run: Run, ended: Verdict) -> Step:
         """Confirm what the search found where the job asks for that, then end the job."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from optimizers.problem import PastJob, Problem
 from search_spaces.space import config_hash
-from service.conductor.agendas.decisions import is_replaceable, wanted
+from service.conductor.agendas.decisions import wanted
 from service.conductor.mirror import TrialMirror
 from service.conductor.proposing.proposer import Reply, Request
 from service.conductor.proposing.replay import history
@@ -138,7 +138,7 @@ class Suggestions:
     def _stale(self, trials: TrialMirror, learns: bool, most: int) -> frozenset[str]:
         """Suggestions to ask for again, at most so many: those that have no place in the space since it was changed,
         then those that are out of date, the next to be claimed first."""
-        waiting = [trial for trial in trials.waiting.values() if is_replaceable(trial)]
+        waiting = [trial for trial in trials.waiting.values() if trial.replaceable]
         misplaced = {trial.id for trial in waiting if not self.problem.space.contains(trial.config)}
         outdated = {trial.id for trial in waiting if learns and self._evidence.get(trial.id, 0) < trials.ended}
         ordered = sorted(
@@ -170,7 +170,7 @@ def _refill(configs: Iterable[dict[str, Any]], stale: frozenset[str], trials: Tr
     still wanted; only the budget limits what is added.
     """
     proposed = {config_hash(config): config for config in configs}
-    replaceable = [trials[id] for id in stale & trials.waiting.keys() if is_replaceable(trials[id])]
+    replaceable = [trials[id] for id in stale & trials.waiting.keys() if trials[id].replaceable]
     outdated = {trial.number: trial.id for trial in replaceable if config_hash(trial.config) not in proposed}
     known = {config_hash(trial.config) for trial in trials.values() if trial.id not in outdated.values()}
     room = max(0, spec.budget.trials - len(trials) + len(outdated))

@@ -15,7 +15,6 @@ from service.conductor.agendas.decisions import (
     Verdict,
     allot,
     in_order,
-    is_replaceable,
     seconds_active,
     verdict,
     wanted,
@@ -59,11 +58,11 @@ def test_the_queue_is_filled_within_the_budget(states: list[Any], budget: int, a
 
 
 def test_only_suggestions_nobody_ever_claimed_may_be_replaced() -> None:
-    assert is_replaceable(stored_trial(0, "queued"))
-    assert not is_replaceable(stored_trial(0, "running", attempt=1))
-    assert not is_replaceable(stored_trial(0, "queued", attempt=1))  # lost by its worker, half trained
-    assert not is_replaceable(stored_trial(0, "queued", origin="reference"))
-    assert not is_replaceable(stored_trial(0, "queued", origin="user"))
+    assert stored_trial(0, "queued").replaceable
+    assert not stored_trial(0, "running", attempt=1).replaceable
+    assert not stored_trial(0, "queued", attempt=1).replaceable  # lost by its worker, half trained
+    assert not stored_trial(0, "queued", origin="reference").replaceable
+    assert not stored_trial(0, "queued", origin="user").replaceable
 
 
 def test_active_time_is_the_union_of_training_times() -> None:

@@ -1,0 +1,48 @@
+"""Pydantic's errors in our terms: the field as people write it, what was found and what would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.errors import FieldProblem
+from service.jobs.did_you_mean import unknown_name
+from workers.tasks.registry import tasks
+
+_BRANCHES = frozenset({"float", "int", "str", "bool", "literal"})
+
+
+def field_problems(errors: Sequence[Mapping[str, Any]], skip: int = 0) -> list[FieldProblem]:
+    """Pydantic's errors in our terms. `skip` drops leading parts of each location (`body`, `query`)."""
+    return [_field_problem(error, skip) for error in errors]
+
+
+def _field_problem(error: Mapping[str, Any], skip: int) -> FieldProblem:
+    kind, context = str(error["type"]), error.get("ctx", {})
+    path = [str(part) for part in error["loc"][skip:] if not _names_a_branch(part)]
+    field = ".".join(path) or "(whole body)"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if kind == "union_tag_invalid":  # a type of task that there is not
+        return unknown_name(f"{field}.type", str(context["tag"]), tasks(), "type of task")
+    if kind == "union_tag_not_found":
+        return FieldProblem(
+            field, short(error["input"]), "an object", f"found {short(error['input'])!r}; allowed: an object"
+        )
+    if kind == "missing":
+        return FieldProblem(field, None, "a value", f"{field} is required and was not given")
+    found = error.get("input")
+    allowed = str(context.get("expected") or message[:1].lower() + message[1:])
+    return FieldProblem(field, short(found), allowed, f"found {short(found)!r}; {message[:1].lower()}{message[1:]}")
+
+
+def _names_a_branch(part: object) -> bool:
+    """Pydantic puts the name of the tried branch of a union into the location; it is no field."""
+    return isinstance(part, str) and ("[" in part or part.removeprefix("constrained-") in _BRANCHES or part in tasks())
+
+
+def short(value: Any) -> Any:
+    """A value as it is quoted back: never a whole document."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 200 else text[:200] + "…"
