@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,7 +31,41 @@ class Artifact(_Frozen):
     size: int
 
 
-class Assignment(_Frozen):
+class Execution(_Frozen):
+    """How a trial is trained: engine, number formats, memory and processes. What it learns does not depend on it.
+
+    A job's `resources` are an `Execution` with what the conductor needs beside it, an `Assignment` is one with what to
+    train: `whole` hands it on, so that jobs of all kinds train as their spec says.
+    """
+
+    engine: Literal["auto", "fast", "reference"] = "auto"
+    precision: PrecisionChoice = Field(
+        default="auto",
+        description="number format of the products in training; `auto`: what pays on the fast engine, else fp32",
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="compute activations again instead of keeping them: less memory, more time"
+    )
+    quantise: Quantisation | None = Field(
+        default=None, description="keep the frozen base's weights in 8 or 4 bits (needs bitsandbytes)"
+    )
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="processes that train each trial together, each holding its part of the frozen base (FSDP), on one "
+        "GPU each where `gpus_per_trial` is as large",
+    )
+    pack: Literal["auto"] | Annotated[int, Field(ge=1, le=32)] = Field(
+        default="auto", description="trials that share each pass through the base; `auto`: where that is faster"
+    )
+
+    def whole(self) -> dict[str, Any]:
+        """All of it by name, to make another value of: `Assignment(..., **resources.whole())`."""
+        return {name: getattr(self, name) for name in Execution.model_fields}
+
+
+class Assignment(Execution):
     """One trial to train."""
 
     trial_id: str
@@ -41,16 +75,6 @@ class Assignment(_Frozen):
     epochs: float = Field(gt=0, description="passes over the training rows")
     seed: int
     data_seed: int = Field(default=0, description="seed of splits and samples: the job's, equal for all its trials")
-    engine: Literal["auto", "fast", "reference"] = "auto"
-    precision: PrecisionChoice = Field(
-        default="auto",
-        description="number format of the products in training; `auto`: what pays on the fast engine, else fp32",
-    )
-    gradient_checkpointing: bool = Field(default=False, description="compute activations again instead of keeping them")
-    quantise: Quantisation | None = Field(default=None, description="number format of the frozen base's weights")
-    shards: int = Field(
-        default=1, ge=1, description="processes that train the trial together, each holding a part of the frozen base"
-    )
     evaluate_on: Split = Field(default="validation", description="`test` for confirmations: rows that no search saw")
     reports_per_epoch: int = Field(default=1, ge=0, description="0: one report, after the last step")
     checkpoint: Artifact | None = Field(default=None, description="where to continue from")

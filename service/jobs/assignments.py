@@ -32,15 +32,11 @@ def assignment_of(spec: JobSpec, trial: Trial) -> Assignment:
         epochs=spec.budget.epochs,
         seed=trial.seed,
         data_seed=spec.seed,
-        engine=spec.resources.engine,
-        precision=spec.resources.precision,
-        gradient_checkpointing=spec.resources.gradient_checkpointing,
-        quantise=spec.resources.quantise,
-        shards=spec.resources.shards,
         measure_latency=spec.resources.shards == 1,  # of a base in parts, exchange would be most of it
         evaluate_on="test" if trial.confirms is not None else "validation",
         checkpoint=checkpoint,
         pause_every=pause_every(spec, trial),
         report_at=report_at(spec, trial),
         awaits_decision=awaits_decision(spec, trial),
+        **spec.resources.whole(),
     )

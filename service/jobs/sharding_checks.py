@@ -17,8 +17,19 @@ _NARROW = "a preset is narrowed by `overrides: {method: {choices: [...]}}`"
 
 
 def check_sharding(spec: JobSpec) -> list[FieldProblem]:
-    """Settings of a job that exclude a sharded base."""
+    """Settings of a search that exclude a sharded base."""
     return [] if spec.resources.shards == 1 else [*_resource_problems(spec.resources), *_latency_problems(spec)]
+
+
+def check_sharded_method(resources: ResourcesSpec, name: str) -> list[FieldProblem]:
+    """Settings of a job with one method, and a method, that exclude a sharded base."""
+    if resources.shards == 1:
+        return []
+    problems = list(_resource_problems(resources))
+    if name in NEEDS_WHOLE:
+        why = f"{name} cannot be trained on it, as {NEEDS_WHOLE[name]}"
+        problems.append(_problem("method", name, "another method", why))
+    return problems
 
 
 def check_sharded_methods(spec: JobSpec, space: Space, model: ModelDescription) -> list[FieldProblem]:
@@ -39,12 +50,6 @@ def check_sharded_methods(spec: JobSpec, space: Space, model: ModelDescription) 
         for field, (names, allowed) in named.items()
         if (unfit := [name for name in names if name in NEEDS_WHOLE])
     ]
-
-
-def refuse_shards(resources: ResourcesSpec) -> Iterator[FieldProblem]:
-    """Jobs of the other kinds train small models or short grids, each training in one process."""
-    if resources.shards > 1:
-        yield _problem("resources.shards", resources.shards, "1", "only jobs of `kind: search` train on a sharded base")
 
 
 def _resource_problems(resources: ResourcesSpec) -> Iterator[FieldProblem]:

@@ -23,6 +23,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
     """Why a trial must train alone; None when it may join a pack. Raises `InvalidInput` as `split_config` does."""
     name, _, hyperparameters = split_config(assignment.config)
     chosen = method(name)
+    if assignment.pack == 1:
+        return "the job asks for a pass of its own for each trial"
     if hyperparameters.strategy != NO_STRATEGY:
         return f"strategy {hyperparameters.strategy} updates parameters in a way of its own"
     if chosen.forms is None:

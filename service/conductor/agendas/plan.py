@@ -15,27 +15,39 @@ from service.conductor.agendas.decisions import Verdict, common_reason
 from service.conductor.proposing.proposer import Conclude, Reply
 from service.conductor.proposing.ready_queue import Refill
 from service.conductor.run import Run, Step
+from service.conductor.training.cost_model import CostModel
 from service.conductor.training.executor import Work
-from service.conductor.training.packs import Alone
+from service.conductor.training.packs import Alone, Packing, Packs
 from service.conductor.training.placement import Machine, place
 from service.jobs.kinds import DesignedSpec
+from service.jobs.law.plan import LawPlan
+from service.jobs.law.spec import LawSpec
 from service.jobs.plan import Measured, Plan
 from service.jobs.plan_registry import plan_of
 from service.store.records import Event, Job, NewTrial, Trial
 from service.store.states import TRIAL_OVER
 from workers.assignment import Decision
+from workers.models.description import describe_for
 
 
 def plan_run(
     job: Job, spec: DesignedSpec, trials: Iterable[Trial], machine: Machine, answer: Mapping[str, Any] | None
 ) -> Run:
     """The run of a job that follows a plan, from its stored form; `answer` is what is known so far."""
-    packs = Alone()
+    packs = _packing(spec)
     placement = place(spec.resources, machine, ceiling=packs.ceiling)
     run = Run(job, spec, PlanAgenda(plan_of(spec), answer), packs, placement)
     for trial in trials:
         run.put(trial)
     return run
+
+
+def _packing(spec: DesignedSpec) -> Packing:
+    """Trainings of a law share passes as those of a search do; every proxy is a model of its own."""
+    if not isinstance(spec, LawSpec):
+        return Alone()
+    model = describe_for(spec.task)
+    return Packs(LawPlan(spec).assignment, model, CostModel(model))
 
 
 @dataclass

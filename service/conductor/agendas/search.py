@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from optimizers.problem import PastJob, Problem
@@ -47,7 +48,7 @@ def search_run(
     spec = JobSpec.model_validate(job.spec)
     problem, model = build_problem(spec), describe_for(spec.task)
     agenda = SearchAgenda(spec, problem, Suggestions(spec, job.spec, problem, past))
-    packs = Packs(spec, model, CostModel(model))
+    packs = Packs(partial(assignment_of, spec), model, CostModel(model))
     run = Run(job, spec, agenda, packs, place(spec.resources, machine), exploits=list(exploits))
     for trial in trials:
         run.put(trial)

@@ -40,7 +40,8 @@ class CostModel:
     _precision: str = "fp32"  # of the last trial that ended: workers of one machine choose alike
 
     def learn(self, trial: Trial, epochs: float) -> None:
-        """Take over what a trial measured in `epochs` passes over the rows; nothing when it measured nothing."""
+        """Take over what a trial measured in `epochs` passes over the rows; nothing when it measured nothing. Where
+        trials have different rows, `epochs` and seconds per epoch count single rows."""
         seconds = trial.metrics.get("train_seconds")
         if not seconds or epochs <= 0:
             return

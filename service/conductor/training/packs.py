@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from service.conductor.training.cost_model import CostModel
 from service.conductor.training.placement import MOST_MEMBERS, Placement
-from service.jobs.assignments import assignment_of
-from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
+from workers.assignment import Assignment
 from workers.errors import InvalidInput
 from workers.models.description import ModelDescription
 from workers.running.packing import PackKey, pack_key, why_not_packed
@@ -84,22 +83,24 @@ class Alone:
 
 @dataclass
 class Packs:
-    """`Packing` of a search's trials, by what they are and what was measured of their like."""
+    """`Packing` of trials that train adapters, by what they are and what was measured of their like. `assign` says
+    what a worker is given of one."""
 
-    spec: JobSpec
+    assign: Callable[[Trial], Assignment]
     model: ModelDescription
     costs: CostModel
     ceiling: int = MOST_MEMBERS
 
     def learn(self, trial: Trial) -> None:
         """Take over what a completed trial measured."""
-        self.costs.learn(trial, self.spec.budget.epochs)
+        given = self.assign(trial)
+        self.costs.learn(replace(trial, config=given.config), given.epochs * _rows(given))
         if (limit := trial.environment.get("pack_limit")) is not None:
             self.shrink(int(limit))
 
     def key(self, trial: Trial) -> PackKey | None:
         """What trials that may share a pass have in common; None for a trial that must train alone."""
-        assignment = assignment_of(self.spec, trial)
+        assignment = self.assign(trial)
         try:
             return None if why_not_packed(assignment, self.model) else pack_key(assignment)
         except InvalidInput:  # alone it fails with its reason
@@ -127,7 +128,8 @@ class Packs:
 
     def fits(self, trials: Sequence[Trial], placement: Placement) -> bool:
         """Whether the trials are expected to find room beside each other."""
-        return sum(self.costs.bytes_of(trial.config) or UNMEASURED for trial in trials) <= placement.memory
+        known = (self.costs.bytes_of(self.assign(trial).config) for trial in trials)
+        return sum(needed or UNMEASURED for needed in known) <= placement.memory
 
     def shrink(self, members: int) -> bool:
         """At most so many train together from now on; whether that is fewer than before."""
@@ -136,7 +138,12 @@ class Packs:
 
     def expected_silence(self, trials: Sequence[Trial]) -> float | None:
         """Seconds until a worker that trains these speaks again; None when nothing like one of them was measured."""
-        configs = [trial.config for trial in trials]
-        if not all(self.costs.knows(config) for config in configs):
+        given = [self.assign(trial) for trial in trials]
+        if not all(self.costs.knows(one.config) for one in given):
             return None
-        return sum(self.costs.seconds_per_epoch(config) or 0.0 for config in configs)
+        return sum((self.costs.seconds_per_epoch(one.config) or 0.0) * _rows(one) for one in given)
+
+
+def _rows(given: Assignment) -> int:
+    """Training rows of an epoch where the job says how many: those of a law's grid differ in them."""
+    return given.task.train_rows or 1

@@ -45,8 +45,8 @@ class LawPlan:
             epochs=trial.config["epochs"],
             seed=trial.seed,
             data_seed=self.spec.seed,
-            engine=self.spec.resources.engine,
             measure_latency=False,
+            **self.spec.resources.whole(),
         )
 
     def conclude(self, trials: Sequence[Measured], known: Mapping[str, Any] | None = None) -> Conclusion:

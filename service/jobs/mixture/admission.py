@@ -8,11 +8,20 @@ from service.errors import BadInput, FieldProblem
 from service.jobs.data_paths import locate
 from service.jobs.did_you_mean import unknown_name
 from service.jobs.mixture.spec import LEAST_MIXTURES, MixtureSpec
-from service.jobs.sharding_checks import refuse_shards
+from service.jobs.search.spec import ResourcesSpec
 from service.settings import Settings
 from workers.proxies.corpus import SUFFIXES, training_bytes
 
 SUM_TOLERANCE = 0.02  # tables round their weights
+PROXIES_TRAIN: Mapping[str, tuple[object, ...]] = {
+    "engine": ("auto",),
+    "precision": ("auto", "fp32"),
+    "gradient_checkpointing": (False,),
+    "quantise": (None,),
+    "shards": (1,),
+    "pack": ("auto", 1),
+}
+"""What of `Execution` proxies are trained with."""
 LEAST_BYTES = 2_000  # of a domain: less is no text to learn from
 
 
@@ -68,7 +77,18 @@ def _mixture_problems(spec: MixtureSpec) -> Iterator[FieldProblem]:
     if spec.resources.executor != "ray":
         allowed = "`ray`: the service trains proxies itself"
         yield FieldProblem("resources.executor", spec.resources.executor, allowed, f"allowed: {allowed}")
-    yield from refuse_shards(spec.resources)
+    yield from _execution_problems(spec.resources)
+
+
+def _execution_problems(resources: ResourcesSpec) -> Iterator[FieldProblem]:
+    """Settings of how to train that mean something to an adapter on a base alone."""
+    for name, value in resources.whole().items():
+        if value not in PROXIES_TRAIN[name]:
+            allowed = " or ".join("nothing" if one is None else str(one).lower() for one in PROXIES_TRAIN[name])
+            why = "proxies are small models, each trained from scratch in a process of its own"
+            yield FieldProblem(
+                f"resources.{name}", value, allowed, f"resources.{name}: {why}; found {value!r}, allowed: {allowed}"
+            )
 
 
 def _weight_problems(field: str, weights: Mapping[str, float], domains: Mapping[str, str]) -> Iterator[FieldProblem]:

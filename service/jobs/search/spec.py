@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from workers.assignment import PrecisionChoice, Quantisation
+from workers.assignment import Execution
 from workers.bounded import Name, Number, Seed
 from workers.task import AnyTask
 
@@ -113,28 +113,12 @@ class ConfirmSpec(Section):
     split: Literal["test"] = Field(default="test", description="rows to measure on: `task.test`")
 
 
-class ResourcesSpec(Section):
+class ResourcesSpec(Execution, Section):
+    """How the job's trials are trained, and where."""
+
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] = "auto"
     cpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0.01, le=10_000)] = "auto"
     gpus_per_trial: float = Field(default=0, ge=0, le=1000)
-    engine: Literal["auto", "fast", "reference"] = "auto"
-    precision: PrecisionChoice = "auto"
-    gradient_checkpointing: bool = Field(
-        default=False, description="compute activations again instead of keeping them: less memory, more time"
-    )
-    quantise: Quantisation | None = Field(
-        default=None, description="keep the frozen base's weights in 8 or 4 bits (needs bitsandbytes)"
-    )
-    shards: int = Field(
-        default=1,
-        ge=1,
-        le=64,
-        description="processes that train each trial together, each holding its part of the frozen base (FSDP), on one "
-        "GPU each where `gpus_per_trial` is as large",
-    )
-    pack: Literal["auto"] | Annotated[int, Field(ge=1, le=32)] = Field(
-        default="auto", description="trials that share each pass through the base; `auto`: where that is faster"
-    )
     executor: Literal["ray", "external"] = Field(
         default="ray", description="`external`: trials are claimed by your own workers over `ask` and `tell`"
     )

@@ -72,7 +72,12 @@ def test_a_mixture_job_is_admitted_with_paths_sizes_and_prior(api: TestClient, m
         ({"proxy": {"widht": 32}}, "proxy.widht", "did you mean 'width'"),
         ({"evaluator": "merge_proxy", "soup": {}}, "soup", "no soup"),
         ({"resources": {"executor": "external"}}, "resources.executor", "ray"),
-        ({"resources": {"shards": 2}}, "resources.shards", "only jobs of `kind: search`"),
+        ({"resources": {"shards": 2}}, "resources.shards", "trained from scratch"),
+        ({"resources": {"precision": "bf16"}}, "resources.precision", "allowed: auto or fp32"),
+        ({"resources": {"engine": "fast"}}, "resources.engine", "allowed: auto"),
+        ({"resources": {"quantise": "nf4"}}, "resources.quantise", "allowed: nothing"),
+        ({"resources": {"gradient_checkpointing": True}}, "resources.gradient_checkpointing", "allowed: false"),
+        ({"resources": {"pack": 4}}, "resources.pack", "allowed: auto or 1"),
         ({"objectives": [{"metric": "accuracy", "direction": "maximize"}]}, "objectives.0.metric", "loss"),
     ],
 )
@@ -80,6 +85,22 @@ def test_mixture_jobs_that_cannot_work_are_refused(
     api: TestClient, mixture: Any, change: Change, field: str, words: str
 ) -> None:
     found = refusals(api, mixture | change)
+    assert field in found, found
+    assert words in found[field], found
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        ({"resources": {"shards": 2, "executor": "external"}}, "resources.executor", "one process"),
+        ({"resources": {"shards": 2}, "method": "sft"}, "method", "cannot be trained on it"),
+        ({"resources": {"quantise": "int8"}, "method": "vera"}, "resources.quantise", "vera"),
+    ],
+)
+def test_what_a_method_cannot_be_trained_with_is_refused(
+    api: TestClient, law: Any, change: Change, field: str, words: str
+) -> None:
+    found = refusals(api, law | change)
     assert field in found, found
     assert words in found[field], found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from service.conductor.training.cost_model import MEBIBYTE, CostModel
 from service.conductor.training.packs import UNMEASURED, Packs
 from service.conductor.training.placement import Placement, Shape
+from service.jobs.assignments import assignment_of
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from tests.service.conductor.stored import stored_trial
@@ -31,7 +33,7 @@ def spec(**resources: Any) -> JobSpec:
 
 
 def packs(**resources: Any) -> Packs:
-    return Packs(spec(**resources), MODEL, CostModel(MODEL))
+    return Packs(partial(assignment_of, spec(**resources)), MODEL, CostModel(MODEL))
 
 
 def trial(number: int, state: Any = "queued", **changes: Any) -> Trial:
