@@ -8,8 +8,8 @@ from functools import cache
 import torch
 import transformers
 
-from workers.models.description import ModelDescription, describe_config
-from workers.models.loading import Base, make_base
+from workers.models.description import ModelDescription
+from workers.models.loading import Base, describe_model, make_base
 
 VOCABULARY, CLASSES, LAYERS = 60, 3, 2
 _IDS = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
@@ -105,11 +105,42 @@ BUILDERS: dict[str, Callable[[], transformers.PreTrainedModel]] = {
 }
 
 
+def _funnel() -> transformers.PreTrainedModel:
+    sizes = {"d_model": 24, "n_head": 4, "d_head": 6, "d_inner": 48, "block_sizes": [1, 1]}
+    return transformers.FunnelForSequenceClassification(transformers.FunnelConfig(**sizes, **_COMMON))
+
+
+_SIDES = {"ffn_dim": 48, "word_embed_proj_dim": 24}
+UNKNOWN: dict[str, Callable[[], transformers.PreTrainedModel]] = {  # classes of transformers that have no family
+    "opt": _plain("OPT", **_SIDES),
+    "bloom": _plain("Bloom", n_layer=LAYERS, n_head=4),
+    "falcon": _plain("Falcon", new_decoder_architecture=True, num_kv_heads=2),
+    "deberta": _plain("Deberta", relative_attention=True, pos_att_type=["c2p", "p2c"]),
+    "funnel": _funnel,
+}
+
+
+def _t5(name: str, **own: object) -> Callable[[], transformers.PreTrainedModel]:
+    """An encoder alone, with heads of a size of their own; its head labels tokens."""
+    sizes = {"d_model": 24, "num_layers": LAYERS, "num_heads": 4, "d_kv": 5, "d_ff": 48, "initializer_factor": 0.2}
+    config, model = f"{name}Config", f"{name}ForTokenClassification"
+    options = {**sizes, **_COMMON, "relative_attention_num_buckets": 8, **own}
+    return lambda: getattr(transformers, model)(getattr(transformers, config)(**options))
+
+
+TOKEN_BUILDERS: dict[str, Callable[[], transformers.PreTrainedModel]] = {  # transformers has other heads on other parts
+    "t5": _t5("T5"),
+    "mt5": _t5("MT5", feed_forward_proj="gated-gelu"),
+    "umt5": _t5("UMT5", feed_forward_proj="gated-gelu"),
+}
+_EVERY = BUILDERS | UNKNOWN | TOKEN_BUILDERS
+
+
 def tiny_model(kind: str) -> transformers.PreTrainedModel:
     """A random model, the same every time, with biases that are not zero."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = BUILDERS[kind]()
+        model = _EVERY[kind]()
         with torch.no_grad():
             for name, value in model.named_parameters():
                 if name.endswith("bias"):
@@ -120,7 +151,7 @@ def tiny_model(kind: str) -> transformers.PreTrainedModel:
 @cache
 def tiny_description(kind: str) -> ModelDescription:
     """What is known of the same model by its configuration."""
-    return describe_config(BUILDERS[kind]().config.to_dict())
+    return describe_model(_EVERY[kind]())
 
 
 def tiny_base(kind: str) -> Base:

@@ -13,7 +13,7 @@ TARGETS: Mapping[str, frozenset[str]] = {
     "qv": frozenset({"query", "value"}),
     "attention": frozenset({"query", "key", "value", "output"}),
     "mlp": frozenset({"up", "down"}),
-    "all": frozenset({"query", "key", "value", "output", "up", "down"}),
+    "all": frozenset({"query", "key", "value", "output", "up", "down", "linear"}),
 }
 
 ReadToken = Literal["first", "last", "all"]
@@ -21,7 +21,8 @@ ReadToken = Literal["first", "last", "all"]
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear layer inside an encoder layer. A fused query-key-value projection belongs to all three groups."""
+    """A linear layer inside an encoder layer. A fused query-key-value projection belongs to all three groups, one whose
+    purpose is not known to the group `linear`."""
 
     name: str
     groups: frozenset[str]
@@ -73,8 +74,8 @@ class Anatomy:
     plain_attention: bool = True  # attention is the function that transformers looks up by name
     takes_past: bool = True  # layers take keys and values from outside, as peft gives them
     layers_return_tuples: bool = False
-    no_tokens_head: bool = False  # transformers has no head for every position of it
     projects_positions: bool = False  # some projections are applied to tables of relative positions
+    known_parts: bool = True  # what each linear layer is for is known, as in a family
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", self.depth or self.layers)

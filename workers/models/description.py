@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from search_spaces.presets.shape import ModelShape
 from workers.errors import InvalidInput
 from workers.models.anatomy import TARGETS, Anatomy, Linear, Norm
-from workers.models.families.registry import anatomy
+from workers.models.families.registry import anatomy, heads, model_types
 from workers.models.heads import Head
+from workers.models.inferred import Shapes, architecture, infer
 from workers.models.references import read_config, read_tensors, resolve
 from workers.models.weights import stored_tensors
 from workers.tasks.registry import task_of
@@ -63,9 +65,24 @@ class ModelDescription:
 
 def describe(reference: str) -> ModelDescription:
     """Describe a model reference. Raises `InvalidInput` when it does not exist or its class is not supported."""
-    model = describe_config(read_config(reference), reference)
+    config = read_config(reference)
+    model = _described_by_weights(config, reference) if unknown(config) else describe_config(config, reference)
     poolers = {name.rpartition(".")[0] for name, _ in model.anatomy.outside if ".pooler." in name}
     return with_head(model, poolers) if poolers and _lacks_pooler(reference) else model
+
+
+def unknown(config: Mapping[str, Any]) -> bool:
+    """Whether a parsed `config.json` is of a class that has no family: its weights must tell what is in it."""
+    return config.get("model_type") not in model_types()
+
+
+def _described_by_weights(config: Mapping[str, Any], reference: str) -> ModelDescription:
+    architecture(config)  # says of most classes why they cannot be used, before any file is read
+    stored = read_tensors(reference)
+    if stored is None:
+        found = f"{reference}, whose weights the hub does not describe"
+        raise InvalidInput("model", found, "a class of docs/models.md, or one whose weights are here")
+    return describe_weights(config, {name: one.shape for name, one in stored.items()}, reference)
 
 
 def _lacks_pooler(reference: str) -> bool:
@@ -96,11 +113,12 @@ def for_task(model: ModelDescription, task: TaskSection) -> ModelDescription:
 
 def require_head(model: ModelDescription, head: Head) -> None:
     """Raise `InvalidInput` where transformers has no such head for this class of model."""
-    kind = model.anatomy.model_type
+    kind, wanted = model.anatomy.model_type, head.auto_class.removeprefix("AutoModelFor")
     if head.reads == "labelled" and not model.anatomy.causal:
         raise InvalidInput("model", f"a {kind} model, an encoder", "a decoder for tasks that write text")
-    if head.reads == "every" and model.anatomy.no_tokens_head:
-        allowed = "a model of another class for tasks that label tokens: transformers has no head of that kind for it"
+    if wanted not in heads(kind):
+        others = ", ".join(sorted(heads(kind))) or "none"
+        allowed = f"a model of another class for this type of task: {kind} has no head for {wanted} (it has {others})"
         raise InvalidInput("model", f"a {kind} model", allowed)
 
 
@@ -111,16 +129,24 @@ def with_texts(model: ModelDescription, max_length: int) -> ModelDescription:
     return replace(model, prompt_room=room, longest_text=max_length)
 
 
-def describe_config(config: dict[str, object], reference: str = "") -> ModelDescription:
-    """Describe a parsed `config.json`."""
-    parts = anatomy(config)
+def describe_config(config: Mapping[str, Any], reference: str = "") -> ModelDescription:
+    """Describe a parsed `config.json` of a family."""
+    return _with_shape(anatomy(config), reference)
+
+
+def describe_weights(config: Mapping[str, Any], shapes: Shapes, reference: str = "") -> ModelDescription:
+    """Describe a model in memory by its configuration and, where it has no family, the shapes of its parameters."""
+    return _with_shape(infer(config, shapes) if unknown(config) else anatomy(config), reference)
+
+
+def _with_shape(parts: Anatomy, reference: str) -> ModelDescription:
     shape = ModelShape(
         hidden_size=parts.hidden_size,
         layers=parts.layers,
         intermediate_size=parts.intermediate_size,
         heads=parts.heads,
         model_type=parts.model_type,
-        targets=tuple(TARGETS),
+        targets=tuple(TARGETS) if parts.known_parts else ("all",),
     )
     return ModelDescription(reference, parts, shape)
 

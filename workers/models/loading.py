@@ -19,8 +19,10 @@ from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from workers.assignment import Quantisation
+from workers.errors import InvalidInput
 from workers.models.agreement import check_loaded, check_weights
-from workers.models.description import ModelDescription, describe_config, require_head, with_head
+from workers.models.anatomy import Anatomy
+from workers.models.description import ModelDescription, describe, describe_weights, require_head, with_head
 from workers.models.heads import SEQUENCE, Head, head_of
 from workers.models.quantisation import keep_backward_pass, quantisation
 from workers.models.references import read_config, resolve
@@ -79,9 +81,10 @@ def load_base(
     BERT's pooler, which a checkpoint of a masked-language model does not hold, would be random: it joins the head and
     is trained and exported with it. Raises `InvalidInput` with field `model` where any other part of the body would be.
     """
-    folder = resolve(reference)
-    require_head(describe_config(read_config(reference)), kind)
-    check_weights(read_config(reference), folder)
+    folder, stored = resolve(reference), read_config(reference)
+    expected = describe(reference)
+    require_head(expected, kind)
+    check_weights(stored, folder)
     outputs = {"num_labels": labels} if kind.fresh else {}
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **outputs)
     if not _is_token(config.pad_token_id, config.vocab_size):
@@ -95,10 +98,11 @@ def load_base(
             trust_remote_code=False,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
-            **_storage(quantise, config, device),
+            **_storage(quantise, expected, device),
         )
-    parts, differ = describe_config(config.to_dict()).anatomy, {name for name, *_ in info["mismatched_keys"]}
+    parts, differ = describe_model(model).anatomy, {name for name, *_ in info["mismatched_keys"]}
     check_loaded(parts, folder, set(info["missing_keys"]), differ, kind.fresh)
+    check_parts(expected.anatomy, parts, model)
     return make_base(model, str(folder), missing=tuple(info["missing_keys"]), reference=reference, device=device)
 
 
@@ -114,7 +118,7 @@ def make_base(
 
     `missing` names parameters that the checkpoint lacks; a known `head` overrules what follows from them.
     """
-    description = describe_config(model.config.to_dict(), reference or folder)
+    description = describe_model(model, reference or folder)
     if getattr(model, "quantization_method", None) is None:
         nn.Module.to(model, device)  # typed, unlike the `to` that transformers wraps
     else:  # it is where it was loaded
@@ -131,18 +135,41 @@ def make_base(
     return Base(model, with_head(description, head, kind.fresh), kind, head, size, folder)
 
 
+def describe_model(model: PreTrainedModel, reference: str = "") -> ModelDescription:
+    """Describe a model in memory."""
+    shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
+    return describe_weights(model.config.to_dict(), shapes, reference)
+
+
+def check_parts(expected: Anatomy, found: Anatomy, model: nn.Module) -> None:
+    """Raise `InvalidInput` where the weights of a class without a family have told of other parts than it has."""
+    if found.known_parts:
+        return
+    kind, places = found.model_type, (expected.layers_path, expected.layers, expected.linears, expected.norms)
+    allowed = "a class of docs/models.md"
+    if places != (found.layers_path, found.layers, found.linears, found.norms):
+        raise InvalidInput("model", f"a {kind} model whose layers are named otherwise in its checkpoint", allowed)
+    layer = model.get_submodule(f"{found.layers_path}.0")
+    for linear in found.linears:
+        part = layer.get_submodule(linear.name)
+        if not isinstance(part, nn.Linear):
+            raise InvalidInput("model", f"a {kind} model whose {linear.name} is a {type(part).__name__}", allowed)
+
+
 def _outside_body(model: PreTrainedModel, description: ModelDescription) -> tuple[str, ...]:
     """The parts of a model that are no part of its body and have something to learn, in its own order."""
     learning = (name for name, part in model.named_children() if next(part.parameters(), None) is not None)
     return tuple(name for name in learning if name != description.anatomy.body)
 
 
-def _storage(quantise: Quantisation | None, config: Any, device: str) -> dict[str, Any]:
+def _storage(quantise: Quantisation | None, model: ModelDescription, device: str) -> dict[str, Any]:
     """Further arguments of `from_pretrained` for a base in few bits; it is put on its device while it is loaded."""
     if quantise is None:
         return {}
-    head = describe_config(config.to_dict()).anatomy.head
-    return {"quantization_config": quantisation(quantise, head), "device_map": {"": device}}
+    if not model.anatomy.known_parts:
+        allowed = "nothing on a class without a family: what of it is its head is not known before it is loaded"
+        raise InvalidInput("quantise", quantise, allowed)
+    return {"quantization_config": quantisation(quantise, model.anatomy.head), "device_map": {"": device}}
 
 
 @contextmanager
@@ -168,7 +195,7 @@ def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(resolve(reference), trust_remote_code=False)
     config = read_config(reference)
     candidates = (config.get("pad_token_id"), tokenizer.pad_token_id, *_rarely_in_texts(tokenizer), 0)
-    vocabulary = describe_config(config).anatomy.vocabulary
+    vocabulary = describe(reference).anatomy.vocabulary
     padding = next(one for one in candidates if _is_token(one, vocabulary))
     if padding != tokenizer.pad_token_id:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)

@@ -10,6 +10,7 @@ from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget
 from service.errors import FieldProblem
 from service.jobs.did_you_mean import unknown_name
+from service.jobs.model_class_checks import check_model_class
 from service.jobs.models import located
 from service.jobs.search.checks import check_optimizer, check_scheduler
 from service.jobs.search.constraint_checks import check_bounds, check_known
@@ -37,6 +38,7 @@ class SearchAdmission(TaskAdmission):
         data = None if task is None else self.read(task, spec.seed)
         if model is not None:
             self.check_fit(model, data)
+            self.problems += check_model_class(spec.resources, model)
         problem = None
         if model is not None:
             self.problems += (unsound := check_references(spec, model))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
 from fastapi.testclient import TestClient
 
 from service.errors import BadInput
@@ -169,3 +170,19 @@ def test_settings_of_the_hub_are_checked() -> None:
     assert Settings.read({}, {"PEFTSEARCH_HUB": "off"}).hub_owners == ()
     with pytest.raises(SettingsError, match="PEFTSEARCH_HUB"):
         Settings.read({"hub": "a,,b"}, {})
+
+
+def test_classes_without_a_family_are_described_by_their_weights(api: TestClient, tiny: Spec, data_root: Path) -> None:
+    folder = data_root / "model"
+    folder.joinpath("model.safetensors").unlink()
+    sizes = {"hidden_size": 32, "ffn_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 23}
+    config = transformers.OPTConfig(**sizes, word_embed_proj_dim=32, pad_token_id=0, max_position_embeddings=64)
+    transformers.OPTForSequenceClassification(config).save_pretrained(folder)
+    tiny["resources"] = {"engine": "fast", "quantise": "int8"}
+    problems = _problems(api, tiny)
+    assert "lower layers of a opt model" in problems["resources.engine"]
+    assert "has no family" in problems["resources.quantise"]
+    tiny |= {"resources": {}, "space": {"preset": "lora"}, "reference_trials": [{"method": "lora", "targets": "qv"}]}
+    assert "reference_trials.0.targets" in _problems(api, tiny)
+    del tiny["reference_trials"]
+    assert api.post("/v1/jobs", json=tiny).status_code == 201

@@ -32,13 +32,13 @@ def _pairs() -> list[Any]:
     found = []
     for first, kind in enumerate(NEW):
         model = tiny_description(kind)
-        able = [name for name in CASES if method(name).supports(model) and _fits(name, model)]
+        able = [name for name in CASES if method(name).supports(model) and fits(name, model)]
         chosen = able if os.environ.get("PEFTSEARCH_FAMILIES") == "all" else able[first % _EVERY :: _EVERY]
         found += [pytest.param(kind, name, id=f"{kind}-{name}") for name in chosen]
     return found
 
 
-def _fits(name: str, model: ModelDescription) -> bool:
+def fits(name: str, model: ModelDescription) -> bool:
     """Whether anything divides the sizes as the method must have it; else its space says so."""
     try:
         method(name).space(model)
@@ -58,7 +58,7 @@ def _base(bases: dict[str, Base], kind: str) -> Base:
     return bases[kind]
 
 
-def _knobs(base: Base, name: str) -> dict[str, Any]:
+def knobs_of(base: Base, name: str) -> dict[str, Any]:
     """The suite's own knobs where the family's sizes admit them, else some of the method's space."""
     one = method(name)
     try:
@@ -75,7 +75,7 @@ def test_a_method_keeps_its_promises_on_a_family(bases: dict[str, Base], kind: s
     body = {key: value.clone() for key, value in base.model.state_dict().items() if not key.startswith(base.head)}
     base.initialise_head(7)
     before = logits(base.model)
-    knobs = _knobs(base, name)
+    knobs = knobs_of(base, name)
     attached = one.attach(base, knobs, 7, TrainingSetup(12, batches, cross_entropy))
     try:
         attached.set_training(False)

@@ -51,7 +51,7 @@ def _assignment(task: TextClassificationSpec, trial: str, **changes: Any) -> Ass
     return Assignment(trial_id=trial, attempt=1, task=task, config=config, epochs=2, seed=1, measure_latency=False)
 
 
-@pytest.mark.parametrize("kind", BUILDERS)
+@pytest.mark.parametrize("kind", [*BUILDERS, "opt"])
 def test_a_trial_of_a_family_trains_alone_and_in_a_pack_and_reloads_elsewhere(
     bench: Workbench, tmp_path: Path, kind: str
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from search_spaces.parameters import Categorical
 from workers.methods.declaration.knob_kinds import top_layers
 from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
+from workers.methods.declaration.needs import KNOWN_PARTS
 from workers.methods.declaration.peft_method import peft_method, target_pattern
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -49,6 +50,7 @@ METHODS = (
         knobs=_knobs,
         arguments=_arguments,
         trainable_parameters=_parameters,
+        needs=(KNOWN_PARTS,),
         forms=("scale",),
     ),
 )

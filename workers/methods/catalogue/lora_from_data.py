@@ -22,7 +22,7 @@ from search_spaces.parameters import Categorical, Ordinal
 from workers.methods.attached import TrainingSetup
 from workers.methods.declaration.knob_kinds import alpha, placed, placement, rank
 from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
-from workers.methods.declaration.needs import TOKENS_ALONE
+from workers.methods.declaration.needs import KNOWN_PARTS, TOKENS_ALONE
 from workers.methods.declaration.own_method import OwnHooks, own_method
 from workers.methods.declaration.peft_method import per_layer, two_factors
 from workers.models.anatomy import Linear
@@ -113,7 +113,7 @@ METHODS = (
         install=_install,
         trainable_parameters=per_layer(two_factors),
         hooks=OwnHooks(ready=_start_corda),
-        needs=(TOKENS_ALONE,),
+        needs=(TOKENS_ALONE, KNOWN_PARTS),
         variant_of="lora",
         forms=("low-rank",),
     ),

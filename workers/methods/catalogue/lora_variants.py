@@ -17,7 +17,7 @@ from workers.methods.attached import TrainingSetup
 from workers.methods.catalogue.lora import DEFAULTS, lora_arguments, lora_parameters
 from workers.methods.declaration.knob_kinds import alpha, dropout, even_rank, placement, rank
 from workers.methods.declaration.method import Knobs, KnobValues, LearningRates, Method
-from workers.methods.declaration.needs import BIASED_TARGETS, PLAIN_LINEARS, TOKENS_ALONE, biased_targets
+from workers.methods.declaration.needs import BIASED_TARGETS, KNOWN_PARTS, PLAIN_LINEARS, TOKENS_ALONE, biased_targets
 from workers.methods.declaration.peft_method import Arguments, PeftHooks, peft_method, per_layer, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -246,7 +246,7 @@ METHODS = (
         # The same rank everywhere (rho 1), so that the number of parameters follows from the configuration.
         with_options(init_lora_weights="eva", eva_config={"rho": 1.0}),
         hooks=PeftHooks(ready=_eva_start),
-        needs=(PLAIN_LINEARS, TOKENS_ALONE),
+        needs=(PLAIN_LINEARS, TOKENS_ALONE, KNOWN_PARTS),
         forms=("low-rank",),
     ),
 )

@@ -13,7 +13,7 @@ from typing import Any
 from search_spaces.parameters import Categorical, Float, Int, Ordinal
 from workers.methods.declaration.knob_kinds import alpha, divisors, dropout, placement, rank
 from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
-from workers.methods.declaration.needs import PLAIN_LINEARS
+from workers.methods.declaration.needs import KNOWN_PARTS, PLAIN_LINEARS
 from workers.methods.declaration.peft_method import peft_method, per_layer, target_modules, two_factors
 from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
@@ -157,7 +157,7 @@ METHODS = (
         knobs=_glora_knobs,
         arguments=_glora_arguments,
         trainable_parameters=per_layer(_glora_parameters),
-        needs=(PLAIN_LINEARS,),
+        needs=(PLAIN_LINEARS, KNOWN_PARTS),
     ),
     peft_method(
         "deft",

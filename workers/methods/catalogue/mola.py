@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from search_spaces.parameters import Categorical, Float, Int
 from workers.methods.declaration.knob_kinds import alpha, placed, placement, rank
 from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
-from workers.methods.declaration.needs import TOKENS_ALONE
+from workers.methods.declaration.needs import KNOWN_PARTS, TOKENS_ALONE
 from workers.methods.declaration.own_method import OwnHooks, own_method
 from workers.methods.declaration.peft_method import two_factors
 from workers.models.anatomy import Linear
@@ -91,7 +91,7 @@ METHODS = (
         install=_install,
         trainable_parameters=_parameters,
         hooks=OwnHooks(auxiliary_loss=_balance),
-        needs=(TOKENS_ALONE,),
+        needs=(TOKENS_ALONE, KNOWN_PARTS),
         mergeable=False,
     ),
 )

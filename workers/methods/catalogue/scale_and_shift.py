@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from search_spaces.parameters import Categorical
 from workers.methods.declaration.knob_kinds import placed, placement, top_layers
 from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
-from workers.methods.declaration.needs import SOME_BIASES
+from workers.methods.declaration.needs import KNOWN_PARTS, SOME_BIASES
 from workers.methods.declaration.own_method import own_method
 from workers.methods.declaration.peft_method import per_layer
 from workers.models.anatomy import Linear
@@ -92,7 +92,7 @@ METHODS = (
         knobs=_difffit_knobs,
         install=_install_difffit,
         trainable_parameters=_difffit_parameters,
-        needs=(SOME_BIASES,),
+        needs=(SOME_BIASES, KNOWN_PARTS),
         forms=("bias", "norm", "scale"),
     ),
 )

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Float, Int, Ordinal
 from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
-from workers.methods.declaration.needs import OWN_LAYERS
+from workers.methods.declaration.needs import KNOWN_PARTS, OWN_LAYERS
 from workers.methods.declaration.own_method import own_method
 from workers.models.description import ModelDescription
 
@@ -138,7 +138,7 @@ METHODS = (
         trainable_parameters=_ladder_parameters,
         lowest_layer=_bottom,
         mergeable=False,
-        needs=(OWN_LAYERS,),
+        needs=(OWN_LAYERS, KNOWN_PARTS),
     ),
     own_method(
         "unipt",
@@ -151,7 +151,7 @@ METHODS = (
         trainable_parameters=_parallel_parameters,
         lowest_layer=_bottom,
         mergeable=False,
-        needs=(OWN_LAYERS,),
+        needs=(OWN_LAYERS, KNOWN_PARTS),
     ),
     own_method(
         "sherl",
@@ -164,6 +164,6 @@ METHODS = (
         trainable_parameters=_consolidating_parameters,
         lowest_layer=_bottom,
         mergeable=False,
-        needs=(OWN_LAYERS,),
+        needs=(OWN_LAYERS, KNOWN_PARTS),
     ),
 )

@@ -18,17 +18,17 @@ class Need:
 
 def biased_targets(anatomy: Anatomy, every: bool = False) -> tuple[str, ...]:
     """The target groups of which some linear layers have biases, or with `every` all of them."""
-    holds = all if every else any
-    return tuple(
-        name
-        for name, groups in TARGETS.items()
-        if holds(linear.bias for linear in anatomy.linears if linear.groups & groups)
-    )
+    holds, found = all if every else any, []
+    for name, groups in TARGETS.items():
+        biases = [linear.bias for linear in anatomy.linears if linear.groups & groups]
+        if biases and holds(biases):
+            found.append(name)
+    return tuple(found)
 
 
 def _value_projection_has_bias(anatomy: Anatomy) -> bool:
     values = [linear for linear in anatomy.linears if "value" in linear.groups]
-    return all(linear.bias and linear.groups == {"value"} for linear in values)
+    return bool(values) and all(linear.bias and linear.groups == {"value"} for linear in values)
 
 
 ENCODER = Need("encoders, not decoders", lambda anatomy: not anatomy.causal)
@@ -56,3 +56,7 @@ TOKENS_ALONE = Need(
     lambda anatomy: not anatomy.projects_positions,
 )
 OWN_LAYERS = Need("models whose layers do not share their weights", lambda anatomy: anatomy.depth == anatomy.layers)
+KNOWN_PARTS = Need(
+    "models of a family (docs/models.md), of whose layers it is known what each is for",
+    lambda anatomy: anatomy.known_parts,
+)

@@ -18,9 +18,11 @@ class Family:
         model_types: values of `model_type` in `config.json`.
         describe: the anatomy of a parsed `config.json`; a missing size raises `KeyError`.
         note: what there is to know of it, for docs/models.md; may be empty.
+        heads: endings of the `AutoModelFor…` classes that put a head on what is described, where not all do.
     """
 
     name: str
     model_types: tuple[str, ...]
     describe: Callable[[Mapping[str, Any]], Anatomy]
     note: str = ""
+    heads: frozenset[str] | None = None

@@ -27,7 +27,6 @@ def modernbert_decoder(config: Mapping[str, Any]) -> Anatomy:
         causal=True,
         reads="last",
         takes_past=True,
-        no_tokens_head=True,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from workers.errors import InvalidInput
 from workers.models import families as package
 from workers.models.anatomy import Anatomy
+from workers.models.architectures import architectures
 from workers.models.families.family import Family
 
 
@@ -34,6 +35,14 @@ def families() -> Mapping[str, Family]:
 def model_types() -> tuple[str, ...]:
     """Model classes that can be described, by `model_type` of their `config.json`."""
     return tuple(families())
+
+
+def heads(model_type: str) -> frozenset[str]:
+    """Endings of the `AutoModelFor…` classes of transformers that put a head on a class of model as we know it."""
+    family, known = families().get(model_type), architectures().get(model_type)
+    if family is not None and family.heads is not None:
+        return family.heads
+    return known.heads if known is not None else frozenset()
 
 
 def anatomy(config: Mapping[str, Any]) -> Anatomy:
