@@ -53,7 +53,9 @@ def check_tensors(config: Mapping[str, Any], tensors: Mapping[str, StoredTensor]
         raise InvalidInput("model", found, _RULE)
 
 
-def check_loaded(parts: Anatomy, folder: Path, missing: set[str], mismatched: set[str], fresh_head: bool) -> None:
+def check_loaded(
+    parts: Anatomy, folder: Path, missing: set[str], mismatched: set[str], fresh_head: bool = True
+) -> None:
     """The same behind loading, by the names of weights that were missing or of another size."""
     body = f"{parts.body}." if fresh_head else ""  # what lies outside is the head of the task
     random = sorted(name for name in missing if name.startswith(body) and name not in _pooler(parts)) + sorted(

@@ -37,6 +37,7 @@ class Writer:
         end: the token that ends a text; empty where the tokenizer has none.
         ends: all special tokens.
         answers_only: whether prompts and what users say are read only.
+        drop_overlong: leave out rows of which `max_length` tokens hold nothing to learn, instead of refusing them.
         tokenizer: to see what `max_length` tokens leave of a row; None where only transformers can read it.
     """
 
@@ -47,6 +48,7 @@ class Writer:
     ends: tuple[str, ...]
     answers_only: bool
     max_length: int
+    drop_overlong: bool
     tokenizer: Tokenizer | None
 
     def rows(self, parts: Sequence[Columns]) -> Rows:
@@ -57,7 +59,11 @@ class Writer:
             for row in range(len(part.numbers)):
                 written.append(self._row(part, row))
                 places.append((part, row))
-        self._check_lengths(written, places)
+        if overlong := self._overlong(["".join(pieces[: learnt.index(1)]) for pieces, learnt in written]):
+            if not self.drop_overlong or len(overlong) == len(written):
+                row, tokens = next(iter(overlong.items()))
+                raise self._too_long(tokens, *places[row])
+            written = [one for row, one in enumerate(written) if row not in overlong]
         flags = np.empty(len(written), dtype=object)
         flags[:] = [np.array(learnt, dtype=np.int32) for _, learnt in written]
         return Rows(tuple(pieces for pieces, _ in written), None, flags)
@@ -129,25 +135,24 @@ class Writer:
     def _ended(self, text: str) -> str:
         return text if self.end and text.endswith(self.end) else text + self.end
 
-    def _check_lengths(self, written: Sequence[Written], places: Sequence[tuple[Columns, int]]) -> None:
-        """Refuse rows of which `max_length` tokens hold nothing that is learnt."""
+    def _overlong(self, before: Sequence[str]) -> dict[int, int]:
+        """How many tokens stand `before` what is learnt, in rows where `max_length` are no more than these."""
         if self.tokenizer is None:
-            return
-        before = ["".join(pieces[: learnt.index(1)]) for pieces, learnt in written]
+            return {}
         # A token has at least one byte, so most rows need not be looked at.
-        doubtful = [row for row, text in enumerate(before) if len(text.encode(errors="replace")) >= self.max_length - 2]
+        doubtful = [row for row, text in enumerate(before) if len(text.encode(errors="replace")) >= self.max_length]
+        found: dict[int, int] = {}
         for start in range(0, len(doubtful), _CHUNK):
             some = doubtful[start : start + _CHUNK]
             encoded = self.tokenizer.encode_batch([before[row] for row in some], add_special_tokens=False)
-            for row, one in zip(some, encoded, strict=True):
-                if len(one.ids) >= self.max_length:
-                    part, number = places[row]
-                    found = f"{len(one.ids)} tokens before the answer in {part.place(number, self._column())}"
-                    allowed = f"rows that {self.max_length} tokens do not cut to nothing to learn, or a greater length"
-                    raise InvalidInput("max_length", found, allowed)
+            lengths = (len(one.ids) for one in encoded)
+            found |= {row: length for row, length in zip(some, lengths, strict=True) if length >= self.max_length}
+        return found
 
-    def _column(self) -> str:
-        return self.names[self.form.columns[0]]
+    def _too_long(self, tokens: int, part: Columns, row: int) -> InvalidInput:
+        found = f"{tokens} tokens before the answer in {part.place(row, self.names[self.form.columns[0]])}"
+        allowed = f"fewer than the {self.max_length} of max_length (a greater one, or `overlong: drop`)"
+        return InvalidInput("max_length", found, allowed)
 
 
 class _FoundError(Exception):

@@ -55,6 +55,10 @@ class CausalLMSpec(TaskSection):
         default=None, description="file with a Jinja chat template, in place of the model's"
     )
 
+    overlong: Literal["refuse", "drop"] = Field(
+        default="refuse", description="rows whose answer begins behind `max_length`: refuse the job, or leave them out"
+    )
+
     @model_validator(mode="after")
     def _one_form(self) -> CausalLMSpec:
         given = [name for name in ("messages", "prompt", "completion", "text") if getattr(self, name) is not None]
@@ -92,13 +96,12 @@ def _writer(task: CausalLMSpec, form: Form, names: dict[str, str]) -> Writer:
     vocabulary = anatomy(read_config(task.model)).vocabulary
     tokenizer = check_tokenizer(resolve(task.model, weights=False), vocabulary)
     added = () if tokenizer is None else tokenizer.get_added_tokens_decoder().values()
-    special = {one.content for one in added if one.special} | {
-        tokens[name] for name in ("eos_token",) if name in tokens
-    }
+    end = tokens.get("eos_token", "")
+    ends = {one.content for one in added if one.special} | ({end} if end else set())
     only = task.completion_only_loss if form is PAIR else task.assistant_only_loss
     template = chat_template(task.model, task.chat_template_path)
-    end, ends = tokens.get("eos_token", ""), tuple(sorted(special))
-    return Writer(form, names, template, end, ends, only, task.max_length, tokenizer)
+    drop = task.overlong == "drop"
+    return Writer(form, names, template, end, tuple(sorted(ends)), only, task.max_length, drop, tokenizer)
 
 
 def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
