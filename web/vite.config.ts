@@ -17,6 +17,10 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "charts", test: /node_modules[\\/](echarts|zrender)/ },
+            {
+              name: "editor",
+              test: /node_modules[\\/](codemirror|@codemirror|@lezer|@marijn|crelt|style-mod|w3c-keyname)/,
+            },
             { name: "react", test: /node_modules[\\/](react|react-dom|scheduler|@tanstack)/ },
           ],
         },

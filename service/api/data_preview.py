@@ -139,7 +139,10 @@ def _lengths(rows: Rows, tokenizer: Tokenizer | None, max_length: int) -> Length
     if tokenizer is None:
         lengths = np.array([len(text) for text in texts])
     else:
-        lengths = np.array([len(encoded.ids) for encoded in tokenizer.encode_batch(texts)])
+        whole = Tokenizer.from_str(tokenizer.to_str())  # files of tokenizers may ask for padding, and for a cut
+        whole.no_padding()
+        whole.no_truncation()
+        lengths = np.array([len(encoded.ids) for encoded in whole.encode_batch(texts)])
     median, p95, longest = np.quantile(lengths, (0.5, 0.95, 1))
     return LengthsView(
         unit="characters" if tokenizer is None else "tokens",

@@ -13,7 +13,7 @@ JSON = "application/json"
 
 def answer(view: BaseModel, status: int = 200) -> Response:
     """A view as JSON."""
-    return Response(view.model_dump_json(), status, media_type=JSON)
+    return Response(view.model_dump_json(by_alias=True), status, media_type=JSON)
 
 
 def tagged(request: Request, view: BaseModel, tag: str | None = None) -> Response:
@@ -21,7 +21,7 @@ def tagged(request: Request, view: BaseModel, tag: str | None = None) -> Respons
 
     `tag` names the version; by default it is a digest of the content.
     """
-    content = view.model_dump_json()
+    content = view.model_dump_json(by_alias=True)
     tag = tag or hashlib.sha256(content.encode()).hexdigest()[:20]
     headers = {"ETag": f'W/"{tag}"', "Cache-Control": "private, no-cache"}
     if has_version(request, tag):

@@ -1,37 +1,118 @@
-"""The editor of job files: what is written in it is not lost."""
+"""The page where jobs are written: form and text are one, problems stand at their fields, nothing is lost."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.web.search import Search
 
 pytestmark = pytest.mark.browser
+JOB = """\
+# what this is about
+name: from the form
+task: {model: builtin:minilm, train: train.csv, validation: 0.25, max_length: 16}
+space: {preset: lora, overrides: {batch_size: {value: 8}}}
+objectives:
+  - {metric: accuracy, direction: maximize}
+budget: {trials: 4, epochs: 1}
+"""
+
+
+def editor(page: Page) -> Locator:
+    """The text of the job file."""
+    return page.get_by_label("Job file (YAML)")
+
+
+def field(page: Page, name: str) -> Locator:
+    """A field of the form."""
+    return page.locator(".job-form").get_by_label(re.compile(rf"^{name}( required)?$"))
 
 
 def test_a_text_survives_leaving_and_reloading_until_it_is_discarded(page: Page) -> None:
     page.goto("/#/new")
-    editor = page.get_by_label("Job file (YAML)")
+    expect(editor(page)).to_contain_text("builtin:minilm")
     expect(page.get_by_role("button", name="Start over")).to_have_count(0)
-    editor.fill("name: half written")
+    editor(page).fill("name: half written")
     page.goto("/#/")
     page.goto("/#/new")
-    expect(editor).to_have_value("name: half written")
+    expect(editor(page)).to_have_text("name: half written")
     page.reload()
-    expect(editor).to_have_value("name: half written")
+    expect(editor(page)).to_have_text("name: half written")
     page.get_by_role("button", name="Start over").click()
-    expect(editor).to_have_value(re.compile("builtin:minilm"))
+    expect(editor(page)).to_contain_text("builtin:minilm")
 
 
 def test_a_copied_job_is_sound_yaml_and_has_a_text_of_its_own(page: Page, search: Search) -> None:
     other = Search(search.store, search.artifacts, search.folder, name="sweep: lora")
     page.goto("/#/new")
-    editor = page.get_by_label("Job file (YAML)")
-    editor.fill("name: half written")
+    editor(page).fill("name: half written")
     page.goto(f"/#/new?from={other.job.id}")
-    expect(editor).to_have_value(re.compile('^name: "sweep: lora"$', re.MULTILINE))
+    expect(editor(page)).to_contain_text('name: "sweep: lora"')
     page.goto("/#/new")
-    expect(editor).to_have_value("name: half written")
+    expect(editor(page)).to_have_text("name: half written")
+
+
+def test_form_and_text_are_one_and_comments_stay(page: Page, search: Search) -> None:
+    page.goto("/#/new")
+    editor(page).fill(JOB)
+    expect(field(page, "name")).to_have_value("from the form")
+    expect(page.get_by_text("No problems found")).to_be_visible(timeout=30_000)
+    field(page, "trials").fill("6")
+    field(page, "scheduler").select_option("asha")
+    field(page, "reduction").fill("2")
+    page.get_by_role("button", name="Add an objective").click()
+    page.get_by_role("group", name="objective 2").get_by_label("metric").select_option("trainable_params")
+    for written in ("# what this is about", "trials: 6", "name: asha", "reduction: 2", "metric: trainable_params"):
+        expect(editor(page)).to_contain_text(written)
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("from the form")
+    spec = search.store.list_jobs().items[0].spec
+    assert spec["scheduler"] == {"name": "asha", "options": {"reduction": 2}}
+    assert [one["metric"] for one in spec["objectives"]] == ["accuracy", "trainable_params"]
+
+
+def test_problems_stand_at_their_fields_all_at_once_as_one_types(page: Page) -> None:
+    page.goto("/#/new")
+    editor(page).fill(JOB.replace("train.csv", "nowhere.csv").replace("trials: 4", "trials: 0"))
+    expect(page.get_by_text("2 problems").first).to_be_visible(timeout=30_000)
+    train = field(page, "train")
+    expect(train).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(".job-form .field-problem").first).to_contain_text("does not exist")
+    expect(field(page, "trials")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(".cm-lintRange-error").first).to_be_visible()
+    train.fill("train.csv")
+    field(page, "trials").fill("4")
+    expect(page.get_by_text("No problems found")).to_be_visible(timeout=30_000)
+    expect(train).to_have_attribute("aria-invalid", "false")
+
+
+def test_the_data_is_shown_before_anything_is_trained(page: Page) -> None:
+    page.goto("/#/new")
+    editor(page).fill(JOB)
+    data = page.get_by_role("region", name="Data", exact=True)
+    expect(data).to_contain_text("train: 60 rows", timeout=30_000)
+    expect(data.get_by_role("table", name="Label balance")).to_contain_text("50 %")
+    expect(data).to_contain_text("sentence number")
+    expect(page.get_by_role("region", name="Estimate")).to_contain_text("No trial of this model has run here")
+
+
+def test_every_type_of_task_has_a_form(page: Page) -> None:
+    page.goto("/#/new")
+    types = field(page, "type")
+    expect(types.locator("option")).not_to_have_count(0)
+    for name in types.locator("option").all_inner_texts():
+        types.select_option(name)
+        expect(editor(page)).to_contain_text(f"type: {name}")
+        expect(field(page, "model")).to_be_visible()
+
+
+def test_the_editor_says_what_could_be_written(page: Page) -> None:
+    page.goto("/#/new")
+    expect(field(page, "name")).to_be_visible(timeout=30_000)
+    editor(page).fill("name: x\ntask:\n  ")
+    editor(page).press("Control+End")
+    editor(page).press_sequentially("max")
+    expect(page.get_by_role("option", name="max_length")).to_be_visible()

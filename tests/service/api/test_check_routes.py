@@ -37,6 +37,7 @@ def test_a_sound_job_shows_its_data_and_nothing_is_stored(api: TestClient, store
     assert [example[0].startswith("sentence number") for example in train["examples"]] == [True] * 5
     assert {one["label"]: one["count"] for one in train["labels"]} == {"0": 15, "1": 15}
     assert (train["lengths"]["unit"], train["lengths"]["cut"]) == ("tokens", 1.0)
+    assert train["lengths"]["median"] == 5  # three words and the two tokens around them, no padding
     assert found["cost"] is None
     assert store.list_jobs(None, 10, None).items == ()
 
@@ -96,3 +97,8 @@ def test_optimizers_and_schedulers_say_their_options(api: TestClient) -> None:
     assert all(one["summary"] for one in optimizers.values())
     schedulers = {one["name"]: one for one in api.get("/v1/schedulers").json()["items"]}
     assert {"name": "reduction", "type": "float", "default": 3.0} in schedulers["asha"]["options"]
+
+
+def test_fields_of_tasks_carry_their_schema_under_its_name(api: TestClient) -> None:
+    for one in api.get("/v1/tasks").json()["items"]:
+        assert all(field["schema"] for field in one["fields"]), one["name"]

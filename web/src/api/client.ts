@@ -1,4 +1,5 @@
 /** One function per REST call. Failures throw `ApiError`, which carries the problem details of the service. */
+import type { CheckView, ChoiceView, SpaceView, TaskView } from "./openapi";
 import { readToken } from "./token";
 import type {
   Answer,
@@ -122,8 +123,7 @@ export function getBest(
   return json<Best>(`jobs/${jobId}/best?${parameters}`, { signal });
 }
 
-export const listMetrics = async (signal?: AbortSignal) =>
-  (await json<{ items: MetricInfo[] }>("metrics", { signal })).items;
+export const listMetrics = (signal?: AbortSignal) => itemsOf<MetricInfo>("metrics", signal);
 
 export const actOnJob = (id: string, action: JobAction) => json<Job>(`jobs/${id}/${action}`, { method: "POST" });
 
@@ -136,6 +136,22 @@ export const submitJob = (yaml: string, key: string) =>
     body: yaml,
     headers: { "Content-Type": "application/yaml", "Idempotency-Key": key },
   });
+
+/** What submitting a job file would say; nothing is stored. */
+export const checkJob = (yaml: string, signal?: AbortSignal) =>
+  json<CheckView>("checks", { method: "POST", body: yaml, headers: { "Content-Type": "application/yaml" }, signal });
+
+const itemsOf = async <T>(path: string, signal?: AbortSignal) => (await json<{ items: T[] }>(path, { signal })).items;
+
+export const listTasks = (signal?: AbortSignal) => itemsOf<TaskView>("tasks", signal);
+export const listOptimizers = (signal?: AbortSignal) => itemsOf<ChoiceView>("optimizers", signal);
+export const listSchedulers = (signal?: AbortSignal) => itemsOf<ChoiceView>("schedulers", signal);
+export const listSpaces = (model: string, signal?: AbortSignal) =>
+  itemsOf<SpaceView>(`spaces?${query({ model })}`, signal);
+
+/** JSON schemas of the sections of a job, by name. */
+export const getSchemas = async (signal?: AbortSignal): Promise<Record<string, object>> =>
+  (await json<{ components: { schemas: Record<string, object> } }>("openapi.json", { signal })).components.schemas;
 
 /** Begins with the newest events: enough for the log, and for what happened while the page was loading. */
 export const openEvents = (jobId: string, lastEventId: string, signal: AbortSignal) =>

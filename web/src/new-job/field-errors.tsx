@@ -7,13 +7,16 @@ interface Props {
   errors: FieldError[];
   text: string;
   onShow: (field: string) => void;
+  /** Whether the job was submitted and refused; else it would be. */
+  refused?: boolean;
 }
 
 /** What the service refused: for each field what was found and what would do; its name leads to its line. */
-export function FieldErrors({ message, errors, text, onShow }: Props) {
+export function FieldErrors({ message, errors, text, onShow, refused = false }: Props) {
+  const count = errors.length > 1 ? `${errors.length} problems` : "1 problem";
   return (
-    <section role="alert" aria-label="Why the job was refused">
-      <h2>{errors.length > 1 ? `Not accepted: ${errors.length} problems` : "Not accepted"}</h2>
+    <section role={refused ? "alert" : undefined} aria-label={refused ? "Why the job was refused" : "Problems"}>
+      <h2>{refused ? `Not accepted: ${count}` : count}</h2>
       {errors.length === 0 && <p>{message}</p>}
       <ul>
         {errors.map((error) => {

@@ -1,16 +1,27 @@
-/** Write or paste a job file and submit it. The service checks it; its answer stands beside the text, field by field. */
+/** Write a job as a form, as text, or as both at once. The service checks it while it is being written. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, type KeyboardEvent, useRef } from "react";
+import { type FormEvent, lazy, Suspense, useMemo, useRef } from "react";
 import { ApiError, getJob, submitJob } from "../api/client";
 import { keys } from "../api/queries";
-import type { Job } from "../api/types";
+import type { FieldError, Job } from "../api/types";
 import { Failure } from "../shell/failure";
 import { jobPath, navigate } from "../shell/router";
 import { toYaml } from "../text/yaml";
+import { type Catalogue, useCatalogue } from "./catalogue";
+import { completionOf } from "./completion";
+import { Cost } from "./cost";
+import { DataPreview } from "./data-preview";
 import { useDraft } from "./draft";
 import { FieldErrors } from "./field-errors";
+import { readJob, writeJob } from "./job-document";
+import { JobForm } from "./job-form";
 import { lineOf } from "./line-of-field";
+import { useCheck } from "./use-check";
+import type { EditorHandle } from "./yaml-editor";
 import quickstart from "../../../examples/quickstart.yaml?raw";
+
+const YamlEditor = lazy(() => import("./yaml-editor"));
+const noProblems: FieldError[] = [];
 
 /** `from` is the job whose spec the editor starts with. */
 export function NewJobPage({ from }: { from: string | null }) {
@@ -33,38 +44,32 @@ export function NewJobPage({ from }: { from: string | null }) {
 function Editor({ origin, start }: { origin: string | null; start: string }) {
   const draft = useDraft(origin, start);
   const { text } = draft;
-  const area = useRef<HTMLTextAreaElement>(null);
-  const cache = useQueryClient();
-  // One key per text: pressing the button twice makes one job, changing the text makes another.
-  const key = useRef({ text: "", value: "" });
-  const submit = useMutation({
-    mutationFn: () => {
-      if (key.current.text !== text) key.current = { text, value: randomKey() };
-      return submitJob(text, key.current.value);
-    },
-    onSuccess: (job: Job) => {
-      draft.discard();
-      cache.setQueryData(keys.job(job.id), job);
-      navigate(jobPath(job.id));
-    },
-  });
-  const onSubmit = (event: FormEvent) => {
-    event.preventDefault();
-    submit.mutate();
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit.mutate();
-  };
+  const editor = useRef<EditorHandle>(null);
+  const submit = useSubmit(text, draft.discard);
+  const { check, current } = useCheck(text);
+  const catalogue = useCatalogue();
+  const complete = useMemo(() => completionOf(catalogue.data), [catalogue.data]);
+  const problems = (check.data?.problems as FieldError[] | undefined) ?? noProblems;
+  const refusal = submit.error;
+  const refused = refusal instanceof ApiError ? refusal.errors : [];
   const showField = (field: string) => {
     const line = lineOf(text, field);
-    if (area.current && line) selectLine(area.current, line);
+    if (line) editor.current?.show(line);
   };
-  const errors = submit.error instanceof ApiError ? submit.error.errors : [];
   return (
-    <form className="page new-job" onSubmit={onSubmit}>
+    <form
+      className="page new-job"
+      onSubmit={(event: FormEvent) => {
+        event.preventDefault();
+        submit.mutate();
+      }}
+    >
       <title>New job · peftsearch</title>
       <div className="page-head">
         <h1>New job</h1>
+        <p className="muted check-state" role="status">
+          {checkWords(problems.length, current, check.isError)}
+        </p>
         {draft.changed && (
           <button type="button" onClick={draft.discard}>
             Start over
@@ -74,36 +79,92 @@ function Editor({ origin, start }: { origin: string | null; start: string }) {
           {submit.isPending ? "Checking…" : "Submit"}
         </button>
       </div>
+      <FormSide text={text} problems={problems} catalogue={catalogue.data} write={draft.write} />
       <div className="editor">
-        <label htmlFor="job-file">Job file (YAML)</label>
-        <textarea
-          id="job-file"
-          ref={area}
-          value={text}
-          spellCheck={false}
-          autoComplete="off"
-          rows={Math.max(20, text.split("\n").length + 1)}
-          aria-invalid={submit.isError}
-          aria-describedby="job-errors"
-          onChange={(event) => draft.write(event.target.value)}
-          onKeyDown={onKeyDown}
-        />
+        <Suspense fallback={<pre className="yaml-editor">{text}</pre>}>
+          <YamlEditor
+            text={text}
+            problems={problems}
+            complete={complete}
+            handle={editor}
+            onChange={draft.write}
+            onSubmit={() => submit.mutate()}
+          />
+        </Suspense>
         <p className="muted hint">
-          <kbd>Ctrl</kbd> <kbd>Enter</kbd> submits. Every field is described in the <a href="v1/docs">API reference</a>.
+          <kbd>Ctrl</kbd> <kbd>Enter</kbd> submits, <kbd>Ctrl</kbd> <kbd>Space</kbd> says what could be written. Every
+          field is described in the <a href="v1/docs">API reference</a>.
         </p>
-      </div>
-      <div id="job-errors" className="field-errors">
-        {submit.error && <FieldErrors message={submit.error.message} errors={errors} text={text} onShow={showField} />}
+        <div id="job-errors" className="field-errors">
+          {refusal ? (
+            <FieldErrors message={refusal.message} errors={refused} text={text} onShow={showField} refused />
+          ) : (
+            problems.length > 0 && <FieldErrors message="" errors={problems} text={text} onShow={showField} />
+          )}
+        </div>
+        <Cost cost={check.data?.cost ?? null} sound={problems.length === 0 && check.data !== undefined} />
+        <DataPreview splits={check.data?.splits ?? []} />
       </div>
     </form>
   );
 }
 
-function selectLine(area: HTMLTextAreaElement, line: number): void {
-  const lines = area.value.split("\n");
-  const start = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
-  area.focus();
-  area.setSelectionRange(start, start + (lines[line - 1]?.length ?? 0));
+interface SideProps {
+  text: string;
+  problems: readonly FieldError[];
+  catalogue: Catalogue | undefined;
+  write: (text: string) => void;
+}
+
+function FormSide({ text, problems, catalogue, write }: SideProps) {
+  const job = useMemo(() => readJob(text), [text]);
+  if (!catalogue)
+    return (
+      <p className="muted" role="status">
+        Loading the form…
+      </p>
+    );
+  if (!job) return <p className="muted">The text is not a mapping in YAML yet; once it is, its form is here.</p>;
+  if (job["kind"] !== undefined && job["kind"] !== "search")
+    return (
+      <p className="muted">
+        There is a form for searches. A job of kind <code>{String(job["kind"])}</code> is written as text; it is checked
+        all the same.
+      </p>
+    );
+  const form = {
+    job,
+    problems,
+    schemas: catalogue.schemas,
+    write: (path: Parameters<typeof writeJob>[1], value: Parameters<typeof writeJob>[2]) =>
+      write(writeJob(text, path, value)),
+  };
+  return <JobForm form={form} catalogue={catalogue} />;
+}
+
+function checkWords(problems: number, current: boolean, failed: boolean): string {
+  if (failed) return "Not checked: the service cannot be reached";
+  if (!current) return "Checking…";
+  if (problems === 0) return "No problems found";
+  return problems === 1 ? "1 problem" : `${problems} problems`;
+}
+
+/** One key per text: pressing the button twice makes one job, changing the text makes another. */
+function useSubmit(text: string, onDone: () => void) {
+  const cache = useQueryClient();
+  const key = useRef({ text: "", value: "" });
+  return useMutation({
+    mutationKey: [text],
+    mutationFn: () => {
+      if (key.current.text !== text) key.current = { text, value: randomKey() };
+      return submitJob(text, key.current.value);
+    },
+    onSuccess: (job: Job) => {
+      onDone();
+      cache.setQueryData(keys.job(job.id), job);
+      navigate(jobPath(job.id));
+    },
+  });
 }
 
 /** `crypto.randomUUID` exists only on secure origins; a service on a plain-http host is not one. */

@@ -1,9 +1,11 @@
 /** The frame around every page, and which page the address names. */
-import type { ReactNode } from "react";
-import { JobPage } from "../job/job-page";
+import { lazy, type ReactNode, Suspense } from "react";
 import { JobsPage } from "../jobs/jobs-page";
-import { NewJobPage } from "../new-job/new-job-page";
 import { type Route, useRoute } from "./router";
+
+// The list of jobs is what is opened first; charts and the editor come with the pages that need them.
+const JobPage = lazy(() => import("../job/job-page").then((page) => ({ default: page.JobPage })));
+const NewJobPage = lazy(() => import("../new-job/new-job-page").then((page) => ({ default: page.NewJobPage })));
 
 export function App() {
   const route = useRoute();
@@ -30,9 +32,17 @@ export function App() {
         </a>
       </header>
       <main id="main" tabIndex={-1}>
-        {pageOf(route)}
+        <Suspense fallback={<Loading />}>{pageOf(route)}</Suspense>
       </main>
     </>
+  );
+}
+
+function Loading() {
+  return (
+    <p className="page muted" role="status">
+      Loading the page…
+    </p>
   );
 }
 

@@ -1,0 +1,80 @@
+/** The data of the job as it will be used: the first rows, how labels are balanced, how long texts are. */
+import type { SplitView } from "../api/openapi";
+import { integer, percent, short } from "../text/numbers";
+
+export function DataPreview({ splits }: { splits: readonly SplitView[] }) {
+  if (splits.length === 0) return null;
+  return (
+    <section aria-label="Data">
+      <h2>Data</h2>
+      {splits.map((split) => (
+        <Split key={split.name} split={split} />
+      ))}
+    </section>
+  );
+}
+
+function Split({ split }: { split: SplitView }) {
+  const { lengths, spread, labels } = split;
+  return (
+    <details open={split.name === "train"}>
+      <summary>
+        {split.name}: {integer(split.rows)} rows
+        {lengths &&
+          `, ${short(lengths.median)} ${lengths.unit} in the middle, ${short(lengths.p95)} at the 95th percentile`}
+      </summary>
+      {lengths?.cut ? (
+        <p className="stale">{percent(lengths.cut)} of the rows are longer than max_length and will be cut.</p>
+      ) : null}
+      {spread && (
+        <p>
+          Targets from {short(spread.low)} to {short(spread.high)}, {short(spread.median)} in the middle.
+        </p>
+      )}
+      {labels.length > 0 && <Balance labels={labels} />}
+      <div className="table-frame" tabIndex={0} role="region" aria-label={`First rows of ${split.name}`}>
+        <table className="preview">
+          <thead>
+            <tr>
+              {split.columns.map((column) => (
+                <th key={column} scope="col">
+                  {column}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {split.examples.map((example, index) => (
+              <tr key={index}>
+                {example.map((cell, column) => (
+                  <td key={column}>{cell}</td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </details>
+  );
+}
+
+function Balance({ labels }: { labels: SplitView["labels"] }) {
+  const total = labels.reduce((sum, { count }) => sum + count, 0) || 1;
+  const most = Math.max(...labels.map(({ count }) => count), 1);
+  return (
+    <table className="balance" aria-label="Label balance">
+      <tbody>
+        {labels.map(({ label, count }) => (
+          <tr key={label}>
+            <th scope="row">{label}</th>
+            <td className="bar-cell">
+              <span className="bar" style={{ width: `${(100 * count) / most}%` }} />
+            </td>
+            <td className="number">{integer(count)}</td>
+            <td className="number muted">{percent(count / total)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
