@@ -125,13 +125,8 @@ class OwnAdapter:
                 value.copy_(tensors[name])
 
     def merge(self) -> None:
-        """Fold the adapter into plain layers of the base's kind, for serving; only `detach` may follow.
-
-        Modules that can be folded have `folded()`, which returns the module to put in their place.
-        """
-        for path, module in list(self.model.named_modules()):
-            if hasattr(module, "folded"):
-                set_submodule(self.model, path, module.folded())
+        """Fold the adapter into plain layers of the base's kind, for serving; only `detach` may follow."""
+        fold(self.model)
 
     def save(self, folder: Path, card: AdapterCard) -> None:
         """Export the adapter with its card."""
@@ -191,6 +186,13 @@ def _train_head(base: Base) -> dict[str, nn.Parameter]:
                 full = ".".join(piece for piece in (head, path, name) if piece)
                 trained[full] = replace_parameter(part, name)
     return trained
+
+
+def fold(model: nn.Module) -> None:
+    """Put plain layers in place of an adapter's modules: those that can be folded have `folded()`, which gives one."""
+    for path, module in list(model.named_modules()):
+        if hasattr(module, "folded"):
+            set_submodule(model, path, module.folded())
 
 
 def replace_parameter(module: nn.Module, name: str) -> nn.Parameter:

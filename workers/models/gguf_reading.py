@@ -1,4 +1,4 @@
-"""A GGUF file into a folder that `from_pretrained` loads: `python -m workers.models.gguf_reading FILE FOLDER [PRE]`.
+"""A GGUF file into a folder that `from_pretrained` loads: `python -m workers.models.gguf_reading FILE FOLDER`.
 
 Weights are unpacked into bfloat16 safetensors; tokenizer, chat template and generation settings come with them. Needs
 torch and the package gguf.
@@ -7,40 +7,41 @@ torch and the package gguf.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tokenizers import pre_tokenizers
+from gguf import GGUFReader
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
+from workers.models.pre_tokenizers import PRE_TOKENIZERS
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-PRE_TOKENIZERS: Mapping[str, Callable[[], Any]] = {
-    "gpt-2": lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
-    "smollm": lambda: pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    ),
-}
-"""How texts are cut before merging, by GGUF's name for it (`tokenizer.ggml.pre`), which transformers does not read."""
 _OF_THE_FILE = ("quantization_config", "_name_or_path", "_model_name_or_path", "transformers_version")
 
 
-def convert(file: Path, folder: Path, pre_tokenizer: str | None = None) -> None:
+def convert(file: Path, folder: Path) -> None:
     """Write the model in `file` to `folder`."""
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    if pre_tokenizer is not None:
-        tokenizer.backend_tokenizer.pre_tokenizer = PRE_TOKENIZERS[pre_tokenizer]()
+    cut = PRE_TOKENIZERS.get(_pre_tokenizer(file))
+    if cut is not None:  # transformers knows but some of them
+        tokenizer.backend_tokenizer.pre_tokenizer = cut()
     read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     model = _plain(read)
     model.generation_config = _generation(tokenizer)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _pre_tokenizer(file: Path) -> str:
+    """GGUF's name for how texts are cut before merging."""
+    field = GGUFReader(file).get_field("tokenizer.ggml.pre")
+    return "" if field is None else str(field.contents())
 
 
 def _plain(read: PreTrainedModel) -> PreTrainedModel:
@@ -70,4 +71,4 @@ def _generation(tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
 if __name__ == "__main__":
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    convert(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:4])
+    convert(Path(sys.argv[1]), Path(sys.argv[2]))

