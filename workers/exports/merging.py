@@ -88,7 +88,18 @@ def merged(adapter: Path, reference: str) -> PreTrainedModel:
         loaded = loaded.merge_and_unload(safe_merge=True)
     model: PreTrainedModel = loaded
     _say_what_is_tied(model)
+    _check_plain(model)
     return model
+
+
+def _check_plain(model: PreTrainedModel) -> None:
+    """Raise `InvalidInput` where folding has left weights that the model's class has no place for, and would drop."""
+    with torch.device("meta"):
+        plain = type(model)(model.config)
+    if beyond := sorted(model.state_dict().keys() - plain.state_dict().keys()):
+        kind = type(model).__name__
+        allowed = f"an adapter that changes weights which a {kind} has; export this one as an adapter"
+        raise InvalidInput("adapter", f"one that folds into {beyond[0]}, which no {kind} has", allowed)
 
 
 def _stays(kind: str) -> InvalidInput:
