@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo test test-families check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods bench-autopeft record-trials lock clean
+.PHONY: help setup web openapi wheel demo test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods bench-autopeft record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -48,6 +48,15 @@ test: setup ## every test
 
 test-families: setup ## every method on every family of models (`make test` takes a covering sample)
 	PEFTSEARCH_FAMILIES=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) tests/workers/models/test_families.py
+
+fuzz: setup ## at least 10,000 requests made from the OpenAPI document, with a token and without (ten minutes)
+	PEFTSEARCH_FUZZ_CASES=$(or $(CASES),13000) $(BIN)/python -m pytest -q -s tests/service/api/test_schema_fuzz.py
+
+audit: setup ## known vulnerabilities in what is pinned (pip-audit, npm audit); says so where it cannot ask
+	tools/audit-dependencies
+
+sbom: setup ## what this is made of, as CycloneDX documents in dist/
+	tools/make-sbom
 
 check: setup ## style, types, import contracts
 	$(BIN)/ruff check .

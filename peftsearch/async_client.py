@@ -20,6 +20,7 @@ from peftsearch.connection import (
     TIMEOUT,
     Connection,
     check,
+    leave_pauses,
     may_repeat,
     pauses,
     request_of,
@@ -245,15 +246,44 @@ class AsyncClient:
         """See `Client.tell`."""
         return await self._send(calls.tell(outcome))
 
-    async def create_token(self, name: str, scopes: Iterable[str], project: str | None = None) -> Mapping[str, Any]:
+    async def create_token(
+        self,
+        name: str,
+        scopes: Iterable[str],
+        project: str | None = None,
+        ttl: float | None = None,
+        rate: float | None = None,
+    ) -> Mapping[str, Any]:
         """See `Client.create_token`."""
-        return await self._send(calls.create_token(name, scopes, project))
+        return await self._send(calls.create_token(name, scopes, project, ttl, rate))
+
+    async def tokens(self) -> list[Mapping[str, Any]]:
+        """See `Client.tokens`."""
+        return await self._send(calls.tokens())
+
+    async def rotate_token(self, token_id: str, overlap: float = 0) -> Mapping[str, Any]:
+        """See `Client.rotate_token`."""
+        return await self._send(calls.rotate_token(token_id, overlap))
+
+    async def revoke_token(self, token_id: str) -> Mapping[str, Any]:
+        """See `Client.revoke_token`."""
+        return await self._send(calls.revoke_token(token_id))
+
+    async def audit(
+        self, token_name: str | None = None, target: str | None = None, limit: int | None = None
+    ) -> list[Mapping[str, Any]]:
+        """See `Client.audit`."""
+        found = self._pages(lambda cursor, size: calls.audit(cursor, size, token_name, target), limit)
+        return [entry async for entry in found]
 
     async def _send(self, call: Call[T]) -> T:
-        waits = pauses()
+        waits, leave = pauses(), leave_pauses()
         while True:
             try:
-                return result_of(call, await self._http.send(request_of(self._http, call)))
+                response = await self._http.send(request_of(self._http, call))
+                if (pause := leave(response)) is None:
+                    return result_of(call, response)
+                await asyncio.sleep(pause)
             except httpx.TransportError as error:
                 await self._wait(waits if may_repeat(call, error) else iter((None,)), error)
 

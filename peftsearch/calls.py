@@ -236,7 +236,30 @@ def tell(outcome: Mapping[str, Any]) -> Call[Trial]:
     return Call("POST", f"/v1/trials/{outcome['trial_id']}/tell", Trial.from_json, body=outcome)
 
 
-def create_token(name: str, scopes: Iterable[str], project: str | None) -> Call[Mapping[str, Any]]:
+def create_token(
+    name: str, scopes: Iterable[str], project: str | None, ttl: float | None, rate: float | None
+) -> Call[Mapping[str, Any]]:
     """Make an API token; its secret is in the answer and nowhere else."""
-    body = {"name": name, "scopes": list(scopes)} | ({} if project is None else {"project": project})
-    return Call("POST", "/v1/tokens", dict, body=body)
+    body = {"name": name, "scopes": list(scopes), "ttl": ttl, "rate": rate}
+    return Call("POST", "/v1/tokens", dict, body=body | ({} if project is None else {"project": project}))
+
+
+def tokens() -> Call[list[Mapping[str, Any]]]:
+    """All API tokens."""
+    return Call("GET", "/v1/tokens", lambda data: list(data["items"]))
+
+
+def rotate_token(token_id: str, overlap: float) -> Call[Mapping[str, Any]]:
+    """Make a token like this one, which ends `overlap` seconds from now."""
+    return Call("POST", f"/v1/tokens/{token_id}/rotate", dict, body={"overlap": overlap}, repeatable=False)
+
+
+def revoke_token(token_id: str) -> Call[Mapping[str, Any]]:
+    """Make a token useless."""
+    return Call("DELETE", f"/v1/tokens/{token_id}", dict)
+
+
+def audit(cursor: str | None, limit: int, token_name: str | None, target: str | None) -> Call[Page[Mapping[str, Any]]]:
+    """One page of who did what, newest first."""
+    query = _query(cursor=cursor, limit=limit, token_name=token_name, target=target)
+    return Call("GET", "/v1/audit", _page_of(dict), query)

@@ -20,6 +20,7 @@ from peftsearch.connection import (
     TIMEOUT,
     Connection,
     check,
+    leave_pauses,
     may_repeat,
     pauses,
     request_of,
@@ -267,15 +268,46 @@ class Client:
         """Tell how a claimed trial ended. Raises Conflict when it was given to another worker meanwhile."""
         return self._send(calls.tell(outcome))
 
-    def create_token(self, name: str, scopes: Iterable[str], project: str | None = None) -> Mapping[str, Any]:
-        """Make an API token with some of the scopes `read`, `submit`, `work`, `admin`, for a project (`default`)."""
-        return self._send(calls.create_token(name, scopes, project))
+    def create_token(
+        self,
+        name: str,
+        scopes: Iterable[str],
+        project: str | None = None,
+        ttl: float | None = None,
+        rate: float | None = None,
+    ) -> Mapping[str, Any]:
+        """Make an API token with some of the scopes `read`, `submit`, `work`, `admin`, for a project (`default`). It
+        lives `ttl` seconds (None: until revoked) and may make `rate` requests a second (None: as the server is set
+        up)."""
+        return self._send(calls.create_token(name, scopes, project, ttl, rate))
+
+    def tokens(self) -> list[Mapping[str, Any]]:
+        """All API tokens, newest first, without their secrets."""
+        return self._send(calls.tokens())
+
+    def rotate_token(self, token_id: str, overlap: float = 0) -> Mapping[str, Any]:
+        """Make a token like this one, with a new secret; this one ends `overlap` seconds from now."""
+        return self._send(calls.rotate_token(token_id, overlap))
+
+    def revoke_token(self, token_id: str) -> Mapping[str, Any]:
+        """Make a token useless."""
+        return self._send(calls.revoke_token(token_id))
+
+    def audit(
+        self, token_name: str | None = None, target: str | None = None, limit: int | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Who changed what, newest first: by all tokens or those of a name (or id), to everything or to what `target`
+        (the id of a job, trial or token) is part of the path of."""
+        return list(self._pages(lambda cursor, size: calls.audit(cursor, size, token_name, target), limit))
 
     def _send(self, call: Call[T]) -> T:
-        waits = pauses()
+        waits, leave = pauses(), leave_pauses()
         while True:
             try:
-                return result_of(call, self._http.send(request_of(self._http, call)))
+                response = self._http.send(request_of(self._http, call))
+                if (pause := leave(response)) is None:
+                    return result_of(call, response)
+                time.sleep(pause)
             except httpx.TransportError as error:
                 self._wait(waits if may_repeat(call, error) else iter((None,)), error)
 

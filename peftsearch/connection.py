@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,9 @@ PAGE = 500
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 STREAM_TIMEOUT = httpx.Timeout(45.0, connect=5.0)  # three missed heartbeats of 15 s
+TOO_MANY, TIMES_REFUSED, LONGEST_REFUSAL = 429, 20, 30.0
+"""The status of who asks too often, how often it is taken before giving up, and the seconds that are waited at most."""
+
 PAUSES = (0.1, 0.3, 1.0)
 """Seconds to wait before each repetition of a request whose connection broke. Reading changes nothing, creating
 carries an Idempotency-Key, steering is idempotent and what a worker tells is fenced by its attempt."""
@@ -82,6 +85,20 @@ def check(response: httpx.Response) -> None:
     except ValueError:
         body = {"detail": response.text[:500]}
     raise refusal(response.status_code, body if isinstance(body, Mapping) else {"detail": str(body)})
+
+
+def leave_pauses() -> Callable[[httpx.Response], float | None]:
+    """For one request: the seconds to wait before it is sent again because its token asks more often than it may (it
+    was not carried out); None for every other answer, and when it has been sent often enough."""
+    left = iter(range(TIMES_REFUSED))
+
+    def pause(response: httpx.Response) -> float | None:
+        if response.status_code != TOO_MANY or next(left, None) is None:
+            return None
+        told = response.headers.get("retry-after", "")
+        return min(float(told), LONGEST_REFUSAL) if told.isdecimal() else 1.0
+
+    return pause
 
 
 def may_repeat(call: Call[T], error: httpx.TransportError) -> bool:

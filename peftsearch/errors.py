@@ -7,7 +7,7 @@ PeftsearchError
 │   ├── NotAllowed       401, 403: the token is missing, wrong or lacks the scope
 │   ├── NotFound         404: no such job, trial or adapter
 │   ├── Conflict         409: the state of the job or trial does not allow it (a stale attempt, a finished job)
-│   └── Unavailable      503: try again later
+│   └── Unavailable      429, 503: try again later
 ├── NoPandas             `.to_dataframe()` without pandas installed
 └── MissingExtra         a format or a service that needs a package which is not installed
 """
@@ -94,6 +94,7 @@ _BY_STATUS: Mapping[int, type[Refused]] = {
     409: Conflict,
     413: BadInput,
     422: BadInput,
+    429: Unavailable,
     503: Unavailable,
 }
 

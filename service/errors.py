@@ -6,6 +6,7 @@ ServiceError
 ├── Forbidden     403  the token is valid but its scopes do not reach so far
 ├── NotFound      404  there is no such job, trial, artifact …
 ├── Damaged       410  what is asked for is there, but no longer what was stored
+├── TooMany       429  the token asks more often than it may; the answer says when to come again
 ├── Conflict      409  the request does not fit the present state; reading the state again tells why
 │   └── StaleAttempt   the trial has moved on to another attempt: drop the work, ask for a new trial
 └── Unavailable   503  the caller can try again later: the database, Ray or the disk does not answer
@@ -127,6 +128,17 @@ class StaleAttempt(Conflict):
         self.trial_id = trial_id
         self.attempt = attempt
         self.current = current
+
+
+class TooMany(ServiceError):
+    """The token has used up its leave; it comes again in `wait` seconds."""
+
+    title = "Too many requests"
+    status = 429
+
+    def __init__(self, detail: str, wait: float) -> None:
+        super().__init__(detail)
+        self.wait = wait
 
 
 class Unavailable(ServiceError):

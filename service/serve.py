@@ -7,7 +7,6 @@ request. With `--only api` or `--only conductor` each is a service of its own, o
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import socket
@@ -21,7 +20,9 @@ from service.api.dependencies import Surroundings
 from service.errors import ServiceError, Unauthorized
 from service.processes.home import HomeInUseError, HomeLock, keep_private, write_private
 from service.processes.lifeline import spawn
+from service.processes.logs import log_to_stderr
 from service.processes.supervisor import Supervisor
+from service.redaction import redacted
 from service.settings import Settings, SettingsError
 from service.store.store import Store, open_store
 from workers.artifacts import ArtifactStore
@@ -33,14 +34,13 @@ SWITCH = 0.001  # seconds that a thread may keep the interpreter from the event 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until a signal. Exit status: 0 stopped, 1 could not run, 2 a setting cannot be used."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every look at the schema
     flags = _parser().parse_args(arguments)
     try:
         settings = Settings.read({name: value for name, value in vars(flags).items() if name != "only"})
     except SettingsError as error:
-        print(f"serve: {error}", file=sys.stderr)
+        print(f"serve: {redacted(str(error))}", file=sys.stderr)
         return 2
+    log_to_stderr(flags.only or "api", settings.log)
     keep_private(settings.home)
     try:
         if flags.only == "conductor":
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             serve(settings, with_conductor=flags.only is None)
     except (HomeInUseError, ServiceError, OSError) as error:
-        print(f"serve: {error}", file=sys.stderr)
+        print(f"serve: {redacted(str(error))}", file=sys.stderr)
         return 1
     return 0
 
@@ -124,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--artifacts", help="folder or fsspec URL of adapters (in the home)")
     parser.add_argument("--hub", help="owners on the hub that jobs may use: any, off, or names with commas (any)")
+    parser.add_argument("--rate-limit", type=float, help="requests a second of a token (200); 0: no limit")
+    parser.add_argument("--log", choices=["text", "json"], help="form of the log (text)")
     parser.add_argument("--no-auth", action="store_true", default=None, help="answer without tokens, loopback only")
     parser.add_argument("--only", choices=["api", "conductor"], help="run one half of the service")
     return parser

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -19,6 +19,8 @@ ENVIRONMENT = {
     "data_roots": "PEFTSEARCH_DATA_ROOTS",
     "artifacts": "PEFTSEARCH_ARTIFACTS",
     "hub": "PEFTSEARCH_HUB",
+    "rate_limit": "PEFTSEARCH_RATE_LIMIT",
+    "log": "PEFTSEARCH_LOG",
     "no_auth": "PEFTSEARCH_NO_AUTH",
 }
 """Environment variable of each setting. Several data roots are separated like `PATH`."""
@@ -49,6 +51,10 @@ class Settings(BaseModel):
     hub: str = Field(
         default="any", description="whose models and data jobs take from the hub: `any`, `off`, or owners with commas"
     )
+    rate_limit: float = Field(
+        default=200, ge=0, le=1e6, description="requests a second of a token without a rate of its own; 0: no limit"
+    )
+    log: Literal["text", "json"] = Field(default="text", description="form of the log: lines for people, or JSON")
     no_auth: bool = Field(default=False, description="answer without a token; only on a loopback address")
 
     @field_validator("hub")
@@ -138,6 +144,8 @@ class Settings(BaseModel):
             "data_roots": os.pathsep.join(map(str, self.data_roots)),
             "artifacts": self.artifacts,
             "hub": self.hub,
+            "rate_limit": f"{self.rate_limit:g}",
+            "log": self.log,
             "no_auth": "1" if self.no_auth else "",
         }
         return {ENVIRONMENT[name]: value for name, value in values.items()}

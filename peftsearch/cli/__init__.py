@@ -20,6 +20,7 @@ from peftsearch.cli import (
     recommend,
     serve,
     space,
+    tokens,
     trials,
     worker,
 )
@@ -50,6 +51,8 @@ for part in (
     app.registered_commands.extend(part.app.registered_commands)
 app.add_typer(predict.app, name="predict")
 app.add_typer(mixture.app, name="mixture")
+app.add_typer(tokens.app, name="tokens")
+app.registered_commands.extend(tokens.audit_app.registered_commands)
 
 
 def main() -> None:

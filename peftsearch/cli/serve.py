@@ -41,6 +41,13 @@ def serve(
             metavar="OWNERS", help="Whose hub repositories jobs use: any, off, or a,b [env: PEFTSEARCH_HUB; any]"
         ),
     ] = None,
+    rate_limit: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Requests a second of a token; 0: no limit [env: PEFTSEARCH_RATE_LIMIT; 200]"),
+    ] = None,
+    log: Annotated[
+        Literal["text", "json"] | None, typer.Option(help="Form of the log [env: PEFTSEARCH_LOG; text]")
+    ] = None,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Answer without a token; loopback only [env: PEFTSEARCH_NO_AUTH]")
     ] = False,
@@ -60,6 +67,8 @@ def serve(
         ("--ray", ray),
         ("--artifacts", artifacts),
         ("--hub", hub),
+        ("--rate-limit", rate_limit),
+        ("--log", log),
         ("--only", only),
         *(("--data-root", root) for root in data_root or ()),
     ]

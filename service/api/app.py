@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse
 
 from service.answering.pool import AnswerPool
 from service.api import problem_details
+from service.api.audit_trail import Audited, AuditTrail
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Guarded, dashboard
 from service.api.dependencies import Clock, Surroundings
@@ -20,8 +21,10 @@ from service.api.event_feed import EventFeed
 from service.api.no_route import METHODS, NoRoute
 from service.api.openapi import Api
 from service.api.prometheus import Numbers, RequestTimer
+from service.api.rate_limit import RateLimit
 from service.api.request_guard import RequestGuard
 from service.api.routes import (
+    audit,
     checks,
     confirmation,
     events,
@@ -65,6 +68,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     mixtures.router,
     recommend.router,
     tokens.router,
+    audit.router,
     health.router,
 )
 
@@ -73,12 +77,13 @@ def create_app(
     settings: Settings, store: Store, artifacts: ArtifactStore, clock: Clock = lambda: datetime.now(UTC)
 ) -> FastAPI:
     """The API on a store and its artifacts, with the dashboard at `/`. `clock` gives aware UTC times."""
-    pool = AnswerPool(settings.as_environment())
+    pool, trail = AnswerPool(settings.as_environment()), AuditTrail(store, clock)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
         await pool.close()
+        await trail.close()
 
     app = Api(
         title="peftsearch",
@@ -89,9 +94,11 @@ def create_app(
         redoc_url=None,
         lifespan=life,
     )
-    app.state.surroundings = Surroundings(settings, store, artifacts, clock, EventFeed(store), pool)
+    rates = RateLimit(settings.rate_limit)
+    app.state.surroundings = Surroundings(settings, store, artifacts, clock, EventFeed(store), pool, rates)
     app.state.numbers = Numbers()
     problem_details.install(app)
+    app.add_middleware(Audited, trail=trail)
     app.add_middleware(BodyLimit)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)  # leaves event streams and zips alone
     app.add_middleware(RequestGuard)

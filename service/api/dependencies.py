@@ -12,10 +12,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.answering.pool import AnswerPool
 from service.api.event_feed import EventFeed
+from service.api.rate_limit import RateLimit
 from service.api.request_guard import Authority
 from service.errors import Forbidden, NotFound, Unauthorized
 from service.settings import LOOPBACK, Settings
-from service.store.records import DEFAULT_PROJECT
+from service.store.records import DEFAULT_PROJECT, Token
 from service.store.rows import job_id_of
 from service.store.store import Store
 from workers.artifacts import ArtifactStore
@@ -41,6 +42,7 @@ class Surroundings:
     clock: Clock
     feed: EventFeed
     pool: AnswerPool
+    rates: RateLimit
 
 
 def surroundings(request: Request) -> Surroundings:
@@ -99,10 +101,11 @@ _bearer = HTTPBearer(auto_error=False, description="An API token: `Authorization
 @dataclass(frozen=True)
 class Caller:
     """Who asks: `sees` is the project whose jobs exist for it (None: an operator, for whom all do), what it makes
-    belongs to `project`."""
+    belongs to `project`. `token` is what it showed, where one was asked for."""
 
     sees: str | None
     project: str
+    token: Token | None = None
 
 
 def caller(request: Request) -> Caller:
@@ -123,7 +126,8 @@ class _Scope:
     def __call__(
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> None:
-        """Raise Unauthorized without a good token, Forbidden when it lacks the scope."""
+        """Raise Unauthorized without a good token, TooMany when it is shown too often, Forbidden without scope."""
+        request.state.needs = self.scope
         _check_not_foreign(request)
         if surroundings(request).settings.no_auth:
             _check_local(request)
@@ -132,12 +136,13 @@ class _Scope:
         if credentials is None:
             raise Unauthorized("send `Authorization: Bearer <token>`; the service writes one to <home>/token")
         token = surroundings(request).store.check_token(credentials.credentials)
+        surroundings(request).rates.take(token.id, token.rate)
         granted = token.scopes
+        request.state.caller = Caller(None if "admin" in granted else token.project, token.project, token)
         if not any(self.scope in SCOPES.get(scope, ()) for scope in granted):
             raise Forbidden(
                 f"this needs a token with the scope `{self.scope}`; this one has: {', '.join(sorted(granted))}"
             )
-        request.state.caller = Caller(None if "admin" in granted else token.project, token.project)
         _check_project(request, request.state.caller)
 
 

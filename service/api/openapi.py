@@ -19,6 +19,7 @@ _REFUSALS = {
     413: "the body is too large",
     414: "the address is too long",
     422: "the request is not valid; `errors` names every field",
+    429: "the token asks more often than it may; `Retry-After` says when to come again",
     500: "an error of the server's own",
     503: "not available now; try again later",
 }
@@ -72,7 +73,7 @@ def _refusals(path: str, operation: Mapping[str, Any]) -> Iterator[tuple[str, An
     """What an operation may be refused with, by status. Statuses that a route documents itself keep its words."""
     secured, body = "security" in operation, "requestBody" in operation
     statuses = [400, 414, 500, 503]
-    statuses += [401, 403] if secured else []
+    statuses += [401, 403, 429] if secured else []
     statuses += [404] if "{" in path or "recommend" in path or "predict" in path else []
     statuses += [409, 413] if body else []
     statuses += [422] if body or operation.get("parameters") else []

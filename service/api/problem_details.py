@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +14,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from predictors.answer import OutOfDomain
-from service.errors import BadInput, FieldProblem, ServiceError
+from service.errors import BadInput, FieldProblem, ServiceError, TooMany
 from service.jobs.field_problems import field_problems, short
+from service.redaction import redacted
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
@@ -26,11 +28,12 @@ def problem(error: ServiceError, headers: Mapping[str, str] | None = None) -> JS
         "type": _type_of(type(error).__name__),
         "title": error.title,
         "status": error.status,
-        "detail": error.detail,
+        "detail": redacted(error.detail),
     }
     if isinstance(error, BadInput):
         body["errors"] = [_entry(one) for one in error.errors]
-    return JSONResponse(body, error.status, {**_headers_for(error.status), **(headers or {})}, MEDIA_TYPE)
+    own = {"Retry-After": str(max(1, math.ceil(error.wait)))} if isinstance(error, TooMany) else {}
+    return JSONResponse(body, error.status, {**_headers_for(error.status), **own, **(headers or {})}, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -43,7 +46,7 @@ def install(app: FastAPI) -> None:
 
 
 def _entry(one: FieldProblem) -> dict[str, Any]:
-    return {"field": one.field, "found": short(one.found), "allowed": one.allowed, "message": one.reason}
+    return {"field": one.field, "found": short(one.found), "allowed": one.allowed, "message": redacted(one.reason)}
 
 
 def _type_of(name: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.store.records import (
     DEFAULT_PROJECT,
+    AuditEntry,
     Event,
     Exploit,
     Job,
@@ -276,6 +277,17 @@ class TokenRequest(View):
     )
     scopes: list[Scope] = Field(min_length=1, max_length=4, examples=[["read", "submit"]])
     ttl: float | None = Field(default=None, gt=0, le=1e10, description="seconds until it expires; null: until revoked")
+    rate: float | None = Field(
+        default=None, gt=0, le=1e6, description="requests a second; null: as the service is set up (`--rate-limit`)"
+    )
+
+
+class RotateRequest(View):
+    """How a token is followed by a new one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    overlap: float = Field(default=0, ge=0, le=31 * 86400, description="seconds for which the old secret is good, too")
 
 
 class TokenView(View):
@@ -288,6 +300,7 @@ class TokenView(View):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    rate: float | None
 
     @classmethod
     def of(cls, token: Token) -> TokenView:
@@ -300,6 +313,25 @@ class NewTokenView(TokenView):
     """A new token. `secret` is shown this once."""
 
     secret: str
+
+
+class AuditView(View):
+    """Who did what, from where and when."""
+
+    sequence: int
+    created_at: datetime
+    token_id: str | None = Field(description="null where no token was asked for")
+    who: str = Field(description="name that the token had then")
+    project: str
+    address: str | None = Field(description="of the peer")
+    operation: str = Field(description="verb and path, as in this document")
+    target: str = Field(description="what it was done to, or what it made")
+    status: int = Field(description="of the answer; 403: it was not done")
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> AuditView:
+        """The public form of an entry."""
+        return cls(sequence=entry.sequence, created_at=entry.created_at, **entry.deed.__dict__)
 
 
 class SpaceView(View):

@@ -22,6 +22,8 @@ from service.jobs.search.spec import ResourcesSpec
 from service.processes.disk_room import full_disk
 from service.processes.home import HomeInUseError, HomeLock, home_identity, keep_private
 from service.processes.lifeline import follow_parent
+from service.processes.logs import log_to_stderr
+from service.redaction import redacted
 from service.settings import Settings, SettingsError
 from service.store.store import open_store
 from workers.artifacts import ArtifactStore
@@ -34,14 +36,13 @@ log = logging.getLogger(__name__)
 def main() -> int:
     """Run until a signal or the parent's death. Exit status 0 after a signal, 1 when it could not start."""
     supervised = follow_parent()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s conductor: %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every look at the schema
     try:
         settings = Settings.read()
+        log_to_stderr("conductor", settings.log)
         keep_private(settings.home)
         conduct(settings, supervised)
     except (SettingsError, HomeInUseError, ServiceError, ConnectionError) as error:
-        print(f"conductor: {error}", file=sys.stderr)
+        print(f"conductor: {redacted(str(error))}", file=sys.stderr)
         return 1
     return 0
 

@@ -18,6 +18,7 @@ from workers.artifacts import ArtifactStore
 PERIOD = 600.0  # seconds between collections
 MIN_AGE = 3600.0  # seconds for which an artifact may be on its way from its worker to a row
 TELL_REPORTS = 7 * 86400.0  # seconds after a job's end for which its stream still tells every report
+REMEMBER_DEEDS = 366 * 86400.0  # seconds for which the audit trail says who did what
 FORGET_AT_ONCE = 20_000  # events of a job that go in one transaction
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def collecting(store: Store, artifacts: ArtifactStore, database: str, period: fl
         while not stop.wait(period):
             try:
                 store.forget_reports(TELL_REPORTS, FORGET_AT_ONCE)
+                store.forget_deeds(REMEMBER_DEEDS, FORGET_AT_ONCE)
                 if ours and (gone := collect(store, artifacts)):
                     log.info("collected %d artifacts that nothing refers to", len(gone))
             except (ServiceError, OSError) as error:

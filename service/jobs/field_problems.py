@@ -7,6 +7,7 @@ from typing import Any
 
 from service.errors import FieldProblem
 from service.jobs.did_you_mean import unknown_name
+from service.redaction import redacted
 from workers.tasks.registry import tasks
 
 _BRANCHES = frozenset({"float", "int", "str", "bool", "literal"})
@@ -44,5 +45,5 @@ def short(value: Any) -> Any:
     """A value as it is quoted back: never a whole document."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = value if isinstance(value, str) else repr(value)
+    text = redacted(value if isinstance(value, str) else repr(value))
     return text if len(text) <= 200 else text[:200] + "…"

@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.errors import BadInput, Unavailable
+from service.redaction import redacted
 
 T = TypeVar("T")
 
@@ -96,7 +97,7 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise BadInput("database", url, _URLS) from None
+        raise BadInput("database", redacted(url), _URLS) from None
     backend = parsed.get_backend_name()
     if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
         return parsed

@@ -169,6 +169,29 @@ class Token:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    rate: float | None  # requests a second; None: as the service is set up
+
+
+@dataclass(frozen=True)
+class Deed:
+    """An operation that somebody carried out, or was refused for want of a scope."""
+
+    token_id: str | None  # None: no token was needed
+    who: str  # the token's name then
+    project: str
+    address: str | None  # of the peer
+    operation: str  # verb and path, as in the OpenAPI document
+    target: str  # what it was done to: the path, or that of what it made
+    status: int  # of the answer
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """A deed as it was recorded; `sequence` grows by time."""
+
+    sequence: int
+    created_at: datetime
+    deed: Deed
 
 
 @dataclass(frozen=True)

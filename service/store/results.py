@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from service.errors import NotFound, StaleAttempt
+from service.redaction import redacted
 from service.store.events import append, trial_event
 from service.store.fronts import FrontChange, Goals, challenge
 from service.store.records import Trial
@@ -87,9 +88,14 @@ def _values(trial: Trial, outcome: Outcome, metrics: dict[str, float], now: date
         "checkpoint": checkpoint.sha256 if checkpoint else trial.checkpoint,
         "checkpoint_bytes": checkpoint.size if checkpoint else trial.checkpoint_bytes,
         "engine": outcome.engine or trial.engine,
-        "engine_reason": outcome.engine_reason or trial.engine_reason,
+        "engine_reason": _safe(outcome.engine_reason) or trial.engine_reason,
         "environment": outcome.environment or trial.environment,
-        "reason": outcome.reason,
+        "reason": _safe(outcome.reason),
         "lease_until": None,
         "finished_at": now if outcome.status in TRIAL_OVER else None,
     }
+
+
+def _safe(reason: str | None) -> str | None:
+    """A reason is often another program's message, which may quote the address or token that it failed with."""
+    return None if reason is None else redacted(reason)

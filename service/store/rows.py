@@ -20,6 +20,7 @@ from service.store.records import Answer, Event, Exploit, Job, StoredReport, Tok
 from service.store.states import TRIAL_STATES
 from service.store.tables import (
     AnswerRow,
+    AuditRow,
     EventRow,
     ExploitRow,
     IdempotencyKeyRow,
@@ -36,6 +37,7 @@ EXPLOITS = cast(Table, ExploitRow.__table__)
 EVENTS = cast(Table, EventRow.__table__)
 IDEMPOTENCY_KEYS = cast(Table, IdempotencyKeyRow.__table__)
 TOKENS = cast(Table, TokenRow.__table__)
+AUDIT = cast(Table, AuditRow.__table__)
 ANSWERS = cast(Table, AnswerRow.__table__)
 
 # Records are built by position: their fields and these columns have the same names and order.

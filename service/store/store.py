@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from service.errors import StaleAttempt
 from service.store import (
     answers,
+    audit,
     events,
     fronts,
     imports,
@@ -35,7 +36,9 @@ from service.store.records import (
     DEFAULT_PROJECT,
     Answer,
     AnswerKind,
+    AuditEntry,
     Curve,
+    Deed,
     Event,
     Exploit,
     Job,
@@ -393,10 +396,21 @@ class Store:
     # Tokens
 
     def create_token(
-        self, name: str, scopes: Iterable[Scope], project: str = DEFAULT_PROJECT, ttl: float | None = None
+        self,
+        name: str,
+        scopes: Iterable[Scope],
+        project: str = DEFAULT_PROJECT,
+        ttl: float | None = None,
+        rate: float | None = None,
     ) -> tuple[str, Token]:
-        """Make a token that lives `ttl` seconds (None: until revoked); its secret is shown this once."""
-        return self._database.write(lambda c: tokens.create_token(c, name, scopes, project, ttl, self._clock()))
+        """Make a token that lives `ttl` seconds (None: until revoked) and may make `rate` requests a second (None: as
+        the service is set up); its secret is shown this once."""
+        return self._database.write(lambda c: tokens.create_token(c, name, scopes, project, ttl, rate, self._clock()))
+
+    def rotate_token(self, id: str, overlap: float = 0.0) -> tuple[str, Token]:
+        """Make a token like this one, which ends in `overlap` seconds; raises NotFound, or Conflict when it has ended
+        already."""
+        return self._database.write(lambda c: tokens.rotate_token(c, id, overlap, self._clock()))
 
     def check_token(self, secret: str) -> Token:
         """The token with this secret; raises Unauthorized when it is unknown, expired or revoked."""
@@ -409,3 +423,21 @@ class Store:
     def revoke_token(self, id: str) -> Token:
         """Make a token useless; raises NotFound."""
         return self._database.write(lambda c: tokens.revoke_token(c, id, self._clock()))
+
+    # The audit trail
+
+    def record_deeds(self, deeds: Sequence[tuple[datetime, Deed]]) -> None:
+        """Add to the audit trail what was done, and when."""
+        self._database.write(lambda c: audit.record(c, deeds))
+
+    def audit_trail(
+        self, cursor: str | None = None, limit: int = 50, token: str | None = None, target: str | None = None
+    ) -> Page[AuditEntry]:
+        """One page of who did what, newest first: of all tokens or one (its id or name), to all or to what `target`
+        is part of the path of."""
+        return self._database.read(lambda c: audit.trail(c, cursor, limit, token, target))
+
+    def forget_deeds(self, age: float, limit: int) -> int:
+        """Delete up to `limit` entries of the audit trail that are older than `age` seconds; how many went."""
+        before = self._clock() - timedelta(seconds=age)
+        return self._database.write(lambda c: audit.forget(c, before, limit))

@@ -1,7 +1,7 @@
 """The schema, as typed models. A change here needs a migration in `migrations/versions`; a test compares the two.
 
 jobs ─┬─ trials ─┬─ reports       idempotency_keys: which `create_job` request made which job
-      ├─ events  └─ exploits      tokens: hashed credentials
+      ├─ events  └─ exploits      tokens: hashed credentials; audit: who did what
       └─ answers                  laws and mixtures learnt, which may outlive their job
 """
 
@@ -222,6 +222,24 @@ class TokenRow(Table):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    rate: Mapped[float | None] = mapped_column(Float)  # requests a second; null: as the service is set up
+
+
+class AuditRow(Table):
+    """Who did what: an operation that changed something, or was refused for want of a scope."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index(None, "created_at"), {"sqlite_autoincrement": True})  # no number is given out twice
+
+    sequence: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
+    created_at: Mapped[datetime]
+    token_id: Mapped[str | None] = mapped_column(String(32))  # null: nobody needed one
+    who: Mapped[str] = mapped_column(FreeText)  # the token's name then
+    project: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str | None] = mapped_column(FreeText)  # of the peer
+    operation: Mapped[str] = mapped_column(FreeText)  # as in the OpenAPI document
+    target: Mapped[str] = mapped_column(FreeText)
+    status: Mapped[int] = mapped_column(Integer)
 
 
 class AnswerRow(Table):

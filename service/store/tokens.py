@@ -10,7 +10,7 @@ from typing import get_args
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from service.errors import BadInput, NotFound, Unauthorized
+from service.errors import BadInput, Conflict, NotFound, Unauthorized
 from service.store.records import Scope, Token
 from service.store.rows import TOKEN_COLUMNS, TOKENS
 
@@ -18,10 +18,17 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 PREFIX = "pfs_"  # lets secret scanners and people recognise a leaked one
 
 _BY_HASH = select(*TOKEN_COLUMNS).where(TOKENS.c.hash == bindparam("hash"))
+_BY_ID = select(*TOKEN_COLUMNS).where(TOKENS.c.id == bindparam("token"))
 
 
 def create_token(
-    connection: Connection, name: str, scopes: Iterable[Scope], project: str, ttl: float | None, now: datetime
+    connection: Connection,
+    name: str,
+    scopes: Iterable[Scope],
+    project: str,
+    ttl: float | None,
+    rate: float | None,
+    now: datetime,
 ) -> tuple[str, Token]:
     """Make a token; returns its secret, which cannot be read again, and its record."""
     wanted = sorted(set(scopes))
@@ -36,6 +43,7 @@ def create_token(
         "scopes": wanted,
         "created_at": now,
         "expires_at": None if ttl is None else now + timedelta(seconds=ttl),
+        "rate": rate,
     }
     stored = connection.execute(insert(TOKENS).returning(*TOKEN_COLUMNS), row).one()
     return secret, _token(tuple(stored))
@@ -67,6 +75,22 @@ def revoke_token(connection: Connection, id: str, now: datetime) -> Token:
     if found is None:
         raise NotFound("token", id)
     return _token(tuple(found))
+
+
+def rotate_token(connection: Connection, id: str, overlap: float, now: datetime) -> tuple[str, Token]:
+    """Make a token that may do what this one may and lives as long as it was made to; this one ends in `overlap`
+    seconds. Raises NotFound, and Conflict when this one has ended already."""
+    found = connection.execute(_BY_ID.with_for_update(), {"token": id}).one_or_none()
+    if found is None:
+        raise NotFound("token", id)
+    old = _token(tuple(found))
+    if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+        raise Conflict(f"the token {old.name!r} has ended already; make a new one")
+    end = now + timedelta(seconds=overlap)
+    ended = {"expires_at": end if old.expires_at is None else min(end, old.expires_at)}
+    connection.execute(update(TOKENS).where(TOKENS.c.id == id).values(ended))
+    ttl = None if old.expires_at is None else (old.expires_at - old.created_at).total_seconds()
+    return create_token(connection, old.name, old.scopes, old.project, ttl, old.rate, now)
 
 
 def _hash(secret: str) -> str:

@@ -34,7 +34,7 @@ WITHOUT_PROJECT = {
 """Answers that follow from the question alone, or from what is installed. A new operation is not among them unless it
 is written down here."""
 OF_PROJECTS = {"/v1/jobs", "/v1/laws", "/v1/recommend", "/v1/predict/step-law", "/v1/predict/law", "/metrics"}
-OPERATORS = {"/v1/tokens", "/v1/tokens/{token_id}"}
+OPERATORS = {"/v1/audit", "/v1/tokens/{token_id}/rotate", "/v1/tokens", "/v1/tokens/{token_id}"}
 
 
 @pytest.fixture

@@ -79,6 +79,31 @@ def _assert_additions(store: Store, job_id: str, revision: str) -> None:
     assert answers == ({1} if revision >= "0004" else set())
     answers = {answer.body["a"] for answer in store.newest_answers("law", project="vision")}
     assert answers == ({2} if revision >= "0006" else set())
+    deeds = [entry.deed.who for entry in store.audit_trail().items]
+    assert deeds == (["of an old release"] if revision >= "0007" else [])
+
+
+def test_an_older_program_finds_no_confirmations_among_its_trials(tmp_path: Path) -> None:
+    """It would take them for trials of the search."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.executescript(DUMPS[-1].read_text())
+        counted = "SELECT queued + running + paused + completed + stopped + failed FROM jobs"
+        before = connection.execute(counted).fetchone()[0]
+    connection.close()
+    database, config = Database(url), Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    def down(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+
+    database.write(down)
+    with database.engine.connect() as connection:
+        numbers = connection.execute(text("SELECT number FROM trials ORDER BY number")).scalars().all()
+        after = connection.execute(text(counted)).scalar_one()
+    database.close()
+    assert (list(numbers), before - after) == ([0, 1, 2, 3, 4], 1)
 
 
 def test_there_is_a_database_of_every_revision() -> None:
@@ -137,7 +162,7 @@ def test_every_migration_can_be_taken_back(empty_url: str) -> None:
         config.attributes["connection"] = connection
         go(config, to)
 
-    database.write(lambda connection: step(connection, command.downgrade, "-1"))
+    database.write(lambda connection: step(connection, command.downgrade, "0005"))
     with database.engine.connect() as connection:
         names = connection.execute(text("SELECT name FROM answers ORDER BY id")).scalars().all()
         keys = connection.execute(text("SELECT key FROM idempotency_keys ORDER BY key")).scalars().all()

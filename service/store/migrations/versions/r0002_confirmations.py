@@ -23,6 +23,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget which trial confirms which; their rows stay as trials of the search."""
+    """Forget the confirmations: an older program would take them for trials of the search."""
+    confirming = "SELECT id FROM trials WHERE confirms IS NOT NULL"
+    op.execute(f"DELETE FROM reports WHERE trial_id IN ({confirming})")
+    for state in ("queued", "running", "paused", "completed", "stopped", "failed"):
+        theirs = f"job_id = jobs.id AND confirms IS NOT NULL AND state = '{state}'"
+        op.execute(f"UPDATE jobs SET {state} = {state} - (SELECT count(*) FROM trials WHERE {theirs})")
+    op.execute("DELETE FROM trials WHERE confirms IS NOT NULL")
     op.drop_index("ix_trials_confirms", "trials")
     op.drop_column("trials", "confirms")
