@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 import numpy as np
@@ -12,8 +14,9 @@ from torch import Tensor
 
 from workers.data.tokens import Tokens
 from workers.engines.batches import Rows
+from workers.engines.transfers import to_device
 from workers.hyperparameters import Hyperparameters
-from workers.tasks.criterion import IGNORED, LABELS_OWN, Criterion
+from workers.tasks.criterion import IGNORED, Criterion
 
 
 class Inputs:
@@ -31,14 +34,12 @@ class Inputs:
         self._starts = torch.from_numpy(np.array(tokens.offsets[:-1], dtype=np.int64)).to(device)
         self._lengths = torch.from_numpy(self.lengths).to(device)
         numbers = np.float32 if np.issubdtype(tokens.targets.dtype, np.floating) else np.int64
-        targets = tokens.targets
-        if (unit := criterion.unit) != LABELS_OWN:
-            targets = (targets.astype(np.float64) - unit.mean) / unit.spread
-        self._targets = torch.from_numpy(targets.astype(numbers)).to(device)
+        self._targets = torch.from_numpy(tokens.targets.astype(numbers)).to(device)
         self._ids = torch.from_numpy(np.array(tokens.input_ids, dtype=np.int64)).to(device)
         types = tokens.token_type_ids
         self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64)).to(device)
         self._padding_id = padding_id
+        self._staged: tuple[Rows, Tensor, int] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -51,9 +52,8 @@ class Inputs:
 
     def batch(self, rows: Rows) -> dict[str, Tensor]:
         """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`."""
-        index = torch.from_numpy(rows).to(self.device)
+        index, longest = self._place(rows)
         lengths = self._lengths[index, None]
-        longest = int(self.lengths[rows].max())  # asked of the array: a GPU would have to be waited for
         positions = torch.arange(longest, device=self.device).expand(len(rows), -1)
         real = positions < lengths
         flat = self._starts[index, None] + positions.where(real, 0)
@@ -64,12 +64,30 @@ class Inputs:
 
     def targets(self, rows: Rows, length: int | None = None) -> Tensor:
         """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default."""
-        index = torch.from_numpy(rows).to(self.device)
+        index, longest = self._place(rows)
         if self.criterion.targets == "row":
             return self._targets[index]
-        positions = torch.arange(length or int(self.lengths[rows].max()), device=self.device).expand(len(rows), -1)
+        positions = torch.arange(length or longest, device=self.device).expand(len(rows), -1)
         real = positions < self._lengths[index, None]
         return self._targets[self._starts[index, None] + positions.where(real, 0)].where(real, IGNORED)
+
+    @contextmanager
+    def staged(self, rows: Rows, index: Tensor, longest: int) -> Iterator[None]:
+        """Inside, these very `rows` are taken from `index` on the device and padded to `longest` tokens.
+
+        So a pass that was captured with them runs again with other rows once `index` holds these.
+        """
+        self._staged = (rows, index, longest)
+        try:
+            yield
+        finally:
+            self._staged = None
+
+    def _place(self, rows: Rows) -> tuple[Tensor, int]:
+        """Row indices on the device, and the length of the batch: asked of the array, as a GPU would be waited for."""
+        if self._staged is not None and self._staged[0] is rows:
+            return self._staged[1:]
+        return to_device(rows, self.device), int(self.lengths[rows].max())
 
     def weight(self, rows: Rows) -> float:
         """What rows together count in a mean loss."""

@@ -26,6 +26,7 @@ class Member:
         rate_factors: multiples of the learning rate by parameter name.
         lowest_layer: index of the lowest encoder layer that it changes.
         stack: where its numbers are, at `slot`.
+        seed: of the trial.
     """
 
     course: Course
@@ -35,6 +36,7 @@ class Member:
     rate_factors: Mapping[str, float]
     lowest_layer: int
     stack: Stack
+    seed: int = 0
     slot: int = field(init=False)
 
     def __post_init__(self) -> None:

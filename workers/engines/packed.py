@@ -8,6 +8,7 @@ Optimizer, schedule, clipping and random stream are each member's own: its numbe
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,14 +27,17 @@ from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
 from workers.engines.pack_member import Member
 from workers.engines.passes import Pass, WholePass, upper_passes
-from workers.engines.precision import Precision, computing_in
+from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
+from workers.engines.stacked.capture import capture_on
+from workers.engines.stacked.joint_pass import JointPass, Share, arranged
 from workers.engines.stacked.layout import Layout
-from workers.engines.stacked.losses import row_losses
 from workers.engines.stacked.placing import updates_on
 from workers.engines.stacked.stack import Stack
+from workers.engines.stacked.streams import CounterStreams, HostStreams, stream_key
 from workers.engines.stacked.way import Way
+from workers.engines.transfers import to_device
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,18 @@ class Pack:
     def __init__(
         self, stack: Stack, layout: Layout, passes: tuple[Pass, Pass], precision: Precision, memory: Memory, way: Way
     ) -> None:
-        self._stack, self._layout, self._way = stack, layout, way
+        self._stack, self._layout, self._way, self._memory = stack, layout, way, memory
         self._train, self._validation = passes
-        self._precision, self._memory = precision, memory
+        self._capture = capture_on(layout.device, way.captured)
+        self._joint = JointPass(layout, self._train, precision, self._capture)
 
     def run(self, aboard: Aboard, interrupted: Callable[[], bool]) -> dict[Member, Ending | Fault]:
         """Train until a member ends or `interrupted` says so. Those that ended leave `aboard` and are returned."""
         members = {member.slot: member for member in aboard}
-        self._layout.draw = lambda slot, shape, rate: members[slot].mask(shape, rate)
+        if self._way.host_streams:
+            self._layout.streams = HostStreams(lambda slot, shape, rate: members[slot].mask(shape, rate))
+        else:
+            self._layout.streams = CounterStreams(self._layout.device)
         ended: dict[Member, Ending | Fault] = {}
         while aboard and not ended:
             answers = self._step({member: step for member, step in aboard.items() if step is not None})
@@ -139,22 +147,36 @@ class Pack:
 
     def _accumulated(self, steps: Mapping[Member, TrainStep]) -> dict[Member, Trained]:
         """Loss and share of the time of each member; the time of a pass goes by tokens."""
-        losses: dict[Member, float | Tensor] = dict.fromkeys(steps, 0.0)
+        members, inputs = list(steps), self._train.inputs
+        losses = torch.zeros(len(members), device=inputs.device)
         seconds = dict.fromkeys(steps, 0.0)
+        weights = {member: weight_of(step, inputs) for member, step in steps.items()}
         for turn in range(max((len(step.micro_batches) for step in steps.values()), default=0)):
             batches = {m: step.micro_batches[turn] for m, step in steps.items() if turn < len(step.micro_batches)}
             for alike in self._of_like_length(batches):
                 started = time.perf_counter()
-                for member, loss in self._backward(alike, steps).items():
-                    losses[member] += loss
-                tokens = {member: int(self._train.inputs.lengths[rows].sum()) for member, rows in alike.items()}
+                shares = [
+                    Share(m.slot, rows, weights[m], m.hyperparameters, stream_key(m.seed, steps[m].number, turn))
+                    for m, rows in alike.items()
+                ]
+                owners = to_device(np.array([members.index(member) for member in alike]), inputs.device)
+                losses.index_add_(0, owners, self._pass(shares))
+                tokens = {member: int(inputs.lengths[rows].sum()) for member, rows in alike.items()}
                 per_token = (time.perf_counter() - started) / sum(tokens.values())
                 for member, count in tokens.items():
                     seconds[member] += count * per_token
-        return {member: Trained(losses[member], seconds[member]) for member in steps}
+        # On a CPU nothing is waited for; elsewhere the courses look at losses later.
+        values = losses.tolist() if losses.device.type == "cpu" else losses.unbind()
+        return {member: Trained(loss, seconds[member]) for member, loss in zip(members, values, strict=True)}
+
+    def _pass(self, shares: Sequence[Share]) -> Tensor:
+        return self._joint.gradients(shares)
 
     def _of_like_length(self, batches: Mapping[Member, Rows]) -> Iterator[dict[Member, Rows]]:
         """Split into passes whose padding costs little: each member's batch has one length, but not the same one."""
+        if math.isinf(self._way.padding):  # in the order of slots: then factors are where the rows are
+            yield {member: batches[member] for member in sorted(batches, key=lambda member: member.slot)}
+            return
         lengths = self._train.inputs.lengths
         group: dict[Member, Rows] = {}
         longest = own_tokens = rows_so_far = 0
@@ -170,54 +192,6 @@ class Pack:
             rows_so_far += len(rows)
         if group:
             yield group
-
-    def _backward(
-        self, batches: Mapping[Member, Rows], steps: Mapping[Member, TrainStep]
-    ) -> dict[Member, float | Tensor]:
-        rows = self._arranged({member.slot: own for member, own in batches.items()}, self._train)
-        with computing_in(self._precision, self._train.inputs.device.type):
-            outputs = self._train.outputs(rows)
-        losses = self._losses(outputs, rows, batches, steps)
-        losses.sum().backward()
-        values = losses.detach()
-        return dict(zip(batches, values.tolist() if values.device.type == "cpu" else values.unbind(), strict=True))
-
-    def _losses(
-        self, outputs: Tensor, rows: Rows, batches: Mapping[Member, Rows], steps: Mapping[Member, TrainStep]
-    ) -> Tensor:
-        """The mean loss of each member `[members]`."""
-        inputs, segments = self._train.inputs, self._layout.segments
-        weights = [weight_of(steps[member], inputs) for member in batches]
-        if self._layout.looped:
-            parts = outputs.split([segment.count for segment in segments])
-            return torch.stack(
-                [
-                    inputs.loss(part, own, member.hyperparameters) / weight
-                    for part, (member, own), weight in zip(parts, batches.items(), weights, strict=True)
-                ]
-            )
-        owners, shares = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.float32)
-        for number, (segment, weight) in enumerate(zip(segments, weights, strict=True)):
-            owners[segment.rows], shares[segment.rows] = number, 1.0 / weight
-        members = list(batches)
-        each = row_losses(
-            outputs,
-            inputs.targets(rows, outputs.shape[1]),
-            inputs,
-            [members[owner].hyperparameters for owner in owners],
-        )
-        owner, share = (torch.from_numpy(one).to(each.device, non_blocking=True) for one in (owners, shares))
-        # Rows that only fill a block count nothing, whatever their loss is.
-        shared = torch.where(share > 0, each * share, 0.0)
-        return each.new_zeros(len(members)).index_add(0, owner, shared)
-
-    def _arranged(self, batches: Mapping[int, Rows], split: Pass) -> Rows:
-        """The rows of a pass; the layout then knows whose they are. `batches` are by slot."""
-        lengths = split.inputs.lengths
-        counts = [(slot, len(rows), int(lengths[rows].max())) for slot, rows in batches.items()]
-        rows = np.concatenate(list(batches.values()))
-        sources = self._layout.arrange(counts)
-        return rows if sources is None else rows[sources]
 
     def _evaluate(self, members: Sequence[Member]) -> dict[Member, dict[str, float] | Fault]:
         """The metrics of members on the validation rows, all in the same passes."""
@@ -242,7 +216,7 @@ class Pack:
         split = self._validation
         measures = {member: split.inputs.criterion.measure() for member in members}
         for rows in token_budget_batches(split.lengths, max(1, self._way.evaluation_tokens // len(members))):
-            outputs = split.outputs(self._arranged({member.slot: rows for member in members}, split))
+            outputs = split.outputs(arranged(self._layout, {member.slot: rows for member in members}, split))
             targets = split.inputs.targets(rows)
             for segment, measure in zip(self._layout.segments, measures.values(), strict=True):
                 measure.add(outputs[segment.rows].float(), targets)

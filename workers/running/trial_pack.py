@@ -152,9 +152,10 @@ def _join(prepared: PreparedTrial, trial: Trial, stack: Stack) -> tuple[Member, 
         factors, lowest = attached.rate_factors(), attached.lowest_layer
     finally:
         attached.detach()
-    torch.manual_seed(prepared.assignment.seed)
+    seed = prepared.assignment.seed
+    torch.manual_seed(seed)
     state = torch.get_rng_state()
-    member = Member(course(trial), prepared.hyperparameters, updates, state, factors, lowest, stack)
+    member = Member(course(trial), prepared.hyperparameters, updates, state, factors, lowest, stack, seed)
     if trial.resume is not None:
         try:
             member.load(trial.resume.tensors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from workers.engines.course import Ending, Evaluate, Request, TrainStep
 from workers.engines.fast import fast_trainee
 from workers.engines.inputs import Inputs
 from workers.engines.pack_member import Member
-from workers.engines.packed import UNLIMITED, Aboard, Fault, Memory, pack_on
+from workers.engines.packed import UNLIMITED, Aboard, Fault, Memory, Pack, pack_on
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.reading import read_updates
@@ -122,19 +123,29 @@ def train_together(
         log: tuple[list[float], dict[str, float]] = ([], {})
         torch.manual_seed(tiny.seed)
         course = _course(tiny.steps(splits[0], count), *log)
-        member = Member(course, tiny.hyperparameters(), updates, torch.get_rng_state(), factors, lowest, stack)
+        member = Member(
+            course, tiny.hyperparameters(), updates, torch.get_rng_state(), factors, lowest, stack, tiny.seed
+        )
         aboard[member], logs[member] = None, log
     order, made = list(aboard), dict[Member, Made | Fault]()
     memory = Memory(UNLIMITED)
     while aboard:
         lowest = min(member.lowest_layer for member in aboard)
-        with pack_on(resident, stack, lowest, splits, store, "fp32", memory, way) as pack:
+        # A pass that fails would go through in halves, and nobody would know.
+        with (
+            patch.object(Pack, "_learn_from", _refuse),
+            pack_on(resident, stack, lowest, splits, store, "fp32", memory, way) as pack,
+        ):
             ended = pack.run(aboard, lambda: False)
         for member, ending in ended.items():
             trained = member.leave()
             losses, metrics = logs[member]
             made[member] = ending if isinstance(ending, Fault) else Made(np.array(losses), metrics, trained)
     return [made[member] for member in order]
+
+
+def _refuse(_pack: Pack, error: Exception, _members: int) -> None:
+    raise error
 
 
 def _course(

@@ -108,15 +108,15 @@ def test_a_member_that_turns_nan_leaves_and_touches_nobody(bench: Workbench, tmp
 def test_a_pack_too_big_for_the_memory_goes_on_in_smaller_passes(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backward, refused = Pack._backward, []
+    run, refused = Pack._pass, []
 
-    def small(self: Pack, batches: Any, steps: Any) -> Any:
-        if len(steps) > 1:
-            refused.append(len(steps))
+    def small(self: Pack, shares: Any) -> Any:
+        if len(shares) > 1:
+            refused.append(len(shares))
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return backward(self, batches, steps)
+        return run(self, shares)
 
-    monkeypatch.setattr(Pack, "_backward", small)
+    monkeypatch.setattr(Pack, "_pass", small)
     outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
     assert refused == [4, 2, 2]  # each half finds out for itself, then it remembers what fits
     for name in MEMBERS:
@@ -127,15 +127,15 @@ def test_a_pack_too_big_for_the_memory_goes_on_in_smaller_passes(
 def test_a_member_that_breaks_the_pass_fails_and_touches_nobody(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backward = Pack._backward
+    run = Pack._pass
 
-    def break_b(self: Pack, batches: Any, steps: Any) -> Any:
-        losses = backward(self, batches, steps)
-        if any(member.hyperparameters.gradient_accumulation == 3 for member in batches):
+    def break_b(self: Pack, shares: Any) -> Any:
+        losses = run(self, shares)
+        if any(share.hyperparameters.gradient_accumulation == 3 for share in shares):
             raise RuntimeError("a kernel that dislikes this shape")
         return losses
 
-    monkeypatch.setattr(Pack, "_backward", break_b)
+    monkeypatch.setattr(Pack, "_pass", break_b)
     outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
     assert outcomes["b"].status == "failed"
     assert outcomes["b"].reason == "exception: RuntimeError: a kernel that dislikes this shape"

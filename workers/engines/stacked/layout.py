@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from workers.engines.stacked.streams import Streams
+from workers.engines.transfers import to_device
 
 # Rows that padding a pass to equal blocks may add, as a share of the real ones.
 _PADDING_ROWS = 0.1
@@ -40,7 +43,8 @@ class Layout:
         self.device, self.looped, self.training = device, looped, True
         self.slots = slots
         self.segments: tuple[Segment, ...] = ()
-        self.draw: Callable[[int, tuple[int, ...], float], Tensor] | None = None
+        self.streams: Streams | None = None
+        self._owners: dict[tuple[int, ...], Tensor] = {}
         self._owner: Tensor | None = None
         self._blocks = 0
 
@@ -63,9 +67,14 @@ class Layout:
             segments.append(Segment(slot, slice(taken, taken + count), length))
             start, taken = start + count, taken + padded
         self.segments, self._blocks = tuple(segments), len(owners)
-        everyone = owners == list(range(self.slots))
-        self._owner = None if everyone else torch.tensor(owners).to(self.device, non_blocking=True)
+        self._owner = None if owners == list(range(self.slots)) else self._on_device(tuple(owners))
         return None if taken == start else np.concatenate(sources)
+
+    def _on_device(self, owners: tuple[int, ...]) -> Tensor:
+        """Few are ever different, and a captured pass needs the same tensor again."""
+        if owners not in self._owners:
+            self._owners[owners] = to_device(np.array(owners, dtype=np.int64), self.device)
+        return self._owners[owners]
 
     def of(self, stacked: Tensor) -> Tensor:
         """From `[slots, …]` to `[blocks, …]`."""
@@ -87,18 +96,6 @@ class Layout:
         """Each member's rows through a function of its own: rows come back where they were."""
         parts = x.split([segment.count for segment in self.segments])
         return torch.cat([by(segment, part) for segment, part in zip(self.segments, parts, strict=True)])
-
-    def masks(self, x: Tensor, rates: Mapping[int, float]) -> Tensor:
-        """Dropout masks for `x` `[rows, length, features]`: each member's as it would draw it alone, by slot's rate."""
-        assert self.draw is not None
-        masks = x.new_ones(x.shape)
-        for segment in self.segments:
-            if rate := rates.get(segment.slot, 0.0):
-                # The last layer may be narrowed to one token, and companions may have longer rows.
-                mask = self.draw(segment.slot, (segment.count, segment.length, x.shape[-1]), rate)
-                length = min(x.shape[1], segment.length)
-                masks[segment.rows, :length] = mask[:, :length].to(x)
-        return masks
 
 
 def block_rows(counts: Sequence[int]) -> int:

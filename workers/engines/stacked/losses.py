@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from workers.engines.inputs import Inputs
 from workers.hyperparameters import Hyperparameters
+from workers.tasks.criterion import Criterion
 
 
-def row_losses(outputs: Tensor, targets: Tensor, inputs: Inputs, trained_with: Sequence[Hyperparameters]) -> Tensor:
+def differing_numbers(trained_with: Sequence[Hyperparameters]) -> dict[str, NDArray[np.float32]]:
+    """The numbers in which members' hyperparameters differ, of each of them `[members]`, by name."""
+    first = trained_with[0]
+    return {
+        name: np.array([getattr(own, name) for own in trained_with], dtype=np.float32)
+        for name, value in first
+        if isinstance(value, float) and any(getattr(own, name) != value for own in trained_with)
+    }
+
+
+def row_losses(
+    outputs: Tensor, targets: Tensor, criterion: Criterion, common: Hyperparameters, numbers: Mapping[str, Tensor]
+) -> Tensor:
     """Loss of each row `[rows]`, summed over its targets.
 
     Args:
         outputs: the head's `[rows, …]`.
         targets: `[rows]` or `[rows, length]`.
-        inputs: the split, which knows its task.
-        trained_with: the hyperparameters of each row's member. Where these differ in a number, the loss is given that
-            number as a tensor.
+        criterion: the task's.
+        common: hyperparameters of any member.
+        numbers: those that differ, of each row's member `[rows]`. The loss is given them as tensors `[]` and must not
+            ask the host for them.
     """
-    first = trained_with[0]
-    differing = {
-        name: torch.tensor([float(getattr(own, name)) for own in trained_with], device=outputs.device)
-        for name, value in first
-        if isinstance(value, float) and any(getattr(own, name) != value for own in trained_with)
-    }
 
-    def one(output: Tensor, target: Tensor, numbers: Mapping[str, Any]) -> Tensor:
-        return inputs.criterion.loss(output[None], target[None], first.model_copy(update=dict(numbers)))
+    def one(output: Tensor, target: Tensor, own: Mapping[str, Tensor]) -> Tensor:
+        return criterion.loss(output[None], target[None], common.model_copy(update=dict(own)))
 
-    return torch.vmap(one)(outputs.float(), targets, differing)
+    return torch.vmap(one)(outputs.float(), targets, dict(numbers))

@@ -92,7 +92,8 @@ class LowRank:
         rates = {slot: update.numbers["dropout"] for slot, update in updates.items()}
         if not layout.training or not any(rates.get(segment.slot, 0.0) for segment in layout.segments):
             return x
-        return x * layout.masks(x, rates)
+        assert layout.streams is not None
+        return x * layout.streams.masks(x, self._place, layout, self._stack.number(self._place, "low-rank", "dropout"))
 
     def _one_by_one(self, whole: Tensor, x: Tensor) -> Tensor:
         """Member by member, each with its own rank: on a CPU padding costs more than calls."""

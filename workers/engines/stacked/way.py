@@ -22,17 +22,22 @@ class Way:
         looped: each member's products by themselves, with its own ranks, in place of batched ones over padded factors.
         padding: tokens after padding over real ones that a joint pass may have; longer and shorter batches part there.
         evaluation_tokens: of a pass without training, of all members together.
+        host_streams: dropout from each member's own generator, as alone, in place of counters on the device.
+        captured: passes are captured once for each shape and replayed, where the device can.
     """
 
     looped: bool
     padding: float
     evaluation_tokens: int
+    host_streams: bool
+    captured: bool = False
 
 
-LOOPED = Way(True, _CPU_PADDING, EVALUATION_TOKENS)
-STACKED = Way(False, math.inf, _GPU_EVALUATION_TOKENS)
+LOOPED = Way(True, _CPU_PADDING, EVALUATION_TOKENS, host_streams=True)
+STACKED = Way(False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=True)
+ON_GPU = Way(False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=False, captured=True)
 
 
 def way_on(device: torch.device) -> Way:
     """The way that is faster on a device."""
-    return LOOPED if device.type == "cpu" else STACKED
+    return LOOPED if device.type == "cpu" else ON_GPU

@@ -113,7 +113,11 @@ def _eva_start(model: Any, _base: Any, _knobs: KnobValues, setup: TrainingSetup 
 
     if setup is None:
         return
-    batches = list(islice(setup.batches(_EVA_ROWS), _EVA_BATCHES))
+    # peft leaves out positions without a label; the label of a row is none of a position's.
+    batches = [
+        {name: value for name, value in batch.items() if name != "labels" or value.ndim > 1}
+        for batch in islice(setup.batches(_EVA_ROWS), _EVA_BATCHES)
+    ]
     initialize_lora_eva_weights(model, batches, forward_fn=setup.outputs, show_progress_bar=False)
 
 

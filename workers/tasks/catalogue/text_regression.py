@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -13,14 +12,13 @@ from pydantic import Field
 
 from workers.bounded import Name
 from workers.data.columns import Columns, brief
-from workers.data.rows import Rows, Targets, TaskData
+from workers.data.rows import Rows, TaskData
 from workers.data.sources import divided, read_splits, texts_of
 from workers.data.tokens import encode_texts
 from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters
 from workers.models.heads import SEQUENCE
-from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
-from workers.tasks.criterion import Criterion, Unit
+from workers.tasks.criterion import Criterion
 from workers.tasks.metrics import Metric
 from workers.tasks.section import TextSection
 from workers.tasks.task import Task
@@ -33,9 +31,7 @@ SPEARMAN = Metric(
 )
 PEARSON = Metric("pearson", "quality", "maximize", "", "correlation of predictions and labels", low=-1, high=1)
 RMSE = Metric("rmse", "quality", "minimize", "", "root of the mean squared error, in the unit of the label")
-SQUARED = Metric(
-    "loss", "quality", "minimize", "", "mean squared error on the validation rows over the variance of training labels"
-)
+SQUARED = Metric("loss", "quality", "minimize", "", "mean squared error on the validation rows")
 
 
 class TextRegressionSpec(TextSection):
@@ -82,13 +78,9 @@ def squared_error(outputs: Tensor, targets: Tensor, _hyperparameters: Hyperparam
 
 
 class RegressionMeasure:
-    """Correlations and errors of outputs `[rows, 1]`. Ranks need all rows: it keeps two numbers of each.
+    """Correlations and errors of outputs `[rows, 1]`. Ranks need all rows: it keeps two numbers of each."""
 
-    `spread` is the label's unit in that of the outputs: the one error that is reported in it is multiplied.
-    """
-
-    def __init__(self, spread: float = 1.0) -> None:
-        self._spread = spread
+    def __init__(self) -> None:
         self._predicted: list[NDArray[np.float64]] = []
         self._true: list[NDArray[np.float64]] = []
 
@@ -109,20 +101,7 @@ class RegressionMeasure:
         predicted, true = np.concatenate(self._predicted), np.concatenate(self._true)
         error = float(np.square(predicted - true).mean())
         ranks = correlation(rankdata(predicted), rankdata(true))
-        rmse = self._spread * math.sqrt(error)
-        return {"spearman": ranks, "pearson": correlation(predicted, true), "rmse": rmse, "loss": error}
-
-
-def fit(targets: Targets, constant: bool) -> Criterion:
-    """The criterion for numbers of mean 0 and variance 1 over the training rows `targets` [rows]: a head starts near 0
-    and moves by its learning rate, so labels far from 0, or of another size, would take all training to be reached.
-
-    A head that adds no `constant` is left the mean to learn: there only the size becomes 1.
-    """
-    numbers = targets.astype(np.float64)
-    mean = float(numbers.mean()) if constant else 0.0
-    unit = Unit(mean, math.sqrt(float(np.square(numbers - mean).mean())) or 1.0)
-    return Criterion("row", squared_error, partial(RegressionMeasure, unit.spread), unit=unit)
+        return {"spearman": ranks, "pearson": correlation(predicted, true), "rmse": math.sqrt(error), "loss": error}
 
 
 def correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
@@ -135,14 +114,13 @@ def correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
 TASK = Task(
     name="text-regression",
     summary="a number for a text or a pair of texts",
-    pipeline_tag=CLASSIFICATION.pipeline_tag,  # Hugging Face has no name for one number
+    pipeline_tag="text-classification",
     section=TextRegressionSpec,
     metrics=(SPEARMAN, PEARSON, RMSE, SQUARED),
     head=SEQUENCE,
     read=read,
     encode=encode_texts,
     criterion=lambda _labels: Criterion("row", squared_error, RegressionMeasure),
-    fit=fit,
     example={
         "model": "builtin:minilm",
         "train": "builtin:pydocs",

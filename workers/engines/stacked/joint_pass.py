@@ -1,0 +1,110 @@
+"""One forward and backward pass of several members' rows; their losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from workers.engines.batches import Rows
+from workers.engines.passes import Pass
+from workers.engines.precision import Precision, computing_in
+from workers.engines.stacked.capture import Capture
+from workers.engines.stacked.layout import Layout
+from workers.engines.stacked.losses import differing_numbers, row_losses
+from workers.engines.stacked.streams import CounterStreams
+from workers.engines.transfers import to_device
+from workers.hyperparameters import Hyperparameters
+
+_BUCKET = 16  # tokens: lengths of captured passes are multiples of it, so that few shapes are captured
+
+
+@dataclass(frozen=True)
+class Share:
+    """A member's part in a pass: its slot, its rows, what its loss is divided by, and the key of its dropout."""
+
+    slot: int
+    rows: Rows
+    weight: float
+    hyperparameters: Hyperparameters
+    key: int
+
+
+class JointPass:
+    """Makes passes of the training rows."""
+
+    def __init__(self, layout: Layout, split: Pass, precision: Precision, capture: Capture) -> None:
+        self._layout, self._split, self._precision, self._capture = layout, split, precision, capture
+
+    def gradients(self, shares: Sequence[Share]) -> Tensor:
+        """Add the gradients of each member's loss to its factors; these losses `[members]`."""
+        rows = arranged(self._layout, {share.slot: share.rows for share in shares}, self._split)
+        if self._layout.looped:
+            return self._one_by_one(rows, shares)
+        inputs = self._inputs(rows, shares)
+        longest = int(self._split.inputs.lengths[rows].max())
+        if self._capture.graphs is not None:
+            longest = -(-longest // _BUCKET) * _BUCKET
+        key = (tuple((share.slot, len(share.rows)) for share in shares), longest, tuple(inputs))
+        common = shares[0].hyperparameters
+        return self._capture.run(key, inputs, lambda own: self._together(rows, longest, own, len(shares), common))
+
+    def _one_by_one(self, rows: Rows, shares: Sequence[Share]) -> Tensor:
+        with computing_in(self._precision, self._split.inputs.device.type):
+            outputs = self._split.outputs(rows)
+        parts = outputs.split([len(share.rows) for share in shares])
+        inputs = self._split.inputs
+        losses = [
+            inputs.loss(part, share.rows, share.hyperparameters) / share.weight
+            for part, share in zip(parts, shares, strict=True)
+        ]
+        return _backward(torch.stack(losses))
+
+    def _inputs(self, rows: Rows, shares: Sequence[Share]) -> dict[str, Tensor]:
+        """All that differs between passes of one shape, on the device."""
+        owners = np.zeros(len(rows), dtype=np.int64)
+        counted = np.zeros(len(rows), dtype=np.float32)
+        keys = np.zeros((len(rows), 2), dtype=np.int64)
+        for number, (segment, share) in enumerate(zip(self._layout.segments, shares, strict=True)):
+            owners[segment.rows], counted[segment.rows] = number, 1.0 / share.weight
+            keys[segment.rows, 0], keys[segment.rows, 1] = share.key, np.arange(segment.count)
+        arrays: dict[str, NDArray[Any]] = {"rows": rows, "owner": owners, "share": counted, "dropout": keys}
+        for name, values in differing_numbers([share.hyperparameters for share in shares]).items():
+            arrays[f"hyperparameters/{name}"] = values[owners]
+        device = self._split.inputs.device
+        return {name: to_device(values, device) for name, values in arrays.items()}
+
+    def _together(
+        self, rows: Rows, longest: int, given: Mapping[str, Tensor], members: int, common: Hyperparameters
+    ) -> Tensor:
+        split, streams = self._split.inputs, self._layout.streams
+        if isinstance(streams, CounterStreams):
+            streams.rows = given["dropout"]
+        with split.staged(rows, given["rows"], longest):
+            with computing_in(self._precision, split.device.type):
+                outputs = self._split.outputs(rows)
+            targets = split.targets(rows, outputs.shape[1])
+        prefix = "hyperparameters/"
+        numbers = {name.removeprefix(prefix): one for name, one in given.items() if name.startswith(prefix)}
+        each = row_losses(outputs, targets, split.criterion, common, numbers)
+        # Rows that only fill a block count nothing, whatever their loss is.
+        counted = torch.where(given["share"] > 0, each * given["share"], 0.0)
+        return _backward(each.new_zeros(members).index_add(0, given["owner"], counted))
+
+
+def arranged(layout: Layout, batches: Mapping[int, Rows], split: Pass) -> Rows:
+    """The rows of a pass; the layout then knows whose they are. `batches` are by slot."""
+    lengths = split.inputs.lengths
+    rows = np.concatenate(list(batches.values()))
+    sources = layout.arrange([(slot, len(own), int(lengths[own].max())) for slot, own in batches.items()])
+    return rows if sources is None else rows[sources]
+
+
+def _backward(losses: Tensor) -> Tensor:
+    losses.sum().backward()
+    return losses.detach()
