@@ -8,6 +8,7 @@ PeftsearchError
 │   ├── NotFound         404: no such job, trial or adapter
 │   ├── Conflict         409: the state of the job or trial does not allow it (a stale attempt, a finished job)
 │   └── Unavailable      429, 503: try again later
+├── NotMade               what cannot be made of an adapter, such as a merged checkpoint
 ├── NoPandas             `.to_dataframe()` without pandas installed
 └── MissingExtra         a format or a service that needs a package which is not installed
 """
@@ -77,6 +78,10 @@ class NoPandas(PeftsearchError):
 
     def __init__(self) -> None:
         super().__init__("to_dataframe() needs pandas; install it with `pip install pandas`")
+
+
+class NotMade(PeftsearchError):
+    """What was asked for cannot be made of this adapter; the message says why and what would do."""
 
 
 class MissingExtra(PeftsearchError):

@@ -15,6 +15,7 @@ from peftsearch.cli import assignments, jobfile
 from peftsearch.cli.options import JobId, Token, TrialId, Url, connect
 from peftsearch.cli.output import console
 from peftsearch.cli.tables import read_csv
+from peftsearch.model_card import add_search
 
 app = typer.Typer()
 BATCH = 1000  # trials in a request
@@ -124,9 +125,11 @@ def push(
     """Publish the adapter of a trial on a Hugging Face hub, with a model card."""
     with TemporaryDirectory() as scratch:
         with connect(url, token) as client:
-            task = client.job(client.trial(trial_id).job_id).spec["task"]
+            trial = client.trial(trial_id)
+            job = client.job(trial.job_id)
             folder = client.export(trial_id, Path(scratch) / "adapter")
-        publishing.finish_card(folder, repository, task)
+            add_search(folder, job, client.pareto(job.id), trial)
+        publishing.finish_card(folder, repository, job.spec["task"])
         try:
             place = publishing.push(folder, repository, hub_token, private, hub)
         except ValueError as error:

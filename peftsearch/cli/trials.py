@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -127,19 +126,6 @@ def knee(job_id: JobId, as_json: AsJson = False, url: Url = None, token: Token =
         print_json(found)
     else:
         _print_trial(Trial.from_json(found["trial"]), found["objectives"])
-
-
-@app.command()
-def export(
-    trial_id: TrialId,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to put the adapter into")],
-    url: Url = None,
-    token: Token = None,
-) -> None:
-    """Download the adapter of a trial."""
-    with connect(url, token) as client, console.status(f"downloading the adapter of {trial_id}"):
-        target = client.export(trial_id, folder)
-    console.print(f"adapter of {trial_id} is in {target}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_best(found: Best) -> None:

@@ -148,9 +148,20 @@ def test_export_unpacks_the_adapter(run: Any, job_id: str, tmp_path: Path) -> No
     assert done.code == 0
     assert (target / "adapter_config.json").read_text() == '{"r": 8}'
     assert (target / "adapter_model.safetensors").stat().st_size == 300_000
+    card = (target / "README.md").read_text()
+    assert f"**{job_id}-2** (this one)" in card
+    assert all(title in card for title in ("## Search", "## Data", "## Front"))
+    assert run("export", f"{job_id}-2", str(target)).code == 0
+    assert (target / "README.md").read_text() == card
     missing = run("export", f"{job_id}-1", str(tmp_path / "none"))
     assert missing.code == 2
     assert not (tmp_path / "none").exists()
+
+
+def test_what_cannot_be_merged_is_said_and_leaves_nothing(run: Any, job_id: str, tmp_path: Path) -> None:
+    done = run("export", f"{job_id}-2", str(tmp_path / "merged"), "--merged")
+    assert (done.code, "adapter_config.json" in done.err) == (1, True), done.err
+    assert list(tmp_path.glob("merged*")) == []
 
 
 def test_steering(run: Any, job_id: str) -> None:

@@ -101,9 +101,11 @@ def test_a_winner_is_pushed_with_a_card_that_names_no_folder_of_this_machine(
     pushed = tmp_path / "hub" / "me" / "winner"
     assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= {one.name for one in pushed.iterdir()}
     assert pushed.joinpath("adapter_model.safetensors").read_bytes() == b"\x00" * 300_000
-    assert pushed.joinpath("README.md").read_text() == (
-        '---\ntags:\n- peftsearch\nlibrary_name: peft\n---\n# An adapter\n"me/winner" train.csv\n'
-    )
+    card = pushed.joinpath("README.md").read_text()
+    begin = '---\ntags:\n- peftsearch\nlibrary_name: peft\n---\n# An adapter\n"me/winner" train.csv\n\n## Search\n'
+    assert card.startswith(begin)
+    assert "| train | `train.csv` |" in card
+    assert str(train) not in card
 
 
 def test_the_card_names_a_base_model_of_the_hub(tmp_path: Path) -> None:

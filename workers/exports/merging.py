@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 from workers.errors import InvalidInput
 from workers.exports.merged_card import write_merged_card
 from workers.generation.stops import stop_tokens
-from workers.methods.adapter_card import TASK_FILE
+from workers.methods.adapter_card import chat_template_of
 from workers.methods.adapter_file import CONFIG_FILE
 from workers.methods.loading import load_adapter
 from workers.methods.own_adapter import fold
@@ -45,8 +45,7 @@ def merge(adapter: Path, target: Path) -> None:
     reference = base_of(adapter)
     model = merged(adapter, reference)
     tokenizer = load_tokenizer(reference)
-    if (told := _told(adapter).get("chat_template")) is not None:
-        tokenizer.chat_template = told
+    tokenizer.chat_template = chat_template_of(adapter) or tokenizer.chat_template
     nn.Module.to(model, _stored_type(reference))  # typed, unlike the `to` that transformers wraps
     if model.can_generate():
         model.generation_config = _generation(reference, tokenizer)
@@ -68,7 +67,9 @@ def base_of(adapter: Path) -> str:
     if not (adapter / _PEFT_CONFIG).is_file():
         raise InvalidInput("adapter", str(adapter), f"a folder with {_PEFT_CONFIG} or {CONFIG_FILE}")
     config = json.loads((adapter / _PEFT_CONFIG).read_text(encoding="utf-8"))
-    name, revision = str(config["base_model_name_or_path"]), config.get("revision")
+    name, revision = config.get("base_model_name_or_path"), config.get("revision")
+    if not isinstance(name, str) or not name:
+        raise InvalidInput("adapter", f"{adapter / _PEFT_CONFIG} without a base", "one with base_model_name_or_path")
     return name if Path(name).is_dir() or not revision else f"{name}@{revision}"
 
 
@@ -155,11 +156,6 @@ def _generation(reference: str, tokenizer: PreTrainedTokenizerBase) -> Generatio
     if found.pad_token_id is None:
         found.pad_token_id = tokenizer.pad_token_id
     return found
-
-
-def _told(adapter: Path) -> dict[str, Any]:
-    file = adapter / TASK_FILE
-    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
 if __name__ == "__main__":

@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from workers.data.chat.template import chat_template
+from workers.exports.serving import serve_adapter
 from workers.methods.attached import AdapterCard
-from workers.methods.snippets import base_snippet
+from workers.methods.snippets import base_snippet, hub_name
+from workers.models.references import is_hub
 
 TASK_FILE = "peftsearch_task.json"
+_TEMPLATE = "chat_template"
 _PEFT = """from peft import PeftModel
 {base}
 model = PeftModel.from_pretrained(base, "this/folder").eval()"""
@@ -36,8 +40,9 @@ from peft import {kind}
 
 def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int | None) -> None:
     """Write README.md with the configuration, the metrics, the outputs and the lines that load the adapter, and a JSON
-    file with what a base model must be told: its labels and the id of the token that it was padded with."""
-    told = {"labels": card.labels, "pad_token_id": padding}
+    file with what a base model must be told: its labels, the id of the token that it was padded with, and the chat
+    template where the job had one of its own."""
+    told = {"labels": card.labels, "pad_token_id": padding, **_own_template(card)}
     (folder / TASK_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     named = dict(enumerate(card.labels))
     code = (_PEFT if plain_peft else _OURS).format(base=base_snippet(card.base_model, repr(named), card.head))
@@ -74,8 +79,33 @@ base model is not in it. Tokens are counted with the base model's tokenizer.
 ```json
 {json.dumps({"config": dict(card.config), "task": dict(card.task)}, indent=2, default=str)}
 ```
-"""
+{_serving(folder, card)}"""
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _own_template(card: AdapterCard) -> dict[str, str]:
+    path = card.task.get("chat_template_path")
+    own = None if path is None else chat_template(card.base_model, path)
+    return {} if own is None else {_TEMPLATE: own.source}
+
+
+def chat_template_of(folder: Path) -> str | None:
+    """The chat template that an exported adapter was trained with, where that is not its base's."""
+    file = folder / TASK_FILE
+    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return told.get(_TEMPLATE)
+
+
+def _serving(folder: Path, card: AdapterCard) -> str:
+    """How vLLM serves the adapter of a model that writes text, or why it has to be merged first."""
+    if card.head.peft_type != "CAUSAL_LM":
+        return ""
+    base = hub_name(card.base_model)[0] if is_hub(card.base_model) else card.base_model
+    try:
+        line = serve_adapter(folder, base, card.trial_id or "winner").replace(str(folder), "this/folder")
+    except ValueError as error:
+        return f"\n## Serving\n{error} (`peftsearch export --merged`).\n"
+    return f"\n## Serving\nWith vLLM:\n```bash\n{line}\n```\n"
 
 
 def tell_base(model: Any, folder: Path) -> None:
