@@ -7,11 +7,17 @@ from collections.abc import Callable
 from search_spaces.errors import InvalidSpace
 from search_spaces.presets.autopeft import autopeft
 from search_spaces.presets.lora import lora
+from search_spaces.presets.lora_sft import lora_sft
 from search_spaces.presets.shape import ModelShape
 from search_spaces.presets.training import training
 from search_spaces.space import Space
 
-_PRESETS: dict[str, Callable[[ModelShape], Space]] = {"autopeft": autopeft, "lora": lora, "training": training}
+_PRESETS: dict[str, Callable[[ModelShape], Space]] = {
+    "autopeft": autopeft,
+    "lora": lora,
+    "lora-sft": lora_sft,
+    "training": training,
+}
 
 
 def preset_names() -> tuple[str, ...]:

@@ -10,18 +10,24 @@ from search_spaces.space import Space
 
 DEFAULT_RANK = 8
 MAX_RANK = 64
+MAX_ALPHA = 128
+
+
+def largest_rank(shape: ModelShape) -> int:
+    """Beyond a quarter of the hidden size a rank is no longer low: it would train half as many parameters as the matrix
+    has."""
+    return min(max(DEFAULT_RANK, min(MAX_RANK, shape.hidden_size // 4)), shape.hidden_size)
 
 
 def lora_knobs(shape: ModelShape) -> tuple[Parameter, ...]:
     """Rank, alpha, dropout, which linear layers, how many of the top layers, and the variants rsLoRA and DoRA.
 
-    The update is scaled by alpha / rank (alpha / √rank with rsLoRA). A rank beyond a quarter of the hidden size is
-    no longer low: it would train half as many parameters as the matrix has.
+    The update is scaled by alpha / rank (alpha / √rank with rsLoRA).
     """
-    rank = min(max(DEFAULT_RANK, min(MAX_RANK, shape.hidden_size // 4)), shape.hidden_size)
+    rank = largest_rank(shape)
     return (
         Int("rank", 1, rank, scale="log", prior=Bell(min(DEFAULT_RANK, rank), spread=0.4)),
-        Int("alpha", 1, 128, scale="log", prior=Bell(16, spread=0.3)),
+        Int("alpha", 1, MAX_ALPHA, scale="log", prior=Bell(16, spread=0.3)),
         Float("dropout", 0.0, 0.3),
         Categorical("targets", shape.targets),
         Int("top_layers", 1, shape.layers),

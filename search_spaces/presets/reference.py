@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from search_spaces.presets.lora import largest_rank
 from search_spaces.presets.shape import ModelShape
 
 Config = dict[str, Any]
@@ -37,6 +38,31 @@ def reference_configs(shape: ModelShape) -> list[tuple[str, Config]]:
         **_TRAINING,
     }
     return [("head-only", head), ("literature-default", lora)]
+
+
+def language_model_references(shape: ModelShape) -> list[tuple[str, Config]]:
+    """The model as it is, and the literature's default for fine-tuning decoders, as (label, configuration).
+
+    Rank 16 and alpha 32 on all linear layers at 2e-4 is what the published recipes share (QLoRA, Dettmers et al. 2023,
+    arXiv 2305.14314, trains all linear layers at 2e-4; ranks and scales of the recipes of TRL and peft); batch 16,
+    warm-up over 0.03 of the steps and a cosine are theirs, too.
+    """
+    lora: Config = {
+        "method": "lora",
+        "rank": min(16, largest_rank(shape)),
+        "alpha": 32,
+        "dropout": 0.0,
+        "targets": "all",
+        "top_layers": shape.layers,
+        "use_rslora": False,
+        "use_dora": False,
+        "learning_rate": 2e-4,
+        "batch_size": 16,
+        "weight_decay": 0.0,
+        "warmup_ratio": 0.03,
+        "schedule": "cosine",
+    }
+    return [("base", {"method": "base"}), ("literature-default", lora)]
 
 
 def random_entries(shape: ModelShape, entries: int) -> tuple[str, Config]:

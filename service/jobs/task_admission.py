@@ -36,6 +36,7 @@ class TaskAdmission:
         self.data: TaskData | None = None
         self.tokenizer: Tokenizer | None = None
         self.max_length = 0
+        self._reference: str | None = None  # the model, where it can be used for the task
 
     def sound(self, *fields: str) -> bool:
         """Whether fields of the spec say what the user wrote."""
@@ -47,7 +48,9 @@ class TaskAdmission:
             return None
         model = self.attempt(lambda: described(task.model, self.settings, "task.model"))
         if model is not None:
-            self.problems += [*_too_long(task, model), *_headless(task, model)]
+            headless = _headless(task, model)
+            self.problems += [*_too_long(task, model), *headless]
+            self._reference = None if headless else model.reference
         return None if model is None else for_task(model, task)
 
     def attempt(self, check: Callable[[], T]) -> T | None:
@@ -59,8 +62,15 @@ class TaskAdmission:
             return None
 
     def locate_sources(self, task: TaskSection) -> TaskSection | None:
-        """The task with absolute paths; None when one of them cannot be used."""
+        """The task with absolute paths; None when one of them cannot be used, or the model where reading rows needs it.
+
+        Behind `model`.
+        """
         changes: dict[str, str] = {}
+        if task_of(task).reads_model:
+            if self._reference is None:
+                return None
+            changes["model"] = self._reference
         before = len(self.problems)
         for role in task.path_fields:
             value, field = getattr(task, role), f"task.{role}"

@@ -120,7 +120,8 @@ class Assigned(Protocol):
 class Trial:
     """What a course needs to know besides the model: the trial, its rows' lengths and weights, and whom to tell.
 
-    `in_order`: batches take the rows as they come, for data whose order means something.
+    `in_order`: batches take the rows as they come, for data whose order means something. `untrained`: there is nothing
+    to train, so it is measured and over.
     """
 
     assignment: Assigned
@@ -131,6 +132,7 @@ class Trial:
     keep_checkpoint: KeepCheckpoint
     resume: Checkpoint | None = None
     in_order: bool = False
+    untrained: bool = False
 
     def plan(self) -> StepPlan:
         """The optimizer steps of the whole trial."""
@@ -148,6 +150,9 @@ class Trial:
 def course(trial: Trial) -> Course:
     """Run `trial` to its end, its pause or its failure; see the module's description."""
     run = _Run.of(trial)
+    if trial.untrained:
+        run.metrics = yield Evaluate()
+        return run.ending("completed")
     for batches in run.plan.after(run.step):
         trained: Trained = yield run.next_step(batches)
         run.add(trained, batches)

@@ -72,7 +72,8 @@ class TorchAdamW:
 
     def _groups(self, weight_decay: float, rate_factors: Mapping[str, float]) -> list[dict[str, Any]]:
         """Parameters by whether they decay and by their multiple of the learning rate."""
-        members: dict[tuple[bool, float], list[nn.Parameter]] = {}
+        # PyTorch refuses to have no group at all, as of a model that is only measured.
+        members: dict[tuple[bool, float], list[nn.Parameter]] = {(True, 1.0): []}
         for name, parameter in self._parameters.items():
             # Weight decay is for matrices: decaying norms and biases pulls them to values that mean nothing.
             members.setdefault((parameter.ndim >= 2, rate_factors.get(name, 1.0)), []).append(parameter)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from workers.errors import InvalidInput
 from workers.methods import catalogue
 from workers.methods.declaration.method import Method
+from workers.methods.declaration.untrained import BASE
 
 
 @cache
@@ -26,7 +27,9 @@ def methods() -> Mapping[str, Method]:
 
 
 def method(name: str) -> Method:
-    """One method. Raises `InvalidInput` for a name that is not registered."""
+    """One method, or `base`. Raises `InvalidInput` for a name that is not registered."""
+    if name == BASE.name:
+        return BASE
     if name not in methods():
         raise InvalidInput("method", name, methods())
     return methods()[name]

@@ -117,6 +117,7 @@ def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnRepo
         on_report,
         lambda checkpoint: _keep(checkpoint, workbench.artifacts),
         prepared.resume,
+        untrained=prepared.method.family == "none",
     )
 
 
@@ -178,6 +179,8 @@ def precision_of(assignment: Assignment, engine: EngineName, workbench: Workbenc
 
 def _choose_engine(prepared: PreparedTrial) -> tuple[EngineName, str | None]:
     """The engine, and why it is not the fast one."""
+    if prepared.method.family == "none":
+        return "reference", "nothing is trained"
     why_not = why_not_fast(prepared.assignment, prepared.resident.base.description)
     return ("fast", None) if why_not is None else ("reference", why_not)
 
@@ -267,7 +270,7 @@ def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remember
 
 def _passes(assignment: Assignment, ending: Ending) -> float:
     """As asked for, so that trainings of one size read as one size: a step's rows do not divide every epoch."""
-    return assignment.epochs if ending.status == "completed" else ending.epoch
+    return assignment.epochs if ending.status == "completed" and ending.epoch > 0 else ending.epoch
 
 
 def _training_memory(prepared: PreparedTrial, attached: Attached, remembered: int | None) -> float:

@@ -32,6 +32,7 @@ class Task:
         encode: from some rows to tokens and, where tokens have targets, these.
         criterion: loss and measure, for the names of the model's outputs.
         example: a section that runs on every machine.
+        reads_model: whether `read` looks into the model's folder, for its tokenizer or chat template.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Task:
     encode: Encode
     criterion: Callable[[tuple[str, ...]], Criterion]
     example: Mapping[str, Any]
+    reads_model: bool = False
 
     @property
     def primary(self) -> Metric:

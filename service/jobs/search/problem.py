@@ -11,7 +11,7 @@ from typing import Any
 from optimizers.problem import Config, Objective, OutcomeConstraint, Problem
 from search_spaces.editing import apply_overrides
 from search_spaces.presets import preset, preset_names
-from search_spaces.presets.reference import random_entries, reference_configs
+from search_spaces.presets.reference import language_model_references, random_entries, reference_configs
 from search_spaces.presets.shape import ModelShape
 from search_spaces.space import Space
 from service.jobs.search.spec import JobSpec, SpaceSpec
@@ -94,10 +94,11 @@ def model_shape(spec: JobSpec) -> ModelShape:
 
 def references(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[str, Any]]]:
     """The reference trials of a job as (label, configuration): the usual two, those it names, its own, or none."""
-    usual = reference_configs(model.shape)
+    fresh = reference_configs(model.shape)
+    usual = fresh if model.fresh_head else language_model_references(model.shape)
     if isinstance(spec.reference_trials, bool):
         return usual if spec.reference_trials else []
-    named = dict(usual)
+    named = dict([*language_model_references(model.shape), *fresh, *usual])
     label, config = random_entries(model.shape, int(trainable_params(model)(named["literature-default"])))
     named[label] = config
     return [

@@ -15,6 +15,7 @@ from service.jobs.search.problem import all_presets, build_space, references
 from service.jobs.search.spec import JobSpec, SpaceSpec
 from workers.errors import InvalidInput
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
+from workers.methods.declaration.untrained import BASE
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
 from workers.strategies.registry import strategies, with_strategy_knobs
@@ -68,13 +69,12 @@ def _override_problem(error: InvalidOverride) -> FieldProblem:
 
 
 def check_references(spec: JobSpec, model: ModelDescription) -> list[FieldProblem]:
-    """Problems of the user's own reference configurations (ours are sound)."""
+    """Problems of the references that a job lists (the usual ones are sound)."""
     if isinstance(spec.reference_trials, bool):
         return []
     return [
         problem
-        for number, config in enumerate(spec.reference_trials)
-        if isinstance(config, dict)
+        for number, (_, config) in enumerate(references(spec, model))
         for problem in _untrainable(f"reference_trials.{number}", config, model)
     ]
 
@@ -89,7 +89,7 @@ def check_batch(spec: JobSpec, space: Space, model: ModelDescription, rows: int)
         problems.append(FieldProblem("space.batch_size", largest, f"at most {rows}", message))
     for label, config in references(spec, model):
         size = config.get("batch_size", Hyperparameters().batch_size)
-        if isinstance(size, int) and size > rows:
+        if isinstance(size, int) and size > rows and config.get("method") != BASE.name:
             message = (
                 f"{label} trains with batches of {size} rows, and the training data has {rows}; give your own list"
             )

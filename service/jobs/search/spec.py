@@ -132,7 +132,7 @@ class ResourcesSpec(Execution, Section):
         return value
 
 
-REFERENCE_NAMES = ("head-only", "literature-default", "random-entries")
+REFERENCE_NAMES = ("base", "head-only", "literature-default", "random-entries")
 
 
 class JobSpec(Section):
@@ -151,7 +151,8 @@ class JobSpec(Section):
     resources: ResourcesSpec = ResourcesSpec()
     reference_trials: bool | list[str | dict[str, Any]] = Field(
         default=True,
-        description="start with head only and the literature's default; or with names and configurations; or none",
+        description="start with head only (of language models: the base untrained) and the literature's default; or "
+        "with names and configurations; or none",
     )
     seed: Seed = 0
 

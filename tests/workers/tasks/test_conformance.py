@@ -298,6 +298,25 @@ def test_an_exported_adapter_predicts_elsewhere_what_was_measured(
     assert kind.head.auto_class in card
 
 
+def test_a_language_model_is_measured_as_it_is(bench: Workbench, home: Path, tmp_path: Path) -> None:
+    one = assignment(home, "causal-lm", measure_latency=True).model_copy(update={"config": {"method": "base"}})
+    found, reports = outcome(bench, one)
+    assert reports == []
+    rows, plain = bench.data(one.task, 0).validation, load_base(model_of(home, "causal-lm"), 0, kind=CAUSAL).model
+    with torch.no_grad():
+        expected = measure_in(WholePass(plain, rows), [np.arange(len(rows))]).result()
+    assert {name: found.metrics[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+    costs = ("trainable_params", "train_seconds", "train_tokens", "train_tflops", "peak_memory_mb")
+    assert [found.metrics[name] for name in costs] == [0.0] * len(costs)
+    assert found.adapter is not None
+    folder = bench.artifacts.extract(found.adapter.sha256, tmp_path / "adapter")
+    assert load_adapter(model_of(home, "causal-lm"), folder) is not None
+    fresh = assignment(home, "text-classification").model_copy(update={"config": {"method": "base"}})
+    assert "drawn at random" in str(train(fresh, bench, lambda _: "continue").reason)
+    head = one.model_copy(update={"config": {"method": "head"}})
+    assert "without a head to train" in str(train(head, bench, lambda _: "continue").reason)
+
+
 @each
 def test_what_a_snippet_calls_trains_the_same(bench: Workbench, home: Path, tmp_path: Path, name: str) -> None:
     found, _ = outcome(bench, assignment(home, name))

@@ -44,6 +44,7 @@ Family = Literal[
     "shared",
     "spectral",
     "mixed",
+    "none",
 ]
 
 
@@ -141,6 +142,9 @@ class Method:
                 f"texts may fill all {positions} positions of the model, and {self.name} needs some for its vectors; "
                 f"allowed: less than {positions}",
             )
+        if self.family == "none" and model.fresh_head:
+            found = f"{self.name} on a task whose head is drawn at random"
+            raise InvalidInput("method", found, "a method that trains: untrained, the head knows nothing")
         if self._trains_nothing(model):
             found, allowed = (
                 f"{self.name} on a task without a head to train",

@@ -160,4 +160,5 @@ TASK = Task(
     encode=encode,
     criterion=_criterion,
     example={"model": "builtin:smollm2", "train": "builtin:pysft", "max_length": 128, "train_rows": 1000},
+    reads_model=True,
 )
