@@ -152,6 +152,7 @@ class Trial:
     started_at: datetime | None
     finished_at: datetime | None
     environment: Mapping[str, str]
+    evaluated_rows: int | None = None  # that its quality was measured on
 
     @classmethod
     def from_json(cls, data: Json) -> Trial:

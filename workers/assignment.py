@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from workers.bounded import INT32
 from workers.task import AnyTask
 
 Config = dict[str, Any]
@@ -115,6 +116,9 @@ class Outcome(_Frozen):
     engine: EngineName | None = None
     engine_reason: str | None = Field(default=None, description="why the fast engine did not take the trial, if so")
     environment: dict[str, str] = Field(default_factory=dict)
+    evaluated_rows: int | None = Field(
+        default=None, ge=1, le=INT32, description="rows that the quality metrics were measured on"
+    )
     reason: str | None = Field(
         default=None, description="why it failed or stopped: `out_of_memory: …`, `nan_loss: …`, …"
     )

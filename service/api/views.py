@@ -120,6 +120,7 @@ class TrialView(View):
     started_at: datetime | None
     finished_at: datetime | None
     environment: dict[str, str]
+    evaluated_rows: int | None = Field(description="rows that its quality was measured on")
 
     @classmethod
     def of(cls, trial: Trial) -> TrialView:

@@ -64,6 +64,7 @@ class Trial:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    evaluated_rows: int | None = None  # that its metrics were measured on
 
     @property
     def replaceable(self) -> bool:

@@ -34,7 +34,8 @@ _FINISH = (
             name: bindparam(f"new_{name}", type_=TRIALS.c[name].type)
             for name in (
                 *("state", "metrics", "on_front", "adapter", "adapter_bytes", "checkpoint", "checkpoint_bytes"),
-                *("engine", "engine_reason", "environment", "reason", "outcome", "lease_until", "finished_at"),
+                *("engine", "engine_reason", "environment", "evaluated_rows", "reason"),
+                *("outcome", "lease_until", "finished_at"),
             )
         }
     )
@@ -90,6 +91,7 @@ def _values(trial: Trial, outcome: Outcome, metrics: dict[str, float], now: date
         "engine": outcome.engine or trial.engine,
         "engine_reason": _safe(outcome.engine_reason) or trial.engine_reason,
         "environment": outcome.environment or trial.environment,
+        "evaluated_rows": outcome.evaluated_rows or trial.evaluated_rows,
         "reason": _safe(outcome.reason),
         "lease_until": None,
         "finished_at": now if outcome.status in TRIAL_OVER else None,

@@ -137,6 +137,7 @@ class TrialRow(Table):
     engine: Mapped[str | None] = mapped_column(String(32))
     engine_reason: Mapped[str | None] = mapped_column(FreeText)
     environment: Mapped[dict[str, str]]
+    evaluated_rows: Mapped[int | None] = mapped_column(Integer)
     reason: Mapped[str | None] = mapped_column(FreeText)
     outcome: Mapped[str | None] = mapped_column(String(64))  # sha256 of the accepted one
     worker_id: Mapped[str | None] = mapped_column(FreeText)

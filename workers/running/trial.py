@@ -248,7 +248,8 @@ def outcome_of(
         checkpoint=ending.checkpoint,
         engine=engine,
         engine_reason=why_not_fast,
-        environment=where | {"evaluated_on": assignment.evaluate_on, "evaluated_rows": str(len(prepared.evaluated))},
+        environment=where | {"evaluated_on": assignment.evaluate_on},
+        evaluated_rows=len(prepared.evaluated),
         reason=ending.reason,
     )
 

@@ -134,8 +134,8 @@ class _Report:
 
     def _rows(self, trial: Trial) -> tuple[int, int] | None:
         """Rows that the trial and its confirmations were measured on."""
-        told = [one.environment.get("evaluated_rows") for one in (trial, *self._repeats[trial.id])]
-        known = [int(rows) for rows in told if rows is not None]
+        told = [one.evaluated_rows for one in (trial, *self._repeats[trial.id])]
+        known = [rows for rows in told if rows is not None]
         return (known[0], known[-1]) if len(known) > 1 else None
 
     def _gain(self, trial: Trial, metric: str, sign: float, values: Mapping[int, float]) -> Gain | None:

@@ -81,6 +81,21 @@ def _assert_additions(store: Store, job_id: str, revision: str) -> None:
     assert answers == ({2} if revision >= "0006" else set())
     deeds = [entry.deed.who for entry in store.audit_trail().items]
     assert deeds == (["of an old release"] if revision >= "0007" else [])
+    rows = [trial.evaluated_rows for trial in store.searched_trials(job_id) if trial.state == "completed"]
+    assert rows == ([500] if revision >= "0008" else [None])
+
+
+def test_rows_that_an_environment_told_of_become_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    with sqlite3.connect(file) as connection:
+        connection.executescript(next(dump for dump in DUMPS if dump.stem == "0007").read_text())
+        connection.execute("UPDATE trials SET environment = ? WHERE number = 0", ['{"evaluated_rows": "32"}'])
+    connection.close()
+    store = open_store(f"sqlite:///{file}")
+    job = next(job for job in store.list_jobs().items if job.name == "of an old release")
+    rows = {trial.number: trial.evaluated_rows for trial in store.searched_trials(job.id)}
+    assert (rows[0], rows[1]) == (32, None)
+    store.close()
 
 
 def test_an_older_program_finds_no_confirmations_among_its_trials(tmp_path: Path) -> None:

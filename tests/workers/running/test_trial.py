@@ -223,8 +223,8 @@ def test_a_confirmation_is_measured_on_the_test_rows_alone(bench: Workbench) -> 
         split: train(Assignment(**given, evaluate_on=split, measure_latency=False), bench, lambda _: "continue")
         for split in ("validation", "test")
     }
-    assert on["validation"].environment["evaluated_rows"] == "32"
-    rows = int(on["test"].environment["evaluated_rows"])
+    assert on["validation"].evaluated_rows == 32
+    rows = on["test"].evaluated_rows
     assert rows not in (32, 64)
     assert on["test"].environment["evaluated_on"] == "test"
     assert on["test"].metrics["accuracy"] * rows == pytest.approx(round(on["test"].metrics["accuracy"] * rows))

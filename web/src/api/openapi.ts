@@ -17,6 +17,38 @@ export interface AnswerView {
   };
 }
 /**
+ * Who did what, from where and when.
+ */
+export interface AuditView {
+  sequence: number;
+  created_at: string;
+  /**
+   * null where no token was asked for
+   */
+  token_id: string | null;
+  /**
+   * name that the token had then
+   */
+  who: string;
+  project: string;
+  /**
+   * of the peer
+   */
+  address: string | null;
+  /**
+   * verb and path, as in this document
+   */
+  operation: string;
+  /**
+   * what it was done to, or what it made
+   */
+  target: string;
+  /**
+   * of the answer; 403: it was not done
+   */
+  status: number;
+}
+/**
  * The best measured trial under the given clauses, and code that trains the same again.
  */
 export interface BestView {
@@ -67,6 +99,10 @@ export interface TrialView {
   environment: {
     [k: string]: string;
   };
+  /**
+   * rows that its quality was measured on
+   */
+  evaluated_rows: number | null;
 }
 /**
  * How far the best value of the first objective may still be, where trials went for trade-offs with others.
@@ -647,6 +683,7 @@ export interface TokenView {
   created_at: string;
   expires_at: string | null;
   revoked_at: string | null;
+  rate: number | null;
 }
 /**
  * A search job. `best` holds the objectives of `best_trial`, which leads the front by the first of them.
@@ -767,7 +804,12 @@ export interface NewTokenView {
   created_at: string;
   expires_at: string | null;
   revoked_at: string | null;
+  rate: number | null;
   secret: string;
+}
+export interface PageViewOfAuditView {
+  items: AuditView[];
+  next_cursor: string | null;
 }
 export interface PageViewOfJobView {
   items: JobView[];
@@ -848,6 +890,10 @@ export interface TokenRequest {
    * seconds until it expires; null: until revoked
    */
   ttl?: number | null;
+  /**
+   * requests a second; null: as the service is set up (`--rate-limit`)
+   */
+  rate?: number | null;
 }
 export interface FieldProblem {
   /**
