@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store bench-answers bench-methods bench-autopeft record-trials lock clean
+.PHONY: help setup web openapi wheel demo test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-answers bench-methods bench-autopeft record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -94,6 +94,9 @@ bench-schedulers: $(VENV)/installed ## schedulers beside Optuna's pruners on rec
 
 bench-store: $(VENV)/installed ## the store beside Optuna's on SQLite
 	$(BIN)/python -m benchmarks.store
+
+chaos: $(VENV)/installed ## 200 faults at seeded moments, and what is left of the jobs; resumes (MINUTES=20)
+	$(BIN)/python -m benchmarks.chaos --minutes $(or $(MINUTES),20)
 
 bench-answers: $(VENV)/installed ## laws and mixtures against public runs (QUICK=1: at most 3 minutes)
 	$(BIN)/python -m benchmarks.answers $(if $(QUICK),--quick)

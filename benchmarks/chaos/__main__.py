@@ -1,0 +1,118 @@
+"""`python -m benchmarks.chaos`: plays scenes until 200 faults have been survived, in parts if need be.
+
+    python -m benchmarks.chaos --minutes 9 --out benchmarks/results/chaos.json
+
+Every scene is a job under faults at seeded moments, and `checker` reads what is left. An undisturbed run of the same
+job is measured at the beginning of each part, on the same machine; `time_ratio` compares with that. Scenes that the
+file has already are not played again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chaos import ray_scene, scene
+from benchmarks.chaos.checker import Verdict
+from benchmarks.chaos.scene import Played
+
+WANTED = 200
+AIMS = {"kill_points": WANTED, "lost": 0, "doubled": 0, "out_of_order": 0, "worst_time_ratio": 1.5}
+TRIALS, POINTS, GAP = 72, 10, 3.5
+RAY_TRIALS, RAY_POINTS, RAY_GAP = 12, 4, 8.0
+ORDER = ("sqlite", "postgres", "ray")
+SHARES = {"sqlite": 9, "postgres": 9, "ray": 5}
+"""Scenes of each kind: 200 points."""
+
+
+def play(kind: str, seed: int, disturbed: bool) -> Played:
+    """One scene."""
+    if kind == "ray":
+        return ray_scene.play(seed, RAY_TRIALS, RAY_POINTS if disturbed else 0, RAY_GAP)
+    return scene.play(kind, seed, TRIALS, POINTS if disturbed else 0, GAP)
+
+
+def summary(scenes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of all scenes played so far, beside their aims."""
+    ratios = [one["time_ratio"] for one in scenes]
+    return {
+        "kill_points": sum(len(one["points"]) for one in scenes),
+        **{what: sum(len(one[what]) for one in scenes) for what in ("lost", "doubled", "out_of_order", "wrong")},
+        "worst_time_ratio": max(ratios, default=None),
+        "median_time_ratio": sorted(ratios)[len(ratios) // 2] if ratios else None,
+        "aims": AIMS,
+        "scenes": len(scenes),
+        "by_kind": dict(sorted(Counter(point for one in scenes for point in one["points"]).items())),
+    }
+
+
+def main() -> int:
+    """Play what is left. Exit status 1 when anything was lost, doubled, out of order or wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/chaos.json"))
+    parser.add_argument("--minutes", type=float, default=20, help="begin no further scene after this long")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", choices=ORDER, default=list(ORDER))
+    arguments = parser.parse_args()
+    known = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    scenes: list[dict[str, Any]] = known.get("scenes", [])
+    deadline, undisturbed = time.monotonic() + 60 * arguments.minutes, {}
+    for kind, seed in _plan(arguments.kinds, arguments.seed):
+        if any((one["kind"], one["seed"]) == (kind, seed) for one in scenes):
+            continue
+        if time.monotonic() > deadline:
+            break
+        if kind not in undisturbed:
+            undisturbed[kind] = play(kind, seed, disturbed=False).seconds
+        scenes.append(_record(kind, seed, undisturbed[kind]))
+        print(json.dumps(scenes[-1]), flush=True)
+        arguments.out.write_text(json.dumps(_document(scenes), indent=1) + "\n")
+    told = summary(scenes)
+    json.dump(told, sys.stdout, indent=2)
+    print()
+    return int(any(told[what] for what in ("lost", "doubled", "out_of_order", "wrong")))
+
+
+def _plan(kinds: list[str], seed: int) -> list[tuple[str, int]]:
+    """Kinds take turns, so that a part of the run is a sample of all."""
+    rounds = [(kind, seed * 1000 + n) for n in range(max(SHARES.values())) for kind in ORDER if n < SHARES[kind]]
+    return [one for one in rounds if one[0] in kinds]
+
+
+def _record(kind: str, seed: int, undisturbed: float) -> dict[str, Any]:
+    load = os.getloadavg()[0]
+    try:
+        played = play(kind, seed, disturbed=True)
+    except TimeoutError as error:
+        played = Played(float("inf"), [], Verdict(wrong=[str(error)]))
+    return {
+        "kind": kind,
+        "seed": seed,
+        "points": played.points,
+        "seconds": round(played.seconds, 1),
+        "undisturbed_seconds": round(undisturbed, 1),
+        "time_ratio": round(played.seconds / undisturbed, 2),
+        **played.verdict.__dict__,
+        "load": round(load, 1),
+    }
+
+
+def _document(scenes: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "benchmark": "chaos",
+        "what": "jobs under faults at seeded moments; time_ratio: beside an undisturbed run on the same machine",
+        "summary": summary(scenes),
+        "machine": {"cpus": os.cpu_count(), "python": platform.python_version()},
+        "scenes": scenes,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
