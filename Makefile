@@ -46,8 +46,8 @@ test: setup ## every test
 	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm test --silent
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-test-families: setup ## every method on every family of models (`make test` takes a covering sample)
-	PEFTSEARCH_FAMILIES=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) tests/workers/models/test_families.py
+test-families: setup ## every method, and searches to the end, on every family of models (`make test` takes a covering sample)
+	PEFTSEARCH_FAMILIES=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) --dist loadfile tests/workers/models tests/service/test_family_jobs.py
 
 fuzz: setup ## at least 10,000 requests made from the OpenAPI document, with a token and without (ten minutes)
 	PEFTSEARCH_FUZZ_CASES=$(or $(CASES),13000) $(BIN)/python -m pytest -q -s tests/service/api/test_schema_fuzz.py

@@ -10,7 +10,7 @@ import pytest
 
 from search_spaces.presets.reference import random_entries, reference_configs
 from search_spaces.space import Space
-from tests.workers.tiny_models import BUILDERS, tiny_base
+from tests.workers.tiny_models import BUILDERS, tiny_base, tiny_description
 from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
@@ -28,6 +28,18 @@ def test_every_sampled_branch_is_complete_and_counts() -> None:
         assert own == knobs
         assert rates.low <= hyperparameters.learning_rate <= rates.high
         assert method(name).trainable_parameters(model, own) >= 0
+
+
+def test_methods_that_no_size_of_the_model_fits_are_left_out_and_refused_by_name() -> None:
+    model = tiny_description("t5")  # heads of 5: sizes have the common divisor 4
+    names = methods_space(model).by_name["method"].choices  # type: ignore[union-attr]
+    assert "lora" in names
+    assert not {"e2e_qp", "l4q"} & set(names)
+    with pytest.raises(
+        InvalidInput, match=r"e2e_qp on a model of sizes with greatest common divisor 4.*from 8"
+    ) as caught:
+        methods_space(model, ("lora", "e2e_qp"))
+    assert caught.value.field == "method"
 
 
 def test_tree_survives_json_and_encoding() -> None:

@@ -112,14 +112,16 @@ class Method:
     forms: tuple[Form, ...] | None = None
 
     def supports(self, model: ModelDescription) -> bool:
-        """Whether the method works on this class of model, and finds room beside the task's texts."""
-        return self._knows(model) and not self._crowded_out(model) and not self._trains_nothing(model)
+        """Whether the method works on this class of model and its sizes, and finds room beside the task's texts."""
+        try:
+            self.require(model)
+        except InvalidInput:
+            return False
+        return True
 
     def space(self, model: ModelDescription) -> Space:
         """The method's own search space: its knobs, its learning rates and the training hyperparameters."""
-        self.require(model)
-        own = self.knobs(model)
-        rates = self.learning_rates
+        own, rates = self._fitting(model), self.learning_rates
         return Space(
             (
                 Categorical("method", (self.name,)),
@@ -132,7 +134,18 @@ class Method:
         )
 
     def require(self, model: ModelDescription) -> None:
-        """Raise `InvalidInput` when the method does not work on this class of model or has no room."""
+        """Raise `InvalidInput` when the method does not work on this class of model or its sizes, or has no room."""
+        self._fitting(model)
+
+    def _fitting(self, model: ModelDescription) -> Knobs:
+        """The method's knobs on a model. Raises as `require` does."""
+        self._check_class(model)
+        try:
+            return self.knobs(model)
+        except InvalidInput as error:  # nothing divides the sizes as the method must have it
+            raise InvalidInput("method", f"{self.name} on a model of {error.found}", error.allowed) from error
+
+    def _check_class(self, model: ModelDescription) -> None:
         if self._crowded_out(model):
             positions = model.anatomy.positions
             raise InvalidInput(
@@ -172,8 +185,7 @@ class Method:
 
         Raises `InvalidInput` naming the knob, or the constraint that the knobs break.
         """
-        self.require(model)
-        own = self.knobs(model)
+        own = self._fitting(model)
         if not own.parameters:
             if knobs:
                 raise InvalidInput(next(iter(knobs)), next(iter(knobs.values())), "nothing: the method has no knobs")
