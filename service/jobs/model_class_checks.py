@@ -16,6 +16,10 @@ def check_model_class(resources: ResourcesSpec, model: ModelDescription) -> Iter
         allowed = f"auto or reference on a {kind} model"
         message = f"stored hidden states do not stand for the lower layers of a {kind} model; allowed: {allowed}"
         yield FieldProblem("resources.engine", "fast", allowed, message)
+    if resources.precision == "bf16" and not model.anatomy.mixed_precision:
+        allowed = f"auto or fp32 on a {kind} model"
+        message = f"attention of a {kind} model does not take products in bfloat16; allowed: {allowed}"
+        yield FieldProblem("resources.precision", "bf16", allowed, message)
     if resources.quantise is not None and not model.anatomy.known_parts:
         allowed = "nothing, or a model of a family (docs/models.md)"
         message = f"a {kind} model, which has no family, is loaded in its own number format; allowed: {allowed}"

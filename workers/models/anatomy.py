@@ -75,6 +75,7 @@ class Anatomy:
     takes_past: bool = True  # layers take keys and values from outside, as peft gives them
     layers_return_tuples: bool = False
     projects_positions: bool = False  # some projections are applied to tables of relative positions
+    mixed_precision: bool = True  # its code takes what products in bfloat16 give it, whatever adapters are in it
     known_parts: bool = True  # what each linear layer is for is known, as in a family
 
     def __post_init__(self) -> None:

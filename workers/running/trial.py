@@ -32,6 +32,7 @@ from workers.hyperparameters import Hyperparameters, Knobs, split_config
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup, logits_of
 from workers.methods.declaration.method import Method
 from workers.methods.registry import method
+from workers.models.anatomy import Anatomy
 from workers.models.description import with_texts
 from workers.models.quantisation import check_method
 from workers.models.token_scores import labelled_scores
@@ -170,10 +171,14 @@ def _at_lower_ranks(prepared: PreparedTrial, trainee: Trainee) -> dict[str, floa
     return found
 
 
-def precision_of(assignment: Assignment, engine: EngineName, workbench: Workbench) -> Precision:
-    """The number format that a trial trains in."""
+def precision_of(
+    assignment: Assignment, engine: EngineName, workbench: Workbench, anatomy: Anatomy | None = None
+) -> Precision:
+    """The number format that a trial trains in, on a model of this anatomy where it is known."""
     if assignment.precision != "auto":
         return assignment.precision
+    if anatomy is not None and not anatomy.mixed_precision:
+        return "fp32"
     return choose(workbench.precision, workbench.device) if engine == "fast" else "fp32"
 
 
@@ -190,7 +195,7 @@ def _trainee(
     engine: EngineName, prepared: PreparedTrial, attached: Attached, strategy: Updates | None, workbench: Workbench
 ) -> Iterator[Trainee]:
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
-    precision = precision_of(prepared.assignment, engine, workbench)
+    precision = precision_of(prepared.assignment, engine, workbench, resident.base.description.anatomy)
     if prepared.assignment.shards > 1:
         yield reference_trainee(
             attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, ShardedTrainee
@@ -226,7 +231,8 @@ def outcome_of(
     `remembered` is the number of elements that gradients and optimizer state had at most, where it is not AdamW's.
     """
     assignment = prepared.assignment
-    where = environment(precision_of(assignment, engine, workbench), prepared.data.train.device.type)
+    anatomy = prepared.resident.base.description.anatomy
+    where = environment(precision_of(assignment, engine, workbench, anatomy), prepared.data.train.device.type)
     if assignment.shards > 1:
         where["shards"] = str(assignment.shards)
     if prepared.afresh is not None:

@@ -121,7 +121,7 @@ class _PackRun:
             min(member.lowest_layer for member in self.aboard),
             (first.data.train, first.evaluated),
             self.workbench.prefixes,
-            precision_of(first.assignment, "fast", self.workbench),
+            precision_of(first.assignment, "fast", self.workbench, first.resident.base.description.anatomy),
             self.memory,
             way_on(self.stack.device),
         ) as pack:

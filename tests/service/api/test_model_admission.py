@@ -186,3 +186,16 @@ def test_classes_without_a_family_are_described_by_their_weights(api: TestClient
     assert "reference_trials.0.targets" in _problems(api, tiny)
     del tiny["reference_trials"]
     assert api.post("/v1/jobs", json=tiny).status_code == 201
+
+
+def test_bfloat16_is_refused_where_a_models_own_code_does_not_take_it(
+    api: TestClient, tiny: Spec, data_root: Path
+) -> None:
+    (data_root / "model" / "model.safetensors").unlink()
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.DebertaV2Config(**sizes, vocab_size=23, max_position_embeddings=64)
+    transformers.DebertaV2ForSequenceClassification(config).save_pretrained(data_root / "model")
+    tiny["resources"] = {"precision": "bf16"}
+    assert "auto or fp32 on a deberta-v2 model" in _problems(api, tiny)["resources.precision"]
+    tiny["resources"] = {"precision": "auto"}
+    assert api.post("/v1/jobs", json=tiny).status_code == 201

@@ -34,6 +34,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 
 def _task(kind: str, folder: Path) -> TextClassificationSpec:
     """The model without its head in bfloat16 and shards; a decoder's config.json names no padding token."""
+    folder.mkdir(exist_ok=True)
     model = tiny_model(kind)
     body = getattr(model, model.base_model_prefix).to(torch.bfloat16)
     body.save_pretrained(folder / "model", max_shard_size="20KB")
@@ -77,3 +78,24 @@ def test_a_trial_of_a_family_trains_alone_and_in_a_pack_and_reloads_elsewhere(
     assert float((logits.argmax(-1).numpy() == targets).mean()) == pytest.approx(reached)
     loss = torch.nn.functional.cross_entropy(logits.float(), torch.as_tensor(targets).long()).item()
     assert loss == pytest.approx(outcome.metrics["loss"], rel=1e-3)
+
+
+def test_a_trial_in_bfloat16_where_the_models_code_does_not_take_it_is_trained_in_float32(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    bench = Workbench(home, ArtifactStore(home / "artifacts"), precision="bf16")
+    deft = {"method": "deft", "rank": 4, "decomposition": "relu", "targets": "attention"}
+    for kind, precision in (("deberta-v2", "fp32"), ("electra", "bf16")):
+        one = _assignment(_task(kind, tmp_path / kind), "a").model_copy(
+            update={"config": deft | {"learning_rate": 1e-3, "batch_size": 8}}
+        )
+        outcome = train(one, bench, lambda _report: "continue")
+        assert (outcome.status, outcome.environment["precision"]) == ("completed", precision), outcome.reason
+
+
+def test_eva_starts_from_the_tokens_of_rows_that_have_one_label(bench: Workbench, tmp_path: Path) -> None:
+    one = _assignment(_task("electra", tmp_path), "a").model_copy(
+        update={"config": {"method": "eva", "rank": 4, "learning_rate": 1e-3, "batch_size": 8}}
+    )
+    outcome = train(one, bench, lambda _report: "continue")
+    assert outcome.status == "completed", outcome.reason

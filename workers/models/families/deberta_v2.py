@@ -38,6 +38,7 @@ def deberta_v2(config: Mapping[str, Any]) -> Anatomy:
         takes_past=False,
         layers_return_tuples=True,
         projects_positions=relative and bool(config.get("pos_att_type")),
+        mixed_precision=False,  # masks scores in bfloat16 by the smallest number of the queries' format
     )
 
 
