@@ -16,7 +16,7 @@ from workers.data.tokens import Tokens
 from workers.engines.batches import Rows
 from workers.engines.transfers import to_device
 from workers.hyperparameters import Hyperparameters
-from workers.tasks.criterion import IGNORED, Criterion
+from workers.tasks.criterion import IGNORED, LABELS_OWN, Criterion
 
 
 class Inputs:
@@ -34,7 +34,10 @@ class Inputs:
         self._starts = torch.from_numpy(np.array(tokens.offsets[:-1], dtype=np.int64)).to(device)
         self._lengths = torch.from_numpy(self.lengths).to(device)
         numbers = np.float32 if np.issubdtype(tokens.targets.dtype, np.floating) else np.int64
-        self._targets = torch.from_numpy(tokens.targets.astype(numbers)).to(device)
+        targets = tokens.targets
+        if (unit := criterion.unit) != LABELS_OWN:
+            targets = (targets.astype(np.float64) - unit.mean) / unit.spread
+        self._targets = torch.from_numpy(targets.astype(numbers)).to(device)
         self._ids = torch.from_numpy(np.array(tokens.input_ids, dtype=np.int64)).to(device)
         types = tokens.token_type_ids
         self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64)).to(device)

@@ -82,6 +82,11 @@ class Anatomy:
         object.__setattr__(self, "depth", self.depth or self.layers)
         object.__setattr__(self, "embedding_size", self.embedding_size or self.hidden_size)
 
+    @property
+    def head_adds_constant(self) -> bool:
+        """Whether the head for rows surely has a bias: those that transformers puts on decoders mostly have none."""
+        return self.known_parts and not self.causal
+
 
 def linear(name: str, groups: str, sizes: tuple[int, int], bias: bool = True, transposed: bool = False) -> Linear:
     """A linear layer from its name, its groups, and the sizes (in, out)."""

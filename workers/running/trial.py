@@ -38,6 +38,7 @@ from workers.models.quantisation import check_method
 from workers.models.token_scores import labelled_scores
 from workers.room import when_there_is_room
 from workers.running import latency
+from workers.running.label_unit import in_label_unit
 from workers.running.packing import why_not_fast
 from workers.running.ranks import at_rank, lower_ranks
 from workers.running.sharding import check_sharded
@@ -333,7 +334,8 @@ def _export(
         pipeline_tag=task.pipeline_tag,
         trial_id=assignment.trial_id,
     )
-    with tempfile.TemporaryDirectory() as folder:
+    unit = prepared.data.train.criterion.unit
+    with tempfile.TemporaryDirectory() as folder, in_label_unit(attached, unit):
         when_there_is_room(lambda: attached.save(Path(folder), card))
         return float(costs.adapter_bytes(Path(folder))), artifacts.put_folder(Path(folder))
 

@@ -131,9 +131,9 @@ class Workbench:
         rows = kind.read(task, seed)
         tokenizer = load_tokenizer(task.model)
         tokens = shared_tokens(rows, tokenizer, task.max_length, kind.encode, self.home / "cache")
-        check_tokens(tokens, tokenizer, describe(task.model).anatomy.vocabulary)
-
-        criterion = kind.criterion(tokens.labels)
+        anatomy = describe(task.model).anatomy
+        check_tokens(tokens, tokenizer, anatomy.vocabulary)
+        criterion = kind.criterion_for(tokens.labels, tokens.train.targets, anatomy.head_adds_constant)
 
         def inputs(split: Tokens) -> Inputs:
             return Inputs(split, tokens.pad_token_id, criterion, self.device)

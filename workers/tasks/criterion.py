@@ -37,6 +37,17 @@ class Measure(Protocol):
 
 
 @dataclass(frozen=True)
+class Unit:
+    """What numbers a model gives: the label that they stand for is `mean` + `spread` · output."""
+
+    mean: float = 0.0
+    spread: float = 1.0
+
+
+LABELS_OWN = Unit()
+
+
+@dataclass(frozen=True)
 class Criterion:
     """Loss and measure of one task on its data.
 
@@ -46,12 +57,15 @@ class Criterion:
         measure: a measure that has seen nothing.
         scored: targets are tokens of the vocabulary, and outputs are their scores `[rows, tokens, 3]` as
             `workers.models.token_scores` forms them, not logits.
+        unit: of the outputs while a model trains. Targets are given to loss and measure in it; an exported adapter
+            gives labels in their own.
     """
 
     targets: Literal["row", "token"]
     loss: Callable[[Tensor, Tensor, Hyperparameters], Tensor]
     measure: Callable[[], Measure]
     scored: bool = False
+    unit: Unit = LABELS_OWN
 
     def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss averaged over all targets, without what regularises training."""

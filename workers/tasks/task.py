@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workers.data.rows import TaskData
+from workers.data.rows import Targets, TaskData
 from workers.data.tokens import Encode
 from workers.models.heads import Head
 from workers.tasks.criterion import Criterion
@@ -31,6 +31,8 @@ class Task:
         read: from a section and a seed to rows; raises `InvalidInput` by field.
         encode: from some rows to tokens and, where tokens have targets, these.
         criterion: loss and measure, for the names of the model's outputs.
+        fit: of types whose targets are numbers: the criterion in a unit that follows from the training rows' targets
+            `[rows]`, and from whether the head can add a constant.
         example: a section that runs on every machine.
         reads_model: whether `read` looks into the model's folder, for its tokenizer or chat template.
     """
@@ -46,6 +48,11 @@ class Task:
     criterion: Callable[[tuple[str, ...]], Criterion]
     example: Mapping[str, Any]
     reads_model: bool = False
+    fit: Callable[[Targets, bool], Criterion] | None = None
+
+    def criterion_for(self, labels: tuple[str, ...], targets: Targets, constant: bool) -> Criterion:
+        """The criterion to train by on these names of outputs and training targets."""
+        return self.criterion(labels) if self.fit is None else self.fit(targets, constant)
 
     @property
     def primary(self) -> Metric:

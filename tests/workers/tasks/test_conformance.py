@@ -23,6 +23,7 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
 from workers.data.tokens import fingerprint, shared_tokens
 from workers.engines.batches import token_budget_batches
+from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass, measure_in
 from workers.engines.sharded import FirstRankStore
 from workers.errors import InvalidInput
@@ -32,6 +33,7 @@ from workers.running.repeating import train_again
 from workers.running.trial import prepare, train, train_prepared
 from workers.running.trial_pack import train_pack
 from workers.running.workbench import Workbench
+from workers.tasks.criterion import LABELS_OWN
 from workers.tasks.registry import METRICS, metrics_of, task, tasks
 from workers.tasks.task import Task
 
@@ -74,7 +76,7 @@ def _tagged(rng: random.Random) -> Row:
 
 def _scored(rng: random.Random) -> Row:
     words, kind = _sentence(rng)
-    return {"text": " ".join(words), "label": round((1 if kind == "fruit" else -1) + rng.gauss(0, 0.2), 3)}
+    return {"text": " ".join(words), "label": round(70 + 10 * (1 if kind == "fruit" else -1) + rng.gauss(0, 2), 3)}
 
 
 def _turns(*turns: Any) -> Row:
@@ -287,6 +289,10 @@ def test_an_exported_adapter_predicts_elsewhere_what_was_measured(
     folder = bench.artifacts.extract(found.adapter.sha256, tmp_path / "adapter")
     rows = bench.data(one.task, 0).validation
     kind = task(name)
+    if (unit := rows.criterion.unit) != LABELS_OWN:  # what leaves the service speaks of labels in their own unit
+        tokens = bench.data(one.task, 0).tokens
+        rows = Inputs(tokens.validation, tokens.pad_token_id, kind.criterion(tokens.labels))
+        found.metrics["loss"] *= unit.spread**2
     fresh = load_base(model_of(home, name), len(bench.data(one.task, 0).tokens.labels), kind=kind.head).model
     for base in (fresh, model_of(home, name)):
         model = load_adapter(base, folder)

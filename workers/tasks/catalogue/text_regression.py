@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -12,13 +13,14 @@ from pydantic import Field
 
 from workers.bounded import Name
 from workers.data.columns import Columns, brief
-from workers.data.rows import Rows, TaskData
+from workers.data.rows import Rows, Targets, TaskData
 from workers.data.sources import divided, read_splits, texts_of
 from workers.data.tokens import encode_texts
 from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters
 from workers.models.heads import SEQUENCE
-from workers.tasks.criterion import Criterion
+from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
+from workers.tasks.criterion import Criterion, Unit
 from workers.tasks.metrics import Metric
 from workers.tasks.section import TextSection
 from workers.tasks.task import Task
@@ -31,7 +33,9 @@ SPEARMAN = Metric(
 )
 PEARSON = Metric("pearson", "quality", "maximize", "", "correlation of predictions and labels", low=-1, high=1)
 RMSE = Metric("rmse", "quality", "minimize", "", "root of the mean squared error, in the unit of the label")
-SQUARED = Metric("loss", "quality", "minimize", "", "mean squared error on the validation rows")
+SQUARED = Metric(
+    "loss", "quality", "minimize", "", "mean squared error on the validation rows over the variance of training labels"
+)
 
 
 class TextRegressionSpec(TextSection):
@@ -78,9 +82,13 @@ def squared_error(outputs: Tensor, targets: Tensor, _hyperparameters: Hyperparam
 
 
 class RegressionMeasure:
-    """Correlations and errors of outputs `[rows, 1]`. Ranks need all rows: it keeps two numbers of each."""
+    """Correlations and errors of outputs `[rows, 1]`. Ranks need all rows: it keeps two numbers of each.
 
-    def __init__(self) -> None:
+    `spread` is the label's unit in that of the outputs: the one error that is reported in it is multiplied.
+    """
+
+    def __init__(self, spread: float = 1.0) -> None:
+        self._spread = spread
         self._predicted: list[NDArray[np.float64]] = []
         self._true: list[NDArray[np.float64]] = []
 
@@ -101,7 +109,20 @@ class RegressionMeasure:
         predicted, true = np.concatenate(self._predicted), np.concatenate(self._true)
         error = float(np.square(predicted - true).mean())
         ranks = correlation(rankdata(predicted), rankdata(true))
-        return {"spearman": ranks, "pearson": correlation(predicted, true), "rmse": math.sqrt(error), "loss": error}
+        rmse = self._spread * math.sqrt(error)
+        return {"spearman": ranks, "pearson": correlation(predicted, true), "rmse": rmse, "loss": error}
+
+
+def fit(targets: Targets, constant: bool) -> Criterion:
+    """The criterion for numbers of mean 0 and variance 1 over the training rows `targets` [rows]: a head starts near 0
+    and moves by its learning rate, so labels far from 0, or of another size, would take all training to be reached.
+
+    A head that adds no `constant` is left the mean to learn: there only the size becomes 1.
+    """
+    numbers = targets.astype(np.float64)
+    mean = float(numbers.mean()) if constant else 0.0
+    unit = Unit(mean, math.sqrt(float(np.square(numbers - mean).mean())) or 1.0)
+    return Criterion("row", squared_error, partial(RegressionMeasure, unit.spread), unit=unit)
 
 
 def correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
@@ -114,13 +135,14 @@ def correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
 TASK = Task(
     name="text-regression",
     summary="a number for a text or a pair of texts",
-    pipeline_tag="text-classification",
+    pipeline_tag=CLASSIFICATION.pipeline_tag,  # Hugging Face has no name for one number
     section=TextRegressionSpec,
     metrics=(SPEARMAN, PEARSON, RMSE, SQUARED),
     head=SEQUENCE,
     read=read,
     encode=encode_texts,
     criterion=lambda _labels: Criterion("row", squared_error, RegressionMeasure),
+    fit=fit,
     example={
         "model": "builtin:minilm",
         "train": "builtin:pydocs",
