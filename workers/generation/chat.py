@@ -49,7 +49,7 @@ def sides(adapter: Path) -> tuple[list[Side], Any]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     winner: Any = load_adapter(reference, adapter).to(device)
     if not hasattr(winner, "generate"):
-        raise InvalidInput("trial", f"a {type(winner).__name__}, which writes nothing", "a trial of a causal-lm job")
+        raise InvalidInput("trial", f"a {type(winner).__name__}, which writes nothing", "a trial of a language model")
     if hasattr(winner, "disable_adapter"):  # one model in memory serves both
         base, plain = winner, winner.disable_adapter
     else:

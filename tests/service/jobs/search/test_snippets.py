@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,11 +16,14 @@ from service.jobs.search.lineage import Stretch
 from service.jobs.search.snippets import snippet
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
+from tests.service.tiny_task import write_model
 from tests.workers.stored_models import write_decoder, write_rows
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
+from workers.models.loading import load_tokenizer
 from workers.running.trial import train
 from workers.running.workbench import Workbench
+from workers.tasks.registry import task_of
 
 LORA = {"method": "lora", "rank": 8, "top_layers": 2, "targets": "all", "learning_rate": 5e-3, "batch_size": 8}
 
@@ -145,3 +149,30 @@ def test_a_population_trials_schedule_is_part_of_its_snippet(
     assert _run(code, tmp_path, monkeypatch)["again"].metrics["loss"] == outcome.metrics["loss"]
     one = [replace(stretch, config=LORA) for stretch in past]
     assert "train_again" not in snippet(spec, _trial(LORA, outcome), one)
+
+
+@pytest.mark.parametrize("kind", ["token-classification", "text-regression"])
+def test_types_that_trainer_measures_otherwise_are_trained_by_our_engine(
+    spec: JobSpec, bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    model = write_model(tmp_path / "model")
+    rows = [
+        {"tokens": words, "tags": ["O", f"B-{word}"], "text": " ".join(words), "label": 100.0 * number}
+        for number, word in enumerate(("apple", "saw"))
+        for words in (["the", word], ["my", word], ["old", word]) * 8
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = {"type": kind, "model": str(model), "train": str(tmp_path / "rows.jsonl"), "max_length": 16}
+    typed = JobSpec.model_validate(spec.model_dump(exclude={"task", "scheduler"}) | {"task": task})
+    config = {"method": "lora", "rank": 2, "learning_rate": 1e-2, "batch_size": 8}
+    outcome = train(_assignment(typed, config), bench, lambda _report: "continue")
+    assert outcome.status == "completed", outcome.reason
+    code = snippet(typed, _trial(config, outcome), [])
+    assert kind in code
+    names = _run(code, tmp_path, monkeypatch)
+    for metric in task_of(typed.task).metrics:
+        assert names["again"].metrics[metric.name] == outcome.metrics[metric.name]
+    batch = load_tokenizer(str(model))("the saw", return_tensors="pt")
+    with torch.no_grad():
+        outputs = names["model"](**batch).logits
+    assert outputs.shape == ((1, 1) if kind == "text-regression" else (1, 4, 3))

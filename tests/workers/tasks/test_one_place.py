@@ -1,0 +1,24 @@
+"""A type of task is known by its own file: code that asks for one by name would be wrong for the next one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workers.tasks.registry import tasks
+
+ROOT = Path(__file__).resolve().parents[3]
+DEFAULTS = {"workers/task.py", "peftsearch/cli/recommend.py"}
+"""Where the default type is chosen, and told."""
+
+
+def test_no_code_names_a_type_but_its_own_file_and_the_default() -> None:
+    own = {name: f"workers/tasks/catalogue/{name.replace('-', '_')}" for name in tasks()}
+    found = {
+        (name, str(path.relative_to(ROOT)))
+        for package in ("workers", "service", "peftsearch")
+        for path in (ROOT / package).rglob("*.py")
+        for name in tasks()
+        if name in path.read_text(encoding="utf-8")
+    }
+    assert {(name, path) for name, path in found if not path.startswith(own[name]) and path not in DEFAULTS} == set()
+    assert {name for name, path in found if path.startswith(own[name])} == set(tasks())
