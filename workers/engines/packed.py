@@ -71,6 +71,11 @@ class Pack:
         self._capture = capture_on(layout.device, way.captured)
         self._joint = JointPass(layout, self._train, precision, self._capture)
 
+    @property
+    def capture_reason(self) -> str | None:
+        """Why passes are not captured; None where they are."""
+        return self._capture.reason
+
     def run(self, aboard: Aboard, interrupted: Callable[[], bool]) -> dict[Member, Ending | Fault]:
         """Train until a member ends or `interrupted` says so. Those that ended leave `aboard` and are returned."""
         members = {member.slot: member for member in aboard}

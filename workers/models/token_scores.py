@@ -24,6 +24,7 @@ LIKELIHOOD, EVENNESS, HIT = range(3)
 """Places of a target's scores: its negative log-likelihood, the mean negative log-likelihood of all tokens of the
 vocabulary (what label smoothing adds; both in nats), and whether it is the likeliest token (1 or 0)."""
 _LOGITS = 1 << 23  # numbers in a chunk: 32 MiB
+_LOGITS_ON_GPU = 1 << 28  # 1 GiB: small products leave most of a GPU idle
 
 
 def token_scores(model: nn.Module, batch: Mapping[str, Tensor], targets: Tensor) -> Tensor:
@@ -136,7 +137,7 @@ class _FrozenHead(torch.autograd.Function):
         wants_gradient = ctx.needs_input_grad[0]
         found = torch.empty(len(targets), 3, device=hidden.device)
         gradients = torch.empty_like(hidden) if wants_gradient else None
-        size = max(1, _LOGITS // len(weight))
+        size = max(1, (_LOGITS if kind == "cpu" else _LOGITS_ON_GPU) // len(weight))
         with torch.autocast(kind, enabled=False):
             for start in range(0, len(targets), size):
                 part, own = slice(start, start + size), targets[start : start + size]

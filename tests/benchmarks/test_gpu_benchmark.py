@@ -1,0 +1,74 @@
+"""The GPU benchmark runs whole on a CPU with small models, goes on where it was, and invents nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.gpu.cases import CASES
+from benchmarks.gpu.page import PAGE, RECORD, filled
+from benchmarks.gpu.record import AIMS, Record, summary
+
+# A bare GPU machine has none of these, and nothing of ours needs them here.
+_ABSENT = ("ray", "optuna", "fastapi", "sqlalchemy", "botorch")
+_RUN = f"""
+import sys
+from benchmarks.gpu.__main__ import main
+main(["--device", "cpu", "--tiny", "--out", sys.argv[1]])
+loaded = sys.modules.keys() & set({_ABSENT!r})
+assert not loaded, loaded
+"""
+
+
+def _run(path: Path) -> str:
+    found = subprocess.run(
+        [sys.executable, "-c", _RUN, str(path)], capture_output=True, text=True, timeout=280, env=dict(os.environ)
+    )
+    assert found.returncode == 0, found.stderr[-2000:]
+    return found.stdout
+
+
+def test_the_whole_script_runs_without_a_gpu_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "gpu.json"
+    _run(path)
+    record = json.loads(path.read_text())
+    lines = {(line["case"], line["what"], line["members"]): line for line in record["lines"]}
+    for case in CASES:
+        assert {what for name, what, _ in lines if name == case.name} >= {"trainer", "alone", "frozen", "pack"}
+        assert lines[case.name, "pack", 2]["loss_difference"] < 1e-4
+        assert lines[case.name, "trainer", 1]["ms"] > 0
+    assert [line["what"] for line in record["lines"] if "failed" in line] == ["trainer, captured"] * len(CASES)
+    removed = record["lines"].pop()
+    path.write_text(json.dumps(record))
+    assert [json.loads(line)["what"] for line in _run(path).splitlines() if line.startswith('{"')] == [removed["what"]]
+
+
+def test_lines_of_another_gpu_or_commit_are_left_behind(tmp_path: Path) -> None:
+    first = Record(tmp_path / "gpu.json", {"gpu": "a"}, lambda _: None)
+    first.measure("case", "pack", 8, lambda: {"ms": 1.0})
+    assert Record(tmp_path / "gpu.json", {"gpu": "a"}).lines == first.lines
+    assert Record(tmp_path / "gpu.json", {"gpu": "b"}).lines == []
+
+
+def test_what_fails_is_a_line_that_says_why(tmp_path: Path) -> None:
+    def run() -> dict[str, float]:
+        raise RuntimeError("CUDA out of memory")
+
+    line = Record(tmp_path / "gpu.json", {}, lambda _: None).measure("case", "pack", 32, run)
+    assert line["failed"] == "RuntimeError: CUDA out of memory"
+
+
+def test_without_lines_every_aim_is_open() -> None:
+    assert {one["measured"] for one in summary([]).values()} == {None}
+    line = {"case": "bert-base 8x64", "what": "pack", "members": 8, "over_trainer": 51.0}
+    assert summary([line])["bert-base 8x64, 8 members over Trainer"] == {"measured": 51.0, "aim": 50.0}
+    assert {case for case, *_ in AIMS.values()} <= {case.name for case in CASES}
+
+
+def test_the_page_says_what_the_record_holds() -> None:
+    page = PAGE.read_text()
+    assert "<!-- gpu -->" in page
+    assert filled(page, json.loads(RECORD.read_text())) == page
