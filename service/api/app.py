@@ -45,6 +45,7 @@ from service.api.routes import (
     trials,
     work,
 )
+from service.jobs.search.outside_scheduling import OutsideScheduling
 from service.settings import Settings
 from service.store.store import Store
 from workers.artifacts import ArtifactStore
@@ -95,7 +96,8 @@ def create_app(
         lifespan=life,
     )
     rates = RateLimit(settings.rate_limit)
-    app.state.surroundings = Surroundings(settings, store, artifacts, clock, EventFeed(store), pool, rates)
+    feed, scheduling = EventFeed(store), OutsideScheduling(store)
+    app.state.surroundings = Surroundings(settings, store, artifacts, clock, feed, pool, rates, scheduling)
     app.state.numbers = Numbers()
     problem_details.install(app)
     app.add_middleware(Audited, trail=trail)

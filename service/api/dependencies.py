@@ -15,6 +15,7 @@ from service.api.event_feed import EventFeed
 from service.api.rate_limit import RateLimit
 from service.api.request_guard import Authority
 from service.errors import Forbidden, NotFound, Unauthorized
+from service.jobs.search.outside_scheduling import OutsideScheduling
 from service.settings import LOOPBACK, Settings
 from service.store.records import DEFAULT_PROJECT, Token
 from service.store.rows import job_id_of
@@ -43,6 +44,7 @@ class Surroundings:
     feed: EventFeed
     pool: AnswerPool
     rates: RateLimit
+    scheduling: OutsideScheduling
 
 
 def surroundings(request: Request) -> Surroundings:
@@ -71,10 +73,15 @@ def _feed(request: Request) -> EventFeed:
     return surroundings(request).feed
 
 
+def _scheduling(request: Request) -> OutsideScheduling:
+    return surroundings(request).scheduling
+
+
 StoreDep = Annotated[Store, Depends(_store)]
 ArtifactsDep = Annotated[ArtifactStore, Depends(_artifacts)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
+SchedulingDep = Annotated[OutsideScheduling, Depends(_scheduling)]
 FeedDep = Annotated[EventFeed, Depends(_feed)]
 
 

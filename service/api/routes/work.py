@@ -8,13 +8,12 @@ from anyio import to_thread
 from fastapi import APIRouter, Response
 
 from service.api.body_reading import PlainRoute
-from service.api.dependencies import WORK, ArtifactsDep, StoreDep
+from service.api.dependencies import WORK, ArtifactsDep, SchedulingDep, StoreDep
 from service.api.responses import answer
 from service.api.told import ToldOutcome, ToldReport, check_outcome, check_report
 from service.api.views import AskRequest, AssignmentView, DecisionView, TrialView
 from service.errors import BadInput, Conflict
 from service.jobs.assignments import assignment_for
-from service.jobs.search.outside_scheduling import decide
 from service.store.records import Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Store
@@ -48,7 +47,9 @@ async def ask(job_id: str, body: AskRequest, store: StoreDep) -> Response:
 
 
 @router.post("/trials/{trial_id}/report", response_model=DecisionView)
-def report(trial_id: str, body: ToldReport, store: StoreDep, artifacts: ArtifactsDep) -> Response:
+def report(
+    trial_id: str, body: ToldReport, store: StoreDep, artifacts: ArtifactsDep, scheduling: SchedulingDep
+) -> Response:
     """Store what the trial has reached, renew its lease and learn whether to go on. 409 when the trial was given to
     another worker meanwhile; nothing is stored then."""
     _check_id(trial_id, body.trial_id)
@@ -56,7 +57,7 @@ def report(trial_id: str, body: ToldReport, store: StoreDep, artifacts: Artifact
     store.add_report(body)
     store.extend_trial_lease(trial_id, body.attempt, LEASE)
     job = store.get_job(store.get_trial(trial_id).job_id)
-    return answer(DecisionView(decision=decide(job, trial_id, store)))
+    return answer(DecisionView(decision=scheduling.decide(job, trial_id)))
 
 
 @router.post("/trials/{trial_id}/tell", response_model=TrialView)
