@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-answers bench-methods bench-autopeft record-trials lock clean
+.PHONY: help setup web openapi wheel demo test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-methods bench-autopeft record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -94,6 +94,9 @@ bench-schedulers: $(VENV)/installed ## schedulers beside Optuna's pruners on rec
 
 bench-store: $(VENV)/installed ## the store beside Optuna's on SQLite
 	$(BIN)/python -m benchmarks.store
+
+bench-service: $(VENV)/installed ## what the service bears: store, writers, HTTP, listeners, 100,000 trials, one-second trials (QUICK=1: a minute)
+	$(BIN)/python -m benchmarks.service $(if $(QUICK),--quick)
 
 chaos: $(VENV)/installed ## 200 faults at seeded moments, and what is left of the jobs; resumes (MINUTES=20)
 	$(BIN)/python -m benchmarks.chaos --minutes $(or $(MINUTES),20)

@@ -29,13 +29,13 @@ REPORTS = 5
 Round = Callable[[int], None]
 
 
-def ours(folder: Path, batched: bool) -> Round:
-    """A round of `n` trials through our store."""
+def our_round(url: str, batched: bool) -> Round:
+    """A round of `n` trials through our store at `url`."""
     from service.store.records import NewTrial
     from service.store.store import open_store
     from workers.assignment import Outcome, Report
 
-    store = open_store(f"sqlite:///{folder / f'ours-{batched}.db'}")
+    store = open_store(url)
     objectives = [{"metric": "accuracy", "direction": "maximize"}, {"metric": "params", "direction": "minimize"}]
     job = store.set_job_state(store.create_job("benchmark", {"objectives": objectives}).id, "running")
 
@@ -58,13 +58,13 @@ def ours(folder: Path, batched: bool) -> Round:
     return run
 
 
-def optuna(folder: Path, wal: bool) -> Round:
-    """A round of `n` trials through Optuna's RDB storage."""
+def optuna_round(url: str, wal: bool) -> Round:
+    """A round of `n` trials through Optuna's RDB storage at `url`."""
     import optuna
     from sqlalchemy import event
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / f'optuna-{wal}.db'}")
+    storage = optuna.storages.RDBStorage(url)
     if wal:
         event.listen(storage.engine, "connect", _set_wal)
         storage.engine.dispose()
@@ -91,10 +91,10 @@ def measure(trials: int, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="store-benchmark-") as name:
         folder = Path(name)
         sides = {
-            "ours": ours(folder, batched=False),
-            "ours_batched": ours(folder, batched=True),
-            "optuna": optuna(folder, wal=False),
-            "optuna_wal": optuna(folder, wal=True),
+            "ours": our_round(f"sqlite:///{folder}/ours.db", batched=False),
+            "ours_batched": our_round(f"sqlite:///{folder}/ours-batched.db", batched=True),
+            "optuna": optuna_round(f"sqlite:///{folder}/optuna.db", wal=False),
+            "optuna_wal": optuna_round(f"sqlite:///{folder}/optuna-wal.db", wal=True),
         }
         for side in sides.values():
             side(5)  # compiled statements and caches

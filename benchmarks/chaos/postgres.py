@@ -18,12 +18,13 @@ TRIES = 10
 class Postgres:
     """One server with one database, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fsync: bool = False) -> None:
         folder.mkdir()
         folder.chmod(0o755)
         self._server: Any = _started(folder)
         self._server.psql("CREATE DATABASE chaos;")
-        self._server.psql("ALTER SYSTEM SET fsync = off;")  # processes die here, nobody cuts the power
+        # Where processes die, and nobody cuts the power, nothing needs it; where speed is measured, it belongs to it.
+        self._server.psql(f"ALTER SYSTEM SET fsync = {'on' if fsync else 'off'};")
         self._server.psql("SELECT pg_reload_conf();")
         self.url = str(self._server.get_uri()).replace("/postgres?", "/chaos?")
 
