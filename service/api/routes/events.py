@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -11,10 +10,8 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
 from service.api.dependencies import READ, FeedDep, StoreDep
-from service.api.event_feed import EventFeed
-from service.api.views import event_data
+from service.api.event_feed import EventFeed, as_text
 from service.errors import NotFound
-from service.store.records import Event
 from service.store.states import JOB_OVER
 from service.store.store import Store
 from workers.bounded import INT64
@@ -51,22 +48,27 @@ def stream_events(
 
 
 async def _stream(job_id: str, last: int, until_over: bool, store: Store, feed: EventFeed) -> AsyncIterator[str]:
+    over = False
     while not feed.closed:
         seen = feed.position  # before reading: what is stored after this wakes us
-        over = until_over and await to_thread.run_sync(_is_over, store, job_id)
-        events = await to_thread.run_sync(store.events_after, last, job_id, BATCH)
-        if events:
-            last = events[-1].sequence
-            yield "".join(map(_format, events))
+        if (recent := feed.since(last, job_id)) is not None:
+            text, last = "".join(one.text for one in recent), seen
+            ended = any(one.kind == "job.state" for one in recent)
+        else:
+            ended = True  # who has just come, or fallen behind, has not been told
+            over = until_over and await to_thread.run_sync(_is_over, store, job_id)
+            events = await to_thread.run_sync(store.events_after, last, job_id, BATCH)
+            text = "".join(map(as_text, events))
+            last = events[-1].sequence if events else max(last, seen)
+        if text:
+            yield text
+            over = over or (until_over and ended and await to_thread.run_sync(_is_over, store, job_id))
         elif over:
             yield END
             return
         elif not await feed.changed(seen, last, feed.heartbeat):
             yield HEARTBEAT
-
-
-def _format(event: Event) -> str:
-    return f"id: {event.sequence}\nevent: {event.kind}\ndata: {json.dumps(event_data(event))}\n\n"
+            over = until_over and await to_thread.run_sync(_is_over, store, job_id)  # it may be deleted
 
 
 def _is_over(store: Store, job_id: str) -> bool:
