@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-methods bench-autopeft record-trials lock clean
+.PHONY: help setup web openapi wheel demo test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-methods bench-autopeft systems record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -109,6 +109,9 @@ bench-methods: $(VENV)/installed ## every method on real data, tuned at equal bu
 
 bench-autopeft: $(VENV)/installed ## AutoPEFT beside single methods at equal budgets, and its transfer; resumes (QUICK=1: 4 minutes of it)
 	$(BIN)/python -m benchmarks.autopeft $(if $(QUICK),--minutes 4)
+
+systems: $(VENV)/installed ## run the job file of every published system, a line for each; resumes (at most 30 minutes)
+	$(BIN)/python -m benchmarks.systems
 
 record-trials: $(VENV)/installed ## record real PEFT trials into benchmarks/tables; resumes (QUICK=1: 4 minutes of it)
 	$(BIN)/python -m benchmarks.trials $(if $(QUICK),--minutes 4)

@@ -1,0 +1,74 @@
+"""The register of published systems keeps its word: job files that are admitted, tests that exist, a current page."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from benchmarks.systems.__main__ import done, shown
+from benchmarks.systems.page import PAGE, page
+from benchmarks.systems.register import FOLDER, REGISTER, System, systems
+from peftsearch.cli import jobfile
+from service.jobs.admission import look
+from service.settings import Settings
+
+ROOT = FOLDER.parents[1]
+ROWS = {row.number: row for row in systems()}
+
+
+def test_all_of_them_are_there() -> None:
+    assert sorted(ROWS) == list(range(1, 95))
+    files = {path.name for path in FOLDER.glob("*.yaml")} - {REGISTER.name}
+    assert files == {row.job for row in ROWS.values() if row.job}
+
+
+@pytest.mark.parametrize("number", [number for number, row in ROWS.items() if row.job])
+def test_its_job_is_admitted(number: int) -> None:
+    found = look(jobfile.read(FOLDER / str(ROWS[number].job)), Settings.read({"data_roots": [str(ROOT)]}, {}))
+    assert [str(problem) for problem in found.problems] == []
+
+
+@cache
+def defined_in(file: Path) -> frozenset[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+@pytest.mark.parametrize("number", [number for number, row in ROWS.items() if row.tests])
+def test_its_tests_exist(number: int) -> None:
+    for test in ROWS[number].tests:
+        file, _, name = test.partition("::")
+        assert (ROOT / file).is_file(), test
+        assert name in defined_in(ROOT / file), test
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(tuple(ROWS.values())), "python -m benchmarks.systems --page"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tests": ()}, "a door, a check and its tests"),
+        ({"job": None}, "a door, a check and its tests"),
+        ({"state": "partly", "missing": ""}, "says what is missing"),
+        ({"state": "missing"}, "has no door"),
+    ],
+)
+def test_a_row_that_claims_more_than_it_shows_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        System.model_validate(ROWS[7].model_dump() | change)
+
+
+def test_a_run_goes_on_with_what_has_not_completed(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    assert done(results) == {}
+    line = '{"number": 7, "system": "Bone", "state": "%s", "said": "accuracy 0.5", "seconds": 3.0}\n'
+    results.write_text(line % "failed" + (line % "completed").replace("7", "8", 1))
+    assert set(done(results)) == {8}
+    assert "completed" in shown(done(results)[8])
