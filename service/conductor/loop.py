@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,22 +16,23 @@ from dataclasses import dataclass, field
 from service.conductor.agendas.decisions import Verdict
 from service.conductor.agendas.plan import plan_run
 from service.conductor.agendas.search import search_run
+from service.conductor.inbox import Inbox
 from service.conductor.moving import move_on
 from service.conductor.proposing.proposer import Proposer, Reply
 from service.conductor.proposing.ready_queue import LEARN_FROM_PAST
 from service.conductor.run import Run
-from service.conductor.takeover import SUSPECT_AFTER
 from service.conductor.training.dispatch import Dispatch
-from service.conductor.training.executor import Executor, Lost, Message
+from service.conductor.training.executor import Executor
 from service.conductor.training.placement import lacking, place, wants_speed
 from service.conductor.training.under_way import UnderWay
 from service.errors import Conflict, NotFound, ServiceError, Unavailable
 from service.jobs.kinds import designed_spec
 from service.jobs.search import past_jobs
+from service.store.access import Clock
 from service.store.records import Event, Job, Trial
 from service.store.states import JOB_OVER
-from service.store.store import Clock, Store, utc_now
-from workers.assignment import Outcome, Report
+from service.store.store import Store, utc_now
+from workers.assignment import Outcome
 
 LEASE = 15.0  # seconds after which a silent conductor or worker is taken for dead
 GRACE = 10.0  # seconds that the trials of a job that is over have to end by themselves
@@ -58,11 +58,12 @@ class Conductor:
     _runs: dict[str, Run] = field(default_factory=dict)
     _dispatched: UnderWay = field(default_factory=UnderWay)
     _dispatch: Dispatch = field(init=False)
-    _inbox: deque[Message] = field(default_factory=deque)
+    _inbox: Inbox = field(init=False)
     _sequence: int = -1  # of the last event seen
     _last: dict[str, float] = field(default_factory=dict)  # when each periodic duty was last done
 
     def __post_init__(self) -> None:
+        self._inbox = Inbox(self.store, self._dispatched, self._run_of, self._mirror, self._fail_job)
         self._dispatch = Dispatch(
             self.store,
             self.executor,
@@ -91,7 +92,7 @@ class Conductor:
         self._when_due("expired", self.lease / 5, lambda: self._mirror(self.store.requeue_expired()))
         self._when_due("jobs", LOOK_FOR_JOBS, self._take_jobs)
         self._receive(wait)
-        self._apply_messages()
+        self._inbox.apply()
         self._follow_events()
         for reply in self.proposer.poll():
             if (run := self._runs.get(reply.request.job_id)) is not None:
@@ -105,10 +106,10 @@ class Conductor:
     def hand_back(self) -> None:
         """Store what has come in, take the trials from their workers, without counting it against them, and release the
         jobs."""
-        self._apply_messages()
+        self._inbox.apply()
         for trial_id, dispatched in list(self._dispatched.items()):
             self._dispatch.abandon(trial_id)
-            self._requeue(trial_id, dispatched.attempt, "the conductor was stopped", blameless=True)
+            self._inbox.requeue(trial_id, dispatched.attempt, "the conductor was stopped", blameless=True)
         for job_id in list(self._runs):
             self._forget(job_id)
 
@@ -124,7 +125,7 @@ class Conductor:
     def _look_for_silence(self) -> None:
         """End workers that hang. On a full disk all of them may have to wait, which is not their fault."""
         if self.has_room():
-            self._inbox.extend(self._dispatch.end_silent(self._runs))
+            self._inbox.messages.extend(self._dispatch.end_silent(self._runs))
         else:
             for trial_id in self._dispatched:
                 self._dispatched.heard(trial_id, self.monotonic())
@@ -252,77 +253,11 @@ class Conductor:
             silent = self._dispatched.heard(message.trial_id, self.monotonic())
             if silent is not None and (run := self._run_of(message.trial_id)) is not None:
                 run.silences.ended(silent)
-        self._inbox.extend(messages)
+        self._inbox.messages.extend(messages)
 
     def _run_of(self, trial_id: str) -> Run | None:
         dispatched = self._dispatched.get(trial_id)
         return None if dispatched is None else self._runs.get(dispatched.job_id)
-
-    def _apply_messages(self) -> None:
-        """Store what has come in. A message leaves the inbox only when it is stored, so an outage loses none."""
-        reports = [message for message in self._inbox if isinstance(message, Report)]
-        if reports:
-            self._store_reports(reports)
-            self._inbox = deque(message for message in self._inbox if not isinstance(message, Report))
-        while self._inbox:
-            message = self._inbox[0]
-            try:
-                if isinstance(message, Outcome):
-                    self._finish(message)
-                elif isinstance(message, Lost):
-                    self._lost(message)
-            except Unavailable:
-                raise
-            except Exception as error:
-                self._fault_of(message, error)
-            self._dispatched.end(message.trial_id)
-            self._inbox.popleft()
-
-    def _store_reports(self, reports: list[Report]) -> None:
-        """All at once; where that fails, one by one to find the job at fault."""
-        try:
-            self.store.add_reports(reports)  # refused ones belong to trials that `_keep_leases` will end
-        except Unavailable:
-            raise
-        except Exception:
-            for report in reports:
-                try:
-                    self.store.add_reports([report])
-                except Unavailable:
-                    raise
-                except Exception as error:
-                    self._fault_of(report, error)
-
-    def _fault_of(self, message: Message, error: Exception) -> None:
-        """What a worker sent cannot be stored: its job fails, and nothing else."""
-        if (run := self._run_of(message.trial_id)) is not None:
-            self._fail_job(run.job.id, error)
-        else:
-            log.error("what %s sent cannot be stored", message.trial_id, exc_info=error)
-
-    def _finish(self, outcome: Outcome) -> None:
-        if (run := self._run_of(outcome.trial_id)) is not None:
-            outcome = _explained(outcome, run.job)
-        try:
-            self._mirror([self.store.finish_trial(outcome)])
-        except (NotFound, Conflict) as refusal:
-            log.warning("outcome of %s refused: %s", outcome.trial_id, refusal.detail)
-
-    def _lost(self, lost: Lost) -> None:
-        """Nobody knows which trial of a pack ended their worker: all of them go on, in smaller packs."""
-        run = self._run_of(lost.trial_id)
-        if lost.together > 1 and run is not None and run.packs.shrink(lost.together // 2):
-            message = f"a worker was lost with {lost.together} trials: at most {run.packs.ceiling} together from now on"
-            with suppress(NotFound):
-                self.store.add_event(run.job.id, "note", {"message": f"{message} ({lost.reason})"})
-        blameless = lost.blameless or (lost.together > 1 and lost.attempt < SUSPECT_AFTER)
-        self._requeue(lost.trial_id, lost.attempt, lost.reason, blameless)
-
-    def _requeue(self, trial_id: str, attempt: int, reason: str, blameless: bool = False) -> None:
-        try:
-            self._mirror([self.store.requeue_trial(trial_id, attempt, reason, blameless)])
-        except (NotFound, Conflict) as refusal:
-            log.info("%s needs no requeueing: %s", trial_id, refusal.detail)
 
     def _apply_reply(self, run: Run, reply: Reply) -> None:
         refill = run.agenda.accept(run, reply)
@@ -399,17 +334,10 @@ class Conductor:
                 self.executor.signal(trial_id, "stop")
             elif self.monotonic() >= dispatched.kill_at:
                 self.executor.abandon(trial_id)
-                self._inbox.append(Outcome(trial_id=trial_id, attempt=dispatched.attempt, status="stopped"))
+                self._inbox.messages.append(Outcome(trial_id=trial_id, attempt=dispatched.attempt, status="stopped"))
         if not self._dispatched.of_job(run.job.id):
             self._forget(run.job.id)
 
     def _forget(self, job_id: str) -> None:
         self.store.release_job(job_id, self.owner)
         self._drop_run(job_id)
-
-
-def _explained(outcome: Outcome, job: Job) -> Outcome:
-    """An interrupted trial says why; one that paused in a job that is over by now will not go on."""
-    if outcome.status in ("paused", "stopped") and job.state in JOB_OVER:
-        return outcome.model_copy(update={"status": "stopped", "reason": f"the job is {job.state}"})
-    return outcome

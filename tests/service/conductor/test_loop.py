@@ -653,14 +653,13 @@ def test_trials_of_a_packed_job_start_together_and_others_take_the_places_of_tho
 
 
 def test_what_cannot_be_packed_trains_alone_in_a_job_that_packs(make: Make, store: Store, clock: Clock) -> None:
-    choice = {"type": "categorical", "name": "use_dora", "choices": [False, True]}
-    space = {**LORA_ONLY, "parameters": [*LORA_ONLY["parameters"], choice]}
+    space = {**LORA_ONLY, "strategies": ["none", "lisa"]}
     executor, job = ComputingExecutor(slots=2), submit(store, space=space, resources=PACKED)
     tick_until(make(executor), clock, is_over(store, job))
-    dora = {trial.id for trial in store.searched_trials(job.id) if trial.config.get("use_dora")}
-    assert dora
-    assert not dora & set(executor.boarded)
-    assert all(len(pack) == 1 for pack in executor.packs if dora & set(pack))
+    lisa = {trial.id for trial in store.searched_trials(job.id) if trial.config.get("strategy") == "lisa"}
+    assert lisa
+    assert not lisa & set(executor.boarded)
+    assert all(len(pack) == 1 for pack in executor.packs if lisa & set(pack))
     assert store.counts(job.id)["completed"] == 6
 
 
