@@ -98,13 +98,15 @@ class History:
 @dataclass(frozen=True)
 class Problem:
     """The search itself. `known` maps objectives that follow from a configuration alone to their formula; `cost` is
-    the measured metric in which the budget is spent, None when every trial costs the same (a number of trials)."""
+    the measured metric in which the budget is spent, None when every trial costs the same (a number of trials).
+    `stand_ins` gives for objectives that are measured at the end alone what stands for them while trials train."""
 
     space: Space
     objectives: tuple[Objective, ...]
     constraints: tuple[OutcomeConstraint, ...] = ()
     known: Mapping[str, Callable[[Config], float]] = field(default_factory=dict)
     cost: str | None = None
+    stand_ins: Mapping[str, Objective] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

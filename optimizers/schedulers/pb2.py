@@ -98,7 +98,8 @@ class PopulationBasedBandits:
 
     def _slices(self, standing: Standing, problem: Problem) -> list[_Slice]:
         """What every slice so far was trained with and gained. The first has no start to compare with."""
-        trained = next(one for one in problem.objectives if one.metric not in problem.known)
+        objective = next(one for one in problem.objectives if one.metric not in problem.known)
+        trained = problem.stand_ins.get(objective.metric, objective)
         every = self.slice(standing.budget.epochs)
         found = []
         for curve in standing.curves.values():

@@ -15,8 +15,13 @@ FloatArray = NDArray[np.float64]
 
 
 def comparable(problem: Problem, metrics: Mapping[str, float]) -> tuple[Objective, ...]:
-    """The objectives that can be compared while training: those that are reported, and those that are known."""
-    return tuple(item for item in problem.objectives if item.metric in problem.known or item.metric in metrics)
+    """What can be compared while training: objectives that are reported or known, and what stands in for others."""
+    found: dict[str, Objective] = {}
+    for item in problem.objectives:
+        shown = item if item.metric in problem.known or item.metric in metrics else problem.stand_ins.get(item.metric)
+        if shown is not None and (shown is item or shown.metric in metrics):
+            found.setdefault(shown.metric, shown)
+    return tuple(found.values())
 
 
 def minimised(

@@ -100,9 +100,7 @@ def _wants_more(blocks: int, seconds: float) -> bool:
     return blocks < _MOST_BLOCKS and seconds < _LEAST_FOR_BLOCKS
 
 
-def kept_for_machine(
-    folder: Path, key: tuple[object, ...], measure: Callable[[], dict[str, float]]
-) -> dict[str, float]:
+def kept_for_machine(folder: Path, key: tuple[object, ...], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `measure` gives, from a file in `folder` once any process of this machine has measured it."""
     file = folder / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.json"
     if not file.is_file():
@@ -112,7 +110,7 @@ def kept_for_machine(
             draft.flush()
             with suppress(FileExistsError):  # another process was faster: its numbers are everybody's
                 os.link(draft.name, file)
-    found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 

@@ -28,6 +28,7 @@ from workers.engines.reference import reference_trainee
 from workers.engines.resident import ResidentBase
 from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, shard, whole_layers
 from workers.engines.updates import Updates
+from workers.generation.evaluation import Written
 from workers.hyperparameters import Hyperparameters, Knobs, split_config
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup, logits_of
 from workers.methods.declaration.method import Method
@@ -38,6 +39,7 @@ from workers.models.quantisation import check_method
 from workers.models.token_scores import labelled_scores
 from workers.room import when_there_is_room
 from workers.running import latency
+from workers.running.answering import Asked, answers_of, ask, keep_answers
 from workers.running.label_unit import in_label_unit
 from workers.running.packing import why_not_fast
 from workers.running.ranks import at_rank, lower_ranks
@@ -79,6 +81,7 @@ class PreparedTrial:
     data: PreparedData
     evaluated: Inputs
     base_latency: dict[str, float]
+    asked: Asked | None = None
     resume: Checkpoint | None = None
     afresh: str | None = None  # why it does not continue from the checkpoint that it was given
 
@@ -102,9 +105,10 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     # Measured now: later the base carries an adapter.
     base_latency = workbench.base_latency(resident, _typical_tokens(data)) if assignment.measure_latency else {}
     evaluated = data.split(assignment.evaluate_on)
+    asked = ask(assignment.task, data, assignment.evaluate_on, resident, assignment.shards, workbench)
     resume, afresh = _resumption(assignment, workbench.artifacts)
     return PreparedTrial(
-        assignment, chosen, values, hyperparameters, resident, data, evaluated, base_latency, resume, afresh
+        assignment, chosen, values, hyperparameters, resident, data, evaluated, base_latency, asked, resume, afresh
     )
 
 
@@ -245,7 +249,11 @@ def outcome_of(
         longer = _latency(prepared, attached, workbench)
         metrics |= {name: prepared.base_latency[name] * ratio.value for name, ratio in longer.items()}
         where |= {f"{name}_over_base": str(ratio) for name, ratio in longer.items()}
-        metrics["adapter_bytes"], adapter = _export(prepared, attached, metrics, workbench.artifacts)
+        written = None
+        if prepared.asked is not None and ending.status == "completed":
+            written = answers_of(attached, prepared.asked)
+            metrics |= written.metrics
+        metrics["adapter_bytes"], adapter = _export(prepared, attached, metrics, written, workbench.artifacts)
     return Outcome(
         trial_id=assignment.trial_id,
         attempt=assignment.attempt,
@@ -318,7 +326,11 @@ def _typical_tokens(data: PreparedData) -> int:
 
 
 def _export(
-    prepared: PreparedTrial, attached: Attached, metrics: dict[str, float], artifacts: ArtifactStore
+    prepared: PreparedTrial,
+    attached: Attached,
+    metrics: dict[str, float],
+    written: Written | None,
+    artifacts: ArtifactStore,
 ) -> tuple[float, Artifact]:
     """Bytes of the exported weights, and the stored folder."""
     assignment = prepared.assignment
@@ -337,6 +349,8 @@ def _export(
     unit = prepared.data.train.criterion.unit
     with tempfile.TemporaryDirectory() as folder, in_label_unit(attached, unit):
         when_there_is_room(lambda: attached.save(Path(folder), card))
+        if written is not None and prepared.asked is not None:
+            keep_answers(Path(folder), written, prepared.asked)
         return float(costs.adapter_bytes(Path(folder))), artifacts.put_folder(Path(folder))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -40,11 +40,12 @@ class PreparedData:
     train: Inputs
     validation: Inputs
     test: Inputs | None
+    pairs: Mapping[Split, tuple[str, ...] | None] = field(default_factory=dict)  # second texts of what is evaluated
 
     def on(self, device: str) -> PreparedData:
         """The same rows on another device."""
         test = None if self.test is None else self.test.on(device)
-        return PreparedData(self.tokens, self.train.on(device), self.validation.on(device), test)
+        return replace(self, train=self.train.on(device), validation=self.validation.on(device), test=test)
 
     def split(self, name: Split) -> Inputs:
         """The rows that a trial is evaluated on. Raises `InvalidInput` when the task has no such rows."""
@@ -109,14 +110,18 @@ class Workbench:
         base, clock = resident.base, self.latency_clock
         kind = getattr(clock, "__qualname__", type(clock).__qualname__)
         where = tuple(sorted(environment("fp32", self.device).items()))
-        return latency.kept_for_machine(
-            self.home / "cache" / "latency",
+        return self.once(
+            "latency",
             (resident.weights_hash, tokens, kind, where),
             lambda: {
                 name: latency.milliseconds(base.model, base.description.anatomy, rows, tokens, clock)
                 for name, rows in latency.ROWS.items()
             },
         )
+
+    def once(self, kind: str, key: tuple[object, ...], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What `measure` gives, from the cache of its `kind` once any process of this machine has measured it."""
+        return latency.kept_for_machine(self.home / "cache" / kind, key, measure)
 
     def latency_over_base(self, attached: Attached, base: Base, tokens: int) -> dict[str, latency.Ratio]:
         """How much longer passes take with the adapter than without, by the metric of the pass."""
@@ -139,7 +144,11 @@ class Workbench:
             return Inputs(split, tokens.pad_token_id, criterion, self.device)
 
         test = None if tokens.test is None else inputs(tokens.test)
-        return PreparedData(tokens, inputs(tokens.train), inputs(tokens.validation), test)
+        pairs: dict[Split, tuple[str, ...] | None] = {
+            "validation": rows.validation.pairs,
+            "test": None if rows.test is None else rows.test.pairs,
+        }
+        return PreparedData(tokens, inputs(tokens.train), inputs(tokens.validation), test, pairs)
 
     def _resident(self, cache: dict[Hashable, _Value], key: Hashable, load: Callable[[], _Value]) -> _Value:
         value = cache.pop(key) if key in cache else load()

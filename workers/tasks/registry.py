@@ -47,10 +47,22 @@ def metrics_of(one: Task) -> Mapping[str, Metric]:
     return MappingProxyType(own | {metric.name: metric for metric in (training, *COSTS)})
 
 
+def metrics_for(section: TaskSection) -> Mapping[str, Metric]:
+    """What a trial of a job reports, by name: the metrics of its type, and those of answers that it asks for."""
+    one = task_of(section)
+    asked = {metric.name: metric for metric in one.written if metric.name in section.written_metrics()}
+    return MappingProxyType(dict(metrics_of(one)) | asked)
+
+
+def measurable(one: Task) -> Mapping[str, Metric]:
+    """What trials of a type can report, by name, whatever their job asks for."""
+    return MappingProxyType(dict(metrics_of(one)) | {metric.name: metric for metric in one.written})
+
+
 def _all_metrics() -> Mapping[str, Metric]:
     found: dict[str, Metric] = {}
     for one in tasks().values():
-        for metric in one.metrics:
+        for metric in (*one.metrics, *one.written):
             known = found.setdefault(metric.name, metric)
             if known.direction != metric.direction:
                 raise ValueError(f"{one.name} gives the metric {metric.name!r} another direction")

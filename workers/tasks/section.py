@@ -46,6 +46,10 @@ class TaskSection(BaseModel, ABC):
     )
     validation_rows: int | None = Field(default=None, ge=2, le=INT32)
 
+    def written_metrics(self) -> tuple[str, ...]:
+        """Metrics of written answers that the job asks for."""
+        return ()
+
     @abstractmethod
     def text_columns(self) -> tuple[str, ...]:
         """The columns that make the input."""

@@ -34,6 +34,8 @@ class Task:
         fit: of types whose targets are numbers: the criterion in a unit that follows from the training rows' targets
             `[rows]`, and from whether the head can add a constant.
         example: a section that runs on every machine.
+        written: metrics of the answers that a model writes, measured where a trial has trained to its end, if the
+            section asks for them.
         reads_model: whether `read` looks into the model's folder, for its tokenizer or chat template.
     """
 
@@ -47,6 +49,7 @@ class Task:
     encode: Encode
     criterion: Callable[[tuple[str, ...]], Criterion]
     example: Mapping[str, Any]
+    written: tuple[Metric, ...] = ()
     reads_model: bool = False
     fit: Callable[[Targets, bool], Criterion] | None = None
 

@@ -16,7 +16,7 @@ from workers.methods.registry import methods
 from workers.models.description import ModelDescription
 from workers.strategies.registry import strategies
 from workers.strategies.strategy import Strategy
-from workers.tasks.registry import METRICS, metrics_of, tasks
+from workers.tasks.registry import METRICS, measurable, tasks
 
 router = APIRouter(tags=["catalogue"], dependencies=[READ])
 
@@ -55,7 +55,7 @@ def list_metrics(request: Request) -> Response:
             direction=one.direction,
             unit=one.unit,
             description=one.description,
-            task_types=[task.name for task in tasks().values() if one.name in metrics_of(task)],
+            task_types=[task.name for task in tasks().values() if one.name in measurable(task)],
             known_from_config=one.known_from_config,
         )
         for one in METRICS.values()

@@ -25,7 +25,7 @@ from workers.bounded import INT32, Name
 from workers.models.description import ModelDescription
 from workers.task import DEFAULT_TYPE
 from workers.tasks.metrics import Metric
-from workers.tasks.registry import metrics_of, tasks
+from workers.tasks.registry import measurable, tasks
 
 router = APIRouter(tags=["recommend"], dependencies=[READ], route_class=PlainRoute)
 
@@ -107,7 +107,7 @@ def _metric(question: RecommendQuestion) -> Metric:
     if question.type not in tasks():
         raise BadInput.of([unknown_name("type", question.type, tasks(), "type of task")])
     task = tasks()[question.type]
-    known = metrics_of(task)
+    known = measurable(task)
     if question.metric is None:
         return task.primary
     if question.metric not in known:

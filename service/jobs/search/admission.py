@@ -22,7 +22,7 @@ from service.jobs.sharding_checks import check_sharded_methods, check_sharding
 from service.jobs.task_admission import TaskAdmission
 from workers.data.rows import TaskData
 from workers.models.description import ModelDescription
-from workers.tasks.registry import metrics_of, task_of
+from workers.tasks.registry import metrics_for, task_of
 
 _TEST_NEEDED = "`task.test`, a data source that the search never sees or a fraction of `train` to split off"
 
@@ -91,5 +91,12 @@ class SearchAdmission(TaskAdmission):
 def _metric_problems(spec: JobSpec) -> list[FieldProblem]:
     named = [(f"objectives.{number}.metric", one.metric) for number, one in enumerate(spec.objectives)]
     named += [(f"constraints.{number}.metric", one.metric) for number, one in enumerate(spec.constraints)]
-    usable = metrics_of(task_of(spec.task))
-    return [unknown_name(field, name, usable, "metric") for field, name in named if name not in usable]
+    usable = metrics_for(spec.task)
+    written = {metric.name for metric in task_of(spec.task).written}
+    return [
+        FieldProblem(field, name, "written answers", f"{name} needs `task.generation` with {name} among its metrics")
+        if name in written
+        else unknown_name(field, name, usable, "metric")
+        for field, name in named
+        if name not in usable
+    ]

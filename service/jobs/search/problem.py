@@ -45,6 +45,7 @@ def problem_on(spec: JobSpec, space: Space, model: ModelDescription) -> Problem:
         constraints=tuple(OutcomeConstraint(one.metric, one.min, one.max) for one in spec.constraints),
         known=known,
         cost=None if spec.budget.wall_clock is None else "train_seconds",
+        stand_ins={name: Objective("loss", "minimize") for name in spec.task.written_metrics()},
     )
 
 

@@ -25,6 +25,7 @@ from optimizers.schedulers.contract import (
     StoppingScheduler,
 )
 from optimizers.schedulers.halving import rungs
+from optimizers.schedulers.ranking import comparable
 from optimizers.schedulers.registry import check, names, scheduler
 from search_spaces.parameters import Float
 from search_spaces.space import Space
@@ -295,3 +296,16 @@ class TestPausing:
         curves = {"odd": curve(odd), "silent": Curve(()), "bare": Curve((Point(1.0, {"loss": 1.0}),)), **peers(6, 1)}
         moves = made.moves(standing(curves), ONE)
         assert moves.resume.keys() & peers(6).keys() or set(moves.resume) == {"silent"}
+
+
+def test_the_loss_stands_for_what_is_measured_at_the_end_alone() -> None:
+    """Of trials that report a loss, the worse is stopped, though the objective is written answers."""
+    stand_ins = {"exact_match": Objective("loss", "minimize")}
+    problem = replace(TWO, objectives=(Objective("exact_match", "maximize"), TWO.objectives[1]), stand_ins=stand_ins)
+    config = {"learning_rate": 1.0, "width": 10.0}
+    curves = {f"j-{i}": Curve((Point(1.0, {"loss": 1.0 + i / 10}),), config) for i in range(9)}
+    assert [item.metric for item in comparable(problem, {"loss": 1.0})] == ["loss", "size"]
+    assert [item.metric for item in comparable(problem, {"loss": 1.0, "exact_match": 0.5})] == ["exact_match", "size"]
+    made = scheduler("asha")
+    assert made.decide("j-0", curves, problem, BUDGET) == "continue"
+    assert made.decide("j-8", curves, problem, BUDGET) != "continue"

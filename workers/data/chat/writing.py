@@ -51,8 +51,8 @@ class Writer:
     drop_overlong: bool
     tokenizer: Tokenizer | None
 
-    def rows(self, parts: Sequence[Columns]) -> Rows:
-        """The rows of one split. Raises `InvalidInput` with the row."""
+    def rows(self, parts: Sequence[Columns], tests: str | None = None) -> Rows:
+        """The rows of one split, with the programs of the column `tests` as their pairs. Raises `InvalidInput`."""
         written: list[Written] = []
         places: list[tuple[Columns, int]] = []
         for part in parts:
@@ -64,9 +64,11 @@ class Writer:
                 row, tokens = next(iter(overlong.items()))
                 raise self._too_long(tokens, *places[row])
             written = [one for row, one in enumerate(written) if row not in overlong]
+            places = [one for row, one in enumerate(places) if row not in overlong]
         flags = np.empty(len(written), dtype=object)
         flags[:] = [np.array(learnt, dtype=np.int32) for _, learnt in written]
-        return Rows(tuple(pieces for pieces, _ in written), None, flags)
+        programs = None if tests is None else tuple(_program(*place, tests) for place in places)
+        return Rows(tuple(pieces for pieces, _ in written), programs, flags)
 
     def _row(self, part: Columns, row: int) -> Written:
         cell = {name: part.values[column][row] for name, column in self.names.items()}
@@ -161,6 +163,16 @@ class _FoundError(Exception):
     def __init__(self, column: str, found: str, allowed: str, field: str) -> None:
         super().__init__(found)
         self.column, self.found, self.allowed, self.field = column, found, allowed, field
+
+
+def _program(part: Columns, row: int, column: str) -> str:
+    """Tests as one program: a text, or a list of lines."""
+    value = part.values[column][row]
+    lines = value if isinstance(value, list) else [value]
+    if not lines or not all(isinstance(line, str) and line.strip() for line in lines):
+        allowed = "Python that raises where a program is wrong, or a list of such lines"
+        raise InvalidInput("generation.tests", f"{brief(value)} in {part.place(row, column)}", allowed)
+    return "\n".join(lines)
 
 
 def _field(form: Form, column: str | None = None) -> str:

@@ -19,6 +19,7 @@ from workers.data.rows import Rows, TaskData
 from workers.data.sources import columns_of, divided, read_splits
 from workers.data.tokens import Encoded
 from workers.errors import InvalidInput
+from workers.generation.section import WRITTEN, GenerationSpec
 from workers.models.families.registry import anatomy
 from workers.models.heads import CAUSAL
 from workers.models.references import read_config, resolve
@@ -59,12 +60,28 @@ class CausalLMSpec(TaskSection):
         default="refuse", description="rows whose answer begins behind `max_length`: refuse the job, or leave them out"
     )
 
+    generation: GenerationSpec | None = Field(
+        default=None, description="answers to held-out rows, written and scored at the end of each training"
+    )
+
     @model_validator(mode="after")
     def _one_form(self) -> CausalLMSpec:
         given = [name for name in ("messages", "prompt", "completion", "text") if getattr(self, name) is not None]
         if given not in ([], ["messages"], ["prompt", "completion"], ["text"]):
             raise ValueError(f"found {' and '.join(given)}; allowed: messages, or prompt and completion, or text")
         return self
+
+    @model_validator(mode="after")
+    def _answers_are_told_apart(self) -> CausalLMSpec:
+        if self.generation is not None and not (self.assistant_only_loss and self.completion_only_loss):
+            raise ValueError(
+                "generation: found with a loss on prompts; allowed: one on answers alone, which says where they begin"
+            )
+        return self
+
+    def written_metrics(self) -> tuple[str, ...]:
+        """Metrics of written answers that the job asks for."""
+        return () if self.generation is None else self.generation.metrics
 
     def text_columns(self) -> tuple[str, ...]:
         """The columns that the job names; none where they are found by their usual names."""
@@ -74,10 +91,15 @@ class CausalLMSpec(TaskSection):
 def read(task: CausalLMSpec, seed: int = 0) -> TaskData:
     """The rows of a task, written as the model reads them. Raises `InvalidInput` naming the field and the row."""
     form, names = _columns(task)
-    columns = list(names.values())
+    tests = None if task.generation is None else task.generation.tests
+    if task.generation is not None and form is TEXT:
+        raise InvalidInput(
+            "generation", "plain texts, in which no answer begins", "messages, or prompts and completions"
+        )
+    columns = [*names.values(), *([] if tests is None else [tests])]
     splits = read_splits(task, columns[1:], columns[0])
     writer = _writer(task, form, names)
-    rows = {role: writer.rows(parts) for role, parts in splits.items()}
+    rows = {role: writer.rows(parts, tests) for role, parts in splits.items()}
     return divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
 
 
@@ -155,6 +177,7 @@ TASK = Task(
     pipeline_tag="text-generation",
     section=CausalLMSpec,
     metrics=(NATS, PERPLEXITY, TOKEN_ACCURACY),
+    written=WRITTEN,
     head=CAUSAL,
     read=read,
     encode=encode,
