@@ -15,16 +15,17 @@ from collections.abc import Sequence
 
 import uvicorn
 
+from service.admin_token import admin_token
 from service.api.app import create_app
 from service.api.dependencies import Surroundings
-from service.errors import ServiceError, Unauthorized
-from service.processes.home import HomeInUseError, HomeLock, keep_private, write_private
+from service.errors import ServiceError
+from service.processes.home import HomeInUseError, HomeLock, keep_private
 from service.processes.lifeline import spawn
 from service.processes.logs import log_to_stderr
 from service.processes.supervisor import Supervisor
 from service.redaction import redacted
 from service.settings import Settings, SettingsError
-from service.store.store import Store, open_store
+from service.store.store import open_store
 from workers.artifacts import ArtifactStore
 
 GRACE = 3  # seconds for open requests when the service stops
@@ -67,17 +68,19 @@ def serve(settings: Settings, with_conductor: bool) -> None:
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     lock.describe(f"peftsearch serve (process {os.getpid()}, {settings.url})")
     store = open_store(settings.database)
-    token = _admin_token(settings, store)
-    # uvicorn raises the signal that stopped it once more at its end; by default that would cut our clean-up short.
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: None)
+    token = admin_token(settings, store)
     conductor = Supervisor("conductor", lambda: spawn(["service.conductor"], settings.as_environment()))
     app = create_app(settings, store, ArtifactStore(settings.artifacts))
-    server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE), app.state.surroundings)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE)
+    told = f"peftsearch is at {settings.url}/" + _credential(settings, token)
+    server = _Server(config, app.state.surroundings, told)
+    # Until uvicorn listens to signals, and at its end, when it raises the one that stopped it once more: by default
+    # that would cut our clean-up short.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: server.stop())
     if with_conductor:
         conductor.start()
     try:
-        print(f"peftsearch is at {settings.url}/" + _credential(settings, token), flush=True)
         server.run(sockets=[listener])
     finally:
         conductor.stop()
@@ -93,16 +96,22 @@ def _credential(settings: Settings, token: str) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Has a process ready for the first costly answer; at its end, closes the event streams and gives up what is being
-    computed before it waits for open requests: they might never end by themselves."""
+    """Says where it is once it answers, and has a process ready for the first costly answer; at its end, closes the
+    event streams and gives up what is computed before it waits for open requests: they might never end by themselves.
+    """
 
-    def __init__(self, config: uvicorn.Config, surroundings: Surroundings) -> None:
+    def __init__(self, config: uvicorn.Config, surroundings: Surroundings, told: str) -> None:
         super().__init__(config)
-        self._surroundings = surroundings
+        self._surroundings, self._told = surroundings, told
+
+    def stop(self) -> None:
+        """End as soon as it has begun."""
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start as uvicorn does, then warm up."""
+        """Start as uvicorn does, say so, then warm up."""
         await super().startup(sockets)
+        print(self._told, flush=True)
         await self._surroundings.pool.warm()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -144,21 +153,6 @@ def _listen(settings: Settings) -> socket.socket:
         listener.close()
         raise OSError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
     return listener
-
-
-def _admin_token(settings: Settings, store: Store) -> str:
-    """The token in the home if this database knows it, else a new one, written for this user's eyes only."""
-    if settings.token_file.exists():
-        token = settings.token_file.read_text().strip()
-        try:
-            store.check_token(token)
-        except Unauthorized:
-            pass
-        else:
-            return token
-    token, _ = store.create_token("admin", ["admin"])
-    write_private(settings.token_file, token + "\n")
-    return token
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from service.store.states import JOB_OVER
 from service.store.store import Store, utc_now
 from workers.assignment import Outcome
 
-LEASE = 15.0  # seconds after which a silent conductor or worker is taken for dead
+LEASE = 8.0  # seconds after which a silent conductor or worker is taken for dead
 GRACE = 10.0  # seconds that the trials of a job that is over have to end by themselves
 WAIT = 0.1  # seconds that a tick waits for messages
 LOOK_FOR_SILENCE = 5.0  # seconds between looks for workers that hang

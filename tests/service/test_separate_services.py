@@ -9,17 +9,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
+from peftsearch import Client
+from peftsearch.errors import PeftsearchError
+from service.processes.home import home_identity
+from service.store.store import open_store
 from tests.service.serving import free_port, serving
 from tests.service.store.conftest import empty_postgres, postgres_server  # noqa: F401 - fixtures
 from tests.service.tiny_task import tiny_job
 
 RAY = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+RAY_PROGRAM = str(Path(sys.executable).with_name("ray"))
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 
@@ -41,13 +47,12 @@ def running(*command: str, log: Path, **variables: str) -> Iterator[subprocess.P
 
 
 @contextmanager
-def ray_head(log: Path, **variables: str) -> Iterator[str]:
+def ray_head(log: Path, cores: str = "--num-cpus=2", **variables: str) -> Iterator[str]:
     """A Ray cluster of one machine; its address."""
     port = free_port()
-    ray = str(Path(sys.executable).with_name("ray"))
     with tempfile.TemporaryDirectory(prefix="ps-ray-", ignore_cleanup_errors=True) as scratch:
-        flags = ("--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={scratch}")
-        with running(ray, "start", "--head", "--block", f"--port={port}", *flags, log=log, **variables):
+        flags = (cores, "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={scratch}")
+        with running(RAY_PROGRAM, "start", "--head", "--block", f"--port={port}", *flags, log=log, **variables):
             deadline = time.monotonic() + 60
             while "Ray runtime started" not in log.read_text():
                 assert time.monotonic() < deadline, log.read_text()
@@ -83,6 +88,102 @@ def test_api_and_conductor_share_postgresql_and_a_ray_cluster(
             conductor.send_signal(signal.SIGTERM)
             assert conductor.wait(30) == 0
         assert client.health(ready=True)["status"] == "ready"  # the API does without
+
+
+TAKEN_OVER_WITHIN = 10.0  # seconds
+
+
+def test_two_of_each_share_a_job_and_one_conductor_goes_on_for_the_other(
+    tmp_path: Path,
+    empty_postgres: str,  # noqa: F811 - the fixture
+) -> None:
+    """The whole of docker-compose.yml with `--scale conductor=2`: a Ray head without cores and a node that has them,
+    two APIs and two conductors, each with a home of its own, on one database and one folder of artifacts."""
+    shared = {"PEFTSEARCH_DATABASE": empty_postgres, "PEFTSEARCH_ARTIFACTS": str(tmp_path / "artifacts"), **RAY}
+    only, root = ("--only=api",), f"--data-root={tmp_path}"
+    store = open_store(empty_postgres)
+    with (
+        ray_head(tmp_path / "ray.log", "--num-cpus=0", **RAY) as address,
+        running(RAY_PROGRAM, "start", "--block", f"--address={address}", "--num-cpus=2", "--disable-usage-stats",
+                log=tmp_path / "node.log", **RAY),
+        serving(tmp_path / "api-1", *only, root, environment=shared) as first,
+        serving(tmp_path / "api-2", *only, root, environment=shared) as second,
+        first.client() as here, second.client() as there,
+    ):  # fmt: skip
+        with ExitStack() as stack:
+            conductors = {}
+            for name in ("conductor-1", "conductor-2"):
+                home = tmp_path / name
+                conduct = (sys.executable, "-m", "service.serve", "--only=conductor", f"--ray={address}")
+                log = tmp_path / f"{name}.log"
+                process = stack.enter_context(running(*conduct, log=log, PEFTSEARCH_HOME=str(home), **shared))
+                _await(lambda log=log: "ready" in log.read_text(), "a conductor starts")
+                conductors[home_identity(home)] = process
+            job = here.submit(tiny_job(tmp_path, trials=6, train_rows=400))
+            _await(lambda: there.job(job.id).progress.completed >= 1, "the job gets going")
+            holder = str(store.get_job(job.id).lease_owner)
+            conductors.pop(holder.partition(".")[0]).kill()
+            killed, (other,) = time.monotonic(), conductors
+            _await(lambda: str(store.get_job(job.id).lease_owner).startswith(other), "the other one takes over")
+            taken_over = time.monotonic() - killed
+            _await(lambda: there.job(job.id).over, "the job ends")
+        ended = here.job(job.id)
+        assert (ended.state, ended.progress.completed) == ("completed", 6)
+        completions = [
+            e.payload["trial_id"] for e in store.events_after(0, job.id, 5000) if e.kind == "trial.completed"
+        ]
+        assert len(completions) == len(set(completions)) == 6
+        assert there.export(there.best(job.id).trial.id, tmp_path / "adapter").joinpath("README.md").is_file()
+    print(f"taken over after {taken_over:.1f} s")
+    assert taken_over < TAKEN_OVER_WITHIN
+    store.close()
+
+
+def _await(condition: Callable[[], bool], what: str, within: float = 150.0) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"within {within:g} s it did not come to this: {what}"
+        time.sleep(0.1)
+
+
+def test_an_api_of_several_processes_answers_as_one(tmp_path: Path) -> None:
+    home, port = tmp_path / "home", free_port()
+    given = {"PEFTSEARCH_HOME": str(home), "PEFTSEARCH_DATA_ROOTS": str(tmp_path)}
+    flags = ("--factory", "service.api.asgi:app", "--workers=2", f"--port={port}", "--log-level=warning")
+    with running(sys.executable, "-m", "uvicorn", *flags, log=tmp_path / "api.log", **given) as api:
+        _await(lambda: (home / "token").exists(), "the token is there")
+        token = (home / "token").read_text().strip()
+        with Client(f"http://127.0.0.1:{port}", token) as client:
+            _await(lambda: _answers(client), "it answers")
+            assert len(client.tokens()) == 1  # the processes agreed on one
+            job = client.submit(tiny_job(tmp_path, trials=2))
+            for _ in range(20):
+                with Client(f"http://127.0.0.1:{port}", token) as another:
+                    assert another.job(job.id).state == "queued"
+            assert len(psutil.Process(api.pid).children()) >= 2
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return client.health(ready=True)["status"] == "ready"
+    except PeftsearchError:
+        return False
+
+
+def test_a_signal_between_the_start_and_the_first_answer_ends_the_service(tmp_path: Path) -> None:
+    """It had been swallowed until uvicorn listened to signals."""
+    script = """
+import os, signal, sys
+import service.serve as serve
+begun = serve._Server.run
+def run(self, sockets):
+    os.kill(os.getpid(), signal.SIGTERM)
+    begun(self, sockets)
+serve._Server.run = run
+sys.exit(serve.main(["--only=api", "--port=0", f"--home={sys.argv[1]}"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_ray_client_address_is_refused_with_what_would_do(tmp_path: Path) -> None:
