@@ -21,7 +21,7 @@ from workers.data.near_duplicates import first_of_each
 
 _SKIPPED = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "lib2to3"}
 _HELD_OUT = 200  # rows of validation, and of test
-_LONGEST_CODE, _LONGEST_ANSWER, _SHORTEST_ANSWER = 400, 240, 20  # characters
+_LONGEST_CODE, _LONGEST_ANSWER, _SHORTEST_ANSWER = 240, 200, 20  # characters
 _SIMILAR = 0.7
 _FORMAT = 1
 _QUESTION = "What does this Python function do? Answer in one sentence.\n\n{code}"
@@ -60,7 +60,8 @@ def _functions(path: Path, root: Path) -> Iterator[tuple[str, str]]:
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (answer := _answer(node)):
-            yield _code(node), answer
+            if len(code := _code(node)) <= _LONGEST_CODE:
+                yield code, answer
 
 
 def _answer(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
@@ -71,13 +72,13 @@ def _answer(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 
 def _code(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """The function without its docstring, up to a few hundred characters, in whole lines."""
+    """The function without its docstring, in whole lines; only a signature may be longer than they may be together."""
     body = node.body[1:] or [ast.Pass()]
     bare = type(node)(node.name, node.args, body, [], returns=node.returns, lineno=1, col_offset=0)
     lines = ast.unparse(ast.fix_missing_locations(bare)).splitlines()
     kept = [lines[0]]
     for line in lines[1:]:
-        if sum(map(len, kept)) + len(line) > _LONGEST_CODE:
+        if len("\n".join([*kept, line])) > _LONGEST_CODE:
             break
         kept.append(line)
     return "\n".join(kept)
