@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-methods bench-autopeft systems record-trials lock clean
+.PHONY: help setup web openapi wheel demo test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-methods bench-autopeft bench-sft systems record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -79,6 +79,16 @@ bench-engine: $(VENV)/installed ## trials and whole searches beside Trainer + pe
 	.venv-peers/bin/pip install --quiet --disable-pip-version-check ax-platform==1.3.1
 	@touch $@
 
+# TRL's environment shares nothing with ours.
+.venv-trl/installed:
+	$(PYTHON) -m venv .venv-trl
+	.venv-trl/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 transformers==5.23.0 peft==0.21.2
+	.venv-trl/bin/pip install --quiet --disable-pip-version-check trl==1.16.0
+	@touch $@
+
+bench-sft: $(VENV)/installed .venv-trl/installed ## fine-tuning a language model beside TRL's SFTTrainer (QUICK=1: at most 5 minutes)
+	$(BIN)/python -m benchmarks.sft $(if $(QUICK),--quick)
+
 bench-search: $(VENV)/installed .venv-peers/installed ## optimizers beside their peers on the same problems (QUICK=1: few problems and seeds, at most 5 minutes)
 	$(BIN)/python -m benchmarks.search $(if $(QUICK),--quick,--out benchmarks/results/search.json --plot docs/images/search-regret.svg)
 
@@ -121,4 +131,4 @@ lock: ## renew constraints.txt from what is installed in .venv
 	mv constraints.new constraints.txt
 
 clean: ## remove what the set-up made
-	rm -rf $(VENV) .venv-peers web/node_modules web/dist build dist
+	rm -rf $(VENV) .venv-peers .venv-trl web/node_modules web/dist build dist

@@ -19,5 +19,8 @@ _WIDEST: tuple[Parameter, ...] = (
     Float("power_warmup", 0.0, 1e12),
     Float("label_smoothing", 0.0, 0.9),
     Float("max_grad_norm", 0.0, 1e6),
+    Float("spike_score", 0.0, 1e3),
+    Int("spike_window", 10, 10_000),
+    Int("spike_retries", 1, 10),
 )
 TRAINING_LIMITS: dict[str, Parameter] = {parameter.name: parameter for parameter in _WIDEST}

@@ -33,6 +33,13 @@ class Hyperparameters(BaseModel):
     )
     max_grad_norm: float = Field(default=1.0, ge=0, description="gradient clipping by global norm; 0 is off")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    spike_score: float = Field(
+        default=0.0,
+        ge=0,
+        description="a loss so many standard deviations above the last ones undoes its step; 0 is off",
+    )
+    spike_window: int = Field(default=50, ge=10, description="losses that a spike is told by")
+    spike_retries: int = Field(default=2, ge=1, le=10, description="steps undone in a row, each one step further back")
     strategy: str = Field(default=NO_STRATEGY, description="a training strategy, or `none`: AdamW on everything")
     strategy_knobs: Knobs = Field(default_factory=dict, description="in configurations `<strategy>.<knob>`")
 

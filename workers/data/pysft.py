@@ -59,9 +59,11 @@ def _functions(path: Path, root: Path) -> Iterator[tuple[str, str]]:
     except (SyntaxError, ValueError):
         return
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (answer := _answer(node)):
-            if len(code := _code(node)) <= _LONGEST_CODE:
-                yield code, answer
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        code, answer = _code(node), _answer(node)
+        if answer and len(code) <= _LONGEST_CODE:
+            yield code, answer
 
 
 def _answer(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:

@@ -21,6 +21,7 @@ from workers.assignment import Artifact, Decision, Report
 from workers.checkpoints import Checkpoint
 from workers.engines.batches import Rows, StepPlan
 from workers.engines.schedule import learning_rate_at
+from workers.engines.spike_guard import SpikeGuard
 from workers.hyperparameters import Hyperparameters
 
 Status = Literal["completed", "stopped", "paused", "failed"]
@@ -61,7 +62,14 @@ class Save:
     """Answer with every tensor that continuing needs, by name."""
 
 
-Request = TrainStep | Evaluate | Save
+@dataclass(frozen=True)
+class Restore:
+    """Go back to what `Save` gave; the answer does not matter."""
+
+    tensors: dict[str, Tensor]
+
+
+Request = TrainStep | Evaluate | Save | Restore
 
 
 class Trainee(Protocol):
@@ -153,9 +161,15 @@ def course(trial: Trial) -> Course:
     if trial.untrained:
         run.metrics = yield Evaluate()
         return run.ending("completed")
+    guard: SpikeGuard[dict[str, Tensor]] | None = SpikeGuard.of(trial.hyperparameters)
     for batches in run.plan.after(run.step):
+        if guard is not None:
+            guard.keep((yield Save()))
         trained: Trained = yield run.next_step(batches)
-        run.add(trained, batches)
+        undone = None if guard is None else guard.undo(float(trained.loss))
+        if undone is not None:
+            yield Restore(undone)
+        run.add(trained, () if undone is not None else batches)
         due = run.step in run.report_steps
         if (failure := run.look_at_losses(due)) is not None:
             return run.ending("failed", failure)
@@ -204,6 +218,8 @@ def drive(course: Course, trainee: Trainee) -> Ending:
                 answer = trainee.evaluate()
             case Save():
                 answer = trainee.save()
+            case Restore():
+                trainee.load(request.tensors)
 
 
 @dataclass
@@ -247,10 +263,12 @@ class _Run:
         return TrainStep(number, batches, learning_rate_at(number, self.plan.steps, hp, tokens))
 
     def add(self, trained: Trained, batches: tuple[Rows, ...]) -> None:
+        """Take in a step; one that was undone comes without batches and counts in no mean."""
         weight = sum(float(self.trial.train_weights[rows].sum()) for rows in batches)
         self.step += 1
         self.seconds += trained.seconds
-        self._unseen.append((self.step, trained.loss, weight))
+        if batches:
+            self._unseen.append((self.step, trained.loss, weight))
 
     def look_at_losses(self, now: bool) -> str | None:
         """Take in the losses of steps done, and why the trial cannot go on; then `step` is that of the first bad loss.

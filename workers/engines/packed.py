@@ -21,7 +21,7 @@ from torch import Tensor
 
 from workers.engines.accumulation import weight_of
 from workers.engines.batches import Rows, token_budget_batches
-from workers.engines.course import Ending, Evaluate, Save, Trained, TrainStep
+from workers.engines.course import Ending, Evaluate, Restore, Save, Trained, TrainStep
 from workers.engines.faults import failure_reason, is_out_of_memory
 from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
@@ -233,7 +233,9 @@ def _request(member: Member, answer: Any) -> TrainStep | Evaluate | Save | Endin
     if isinstance(answer, Fault):
         return answer
     try:
-        return member.course.send(answer)
+        request = member.course.send(answer)
+        assert not isinstance(request, Restore)  # trials with a guard against spikes train outside packs
+        return request
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
     except Exception as error:  # it happened while nobody else was served, so it is this member's own

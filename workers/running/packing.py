@@ -25,6 +25,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
     chosen = method(name)
     if assignment.pack == 1:
         return "the job asks for a pass of its own for each trial"
+    if hyperparameters.spike_score > 0:
+        return "a guard against spikes sets a trial back on its own"
     if hyperparameters.strategy != NO_STRATEGY:
         return f"strategy {hyperparameters.strategy} updates parameters in a way of its own"
     if chosen.forms is None:

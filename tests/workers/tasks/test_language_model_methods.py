@@ -1,4 +1,4 @@
-"""Every method that suits a decoder under a language model's own head, and every class of decoder: engines step alike."""
+"""Every method that suits a decoder under a language model's head, and every class of decoder: engines step alike."""
 
 from __future__ import annotations
 

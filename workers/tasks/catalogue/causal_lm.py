@@ -182,6 +182,6 @@ TASK = Task(
     read=read,
     encode=encode,
     criterion=_criterion,
-    example={"model": "builtin:smollm2", "train": "builtin:pysft", "max_length": 128, "train_rows": 1000},
+    example={"model": "builtin:smollm2", "train": "builtin:pysft", "max_length": 224, "train_rows": 1000},
     reads_model=True,
 )

@@ -1,0 +1,89 @@
+"""`python -m benchmarks.sft`: a trial beside TRL's `SFTTrainer`, all layers and the uppermost ones, in one run.
+
+Each side runs in a process of its own, on one core, one after the other. Processor time is compared: what else the
+machine does makes no difference to it. The record goes to `benchmarks/results/sft.json` (`sft.quick.json` with
+--quick).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.sft.plan import Plan, plan
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results"
+PEER = HERE.parents[1] / ".venv-trl" / "bin" / "python"
+EPOCHS, STEPS = 3, 10  # steps of an epoch
+BATCH = {"full": 8, "quick": 2}
+CASES: dict[str, int | None] = {"all layers": None, "upper four layers": 4}
+
+
+def main() -> None:
+    """Measure and print the summary."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sft", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="batches of 2 rows; at most five minutes on idle cores")
+    parser.add_argument("--peer", type=Path, default=PEER, help="the Python that has TRL")
+    given = parser.parse_args()
+    form = "quick" if given.quick else "full"
+    record: dict[str, Any] = {
+        "form": form,
+        "epochs": EPOCHS,
+        "steps": EPOCHS * STEPS,
+        "rows_per_step": BATCH[form],
+        "peer": _versions(given.peer),
+    }
+    for name, layers in CASES.items():
+        chosen = plan(STEPS, EPOCHS, BATCH[form], layers)
+        ours = _run([sys.executable, "-m", "benchmarks.sft.ours"], chosen)
+        theirs = _run([str(given.peer), str(HERE / "peer.py")], chosen)
+        record[name] = compared(chosen, ours, theirs)
+        _save(record, RESULTS / ("sft.quick.json" if given.quick else "sft.json"))
+    print(json.dumps(record, indent=1))
+
+
+def compared(chosen: Plan, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """The two sides of one case: how far their losses lie apart, and how much faster and smaller ours is."""
+    tokens = EPOCHS * sum(map(len, chosen["input_ids"]))
+    sides = {"ours": ours, "trl": theirs}
+    apart = np.abs(np.array(ours["losses"]) - np.array(theirs["losses"]))
+    return {
+        "tokens": tokens,
+        "largest_difference_of_losses": float(apart.max()),
+        "times_faster": theirs["processor_seconds"] / ours["processor_seconds"],
+        "times_faster_by_wall_clock": theirs["seconds"] / ours["seconds"],
+        "memory_over_trl": ours["memory_mb"] / max(theirs["memory_mb"], 1.0),
+        **{
+            side: {**one, "tokens_per_processor_second": tokens / one["processor_seconds"]}
+            for side, one in sides.items()
+        },
+    }
+
+
+def _run(command: list[str], chosen: Plan) -> dict[str, Any]:
+    done = subprocess.run(command, input=json.dumps(chosen), stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def _versions(peer: Path) -> dict[str, str]:
+    code = "import json, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in %r}))"
+    names = ("trl", "transformers", "peft", "torch")
+    done = subprocess.run([str(peer), "-c", code % (names,)], stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def _save(record: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""What both sides train: rows in the order of their batches, the adapter, and the steps. Plain JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from workers.methods.registry import method
+from workers.models.description import describe
+from workers.models.loading import load_tokenizer
+from workers.models.references import resolve
+from workers.tasks.catalogue.causal_lm import TASK
+from workers.tasks.criterion import IGNORED
+
+MODEL = "builtin:smollm2"
+MAX_LENGTH = 128
+RANK = 8
+Plan = dict[str, Any]
+
+
+def plan(steps: int, epochs: int, batch_size: int, top_layers: int | None) -> Plan:
+    """LoRA on all linear layers of the uppermost `top_layers` (None: all) of SmolLM2, on the built-in pairs."""
+    section = {"model": MODEL, "train": "builtin:pysft", "prompt": "prompt", "completion": "completion"}
+    rows = steps * batch_size
+    task = TASK.section.model_validate({**section, "max_length": MAX_LENGTH, "train_rows": rows, "overlong": "drop"})
+    data = TASK.read(task, 0).train
+    encoded = TASK.encode(data, load_tokenizer(MODEL), MAX_LENGTH)
+    model, lora = describe(MODEL), method("lora")
+    knobs = {"rank": RANK, "alpha": 2 * RANK, "targets": "all", "top_layers": top_layers or model.shape.layers}
+    assert lora.peft_config is not None
+    _, arguments = lora.peft_config(model, lora.complete(model, knobs))
+    lengths = np.array([len(ids) for ids in encoded["input_ids"]])
+    # Rows of like length share a batch, on both sides alike: the order of batches is random.
+    order = np.random.default_rng(0).permutation(rows // batch_size)
+    batches = np.argsort(-lengths, kind="stable").reshape(-1, batch_size)[order]
+    chosen = batches.ravel()
+    return {
+        "folder": str(resolve(MODEL)),
+        "input_ids": [np.asarray(encoded["input_ids"][row]).tolist() for row in chosen],
+        "targets": [np.asarray(encoded["targets"][row]).tolist() for row in chosen],
+        "ignored": IGNORED,
+        "knobs": knobs,
+        "lora": arguments,
+        "learning_rate": 1e-3,
+        "batch_size": batch_size,
+        "steps": steps,  # of an epoch
+        "epochs": epochs,
+        "seed": 7,
+    }

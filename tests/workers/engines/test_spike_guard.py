@@ -1,0 +1,83 @@
+"""A guarded training undoes what a bad batch or a rate too high did; an unguarded one does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+
+from workers.assignment import Artifact, Assignment
+from workers.engines.course import Ending, TrainStep, Trial, course, drive
+from workers.engines.spike_guard import SpikeGuard
+from workers.hyperparameters import Hyperparameters
+from workers.models.description import describe
+from workers.running.packing import why_not_packed
+from workers.tasks.catalogue.text_classification import TextClassificationSpec
+
+
+class Slope:
+    """One number on its way to 0, whose loss is its square; some steps throw it far, some batches are noise."""
+
+    def __init__(self, thrown: Mapping[int, float], noise: frozenset[int] = frozenset()) -> None:
+        self.place, self._thrown, self._noise = 1.0, thrown, noise
+
+    def train_step(self, step: TrainStep) -> float:
+        loss = 50.0 if step.number in self._noise else self.place**2 + 0.01 * (step.number % 3)
+        self.place = self._thrown.get(step.number, 0.97 * self.place)
+        return loss
+
+    def evaluate(self) -> dict[str, float]:
+        return {"accuracy": 1.0, "loss": self.place**2}
+
+    def save(self) -> dict[str, torch.Tensor]:
+        return {"place": torch.tensor(self.place)}
+
+    def load(self, saved: Mapping[str, torch.Tensor]) -> None:
+        self.place = float(saved["place"])
+
+
+def run(slope: Slope, score: float) -> Ending:
+    task = TextClassificationSpec(model="builtin:minilm", train="builtin:pydocs")
+    config = {"method": "lora", "spike_score": score}
+    assignment = Assignment(trial_id="t", attempt=1, task=task, config=config, epochs=10, seed=0)
+    chosen = Hyperparameters(batch_size=4, spike_score=score)
+    kept = Artifact(sha256="0" * 64, size=1)
+    trial = Trial(assignment, chosen, np.full(20, 5), np.ones(20), lambda _: "continue", lambda _: kept)
+    return drive(course(trial), slope)
+
+
+@pytest.mark.parametrize(
+    ("thrown", "noise"),
+    [({30: 40.0}, frozenset({30})), ({30: 40.0}, frozenset()), ({32: math.nan}, frozenset())],
+    ids=["a batch of noise", "a step too far", "no number"],
+)
+def test_what_spikes_is_undone(thrown: dict[int, float], noise: frozenset[int]) -> None:
+    plain, guarded = run(Slope(thrown, noise), 0.0), run(Slope(thrown, noise), 5.0)
+    assert guarded.status == "completed"
+    assert guarded.metrics["loss"] < 0.1
+    assert plain.status == "failed" or plain.metrics["loss"] > 10
+
+
+def test_nothing_changes_where_nothing_spikes() -> None:
+    assert run(Slope({}), 5.0).metrics == run(Slope({}), 0.0).metrics
+
+
+def test_a_loss_that_stays_high_is_a_level_and_not_a_spike() -> None:
+    guard: SpikeGuard[int] = SpikeGuard(5.0, 20, 2)
+    undone = []
+    for step, loss in enumerate([*([1.0, 1.1] * 6), *([9.0] * 6)]):
+        guard.keep(step)
+        undone.append(guard.undo(loss))
+    assert undone[:12] == [None] * 12
+    assert undone[12:] == [12, 11, None, None, None, None]  # the step, the one before, and then it stands
+    assert guard.skipped == 2
+
+
+def test_guarded_trials_train_outside_packs() -> None:
+    task = TextClassificationSpec(model="builtin:minilm", train="builtin:pydocs")
+    config = {"method": "lora", "spike_score": 5.0}
+    one = Assignment(trial_id="t", attempt=1, task=task, config=config, epochs=1, seed=0)
+    assert "spikes" in str(why_not_packed(one, describe("builtin:minilm")))
