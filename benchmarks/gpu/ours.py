@@ -21,11 +21,12 @@ from workers.engines.course import Ending, Request, TrainStep
 from workers.engines.fast import fast_trainee
 from workers.engines.inputs import Inputs
 from workers.engines.pack_member import Member
-from workers.engines.packed import UNLIMITED, Aboard, Memory, pack_on
+from workers.engines.packed import Aboard, pack_on
 from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.reading import read_updates
+from workers.engines.stacked.room import Room
 from workers.engines.stacked.stack import Stack
 from workers.engines.stacked.way import STACKED, way_on
 from workers.hyperparameters import Hyperparameters
@@ -123,7 +124,7 @@ def pack(case: Case, device: torch.device, half: bool, members: int, clock: Cloc
     precision: Precision = "bf16" if half else "fp32"
     with (
         _store() as store,
-        pack_on(resident, stack, 0, (rows, rows), store, precision, Memory(UNLIMITED), way) as together,
+        pack_on(resident, stack, 0, (rows, rows), store, precision, Room(), way) as together,
     ):
         milliseconds = clock.milliseconds(lambda: together.run(aboard, lambda: True))
         reason = together.capture_reason

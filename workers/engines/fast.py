@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-import torch
-
 from workers.engines.flat_adamw import FlatAdamW
 from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
@@ -22,6 +20,7 @@ from workers.engines.trainee import AttachedTrainee
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached
+from workers.models.half_precision import format_of
 
 
 @contextmanager
@@ -42,7 +41,14 @@ def fast_trainee(
             undo.enter_context(last_layer_for_one_token(resident.base))
         if attached.lowest_layer > 0:
             passes = undo.enter_context(
-                upper_passes(resident, attached.model, (train, validation), attached.lowest_layer, store, torch.float32)
+                upper_passes(
+                    resident,
+                    attached.model,
+                    (train, validation),
+                    attached.lowest_layer,
+                    store,
+                    format_of(resident.base),
+                )
             )
         if passes is None:  # nothing lies below, or no room for its states: the rest of the gain stays
             passes = (WholePass(attached.model, train), WholePass(attached.model, validation))

@@ -55,7 +55,7 @@ class Inputs:
 
     def batch(self, rows: Rows) -> dict[str, Tensor]:
         """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`."""
-        index, longest = self._place(rows)
+        index, longest = self.place(rows)
         lengths = self._lengths[index, None]
         positions = torch.arange(longest, device=self.device).expand(len(rows), -1)
         real = positions < lengths
@@ -67,7 +67,7 @@ class Inputs:
 
     def targets(self, rows: Rows, length: int | None = None) -> Tensor:
         """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default."""
-        index, longest = self._place(rows)
+        index, longest = self.place(rows)
         if self.criterion.targets == "row":
             return self._targets[index]
         positions = torch.arange(length or longest, device=self.device).expand(len(rows), -1)
@@ -86,7 +86,7 @@ class Inputs:
         finally:
             self._staged = None
 
-    def _place(self, rows: Rows) -> tuple[Tensor, int]:
+    def place(self, rows: Rows) -> tuple[Tensor, int]:
         """Row indices on the device, and the length of the batch: asked of the array, as a GPU would be waited for."""
         if self._staged is not None and self._staged[0] is rows:
             return self._staged[1:]

@@ -27,6 +27,8 @@ class Member:
         lowest_layer: index of the lowest encoder layer that it changes.
         stack: where its numbers are, at `slot`.
         seed: of the trial.
+        extra: what a checkpoint holds besides, by the names that every engine uses; it never changes.
+        bytes_needed: what its part of a pass and its optimizer take, 0 where nobody measured it.
     """
 
     course: Course
@@ -37,6 +39,8 @@ class Member:
     lowest_layer: int
     stack: Stack
     seed: int = 0
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+    bytes_needed: float = 0.0
     slot: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +55,7 @@ class Member:
 
     def save(self) -> dict[str, Tensor]:
         """What continuing needs, under the names that the other engines use."""
-        return self.stack.save(self.slot) | {"random/cpu": self.random_state}
+        return self.stack.save(self.slot) | {"random/cpu": self.random_state} | dict(self.extra)
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
         """Continue from what any engine saved."""

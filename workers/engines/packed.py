@@ -33,11 +33,14 @@ from workers.engines.resident import ResidentBase
 from workers.engines.stacked.capture import capture_on
 from workers.engines.stacked.joint_pass import JointPass, Share, arranged
 from workers.engines.stacked.layout import Layout
+from workers.engines.stacked.pace import Pace
 from workers.engines.stacked.placing import updates_on
+from workers.engines.stacked.room import UNLIMITED, Room
 from workers.engines.stacked.stack import Stack
 from workers.engines.stacked.streams import CounterStreams, HostStreams, stream_key
 from workers.engines.stacked.way import Way
 from workers.engines.transfers import to_device
+from workers.models.half_precision import format_of, holds_bfloat16, without_autocast
 
 
 @dataclass(frozen=True)
@@ -47,28 +50,20 @@ class Fault:
     reason: str
 
 
-UNLIMITED = 1 << 30
-"""More members than any pack has."""
 Aboard = dict[Member, TrainStep | None]
 """The members that train, and the step that each wants next (None: its course has not begun)."""
-
-
-@dataclass
-class Memory:
-    """How many members one pass may hold. A pass that ran out of memory halves it, for as long as the pack lives."""
-
-    members: int
 
 
 class Pack:
     """Trains members together. Open it with `pack_on`."""
 
     def __init__(
-        self, stack: Stack, layout: Layout, passes: tuple[Pass, Pass], precision: Precision, memory: Memory, way: Way
+        self, stack: Stack, layout: Layout, passes: tuple[Pass, Pass], precision: Precision, room: Room, way: Way
     ) -> None:
-        self._stack, self._layout, self._way, self._memory = stack, layout, way, memory
+        self._stack, self._layout, self._way, self._room = stack, layout, way, room
         self._train, self._validation = passes
         self._capture = capture_on(layout.device, way.captured)
+        self._pace = Pace(layout.device)
         self._joint = JointPass(layout, self._train, precision, self._capture)
 
     @property
@@ -112,20 +107,32 @@ class Pack:
         return ended
 
     def _step(self, steps: Mapping[Member, TrainStep]) -> dict[Member, Trained | Fault]:
-        """One optimizer step of every member."""
-        answers: dict[Member, Trained | Fault] = {}
-        for group in _groups(list(steps), self._memory.members):
-            answers |= self._accumulate({member: steps[member] for member in group})
-        rates = {
-            member.slot: steps[member].learning_rate for member, one in answers.items() if isinstance(one, Trained)
+        """One optimizer step of every member; its time goes by tokens."""
+        started = time.perf_counter()
+        losses: dict[Member, float | Tensor | Fault] = {}
+        needed = {member: member.bytes_needed for member in steps}
+        for group in self._room.groups(needed, self._room.width.of(len(steps)) if self._way.narrowing else UNLIMITED):
+            losses |= self._accumulate({member: steps[member] for member in group})
+        trained = {member: loss for member, loss in losses.items() if not isinstance(loss, Fault)}
+        self._stack.clear_gradients(member.slot for member in steps if member not in trained)
+        if trained:
+            self._stack.step({member.slot: steps[member].learning_rate for member in trained})
+        tokens = {member: self._tokens(steps[member]) for member in steps}
+        total = sum(tokens.values())
+        if self._way.narrowing:
+            self._room.width.timed(total, self._pace.wait)
+        self._pace.step()
+        seconds = time.perf_counter() - started
+        faults = {member: loss for member, loss in losses.items() if isinstance(loss, Fault)}
+        return faults | {
+            member: Trained(loss, seconds * tokens[member] / max(total, 1)) for member, loss in trained.items()
         }
-        self._stack.clear_gradients(member.slot for member in steps if member.slot not in rates)
-        if rates:
-            self._stack.step(rates)
-        return answers
 
-    def _accumulate(self, steps: Mapping[Member, TrainStep]) -> dict[Member, Trained | Fault]:
-        """Gradients of one step of every member.
+    def _tokens(self, step: TrainStep) -> int:
+        return sum(int(self._train.inputs.lengths[rows].sum()) for rows in step.micro_batches)
+
+    def _accumulate(self, steps: Mapping[Member, TrainStep]) -> dict[Member, float | Tensor | Fault]:
+        """Gradients of one step of every member; its mean loss.
 
         Members whose pass fails go through in halves: a pack too big for the memory fits at last, and what fails alone
         is known as the cause and leaves the others in peace.
@@ -141,38 +148,31 @@ class Pack:
         for member, state in before.items():
             member.random_state = state
         self._stack.clear_gradients(member.slot for member in steps)
-        answers: dict[Member, Trained | Fault] = {}
+        answers: dict[Member, float | Tensor | Fault] = {}
         for group in _groups(list(steps), (len(steps) + 1) // 2):
             answers |= self._accumulate({member: steps[member] for member in group})
         return answers
 
     def _learn_from(self, error: Exception, members: int) -> None:
         if is_out_of_memory(error):
-            self._memory.members = min(self._memory.members, (members + 1) // 2)
+            self._room.members = min(self._room.members, (members + 1) // 2)
 
-    def _accumulated(self, steps: Mapping[Member, TrainStep]) -> dict[Member, Trained]:
-        """Loss and share of the time of each member; the time of a pass goes by tokens."""
+    def _accumulated(self, steps: Mapping[Member, TrainStep]) -> dict[Member, float | Tensor]:
         members, inputs = list(steps), self._train.inputs
         losses = torch.zeros(len(members), device=inputs.device)
-        seconds = dict.fromkeys(steps, 0.0)
         weights = {member: weight_of(step, inputs) for member, step in steps.items()}
         for turn in range(max((len(step.micro_batches) for step in steps.values()), default=0)):
             batches = {m: step.micro_batches[turn] for m, step in steps.items() if turn < len(step.micro_batches)}
             for alike in self._of_like_length(batches):
-                started = time.perf_counter()
                 shares = [
                     Share(m.slot, rows, weights[m], m.hyperparameters, stream_key(m.seed, steps[m].number, turn))
                     for m, rows in alike.items()
                 ]
                 owners = to_device(np.array([members.index(member) for member in alike]), inputs.device)
                 losses.index_add_(0, owners, self._pass(shares))
-                tokens = {member: int(inputs.lengths[rows].sum()) for member, rows in alike.items()}
-                per_token = (time.perf_counter() - started) / sum(tokens.values())
-                for member, count in tokens.items():
-                    seconds[member] += count * per_token
         # On a CPU nothing is waited for; elsewhere the courses look at losses later.
         values = losses.tolist() if losses.device.type == "cpu" else losses.unbind()
-        return {member: Trained(loss, seconds[member]) for member, loss in zip(members, values, strict=True)}
+        return dict(zip(members, values, strict=True))
 
     def _pass(self, shares: Sequence[Share]) -> Tensor:
         return self._joint.gradients(shares)
@@ -255,7 +255,7 @@ def pack_on(
     splits: tuple[Inputs, Inputs],
     store: PrefixStore,
     precision: Precision,
-    memory: Memory,
+    room: Room,
     way: Way,
 ) -> Iterator[Pack]:
     """A pack of the stack's members, who change nothing below `lowest_layer`. The base is whole afterwards.
@@ -263,14 +263,18 @@ def pack_on(
     `splits` are the rows to train and to evaluate on.
     """
     base = resident.base
+    if holds_bfloat16(base):  # then all is brought into its format, which is quicker than autocast
+        precision = "fp32"
     layout = Layout(stack.slots, splits[0].device, way.looped)
     with ExitStack() as undo:
+        undo.enter_context(without_autocast(base))
         undo.enter_context(updates_on(base, stack, layout))
         if lowest_layer < base.description.anatomy.layers:
             undo.enter_context(last_layer_for_one_token(base))
         passes: tuple[Pass, Pass] | None = None
         if lowest_layer > 0:
-            passes = undo.enter_context(upper_passes(resident, base.model, splits, lowest_layer, store, torch.float32))
+            number = format_of(base)
+            passes = undo.enter_context(upper_passes(resident, base.model, splits, lowest_layer, store, number))
         if passes is None:
             passes = (WholePass(base.model, splits[0]), WholePass(base.model, splits[1]))
-        yield Pack(stack, layout, passes, precision, memory, way)
+        yield Pack(stack, layout, passes, precision, room, way)

@@ -78,7 +78,7 @@ class UpperPass:
     def outputs(self, rows: Rows) -> Tensor:
         """The head's outputs `[rows, …]`."""
         batch = self.inputs.batch(rows)
-        self.entry.set(self.states.batch(rows, batch["input_ids"].shape[1]).to(self.inputs.device))
+        self.entry.set(_states_of(self.states, self.inputs, rows, batch["input_ids"].shape[1]))
         return text_outputs(self.model, batch, self.inputs, rows)
 
 
@@ -98,10 +98,17 @@ class HeadPass:
 
     def outputs(self, rows: Rows) -> Tensor:
         """The head's outputs `[rows, …]`."""
-        self.entry.set(self.states.batch(rows, 1).to(self.inputs.device))
+        self.entry.set(_states_of(self.states, self.inputs, rows, 1))
         # One token per row; which one no longer matters, since its state is given.
         one = torch.ones(len(rows), 1, dtype=torch.long, device=self.inputs.device)
         return self.model(input_ids=one, attention_mask=one).logits  # type: ignore[no-any-return]
+
+
+def _states_of(states: HiddenStates, inputs: Inputs, rows: Rows, length: int) -> Tensor:
+    """Stored states `[rows, length, hidden]` where the model is."""
+    together = states.device.type == inputs.device.type
+    index = inputs.place(rows)[0] if together else torch.from_numpy(rows)
+    return states.batch(index, length).to(inputs.device)
 
 
 def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, rows: Rows) -> Tensor:
@@ -148,7 +155,7 @@ def upper_passes(
         return
     head_only = layers == base.description.anatomy.layers and kind in ("first", "last")
     states = [_states(resident, inputs, layers, head_only, store, dtype) for inputs in splits]
-    found = [one for one in states if one is not None]
+    found = [one.on(splits[0].device) for one in states if one is not None]
     if len(found) < len(splits):
         yield None
         return
@@ -181,7 +188,7 @@ def _states(
             for rows in token_budget_batches(inputs.lengths, EVALUATION_TOKENS):
                 batch = inputs.batch(rows)
                 if below is not None and entry is not None:
-                    entry.set(below.batch(rows, batch["input_ids"].shape[1]).to(inputs.device))
+                    entry.set(_states_of(below, inputs, rows, batch["input_ids"].shape[1]))
                 hidden = run_until_captured(base, captured, batch).to(dtype)
                 if head_only:
                     every = torch.arange(len(rows), device=hidden.device)

@@ -67,6 +67,11 @@ def choose(choice: PrecisionChoice, device: str = "cpu") -> Precision:
     return "bf16" if bf16_speedup() >= _WORTH else "fp32"
 
 
+def base_in_bfloat16(precision: Precision, device: str) -> bool:
+    """Whether the frozen base itself is held in bfloat16. On a CPU it gained nothing (docs/engines.md)."""
+    return precision == "bf16" and device != "cpu"
+
+
 @cache
 def bf16_speedup() -> float:
     """How many times faster a feed-forward block trains in bfloat16 than in float32 on this machine, now."""

@@ -24,20 +24,34 @@ _SUFFIX = ".hidden"
 
 
 class HiddenStates:
-    """`[tokens, hidden]` states of all rows, one row after another, in a file and so on the CPU."""
+    """`[tokens, hidden]` states of all rows, one row after another: in a file, or copied to where the model is."""
 
     def __init__(self, tokens: Tensor, lengths: NDArray[np.int64]) -> None:
         self._tokens = tokens
-        self._lengths = torch.from_numpy(lengths.astype(np.int64))
+        self._lengths = torch.from_numpy(lengths.astype(np.int64)).to(tokens.device)
         self._starts = self._lengths.cumsum(0) - self._lengths
 
-    def batch(self, rows: NDArray[np.int64], length: int) -> Tensor:
-        """States `[rows, length, hidden]`. Padding repeats a row's first token: nothing real ever looks at it."""
-        index = torch.from_numpy(rows)
-        positions = torch.arange(length).expand(len(rows), length)
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self._tokens.device
+
+    def on(self, device: torch.device) -> HiddenStates:
+        """The same on `device`; where it has no room to spare, as they are."""
+        if device.type != "cuda" or 2 * self._tokens.nbytes > torch.cuda.mem_get_info(device)[0]:
+            return self
+        return HiddenStates(self._tokens.to(device), self._lengths.numpy())
+
+    def batch(self, index: Tensor, length: int) -> Tensor:
+        """States `[rows, length, hidden]` of the rows `index` `[rows]`, which lies where they do.
+
+        Padding repeats a row's first token: nothing real ever looks at it.
+        """
+        rows = len(index)
+        positions = torch.arange(length, device=self.device).expand(rows, length)
         within = positions.where(positions < self._lengths[index, None], 0)
         flat = (self._starts[index, None] + within).reshape(-1)
-        return self._tokens.index_select(0, flat).view(len(rows), length, -1)
+        return self._tokens.index_select(0, flat).view(rows, length, -1)
 
     def scatter(self, rows: NDArray[np.int64], states: Tensor) -> None:
         """Store `states` `[rows, length, hidden]` of one batch, without its padding."""

@@ -20,7 +20,7 @@ from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached
 
-_EXTRA = "extra/"  # where the method's own part of saved tensors is filed
+EXTRA = "extra/"  # where the method's own part of saved tensors is filed
 
 
 class AttachedTrainee:
@@ -61,13 +61,13 @@ class AttachedTrainee:
 
     def save(self) -> dict[str, Tensor]:
         """Parameters, moments and random states by name, which are the same on every engine."""
-        extra = {f"{_EXTRA}{name}": value for name, value in self._attached.extra_state().items()}
+        extra = {f"{EXTRA}{name}": value for name, value in self._attached.extra_state().items()}
         return self._updates.save() | extra | random_states()
 
     def load(self, saved: dict[str, Tensor]) -> None:
         """Continue from what `save` returned."""
         self._updates.load(saved)
-        extra = {name.removeprefix(_EXTRA): value for name, value in saved.items() if name.startswith(_EXTRA)}
+        extra = {name.removeprefix(EXTRA): value for name, value in saved.items() if name.startswith(EXTRA)}
         self._attached.load_extra_state(extra)
         restore_random_states(saved)
 

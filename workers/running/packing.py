@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from workers.assignment import Assignment
+from workers.errors import InvalidInput
 from workers.hyperparameters import NO_STRATEGY, split_config
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
@@ -34,6 +36,17 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
     if chosen.forms and model.anatomy.projects_positions:
         return "adapted projections also read a table of positions, which has no rows of a member"
     return why_not_fast(assignment, model)
+
+
+def in_a_pack_of_one(assignment: Assignment, device: str, describe: Callable[[str], ModelDescription]) -> bool:
+    """Whether a trial by itself trains as a pack of one: on a GPU that has what a single model lacks there, captured
+    passes and an optimizer in few kernels. What is wrong with a configuration shows when it is attached."""
+    if device == "cpu" or assignment.shards > 1:
+        return False
+    try:
+        return why_not_packed(assignment, describe(assignment.task.model)) is None
+    except InvalidInput:
+        return False
 
 
 def why_not_fast(assignment: Assignment, model: ModelDescription) -> str | None:

@@ -127,7 +127,7 @@ class TrialWorker:
 
     def _train_alone(self, assignment: Assignment | ProxyAssignment) -> Outcome:
         from workers.proxies.trial import train_proxy
-        from workers.running.trial import train
+        from workers.running.trial_pack import train_by_itself
 
         if isinstance(assignment, ProxyAssignment):
             return train_proxy(assignment, self._proxies, self._told)
@@ -135,7 +135,7 @@ class TrialWorker:
             from workers.running.sharded_trial import train_sharded  # Ray Train, which other trials do without
 
             return train_sharded(assignment, self._settings, ray.get_runtime_context().current_actor)
-        return train(assignment, self._workbench, self._told)
+        return train_by_itself(assignment, self._workbench, self._told)
 
     @ray.method(concurrency_group="control")
     def board(self, assignment: Assignment) -> bool:

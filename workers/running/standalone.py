@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Report
-from workers.running.trial import train
+from workers.running.trial_pack import train_by_itself
 from workers.running.workbench import Workbench
 
 
@@ -41,7 +41,7 @@ def serve(source: IO[str], target: IO[str], workbench: Workbench) -> None:
         return decision
 
     for message in messages:
-        outcome = train(Assignment.model_validate(message["assignment"]), workbench, on_report)
+        outcome = train_by_itself(Assignment.model_validate(message["assignment"]), workbench, on_report)
         _write(target, "outcome", outcome.model_dump(mode="json"))
 
 

@@ -21,7 +21,7 @@ from workers.engines.course import Ending, OnReport, Trainee, Trial, course, dri
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
 from workers.engines.inputs import Inputs
-from workers.engines.precision import Precision, choose
+from workers.engines.precision import Precision, base_in_bfloat16, choose
 from workers.engines.prefix import upper_layers
 from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import reference_trainee
@@ -34,7 +34,8 @@ from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
 from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.models.anatomy import Anatomy
-from workers.models.description import with_texts
+from workers.models.description import describe, with_texts
+from workers.models.half_precision import format_of
 from workers.models.quantisation import check_method
 from workers.models.token_scores import labelled_scores
 from workers.room import when_there_is_room
@@ -98,7 +99,8 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
         check_method(assignment.quantise, name)
     check_sharded(name, assignment.shards)
     kind = task_of(assignment.task).head
-    resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind)
+    half = _base_in_bfloat16(assignment, workbench)
+    resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half)
     chosen = method(name)
     values = chosen.complete(with_texts(resident.base.description, assignment.task.max_length), knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
@@ -110,6 +112,13 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     return PreparedTrial(
         assignment, chosen, values, hyperparameters, resident, data, evaluated, base_latency, asked, resume, afresh
     )
+
+
+def _base_in_bfloat16(assignment: Assignment, workbench: Workbench) -> bool:
+    model = describe(assignment.task.model)
+    if why_not_fast(assignment, model) is not None:
+        return False
+    return base_in_bfloat16(precision_of(assignment, "fast", workbench, model.anatomy), workbench.device)
 
 
 def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Trial:
@@ -133,7 +142,10 @@ def attach(prepared: PreparedTrial, steps: int) -> Attached:
     seed = prepared.assignment.seed
     outputs = labelled_scores if train.criterion.scored else logits_of
     setup = TrainingSetup(steps, lambda size: _labelled_batches(train, size, seed), train.criterion.mean_loss, outputs)
-    return prepared.method.attach(prepared.resident.base, prepared.knobs, seed, setup)
+    attached = prepared.method.attach(prepared.resident.base, prepared.knobs, seed, setup)
+    for parameter in attached.parameters().values():  # some are copies of the base's, which may be in half precision
+        parameter.data = parameter.data.float()
+    return attached
 
 
 def train_prepared(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Outcome:
@@ -277,7 +289,7 @@ def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remember
     return {
         "trainable_params": float(adapter),
         "head_params": float(base.head_size),
-        "peak_memory_mb": _training_memory(prepared, attached, remembered) / costs.MEBIBYTE,
+        "peak_memory_mb": training_memory(prepared, attached, remembered) / costs.MEBIBYTE,
         "sparsity": costs.sparsity(whole_layers(attached.model), anatomy),
         "train_tflops": flops / 1e12,
         "train_tokens": float(lengths.sum()) * _passes(prepared.assignment, ending),
@@ -289,7 +301,7 @@ def _passes(assignment: Assignment, ending: Ending) -> float:
     return assignment.epochs if ending.status == "completed" and ending.epoch > 0 else ending.epoch
 
 
-def _training_memory(prepared: PreparedTrial, attached: Attached, remembered: int | None) -> float:
+def training_memory(prepared: PreparedTrial, attached: Attached, remembered: int | None = None) -> float:
     """Bytes that training with the largest batch adds to the base: linear in the rows, so two small batches tell.
 
     Frozen layers below the lowest trained one keep nothing for a backward pass, so they need not run.
@@ -303,7 +315,7 @@ def _training_memory(prepared: PreparedTrial, attached: Attached, remembered: in
         for rows in (1, 2):
             batch = _labelled(train, np.full(rows, longest))
             if entry is not None:
-                entry.set(torch.zeros(*batch["input_ids"].shape, hidden, device=train.device))
+                entry.set(torch.zeros(*batch["input_ids"].shape, hidden, device=train.device, dtype=format_of(base)))
             found.append(costs.training_memory(attached.model, trained, batch, remembered, outputs))
     one, two = found
     return one + (two - one) * (min(prepared.hyperparameters.batch_size, len(train)) - 1)

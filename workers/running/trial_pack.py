@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,15 +14,36 @@ from workers.assignment import Assignment, Outcome
 from workers.engines.course import Ending, OnReport, Trial, course
 from workers.engines.faults import failure_reason
 from workers.engines.pack_member import Member
-from workers.engines.packed import UNLIMITED, Aboard, Fault, Memory, pack_on
+from workers.engines.packed import Aboard, Fault, pack_on
 from workers.engines.stacked.reading import read_updates
+from workers.engines.stacked.room import UNLIMITED, Room
 from workers.engines.stacked.stack import Stack
 from workers.engines.stacked.way import way_on
+from workers.engines.trainee import EXTRA
 from workers.errors import InvalidInput
 from workers.models.description import describe
-from workers.running.packing import Arrivals, PackKey, pack_key, why_not_packed
-from workers.running.trial import PreparedTrial, attach, failed, outcome_of, plan_course, precision_of, prepare
+from workers.running.packing import Arrivals, PackKey, in_a_pack_of_one, pack_key, why_not_packed
+from workers.running.trial import (
+    PreparedTrial,
+    attach,
+    failed,
+    outcome_of,
+    plan_course,
+    precision_of,
+    prepare,
+    train,
+    training_memory,
+)
 from workers.running.workbench import Workbench
+
+_SHARE = 0.8  # of the free memory of a GPU that passes may take; the rest is for what nobody measured
+
+
+def train_by_itself(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:
+    """One trial with nobody beside it, the way that is fastest where it is."""
+    if in_a_pack_of_one(assignment, workbench.device, describe):
+        return next(train_pack([assignment], workbench, on_report))
+    return train(assignment, workbench, on_report)
 
 
 def train_pack(
@@ -43,7 +65,10 @@ def train_pack(
             raise ValueError(refusal)
     places = at_once or len(assignments)
     stack = Stack(places, torch.device(workbench.device))
-    yield from _PackRun(workbench, on_report, key, places, deque(assignments), arrivals or Arrivals(), stack).outcomes()
+    room = Room(bytes=_SHARE * torch.cuda.mem_get_info()[0] if stack.device.type == "cuda" else math.inf)
+    yield from _PackRun(
+        workbench, on_report, key, places, deque(assignments), arrivals or Arrivals(), stack, room
+    ).outcomes()
 
 
 def _refusal(assignment: Assignment, key: PackKey) -> str | None:
@@ -80,9 +105,10 @@ class _PackRun:
     queue: deque[Assignment]
     arrivals: Arrivals
     stack: Stack
+    room: Room
     joined: dict[Member, _Joined] = field(default_factory=dict)
     aboard: Aboard = field(default_factory=dict)
-    memory: Memory = field(default_factory=lambda: Memory(UNLIMITED))
+    not_captured: str | None = None
 
     def outcomes(self) -> Iterator[Outcome]:
         """One for each trial, as they end."""
@@ -122,10 +148,11 @@ class _PackRun:
             (first.data.train, first.evaluated),
             self.workbench.prefixes,
             precision_of(first.assignment, "fast", self.workbench, first.resident.base.description.anatomy),
-            self.memory,
+            self.room,
             way_on(self.stack.device),
         ) as pack:
             ended = pack.run(self.aboard, self._may_come_aboard)
+            self.not_captured = pack.capture_reason
         for member, ending in ended.items():
             yield self._outcome(self.joined.pop(member), member, ending)
 
@@ -138,8 +165,10 @@ class _PackRun:
         except Exception as error:
             outcome = failed(joined.prepared.assignment, failure_reason(error), self.workbench)
         shared = {"packed_with": ", ".join(sorted(joined.companions))} if joined.companions else {}
-        if self.memory.members < UNLIMITED:
-            shared["pack_limit"] = str(self.memory.members)
+        if self.room.members < UNLIMITED:
+            shared["pack_limit"] = str(self.room.members)
+        if self.stack.device.type != "cpu" and self.not_captured is not None:
+            shared["not_captured"] = self.not_captured
         return outcome.model_copy(update={"engine": "fast", "environment": outcome.environment | shared})
 
 
@@ -148,14 +177,23 @@ def _join(prepared: PreparedTrial, trial: Trial, stack: Stack) -> tuple[Member, 
     steps = trial.plan().steps
     attached = attach(prepared, steps)
     try:
+        extra = {f"{EXTRA}{name}": value for name, value in attached.extra_state().items()}
+        if trial.resume is not None:  # before it is read: what an adapter starts from may be in there
+            saved = trial.resume.tensors
+            extra = {name: saved[name] for name in extra}
+            attached.load_extra_state({name.removeprefix(EXTRA): value for name, value in extra.items()})
         updates = tuple(read_updates(attached, prepared.resident.base))
         factors, lowest = attached.rate_factors(), attached.lowest_layer
+        # On a CPU passes are small, and members are chosen by what trials like them took.
+        needed = 0.0 if stack.device.type == "cpu" else training_memory(prepared, attached)
     finally:
         attached.detach()
     seed = prepared.assignment.seed
     torch.manual_seed(seed)
     state = torch.get_rng_state()
-    member = Member(course(trial), prepared.hyperparameters, updates, state, factors, lowest, stack, seed)
+    member = Member(
+        course(trial), prepared.hyperparameters, updates, state, factors, lowest, stack, seed, extra, needed
+    )
     if trial.resume is not None:
         try:
             member.load(trial.resume.tensors)

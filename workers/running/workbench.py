@@ -21,6 +21,7 @@ from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
 from workers.methods.attached import Attached
 from workers.models.description import describe
+from workers.models.half_precision import hold_in_bfloat16
 from workers.models.heads import SEQUENCE, Head
 from workers.models.loading import Base, load_base, load_tokenizer
 from workers.running import latency
@@ -88,14 +89,23 @@ class Workbench:
         return self._resident(self._data, (task.model_dump_json(), seed), lambda: self._prepare(task, seed))
 
     def base(
-        self, reference: str, labels: int, quantise: Quantisation | None = None, kind: Head = SEQUENCE
+        self,
+        reference: str,
+        labels: int,
+        quantise: Quantisation | None = None,
+        kind: Head = SEQUENCE,
+        half: bool = False,
     ) -> ResidentBase:
-        """The frozen model with a head of this kind for `labels` outputs. Raises `InvalidInput`."""
-        return self._resident(
-            self._bases,
-            (reference, labels, quantise, kind),
-            lambda: ResidentBase.of(load_base(reference, labels, self.device, quantise, kind)),
-        )
+        """The frozen model with a head of this kind for `labels` outputs, with `half` in bfloat16.
+
+        Raises `InvalidInput`.
+        """
+
+        def load() -> ResidentBase:
+            base = load_base(reference, labels, self.device, quantise, kind)
+            return ResidentBase.of(hold_in_bfloat16(base) if half else base)
+
+        return self._resident(self._bases, (reference, labels, quantise, kind, half), load)
 
     def clear(self) -> None:
         """Forget base models and data; whoever needs them next loads them again."""

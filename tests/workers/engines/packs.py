@@ -17,10 +17,11 @@ from workers.engines.course import Ending, Evaluate, Request, TrainStep
 from workers.engines.fast import fast_trainee
 from workers.engines.inputs import Inputs
 from workers.engines.pack_member import Member
-from workers.engines.packed import UNLIMITED, Aboard, Fault, Memory, Pack, pack_on
+from workers.engines.packed import Aboard, Fault, Pack, pack_on
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.reading import read_updates
+from workers.engines.stacked.room import Room
 from workers.engines.stacked.stack import Stack
 from workers.engines.stacked.way import Way
 from workers.hyperparameters import Hyperparameters
@@ -128,13 +129,13 @@ def train_together(
         )
         aboard[member], logs[member] = None, log
     order, made = list(aboard), dict[Member, Made | Fault]()
-    memory = Memory(UNLIMITED)
+    room = Room()
     while aboard:
         lowest = min(member.lowest_layer for member in aboard)
         # A pass that fails would go through in halves, and nobody would know.
         with (
             patch.object(Pack, "_learn_from", _refuse),
-            pack_on(resident, stack, lowest, splits, store, "fp32", memory, way) as pack,
+            pack_on(resident, stack, lowest, splits, store, "fp32", room, way) as pack,
         ):
             ended = pack.run(aboard, lambda: False)
         for member, ending in ended.items():

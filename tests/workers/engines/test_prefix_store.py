@@ -37,7 +37,7 @@ def get(store: PrefixStore, name: str, seed: int, calls: list[int] | None = None
 def test_rows_come_back_padded_with_something_finite(tmp_path: Path) -> None:
     states = get(PrefixStore(tmp_path, 10_000), "a", 1)
     assert states is not None
-    batch = states.batch(np.array([2, 1]), 4)
+    batch = states.batch(torch.tensor([2, 1]), 4)
     assert batch.shape == (2, 4, HIDDEN)
     assert torch.equal(batch[0], values(1)[2])
     assert torch.equal(batch[1, :1], values(1)[1, :1])
@@ -50,7 +50,7 @@ def test_what_is_stored_is_not_computed_again_by_any_store_on_the_folder(tmp_pat
     for _ in range(2):
         states = PrefixStore(tmp_path, 10_000).get_or_compute(("a",), LENGTHS, HIDDEN, dtype, fill(1, calls))
         assert states is not None
-        assert torch.equal(states.batch(np.array([2]), 4)[0], values(1)[2].to(dtype))
+        assert torch.equal(states.batch(torch.tensor([2]), 4)[0], values(1)[2].to(dtype))
     assert calls == [1]
 
 
@@ -64,7 +64,7 @@ def test_the_one_used_longest_ago_makes_room(tmp_path: Path) -> None:
     get(store, "c", 3, calls)
     assert store.size() == 2 * BYTES
     assert kept is not None
-    assert torch.equal(kept.batch(np.array([0]), 3)[0], values(2)[0, :3])  # deleted, yet still readable
+    assert torch.equal(kept.batch(torch.tensor([0]), 3)[0], values(2)[0, :3])  # deleted, yet still readable
     get(store, "a", 1, calls)
     get(store, "b", 2, calls)
     assert calls == [1, 2, 3, 2]

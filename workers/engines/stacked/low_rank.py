@@ -47,8 +47,10 @@ class LowRank:
     def _product(self, x: Tensor, first: str, second: str, onto: Tensor, sign: float = 1.0) -> Tensor:
         """`onto` + s·(x Aᵀ) Bᵀ, as two batched products over blocks."""
         layout = self._layout
-        a, b = layout.of(self._get(first)), layout.of(self._get(second))
-        inner = torch.bmm(layout.blocks(x), a.mT) * layout.of(sign * self._scale())[:, None, None]
+        # In the format of what comes in: a base in bfloat16 computes without autocast.
+        a, b = (layout.of(self._get(role)).to(x.dtype) for role in (first, second))
+        scale = layout.of(sign * self._scale())[:, None, None]
+        inner = torch.bmm(layout.blocks(x), a.mT) * scale.to(x.dtype)
         return torch.baddbmm(layout.blocks(onto), inner, b.mT).view(onto.shape)
 
     def _started(self, y: Tensor, x: Tensor) -> Tensor:

@@ -65,7 +65,8 @@ class StackedNorm(nn.Module):
         self.original, self._place, self._form, self._stack, self._layout = original, place, form, stack, layout
         self._plain = {name: torch.zeros_like(value) for name, value in original.named_parameters()}
         # Gemma's norms multiply by 1 + weight, all others by the weight: with zeros one of them leaves nothing.
-        probe = torch.arange(1.0, 1 + original.get_parameter("weight").numel(), device=stack.device)
+        weight = original.get_parameter("weight")
+        probe = torch.arange(1.0, 1 + weight.numel(), device=stack.device, dtype=weight.dtype)
         with torch.no_grad():
             self._offset = float(functional_call(original, self._plain, (probe[None],)).abs().max() > 0)
         self._plain["weight"].fill_(1.0 - self._offset)
@@ -102,10 +103,11 @@ class OwnLinear(nn.Module):
             weights, biases = weight.unbind(), None if bias is None else bias.unbind()
 
             def own(segment: Segment, part: Tensor) -> Tensor:
-                return functional.linear(part, weights[segment.slot], None if biases is None else biases[segment.slot])
+                own_bias = None if biases is None else biases[segment.slot].to(part.dtype)
+                return functional.linear(part, weights[segment.slot].to(part.dtype), own_bias)
 
             return self._layout.apart(x, own)
-        product = torch.bmm(self._layout.blocks(x), self._layout.of(weight).mT)
+        product = torch.bmm(self._layout.blocks(x), self._layout.of(weight).to(x.dtype).mT)
         if bias is not None:
             product = product + self._layout.of(bias)[:, None].to(product.dtype)
         return product.view(*x.shape[:-1], -1)
@@ -124,8 +126,7 @@ class StackedBottleneck(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Same shape."""
-        x = in_float32(hidden)
-        widened = self._apart(x) if self._layout.looped else self._together(x)
+        widened = self._apart(in_float32(hidden)) if self._layout.looped else self._together(hidden)
         return widened.to(hidden.dtype)
 
     def _get(self, role: str) -> Tensor:
@@ -141,10 +142,11 @@ class StackedBottleneck(nn.Module):
 
     def _together(self, x: Tensor) -> Tensor:
         layout = self._layout
-        down, up = layout.of(self._get("down")), layout.of(self._get("up"))
-        inner = self._activated(torch.bmm(layout.blocks(x), down.mT) + layout.of(self._get("down_bias"))[:, None])
-        out = torch.bmm(inner, up.mT) + layout.of(self._get("up_bias"))[:, None]
-        return (layout.of(self._scales())[:, None, None] * out).view(x.shape)
+        roles = ("down", "down_bias", "up", "up_bias")
+        down, down_bias, up, up_bias = (layout.of(self._get(role)).to(x.dtype) for role in roles)
+        inner = self._activated(torch.bmm(layout.blocks(x), down.mT) + down_bias[:, None])
+        out = torch.bmm(inner, up.mT) + up_bias[:, None]
+        return (layout.of(self._scales())[:, None, None].to(x.dtype) * out).view(x.shape)
 
     def _activated(self, inner: Tensor) -> Tensor:
         """Each member's own activation; padding stays zero in all of them."""

@@ -23,6 +23,7 @@ class Way:
         padding: tokens after padding over real ones that a joint pass may have; longer and shorter batches part there.
         evaluation_tokens: of a pass without training, of all members together.
         host_streams: dropout from each member's own generator, as alone, in place of counters on the device.
+        narrowing: passes have no more members than the device gains from, found by timing steps.
         captured: passes are captured once for each shape and replayed, where the device can.
     """
 
@@ -31,11 +32,12 @@ class Way:
     evaluation_tokens: int
     host_streams: bool
     captured: bool = False
+    narrowing: bool = False
 
 
 LOOPED = Way(True, _CPU_PADDING, EVALUATION_TOKENS, host_streams=True)
 STACKED = Way(False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=True)
-ON_GPU = Way(False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=False, captured=True)
+ON_GPU = Way(False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=False, captured=True, narrowing=True)
 
 
 def way_on(device: torch.device) -> Way:
