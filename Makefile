@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-methods bench-autopeft bench-sft systems record-trials lock clean
+.PHONY: help setup web openapi wheel demo demo-sft test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-methods bench-autopeft bench-sft systems record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -40,6 +40,9 @@ wheel: web ## the installable package with the dashboard in it, into dist/
 
 demo: setup ## a whole search on the embedded defaults: submit, watch, front, export, reload
 	$(BIN)/peftsearch demo
+
+demo-sft: setup ## the same on a language model: a search of 12 trials, the winner merged and asked beside its base
+	$(BIN)/peftsearch demo --job examples/language-model.yaml
 
 test: setup ## every test
 	@tools/ensure-chromium

@@ -22,6 +22,7 @@ import yaml
 
 from peftsearch import Client
 from peftsearch.cli import jobfile
+from peftsearch.cli.demo_answers import answers_better
 from peftsearch.cli.output import console, messages
 from peftsearch.cli.watch import follow
 from peftsearch.results import Job, Trial
@@ -40,8 +41,8 @@ def demo(
     home: Annotated[Path, typer.Option(metavar="DIR", help="Folder of all state")] = Path(".peftsearch"),
     job: Annotated[Path, typer.Option(metavar="FILE", help="Job file")] = EXAMPLES / "quickstart.yaml",
 ) -> None:
-    """Run a whole search here: serve, submit, watch, export, and reload the winner with plain peft. Exits with 0 only
-    when everything is as promised."""
+    """Run a whole search here: serve, submit, watch, export, and reload the winner with plain peft; a language model is
+    merged and asked beside its base. Exits with 0 only when everything is as promised."""
     if importlib.util.find_spec("service") is None or importlib.util.find_spec("workers") is None:
         messages.print("the service is not installed here; `pip install 'peftsearch\\[service,workers]'` brings it")
         raise typer.Exit(1)
@@ -55,7 +56,11 @@ def demo(
             if searched.state != "completed":
                 raise typer.Exit(1)
             show_gain(client, searched)
-            agrees = reload(client, client.best(searched.id).trial, state / "demo", job)
+            best, task = client.best(searched.id).trial, searched.spec["task"]
+            if task["type"] == "causal-lm":
+                agrees = answers_better(client, best, state / "demo", task["model"], EXAMPLES)
+            else:
+                agrees = reload(client, best, state / "demo", job)
     console.print(
         f"\nDone in {time.monotonic() - started:.0f} s; the service is stopped. To look at the search again:\n"
         f"  peftsearch serve --home {home}    and open the address it prints",
@@ -92,8 +97,15 @@ def _address(service: subprocess.Popen[str], log: Path) -> str:
 
 
 def show_gain(client: Client, job: Job) -> None:
-    """Say what the search gained over training only the head."""
+    """Say what the search gained over training only the head, or over an untrained language model."""
     front = client.pareto(job.id)
+    base = next((trial for trial in front.reference if trial.label == "base"), None)
+    if base is not None and {"loss", "rouge_l"} <= base.metrics.keys():
+        console.print(
+            f"{len(front.items)} configurations on the front; the best has a loss of {job.best['loss']:.3f} nats a "
+            f"token, the base {base.metrics['loss']:.3f}",
+            highlight=False,
+        )
     head = next((trial for trial in front.reference if trial.label == "head-only"), None)
     if head is not None and "accuracy" in head.metrics:
         gain = 100 * (job.best["accuracy"] - head.metrics["accuracy"])
