@@ -14,6 +14,8 @@ from workers.tasks.metrics import Metric
 EXACT_MATCH = Metric("exact_match", "quality", "maximize", "", "share of answers that are right", low=0, high=1)
 ROUGE_L = Metric("rouge_l", "quality", "maximize", "", "longest common subsequence with the reference", low=0, high=1)
 PASS_AT_K = Metric("pass_at_k", "quality", "maximize", "", "chance that one of k programs passes", low=0, high=1)
+ANSWERS_FILE = "generations.json"
+"""In an exported adapter: a few answers beside those of the base."""
 WRITTEN = (EXACT_MATCH, ROUGE_L, PASS_AT_K)
 
 

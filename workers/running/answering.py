@@ -12,7 +12,7 @@ from workers.data.chat.template import chat_template
 from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
 from workers.generation.evaluation import Question, Written, evaluate, questions
-from workers.generation.section import GenerationSpec
+from workers.generation.section import ANSWERS_FILE, GenerationSpec
 from workers.methods.attached import Attached
 from workers.models.loading import load_tokenizer
 from workers.running.workbench import PreparedData, Workbench
@@ -20,9 +20,6 @@ from workers.tasks.section import TaskSection
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-ANSWERS_FILE = "generations.json"
-"""In an exported adapter: a few answers beside those of the base."""
 
 
 @dataclass(frozen=True)

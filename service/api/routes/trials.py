@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.dependencies import READ, ArtifactsDep, PagingDep, StoreDep
+from service.api.generations import GenerationsView, read_generations
 from service.api.responses import tagged
 from service.api.views import (
     CurvesView,
@@ -108,6 +109,12 @@ def get_snippet(trial_id: str, request: Request, store: StoreDep) -> Response:
     trial = store.get_trial(trial_id)
     spec = search_spec(store.get_job(trial.job_id))
     return tagged(request, SnippetView(snippet=snippet(spec, trial, past_of(store, trial)[1])))
+
+
+@router.get("/trials/{trial_id}/generations", response_model=GenerationsView)
+def get_generations(trial_id: str, request: Request, store: StoreDep, artifacts: ArtifactsDep) -> Response:
+    """What the trial's model answered to held-out rows, beside its base, where the job asked for answers."""
+    return tagged(request, read_generations(artifacts, store.get_trial(trial_id).adapter))
 
 
 @router.get(

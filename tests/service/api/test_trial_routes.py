@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from service.api.generations import read_generations
 from service.store.records import Resumption
 from service.store.store import Store
 from workers.artifacts import ArtifactStore
@@ -152,6 +154,25 @@ def test_the_adapter_comes_as_a_zip(api: TestClient, job_id: str) -> None:
     missing = api.get(f"/v1/trials/{job_id}-1/adapter")
     assert missing.status_code == 404
     assert "adapter" in missing.json()["detail"]
+
+
+def test_answers_come_out_of_the_adapter(
+    api: TestClient, job_id: str, artifacts: ArtifactStore, tmp_path: Path
+) -> None:
+    nothing = {"rows": 0, "metrics": {}, "base_metrics": {}, "answers": []}
+    assert api.get(f"/v1/trials/{job_id}-2/generations").json() == nothing  # an adapter without answers
+    assert api.get(f"/v1/trials/{job_id}-1/generations").json() == nothing  # no adapter
+    assert api.get("/v1/trials/jnone-1/generations").status_code == 404
+    one = {"row": 3, "prompt": "a:", "reference": "b", "answer": "b", "scores": {"rouge_l": 1.0}}
+    one["base"] = {"answer": "c", "scores": {"rouge_l": 0.0}}
+    kept = {"settings": {"kept": 1}, "rows": 8, "metrics": {"rouge_l": 0.5}, "base_metrics": {"rouge_l": 0.1}}
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "generations.json").write_text(json.dumps(kept | {"answers": [one]}))
+    stored = artifacts.put_folder(tmp_path / "adapter")
+    found = read_generations(artifacts, stored.sha256).model_dump()
+    assert found == {name: value for name, value in (kept | {"answers": [one]}).items() if name != "settings"}
+    artifacts.delete(stored.sha256)
+    assert read_generations(artifacts, stored.sha256).model_dump() == nothing
 
 
 def test_an_adapter_whose_file_is_gone_is_404(api: TestClient, job_id: str, worker: Any, store: Any) -> None:

@@ -12,7 +12,7 @@ from tests.workers.tiny_language_model import save_tiny_llama
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.errors import InvalidInput
-from workers.running.answering import ANSWERS_FILE
+from workers.generation.section import ANSWERS_FILE
 from workers.running.trial import train
 from workers.running.workbench import Workbench
 from workers.tasks.catalogue.causal_lm import CausalLMSpec, read

@@ -9,6 +9,7 @@ import type {
   Curves,
   Expectation,
   FieldError,
+  Generations,
   Importance,
   Job,
   JobAction,
@@ -103,6 +104,10 @@ export const getCurves = (jobId: string, metric: string, signal?: AbortSignal) =
 /** How the trial's weights came about, oldest first. */
 export const getStretches = async (trialId: string, signal?: AbortSignal) =>
   (await json<{ stretches: Stretch[] }>(`trials/${trialId}/lineage`, { signal })).stretches;
+
+/** What the trial's model answered to held-out rows, beside its base. */
+export const getGenerations = (trialId: string, signal?: AbortSignal) =>
+  json<Generations>(`trials/${trialId}/generations`, { signal });
 
 /** Python code that trains the trial's configuration again. */
 export const getSnippet = async (trialId: string, signal?: AbortSignal) =>

@@ -1,6 +1,16 @@
 /** What the pages read. The query cache is the only place where server data lives. */
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getJob, getPareto, getReports, getSnippet, getStretches, listJobs, listMetrics, listTrials } from "./client";
+import {
+  getGenerations,
+  getJob,
+  getPareto,
+  getReports,
+  getSnippet,
+  getStretches,
+  listJobs,
+  listMetrics,
+  listTrials,
+} from "./client";
 import type { MetricInfo, Trial } from "./types";
 
 export interface LogEntry {
@@ -42,6 +52,15 @@ export const useStretches = (trialId: string, attempt: number) =>
   useQuery({
     queryKey: ["stretches", trialId, attempt],
     queryFn: ({ signal }) => getStretches(trialId, signal),
+    staleTime: Infinity,
+  });
+
+/** Written once, with the adapter. */
+export const useGenerations = (trialId: string, hasAdapter: boolean) =>
+  useQuery({
+    queryKey: ["generations", trialId, hasAdapter],
+    queryFn: ({ signal }) => getGenerations(trialId, signal),
+    enabled: hasAdapter,
     staleTime: Infinity,
   });
 

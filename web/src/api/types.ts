@@ -8,6 +8,7 @@ import type {
   ExpectView,
   FieldProblem,
   FrontView,
+  GenerationsView,
   HeadroomView,
   ImportanceView,
   JobView,
@@ -49,6 +50,9 @@ export type Report = Exact<ReportView, { metrics: Metrics }>;
 export type Curves = CurvesView;
 /** A trial trained from one epoch to another with one configuration. */
 export type Stretch = Exact<StretchView, { config: Config }>;
+
+/** Answers of a trial's model to held-out rows, beside those of its base. */
+export type Generations = GenerationsView;
 
 export interface Page<T> {
   items: T[];

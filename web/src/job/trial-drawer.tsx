@@ -1,6 +1,6 @@
 /** One trial in full, beside the page. Escape closes it and gives the focus back. */
 import { type ReactNode, useEffect, useRef } from "react";
-import { useStretches } from "../api/queries";
+import { useGenerations, useStretches } from "../api/queries";
 import type { Job, MetricInfo, Trial } from "../api/types";
 import { CopyButton } from "../shell/copy-button";
 import { setQuery } from "../shell/router";
@@ -15,6 +15,7 @@ import { parseNumbers, toggleNumber } from "./comparison";
 import { LearningCurves } from "./learning-curves";
 import { Pair, Pairs } from "./pairs";
 import { AdapterDownload, Snippet } from "./trial-adapter";
+import { TrialAnswers } from "./trial-answers";
 import { TrialLineage } from "./trial-lineage";
 import { FrontMark, ReferenceMark } from "./trial-marks";
 
@@ -92,6 +93,7 @@ export function TrialDrawer({ job, trial, onFront, chosen, metrics, onClose }: P
           entries={Object.entries(trial.config).map(([name, value]) => ({ name, value: configValue(value) }))}
         />
       </Section>
+      <Answers trial={trial} />
       <Lineage trial={trial} />
       <Section title="Code">
         <Snippet trialId={trial.id} />
@@ -126,6 +128,17 @@ function Lineage({ trial }: { trial: Trial }) {
   return (
     <Section title="Lineage">
       <TrialLineage stretches={data} />
+    </Section>
+  );
+}
+
+/** Only for trials of a job that asked for answers. */
+function Answers({ trial }: { trial: Trial }) {
+  const { data } = useGenerations(trial.id, trial.has_adapter);
+  if (!data || data.rows === 0) return null;
+  return (
+    <Section title="Answers">
+      <TrialAnswers found={data} />
     </Section>
   );
 }
