@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Smoothness = Literal[3, 5]  # twice Matérn's ν
+from predictors.matern import Floats, Smoothness, matern, matern_with_slope, squared_distances
 
 # Weak priors in log space keep length scales of inputs that do not matter from wandering off.
 LENGTH_SPREAD = 1.5
@@ -56,7 +53,7 @@ class GaussianProcess:
         """Mean `[m]` and covariance `[m, m]` of the function itself (no noise): for differences between inputs."""
         points = self._standardized(inputs)
         cross, scaled = self._cross(points), points / self.length_scales
-        prior = np.exp(self.theta[-2]) * matern(squared_distances(scaled, scaled), self.smoothness)[0]
+        prior = np.exp(self.theta[-2]) * matern(squared_distances(scaled, scaled), self.smoothness)
         covariance = self.target_scale**2 * (prior - cross @ self.precision @ cross.T)
         return self.target_mean + self.target_scale * (cross @ self.weights), covariance
 
@@ -74,7 +71,7 @@ class GaussianProcess:
     def _cross(self, points: Floats) -> Floats:
         """Covariance `[m, n]` of standardized `points [m, d]` with the rows that were fitted."""
         inverse = 1 / self.length_scales
-        correlation = matern(squared_distances(points * inverse, self.inputs * inverse), self.smoothness)[0]
+        correlation = matern(squared_distances(points * inverse, self.inputs * inverse), self.smoothness)
         return np.asarray(np.exp(self.theta[-2]) * correlation)
 
     def leave_one_out(self) -> tuple[Floats, Floats]:
@@ -170,22 +167,7 @@ def _negative_log_posterior(
 def _covariance(theta: Floats, points: Floats, smoothness: Smoothness) -> tuple[Floats, Floats, Floats]:
     """Covariance `[n, n]`, correlation and the slope of signal · correlation by r²."""
     scaled = points * np.exp(-theta[:-2])
-    correlation, slope = matern(squared_distances(scaled, scaled), smoothness)
+    correlation, slope = matern_with_slope(squared_distances(scaled, scaled), smoothness)
     signal, noise = np.exp(theta[-2:])
     covariance = signal * correlation + (noise + JITTER) * np.eye(len(points))
     return covariance, correlation, signal * slope
-
-
-def squared_distances(left: Floats, right: Floats) -> Floats:
-    """`[m, n]` between the rows of `left [m, d]` and `right [n, d]`."""
-    squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
-    return np.asarray(np.maximum(squared, 0.0))
-
-
-def matern(squared: Floats, smoothness: Smoothness) -> tuple[Floats, Floats]:
-    """Correlation at r² and its derivative by r² (finite at zero, unlike the one by r)."""
-    root = np.sqrt(smoothness * squared)
-    decay = np.exp(-root)
-    if smoothness == 5:
-        return (1 + root + 5 / 3 * squared) * decay, -5 / 6 * (1 + root) * decay
-    return (1 + root) * decay, -1.5 * decay

@@ -18,8 +18,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.gaussian_process import matern, squared_distances
 from predictors.law_fit import FittedLaw, Runs, fit_law
+from predictors.matern import matern, squared_distances
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def _kernel(left: Floats, right: Floats, scales: Scales) -> Floats:
     """Covariance `[m, n]`: one part the same at all sizes, one that changes with them."""
     near_settings = squared_distances(left[:, :2] / scales.settings, right[:, :2] / scales.settings)
     near_sizes = squared_distances(left[:, 2:] / scales.sizes, right[:, 2:] / scales.sizes)
-    return 0.1 * (matern(near_settings + near_sizes, 5)[0] + SHARED * matern(near_settings, 5)[0])
+    return 0.1 * (matern(near_settings + near_sizes, 5) + SHARED * matern(near_settings, 5))
 
 
 def _fit(

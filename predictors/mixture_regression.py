@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.answer import OutOfDomain
-from predictors.gaussian_process import GaussianProcess, Smoothness, fit_large_gaussian_process
+from predictors.gaussian_process import GaussianProcess, fit_large_gaussian_process
+from predictors.matern import Smoothness
 
 SOURCE = "RegMix, arXiv:2407.01492; regression chosen by measurement on its public tables"
 Floats = NDArray[np.float64]

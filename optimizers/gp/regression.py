@@ -16,11 +16,11 @@ from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.optimize import minimize
 
 from optimizers.gp.length_priors import USUAL, LengthPrior
+from predictors.matern import correlation_at, decay, matern, squared_distances
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_SQRT5 = np.sqrt(5.0)
 _JITTER = 1e-8
 # Noise variance as a share of the signal's: log-normal around exp(-4) with a spread of 1 (Hvarfner et al. 2024).
 _NOISE_LOCATION, _NOISE_SPREAD = -4.0, 1.0
@@ -118,15 +118,7 @@ def condition(
 
 def correlation(left: FloatArray, right: FloatArray) -> FloatArray:
     """Matérn-5/2 correlation `[k, l]` of scaled features `left [k, f]` and `right [l, f]`."""
-    scaled = _SQRT5 * np.sqrt(_squared_distance(left, right))
-    result: FloatArray = (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled)
-    return result
-
-
-def _squared_distance(left: FloatArray, right: FloatArray) -> FloatArray:
-    squared = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :] - 2.0 * (left @ right.T)
-    result: FloatArray = np.maximum(squared, 0.0)
-    return result
+    return matern(squared_distances(left, right), 5)
 
 
 def _learn(
@@ -158,9 +150,8 @@ def _negative_log_posterior(
     n = len(values)
     log_lengths, noise = parameters[:-1], np.exp(parameters[-1])
     scaled = rows / np.exp(log_lengths)[groups]
-    distance = _SQRT5 * np.sqrt(_squared_distance(scaled, scaled))
-    decay = np.exp(-distance)
-    matrix = (1.0 + distance + distance**2 / 3.0) * decay
+    distance, decayed = decay(squared_distances(scaled, scaled), 5)
+    matrix = correlation_at(distance, decayed, 5)
     matrix[np.diag_indices_from(matrix)] += noise / counts + _JITTER
     factor, information = dpotrf(matrix, lower=1, clean=1)
     if information:
@@ -175,7 +166,7 @@ def _negative_log_posterior(
     value = 0.5 * ((n + _SCALE_WEIGHT) * np.log(variance) + log_determinant)
     # d value / d matrix; the optimal mean and variance do not contribute (envelope theorem).
     sensitivity = 0.5 * (inverse - np.outer(weights, weights) / variance)
-    slope = sensitivity * (5.0 / 3.0) * (1.0 + distance) * decay
+    slope = sensitivity * (5.0 / 3.0) * (1.0 + distance) * decayed
     per_feature = 2.0 * ((scaled**2 * slope.sum(axis=1)[:, None]).sum(axis=0) - ((slope @ scaled) * scaled).sum(axis=0))
     gradient = np.append(np.bincount(groups, weights=per_feature), noise * (np.diag(sensitivity) / counts).sum())
     length_value, length_gradient = prior.loss(log_lengths)
