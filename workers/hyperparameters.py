@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workers.errors import InvalidInput
 
-Knobs = dict[str, Any]
 NO_STRATEGY = "none"
 Schedule = Literal["linear", "cosine", "constant", "power"]
 
@@ -41,10 +40,10 @@ class Hyperparameters(BaseModel):
     spike_window: int = Field(default=50, ge=10, description="losses that a spike is told by")
     spike_retries: int = Field(default=2, ge=1, le=10, description="steps undone in a row, each one step further back")
     strategy: str = Field(default=NO_STRATEGY, description="a training strategy, or `none`: AdamW on everything")
-    strategy_knobs: Knobs = Field(default_factory=dict, description="in configurations `<strategy>.<knob>`")
+    strategy_knobs: dict[str, Any] = Field(default_factory=dict, description="in configurations `<strategy>.<knob>`")
 
 
-def split_config(config: Mapping[str, Any]) -> tuple[str, Knobs, Hyperparameters]:
+def split_config(config: Mapping[str, Any]) -> tuple[str, dict[str, Any], Hyperparameters]:
     """Split a trial's configuration into (method, knobs of the method, hyperparameters).
 
     `<method>.knob` and `knob` mean the same, so configurations of the `methods` tree and of a single method's space

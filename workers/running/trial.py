@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from workers.engines.resident import ResidentBase
 from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, shard, whole_layers
 from workers.engines.updates import Updates
 from workers.generation.evaluation import Written
-from workers.hyperparameters import Hyperparameters, Knobs, split_config
+from workers.hyperparameters import Hyperparameters, split_config
 from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup, logits_of
 from workers.methods.declaration.method import Method
 from workers.methods.registry import method
@@ -76,7 +77,7 @@ class PreparedTrial:
 
     assignment: Assignment
     method: Method
-    knobs: Knobs
+    knobs: dict[str, Any]
     hyperparameters: Hyperparameters
     resident: ResidentBase
     data: PreparedData

@@ -17,7 +17,7 @@ LEAST_SIZES, LEAST_SETTINGS, MOST_TRAININGS = 4, 6, 2000
 Rate = Annotated[float, Field(gt=0, lt=1e3)]
 
 
-Rows = Annotated[int, Field(ge=2, le=INT32)]
+RowCount = Annotated[int, Field(ge=2, le=INT32)]
 
 
 class DesignSpec(Section):
@@ -25,7 +25,7 @@ class DesignSpec(Section):
 
     learning_rate: list[Rate] = Field(default=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2], min_length=3, max_length=30)
     batch_size: list[Count] = Field(default=[8, 16, 32], min_length=3, max_length=20)
-    train_rows: list[Rows] = Field(min_length=2, max_length=20, description="data sizes")
+    train_rows: list[RowCount] = Field(min_length=2, max_length=20, description="data sizes")
     epochs: list[Annotated[float, Field(gt=0, le=1000)]] = Field(default=[1.0], min_length=1, max_length=20)
     knobs: dict[str, list[Any]] = Field(
         default={"rank": [2, 8, 32]}, description="knobs of the method that change its trained parameters"
