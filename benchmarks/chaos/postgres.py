@@ -28,6 +28,11 @@ class Postgres:
         self._server.psql("SELECT pg_reload_conf();")
         self.url = str(self._server.get_uri()).replace("/postgres?", "/chaos?")
 
+    def another(self, name: str) -> str:
+        """URL of another, empty database on the server."""
+        self._server.psql(f"CREATE DATABASE {name};")
+        return self.url.replace("/chaos?", f"/{name}?")
+
     @property
     def _postmaster(self) -> psutil.Process:
         return psutil.Process(self._server.get_pid())

@@ -29,12 +29,13 @@ def beside_optuna(trials: int, rounds: int) -> dict[str, Any]:
         postgres = Postgres(folder / "postgres", fsync=True)
         try:
             sqlite = f"sqlite:///{folder}"
+            theirs = postgres.another("optuna")  # its tables have some of our names
             sides = {
                 "sqlite": our_round(f"{sqlite}/ours.db", batched=False),
                 "sqlite_optuna": optuna_round(f"{sqlite}/optuna.db", wal=False),
                 "sqlite_optuna_wal": optuna_round(f"{sqlite}/optuna-wal.db", wal=True),
                 "postgres": our_round(postgres.url, batched=False),
-                "postgres_optuna": optuna_round(postgres.url.replace("postgresql:", "postgresql+psycopg:"), wal=False),
+                "postgres_optuna": optuna_round(theirs.replace("postgresql:", "postgresql+psycopg:"), wal=False),
             }
             rates = _take_turns(sides, trials, rounds)
         finally:

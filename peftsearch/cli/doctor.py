@@ -6,14 +6,15 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+import httpx
 import typer
 from rich.table import Table
 
 from peftsearch.cli.options import AsJson, Token, Url, connect
 from peftsearch.cli.output import console, print_json
+from peftsearch.cli.usual_mistakes import Finding, clock, secrets, settings
 from peftsearch.client import Client
 from peftsearch.connection import home
 from peftsearch.errors import PeftsearchError
@@ -31,20 +32,11 @@ ROOM = 2 * 1024**3
 """Bytes that the home folder should have left: adapters, checkpoints and Ray's spill."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. `ok` None: it is not needed for everything."""
-
-    what: str
-    ok: bool | None
-    detail: str
-
-
 @app.command()
 def doctor(as_json: AsJson = False, url: Url = None, token: Token = None) -> None:
     """Check the installation and the connection to the server; exits with 1 when something is wrong."""
     with connect(url, token) as client:
-        findings = [*_installation(), _home(), *_server(client)]
+        findings = [*_installation(), _home(), *secrets(home()), *settings(os.environ), *_server(client)]
     if as_json:
         print_json(findings)
     else:
@@ -93,6 +85,17 @@ def _server(client: Client) -> Iterator[Finding]:
         except PeftsearchError as error:
             yield Finding(what, False, str(error))
             return
+    if (agreed := clock(_date(client.url))) is not None:
+        yield agreed
+
+
+def _date(url: str) -> str | None:
+    try:
+        headers = httpx.get(f"{url}/v1/healthz", timeout=5).headers
+    except httpx.HTTPError:
+        return None
+    date: str | None = headers.get("date")
+    return date
 
 
 def _table(findings: list[Finding]) -> Table:

@@ -32,11 +32,19 @@ from service.store.rows import (
 )
 from service.store.states import JOB_OVER
 
+LONGEST = 1000.0
+"""Seconds that a lease may last. One that ends later was taken before the clock was put back, and would hold what it is
+on for as long as the clock jumped."""
+
 _FREE_JOB = (
     select(JOBS.c.id, JOBS.c.state)
     .where(
         JOBS.c.state.in_(("queued", "running")),
-        or_(JOBS.c.lease_until.is_(None), JOBS.c.lease_until <= bindparam("now")),
+        or_(
+            JOBS.c.lease_until.is_(None),
+            JOBS.c.lease_until <= bindparam("now"),
+            JOBS.c.lease_until > bindparam("beyond"),
+        ),
     )
     .order_by(JOBS.c.created_at, JOBS.c.id)
     .limit(1)
@@ -91,13 +99,14 @@ _RELEASE_JOB = (
 )
 # Neither DISTINCT nor ORDER BY: for their sake SQLite would walk through all trials instead of the few under a lease.
 _JOBS_WITH_EXPIRED = select(TRIALS.c.job_id).where(
-    TRIALS.c.state == "running", TRIALS.c.lease_until <= bindparam("now")
+    TRIALS.c.state == "running",
+    or_(TRIALS.c.lease_until <= bindparam("now"), TRIALS.c.lease_until > bindparam("beyond")),
 )
 
 
 def lease_job(connection: Connection, owner: str, ttl: float, now: datetime) -> Job | None:
     """Take the oldest queued or running job that nobody holds; it is then running. None when there is none."""
-    found = connection.execute(_FREE_JOB, {"now": now}).one_or_none()
+    found = connection.execute(_FREE_JOB, {"now": now, "beyond": _beyond(now)}).one_or_none()
     if found is None:
         return None
     values: dict[str, Any] = {"lease_owner": owner, "lease_until": now + timedelta(seconds=ttl)}
@@ -162,12 +171,18 @@ def extend_trial_lease(connection: Connection, trial_id: str, attempt: int, ttl:
 
 def jobs_with_expired(connection: Connection, now: datetime) -> Sequence[str]:
     """Ids of jobs that have running trials whose lease has run out."""
-    return sorted(set(connection.execute(_JOBS_WITH_EXPIRED, {"now": now}).scalars()))
+    given = {"now": now, "beyond": _beyond(now)}
+    return sorted(set(connection.execute(_JOBS_WITH_EXPIRED, given).scalars()))
 
 
 def requeue_expired(connection: Connection, job_id: str, now: datetime) -> tuple[Trial, ...]:
     """Take the job's running trials with an expired lease from their workers; returns them as they are now."""
-    return _take_back(connection, job_id, TRIALS.c.lease_until <= now, "its lease ran out", now)
+    over = (TRIALS.c.lease_until <= now) | (TRIALS.c.lease_until > _beyond(now))
+    return _take_back(connection, job_id, over, "its lease ran out", now)
+
+
+def _beyond(now: datetime) -> datetime:
+    return now + timedelta(seconds=LONGEST)
 
 
 def requeue_trial(

@@ -260,3 +260,18 @@ class TestLeases:
         store.lease_job("a", 10)
         assert store.set_job_state(job.id, "cancelled").lease_owner is None
         assert not store.extend_job_lease(job.id, "a", 10)
+
+
+def test_a_lease_from_before_the_clock_was_put_back_holds_nothing(store: Store, clock: ManualClock) -> None:
+    job = running_job(store)
+    store.add_trials(job.id, suggestions(2))
+    store.lease_job("a", 10)
+    trial = store.claim_trial(job.id, "w", 60)
+    assert trial is not None
+    clock.advance(-3600)
+    assert [one.id for one in store.requeue_expired()] == [trial.id]
+    taken = store.lease_job("b", 10)
+    assert taken is not None
+    assert taken.lease_owner == "b"
+    clock.advance(-60)  # within a lease's length, nobody can tell
+    assert store.lease_job("c", 10) is None
