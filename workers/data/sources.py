@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from workers.data.columns import Columns, brief
 from workers.data.files import SUFFIXES, column_names, read_columns
+from workers.data.pycode import read_pycode
 from workers.data.pydocs import read_pydocs
 from workers.data.pysft import read_pysft
 from workers.data.pytokens import read_pytokens
@@ -23,7 +24,12 @@ from workers.errors import InvalidInput
 from workers.tasks.section import TaskSection
 
 DEFAULT_FRACTION = 0.2
-BUILTIN = {"builtin:pydocs": read_pydocs, "builtin:pysft": read_pysft, "builtin:pytokens": read_pytokens}
+BUILTIN = {
+    "builtin:pycode": read_pycode,
+    "builtin:pydocs": read_pydocs,
+    "builtin:pysft": read_pysft,
+    "builtin:pytokens": read_pytokens,
+}
 Strata = Callable[[Rows], NDArray[np.integer]]
 HUB_DATA = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?")
 
