@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo demo-sft test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-methods bench-autopeft bench-sft systems record-trials lock clean
+.PHONY: help setup web openapi wheel demo demo-sft test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-dashboard bench-methods bench-autopeft bench-sft systems record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -116,6 +116,10 @@ chaos: $(VENV)/installed ## 200 faults at seeded moments, and what is left of th
 
 bench-answers: $(VENV)/installed ## laws and mixtures against public runs (QUICK=1: at most 3 minutes)
 	$(BIN)/python -m benchmarks.answers $(if $(QUICK),--quick)
+
+bench-dashboard: setup ## the dashboard with 50,000 trials in a real browser: times, frames, bytes, heap
+	@tools/ensure-chromium
+	$(BIN)/python -m benchmarks.dashboard
 
 bench-methods: $(VENV)/installed ## every method on real data, tuned at equal budget, into docs/methods.md; resumes (QUICK=1: 4 minutes of it)
 	$(BIN)/python -m benchmarks.methods $(if $(QUICK),--quick)

@@ -17,6 +17,7 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "charts", test: /node_modules[\\/](echarts|zrender)/ },
+            { name: "arrow", test: /node_modules[\\/](apache-arrow|flatbuffers|json-with-bigint)/ },
             {
               name: "editor",
               test: /node_modules[\\/](codemirror|@codemirror|@lezer|@marijn|crelt|style-mod|w3c-keyname)/,

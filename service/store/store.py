@@ -26,6 +26,7 @@ from service.store import (
     reports,
     results,
     rows,
+    trial_columns,
     trials,
 )
 from service.store.access import AccessStore, Clock
@@ -48,6 +49,7 @@ from service.store.records import (
     TrialOrigin,
     TrialState,
 )
+from service.store.trial_columns import TrialColumns
 from service.store.trials import Bound
 from workers.assignment import Outcome, Report
 
@@ -180,6 +182,12 @@ class Store(AccessStore):
     def reference_trials(self, job_id: str) -> tuple[Trial, ...]:
         """The trials that the search is measured against, by number."""
         return self._database.read(lambda c: trials.reference_trials(c, job_id))
+
+    def trial_columns(
+        self, job_id: str, limit: int, before: int | None = None, numbers: Sequence[int] | None = None
+    ) -> TrialColumns:
+        """The newest trials of the search field by field: of those numbered below `before`, or of `numbers`."""
+        return self._database.read(lambda c: trial_columns.trial_columns(c, job_id, limit, before, numbers))
 
     def newest_completed(self, job_id: str, limit: int) -> tuple[Trial, ...]:
         """The last `limit` completed trials of the search, by number."""

@@ -10,12 +10,15 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
 from service.api.generations import read_generations
+from service.api.trial_table import arrow_stream
 from service.store.records import Resumption
 from service.store.store import Store
+from service.store.trial_columns import TrialColumns
 from workers.artifacts import ArtifactStore
 
 Spec = dict[str, Any]
@@ -228,3 +231,39 @@ def test_curves_of_a_job(api: TestClient, spec: Spec, worker: Any) -> None:
     assert [(one["number"], one["epochs"], one["values"]) for one in found["items"]] == [(0, [0.5, 1.0], [1.0, 0.5])]
     assert api.get(f"/v1/jobs/{job_id}/curves").json() == {"metric": "accuracy", "items": []}
     assert api.get("/v1/jobs/jnone/curves").status_code == 404
+
+
+def test_columns_hold_every_trial_in_types_of_their_own(api: TestClient, job_id: str) -> None:
+    response = api.get(f"/v1/jobs/{job_id}/columns")
+    table = pa.ipc.open_stream(response.content).read_all()
+    trials = api.get(f"/v1/jobs/{job_id}/trials").json()["items"]
+    assert response.headers["content-type"] == "application/vnd.apache.arrow.stream"
+    for name in ("number", "state", "label", "on_front", "has_adapter", "engine"):
+        assert table[name].to_pylist() == [trial[name] for trial in trials], name
+    assert table["metrics.accuracy"].to_pylist() == [trial["metrics"].get("accuracy") for trial in trials]
+    assert table["config.method"].to_pylist() == [trial["config"]["method"] for trial in trials]
+    assert pa.types.is_dictionary(table.schema.field("config.method").type)
+    assert pa.types.is_int32(table.schema.field("number").type)
+    some = api.get(f"/v1/jobs/{job_id}/columns", params={"number": [3, 1]})
+    assert pa.ipc.open_stream(some.content).read_all()["number"].to_pylist() == [1, 3]
+    last = api.get(f"/v1/jobs/{job_id}/columns", params={"limit": 2, "before": 4})
+    assert pa.ipc.open_stream(last.content).read_all()["number"].to_pylist() == [2, 3]
+
+
+def test_columns_of_a_job_without_trials_are_empty_and_hostile_questions_refused(api: TestClient, spec: Spec) -> None:
+    id = api.post("/v1/jobs", json=spec).json()["id"]
+    assert pa.ipc.open_stream(api.get(f"/v1/jobs/{id}/columns").content).read_all().num_rows == 0
+    for query in ({"number": -1}, {"number": 2**40}, {"before": 2**40}, {"limit": 0}, {"number": list(range(201))}):
+        assert api.get(f"/v1/jobs/{id}/columns", params=query).status_code == 422, query
+    assert api.get("/v1/jobs/none/columns").status_code == 404
+
+
+def test_values_of_several_kinds_are_told_apart() -> None:
+    configs = [{"a": 1, "b": True, "c": "x", "d": [1]}, {"a": 0.5, "b": False, "c": 2, "d": None}, {"a": 2**40}]
+    columns = TrialColumns({"number": [0, 1, 2]}, {}, configs, [{}, {}, {}])
+    table = pa.ipc.open_stream(arrow_stream(columns)).read_all()
+    assert table["config.a"].to_pylist() == [1.0, 0.5, 2.0**40]
+    assert table["config.b"].to_pylist() == [True, False, None]
+    assert table["config.c"].to_pylist() == ['"x"', "2", None]
+    assert table["config.d"].to_pylist() == ["[1]", None, None]
+    assert table.schema.field("config.c").metadata == {b"values": b"json"}

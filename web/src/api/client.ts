@@ -20,7 +20,7 @@ import type {
   ProblemDetails,
   Report,
   Stretch,
-  Trial,
+  WholeTrial,
 } from "./types";
 
 /** A refused or failed request. `status` 0 means that the service was not reached. */
@@ -46,7 +46,7 @@ interface Options {
   signal?: AbortSignal | undefined;
 }
 
-async function request(path: string, { headers, ...rest }: Options = {}): Promise<Response> {
+export async function request(path: string, { headers, ...rest }: Options = {}): Promise<Response> {
   const token = readToken();
   const authorization: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
   let response: Response;
@@ -75,7 +75,7 @@ async function problemOf(response: Response): Promise<Partial<ProblemDetails>> {
 const json = async <T>(path: string, options?: Options): Promise<T> =>
   (await request(path, options)).json() as Promise<T>;
 
-const query = (values: Record<string, string | number | null | undefined>): string => {
+export const query = (values: Record<string, string | number | null | undefined>): string => {
   const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
   return new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
 };
@@ -85,14 +85,7 @@ export const listJobs = (cursor: string | null, signal?: AbortSignal) =>
 
 export const getJob = (id: string, signal?: AbortSignal) => json<Job>(`jobs/${id}`, { signal });
 
-/** Newest first. The first page is short: it is what the reader waits for. */
-export const listTrials = (jobId: string, cursor: string | null, signal?: AbortSignal) =>
-  json<Page<Trial>>(
-    `jobs/${jobId}/trials?${query({ sort: "number", descending: "true", cursor, limit: cursor ? 1000 : 200 })}`,
-    { signal },
-  );
-
-export const getTrial = (id: string, signal?: AbortSignal) => json<Trial>(`trials/${id}`, { signal });
+export const getTrial = (id: string, signal?: AbortSignal) => json<WholeTrial>(`trials/${id}`, { signal });
 
 export const getReports = async (trialId: string, signal?: AbortSignal) =>
   (await json<{ items: Report[] }>(`trials/${trialId}/reports`, { signal })).items;

@@ -1,15 +1,15 @@
 /** Keeps a job's page current: listens to its events and fetches only what they say has changed. */
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { ApiError, getTrial, isRefusal, openEvents } from "./client";
+import { isRefusal, openEvents } from "./client";
 import { keys, type LogEntry } from "./queries";
 import { followEvents, type ServerEvent, type StreamStatus } from "./sse";
 import { indexOfNumber, isOver, mergeTrials, numberOf, withoutTrials } from "./trial-set";
+import { loadSome } from "./trials";
 import type { Trial } from "./types";
 
 /** Events that arrive within this time are answered together. */
 const BATCH_MS = 300;
-const PARALLEL = 6;
 const LOG_LENGTH = 1000;
 
 /** Follow a job while the component is mounted; returns the state of the connection. */
@@ -103,36 +103,24 @@ class Updates {
   }
 
   private async patchTrials(): Promise<void> {
-    // While the first pages are still arriving, they would overwrite a patch: wait.
+    // While the first pieces are still arriving, they would overwrite a patch: wait.
     if (this.cache.isFetching({ queryKey: keys.trials(this.jobId) }) > 0) return;
     const gone = new Set(drain(this.dropped));
-    const fetched = await this.fetchTrials(
-      [...drain(this.changed)].filter((id) => !gone.has(id) && !this.isOver(id)),
-      gone,
-    );
-    // Confirmations are measured on other rows: they have a page of their own.
-    const changed = fetched.filter((trial) => trial.confirms === null);
+    const asked = [...drain(this.changed)].filter((id) => !gone.has(id) && !this.isOver(id));
+    let changed: Trial[];
+    try {
+      changed = await loadSome(this.jobId, asked.map(numberOf), this.signal);
+    } catch {
+      for (const id of asked) this.changed.add(id); // asked for again with the next batch
+      for (const id of gone) this.dropped.add(id);
+      return;
+    }
+    const found = new Set(changed.map(({ id }) => id));
+    for (const id of asked) if (!found.has(id)) gone.add(id); // taken back since, or a confirmation
     if (this.signal.aborted || changed.length + gone.size === 0) return;
     this.cache.setQueryData<Trial[]>(keys.trials(this.jobId), (old = []) =>
       mergeTrials(withoutTrials(old, gone), changed),
     );
-  }
-
-  /** A few at a time. Those that no longer exist go into `gone`, those that could not be had are asked for again later. */
-  private async fetchTrials(ids: string[], gone: Set<string>): Promise<Trial[]> {
-    const fetched: Trial[] = [];
-    const fetchNext = async (): Promise<void> => {
-      for (let id = ids.pop(); id !== undefined; id = ids.pop()) {
-        try {
-          fetched.push(await getTrial(id, this.signal));
-        } catch (error) {
-          if (error instanceof ApiError && error.status === 404) gone.add(id);
-          else this.changed.add(id);
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: PARALLEL }, fetchNext));
-    return fetched;
   }
 }
 

@@ -1,5 +1,5 @@
 /** What the pages read. The query cache is the only place where server data lives. */
-import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import {
   getGenerations,
   getJob,
@@ -7,9 +7,9 @@ import {
   getReports,
   getSnippet,
   getStretches,
+  getTrial,
   listJobs,
   listMetrics,
-  listTrials,
 } from "./client";
 import type { MetricInfo, Trial } from "./types";
 
@@ -72,36 +72,13 @@ export const useSnippet = (trialId: string) =>
     staleTime: Infinity,
   });
 
-/** All trials of a job by number; grows while it loads, newest first, later only by what `useLiveJob` patches. */
-export function useTrials(jobId: string) {
-  const cache = useQueryClient();
-  return useQuery({
-    queryKey: keys.trials(jobId),
-    queryFn: ({ signal }) => loadTrials(jobId, signal, (some) => cache.setQueryData(keys.trials(jobId), some)),
+/** Where a trial ran; known from its end on. */
+export const useEnvironment = ({ id, attempt, state }: Trial) =>
+  useQuery({
+    queryKey: ["environment", id, attempt, state],
+    queryFn: async ({ signal }) => (await getTrial(id, signal)).environment,
     staleTime: Infinity,
-    structuralSharing: false, // comparing tens of thousands of trials costs more than it saves
-    gcTime: 0, // nobody patches it once the page is left
   });
-}
-
-/** Between two looks at what has been loaded so far: drawing tens of thousands of points takes its time. */
-const SHOW_EVERY_MS = 2000;
-
-async function loadTrials(jobId: string, signal: AbortSignal, show: (some: Trial[]) => void): Promise<Trial[]> {
-  const newestFirst: Trial[] = [];
-  let cursor: string | null = null;
-  let shownAt = -Infinity;
-  do {
-    const page = await listTrials(jobId, cursor, signal);
-    newestFirst.push(...page.items);
-    cursor = page.next_cursor;
-    if (cursor && performance.now() - shownAt > SHOW_EVERY_MS) {
-      show(newestFirst.toReversed());
-      shownAt = performance.now();
-    }
-  } while (cursor);
-  return newestFirst.toReversed();
-}
 
 /** What happened to the job of late, oldest first. Filled by `useLiveJob`, never fetched. */
 export const useLog = (jobId: string) =>

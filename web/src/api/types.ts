@@ -45,7 +45,9 @@ export type Job = Exact<
   JobView,
   { spec: { [key: string]: Json }; best: Metrics; objectives: Objective[]; progress: Progress }
 >;
-export type Trial = Exact<TrialView, { config: Config; metrics: Metrics }>;
+/** What is known of every trial of a job; `WholeTrial` is read one by one. */
+export type Trial = Exact<Omit<TrialView, "environment" | "evaluated_rows">, { config: Config; metrics: Metrics }>;
+export type WholeTrial = Trial & Pick<TrialView, "environment">;
 export type Report = Exact<ReportView, { metrics: Metrics }>;
 export type Curves = CurvesView;
 /** A trial trained from one epoch to another with one configuration. */

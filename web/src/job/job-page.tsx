@@ -1,7 +1,8 @@
 /** One job: its state, its front, its trials. What is selected stands in the address. */
 import { useMemo } from "react";
 import { useLiveJob } from "../api/live";
-import { useJob, useMetrics, usePareto, useTrials } from "../api/queries";
+import { useJob, useMetrics, usePareto } from "../api/queries";
+import { useTrials } from "../api/trials";
 import { indexOfNumber } from "../api/trial-set";
 import type { Trial } from "../api/types";
 import { Failure } from "../shell/failure";

@@ -1,6 +1,6 @@
 /** One trial in full, beside the page. Escape closes it and gives the focus back. */
 import { type ReactNode, useEffect, useRef } from "react";
-import { useGenerations, useStretches } from "../api/queries";
+import { useEnvironment, useGenerations, useStretches } from "../api/queries";
 import type { Job, MetricInfo, Trial } from "../api/types";
 import { CopyButton } from "../shell/copy-button";
 import { setQuery } from "../shell/router";
@@ -101,11 +101,7 @@ export function TrialDrawer({ job, trial, onFront, chosen, metrics, onClose }: P
       <Section title="Run">
         <Run trial={trial} />
       </Section>
-      {Object.keys(trial.environment).length > 0 && (
-        <Section title="Environment">
-          <Pairs mono entries={Object.entries(trial.environment).map(([name, value]) => ({ name, value }))} />
-        </Section>
-      )}
+      <Environment trial={trial} />
     </aside>
   );
 }
@@ -143,6 +139,17 @@ function Answers({ trial }: { trial: Trial }) {
   );
 }
 
+function Environment({ trial }: { trial: Trial }) {
+  const { data = {} } = useEnvironment(trial);
+  const entries = Object.entries(data).map(([name, value]) => ({ name, value }));
+  if (entries.length === 0) return null;
+  return (
+    <Section title="Environment">
+      <Pairs mono entries={entries} />
+    </Section>
+  );
+}
+
 function Section({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }) {
   return (
     <section>
@@ -157,10 +164,11 @@ function Section({ title, aside, children }: { title: string; aside?: ReactNode;
 
 function Run({ trial }: { trial: Trial }) {
   const now = useNow(1000);
+  const { data: environment } = useEnvironment(trial);
   const took = secondsBetween(trial.started_at, trial.finished_at, now);
   const entries = [
     { name: "suggested by", value: trial.origin },
-    { name: "engine", value: [trial.engine ?? "–", engineRemark(trial)].filter(Boolean).join(": ") },
+    { name: "engine", value: [trial.engine ?? "–", engineRemark(trial, environment)].filter(Boolean).join(": ") },
     { name: "attempt", value: trial.attempt },
     { name: "seed", value: trial.seed },
     { name: "worker", value: trial.worker_id ?? "–" },
