@@ -20,6 +20,9 @@ class Hyperparameters(BaseModel):
 
     learning_rate: float = Field(default=1e-3, gt=0, description="peak learning rate of AdamW")
     batch_size: int = Field(default=16, ge=1, description="rows per forward pass")
+    batch_tokens: int = Field(
+        default=0, ge=0, description="tokens of a batch, in place of `batch_size` rows; 0: rows are counted"
+    )
     gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimizer step")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled, on matrices only (not biases and norms)")
     warmup_ratio: float = Field(

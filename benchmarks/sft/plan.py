@@ -19,8 +19,11 @@ RANK = 8
 Plan = dict[str, Any]
 
 
-def plan(steps: int, epochs: int, batch_size: int, top_layers: int | None) -> Plan:
-    """LoRA on all linear layers of the uppermost `top_layers` (None: all) of SmolLM2, on the built-in pairs."""
+def plan(steps: int, epochs: int, batch_size: int, top_layers: int | None, states_stored: bool) -> Plan:
+    """LoRA on all linear layers of the uppermost `top_layers` (None: all) of SmolLM2, on the built-in pairs.
+
+    With `states_stored` our side has the states below from an earlier trial, as all but the first of a search have.
+    """
     section = {"model": MODEL, "train": "builtin:pysft", "prompt": "prompt", "completion": "completion"}
     rows = steps * batch_size
     task = TASK.section.model_validate({**section, "max_length": MAX_LENGTH, "train_rows": rows, "overlong": "drop"})
@@ -46,5 +49,6 @@ def plan(steps: int, epochs: int, batch_size: int, top_layers: int | None) -> Pl
         "batch_size": batch_size,
         "steps": steps,  # of an epoch
         "epochs": epochs,
+        "states_stored": states_stored,
         "seed": 7,
     }

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.engines.bins import best_fit_decreasing, passes_of
+
 Rows = NDArray[np.int64]
 
 # Rows are sorted by length inside windows of this many batches of a shuffled epoch. A wider window pads less and mixes
@@ -66,7 +68,8 @@ class StepPlan:
     """All optimizer steps of a trial; any of them can be asked for, so a resumed trial needs no saved position.
 
     Steps count from 1. A step holds `gradient_accumulation` batches (fewer at the end of an epoch). `in_order` takes
-    the rows of every epoch as they come.
+    the rows of every epoch as they come. With `batch_tokens` a batch is a bin of rows of so many tokens together, the
+    same ones in every epoch, in passes of like length; `batch_size` then means nothing.
     """
 
     def __init__(
@@ -77,11 +80,15 @@ class StepPlan:
         epochs: float,
         seed: int,
         in_order: bool = False,
+        batch_tokens: int = 0,
     ) -> None:
+        if in_order and batch_tokens:
+            raise ValueError("batches of so many tokens do not keep the order of rows")
         self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
         self._in_order = in_order
         self._accumulation = gradient_accumulation
-        batches = math.ceil(len(lengths) / batch_size)
+        self._bins = best_fit_decreasing(lengths, batch_tokens, seed) if batch_tokens else []
+        batches = len(self._bins) or math.ceil(len(lengths) / batch_size)
         self.steps_per_epoch = math.ceil(batches / gradient_accumulation)
         self.steps = max(1, round(epochs * self.steps_per_epoch))
 
@@ -112,9 +119,14 @@ class StepPlan:
             epoch, within = divmod(number, self.steps_per_epoch)
             if within == 0 or number == step:
                 batches = self._batches(epoch)
-            yield tuple(batches[within * self._accumulation : (within + 1) * self._accumulation])
+            own = batches[within * self._accumulation : (within + 1) * self._accumulation]
+            yield tuple(part for rows in own for part in passes_of(rows, self._lengths)) if self._bins else tuple(own)
 
     def _batches(self, epoch: int) -> list[Rows]:
+        if self._bins:
+            return [
+                self._bins[place] for place in np.random.default_rng([self._seed, epoch]).permutation(len(self._bins))
+            ]
         if self._in_order:
             size, rows = self._batch_size, np.arange(len(self._lengths))
             return [rows[start : start + size] for start in range(0, len(rows), size)]

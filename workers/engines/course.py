@@ -152,6 +152,7 @@ class Trial:
             self.assignment.epochs,
             self.assignment.seed,
             self.in_order,
+            hp.batch_tokens,
         )
 
 

@@ -319,7 +319,9 @@ def training_memory(prepared: PreparedTrial, attached: Attached, remembered: int
                 entry.set(torch.zeros(*batch["input_ids"].shape, hidden, device=train.device, dtype=format_of(base)))
             found.append(costs.training_memory(attached.model, trained, batch, remembered, outputs))
     one, two = found
-    return one + (two - one) * (min(prepared.hyperparameters.batch_size, len(train)) - 1)
+    chosen = prepared.hyperparameters
+    rows = max(1, chosen.batch_tokens // int(train.lengths[longest])) if chosen.batch_tokens else chosen.batch_size
+    return one + (two - one) * (min(rows, len(train)) - 1)
 
 
 def _latency(prepared: PreparedTrial, attached: Attached, workbench: Workbench) -> dict[str, latency.Ratio]:

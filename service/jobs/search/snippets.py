@@ -59,6 +59,8 @@ def _beyond_trainer(
         return f"encoding and measures of {spec.task.type} are the search's own"
     if hyperparameters.strategy != NO_STRATEGY:
         return f"Trainer does not know the training strategy {hyperparameters.strategy}"
+    if hyperparameters.batch_tokens > 0:
+        return "Trainer counts rows of a batch, not tokens"
     if hyperparameters.spike_score > 0:
         return "Trainer does not undo steps whose loss spikes"
     if hyperparameters.schedule == "power":

@@ -251,7 +251,8 @@ def test_micro_batches_make_the_step_of_the_whole_batch(bench: Workbench, home: 
 @each
 def test_reference_fast_and_packed_trials_agree(bench: Workbench, home: Path, name: str) -> None:
     alone: tuple[dict[str, Any], ...] = ({"method": "head"},) if task(name).head.fresh else ()
-    for config in ({"top_layers": 1}, {"top_layers": 2, "gradient_accumulation": 3}, *alone):
+    tokens = {"batch_tokens": 90, "gradient_accumulation": 2}
+    for config in ({"top_layers": 1}, {"top_layers": 2, "gradient_accumulation": 3}, tokens, *alone):
         own = config if "method" not in config else config | dict.fromkeys(("rank", "alpha", "targets"))
         kept = {key: value for key, value in (LORA | own).items() if value is not None}
         trial = assignment(home, name).model_copy(update={"config": kept})
