@@ -15,6 +15,7 @@ from workers.data.columns import Columns, brief
 from workers.data.files import SUFFIXES, column_names, read_columns
 from workers.data.pycode import read_pycode
 from workers.data.pydocs import read_pydocs
+from workers.data.pyqa import read_pyqa
 from workers.data.pysft import read_pysft
 from workers.data.pytokens import read_pytokens
 from workers.data.rows import Rows, TaskData
@@ -27,6 +28,7 @@ DEFAULT_FRACTION = 0.2
 BUILTIN = {
     "builtin:pycode": read_pycode,
     "builtin:pydocs": read_pydocs,
+    "builtin:pyqa": read_pyqa,
     "builtin:pysft": read_pysft,
     "builtin:pytokens": read_pytokens,
 }
@@ -71,6 +73,7 @@ def divided(
     labels: tuple[str, ...],
     rows: Mapping[str, Rows],
     strata: Strata,
+    groups: Strata | None = None,
 ) -> TaskData:
     """Split off and sample with `seed`, the job's, the same for all of its trials.
 
@@ -78,14 +81,15 @@ def divided(
         labels: names of the model's outputs.
         rows: the splits that were read, by role.
         strata: a number [rows] of each row; equal ones are divided and sampled evenly.
+        groups: a number [rows] of each row; of equal ones all are split off, or none. Strata do not count then.
     """
     left, test, validation = rows["train"], rows.get("test"), rows.get("validation")
     # test is split off before validation, so that changing that one leaves the test rows
     if isinstance(task.test, float):
-        test, left = _split_off(left, task.test, strata, seed + 2, "test")
+        test, left = _split_off(left, task.test, strata, groups, seed + 2, "test")
     if validation is None:
         fraction = task.validation if isinstance(task.validation, float) else DEFAULT_FRACTION
-        validation, left = _split_off(left, fraction, strata, seed, "validation")
+        validation, left = _split_off(left, fraction, strata, groups, seed, "validation")
     return TaskData(
         labels,
         _sample(left, task.train_rows, strata, seed, "train_rows"),
@@ -177,9 +181,17 @@ def _texts(columns: Columns, name: str, role: str) -> list[str]:
     return values
 
 
-def _split_off(train: Rows, fraction: float, strata: Strata, seed: int, role: str) -> tuple[Rows, Rows]:
+def _split_off(
+    train: Rows, fraction: float, strata: Strata, groups: Strata | None, seed: int, role: str
+) -> tuple[Rows, Rows]:
     """(what is split off, what is left)."""
-    kept, held = stratified_split(strata(train), fraction, seed)
+    if groups is None:
+        kept, held = stratified_split(strata(train), fraction, seed)
+    else:
+        names, group = np.unique(groups(train), return_inverse=True)
+        _, chosen = stratified_split(np.zeros(len(names), dtype=np.int64), fraction, seed)
+        off = np.isin(group, chosen)
+        kept, held = np.flatnonzero(~off), np.flatnonzero(off)
     if not len(held):
         raise InvalidInput(role, f"{fraction} of {len(train)} rows", "a fraction that leaves rows on each side")
     return train.take(held), train.take(kept)

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,15 @@ from workers.models.vocabulary import refuse_outside, refuse_unknown
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_FORMAT = 4
-_ARRAYS = ("input_ids", "token_type_ids", "offsets", "targets")
+_FORMAT = 5
+_ARRAYS = ("input_ids", "token_type_ids", "offsets", "targets", "examples", "spans")
 _CHUNK = 4096
 
 
 Encoded = MutableMapping[str, Any]
-"""`input_ids`, `token_type_ids` where the model has them, and `targets` where tokens have them: a list for each row."""
+"""`input_ids`, `token_type_ids` where the model has them, and `targets` where tokens have them: a list for each row.
+
+Where a row makes several windows, `examples` are the rows of the windows, and `spans` where each token stands."""
 Encode = Callable[[Rows, "PreTrainedTokenizerBase", int], Encoded]
 """From rows, a tokenizer and the most tokens that a row may have."""
 
@@ -37,13 +40,16 @@ class Tokens:
     """One split. Row i holds `input_ids[offsets[i]:offsets[i + 1]]`, special tokens included, never padded.
 
     `input_ids` int32 [tokens]; `token_type_ids` uint8 [tokens], or None where the model has none; `offsets` int64
-    [rows + 1]; `targets` [rows] or [tokens], int32 or float32.
+    [rows + 1]; `targets` [rows] or [tokens], int32 or float32. Where rows are windows of examples, `examples` int32
+    [rows] tells of which, and `spans` int32 [tokens, 2] the first character of each token there and the end.
     """
 
     input_ids: NDArray[np.int32]
     token_type_ids: NDArray[np.uint8] | None
     offsets: NDArray[np.int64]
     targets: Targets
+    examples: NDArray[np.int32] | None = None
+    spans: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -83,6 +89,8 @@ def tokenise(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, en
     ids: list[NDArray[np.int32]] = []
     types: list[NDArray[np.uint8]] = []
     targets: list[NDArray[np.int32]] = []
+    examples: list[NDArray[np.int32]] = []
+    spans: list[NDArray[np.int32]] = []
     lengths: list[int] = []
     for start in range(0, len(rows), _CHUNK):
         encoded = encode(rows.take(np.arange(start, min(start + _CHUNK, len(rows)))), tokenizer, max_length)
@@ -91,9 +99,18 @@ def tokenise(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, en
         if with_types:
             types += [np.asarray(row, dtype=np.uint8) for row in encoded["token_type_ids"]]
         targets += [np.asarray(row, dtype=np.int32) for row in encoded.get("targets", ())]
+        examples += [np.asarray(encoded["examples"], dtype=np.int32) + start] if "examples" in encoded else []
+        spans += encoded.get("spans", ())
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     own = np.concatenate(targets) if targets else rows.targets
-    return Tokens(np.concatenate(ids), np.concatenate(types) if with_types else None, offsets, own)
+    return Tokens(
+        np.concatenate(ids),
+        np.concatenate(types) if with_types else None,
+        offsets,
+        own,
+        np.concatenate(examples) if examples else None,
+        np.concatenate(spans) if spans else None,
+    )
 
 
 def save_tokens(data: TokenisedData, folder: Path) -> None:
@@ -123,7 +140,7 @@ def open_tokens(folder: Path) -> TokenisedData:
 def fingerprint(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int, encode: Encode) -> str:
     """Content hash of what tokenising would produce: the rows, the tokenizer, the length."""
     digest = hashlib.sha256(
-        json.dumps([_FORMAT, encode.__qualname__, max_length, tokenizer.pad_token_id, data.labels]).encode()
+        json.dumps([_FORMAT, *_named(encode), max_length, tokenizer.pad_token_id, data.labels]).encode()
     )
     tokenizer.backend_tokenizer.no_truncation()  # what is left of an earlier call says nothing of the next
     tokenizer.backend_tokenizer.no_padding()
@@ -132,9 +149,17 @@ def fingerprint(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: 
         digest.update(b"\x00split")
         if rows is not None:
             digest.update(json.dumps([rows.texts, rows.pairs]).encode())
-            words = rows.targets.dtype == object  # an array for each row, which the texts divide
-            digest.update((np.concatenate(rows.targets) if words else rows.targets).tobytes())
+            several = rows.targets.dtype == object  # an array for each row
+            digest.update((np.concatenate(rows.targets) if several else rows.targets).tobytes())
+            digest.update(json.dumps([len(row) for row in rows.targets]).encode() if several else b"")
     return digest.hexdigest()[:32]
+
+
+def _named(encode: Encode) -> tuple[str, dict[str, Any]]:
+    """An encoding by its function and the options it is given."""
+    if isinstance(encode, partial):
+        return encode.func.__qualname__, encode.keywords
+    return encode.__qualname__, {}
 
 
 def shared_tokens(
@@ -179,4 +204,4 @@ def _open_split(folder: Path, split: str) -> Tokens | None:
 
     if array("targets") is None:
         return None
-    return Tokens(array("input_ids"), array("token_type_ids"), array("offsets"), array("targets"))
+    return Tokens(**{name: array(name) for name in _ARRAYS})

@@ -16,7 +16,7 @@ from workers.data.tokens import Tokens
 from workers.engines.batches import Rows
 from workers.engines.transfers import to_device
 from workers.hyperparameters import Hyperparameters
-from workers.tasks.criterion import IGNORED, LABELS_OWN, Criterion
+from workers.tasks.criterion import IGNORED, LABELS_OWN, ROLES, Criterion
 
 
 class Inputs:
@@ -66,13 +66,20 @@ class Inputs:
         return batch
 
     def targets(self, rows: Rows, length: int | None = None) -> Tensor:
-        """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default."""
+        """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default.
+
+        Those of spans carry the number of their row."""
         index, longest = self.place(rows)
         if self.criterion.targets == "row":
             return self._targets[index]
         positions = torch.arange(length or longest, device=self.device).expand(len(rows), -1)
         real = positions < self._lengths[index, None]
-        return self._targets[self._starts[index, None] + positions.where(real, 0)].where(real, IGNORED)
+        found = self._targets[self._starts[index, None] + positions.where(real, 0)].where(real, IGNORED)
+        return (
+            found
+            if self.criterion.targets == "token"
+            else found.where(found == IGNORED, found + ROLES * index[:, None])
+        )
 
     @contextmanager
     def staged(self, rows: Rows, index: Tensor, longest: int) -> Iterator[None]:

@@ -24,6 +24,7 @@ from workers.engines.prefix import (
 )
 from workers.engines.prefix_store import HiddenStates, PrefixStore
 from workers.engines.resident import ResidentBase
+from workers.methods.attached import logits_in
 from workers.models.token_scores import token_scores
 from workers.tasks.criterion import Measure
 
@@ -117,7 +118,7 @@ def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, row
     criterion = inputs.criterion
     if criterion.scored:
         return token_scores(model, batch, inputs.targets(rows))
-    outputs: Tensor = model(**batch).logits
+    outputs = logits_in(model(**batch))
     return outputs if criterion.targets == "row" else outputs[:, -batch["input_ids"].shape[1] :]
 
 

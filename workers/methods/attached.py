@@ -18,8 +18,17 @@ Batch = Mapping[str, "Tensor"]
 
 def logits_of(model: nn.Module, batch: Batch) -> Tensor:
     """float32 logits of a model for a batch that may hold `labels`, too."""
-    logits: Tensor = model(**{name: value for name, value in batch.items() if name != "labels"}).logits
-    return logits.float()
+    return logits_in(model(**{name: value for name, value in batch.items() if name != "labels"})).float()
+
+
+def logits_in(output: Any) -> Tensor:
+    """The logits of a model's output; of a head for questions those of begin and end side by side, `[…, tokens, 2]`."""
+    import torch
+
+    if "start_logits" in output:
+        return torch.stack([output.start_logits, output.end_logits], dim=-1)
+    logits: Tensor = output.logits
+    return logits
 
 
 @dataclass(frozen=True)

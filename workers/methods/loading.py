@@ -83,7 +83,7 @@ def _from_reference(reference: str, task_type: str, tensors: dict[str, Any]) -> 
 
 
 def _labels(tensors: dict[str, Any]) -> int:
-    names = ("classifier.out_proj.weight", "classifier.weight", "score.weight")
+    names = ("classifier.out_proj.weight", "classifier.weight", "score.weight", "qa_outputs.weight")
     for wanted in names:
         for name, value in tensors.items():
             if name.endswith(wanted) and not name.endswith("pre_classifier.weight"):

@@ -33,7 +33,8 @@ SEQUENCE = Head(
 )
 TOKEN = Head("AutoModelForTokenClassification", "TOKEN_CLS", "every", fresh=True, endings=("ForTokenClassification",))
 CAUSAL = Head("AutoModelForCausalLM", "CAUSAL_LM", "labelled", fresh=False, endings=("ForCausalLM", "LMHeadModel"))
-HEADS = (SEQUENCE, TOKEN, CAUSAL)
+QUESTION = Head("AutoModelForQuestionAnswering", "QUESTION_ANS", "every", fresh=True, endings=("ForQuestionAnswering",))
+HEADS = (SEQUENCE, TOKEN, QUESTION, CAUSAL)
 
 
 def head_of(model: object) -> Head:

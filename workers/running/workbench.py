@@ -13,6 +13,7 @@ import transformers
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
+from workers.data.rows import Rows
 from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
@@ -145,20 +146,22 @@ class Workbench:
         kind = task_of(task)
         rows = kind.read(task, seed)
         tokenizer = load_tokenizer(task.model)
-        tokens = shared_tokens(rows, tokenizer, task.max_length, kind.encode, self.home / "cache")
+        tokens = shared_tokens(rows, tokenizer, task.max_length, kind.encoding(task), self.home / "cache")
         anatomy = describe(task.model).anatomy
         check_tokens(tokens, tokenizer, anatomy.vocabulary)
         criterion = kind.criterion_for(tokens.labels, tokens.train.targets, anatomy.head_adds_constant)
 
-        def inputs(split: Tokens) -> Inputs:
-            return Inputs(split, tokens.pad_token_id, criterion, self.device)
+        def inputs(split: Tokens, of: Rows) -> Inputs:
+            own = kind.criterion_on(criterion, task, of, split)
+            return Inputs(split, tokens.pad_token_id, own, self.device)
 
-        test = None if tokens.test is None else inputs(tokens.test)
+        test = None if tokens.test is None or rows.test is None else inputs(tokens.test, rows.test)
         pairs: dict[Split, tuple[str, ...] | None] = {
             "validation": rows.validation.pairs,
             "test": None if rows.test is None else rows.test.pairs,
         }
-        return PreparedData(tokens, inputs(tokens.train), inputs(tokens.validation), test, pairs)
+        train, validation = inputs(tokens.train, rows.train), inputs(tokens.validation, rows.validation)
+        return PreparedData(tokens, train, validation, test, pairs)
 
     def _resident(self, cache: dict[Hashable, _Value], key: Hashable, load: Callable[[], _Value]) -> _Value:
         value = cache.pop(key) if key in cache else load()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """Target of a token that counts nowhere; the number is that of PyTorch and transformers."""
+ROLES = 4
+"""Targets of `span` tasks in a batch are bits below this number, and so many times the row's number."""
 
 
 class Measure(Protocol):
@@ -52,7 +54,8 @@ class Criterion:
     """Loss and measure of one task on its data.
 
     Attributes:
-        targets: whether each row or each token has a target; tokens may be `IGNORED`.
+        targets: whether each row or each token has a target, or each row one that its tokens tell by their roles in it;
+            tokens may be `IGNORED`.
         loss: from float32 outputs, targets and the trial's hyperparameters to the loss summed over all targets.
         measure: a measure that has seen nothing.
         scored: targets are tokens of the vocabulary, and outputs are their scores `[rows, tokens, 3]` as
@@ -61,7 +64,7 @@ class Criterion:
             gives labels in their own.
     """
 
-    targets: Literal["row", "token"]
+    targets: Literal["row", "token", "span"]
     loss: Callable[[Tensor, Tensor, Hyperparameters], Tensor]
     measure: Callable[[], Measure]
     scored: bool = False
@@ -69,7 +72,7 @@ class Criterion:
 
     def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss averaged over all targets, without what regularises training."""
-        count = targets.numel() if self.targets == "row" else int((targets != IGNORED).sum())
+        count = int((targets != IGNORED).sum()) if self.targets == "token" else len(targets)
         return self.loss(outputs, targets, Hyperparameters()) / max(count, 1)
 
     def weights(self, targets: NDArray[Any], offsets: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -77,8 +80,8 @@ class Criterion:
 
         `targets` is `[rows]` or `[tokens]`; row i has the tokens `offsets[i]` to `offsets[i + 1]`.
         """
-        if self.targets == "row":
-            return np.ones(len(targets))
+        if self.targets != "token":
+            return np.ones(len(offsets) - 1)
         counted = np.concatenate([[0], np.cumsum(targets != IGNORED)])
         weights: NDArray[np.float64] = np.diff(counted[offsets]).astype(np.float64)
         return weights

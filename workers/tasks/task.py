@@ -6,13 +6,14 @@ One type is one file in `workers/tasks/catalogue/`; see docs/adding-a-task.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from workers.data.rows import Targets, TaskData
-from workers.data.tokens import Encode
+from workers.data.rows import Rows, Targets, TaskData
+from workers.data.tokens import Encode, Tokens
 from workers.models.heads import Head
-from workers.tasks.criterion import Criterion
+from workers.tasks.criterion import Criterion, Measure
 from workers.tasks.metrics import Metric
 from workers.tasks.section import TaskSection
 
@@ -33,6 +34,9 @@ class Task:
         criterion: loss and measure, for the names of the model's outputs.
         fit: of types whose targets are numbers: the criterion in a unit that follows from the training rows' targets
             `[rows]`, and from whether the head can add a constant.
+        encode_options: fields of the section that `encode` takes by their names.
+        measured_on: from a section, the rows of a split and their tokens to measures of that split, where these compare
+            with more than targets; in place of the criterion's.
         example: a section that runs on every machine.
         written: metrics of the answers that a model writes, measured where a trial has trained to its end, if the
             section asks for them.
@@ -50,12 +54,24 @@ class Task:
     criterion: Callable[[tuple[str, ...]], Criterion]
     example: Mapping[str, Any]
     written: tuple[Metric, ...] = ()
+    encode_options: tuple[str, ...] = ()
+    measured_on: Callable[[Any, Rows, Tokens], Callable[[], Measure]] | None = None
     reads_model: bool = False
     fit: Callable[[Targets, bool], Criterion] | None = None
 
     def criterion_for(self, labels: tuple[str, ...], targets: Targets, constant: bool) -> Criterion:
         """The criterion to train by on these names of outputs and training targets."""
         return self.criterion(labels) if self.fit is None else self.fit(targets, constant)
+
+    def encoding(self, section: TaskSection) -> Encode:
+        """How the rows of a section are encoded."""
+        options = {name: getattr(section, name) for name in self.encode_options}
+        return partial(self.encode, **options) if options else self.encode
+
+    def criterion_on(self, criterion: Criterion, section: TaskSection, rows: Rows, tokens: Tokens) -> Criterion:
+        """The criterion with the measure of one split."""
+        own = self.measured_on
+        return criterion if own is None else replace(criterion, measure=own(section, rows, tokens))
 
     @property
     def primary(self) -> Metric:

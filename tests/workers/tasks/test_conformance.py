@@ -79,6 +79,13 @@ def _scored(rng: random.Random) -> Row:
     return {"text": " ".join(words), "label": round(70 + 10 * (1 if kind == "fruit" else -1) + rng.gauss(0, 2), 3)}
 
 
+def _asked(rng: random.Random) -> Row:
+    words, kind = _sentence(rng)
+    at = next(number for number, word in enumerate(words) if word in WORDS[kind])
+    start = sum(len(word) + 1 for word in words[:at])
+    return {"question": "my", "context": " ".join(words), "answers": {"text": [words[at]], "answer_start": [start]}}
+
+
 def _turns(*turns: Any) -> Row:
     return {"messages": [{"role": role, "content": content} for role, content in turns]}
 
@@ -97,6 +104,18 @@ CASES = {
             (_turns(("user", "pear " * 40), ("assistant", "fruit")), "max_length"),
         ),
         cut=17,
+    ),
+    "question-answering": Case(
+        _asked,
+        (
+            ({"question": "", "context": "a pear", "answers": []}, "question"),
+            ({"question": "my", "context": None, "answers": []}, "context"),
+            ({"question": "my", "context": "a pear", "answers": "pear"}, "answers"),
+            ({"question": "my", "context": "a pear", "answers": {"text": ["pear"], "answer_start": []}}, "answers"),
+            ({"question": "my", "context": "a pear", "answers": [{"text": "fig", "answer_start": 2}]}, "answers"),
+            ({"question": "my", "context": "pear pear", "answers": [{"text": "pear", "answer_start": 3}]}, "answers"),
+            ({"question": "my", "context": "a pear", "answers": [{"text": "pear", "answer_start": "2"}]}, "answers"),
+        ),
     ),
     "text-classification": Case(
         _text, (({"text": 3, "label": "fruit"}, "train"), ({"text": "a pear", "label": None}, "label"))
