@@ -25,11 +25,11 @@ from benchmarks.chaos.scene import Played
 
 WANTED = 200
 AIMS = {"kill_points": WANTED, "lost": 0, "doubled": 0, "out_of_order": 0, "worst_time_ratio": 1.5}
-TRIALS, POINTS, GAP = 72, 10, 3.5
-RAY_TRIALS, RAY_POINTS, RAY_GAP = 12, 4, 8.0
+TRIALS, POINTS, GAP = 72, 16, 2.6
+RAY_TRIALS, RAY_POINTS, RAY_GAP = 10, 4, 8.0
 ORDER = ("sqlite", "postgres", "ray")
-SHARES = {"sqlite": 9, "postgres": 9, "ray": 5}
-"""Scenes of each kind: 200 points."""
+SHARES = {"sqlite": 7, "postgres": 7, "ray": 4}
+"""Scenes of each kind: 200 points and some more, as a job may end before its last fault."""
 
 
 def play(kind: str, seed: int, disturbed: bool) -> Played:

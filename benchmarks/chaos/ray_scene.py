@@ -149,7 +149,7 @@ def _kill(victims: Family) -> bool:
 
 
 def _job(trials: int) -> dict[str, Any]:
-    task = {"model": "builtin:minilm", "train": "builtin:pydocs", "train_rows": 800, "validation_rows": 100}
+    task = {"model": "builtin:minilm", "train": "builtin:pydocs", "train_rows": 240, "validation_rows": 60}
     return {
         "name": "chaos",
         "task": {**task, "max_length": 32},
@@ -159,6 +159,6 @@ def _job(trials: int) -> dict[str, Any]:
             {"metric": "trainable_params", "direction": "minimize"},
         ],
         "optimizer": {"name": "random"},
-        "budget": {"trials": trials, "epochs": 3},
-        "resources": {"max_attempts": 10, "engine": "reference", "pack": 1},
+        "budget": {"trials": trials, "epochs": 2},
+        "resources": {"max_attempts": 10, "pack": 1},
     }
