@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from peftsearch import measured, publishing, studies, sweeps
+from peftsearch import measured, mlflow_runs, publishing, studies, sweeps
 from peftsearch.cli import assignments, jobfile
 from peftsearch.cli.options import JobId, Token, TrialId, Url, connect
 from peftsearch.cli.output import console
@@ -86,12 +86,15 @@ def _parted(text: str) -> tuple[str, str]:
 @app.command("export-study")
 def export_study(
     job_id: JobId,
-    target: Annotated[str, typer.Argument(help="FILE.csv, FILE.parquet or an Optuna storage: sqlite:///FILE.db")],
-    study: Annotated[str | None, typer.Option(help="Name of the Optuna study [default: the job's name and id]")] = None,
+    target: Annotated[
+        str,
+        typer.Argument(help="FILE.csv, FILE.parquet, an Optuna storage (sqlite:///FILE.db) or MLflow (http://HOST)"),
+    ],
+    study: Annotated[str | None, typer.Option(help="Name of the study or experiment [the job's name and id]")] = None,
     url: Url = None,
     token: Token = None,
 ) -> None:
-    """Write the trials of a job as a table or as an Optuna study, which optuna-dashboard opens."""
+    """Write the trials of a job as a table, as an Optuna study, or as runs of an MLflow tracking server."""
     write = _TABLES.get(Path(target).suffix.lower())
     if "://" not in target and write is None:
         raise typer.BadParameter(
@@ -101,6 +104,10 @@ def export_study(
         raise typer.BadParameter("study: only an Optuna storage has studies")
     with connect(url, token) as client:
         job, trials = client.job(job_id), client.trials(job_id)
+        if target.startswith(("http://", "https://")):
+            count = mlflow_runs.write_runs(job, trials, client.reports, target, study)
+            console.print(f"{count} trials of {job_id} are in {target}", markup=False, highlight=False, soft_wrap=True)
+            return
     if "://" in target or write is None:
         count = studies.write_study(f"{job.name} ({job.id})", job.objectives, trials, target, study)
     else:
