@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import BitsAndBytesConfig
 
-METHODS = frozenset({"head", "lora", "lora_plus", "ia3"})
-"""Methods whose adapters add to a layer's output, so that they need not know how its weights are stored."""
+METHODS = frozenset({"base", "head", "lora", "lora_plus", "ia3"})
+"""Methods that leave a layer as it is or add to its output, so that they need not know how its weights are stored."""
 
 
 def quantisation(kind: Quantisation, head: tuple[str, ...]) -> BitsAndBytesConfig:

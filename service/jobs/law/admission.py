@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from service.errors import BadInput, FieldProblem
 from service.jobs.did_you_mean import unknown_name
+from service.jobs.execution_checks import check_one_method
 from service.jobs.law.spec import LEAST_SETTINGS, LEAST_SIZES, MOST_TRAININGS, DesignSpec, LawSpec
+from service.jobs.model_class_checks import check_model_class
 from service.jobs.models import located
-from service.jobs.sharding_checks import check_sharded_method
 from service.jobs.task_admission import TaskAdmission
 from service.settings import Settings
 from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
 from workers.models.description import ModelDescription
-from workers.models.quantisation import check_method
 
 
 def admit_law(spec: LawSpec, settings: Settings, broken: frozenset[str] = frozenset()) -> LawSpec:
@@ -23,8 +23,7 @@ def admit_law(spec: LawSpec, settings: Settings, broken: frozenset[str] = frozen
     admission = TaskAdmission(settings, broken)
     problems = [
         *_design_problems(spec),
-        *check_sharded_method(spec.resources, spec.method),
-        *_quantisation_problems(spec),
+        *(check_one_method(spec.resources, spec.method) if spec.method in methods() else ()),
     ]
     if spec.method not in methods():
         problems.append(unknown_name("method", spec.method, methods(), "method"))
@@ -33,6 +32,7 @@ def admit_law(spec: LawSpec, settings: Settings, broken: frozenset[str] = frozen
     data = None if task is None else admission.read(task, spec.seed)
     if model is not None:
         admission.check_fit(model, data)
+        problems += check_model_class(spec.resources, model)
     if model is not None and not problems and admission.sound("method", "fixed", "design"):
         problems += _untrainable(spec, model)
     if data is not None and admission.sound("design"):
@@ -61,16 +61,6 @@ def _design_problems(spec: LawSpec) -> Iterator[FieldProblem]:
     if design.trainings > MOST_TRAININGS:
         message = f"the grid has {design.trainings} trainings; at most {MOST_TRAININGS}"
         yield FieldProblem("design", design.trainings, f"at most {MOST_TRAININGS} trainings", message)
-
-
-def _quantisation_problems(spec: LawSpec) -> Iterator[FieldProblem]:
-    """A method that cannot be trained on a base in 8 or 4 bits."""
-    if spec.resources.quantise is None:
-        return
-    try:
-        check_method(spec.resources.quantise, spec.method)
-    except InvalidInput as error:
-        yield FieldProblem("resources.quantise", error.found, error.allowed, error.message)
 
 
 def _untrainable(spec: LawSpec, model: ModelDescription) -> list[FieldProblem]:

@@ -10,6 +10,7 @@ from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget
 from service.errors import FieldProblem
 from service.jobs.did_you_mean import unknown_name
+from service.jobs.execution_checks import check_methods, check_sharding
 from service.jobs.model_class_checks import check_model_class
 from service.jobs.models import located
 from service.jobs.search.checks import check_optimizer, check_scheduler
@@ -18,7 +19,6 @@ from service.jobs.search.problem import problem_on
 from service.jobs.search.problem import references as references_of
 from service.jobs.search.space_checks import check_batch, check_references, read_space
 from service.jobs.search.spec import JobSpec
-from service.jobs.sharding_checks import check_sharded_methods, check_sharding
 from service.jobs.task_admission import TaskAdmission
 from workers.data.rows import TaskData
 from workers.models.description import ModelDescription
@@ -61,9 +61,9 @@ class SearchAdmission(TaskAdmission):
         data: TaskData | None,
         references_sound: bool,
     ) -> None:
-        """What is in the space, against the data, the constraints and a base in parts."""
+        """What is in the space, against the data, the constraints and a base in parts or few bits."""
         if references_sound:
-            self.problems += check_sharded_methods(spec, problem.space, model)
+            self.problems += check_methods(spec, problem.space, model)
         if data is not None:
             self.problems += check_batch(spec, problem.space, model, len(data.train))
         self.problems += check_known(spec.constraints, problem.space, model)

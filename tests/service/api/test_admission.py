@@ -251,6 +251,16 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
         "constraints.0.metric",
         ["latency_ms", "not measured"],
     ),
+    "methods that need weights as they are": (
+        lambda spec: spec.update(resources={"quantise": "nf4"}, space={"preset": "methods"}),
+        "space",
+        ["nf4", "which need its weights", "more", "overrides"],
+    ),
+    "reference trial that needs weights as they are": (
+        lambda spec: spec.update(resources={"quantise": "nf4"}, reference_trials=[{"method": "pego"}]),
+        "reference_trials",
+        ["cannot be trained on by pego", "lora_plus"],
+    ),
     "methods that need a whole base": (
         lambda spec: spec.update(resources={"shards": 2}, space={"preset": "methods"}),
         "space",

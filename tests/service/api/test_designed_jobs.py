@@ -94,7 +94,7 @@ def test_mixture_jobs_that_cannot_work_are_refused(
     [
         ({"resources": {"shards": 2, "executor": "external"}}, "resources.executor", "one process"),
         ({"resources": {"shards": 2}, "method": "sft"}, "method", "cannot be trained on it"),
-        ({"resources": {"quantise": "int8"}, "method": "vera"}, "resources.quantise", "vera"),
+        ({"resources": {"quantise": "int8"}, "method": "vera"}, "method", "cannot be trained on by vera"),
     ],
 )
 def test_what_a_method_cannot_be_trained_with_is_refused(

@@ -1,8 +1,8 @@
-"""Checks of `resources.shards`: what a base in parts cannot do is refused before anything is trained."""
+"""Checks of how trials are to be trained: what a base in parts or few bits cannot do is refused first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from search_spaces.space import Space
@@ -11,6 +11,7 @@ from service.jobs.search.problem import references
 from service.jobs.search.spec import JobSpec, ResourcesSpec
 from workers.hyperparameters import split_config
 from workers.models.description import ModelDescription
+from workers.models.quantisation import METHODS as TRAIN_ON_QUANTISED
 from workers.running.sharding import NEEDS_WHOLE
 
 _NARROW = "a preset is narrowed by `overrides: {method: {choices: [...]}}`"
@@ -21,35 +22,36 @@ def check_sharding(spec: JobSpec) -> list[FieldProblem]:
     return [] if spec.resources.shards == 1 else [*_resource_problems(spec.resources), *_latency_problems(spec)]
 
 
-def check_sharded_method(resources: ResourcesSpec, name: str) -> list[FieldProblem]:
-    """Settings of a job with one method, and a method, that exclude a sharded base."""
-    if resources.shards == 1:
-        return []
-    problems = list(_resource_problems(resources))
-    if name in NEEDS_WHOLE:
-        why = f"{name} cannot be trained on it, as {NEEDS_WHOLE[name]}"
-        problems.append(_problem("method", name, "another method", why))
-    return problems
+def check_one_method(resources: ResourcesSpec, name: str) -> list[FieldProblem]:
+    """Settings of a job with one method, and the method, that exclude what `resources` ask for."""
+    whole = [] if resources.shards == 1 else _resource_problems(resources)
+    return [*whole, *_method_problems(resources, "method", [name], "another method")]
 
 
-def check_sharded_methods(spec: JobSpec, space: Space, model: ModelDescription) -> list[FieldProblem]:
-    """Methods in the space, or among the reference trials, that need the whole base in one place."""
-    if spec.resources.shards == 1:
-        return []
+def check_methods(spec: JobSpec, space: Space, model: ModelDescription) -> list[FieldProblem]:
+    """Methods in the space, or among the reference trials, that cannot be trained as the job asks for."""
     named = {
         "space": (getattr(space.by_name.get("method"), "choices", ()), f"other methods ({_NARROW})"),
         "reference_trials": ([split_config(config)[0] for _, config in references(spec, model)], "other methods"),
     }
     return [
-        _problem(
-            field,
-            unfit,
-            allowed,
-            "; ".join(f"{name} cannot be trained on it, as {NEEDS_WHOLE[name]}" for name in unfit),
-        )
+        problem
         for field, (names, allowed) in named.items()
-        if (unfit := [name for name in names if name in NEEDS_WHOLE])
+        for problem in _method_problems(spec.resources, field, names, allowed)
     ]
+
+
+def _method_problems(
+    resources: ResourcesSpec, field: str, names: Sequence[str], allowed: str
+) -> Iterator[FieldProblem]:
+    if resources.shards > 1 and (unfit := [name for name in names if name in NEEDS_WHOLE]):
+        why = "; ".join(f"{name} cannot be trained on it, as {NEEDS_WHOLE[name]}" for name in unfit)
+        yield _problem(field, unfit, allowed, why)
+    if resources.quantise is not None and (unfit := [name for name in names if name not in TRAIN_ON_QUANTISED]):
+        some = f"{', '.join(unfit[:3])}{f' and {len(unfit) - 3} more' if len(unfit) > 3 else ''}"
+        own = f"{', '.join(sorted(TRAIN_ON_QUANTISED))}; {allowed}"
+        why = f"a base in {resources.quantise} cannot be trained on by {some}, which need its weights as they are"
+        yield FieldProblem(field, unfit, own, f"resources.quantise: {why}; allowed: {own}")
 
 
 def _resource_problems(resources: ResourcesSpec) -> Iterator[FieldProblem]:
