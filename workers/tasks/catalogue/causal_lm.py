@@ -20,9 +20,8 @@ from workers.data.sources import columns_of, divided, read_splits
 from workers.data.tokens import Encoded
 from workers.errors import InvalidInput
 from workers.generation.section import WRITTEN, GenerationSpec
-from workers.models.families.registry import anatomy
 from workers.models.heads import CAUSAL
-from workers.models.references import read_config, resolve
+from workers.models.references import resolve
 from workers.models.vocabulary import check_tokenizer
 from workers.tasks.criterion import IGNORED, Criterion
 from workers.tasks.metrics import Metric
@@ -114,8 +113,10 @@ def _columns(task: CausalLMSpec) -> tuple[Form, dict[str, str]]:
 
 
 def _writer(task: CausalLMSpec, form: Form, names: dict[str, str]) -> Writer:
+    from workers.models.description import describe  # which knows the types of task
+
     tokens = special_tokens(task.model)
-    vocabulary = anatomy(read_config(task.model)).vocabulary
+    vocabulary = describe(task.model).anatomy.vocabulary
     tokenizer = check_tokenizer(resolve(task.model, weights=False), vocabulary)
     added = () if tokenizer is None else tokenizer.get_added_tokens_decoder().values()
     end = tokens.get("eos_token", "")
