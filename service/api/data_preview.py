@@ -62,20 +62,20 @@ class SplitView(View):
 def preview(data: TaskData, tokenizer: Tokenizer | None, max_length: int) -> list[SplitView]:
     """The splits of a task's data. Whatever a type of task keeps for each row becomes a column."""
     named = [("train", data.train), ("validation", data.validation), ("test", data.test)]
-    return [_split(name, rows, data.labels, tokenizer, max_length) for name, rows in named if rows is not None]
+    return [_split(name, rows, data, tokenizer, max_length) for name, rows in named if rows is not None]
 
 
-def _split(name: str, rows: Rows, labels: tuple[str, ...], tokenizer: Tokenizer | None, max_length: int) -> SplitView:
-    columns = dict(_columns(rows, labels))
+def _split(name: str, rows: Rows, data: TaskData, tokenizer: Tokenizer | None, max_length: int) -> SplitView:
+    columns = dict(_pieces(rows, data.form) if data.form else _columns(rows, data.labels))
     shown = range(min(SHOWN_ROWS, len(rows)))
     return SplitView(
         name=name,
         rows=len(rows),
         columns=list(columns),
         examples=[[columns[column][index] for column in columns] for index in shown],
-        labels=_balance(rows, labels),
+        labels=_balance(rows, data.labels),
         spread=_spread(rows),
-        lengths=_lengths(rows, tokenizer, max_length),
+        lengths=_lengths(rows, tokenizer, max_length, "" if data.form else " "),
     )
 
 
@@ -88,6 +88,14 @@ def _columns(rows: Rows, labels: tuple[str, ...]) -> Iterator[tuple[str, list[st
             continue
         cells = [_target(value, labels) if field.name == "targets" else _cell(value) for value in values]
         yield _COLUMN.get(field.name, field.name), cells
+
+
+def _pieces(rows: Rows, form: str) -> Iterator[tuple[str, list[str]]]:
+    """The first rows of text in pieces, and what of them is learnt."""
+    first = rows.take(np.arange(min(SHOWN_ROWS, len(rows))))
+    yield f"text, read as {form}", [_cell("".join(pieces)) for pieces in first.texts]
+    found = zip(first.texts, first.targets, strict=True)
+    yield "learnt", [_cell("".join(np.array(pieces, dtype=object)[flags == 1])) for pieces, flags in found]
 
 
 _COLUMN = {"texts": "text", "pairs": "second text", "targets": "target"}
@@ -130,12 +138,12 @@ def _spread(rows: Rows) -> SpreadView | None:
     return SpreadView(low=float(low), median=float(median), high=float(high))
 
 
-def _lengths(rows: Rows, tokenizer: Tokenizer | None, max_length: int) -> LengthsView | None:
+def _lengths(rows: Rows, tokenizer: Tokenizer | None, max_length: int, between: str) -> LengthsView | None:
     count = min(MEASURED_ROWS, len(rows))
     if not count:
         return None
     chosen = np.linspace(0, len(rows) - 1, count).astype(int)
-    texts = [" ".join(rows.take(np.array([index])).strings()) for index in chosen]
+    texts = [between.join(rows.take(np.array([index])).strings()) for index in chosen]
     if tokenizer is None:
         lengths = np.array([len(text) for text in texts])
     else:

@@ -1,7 +1,8 @@
 """`python -m workers.data JOB_FILE SPLIT OUT`: write one split of a job's data, as its trials see it, to JSON lines.
 
 Each line holds the text columns and `label`: the index of the class in the order of the model's outputs (for tagged
-words one for each), or the number.
+words one for each), or the number. Of a language model's rows it holds the `text` that the model reads, and what of it
+is `learnt`.
 """
 
 from __future__ import annotations
@@ -36,8 +37,20 @@ def main() -> None:
     rows: Rows | None = getattr(data, given.split)
     if rows is None:
         parser.error(f"{given.job_file} names no {given.split} data")
+    if data.form:
+        write_texts(rows, given.out)
+        print(f"{len(rows)} rows in {given.out}, read as {data.form}")
+        return
     write_lines(rows, task, given.out)
     print(f"{len(rows)} rows of {len(data.labels)} classes in {given.out}")
+
+
+def write_texts(rows: Rows, out: Path) -> None:
+    """Write rows of pieces as JSON lines: the whole text, and the pieces of it that are learnt."""
+    with out.open("w", encoding="utf-8") as file:
+        for pieces, flags in zip(rows.texts, rows.targets, strict=True):
+            learnt = [piece for piece, flag in zip(pieces, flags, strict=True) if flag]
+            file.write(json.dumps({"text": "".join(pieces), "learnt": learnt}, ensure_ascii=False) + "\n")
 
 
 def write_lines(rows: Rows, task: TaskSection, out: Path) -> None:

@@ -41,9 +41,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task's data: names of the model's outputs in their order (of classes, say), and the splits."""
+    """A task's data: names of the model's outputs in their order (of classes, say), and the splits.
+
+    `form` is how the source writes rows that become text in pieces, such as `sharegpt`; then targets say which pieces
+    are learnt. Empty for all other data.
+    """
 
     labels: tuple[str, ...]
     train: Rows
     validation: Rows
     test: Rows | None
+    form: str = ""

@@ -55,6 +55,16 @@ def test_a_sound_job_is_taken(api: TestClient, spec: dict[str, Any], preset: str
     assert found.status_code == 201, found.text
 
 
+def test_a_look_says_how_rows_are_read_and_what_is_learnt(api: TestClient, spec: dict[str, Any]) -> None:
+    train = api.post("/v1/checks", json=spec).json()["splits"][0]
+    assert train["columns"] == ["text, read as messages", "learnt"]
+    assert all(
+        text.startswith("<|im_start|>user") and text.rstrip().endswith(learnt) for text, learnt in train["examples"]
+    )
+    assert all(learnt.startswith("one ") and learnt.endswith("<|im_end|>") for _, learnt in train["examples"])
+    assert (train["lengths"]["unit"], train["lengths"]["cut"]) == ("tokens", 0.0)
+
+
 def test_what_the_model_cannot_learn_from_is_refused(
     api: TestClient, spec: dict[str, Any], settings: Settings, tmp_path: Path
 ) -> None:

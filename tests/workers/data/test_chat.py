@@ -301,3 +301,21 @@ def test_rows_of_which_nothing_would_be_learnt_may_be_dropped(home: Path) -> Non
     assert len(data.train) + len(data.validation) == 2
     with pytest.raises(InvalidInput, match="9 tokens before the answer"):
         read(home, [long, long], max_length=8, overlong="drop")
+
+
+def test_rows_are_written_down_as_the_model_reads_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from workers.data.__main__ import main
+
+    rows = home / "talk.jsonl"
+    rows.write_text(f"{json.dumps({'messages': TALK})}\n" * 4)
+    task = {"type": "causal-lm", "model": str(home / "model"), "train": str(rows), "validation": 0.5}
+    (home / "job.yaml").write_text(json.dumps({"task": task}))
+    monkeypatch.setattr("sys.argv", ["data", str(home / "job.yaml"), "train", str(home / "out.jsonl")])
+    main()
+    assert "2 rows" in (said := capsys.readouterr().out)
+    assert "read as messages" in said
+    line = json.loads((home / "out.jsonl").read_text().splitlines()[0])
+    assert line["learnt"] == [f"one fruit .{END}", f"one tool .{END}"]
+    assert line["text"].startswith("<|im_start|>user\na pear")

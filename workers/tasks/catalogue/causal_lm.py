@@ -6,6 +6,7 @@ otherwise, each with the token that ends it. A token's target stands at the posi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -99,7 +100,8 @@ def read(task: CausalLMSpec, seed: int = 0) -> TaskData:
     splits = read_splits(task, columns[1:], columns[0])
     writer = _writer(task, form, names)
     rows = {role: writer.rows(parts, tests) for role, parts in splits.items()}
-    return divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
+    data = divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
+    return replace(data, form=form.name)
 
 
 def _columns(task: CausalLMSpec) -> tuple[Form, dict[str, str]]:
