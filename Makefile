@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo demo-sft test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-dashboard bench-methods bench-autopeft bench-sft systems record-trials lock clean
+.PHONY: help setup web openapi wheel demo demo-sft test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-dashboard bench-methods bench-autopeft bench-sft bench-gsm8k systems record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -88,6 +88,9 @@ bench-engine: $(VENV)/installed ## trials and whole searches beside Trainer + pe
 	.venv-trl/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 transformers==5.23.0 peft==0.21.2
 	.venv-trl/bin/pip install --quiet --disable-pip-version-check trl==1.16.0
 	@touch $@
+
+bench-gsm8k: $(VENV)/installed ## exact match of a winner on GSM8K beside its base, with intervals (DATA: folder with train.jsonl and test.jsonl; QUICK=1: few rows)
+	$(BIN)/python -m benchmarks.gsm8k --data $(DATA) $(if $(QUICK),--quick)
 
 bench-sft: $(VENV)/installed .venv-trl/installed ## fine-tuning a language model beside TRL's SFTTrainer (QUICK=1: at most 5 minutes)
 	$(BIN)/python -m benchmarks.sft $(if $(QUICK),--quick)

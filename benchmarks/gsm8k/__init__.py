@@ -1,0 +1,1 @@
+"""Exact match of a winner on GSM8K beside its base."""
