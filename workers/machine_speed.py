@@ -77,12 +77,20 @@ def _seconds(device: torch.device, members: int) -> float:
         factor.requires_grad_()
     rows = draw(members * _ROWS, _TOKENS, _HIDDEN)
 
+    def updates(state: torch.Tensor, own: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        """As packs compute them: member by member on a CPU, all at once on a GPU."""
+        if device.type == "cpu":
+            parts = zip(state.chunk(members), own, strict=True)
+            return torch.cat([part @ a.T @ b.T for part, (a, b) in parts])
+        first, second = (torch.stack(factors).mT for factors in zip(*own, strict=True))
+        inner = torch.bmm(state.view(members, -1, _HIDDEN), first)
+        return torch.bmm(inner, second).view(len(state), _TOKENS, -1)
+
     def step() -> None:
         state = rows
         for layer, (up, down) in enumerate(frozen):
             own = factors[layer * members : (layer + 1) * members]
-            deltas = [part @ a.T @ b.T for part, (a, b) in zip(state.chunk(members), own, strict=True)]
-            state = state + torch.nn.functional.gelu(state @ up.T + torch.cat(deltas)) @ down.T
+            state = state + torch.nn.functional.gelu(state @ up.T + updates(state, own)) @ down.T
         state.square().mean().backward()
         if device.type == "cuda":
             torch.cuda.synchronize(device)

@@ -97,9 +97,11 @@ def _places(resources: ResourcesSpec, speed: MachineSpeed | None) -> int:
     if resources.pack != "auto":
         return resources.pack
     # On a CPU one trial fills its cores: there packing measured 0.88 to 1.0 times the speed of one after another.
-    if not resources.gpus_per_trial or speed is None or speed.pack_gain < WORTH_PACKING:
+    if not resources.gpus_per_trial:
         return 1
-    return MOST_MEMBERS
+    if speed is None:  # a whole GPU is hardly ever filled by one trial; of a part of one, nothing is known
+        return MOST_MEMBERS if resources.gpus_per_trial >= 1 else 1
+    return MOST_MEMBERS if speed.pack_gain >= WORTH_PACKING else 1
 
 
 def _most_workers(resources: ResourcesSpec, machine: Machine, places: int) -> int:

@@ -187,6 +187,24 @@ def test_one_that_arrives_comes_aboard_while_the_others_train(bench: Workbench, 
         assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
 
 
+def test_what_a_pack_saved_goes_on_alone_and_in_a_pack(bench: Workbench) -> None:
+    """Also where the method keeps what it started from: CorDA's factors come from the data."""
+    config = {"method": "corda", "rank": 2, "samples": 16, "targets": "qv", "top_layers": 1, "learning_rate": 1e-3}
+
+    def corda(**more: Any) -> Assignment:
+        fields = {"epochs": 2, "seed": 1, "measure_latency": False, "reports_per_epoch": 1} | more
+        return Assignment(trial_id="k", attempt=1, task=TASK, config=config, **fields)
+
+    whole = train(corda(), bench, lambda _: "continue")
+    (paused,) = train_pack([corda(pause_every=1)], bench, lambda _: "continue")
+    assert paused.status == "paused"
+    alone = train(corda(checkpoint=paused.checkpoint), bench, lambda _: "continue")
+    (packed,) = train_pack([corda(checkpoint=paused.checkpoint)], bench, lambda _: "continue")
+    for outcome in (alone, packed):
+        assert "started_afresh" not in outcome.environment
+        assert outcome.metrics["loss"] == pytest.approx(whole.metrics["loss"], rel=1e-4)
+
+
 def test_a_trial_of_another_task_that_arrives_fails_alone(bench: Workbench) -> None:
     arrivals = Arrivals()
     arrivals.add(assignment("b", task=TASK.model_copy(update={"train_rows": 32})))

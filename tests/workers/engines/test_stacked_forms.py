@@ -18,6 +18,7 @@ from workers.engines.stacked.reading import NotStackable, read_updates
 from workers.engines.stacked.way import LOOPED, STACKED, Way
 from workers.methods.registry import method
 from workers.models.loading import make_base
+from workers.tasks.catalogue.causal_lm import TASK as LANGUAGE
 from workers.tasks.catalogue.text_classification import TASK
 from workers.tasks.catalogue.token_classification import TASK as TAGS
 
@@ -135,6 +136,40 @@ def test_every_class_of_model_takes_every_form_that_it_knows(kind: str, store: P
         pytest.skip("trials on this class train alone")
     members = [one for one in FAMILY_MEMBERS if method(one.method).supports(resident.base.description)]
     assert_as_alone(resident, members, 4, store, STACKED)
+
+
+def test_dropout_by_counters_is_a_members_own_whoever_trains_beside_it(bert: ResidentBase, store: PrefixStore) -> None:
+    """As on a GPU: not the masks that it would draw alone, but the same ones in any company."""
+    way = Way(False, float("inf"), 4096, host_streams=False)
+    mine = Tiny("lora", {"rank": 4, "targets": "all", "dropout": 0.3}, {"gradient_accumulation": 2}, 5)
+    others = [Tiny("head", seed=1), Tiny("lora", {"rank": 2, "dropout": 0.1}, {"batch_size": 5}, 2)]
+    (first,) = train_together(bert, [mine], SPLITS, 10, store, way)
+    *_, second = train_together(bert, [*others, mine], SPLITS, 10, store, way)
+    assert isinstance(first, Made)
+    assert_alike(second, first)
+    undropped = train_alone(bert, Tiny("lora", {"rank": 4, "targets": "all"}, mine.training, 5), SPLITS, 10, store)
+    assert not np.allclose(first.losses, undropped.losses, rtol=1e-3)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_language_models(store: PrefixStore, way: Way) -> None:
+    """Scores of wanted tokens in place of logits, a head that nobody trains, members that smooth differently."""
+    config = transformers.LlamaConfig(
+        vocab_size=VOCABULARY, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        intermediate_size=48, max_position_embeddings=64, initializer_range=0.2, pad_token_id=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    resident = ResidentBase.of(make_base(transformers.LlamaForCausalLM(config), folder="tiny"))
+    criterion = LANGUAGE.criterion(())
+    splits = split(40, 0, criterion, VOCABULARY, VOCABULARY), split(12, 1, criterion, VOCABULARY, VOCABULARY)
+    members = [
+        Tiny("lora", {"rank": 4, "targets": "all"}, {"label_smoothing": 0.1}, 1),
+        Tiny("ia3", {}, {"batch_size": 5}, 2),
+        Tiny("mam", {"size": 6, "prefix_length": 3}, {"gradient_accumulation": 2}, 3),
+    ]
+    together = train_together(resident, members, splits, 8, store, way)
+    for tiny, made in zip(members, together, strict=True):
+        assert_alike(made, train_alone(resident, tiny, splits, 8, store))
 
 
 @pytest.mark.parametrize("way", WAYS)

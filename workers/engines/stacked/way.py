@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
+from torch import nn
 
 from workers.engines.batches import EVALUATION_TOKENS
+from workers.engines.stacked.layout import Layout
+from workers.engines.stacked.places import StackedLinear
+from workers.engines.stacked.stack import Stack, Tenant
+from workers.engines.stacked.update import Part, Update
 
 # Tokens of a joint pass over the tokens of the same batches alone. On a CPU a padded token costs what a real one does.
 _CPU_PADDING = 1.1
 _GPU_EVALUATION_TOKENS = 32_768
+
+# What is measured on a CPU: members of these ranks, with so many rows of so many tokens each, on a layer so wide.
+_RANKS, _ROWS, _TOKENS, _HIDDEN = (1, 4, 8, 16), 8, 16, 384
+_WORTH = 1.1  # how much faster all at once must be
 
 
 @dataclass(frozen=True)
@@ -41,5 +53,38 @@ ON_GPU = Way(False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=False, captur
 
 
 def way_on(device: torch.device) -> Way:
-    """The way that is faster on a device."""
-    return LOOPED if device.type == "cpu" else ON_GPU
+    """The way that is faster on a device: on a CPU by a measurement, made once per process."""
+    if device.type != "cpu":  # a call for each member and place would cost more than what it does
+        return ON_GPU
+    return STACKED if stacked_gain() >= _WORTH else LOOPED
+
+
+@cache
+def stacked_gain() -> float:
+    """How many times faster the updates of members of several ranks are together than one by one, on this CPU now."""
+    with torch.random.fork_rng(devices=[]):
+        stack, original = Stack(len(_RANKS), torch.device("cpu")), nn.Linear(_HIDDEN, _HIDDEN).requires_grad_(False)
+        for rank in _RANKS:
+            factors = {"a": torch.randn(rank, _HIDDEN), "b": torch.randn(_HIDDEN, rank)}
+            parts = {role: Part(value, role, tuple(value.shape)) for role, value in factors.items()}
+            update = Update("layer", "low-rank", parts, {"scale": 1.0, "dropout": 0.0})
+            stack.add(Tenant((update,), 0.0, {}, 0.0))
+        x = torch.randn(len(_RANKS) * _ROWS, _TOKENS, _HIDDEN, requires_grad=True)
+    seconds = []
+    for looped in (True, False):
+        layout = Layout(stack.slots, stack.device, looped)
+        layout.arrange([(slot, _ROWS, _TOKENS) for slot in range(stack.slots)])
+        layer = StackedLinear(original, "layer", stack, layout)
+        seconds.append(_fastest(lambda layer=layer: layer(x).sum().backward()))  # type: ignore[misc]
+    return seconds[0] / seconds[1]
+
+
+def _fastest(run: Callable[[], None], repeats: int = 3) -> float:
+    """Seconds of the fastest of several runs: neighbours on the machine only ever make a run slower."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)

@@ -9,7 +9,7 @@ import pytest
 
 from service.conductor.training.cost_model import MEBIBYTE, CostModel
 from service.conductor.training.packs import UNMEASURED, Packs
-from service.conductor.training.placement import Placement, Shape
+from service.conductor.training.placement import Machine, Placement, Shape, place
 from service.jobs.assignments import assignment_of
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
@@ -64,6 +64,16 @@ def test_a_group_holds_what_fits_together_and_leaves_the_others() -> None:
     assert numbers(packs().group(waiting[0], waiting, 2, WIDE)) == [0, 3]  # the job's own limit
     assert numbers(packs().group(waiting[1], waiting, 9, WIDE)) == [1]
     assert numbers(packs(engine="reference").group(waiting[0], waiting, 9, WIDE)) == [0]
+
+
+def test_a_job_with_a_gpu_for_each_trial_packs_by_itself() -> None:
+    """Without a word about packs, on a machine of one GPU: all that can stack share a worker."""
+    resources = spec(gpus_per_trial=1).resources
+    planned = place(resources, Machine(cpus=8, gpus=1, memory=256e9))
+    waiting = [trial(number) for number in range(6)]
+    waiting.insert(2, trial(9, config={"method": "autopeft"}))
+    assert planned.workers == 1
+    assert numbers(packs(gpus_per_trial=1).group(waiting[0], waiting, 9, planned)) == [0, 1, 9, 2, 3, 4, 5]
 
 
 def test_a_group_never_needs_more_memory_than_its_worker_has() -> None:

@@ -72,7 +72,10 @@ def test_spare_cores_become_threads_where_a_measurement_says_they_help(
 def test_packs_form_where_they_were_measured_to_pay_or_where_asked_for() -> None:
     machine = Machine(16, 1, 64e9)
     assert place(ResourcesSpec(), machine, CPU).places == 1
-    assert place(ResourcesSpec(gpus_per_trial=1), machine).places == 1  # nothing measured yet
+    assert place(ResourcesSpec(gpus_per_trial=1), machine).places == MOST_MEMBERS  # before anything was measured
+    assert place(ResourcesSpec(gpus_per_trial=0.5), machine).places == 1
+    slow = GPU.model_copy(update={"pack_gain": 1.1})
+    assert place(ResourcesSpec(gpus_per_trial=1), machine, slow).places == 1
     on_gpu = place(ResourcesSpec(gpus_per_trial=1), machine, GPU)
     assert (on_gpu.places, on_gpu.workers) == (MOST_MEMBERS, 1)
     assert 0.7 * 80 * GIB < on_gpu.memory < 80 * GIB
