@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections import Counter
@@ -61,6 +62,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="+", choices=ORDER, default=list(ORDER))
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a part that is cut short ends the processes of its scene
     known = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     scenes: list[dict[str, Any]] = known.get("scenes", [])
     deadline, undisturbed = time.monotonic() + 60 * arguments.minutes, {}
