@@ -37,7 +37,7 @@ class QuestionAnsweringSpec(TaskSection):
     def _inside_a_window(cls, value: int | None, known: ValidationInfo) -> int | None:
         length = known.data.get("max_length")
         if value is not None and length is not None and value > length // 2 - 4:
-            raise ValueError(f"found {value}; allowed: at most {length // 2 - 4} with max_length {length}")
+            raise ValueError(f"windows would not move on; allowed: at most {length // 2 - 4} with max_length {length}")
         return value
 
     def text_columns(self) -> tuple[str, ...]:
