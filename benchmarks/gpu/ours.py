@@ -62,7 +62,7 @@ def inputs(case: Case, device: torch.device) -> Inputs:
 
         targets = np.roll(ids, -1)
         targets[offsets[1:] - 1] = -100
-    criterion: Criterion = TASK.criterion(tuple(map(str, range(CLASSES))))
+    criterion: Criterion = TASK.criterion(None, tuple(map(str, range(CLASSES))))
     return Inputs(Tokens(ids, None, offsets, targets), 0, criterion, device.type)
 
 

@@ -61,7 +61,7 @@ def _inputs(plan: Plan, rows: int) -> Inputs:
     ids = [np.array(row, dtype=np.int32) for row in plan["input_ids"][:rows]]
     targets = [np.array(row, dtype=np.int32) for row in plan["targets"][:rows]]
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in ids])])
-    return Inputs(Tokens(np.concatenate(ids), None, offsets, np.concatenate(targets)), 0, TASK.criterion(()))
+    return Inputs(Tokens(np.concatenate(ids), None, offsets, np.concatenate(targets)), 0, TASK.criterion(None, ()))
 
 
 def _nothing(_size: int) -> Iterable[Batch]:

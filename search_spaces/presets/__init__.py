@@ -7,6 +7,7 @@ from collections.abc import Callable
 from search_spaces.errors import InvalidSpace
 from search_spaces.presets.autopeft import autopeft
 from search_spaces.presets.lora import lora
+from search_spaces.presets.lora_dpo import lora_dpo
 from search_spaces.presets.lora_sft import lora_sft
 from search_spaces.presets.shape import ModelShape
 from search_spaces.presets.training import training
@@ -15,6 +16,7 @@ from search_spaces.space import Space
 _PRESETS: dict[str, Callable[[ModelShape], Space]] = {
     "autopeft": autopeft,
     "lora": lora,
+    "lora-dpo": lora_dpo,
     "lora-sft": lora_sft,
     "training": training,
 }

@@ -65,6 +65,24 @@ def language_model_references(shape: ModelShape) -> list[tuple[str, Config]]:
     return [("base", {"method": "base"}), ("literature-default", lora)]
 
 
+def preference_references(shape: ModelShape) -> list[tuple[str, Config]]:
+    """The model as it is, and TRL's own settings for DPO with LoRA, as (label, configuration).
+
+    TRL's example of DPO with LoRA trains rank 32 and alpha 16 at 5e-6 with a linear schedule, 16 pairs a step and
+    β 0.1.
+    """
+    base, (label, config) = language_model_references(shape)
+    own: Config = {
+        "rank": min(32, largest_rank(shape)),
+        "alpha": 16,
+        "learning_rate": 5e-6,
+        "warmup_ratio": 0.0,
+        "schedule": "linear",
+        "dpo_beta": 0.1,
+    }
+    return [base, (label, config | own)]
+
+
 def random_entries(shape: ModelShape, entries: int) -> tuple[str, Config]:
     """As many single entries at random as the literature's LoRA has parameters (at most a million), as (label,
     configuration): what any structure must beat (Su et al. 2023, arXiv 2306.02320)."""

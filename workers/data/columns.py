@@ -8,6 +8,7 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Any, Literal
 
+from workers.data.encoding import kind_of
 from workers.errors import InvalidInput
 
 _BRIEF = Repr()
@@ -68,5 +69,5 @@ def _other_separator(present: Sequence[str], path: Path) -> str:
     if len(present) != 1:
         return ""
     found = next((word for character, word in written.items() if character in present[0]), None)
-    expected = "tabs" if path.suffix.lower() == ".tsv" else "commas"
-    return "" if found is None else f" (separated by {found}; a {path.suffix.lower()} file needs {expected})"
+    expected = "tabs" if kind_of(path) == ".tsv" else "commas"
+    return "" if found is None else f" (separated by {found}; a {kind_of(path)} file needs {expected})"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.data.columns import Columns, check_columns
-from workers.data.encoding import open_text
+from workers.data.encoding import kind_of, open_text
 from workers.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def header_of(path: Path, field: str) -> list[str]:
     """The columns of a csv or tsv file by its first row."""
     csv.field_size_limit(_LONGEST_CELL)
     with open_text(path, field, newline="") as file:
-        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        reader = csv.reader(file, delimiter="\t" if kind_of(path) == ".tsv" else ",", strict=True)
         return next(_rows(reader, path, field), (1, 1, []))[2]
 
 

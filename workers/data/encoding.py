@@ -1,8 +1,11 @@
-"""Text files as editors and spreadsheets save them: UTF-8, or UTF-16 and UTF-32 with a byte order mark."""
+"""Text files as editors and spreadsheets save them: UTF-8, or UTF-16 and UTF-32 with a mark; also packed by gzip."""
 
 from __future__ import annotations
 
 import codecs
+import gzip
+import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +21,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_GZIP = ".gz"
 _ALLOWED = "text in UTF-8, or in UTF-16 with a byte order mark"
 
 
@@ -29,16 +33,28 @@ def open_text(path: Path, field: str, newline: str | None = None) -> Iterator[Te
     """
     encoding = _encoding(path, field)
     try:
-        with path.open(encoding=encoding, newline=newline) as file:
+        with _opened(path) as packed, io.TextIOWrapper(packed, encoding=encoding, newline=newline) as file:
             yield file
+    except (EOFError, zlib.error) as error:
+        message = f"{field}: {path} is no whole gzip file: {error}"
+        raise InvalidInput(field, str(path), "a file that gunzip reads", message) from error
     except UnicodeDecodeError as error:
         where = f"{path}{_undecodable_line(path, encoding)}"
         message = f"{field}: {where} is not {encoding.removesuffix('-sig').upper()} ({error.reason})"
         raise InvalidInput(field, where, _ALLOWED, f"{message}; save the file as UTF-8") from error
 
 
+def kind_of(path: Path) -> str:
+    """The ending of a file's name that says what is in it, in lower case: `.jsonl` of `rows.jsonl.gz`, too."""
+    return (path.with_suffix("") if path.suffix.lower() == _GZIP else path).suffix.lower()
+
+
+def _opened(path: Path) -> gzip.GzipFile | io.BufferedReader:
+    return gzip.open(path) if path.suffix.lower() == _GZIP else path.open("rb")
+
+
 def _encoding(path: Path, field: str) -> str:
-    with path.open("rb") as file:
+    with _opened(path) as file:
         head = file.read(4)
     for mark, encoding in _MARKS:
         if head.startswith(mark):
@@ -53,7 +69,7 @@ def _undecodable_line(path: Path, encoding: str) -> str:
     """` line N`, the first that cannot be decoded; empty for encodings whose lines cannot be told by bytes."""
     if not encoding.startswith("utf-8"):
         return ""
-    with path.open("rb") as file:
+    with _opened(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 line.decode("utf-8")

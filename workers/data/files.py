@@ -9,6 +9,7 @@ from workers.data.arrow import read_arrow, read_parquet, schema_names
 from workers.data.columns import Columns
 from workers.data.conll import read_conll
 from workers.data.delimited import header_of, read_csv, read_tsv
+from workers.data.encoding import kind_of
 from workers.data.json_array import json_objects, read_json
 from workers.data.jsonl import first_columns, read_jsonl
 from workers.errors import InvalidInput
@@ -22,7 +23,7 @@ def read_columns(path: Path, names: Sequence[str], label: str, field: str) -> Co
     Raises `InvalidInput` for the job field `field` when the file is missing or unreadable, and for the columns that
     it lacks.
     """
-    kind = path.suffix.lower()
+    kind = kind_of(path)
     try:
         match kind:
             case ".csv":
@@ -46,7 +47,7 @@ def read_columns(path: Path, names: Sequence[str], label: str, field: str) -> Co
 
 def column_names(path: Path, field: str) -> list[str]:
     """The columns that a file has; of rows that are objects, those of the first. Raises `InvalidInput`."""
-    kind = path.suffix.lower()
+    kind = kind_of(path)
     try:
         match kind:
             case ".csv" | ".tsv":
@@ -69,4 +70,6 @@ def _unreadable(path: Path, field: str, error: OSError) -> InvalidInput:
 
 
 def _unknown(path: Path, field: str) -> InvalidInput:
-    return InvalidInput(field, str(path), f"files ending in {', '.join(SUFFIXES)}, or a `datasets` folder")
+    return InvalidInput(
+        field, str(path), f"files ending in {', '.join(SUFFIXES)}, text also with .gz, or a `datasets` folder"
+    )

@@ -15,6 +15,7 @@ from workers.data.columns import Columns, brief
 from workers.data.files import SUFFIXES, column_names, read_columns
 from workers.data.pycode import read_pycode
 from workers.data.pydocs import read_pydocs
+from workers.data.pyprefs import read_pyprefs
 from workers.data.pyqa import read_pyqa
 from workers.data.pysft import read_pysft
 from workers.data.pytokens import read_pytokens
@@ -28,6 +29,7 @@ DEFAULT_FRACTION = 0.2
 BUILTIN = {
     "builtin:pycode": read_pycode,
     "builtin:pydocs": read_pydocs,
+    "builtin:pyprefs": read_pyprefs,
     "builtin:pyqa": read_pyqa,
     "builtin:pysft": read_pysft,
     "builtin:pytokens": read_pytokens,

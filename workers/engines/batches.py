@@ -48,6 +48,16 @@ def epoch_batches(lengths: NDArray[np.integer], batch_size: int, seed: int, epoc
     return [batches[i] for i in random.permutation(len(batches))]
 
 
+def longest_of(lengths: NDArray[np.integer], together: int) -> NDArray[np.integer]:
+    """Of each `together` rows in turn the longest, `[rows / together]`."""
+    return lengths if together == 1 else lengths.reshape(-1, together).max(axis=1)
+
+
+def side_by_side(groups: Rows, together: int) -> Rows:
+    """The rows of groups of `together` rows in turn."""
+    return groups if together == 1 else (groups[:, None] * together + np.arange(together)).reshape(-1)
+
+
 def token_budget_batches(lengths: NDArray[np.integer], tokens: int) -> list[Rows]:
     """Batches for passes without training: rows sorted by length, each batch at most `tokens` after padding.
 
@@ -69,7 +79,8 @@ class StepPlan:
 
     Steps count from 1. A step holds `gradient_accumulation` batches (fewer at the end of an epoch). `in_order` takes
     the rows of every epoch as they come. With `batch_tokens` a batch is a bin of rows of so many tokens together, the
-    same ones in every epoch, in passes of like length; `batch_size` then means nothing.
+    same ones in every epoch, in passes of like length; `batch_size` then means nothing. Each `together`
+    rows in turn share every batch, and count as one in its size.
     """
 
     def __init__(
@@ -81,14 +92,15 @@ class StepPlan:
         seed: int,
         in_order: bool = False,
         batch_tokens: int = 0,
+        together: int = 1,
     ) -> None:
         if in_order and batch_tokens:
             raise ValueError("batches of so many tokens do not keep the order of rows")
-        self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
-        self._in_order = in_order
+        self._lengths, self._batch_size, self._seed = longest_of(lengths, together), batch_size, seed
+        self._in_order, self._together = in_order, together
         self._accumulation = gradient_accumulation
-        self._bins = best_fit_decreasing(lengths, batch_tokens, seed) if batch_tokens else []
-        batches = len(self._bins) or math.ceil(len(lengths) / batch_size)
+        self._bins = best_fit_decreasing(together * self._lengths, batch_tokens, seed) if batch_tokens else []
+        batches = len(self._bins) or math.ceil(len(self._lengths) / batch_size)
         self.steps_per_epoch = math.ceil(batches / gradient_accumulation)
         self.steps = max(1, round(epochs * self.steps_per_epoch))
 
@@ -120,7 +132,8 @@ class StepPlan:
             if within == 0 or number == step:
                 batches = self._batches(epoch)
             own = batches[within * self._accumulation : (within + 1) * self._accumulation]
-            yield tuple(part for rows in own for part in passes_of(rows, self._lengths)) if self._bins else tuple(own)
+            parts = [part for rows in own for part in passes_of(rows, self._lengths)] if self._bins else own
+            yield tuple(side_by_side(groups, self._together) for groups in parts)
 
     def _batches(self, epoch: int) -> list[Rows]:
         if self._bins:

@@ -129,7 +129,7 @@ class Trial:
     """What a course needs to know besides the model: the trial, its rows' lengths and weights, and whom to tell.
 
     `in_order`: batches take the rows as they come, for data whose order means something. `untrained`: there is nothing
-    to train, so it is measured and over.
+    to train, so it is measured and over. `together`: so many rows in turn share every batch.
     """
 
     assignment: Assigned
@@ -141,6 +141,7 @@ class Trial:
     resume: Checkpoint | None = None
     in_order: bool = False
     untrained: bool = False
+    together: int = 1
 
     def plan(self) -> StepPlan:
         """The optimizer steps of the whole trial."""
@@ -153,6 +154,7 @@ class Trial:
             self.assignment.seed,
             self.in_order,
             hp.batch_tokens,
+            self.together,
         )
 
 

@@ -26,9 +26,16 @@ class Inputs:
     is: they are small, and batches are made where they are used.
     """
 
-    def __init__(self, tokens: Tokens, padding_id: int, criterion: Criterion, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        padding_id: int,
+        criterion: Criterion,
+        device: str = "cpu",
+        frozen: Tensor | None = None,
+    ) -> None:
         self.device, self._tokens = torch.device(device), tokens
-        self.criterion = criterion
+        self.criterion, self._frozen = criterion, None if frozen is None else frozen.to(device)
         self.lengths: NDArray[np.int64] = tokens.lengths()
         self.weights = criterion.weights(tokens.targets, tokens.offsets)
         self._starts = torch.from_numpy(np.array(tokens.offsets[:-1], dtype=np.int64)).to(device)
@@ -51,7 +58,22 @@ class Inputs:
         """The same rows on `device`."""
         if torch.device(device).type == self.device.type:
             return self
-        return Inputs(self._tokens, self._padding_id, self.criterion, device)
+        return Inputs(self._tokens, self._padding_id, self.criterion, device, self._frozen)
+
+    def beside(self, frozen: Tensor) -> Inputs:
+        """The same rows with what the untouched base says of them: negative log-likelihoods `[tokens]`."""
+        return Inputs(self._tokens, self._padding_id, self.criterion, str(self.device), frozen)
+
+    def frozen(self, rows: Rows) -> Tensor | None:
+        """The base's negative log-likelihoods `[rows, length]`, 0 where a token has no target; None without them."""
+        if self._frozen is None:
+            return None
+        return self._of_tokens(self._frozen, rows).where(self.targets(rows) != IGNORED, 0.0)
+
+    def groups(self, batch_size: int) -> list[Rows]:
+        """All rows in their order, `batch_size` groups of rows that belong together at a time."""
+        size = batch_size * self.criterion.together
+        return [np.arange(start, min(start + size, len(self))) for start in range(0, len(self), size)]
 
     def batch(self, rows: Rows) -> dict[str, Tensor]:
         """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`."""
@@ -69,17 +91,19 @@ class Inputs:
         """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default.
 
         Those of spans carry the number of their row."""
-        index, longest = self.place(rows)
         if self.criterion.targets == "row":
-            return self._targets[index]
+            return self._targets[self.place(rows)[0]]
+        found = self._of_tokens(self._targets, rows, length, IGNORED)
+        if self.criterion.targets == "token":
+            return found
+        return found.where(found == IGNORED, found + ROLES * self.place(rows)[0][:, None])
+
+    def _of_tokens(self, values: Tensor, rows: Rows, length: int | None = None, padding: int = 0) -> Tensor:
+        """Of values `[tokens]` those of rows `[rows, length]`."""
+        index, longest = self.place(rows)
         positions = torch.arange(length or longest, device=self.device).expand(len(rows), -1)
         real = positions < self._lengths[index, None]
-        found = self._targets[self._starts[index, None] + positions.where(real, 0)].where(real, IGNORED)
-        return (
-            found
-            if self.criterion.targets == "token"
-            else found.where(found == IGNORED, found + ROLES * index[:, None])
-        )
+        return values[self._starts[index, None] + positions.where(real, 0)].where(real, padding)
 
     @contextmanager
     def staged(self, rows: Rows, index: Tensor, longest: int) -> Iterator[None]:
@@ -114,3 +138,8 @@ class Inputs:
         for values in (self._ids, self._types):
             digest.update(b"none" if values is None else values.cpu().numpy().tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def target_hash(self) -> str:
+        """SHA-256 of the targets."""
+        return hashlib.sha256(self._targets.cpu().numpy().tobytes()).hexdigest()

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from workers.engines.accumulation import weight_of
-from workers.engines.batches import Rows, token_budget_batches
+from workers.engines.batches import Rows
 from workers.engines.course import Ending, Evaluate, Restore, Save, Trained, TrainStep
 from workers.engines.faults import failure_reason, is_out_of_memory
 from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
 from workers.engines.pack_member import Member
-from workers.engines.passes import Pass, WholePass, upper_passes
+from workers.engines.passes import Pass, WholePass, evaluation_batches, upper_passes
 from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
@@ -220,7 +220,7 @@ class Pack:
     def _evaluated(self, members: Sequence[Member]) -> dict[Member, dict[str, float]]:
         split = self._validation
         measures = {member: split.inputs.criterion.measure() for member in members}
-        for rows in token_budget_batches(split.lengths, max(1, self._way.evaluation_tokens // len(members))):
+        for rows in evaluation_batches(split, max(1, self._way.evaluation_tokens // len(members))):
             outputs = split.outputs(arranged(self._layout, {member.slot: rows for member in members}, split))
             targets = split.inputs.targets(rows)
             for segment, measure in zip(self._layout.segments, measures.values(), strict=True):

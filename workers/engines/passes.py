@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from workers.engines.batches import EVALUATION_TOKENS, Rows, token_budget_batches
+from workers.engines.batches import EVALUATION_TOKENS, Rows, longest_of, side_by_side, token_budget_batches
 from workers.engines.inputs import Inputs
 from workers.engines.prefix import (
     PrefixInput,
@@ -117,7 +117,8 @@ def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, row
     but the first, which is none of the words."""
     criterion = inputs.criterion
     if criterion.scored:
-        return token_scores(model, batch, inputs.targets(rows))
+        scores, frozen = token_scores(model, batch, inputs.targets(rows)), inputs.frozen(rows)
+        return scores if frozen is None else torch.cat([scores, frozen[..., None]], dim=-1)
     outputs = logits_in(model(**batch))
     return outputs if criterion.targets == "row" else outputs[:, -batch["input_ids"].shape[1] :]
 
@@ -130,9 +131,11 @@ def measure_in(split: Pass, batches: Iterable[Rows]) -> Measure:
     return measure
 
 
-def evaluation_batches(split: Pass) -> list[Rows]:
-    """All rows of a split in batches for a pass without training."""
-    return token_budget_batches(split.lengths, EVALUATION_TOKENS)
+def evaluation_batches(split: Pass, tokens: int = EVALUATION_TOKENS) -> list[Rows]:
+    """All rows of a split in batches of so many `tokens` for a pass without training."""
+    together = split.inputs.criterion.together
+    batches = token_budget_batches(longest_of(split.lengths, together), tokens // together)
+    return [side_by_side(groups, together) for groups in batches]
 
 
 @contextmanager

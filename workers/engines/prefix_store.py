@@ -42,6 +42,10 @@ class HiddenStates:
             return self
         return HiddenStates(self._tokens.to(device), self._lengths.numpy())
 
+    def flat(self) -> Tensor:
+        """All states `[tokens, hidden]`, one row after another."""
+        return self._tokens
+
     def batch(self, index: Tensor, length: int) -> Tensor:
         """States `[rows, length, hidden]` of the rows `index` `[rows]`, which lies where they do.
 

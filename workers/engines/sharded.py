@@ -127,8 +127,10 @@ class ShardedTrainee(AttachedTrainee):
 
     def _part_of_loss(self, rows: Rows) -> Tensor:
         """What this rank's rows add to the loss of `rows`: a rank must run, even where no row is left for it."""
-        mine = rows[dist.get_rank() :: dist.get_world_size()]
-        return self._loss(mine) if len(mine) else self._loss(rows[:1]) * 0
+        together = self._train.inputs.criterion.together
+        groups = rows.reshape(-1, together)
+        mine = groups[dist.get_rank() :: dist.get_world_size()].reshape(-1)
+        return self._loss(mine) if len(mine) else self._loss(rows[:together]) * 0
 
 
 def _of_rank(rank: int, name: str) -> str:

@@ -44,7 +44,7 @@ def encoded_rows(
     kind = task_named(section.type)
     rows = kind.read(section, seed)
     data = tokenise_data(rows, load_tokenizer(section.model), section.max_length, kind.encoding(section))
-    of_tokens = kind.criterion(data.labels).targets == "token"
+    of_tokens = kind.criterion(section, data.labels).targets == "token"
     return data.labels, _rows(data.train, of_tokens), _rows(data.validation, of_tokens)
 
 

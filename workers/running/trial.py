@@ -17,10 +17,11 @@ from workers import costs
 from workers.artifacts import ArtifactDamaged, ArtifactMissing, ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.checkpoints import Checkpoint, CheckpointError, read, write
-from workers.engines.batches import Rows
+from workers.engines.batches import Rows, side_by_side
 from workers.engines.course import Ending, OnReport, Trainee, Trial, course, drive
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
+from workers.engines.frozen import beside_base
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision, base_in_bfloat16, choose
 from workers.engines.prefix import upper_layers
@@ -107,7 +108,8 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
     # Measured now: later the base carries an adapter.
     base_latency = workbench.base_latency(resident, _typical_tokens(data)) if assignment.measure_latency else {}
-    evaluated = data.split(assignment.evaluate_on)
+    evaluated = beside_base(resident, data.split(assignment.evaluate_on), workbench.prefixes)
+    data = replace(data, train=beside_base(resident, data.train, workbench.prefixes))
     asked = ask(assignment.task, data, assignment.evaluate_on, resident, assignment.shards, workbench)
     resume, afresh = _resumption(assignment, workbench.artifacts)
     return PreparedTrial(
@@ -134,6 +136,7 @@ def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnRepo
         lambda checkpoint: _keep(checkpoint, workbench.artifacts),
         prepared.resume,
         untrained=prepared.method.family == "none",
+        together=data.train.criterion.together,
     )
 
 
@@ -277,7 +280,7 @@ def outcome_of(
         engine=engine,
         engine_reason=why_not_fast,
         environment=where | {"evaluated_on": assignment.evaluate_on},
-        evaluated_rows=len(prepared.evaluated),
+        evaluated_rows=len(prepared.evaluated) // prepared.evaluated.criterion.together,
         reason=ending.reason,
     )
 
@@ -314,14 +317,15 @@ def training_memory(prepared: PreparedTrial, attached: Attached, remembered: int
     found = []
     with upper_layers(base, attached.lowest_layer) as entry:
         for rows in (1, 2):
-            batch = _labelled(train, np.full(rows, longest))
+            batch = _labelled(train, np.full(rows * train.criterion.together, longest))
             if entry is not None:
                 entry.set(torch.zeros(*batch["input_ids"].shape, hidden, device=train.device, dtype=format_of(base)))
             found.append(costs.training_memory(attached.model, trained, batch, remembered, outputs))
     one, two = found
-    chosen = prepared.hyperparameters
-    rows = max(1, chosen.batch_tokens // int(train.lengths[longest])) if chosen.batch_tokens else chosen.batch_size
-    return one + (two - one) * (min(rows, len(train)) - 1)
+    chosen, together = prepared.hyperparameters, train.criterion.together
+    budget = chosen.batch_tokens // (together * int(train.lengths[longest]))
+    rows = max(1, budget) if chosen.batch_tokens else chosen.batch_size
+    return one + (two - one) * (min(rows, len(train) // together) - 1)
 
 
 def _latency(prepared: PreparedTrial, attached: Attached, workbench: Workbench) -> dict[str, latency.Ratio]:
@@ -387,8 +391,10 @@ def _resumption(assignment: Assignment, artifacts: ArtifactStore) -> tuple[Check
 
 def _labelled_batches(inputs: Inputs, size: int, seed: int) -> Iterator[Batch]:
     """Batches of random rows, with labels, for methods that look at the data before training: files may be sorted."""
-    for rows in torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed)).split(size):
-        yield _labelled(inputs, rows.numpy())
+    together = inputs.criterion.together
+    order = torch.randperm(len(inputs) // together, generator=torch.Generator().manual_seed(seed))
+    for groups in order.split(size):
+        yield _labelled(inputs, side_by_side(groups.numpy(), together))
 
 
 def _labelled(inputs: Inputs, rows: Rows) -> dict[str, Tensor]:

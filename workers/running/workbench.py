@@ -149,7 +149,7 @@ class Workbench:
         tokens = shared_tokens(rows, tokenizer, task.max_length, kind.encoding(task), self.home / "cache")
         anatomy = describe(task.model).anatomy
         check_tokens(tokens, tokenizer, anatomy.vocabulary)
-        criterion = kind.criterion_for(tokens.labels, tokens.train.targets, anatomy.head_adds_constant)
+        criterion = kind.criterion_for(task, tokens.labels, tokens.train.targets, anatomy.head_adds_constant)
 
         def inputs(split: Tokens, of: Rows) -> Inputs:
             own = kind.criterion_on(criterion, task, of, split)

@@ -23,6 +23,8 @@ IGNORED = -100
 """Target of a token that counts nowhere; the number is that of PyTorch and transformers."""
 ROLES = 4
 """Targets of `span` tasks in a batch are bits below this number, and so many times the row's number."""
+FROZEN = 3
+"""Place of the untouched base's negative log-likelihood among the scores of a target, behind the model's own three."""
 
 
 class Measure(Protocol):
@@ -62,6 +64,9 @@ class Criterion:
             `workers.models.token_scores` forms them, not logits.
         unit: of the outputs while a model trains. Targets are given to loss and measure in it; an exported adapter
             gives labels in their own.
+        together: how many rows in turn are compared with each other: they stand side by side in every batch, and weigh
+            one together.
+        frozen: whether the untouched base's score of each target stands beside the model's, at `FROZEN`.
     """
 
     targets: Literal["row", "token", "span"]
@@ -69,10 +74,13 @@ class Criterion:
     measure: Callable[[], Measure]
     scored: bool = False
     unit: Unit = LABELS_OWN
+    together: int = 1
+    frozen: bool = False
 
     def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss averaged over all targets, without what regularises training."""
         count = int((targets != IGNORED).sum()) if self.targets == "token" else len(targets)
+        count = count if self.together == 1 else len(targets) // self.together
         return self.loss(outputs, targets, Hyperparameters()) / max(count, 1)
 
     def weights(self, targets: NDArray[Any], offsets: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -80,8 +88,8 @@ class Criterion:
 
         `targets` is `[rows]` or `[tokens]`; row i has the tokens `offsets[i]` to `offsets[i + 1]`.
         """
-        if self.targets != "token":
-            return np.ones(len(offsets) - 1)
+        if self.targets != "token" or self.together > 1:
+            return np.full(len(offsets) - 1, 1 / self.together)
         counted = np.concatenate([[0], np.cumsum(targets != IGNORED)])
         weights: NDArray[np.float64] = np.diff(counted[offsets]).astype(np.float64)
         return weights

@@ -31,7 +31,7 @@ class Task:
         head: what is put on the body, and which positions it reads.
         read: from a section and a seed to rows; raises `InvalidInput` by field.
         encode: from some rows to tokens and, where tokens have targets, these.
-        criterion: loss and measure, for the names of the model's outputs.
+        criterion: loss and measure, for a section and the names of the model's outputs.
         fit: of types whose targets are numbers: the criterion in a unit that follows from the training rows' targets
             `[rows]`, and from whether the head can add a constant.
         encode_options: fields of the section that `encode` takes by their names.
@@ -41,6 +41,7 @@ class Task:
         written: metrics of the answers that a model writes, measured where a trial has trained to its end, if the
             section asks for them.
         reads_model: whether `read` looks into the model's folder, for its tokenizer or chat template.
+        hyperparameters: names of training hyperparameters that mean something for this type alone.
     """
 
     name: str
@@ -51,17 +52,20 @@ class Task:
     head: Head
     read: Callable[[Any, int], TaskData]
     encode: Encode
-    criterion: Callable[[tuple[str, ...]], Criterion]
+    criterion: Callable[[Any, tuple[str, ...]], Criterion]
     example: Mapping[str, Any]
     written: tuple[Metric, ...] = ()
     encode_options: tuple[str, ...] = ()
     measured_on: Callable[[Any, Rows, Tokens], Callable[[], Measure]] | None = None
     reads_model: bool = False
+    hyperparameters: tuple[str, ...] = ()
     fit: Callable[[Targets, bool], Criterion] | None = None
 
-    def criterion_for(self, labels: tuple[str, ...], targets: Targets, constant: bool) -> Criterion:
-        """The criterion to train by on these names of outputs and training targets."""
-        return self.criterion(labels) if self.fit is None else self.fit(targets, constant)
+    def criterion_for(
+        self, section: TaskSection, labels: tuple[str, ...], targets: Targets, constant: bool
+    ) -> Criterion:
+        """The criterion of a section to train by on these names of outputs and training targets."""
+        return self.criterion(section, labels) if self.fit is None else self.fit(targets, constant)
 
     def encoding(self, section: TaskSection) -> Encode:
         """How the rows of a section are encoded."""

@@ -17,7 +17,7 @@ from service.jobs.search.checks import check_optimizer, check_scheduler
 from service.jobs.search.constraint_checks import check_bounds, check_known
 from service.jobs.search.problem import problem_on
 from service.jobs.search.problem import references as references_of
-from service.jobs.search.space_checks import check_batch, check_references, read_space
+from service.jobs.search.space_checks import check_batch, check_owned, check_references, read_space
 from service.jobs.search.spec import JobSpec
 from service.jobs.task_admission import TaskAdmission
 from workers.data.rows import TaskData
@@ -85,6 +85,7 @@ class SearchAdmission(TaskAdmission):
         if isinstance(found, list):
             self.problems += found
             return None
+        self.problems += check_owned(spec, found)
         return problem_on(spec, found, model)
 
 

@@ -11,7 +11,12 @@ from typing import Any
 from optimizers.problem import Config, Objective, OutcomeConstraint, Problem
 from search_spaces.editing import apply_overrides
 from search_spaces.presets import preset, preset_names
-from search_spaces.presets.reference import language_model_references, random_entries, reference_configs
+from search_spaces.presets.reference import (
+    language_model_references,
+    preference_references,
+    random_entries,
+    reference_configs,
+)
 from search_spaces.presets.shape import ModelShape
 from search_spaces.space import Space
 from service.jobs.search.spec import JobSpec, SpaceSpec
@@ -21,6 +26,7 @@ from workers.methods.space import PRESET as METHODS_PRESET
 from workers.methods.space import methods_space
 from workers.models.description import ModelDescription, describe, describe_for
 from workers.strategies.space import with_strategies
+from workers.tasks.registry import task_of
 
 
 def build_problem(spec: JobSpec) -> Problem:
@@ -96,7 +102,7 @@ def model_shape(spec: JobSpec) -> ModelShape:
 def references(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[str, Any]]]:
     """The reference trials of a job as (label, configuration): the usual two, those it names, its own, or none."""
     fresh = reference_configs(model.shape)
-    usual = fresh if model.fresh_head else language_model_references(model.shape)
+    usual = fresh if model.fresh_head else _of_language_models(spec, model)
     if isinstance(spec.reference_trials, bool):
         return usual if spec.reference_trials else []
     named = dict([*language_model_references(model.shape), *fresh, *usual])
@@ -106,6 +112,12 @@ def references(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[s
         (one, named[one]) if isinstance(one, str) else (f"reference-{number}", one)
         for number, one in enumerate(spec.reference_trials, start=1)
     ]
+
+
+def _of_language_models(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[str, Any]]]:
+    """By whether a task compares with the base, so that leaving it has its price."""
+    found = preference_references if "dpo_beta" in task_of(spec.task).hyperparameters else language_model_references
+    return found(model.shape)
 
 
 def trainable_params(model: ModelDescription) -> Callable[[Config], float]:

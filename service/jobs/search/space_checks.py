@@ -19,6 +19,7 @@ from workers.methods.declaration.untrained import BASE
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
 from workers.strategies.registry import strategies, with_strategy_knobs
+from workers.tasks.registry import tasks
 
 SAMPLES = 64
 """Configurations that are drawn to see whether a space holds what can be trained."""
@@ -76,6 +77,20 @@ def check_references(spec: JobSpec, model: ModelDescription) -> list[FieldProble
         problem
         for number, (_, config) in enumerate(references(spec, model))
         for problem in _untrainable(f"reference_trials.{number}", config, model)
+    ]
+
+
+def check_owned(spec: JobSpec, space: Space) -> list[FieldProblem]:
+    """Hyperparameters in the space or the references that mean nothing for the job's type of task."""
+    foreign = {name: one.name for one in tasks().values() for name in one.hyperparameters if one.name != spec.task.type}
+    found = {f"space.{name}": name.rpartition(".")[2] for name in space.by_name}
+    if not isinstance(spec.reference_trials, bool):
+        own = enumerate(spec.reference_trials)
+        found |= {f"reference_trials.{n}.{name}": name for n, one in own if isinstance(one, dict) for name in one}
+    return [
+        FieldProblem(field, name, f"a job of type {foreign[name]}", f"{name} belongs to tasks of type {foreign[name]}")
+        for field, name in found.items()
+        if name in foreign
     ]
 
 

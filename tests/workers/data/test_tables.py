@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pa_parquet
 import pytest
 
 from workers.data.columns import Columns
-from workers.data.files import read_columns
+from workers.data.files import column_names, read_columns
 from workers.data.rows import TaskData
 from workers.errors import InvalidInput
 from workers.proxies.corpus import documents
@@ -227,4 +228,23 @@ def test_saved_sets_that_point_elsewhere_are_refused(tmp_path: Path, state: obje
     saved(tmp_path, "state.json", json.dumps(state))
     with pytest.raises(InvalidInput, match="cannot read") as caught:
         load(tmp_path)
+    assert caught.value.field == "train"
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.tsv", "rows.json"])
+def test_text_files_may_be_packed_by_gzip(tmp_path: Path, name: str) -> None:
+    separator = "\t" if name.endswith("tsv") else ","
+    rows = [{"text": "a pear", "label": "fruit"}, {"text": "a saw", "label": "tool"}]
+    text = "\n".join(json.dumps(row) for row in rows)
+    if name.endswith(("csv", "tsv")):
+        text = "\n".join(separator.join(line) for line in (("text", "label"), ("a pear", "fruit"), ("a saw", "tool")))
+    elif name.endswith(".json"):
+        text = json.dumps(rows)
+    path = tmp_path / f"{name}.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    assert column_names(path, "train") == ["text", "label"]
+    assert read_columns(path, ["text", "label"], "label", "train").values["text"] == ["a pear", "a saw"]
+    path.write_bytes(gzip.compress(text.encode())[:-9])
+    with pytest.raises(InvalidInput, match="rows") as caught:
+        read_columns(path, ["text", "label"], "label", "train")
     assert caught.value.field == "train"

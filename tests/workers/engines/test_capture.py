@@ -79,7 +79,7 @@ def test_replayed_passes_train_members_as_alone(
     """All that a pass depends on goes through the tensors that a captured one reads."""
     graphs = StandIn()
     monkeypatch.setattr(packed, "capture_on", lambda _device, _wanted: Capture(graphs))
-    criterion = TASK.criterion(tuple(map(str, range(CLASSES))))
+    criterion = TASK.criterion(None, tuple(map(str, range(CLASSES))))
     splits = split(64, 0, criterion, VOCABULARY, CLASSES), split(20, 1, criterion, VOCABULARY, CLASSES)
     resident, store = ResidentBase.of(tiny_base("bert")), PrefixStore(tmp_path_factory.mktemp("p"), 1 << 30)
     members = [

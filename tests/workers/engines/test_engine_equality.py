@@ -67,7 +67,7 @@ def split(rows: int, seed: int) -> Inputs:
     ids = random.integers(3, VOCABULARY, size=lengths.sum()).astype(np.int32)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     labels = random.integers(0, CLASSES, rows).astype(np.int32)
-    return Inputs(Tokens(ids, None, offsets, labels), padding_id=0, criterion=TASK.criterion(CLASS_NAMES))
+    return Inputs(Tokens(ids, None, offsets, labels), padding_id=0, criterion=TASK.criterion(None, CLASS_NAMES))
 
 
 TRAIN, VALIDATION = split(120, 0), split(40, 1)

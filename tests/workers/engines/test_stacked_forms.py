@@ -22,7 +22,7 @@ from workers.tasks.catalogue.causal_lm import TASK as LANGUAGE
 from workers.tasks.catalogue.text_classification import TASK
 from workers.tasks.catalogue.token_classification import TASK as TAGS
 
-CRITERION = TASK.criterion(tuple(map(str, range(CLASSES))))
+CRITERION = TASK.criterion(None, tuple(map(str, range(CLASSES))))
 SPLITS = tuple(split(rows, seed, CRITERION, VOCABULARY, CLASSES) for rows, seed in ((60, 0), (20, 1)))
 PACKED = [name for name in CASES if method(name).forms is not None]
 WAYS = [pytest.param(LOOPED, id="looped"), pytest.param(STACKED, id="stacked")]
@@ -180,7 +180,7 @@ def test_a_task_with_a_target_for_every_token(store: PrefixStore, way: Way) -> N
     )  # fmt: skip
     torch.manual_seed(0)
     resident = ResidentBase.of(make_base(transformers.BertForTokenClassification(config), folder="tiny"))
-    criterion = TAGS.criterion(("O", "B-x", "I-x"))
+    criterion = TAGS.criterion(None, ("O", "B-x", "I-x"))
     splits = split(40, 0, criterion, VOCABULARY, CLASSES), split(12, 1, criterion, VOCABULARY, CLASSES)
     members = [FAMILY_MEMBERS[0], FAMILY_MEMBERS[5], Tiny("head", {}, {"batch_size": 5}, 8)]
     together = train_together(resident, members, splits, 8, store, way)

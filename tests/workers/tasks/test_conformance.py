@@ -22,9 +22,8 @@ from tests.workers.tiny_chat_model import conversation, write_language_model
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
 from workers.data.tokens import fingerprint, shared_tokens
-from workers.engines.batches import token_budget_batches
 from workers.engines.inputs import Inputs
-from workers.engines.passes import WholePass, measure_in
+from workers.engines.passes import WholePass, evaluation_batches, measure_in
 from workers.engines.sharded import FirstRankStore
 from workers.errors import InvalidInput
 from workers.models.heads import CAUSAL
@@ -86,6 +85,12 @@ def _asked(rng: random.Random) -> Row:
     return {"question": "my", "context": " ".join(words), "answers": {"text": [words[at]], "answer_start": [start]}}
 
 
+def _preferred(rng: random.Random) -> Row:
+    words, kind = _sentence(rng)
+    other = next(one for one in sorted(WORDS) if one != kind)
+    return {"prompt": f"{' '.join(words)} ?", "chosen": f" one {kind} .", "rejected": f" one {other} ."}
+
+
 def _turns(*turns: Any) -> Row:
     return {"messages": [{"role": role, "content": content} for role, content in turns]}
 
@@ -116,6 +121,17 @@ CASES = {
             ({"question": "my", "context": "pear pear", "answers": [{"text": "pear", "answer_start": 3}]}, "answers"),
             ({"question": "my", "context": "a pear", "answers": [{"text": "pear", "answer_start": "2"}]}, "answers"),
         ),
+    ),
+    "preference": Case(
+        _preferred,
+        (
+            ({"prompt": "a pear ?", "chosen": "fruit", "rejected": "fruit"}, "rejected"),
+            ({"prompt": "a pear ?", "chosen": " ", "rejected": "tool"}, "chosen"),
+            ({"prompt": "a pear ?", "chosen": "fruit", "rejected": None}, "rejected"),
+            ({"prompt": [{"role": "user", "content": "a pear"}], "chosen": [], "rejected": "tool"}, "chosen"),
+            ({"prompt": "pear " * 40, "chosen": "fruit", "rejected": "tool"}, "max_length"),
+        ),
+        cut=14,
     ),
     "text-classification": Case(
         _text, (({"text": 3, "label": "fruit"}, "train"), ({"text": "a pear", "label": None}, "label"))
@@ -232,8 +248,8 @@ def test_neither_padding_nor_batches_change_an_evaluation_and_parts_merge(
     every = np.arange(len(prepared.evaluated))
     with torch.no_grad():
         padded = measure_in(split, [every]).result()
-        alone = measure_in(split, every[:, None]).result()
-        batches = token_budget_batches(split.lengths, 64)
+        alone = measure_in(split, prepared.evaluated.groups(1)).result()
+        batches = evaluation_batches(split, 64)
         merged, other = measure_in(split, batches[::2]), measure_in(split, batches[1::2])
     merged.merge(other)
     assert alone == pytest.approx(padded, rel=1e-5, abs=1e-4)
@@ -307,11 +323,11 @@ def test_an_exported_adapter_predicts_elsewhere_what_was_measured(
     found, _ = outcome(bench, one)
     assert found.adapter is not None
     folder = bench.artifacts.extract(found.adapter.sha256, tmp_path / "adapter")
-    rows = bench.data(one.task, 0).validation
+    rows = prepare(one, bench).evaluated
     kind = task(name)
     if (unit := rows.criterion.unit) != LABELS_OWN:  # what leaves the service speaks of labels in their own unit
         tokens = bench.data(one.task, 0).tokens
-        rows = Inputs(tokens.validation, tokens.pad_token_id, kind.criterion(tokens.labels))
+        rows = Inputs(tokens.validation, tokens.pad_token_id, kind.criterion(one.task, tokens.labels))
         found.metrics["loss"] *= unit.spread**2
     fresh = load_base(model_of(home, name), len(bench.data(one.task, 0).tokens.labels), kind=kind.head).model
     for base in (fresh, model_of(home, name)):

@@ -42,7 +42,7 @@ def split(rows: int, seed: int) -> Inputs:
     tags = random.integers(0, 3, offsets[-1]).astype(np.int32)
     tags[random.random(offsets[-1]) < 0.2] = IGNORED
     tags[offsets[:-1]] = IGNORED  # the token that every encoder puts first
-    return Inputs(Tokens(ids, None, offsets, tags), 0, TASK.criterion(("O", "B-a", "I-a")))
+    return Inputs(Tokens(ids, None, offsets, tags), 0, TASK.criterion(None, ("O", "B-a", "I-a")))
 
 
 TRAIN, VALIDATION = split(24, 0), split(12, 1)

@@ -89,19 +89,21 @@ class JointPass:
             with computing_in(self._precision, split.device.type):
                 outputs = self._split.outputs(rows)
             targets = split.targets(rows, outputs.shape[1])
-        prefix = "hyperparameters/"
-        numbers = {name.removeprefix(prefix): one for name, one in given.items() if name.startswith(prefix)}
+        prefix, together = "hyperparameters/", split.criterion.together
+        numbers = {name.removeprefix(prefix): one[::together] for name, one in given.items() if name.startswith(prefix)}
         each = row_losses(outputs, targets, split.criterion, common, numbers)
         # Rows that only fill a block count nothing, whatever their loss is.
-        counted = torch.where(given["share"] > 0, each * given["share"], 0.0)
-        return _backward(each.new_zeros(members).index_add(0, given["owner"], counted))
+        share = given["share"][::together]
+        counted = torch.where(share > 0, each * share, 0.0)
+        return _backward(each.new_zeros(members).index_add(0, given["owner"][::together], counted))
 
 
 def arranged(layout: Layout, batches: Mapping[int, Rows], split: Pass) -> Rows:
     """The rows of a pass; the layout then knows whose they are. `batches` are by slot."""
     lengths = split.inputs.lengths
     rows = np.concatenate(list(batches.values()))
-    sources = layout.arrange([(slot, len(own), int(lengths[own].max())) for slot, own in batches.items()])
+    counts = [(slot, len(own), int(lengths[own].max())) for slot, own in batches.items()]
+    sources = layout.arrange(counts, split.inputs.criterion.together)
     return rows if sources is None else rows[sources]
 
 

@@ -48,14 +48,14 @@ class Layout:
         self._owner: Tensor | None = None
         self._blocks = 0
 
-    def arrange(self, counts: Sequence[tuple[int, int, int]]) -> NDArray[np.int64] | None:
-        """Take in a pass: slot, rows and padded length of each member in it.
+    def arrange(self, counts: Sequence[tuple[int, int, int]], together: int = 1) -> NDArray[np.int64] | None:
+        """Take in a pass: slot, rows and padded length of each member in it. Blocks part no `together` rows in turn.
 
         Returns where each row of the pass comes from among the members' rows one after another, where some come twice
         to fill blocks; None where rows stand as they are.
         """
         rows = [count for _, count, _ in counts]
-        block = math.gcd(*rows) if self.looped else block_rows(rows)
+        block = math.gcd(*rows) if self.looped else together * block_rows([count // together for count in rows])
         owners: list[int] = []
         sources: list[NDArray[np.int64]] = []
         segments: list[Segment] = []

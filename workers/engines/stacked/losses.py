@@ -26,18 +26,19 @@ def differing_numbers(trained_with: Sequence[Hyperparameters]) -> dict[str, NDAr
 def row_losses(
     outputs: Tensor, targets: Tensor, criterion: Criterion, common: Hyperparameters, numbers: Mapping[str, Tensor]
 ) -> Tensor:
-    """Loss of each row `[rows]`, summed over its targets.
+    """Loss of each row `[rows]`, or of each group of rows that belong together, summed over its targets.
 
     Args:
         outputs: the head's `[rows, …]`.
         targets: `[rows]` or `[rows, length]`.
         criterion: the task's.
         common: hyperparameters of any member.
-        numbers: those that differ, of each row's member `[rows]`. The loss is given them as tensors `[]` and must not
-            ask the host for them.
+        numbers: those that differ, of the member of each row or group. The loss is given them as tensors `[]` and must
+            not ask the host for them.
     """
 
     def one(output: Tensor, target: Tensor, own: Mapping[str, Tensor]) -> Tensor:
-        return criterion.loss(output[None], target[None], common.model_copy(update=dict(own)))
+        return criterion.loss(output, target, common.model_copy(update=dict(own)))
 
-    return torch.vmap(one)(outputs.float(), targets, dict(numbers))
+    groups = (-1, criterion.together)
+    return torch.vmap(one)(outputs.float().unflatten(0, groups), targets.unflatten(0, groups), dict(numbers))

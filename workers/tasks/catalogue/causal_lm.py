@@ -6,8 +6,9 @@ otherwise, each with the token that ends it. A token's target stands at the posi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -98,7 +99,8 @@ def read(task: CausalLMSpec, seed: int = 0) -> TaskData:
         )
     columns = [*names.values(), *([] if tests is None else [tests])]
     splits = read_splits(task, columns[1:], columns[0])
-    writer = _writer(task, form, names)
+    only = task.completion_only_loss if form is PAIR else task.assistant_only_loss
+    writer = writer_of(task, form, names, only)
     rows = {role: writer.rows(parts, tests) for role, parts in splits.items()}
     data = divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
     return replace(data, form=form.name)
@@ -114,7 +116,21 @@ def _columns(task: CausalLMSpec) -> tuple[Form, dict[str, str]]:
     return form, names | {name: name for name in form.optional if name in present}
 
 
-def _writer(task: CausalLMSpec, form: Form, names: dict[str, str]) -> Writer:
+class WritingSection(Protocol):
+    """The fields of a section that say how its conversations are written."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def max_length(self) -> int: ...
+    @property
+    def overlong(self) -> Literal["refuse", "drop"]: ...
+    @property
+    def chat_template_path(self) -> str | None: ...
+
+
+def writer_of(task: WritingSection, form: Form, names: Mapping[str, str], answers_only: bool) -> Writer:
+    """What writes a job's rows as its model reads them. Raises `InvalidInput`."""
     from workers.models.description import describe  # which knows the types of task
 
     tokens = special_tokens(task.model)
@@ -123,10 +139,9 @@ def _writer(task: CausalLMSpec, form: Form, names: dict[str, str]) -> Writer:
     added = () if tokenizer is None else tokenizer.get_added_tokens_decoder().values()
     end = tokens.get("eos_token", "")
     ends = {one.content for one in added if one.special} | ({end} if end else set())
-    only = task.completion_only_loss if form is PAIR else task.assistant_only_loss
     template = chat_template(task.model, task.chat_template_path)
     drop = task.overlong == "drop"
-    return Writer(form, names, template, end, tuple(sorted(ends)), only, task.max_length, drop, tokenizer)
+    return Writer(form, names, template, end, tuple(sorted(ends)), answers_only, task.max_length, drop, tokenizer)
 
 
 def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
@@ -167,7 +182,7 @@ def _front(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return list(whole[: next(starts, 0)])
 
 
-def _criterion(_labels: tuple[str, ...]) -> Criterion:
+def _criterion(_task: CausalLMSpec, _labels: tuple[str, ...]) -> Criterion:
     from workers.tasks.losses import token_loss
     from workers.tasks.measures import TokenMeasure
 

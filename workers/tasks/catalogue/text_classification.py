@@ -39,7 +39,7 @@ def read(task: TextClassificationSpec, seed: int = 0) -> TaskData:
     return divided(task, seed, classes, rows, strata=lambda rows: rows.targets)
 
 
-def _criterion(classes: tuple[str, ...]) -> Criterion:
+def _criterion(_task: TextClassificationSpec, classes: tuple[str, ...]) -> Criterion:
     from workers.tasks.losses import classification_loss
     from workers.tasks.measures import ClassificationMeasure
 

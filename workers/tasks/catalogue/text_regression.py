@@ -141,8 +141,8 @@ TASK = Task(
     head=SEQUENCE,
     read=read,
     encode=encode_texts,
-    criterion=lambda _labels: Criterion("row", squared_error, RegressionMeasure),
     fit=fit,
+    criterion=lambda _task, _labels: Criterion("row", squared_error, RegressionMeasure),
     example={
         "model": "builtin:minilm",
         "train": "builtin:pydocs",

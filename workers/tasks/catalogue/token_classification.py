@@ -119,7 +119,7 @@ def _spaced(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[st
     return [word if number == 0 or not space else f" {word}" for number, word in enumerate(words)]
 
 
-def criterion(tags: tuple[str, ...]) -> Criterion:
+def criterion(_task: TokenClassificationSpec, tags: tuple[str, ...]) -> Criterion:
     """Cross-entropy and the metrics of spans and tags."""
     from workers.tasks.losses import classification_loss
 

@@ -7,6 +7,7 @@ window weighs one in the loss, a question one in `f1_token` and `exact_match`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from workers.data.rows import Rows
 from workers.data.tokens import Tokens
@@ -22,7 +23,7 @@ F1_TOKEN = Metric("f1_token", "quality", "maximize", "", "F1 of an answer's word
 EXACT_MATCH = Metric("exact_match", "quality", "maximize", "", "share of answers that are right word by word", high=1)
 
 
-def criterion(_outputs: tuple[str, ...]) -> Criterion:
+def criterion(_task: Any, _outputs: tuple[str, ...]) -> Criterion:
     """The loss of spans; what measures them belongs to a split."""
     from workers.tasks.catalogue.question_answering.spans import span_loss
 

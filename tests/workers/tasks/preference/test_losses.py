@@ -1,0 +1,79 @@
+"""DPO's losses are TRL's formulas: numbers worked out by hand from log-ratios of 0.7 (chosen) and -0.4 (rejected)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from workers.hyperparameters import Hyperparameters
+from workers.tasks.catalogue.preference import TASK, PreferenceSpec
+from workers.tasks.criterion import FROZEN, IGNORED, Criterion
+
+TARGETS = torch.tensor([[5, 6, IGNORED, IGNORED], [5, 6, 7, 8]])
+
+
+def scores() -> Tensor:
+    """Log π of -1.3 over two tokens against -2.0 of the base, and -4.4 over four against -4.0."""
+    outputs = torch.zeros(2, 4, 4, dtype=torch.float64)
+    outputs[0, :2, 0], outputs[0, :2, FROZEN] = torch.tensor([0.3, 1.0]), torch.tensor([1.2, 0.8])
+    outputs[1, :, 0], outputs[1, :, FROZEN] = 1.1, 1.0
+    return outputs
+
+
+def criterion(loss_type: str) -> Criterion:
+    section = PreferenceSpec(model="m", train="t", loss_type=loss_type)  # type: ignore[arg-type]
+    return TASK.criterion(section, ())
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+@pytest.mark.parametrize(
+    ("loss_type", "beta", "smoothing", "expected"),
+    [
+        ("sigmoid", 0.1, 0.0, -math.log(sigmoid(0.11))),
+        ("sigmoid", 0.5, 0.1, -0.9 * math.log(sigmoid(0.55)) - 0.1 * math.log(sigmoid(-0.55))),
+        ("hinge", 0.1, 0.0, 0.89),
+        ("hinge", 1.0, 0.0, 0.0),
+        ("ipo", 0.1, 0.0, (0.7 / 2 + 0.4 / 4 - 5.0) ** 2),
+    ],
+)
+def test_the_losses_are_those_of_trl(loss_type: str, beta: float, smoothing: float, expected: float) -> None:
+    chosen = Hyperparameters(dpo_beta=beta, label_smoothing=smoothing)
+    twice = torch.cat([scores(), scores()]), torch.cat([TARGETS, TARGETS])
+    assert float(criterion(loss_type).loss(scores(), TARGETS, chosen)) == pytest.approx(expected)
+    assert float(criterion(loss_type).loss(*twice, chosen)) == pytest.approx(2 * expected)
+
+
+def test_without_the_base_the_model_is_its_own_base_and_still_learns() -> None:
+    outputs = scores()[..., :3].requires_grad_()
+    loss = criterion("sigmoid").loss(outputs, TARGETS, Hyperparameters())
+    assert float(loss) == pytest.approx(math.log(2))
+    loss.backward()
+    assert outputs.grad is not None
+    assert outputs.grad[0, 0, 0] == pytest.approx(0.05)  # βσ(0): the chosen answer is to become likelier
+    assert outputs.grad[1, 0, 0] == pytest.approx(-0.05)
+
+
+def test_the_metrics_of_a_pair_and_of_ties() -> None:
+    measure = criterion("sigmoid").measure()
+    measure.add(scores().float(), TARGETS)
+    ratios = [0.9, -0.2, -0.1, -0.1, -0.1, -0.1]  # log π/π₀ of each token
+    assert measure.result() == pytest.approx(
+        {
+            "reward_accuracy": 1.0,
+            "reward_margin": 1.1,
+            "kl": sum(math.exp(-one) - 1 + one for one in ratios) / 6,
+            "chosen_logp": -1.3,
+            "loss": -math.log(sigmoid(0.11)),
+        },
+        rel=1e-5,
+    )
+    same = scores()
+    same[..., FROZEN] = same[..., 0]
+    measure.add(same.float(), TARGETS)
+    assert measure.result()["reward_accuracy"] == 0.75  # the untouched base prefers neither

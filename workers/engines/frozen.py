@@ -1,0 +1,34 @@
+"""What the untouched base says of a task's targets: computed once for all trials, and stored as prefixes are."""
+
+from __future__ import annotations
+
+import torch
+
+from workers.engines.batches import EVALUATION_TOKENS, token_budget_batches
+from workers.engines.inputs import Inputs
+from workers.engines.prefix_store import HiddenStates, PrefixStore
+from workers.engines.resident import ResidentBase
+from workers.models.token_scores import LIKELIHOOD, token_scores
+
+
+def beside_base(resident: ResidentBase, inputs: Inputs, store: PrefixStore) -> Inputs:
+    """The rows with the base's negative log-likelihood of each target where their task compares with it, in float32.
+
+    The base must carry no adapter. Whoever comes first computes, other trials and processes read; what finds no room in
+    the store is computed for this trial alone.
+    """
+    if not inputs.criterion.frozen:
+        return inputs
+
+    def compute(values: HiddenStates) -> None:
+        with torch.no_grad():
+            for rows in token_budget_batches(inputs.lengths, EVALUATION_TOKENS):
+                scores = token_scores(resident.base.model, inputs.batch(rows), inputs.targets(rows))
+                values.scatter(rows, scores[..., LIKELIHOOD, None])
+
+    key = (resident.weights_hash, inputs.content_hash, inputs.target_hash, "likelihood")
+    stored = store.get_or_compute(key, inputs.lengths, 1, torch.float32, compute)
+    if stored is None:
+        stored = HiddenStates(torch.empty(int(inputs.lengths.sum()), 1), inputs.lengths)
+        compute(stored)
+    return inputs.beside(stored.flat()[:, 0].clone())

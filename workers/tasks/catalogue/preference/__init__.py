@@ -1,0 +1,138 @@
+"""`preference`: which of two answers to a prompt people chose (DPO and its kin).
+
+Names are those of TRL's `DPOConfig` where the meaning is equal. A row is a pair; the model reads it as two rows that
+stay together, the chosen answer's first. Log-probabilities of the untouched base are computed once for all trials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from workers.bounded import Location, Name
+from workers.data.rows import Rows, TaskData
+from workers.data.sources import columns_of, divided, read_splits
+from workers.data.tokens import Encoded
+from workers.errors import InvalidInput
+from workers.models.heads import CAUSAL
+from workers.tasks.catalogue import causal_lm
+from workers.tasks.catalogue.preference.rows import PairWriter, sequences
+from workers.tasks.criterion import Criterion
+from workers.tasks.metrics import Metric
+from workers.tasks.section import TaskSection
+from workers.tasks.task import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_LEAST = -1e18
+REWARD_ACCURACY = Metric(
+    "reward_accuracy", "quality", "maximize", "", "share of pairs whose chosen answer has the higher reward", high=1
+)
+REWARD_MARGIN = Metric(
+    "reward_margin",
+    "quality",
+    "maximize",
+    "nats",
+    "by how much the log-ratio of trained model and base is higher for chosen answers, not multiplied by β",
+    low=_LEAST,
+)
+KL = Metric(
+    "kl",
+    "quality",
+    "minimize",
+    "nats",
+    "how far the model went from the base, on a token of the answers: the mean of r - 1 - log r, r of base and model",
+)
+CHOSEN_LOGP = Metric(
+    "chosen_logp", "quality", "maximize", "nats", "mean log-probability of the chosen answers", low=_LEAST
+)
+PREFERENCE_LOSS = Metric("loss", "quality", "minimize", "nats", "the task's loss at β = 0.1, of all trials alike")
+
+
+class PreferenceSpec(TaskSection):
+    """The `task` section of a preference optimisation. The columns are found by their usual names."""
+
+    path_fields: ClassVar[tuple[str, ...]] = (*TaskSection.path_fields, "chat_template_path")
+
+    type: Literal["preference"] = "preference"
+    max_length: int = Field(
+        default=1024, ge=4, le=8192, description="tokens of a prompt with its answer; cut at the end"
+    )
+    prompt: Name | None = Field(
+        default=None,
+        description="column of what is answered (default `prompt` where there is one; else what both sides begin with)",
+    )
+    chosen: Name = Field(default="chosen", description="column of the better answer: text or messages")
+    rejected: Name = Field(default="rejected", description="column of the other answer")
+    loss_type: Literal["sigmoid", "ipo", "hinge"] = Field(
+        default="sigmoid", description="`sigmoid`: DPO; `ipo`; `hinge`: SLiC"
+    )
+    unusable: Literal["refuse", "drop"] = Field(
+        default="refuse", description="rows whose answers are equal or empty: refuse the job, or leave them out"
+    )
+    overlong: Literal["refuse", "drop"] = Field(
+        default="refuse", description="rows with an answer that begins behind `max_length`: the same choice"
+    )
+    chat_template_path: Location | None = Field(
+        default=None, description="file with a Jinja chat template, in place of the model's"
+    )
+
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that make the input."""
+        return tuple(name for name in (self.prompt, self.chosen, self.rejected) if name is not None)
+
+
+def read(task: PreferenceSpec, seed: int = 0) -> TaskData:
+    """The pairs of a task, written as the model reads them. Raises `InvalidInput` naming the field and the row."""
+    names = {"chosen": task.chosen, "rejected": task.rejected}
+    present = columns_of(task.train, "train")
+    prompt = task.prompt or ("prompt" if "prompt" in present else None)
+    names |= {} if prompt is None else {"prompt": prompt}
+    if missing := [column for column in names.values() if column not in present]:
+        found = f"{task.train} without column {', '.join(missing)}"
+        raise InvalidInput(
+            "train", found, f"its columns {', '.join(present)}, named by `chosen`, `rejected` and `prompt`"
+        )
+    columns = list(names.values())
+    splits = read_splits(task, columns[1:], columns[0])
+    writer = PairWriter.of(task, names)
+    rows = {role: writer.pairs(parts) for role, parts in splits.items()}
+    data = divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
+    return replace(data, form="chosen-rejected" if prompt is None else "prompt-chosen-rejected")
+
+
+def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
+    """Token ids and targets of two rows for each pair, the chosen answer's first."""
+    return causal_lm.encode(sequences(rows), tokenizer, max_length)
+
+
+def _criterion(task: PreferenceSpec, _labels: tuple[str, ...]) -> Criterion:
+    from workers.tasks.catalogue.preference.losses import LOSSES, Ratios
+    from workers.tasks.catalogue.preference.measure import PreferenceMeasure
+
+    loss = LOSSES[task.loss_type]
+
+    def summed(outputs: Any, targets: Any, hyperparameters: Any) -> Any:
+        return loss(Ratios.of(outputs, targets), hyperparameters).sum()
+
+    return Criterion("token", summed, lambda: PreferenceMeasure(loss), scored=True, together=2, frozen=True)
+
+
+TASK = Task(
+    name="preference",
+    summary="which of two answers to a prompt is the better one (DPO)",
+    pipeline_tag="text-generation",
+    section=PreferenceSpec,
+    metrics=(REWARD_ACCURACY, REWARD_MARGIN, KL, CHOSEN_LOGP, PREFERENCE_LOSS),
+    head=CAUSAL,
+    read=read,
+    encode=encode,
+    criterion=_criterion,
+    reads_model=True,
+    hyperparameters=("dpo_beta",),
+    example={"model": "builtin:smollm2", "train": "builtin:pyprefs", "max_length": 160, "train_rows": 300},
+)

@@ -1,0 +1,97 @@
+"""Pairs as a language model reads them: two rows of pieces each, which share a row of the data until they are encoded.
+
+A piece's number is 0 or 1 in the chosen answer's row, read only or learnt, and 2 or 3 in the rejected one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Protocol, Self
+
+import numpy as np
+
+from workers.data.chat.forms import PAIR
+from workers.data.chat.sides import Sides, UnfitSideError, sides_of
+from workers.data.chat.template import RefusedError
+from workers.data.chat.writing import Writer, Written
+from workers.data.columns import Columns
+from workers.data.rows import Rows
+from workers.errors import InvalidInput
+from workers.tasks.catalogue import causal_lm
+
+_REJECTED = 2
+
+
+class PairSection(causal_lm.WritingSection, Protocol):
+    """The fields of a section that say how its pairs are written."""
+
+    @property
+    def unusable(self) -> Literal["refuse", "drop"]: ...
+
+
+@dataclass(frozen=True)
+class PairWriter(Writer):
+    """Writes the pairs of one job. `names` has `chosen`, `rejected` and perhaps `prompt`."""
+
+    drop_unusable: bool = False
+
+    @classmethod
+    def of(cls, task: PairSection, names: Mapping[str, str]) -> Self:
+        """For a job's section."""
+        plain = causal_lm.writer_of(task, PAIR, names, answers_only=True)
+        return cls(
+            **{one.name: getattr(plain, one.name) for one in fields(plain)}, drop_unusable=task.unusable == "drop"
+        )
+
+    def pairs(self, parts: Sequence[Columns]) -> Rows:
+        """The pairs of one split. Raises `InvalidInput` with the row."""
+        places = [(part, row) for part in parts for row in range(len(part.numbers))]
+        found = [(place, pair) for place in places if (pair := self._pair_of(*place)) is not None]
+        if places and not found:
+            raise InvalidInput("unusable", f"only rows with equal or empty answers in {places[0][0].source}", "others")
+        found = self._not_overlong(found)
+        flags = np.empty(len(found), dtype=object)
+        flags[:] = [
+            np.array([*first[1], *(_REJECTED + one for one in second[1])], dtype=np.int32)
+            for _, (first, second) in found
+        ]
+        return Rows(tuple((*first[0], *second[0]) for _, (first, second) in found), None, flags)
+
+    def _pair_of(self, part: Columns, row: int) -> tuple[Written, Written] | None:
+        """Both rows of a pair; None for one that is left out."""
+        try:
+            sides = sides_of({name: part.values[column][row] for name, column in self.names.items()})
+            return self._side(sides, sides.chosen), self._side(sides, sides.rejected)
+        except UnfitSideError as error:
+            if error.unusable and self.drop_unusable:
+                return None
+            allowed = "two answers that differ, neither empty" + (", or `unusable: drop`" if error.unusable else "")
+            found = f"{error.found} in {part.place(row, self.names[error.column])}"
+            raise InvalidInput(error.column, found, allowed) from None
+        except RefusedError as error:
+            place = part.place(row, self.names["chosen"])
+            message = f"chosen: {place}: the chat template refuses the conversation: {error}"
+            raise InvalidInput("chosen", place, "a conversation that the template takes", message) from error
+
+    def _side(self, sides: Sides, side: Any) -> Written:
+        return self._written({"prompt": sides.prompt, "completion": side})
+
+    def _not_overlong(self, found: list[Any]) -> list[Any]:
+        before = ["".join(pieces[: learnt.index(1)]) for _, pair in found for pieces, learnt in pair]
+        overlong = {number // 2: tokens for number, tokens in self._overlong(before).items()}
+        if overlong and (not self.drop_overlong or len(overlong) == len(found)):
+            number, tokens = next(iter(overlong.items()))
+            raise self._too_long(tokens, *found[number][0])
+        return [one for number, one in enumerate(found) if number not in overlong]
+
+
+def sequences(rows: Rows) -> Rows:
+    """Two rows for each pair: the chosen answer's and the rejected one's."""
+    texts: list[tuple[str, ...]] = []
+    flags = np.empty(2 * len(rows), dtype=object)
+    for number, (pieces, learnt) in enumerate(zip(rows.texts, rows.targets, strict=True)):
+        first = int((learnt < _REJECTED).sum())
+        texts += [tuple(pieces[:first]), tuple(pieces[first:])]
+        flags[2 * number], flags[2 * number + 1] = learnt[:first], learnt[first:] - _REJECTED
+    return Rows(tuple(texts), None, flags)
