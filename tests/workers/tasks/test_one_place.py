@@ -7,8 +7,8 @@ from pathlib import Path
 from workers.tasks.registry import tasks
 
 ROOT = Path(__file__).resolve().parents[3]
-DEFAULTS = {"workers/task.py", "peftsearch/cli/recommend.py"}
-"""Where the default type is chosen, and told."""
+DEFAULTS = {"workers/task.py", "peftsearch/cli/recommend.py", "peftsearch/cli/demo.py"}
+"""Where the default type is chosen, and told; and the demo, which shows what its own example jobs find."""
 
 
 def test_no_code_names_a_type_but_its_own_file_and_the_default() -> None:
