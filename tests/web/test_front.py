@@ -39,3 +39,32 @@ def test_a_stopped_trial_is_told_from_a_finished_one(page: Page, search: Search)
     expect(legend).to_have_count(0)
     search.stop(search.lora(4), 0.6)
     expect(legend).to_be_visible()
+
+
+def test_scales_are_chosen_and_stay_in_the_address(page: Page, search: Search) -> None:
+    search.begin()
+    page.goto(f"/#/jobs/{search.job.id}")
+    across = page.get_by_label("Scale across")
+    expect(across).to_have_value("")
+    across.select_option("linear")
+    expect(page).to_have_url(re.compile("xs=linear"))
+    page.reload()
+    expect(across).to_have_value("linear")
+    page.get_by_label("over", exact=True).select_option("minutes of training")
+    expect(page.get_by_role("img", name=re.compile("hypervolume after 2 finished trials"))).to_be_visible()
+
+
+def test_the_wheel_scrolls_and_with_ctrl_zooms(page: Page, search: Search) -> None:
+    search.begin()
+    page.goto(f"/#/jobs/{search.job.id}")
+    chart = page.get_by_role("img", name=re.compile("on the Pareto front"))
+    expect(chart).to_be_visible()
+    before = chart.screenshot()
+    chart.hover(position={"x": 150, "y": 120})
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    page.wait_for_function("() => window.scrollY === 0")
+    page.mouse.move(0, 0)
+    expect(chart).to_be_visible()
+    assert chart.screenshot() != before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,8 @@ def test_insights_name_what_matters_the_knee_and_what_a_change_would_do(page: Pa
     importance = page.get_by_role("table", name="Importance for accuracy, from 17 trials")
     # A costly answer is worked out in a process of its own, which starts with the first one.
     expect(importance.get_by_role("row").first).to_contain_text("learning_rate", timeout=90_000)
+    expect(importance.get_by_role("row").first).to_contain_text(re.compile(r"\d+ % to \d+ %"))
+    expect(page.get_by_text("From 17 completed trials")).to_be_visible()
     expect(page.get_by_role("heading", name="Knee of the front")).to_be_visible()
     changes = page.get_by_role("table", name="Expected changes")
     expect(changes.get_by_role("row").filter(has_text="learning_rate = ").first).to_contain_text("to")

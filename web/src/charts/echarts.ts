@@ -10,6 +10,8 @@ import {
   type ScatterSeriesOption,
 } from "echarts/charts";
 import {
+  DataZoomInsideComponent,
+  type DataZoomComponentOption,
   GridComponent,
   type GridComponentOption,
   ParallelComponent,
@@ -21,10 +23,15 @@ import { type ComposeOption, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 
 use([LineChart, LinesChart, ParallelChart, ScatterChart]);
-use([GridComponent, ParallelComponent, TooltipComponent, CanvasRenderer]);
+use([DataZoomInsideComponent, GridComponent, ParallelComponent, TooltipComponent, CanvasRenderer]);
 
 export type ChartOption = ComposeOption<
-  LineSeriesOption | LinesSeriesOption | ScatterSeriesOption | GridComponentOption | TooltipComponentOption
+  | LineSeriesOption
+  | LinesSeriesOption
+  | ScatterSeriesOption
+  | DataZoomComponentOption
+  | GridComponentOption
+  | TooltipComponentOption
 >;
 /** Of parallel coordinates; ECharts' own type of the two together fits neither. */
 export interface ParallelOption {

@@ -19,8 +19,8 @@ export interface Scale {
 /** Positive values that span this much are shown by decades. */
 const SPAN = 10;
 
-/** Choose and fit a scale. `values` may be empty. */
-export function fitScale(values: readonly number[]): Scale {
+/** Choose and fit a scale, or fit the one that is `wanted` where the values allow it. `values` may be empty. */
+export function fitScale(values: readonly number[], wanted: Scale["kind"] | null = null): Scale {
   let low = Infinity;
   let high = -Infinity;
   let smallest = Infinity;
@@ -31,7 +31,9 @@ export function fitScale(values: readonly number[]): Scale {
     if (value > 0) smallest = Math.min(smallest, value);
   }
   if (low > high) return linear(0, 1);
-  return low >= 0 && high >= SPAN * smallest ? logarithmic(low, smallest, high) : linear(low, high);
+  const possible = low >= 0 && Number.isFinite(smallest);
+  const decades = wanted === null ? high >= SPAN * smallest : wanted === "log";
+  return possible && decades ? logarithmic(low, smallest, high) : linear(low, high);
 }
 
 /** A scale for a course of shares that only grows; plain, however small the first ones are. */

@@ -22,9 +22,25 @@ interface Props {
   reference: readonly Trial[];
   metrics: ReadonlyMap<string, MetricInfo>;
   axes: Axes;
+  /** The kind of scale that was chosen for an axis; null: whatever fits. */
+  kinds: { x: Scale["kind"] | null; y: Scale["kind"] | null };
   selected: Trial | undefined;
   onSelect: (number: number) => void;
 }
+
+/** Ctrl and the wheel zoom, so that the wheel alone scrolls the page; what is dragged moves along. */
+const zoom: Pick<ChartOption, "dataZoom"> = {
+  dataZoom: (["x", "y"] as const).map((axis) => ({
+    id: `zoom ${axis}`,
+    type: "inside",
+    [`${axis}AxisIndex`]: 0,
+    filterMode: "none",
+    zoomOnMouseWheel: "ctrl",
+    moveOnMouseMove: true,
+    moveOnMouseWheel: false,
+    preventDefaultMouseMove: false,
+  })),
+};
 
 interface Scales {
   x: Scale;
@@ -36,7 +52,18 @@ type Spot = [x: number, y: number, trialNumber: number];
 /** Above this many points ECharts draws them in one pass. */
 const LARGE = 2000;
 
-export function FrontChart({ objectives, trials, kept, front, reference, metrics, axes, selected, onSelect }: Props) {
+export function FrontChart({
+  objectives,
+  trials,
+  kept,
+  front,
+  reference,
+  metrics,
+  axes,
+  kinds,
+  selected,
+  onSelect,
+}: Props) {
   const theme = useTheme();
   const settled = useDeferredValue(trials);
   const chosen = useDeferredValue(kept);
@@ -44,12 +71,13 @@ export function FrontChart({ objectives, trials, kept, front, reference, metrics
   const names = useMemo(() => new Set(chosen.map((trial) => trial.id)), [chosen]);
   const option = useMemo<ChartOption>(() => {
     const values = (name: string) => [...settled, ...front].map((trial) => measure(trial, name) ?? Number.NaN);
-    const scales = { x: fitScale(values(axes.x)), y: fitScale(values(axes.y)) };
+    const scales = { x: fitScale(values(axes.x), kinds.x), y: fitScale(values(axes.y), kinds.y) };
     const place = (list: readonly Trial[]) => spots(list, axes, scales);
     const look = (axis: "x" | "y") => ({ name: axisTitle(axes[axis], metrics), scale: scales[axis] });
     const base = frame(theme, look("x"), look("y"));
     return {
       ...base,
+      ...zoom,
       tooltip: { ...base.tooltip, formatter: tooltipOf(settled, metrics, objectives) },
       series: [
         faded(isFiltered ? place(settled) : [], theme),
@@ -61,7 +89,7 @@ export function FrontChart({ objectives, trials, kept, front, reference, metrics
         ring(selected ? place([selected]) : [], theme),
       ],
     };
-  }, [settled, chosen, isFiltered, names, front, reference, axes, metrics, theme, selected, objectives]);
+  }, [settled, chosen, isFiltered, names, front, reference, axes, kinds, metrics, theme, selected, objectives]);
   return (
     <Chart
       className="chart chart-front"

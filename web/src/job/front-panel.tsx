@@ -2,6 +2,7 @@
 import { useMemo } from "react";
 import type { Job, MetricInfo, Pareto, Trial } from "../api/types";
 import { indexOfNumber } from "../api/trial-set";
+import type { Scale } from "../charts/scale";
 import { setQuery, useRoute } from "../shell/router";
 import { metricValue } from "../text/numbers";
 import { FrontChart } from "./front-chart";
@@ -32,18 +33,23 @@ export function FrontPanel({ job, trials, kept, names, pareto, metrics, selected
     const usual = defaultAxes(job, names);
     return { x: x ?? usual.x, y: y ?? usual.y };
   }, [x, y, job, names]);
+  const xs = kindOf(query.get("xs"));
+  const ys = kindOf(query.get("ys"));
+  const kinds = useMemo(() => ({ x: xs, y: ys }), [xs, ys]);
   return (
     <section className="panel" aria-labelledby="front-title">
       <div className="panel-head">
         <h2 id="front-title">{words.title}</h2>
         <div className="axes">
           <AxisChoice label="Up" axis="y" names={names} value={axes.y} />
+          <ScaleChoice label="Scale up" axis="ys" value={kinds.y} />
           <AxisChoice label="Across" axis="x" names={names} value={axes.x} />
+          <ScaleChoice label="Scale across" axis="xs" value={kinds.x} />
         </div>
       </div>
       <FrontChart
         objectives={job.objectives}
-        {...{ trials, kept, front, reference, metrics, axes, selected, onSelect }}
+        {...{ trials, kept, front, reference, metrics, axes, kinds, selected, onSelect }}
       />
       <div className="panel-foot">
         <ul className="legend">
@@ -52,6 +58,7 @@ export function FrontPanel({ job, trials, kept, names, pareto, metrics, selected
           {unfinished && <li data-mark="unfinished">not trained to the end</li>}
           <li data-mark="reference">reference</li>
         </ul>
+        <p className="muted">Ctrl and the wheel zoom; dragging moves.</p>
         <Gains job={job} reference={reference} metrics={metrics} />
       </div>
     </section>
@@ -63,6 +70,22 @@ const none: readonly Trial[] = [];
 /** A reference trial may end without changing the front; then only the list of trials knows. */
 const current = (some: readonly Trial[], trials: readonly Trial[]): Trial[] =>
   some.map((trial) => trials[indexOfNumber(trials, trial.number)] ?? trial);
+
+const kindOf = (text: string | null): Scale["kind"] | null => (text === "linear" || text === "log" ? text : null);
+
+function ScaleChoice({ label, axis, value }: { label: string; axis: "xs" | "ys"; value: string | null }) {
+  return (
+    <select
+      aria-label={label}
+      value={value ?? ""}
+      onChange={(event) => setQuery({ [axis]: event.target.value || null })}
+    >
+      <option value="">auto</option>
+      <option>linear</option>
+      <option>log</option>
+    </select>
+  );
+}
 
 function AxisChoice({
   label,

@@ -68,29 +68,45 @@ function ImportanceChart({ job, done }: { job: Job; done: number }) {
           {error instanceof ApiError ? error.message : "The answer cannot be had."}
         </p>
       )}
+      {!data && !error && (
+        <p className="muted" role="status">
+          Fitting a model to the trials…
+        </p>
+      )}
       {data && !error && <Bars found={data} />}
     </section>
   );
 }
 
+/** A share of the width that all of the variation would have. */
+const across = (share: number): string => `${100 * Math.min(Math.max(share, 0), 1)}%`;
+
 function Bars({ found }: { found: Importance }) {
   return (
-    <table className="importance" aria-label={`Importance for ${found.metric}, from ${found.trials} trials`}>
-      <tbody>
-        {found.items.map(({ parameter, value, low, high }) => (
-          <tr key={parameter}>
-            <th scope="row" className="mono">
-              {parameter}
-            </th>
-            <td>
-              <span className="bar" style={{ width: `${100 * Math.min(value, 1)}%` }} />
-            </td>
-            <td className="number" title={`${percent(low)} to ${percent(high)}`}>
-              {percent(value)}
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <>
+      <p className="muted">
+        From {found.trials} completed trials; the lines span what is left uncertain, with{" "}
+        {percent(found.items[0]?.level ?? 0.9)} probability.
+      </p>
+      <table className="importance" aria-label={`Importance for ${found.metric}, from ${found.trials} trials`}>
+        <tbody>
+          {found.items.map(({ parameter, value, low, high }) => (
+            <tr key={parameter}>
+              <th scope="row" className="mono">
+                {parameter}
+              </th>
+              <td>
+                <span className="bar" style={{ width: across(value) }} />
+                <span className="whisker" style={{ marginInlineStart: across(low), width: across(high - low) }} />
+              </td>
+              <td className="number">{percent(value)}</td>
+              <td className="number muted interval">
+                {percent(low)} to {percent(high)}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
   );
 }

@@ -3,11 +3,12 @@ import { useMemo } from "react";
 import { useReports } from "../api/queries";
 import type { Report, Trial } from "../api/types";
 import { Chart } from "../charts/chart";
-import type { ChartOption, LineSeriesOption } from "../charts/echarts";
+import type { ChartOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
 import { countScale, fitScale } from "../charts/scale";
-import { type Theme, useTheme } from "../charts/theme";
+import { useTheme } from "../charts/theme";
 import { short } from "../text/numbers";
+import { attempts, line } from "./curve-line";
 
 /** Drawn together because they share a unit. */
 const LOSSES = ["loss", "train_loss"];
@@ -45,11 +46,8 @@ function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
     const names = key.split(" ");
     const values = reports.flatMap((report) => names.map((name) => report.metrics[name] ?? Number.NaN));
     const epochs = reports.map((report) => report.epoch);
-    const base = frame(
-      theme,
-      { name: "", scale: countScale(Math.max(...epochs)) },
-      { name: names.join(" · "), scale: fitScale(values) },
-    );
+    const scale = fitScale(values);
+    const base = frame(theme, { name: "", scale: countScale(Math.max(...epochs)) }, { name: names.join(" · "), scale });
     return {
       ...base,
       grid: { left: 44, right: 12, top: 28, bottom: 22 },
@@ -57,11 +55,11 @@ function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
         ...base.tooltip,
         formatter: (point: unknown) => {
           const { seriesName = "", value } = point as { seriesName?: string; value: number[] };
-          return tip(`Epoch ${short(value[0] ?? 0)}`, [[seriesName, short(value[1] ?? 0)]]);
+          return tip(`Epoch ${short(value[0] ?? 0)}`, [[seriesName, short(scale.fromAxis(value[1] ?? 0))]]);
         },
       },
       series: names.flatMap((name, index) =>
-        attempts(reports).map((attempt) => line(name, index, attempt, reports, theme)),
+        attempts(reports).map((attempt) => line(name, index, attempt, reports, scale, theme)),
       ),
     };
   }, [key, reports, theme]);
@@ -74,28 +72,4 @@ function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
       label={`${names.join(" and ")} over ${reports.length} reports, last ${said}`}
     />
   );
-}
-
-/** A trial that was tried again has a curve for each attempt; only the last one counts. */
-const attempts = (reports: readonly Report[]): number[] => [...new Set(reports.map((report) => report.attempt))];
-
-function line(
-  name: string,
-  index: number,
-  attempt: number,
-  reports: readonly Report[],
-  theme: Theme,
-): LineSeriesOption {
-  const last = Math.max(...attempts(reports));
-  const color = index === 0 ? theme.front : theme.second;
-  return {
-    type: "line",
-    name,
-    symbolSize: 5,
-    itemStyle: { color },
-    lineStyle: { color, width: 1.75, opacity: attempt === last ? 1 : 0.35, type: index === 0 ? "solid" : "dashed" },
-    data: reports
-      .filter((report) => report.attempt === attempt && typeof report.metrics[name] === "number")
-      .map((report) => [report.epoch, report.metrics[name] as number]),
-  };
 }

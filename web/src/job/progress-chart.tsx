@@ -9,6 +9,7 @@ import { countScale, fitScale, type Scale, shareScale } from "../charts/scale";
 import { useTheme } from "../charts/theme";
 import { metricValue } from "../text/numbers";
 import { axisTitle } from "./measures";
+import { OVER, type Over, spentAt } from "./spent";
 
 const HYPERVOLUME = "hypervolume";
 
@@ -29,6 +30,7 @@ interface Course {
 export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
   const choices = [...(job.objectives.length === 2 ? [HYPERVOLUME] : []), ...job.objectives.map((one) => one.metric)];
   const [shown, setShown] = useState(choices[0] ?? "");
+  const [over, setOver] = useState<Over>("finished trials");
   const theme = useTheme();
   const settled = useDeferredValue(trials);
   const { objectives } = job;
@@ -38,8 +40,14 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
     const { values, soFar, scale } = course;
     const unit = metrics.get(shown)?.unit;
     const name = shown === HYPERVOLUME ? "share of the objective box" : axisTitle(shown, metrics);
-    const base = frame(theme, { name: "finished trials", scale: countScale(finished.length) }, { name, scale });
-    const spot = (value: number, index: number) => [index + 1, scale.toAxis(value), finished[index]?.number ?? 0];
+    const spent = spentAt(over, finished, job);
+    const base = frame(theme, { name: over, scale: countScale(spent.at(-1) ?? 0) }, { name, scale });
+    const spot = (value: number, index: number) => [
+      spent[index] ?? 0,
+      scale.toAxis(value),
+      finished[index]?.number ?? 0,
+      index,
+    ];
     return {
       ...base,
       tooltip: { ...base.tooltip, formatter: tooltipOf(shown, unit, finished, values, soFar) },
@@ -66,7 +74,7 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
         },
       ],
     };
-  }, [shown, course, finished, metrics, theme]);
+  }, [shown, over, job, course, finished, metrics, theme]);
   const last = course.soFar.at(-1);
   return (
     <section className="panel" aria-labelledby="progress-title">
@@ -79,6 +87,14 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
               <option key={choice} value={choice}>
                 {choice === HYPERVOLUME ? choice : `best ${choice}`}
               </option>
+            ))}
+          </select>
+        </label>
+        <label className="inline">
+          over
+          <select value={over} onChange={(event) => setOver(event.target.value as Over)}>
+            {OVER.map((choice) => (
+              <option key={choice}>{choice}</option>
             ))}
           </select>
         </label>
@@ -134,7 +150,7 @@ function tooltipOf(
   soFar: number[],
 ) {
   return (point: unknown): HTMLElement => {
-    const index = ((point as { value: number[] }).value[0] ?? 1) - 1;
+    const index = (point as { value: number[] }).value[3] ?? 0;
     const rows: [string, string][] = [
       [shown === HYPERVOLUME ? shown : `best ${shown}`, metricValue(soFar[index], unit)],
     ];
