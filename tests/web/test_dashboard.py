@@ -248,6 +248,18 @@ def test_pause_resume_cancel_delete(page: Page, search: Search) -> None:
     expect(page.get_by_text("No jobs yet.")).to_be_visible()
 
 
+def test_a_job_is_extended(page: Page, search: Search) -> None:
+    page.goto("/#/new")
+    page.get_by_label("Job file (YAML)").fill(GOOD_JOB)
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("from the browser")
+    page.get_by_role("button", name="Extend").click()
+    page.get_by_label("Trials to add").fill("6")
+    page.get_by_role("button", name="Extend job").click()
+    expect(page.get_by_text("of 10 trials")).to_be_visible()
+    assert search.store.list_jobs().items[0].spec["budget"]["trials"] == 10
+
+
 def test_the_best_under_a_limit_with_its_code(page: Page, search: Search) -> None:
     page.expected_errors = ("404",)  # type: ignore[attr-defined]
     search.begin()

@@ -1,5 +1,5 @@
 /** One function per REST call. Failures throw `ApiError`, which carries the problem details of the service. */
-import type { CheckView, ChoiceView, SpaceView, TaskView } from "./openapi";
+import type { CheckView, ChoiceView, ExtendRequest, SpaceView, TaskView } from "./openapi";
 import { readToken } from "./token";
 import type {
   Answer,
@@ -124,6 +124,14 @@ export function getBest(
 export const listMetrics = (signal?: AbortSignal) => itemsOf<MetricInfo>("metrics", signal);
 
 export const actOnJob = (id: string, action: JobAction) => json<Job>(`jobs/${id}/${action}`, { method: "POST" });
+
+/** More budget; a job that is over is queued again. */
+export const extendJob = (id: string, more: ExtendRequest) =>
+  json<Job>(`jobs/${id}/extend`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(more),
+  });
 
 export const deleteJob = (id: string) => request(`jobs/${id}`, { method: "DELETE" });
 

@@ -1,9 +1,10 @@
-/** Pause, resume, cancel, clone, delete: only what the job's state allows. What cannot be undone asks first. */
+/** Pause, resume, extend, cancel, clone, delete: only what the job's state allows. What cannot be undone asks first. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef } from "react";
 import { actOnJob, deleteJob } from "../api/client";
 import { keys } from "../api/queries";
 import type { Job, JobAction } from "../api/types";
+import { ExtendJob } from "./extend-job";
 import { navigate } from "../shell/router";
 
 export function JobActions({ job }: { job: Job }) {
@@ -42,6 +43,7 @@ export function JobActions({ job }: { job: Job }) {
           Resume
         </button>
       )}
+      {isSearch(job) && <ExtendJob job={job} disabled={busy} />}
       <a className="button" href={`#/new?from=${job.id}`}>
         Clone
       </a>
@@ -63,6 +65,8 @@ export function JobActions({ job }: { job: Job }) {
     </div>
   );
 }
+
+const isSearch = ({ spec }: Job): boolean => (spec["kind"] ?? "search") === "search";
 
 interface ConfirmedProps {
   name: string;
