@@ -84,7 +84,7 @@ def _handling(page: Page) -> dict[str, float]:
     figures = _frames(page, "scroll", lambda: _wheel(page, grid, 240))
     chart = page.locator(".chart-front")
     chart.scroll_into_view_if_needed()
-    figures |= _frames(page, "zoom", lambda: _wheel(page, chart, -120))
+    figures |= _frames(page, "zoom", lambda: _zoom(page, chart))
     parallel = page.locator(".chart-parallel")
     parallel.scroll_into_view_if_needed()
     return figures | _frames(page, "brush", lambda: _drag(page, parallel))
@@ -96,6 +96,12 @@ def _wheel(page: Page, target: Any, by: int) -> None:
     for step in range(STEPS):
         page.mouse.wheel(0, by if step < STEPS / 2 else -by)
         page.wait_for_timeout(16)
+
+
+def _zoom(page: Page, target: Any) -> None:
+    page.keyboard.down("Control")  # the wheel alone scrolls the page
+    _wheel(page, target, -120)
+    page.keyboard.up("Control")
 
 
 def _drag(page: Page, target: Any) -> None:

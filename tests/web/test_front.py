@@ -50,7 +50,7 @@ def test_scales_are_chosen_and_stay_in_the_address(page: Page, search: Search) -
     expect(page).to_have_url(re.compile("xs=linear"))
     page.reload()
     expect(across).to_have_value("linear")
-    page.get_by_label("over", exact=True).select_option("minutes of training")
+    page.get_by_role("combobox", name="over").select_option("minutes of training")
     expect(page.get_by_role("img", name=re.compile("hypervolume after 2 finished trials"))).to_be_visible()
 
 
