@@ -252,7 +252,7 @@ def test_a_job_is_extended(page: Page, search: Search) -> None:
     page.goto("/#/new")
     page.get_by_label("Job file (YAML)").fill(GOOD_JOB)
     page.get_by_role("button", name="Submit").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("from the browser")
+    expect(page.get_by_role("heading", level=1)).to_have_text("from the browser", timeout=30_000)
     page.get_by_role("button", name="Extend").click()
     page.get_by_label("Trials to add").fill("6")
     page.get_by_role("button", name="Extend job").click()
