@@ -128,7 +128,7 @@ def test_the_examples_of_the_job_page_are_admitted(spec: dict[str, Any], setting
 def test_the_example_job_files_are_admitted(tmp_path: Path, file: Path) -> None:
     roots = Settings.read({"home": tmp_path, "data_roots": [DOCS.parent], "no_auth": True}, {})
     job = jobfile.read(file)
-    if job["task"]["model"] == "builtin:smollm2":
+    if job.get("task", {}).get("model") == "builtin:smollm2":
         try:
             smollm2.folder()
         except InvalidInput as error:
