@@ -88,10 +88,10 @@ def bf16_speedup() -> float:
 
         return run
 
-    return _fastest(block("fp32")) / _fastest(block("bf16"))
+    return fastest(block("fp32")) / fastest(block("bf16"))
 
 
-def _fastest(run: Callable[[], None], repeats: int = 5) -> float:
+def fastest(run: Callable[[], None], repeats: int = 5) -> float:
     """Seconds of the fastest of several runs: neighbours on the machine only ever make a run slower."""
     run()
     times = []

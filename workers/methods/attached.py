@@ -74,10 +74,6 @@ class Attached(Protocol):
         """The trained parameters of the head, by the base's name of their module and then by name inside it."""
         ...
 
-    def low_rank(self) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
-        """Factors A [rank, in] and B [out, rank] of plain LoRA, by the base's name of the layer; empty for others."""
-        ...
-
     def rate_factors(self) -> dict[str, float]:
         """Multiples of the trial's learning rate, by the names of the parameters that have one other than 1."""
         ...

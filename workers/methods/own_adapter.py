@@ -70,10 +70,6 @@ class OwnAdapter:
         """The trained parameters of the head's modules."""
         return {name: dict(module.named_parameters()) for name, module in self.base.head_modules().items()}
 
-    def low_rank(self) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
-        """None: these are no layers of plain LoRA."""
-        return {}
-
     def rate_factors(self) -> dict[str, float]:
         """Multiples of the learning rate by parameter name, where they are not 1."""
         return factors_by_name(self._parameters, self._hooks.rate_factor, self._knobs)

@@ -10,7 +10,6 @@ from typing import Any
 
 import peft
 import torch
-from peft.tuners.lora import LoraLayer
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
@@ -51,11 +50,6 @@ class PeftAdapter:
         """The trained copies of the head's modules, by the base's names."""
         modules = self._wrapped(ModulesToSaveWrapper)
         return {name: dict(module.modules_to_save["default"].named_parameters()) for name, module in modules}
-
-    def low_rank(self) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
-        """The factors of LoRA layers, by the base's names."""
-        layers = ((name, layer) for name, layer in self._wrapped(LoraLayer) if "default" in layer.lora_A)
-        return {name: (layer.lora_A["default"].weight, layer.lora_B["default"].weight) for name, layer in layers}
 
     def _wrapped(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
         """What peft put in place of the base's modules, by their names in the base."""

@@ -32,10 +32,6 @@ class WholeModel:
         """None that stands apart."""
         return {}
 
-    def low_rank(self) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
-        """None: these are the weights themselves."""
-        return {}
-
     def rate_factors(self) -> dict[str, float]:
         """All learn at one rate."""
         return {}

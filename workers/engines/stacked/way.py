@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,6 +10,7 @@ import torch
 from torch import nn
 
 from workers.engines.batches import EVALUATION_TOKENS
+from workers.engines.precision import fastest
 from workers.engines.stacked.layout import Layout
 from workers.engines.stacked.places import StackedLinear
 from workers.engines.stacked.stack import Stack, Tenant
@@ -75,16 +74,5 @@ def stacked_gain() -> float:
         layout = Layout(stack.slots, stack.device, looped)
         layout.arrange([(slot, _ROWS, _TOKENS) for slot in range(stack.slots)])
         layer = StackedLinear(original, "layer", stack, layout)
-        seconds.append(_fastest(lambda layer=layer: layer(x).sum().backward()))  # type: ignore[misc]
+        seconds.append(fastest(lambda layer=layer: layer(x).sum().backward()))  # type: ignore[misc]
     return seconds[0] / seconds[1]
-
-
-def _fastest(run: Callable[[], None], repeats: int = 3) -> float:
-    """Seconds of the fastest of several runs: neighbours on the machine only ever make a run slower."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
