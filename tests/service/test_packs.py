@@ -17,12 +17,11 @@ def test_a_job_packs_what_can_be_packed_and_trains_the_rest_alone(tmp_path: Path
     parameters = [
         {"type": "int", "name": "rank", "low": 1, "high": 8},
         {"type": "float", "name": "learning_rate", "low": 1e-4, "high": 1e-2, "scale": "log"},
-        {"type": "categorical", "name": "use_dora", "choices": [False, True]},
     ]
     job_file = tiny_job(
         tmp_path,
         trials=8,
-        space={"method": "lora", "parameters": parameters},
+        space={"method": "lora", "parameters": parameters, "strategies": ["none", "lisa"]},
         resources={"pack": 4, "concurrency": 4, "cpus_per_trial": 1},
     )
     with serving(tmp_path / "home", f"--data-root={tmp_path}") as service, service.client() as client:
@@ -33,9 +32,9 @@ def test_a_job_packs_what_can_be_packed_and_trains_the_rest_alone(tmp_path: Path
     assert {trial.engine for trial in trials} == {"fast"}
     companions = {trial.id: trial.environment.get("packed_with", "") for trial in trials}
     packed = {trial_id: names.split(", ") for trial_id, names in companions.items() if names}
-    dora = {trial.id for trial in trials if trial.config.get("use_dora")}
+    lisa = {trial.id for trial in trials if trial.config.get("strategy") == "lisa"}
     assert packed
-    assert not dora & packed.keys()
+    assert not lisa & packed.keys()
     for trial_id, others in packed.items():
         assert trial_id not in others
         assert all(trial_id in packed[other] for other in others)

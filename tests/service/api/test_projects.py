@@ -21,6 +21,8 @@ WITHOUT_PROJECT = {
     "/v1/strategies",
     "/v1/metrics",
     "/v1/tasks",
+    "/v1/optimizers",
+    "/v1/schedulers",
     "/v1/healthz",
     "/v1/readyz",
     "/v1/mixtures/fit",
@@ -33,7 +35,15 @@ WITHOUT_PROJECT = {
 }
 """Answers that follow from the question alone, or from what is installed. A new operation is not among them unless it
 is written down here."""
-OF_PROJECTS = {"/v1/jobs", "/v1/laws", "/v1/recommend", "/v1/predict/step-law", "/v1/predict/law", "/metrics"}
+OF_PROJECTS = {
+    "/v1/jobs",
+    "/v1/checks",
+    "/v1/laws",
+    "/v1/recommend",
+    "/v1/predict/step-law",
+    "/v1/predict/law",
+    "/metrics",
+}
 OPERATORS = {"/v1/audit", "/v1/tokens/{token_id}/rotate", "/v1/tokens", "/v1/tokens/{token_id}"}
 
 

@@ -48,7 +48,7 @@ def split(rows: int, seed: int) -> Inputs:
         row[: len(row) // 2] = IGNORED
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     flat, wanted = np.concatenate(ids).astype(np.int32), np.concatenate(targets).astype(np.int32)
-    return Inputs(Tokens(flat, None, offsets, wanted), 0, TASK.criterion(()))
+    return Inputs(Tokens(flat, None, offsets, wanted), 0, TASK.criterion(None, ()))
 
 
 TRAIN, VALIDATION = split(24, 0), split(12, 1)
@@ -115,7 +115,8 @@ def suits(name: str) -> bool:
     return method(name).supports(tiny_description("llama")) and method(name).family != "head"
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if suits(name)])
+# The groups of l4q's cases fit no tiny Llama.
+@pytest.mark.parametrize("name", [name for name in CASES if suits(name) and name != "l4q"])
 def test_every_method_trains_alike_on_both_engines(llama: ResidentBase, store: PrefixStore, name: str) -> None:
     before = {key: value.clone() for key, value in llama.base.model.state_dict().items()}
     knobs = fitting(name)

@@ -64,7 +64,9 @@ def row(context: str, question: str, *answers: str) -> dict[str, Any]:
 def split(section: QuestionAnsweringSpec, tokenizer: Any) -> tuple[Tokens, Inputs]:
     rows = TASK.read(section, 0).train
     tokens = tokenise(rows, tokenizer, section.max_length, TASK.encoding(section))
-    return tokens, Inputs(tokens, 0, TASK.criterion_on(TASK.criterion(("start", "end")), section, rows, tokens))
+    return tokens, Inputs(
+        tokens, 0, TASK.criterion_on(TASK.criterion(section, ("start", "end")), section, rows, tokens)
+    )
 
 
 def certain(inputs: Inputs, rows: np.ndarray[Any, Any]) -> tuple[torch.Tensor, torch.Tensor]:
