@@ -10,6 +10,7 @@ import torch
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.machine_speed import measure
+from workers.methods.registry import methods
 from workers.running.trial import train
 from workers.running.trial_pack import train_pack
 from workers.running.workbench import Workbench
@@ -60,6 +61,24 @@ def test_a_pack_on_a_gpu_learns_what_its_members_learn_alone(benches: dict[str, 
     together = train_pack([assignment(name) for name in names], benches["cuda"], lambda _: "continue")
     for outcome in together:
         assert_alike(outcome, train(assignment(outcome.trial_id), benches["cuda"], lambda _: "continue"))
+
+
+@pytest.mark.parametrize("name", [name for name, one in methods().items() if one.forms is not None])
+def test_every_method_with_a_form_learns_in_a_captured_pack_what_it_learns_alone(
+    benches: dict[str, Workbench], name: str
+) -> None:
+    """Beside a LoRA of another rank and rate; rows are enough that passes of a length come again and are replayed."""
+    lora = {"method": "lora", "rank": 4, "targets": "all", "learning_rate": 1e-3}
+    members = [
+        Assignment(
+            trial_id=f"{number}", attempt=1, task=TASK, config=config, seed=number, epochs=4, measure_latency=False,
+            precision="fp32",
+        )
+        for number, config in enumerate(({"method": name}, {"method": name, "learning_rate": 2e-3}, lora))
+    ]  # fmt: skip
+    together = train_pack(members, benches["cuda"], lambda _: "continue")
+    for one, outcome in zip(members, together, strict=True):
+        assert_alike(outcome, train(one, benches["cuda"], lambda _: "continue"))
 
 
 def test_packing_pays_on_a_gpu() -> None:
