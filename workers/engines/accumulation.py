@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from workers.engines.batches import Rows
+from workers.engines.batches import RowIndices
 from workers.engines.course import TrainStep
 from workers.engines.inputs import Inputs
 
@@ -16,7 +16,7 @@ def weight_of(step: TrainStep, train: Inputs) -> float:
     return sum(train.weight(rows) for rows in step.micro_batches) or 1.0
 
 
-def add_gradients(step: TrainStep, weight: float, loss: Callable[[Rows], Tensor]) -> float:
+def add_gradients(step: TrainStep, weight: float, loss: Callable[[RowIndices], Tensor]) -> float:
     """Add the gradients of the step's mean loss to the parameters; that mean.
 
     `loss` is summed over the targets of the rows of one pass; `weight` is that of the whole step, so that passes count

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from workers.assignment import Artifact, Decision, Report
 from workers.checkpoints import Checkpoint
-from workers.engines.batches import Rows, StepPlan
+from workers.engines.batches import RowIndices, StepPlan
 from workers.engines.schedule import learning_rate_at
 from workers.engines.spike_guard import SpikeGuard
 from workers.hyperparameters import Hyperparameters
@@ -37,7 +37,7 @@ class TrainStep:
     """Do one optimizer step on the rows of `micro_batches` at this rate; answer with `Trained`."""
 
     number: int
-    micro_batches: tuple[Rows, ...]
+    micro_batches: tuple[RowIndices, ...]
     learning_rate: float
 
 
@@ -125,7 +125,7 @@ class Assigned(Protocol):
 
 
 @dataclass(frozen=True)
-class Trial:
+class Training:
     """What a course needs to know besides the model: the trial, its rows' lengths and weights, and whom to tell.
 
     `in_order`: batches take the rows as they come, for data whose order means something. `untrained`: there is nothing
@@ -158,7 +158,7 @@ class Trial:
         )
 
 
-def course(trial: Trial) -> Course:
+def course(trial: Training) -> Course:
     """Run `trial` to its end, its pause or its failure; see the module's description."""
     run = _Run.of(trial)
     if trial.untrained:
@@ -229,7 +229,7 @@ def drive(course: Course, trainee: Trainee) -> Ending:
 class _Run:
     """A trial under way: steps and seconds done, the last metrics, and the losses since the last report."""
 
-    trial: Trial
+    trial: Training
     plan: StepPlan
     report_steps: frozenset[int]
     pause_at: int | None
@@ -241,7 +241,7 @@ class _Run:
     _unseen: list[tuple[int, float | Tensor, float]] = field(default_factory=list)  # step, its loss, its weight
 
     @classmethod
-    def of(cls, trial: Trial) -> _Run:
+    def of(cls, trial: Training) -> _Run:
         plan, assignment, saved = trial.plan(), trial.assignment, trial.resume
         # By epoch, not by step: the batch size may have changed since (population-based training does that).
         step = 0 if saved is None else plan.step_at(saved.extras.get("epoch", plan.epoch_at(saved.step)))
@@ -260,12 +260,12 @@ class _Run:
     def done(self) -> bool:
         return self.step >= self.plan.steps
 
-    def next_step(self, batches: tuple[Rows, ...]) -> TrainStep:
+    def next_step(self, batches: tuple[RowIndices, ...]) -> TrainStep:
         hp, number = self.trial.hyperparameters, self.step + 1
         tokens = float(self.trial.train_lengths.sum()) / self.plan.steps_per_epoch
         return TrainStep(number, batches, learning_rate_at(number, self.plan.steps, hp, tokens))
 
-    def add(self, trained: Trained, batches: tuple[Rows, ...]) -> None:
+    def add(self, trained: Trained, batches: tuple[RowIndices, ...]) -> None:
         """Take in a step; one that was undone comes without batches and counts in no mean."""
         weight = sum(float(self.trial.train_weights[rows].sum()) for rows in batches)
         self.step += 1

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workers.data.tokens import Tokens
-from workers.engines.batches import Rows
+from workers.engines.batches import RowIndices
 from workers.engines.transfers import to_device
 from workers.hyperparameters import Hyperparameters
 from workers.tasks.criterion import IGNORED, LABELS_OWN, ROLES, Criterion
@@ -49,7 +49,7 @@ class Inputs:
         types = tokens.token_type_ids
         self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64)).to(device)
         self._padding_id = padding_id
-        self._staged: tuple[Rows, Tensor, int] | None = None
+        self._staged: tuple[RowIndices, Tensor, int] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -64,18 +64,18 @@ class Inputs:
         """The same rows with what the untouched base says of them: negative log-likelihoods `[tokens]`."""
         return Inputs(self._tokens, self._padding_id, self.criterion, str(self.device), frozen)
 
-    def frozen(self, rows: Rows) -> Tensor | None:
+    def frozen(self, rows: RowIndices) -> Tensor | None:
         """The base's negative log-likelihoods `[rows, length]`, 0 where a token has no target; None without them."""
         if self._frozen is None:
             return None
         return self._of_tokens(self._frozen, rows).where(self.targets(rows) != IGNORED, 0.0)
 
-    def groups(self, batch_size: int) -> list[Rows]:
+    def groups(self, batch_size: int) -> list[RowIndices]:
         """All rows in their order, `batch_size` groups of rows that belong together at a time."""
         size = batch_size * self.criterion.together
         return [np.arange(start, min(start + size, len(self))) for start in range(0, len(self), size)]
 
-    def batch(self, rows: Rows) -> dict[str, Tensor]:
+    def batch(self, rows: RowIndices) -> dict[str, Tensor]:
         """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`."""
         index, longest = self.place(rows)
         lengths = self._lengths[index, None]
@@ -87,7 +87,7 @@ class Inputs:
             batch["token_type_ids"] = self._types[flat].where(real, 0)
         return batch
 
-    def targets(self, rows: Rows, length: int | None = None) -> Tensor:
+    def targets(self, rows: RowIndices, length: int | None = None) -> Tensor:
         """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default.
 
         Those of spans carry the number of their row."""
@@ -98,7 +98,7 @@ class Inputs:
             return found
         return found.where(found == IGNORED, found + ROLES * self.place(rows)[0][:, None])
 
-    def _of_tokens(self, values: Tensor, rows: Rows, length: int | None = None, padding: int = 0) -> Tensor:
+    def _of_tokens(self, values: Tensor, rows: RowIndices, length: int | None = None, padding: int = 0) -> Tensor:
         """Of values `[tokens]` those of rows `[rows, length]`."""
         index, longest = self.place(rows)
         positions = torch.arange(length or longest, device=self.device).expand(len(rows), -1)
@@ -106,7 +106,7 @@ class Inputs:
         return values[self._starts[index, None] + positions.where(real, 0)].where(real, padding)
 
     @contextmanager
-    def staged(self, rows: Rows, index: Tensor, longest: int) -> Iterator[None]:
+    def staged(self, rows: RowIndices, index: Tensor, longest: int) -> Iterator[None]:
         """Inside, these very `rows` are taken from `index` on the device and padded to `longest` tokens.
 
         So a pass that was captured with them runs again with other rows once `index` holds these.
@@ -117,17 +117,17 @@ class Inputs:
         finally:
             self._staged = None
 
-    def place(self, rows: Rows) -> tuple[Tensor, int]:
+    def place(self, rows: RowIndices) -> tuple[Tensor, int]:
         """Row indices on the device, and the length of the batch: asked of the array, as a GPU would be waited for."""
         if self._staged is not None and self._staged[0] is rows:
             return self._staged[1:]
         return to_device(rows, self.device), int(self.lengths[rows].max())
 
-    def weight(self, rows: Rows) -> float:
+    def weight(self, rows: RowIndices) -> float:
         """What rows together count in a mean loss."""
         return float(self.weights[rows].sum())
 
-    def loss(self, outputs: Tensor, rows: Rows, hyperparameters: Hyperparameters) -> Tensor:
+    def loss(self, outputs: Tensor, rows: RowIndices, hyperparameters: Hyperparameters) -> Tensor:
         """The loss of a model's outputs `[rows, …]` for these rows, summed over their targets."""
         return self.criterion.loss(outputs.float(), self.targets(rows, outputs.shape[1]), hyperparameters)
 

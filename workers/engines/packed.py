@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from workers.engines.accumulation import weight_of
-from workers.engines.batches import Rows
+from workers.engines.batches import RowIndices
 from workers.engines.course import Ending, Evaluate, Restore, Save, Trained, TrainStep
 from workers.engines.faults import failure_reason, is_out_of_memory
 from workers.engines.inputs import Inputs
@@ -177,13 +177,13 @@ class Pack:
     def _pass(self, shares: Sequence[Share]) -> Tensor:
         return self._joint.gradients(shares)
 
-    def _of_like_length(self, batches: Mapping[Member, Rows]) -> Iterator[dict[Member, Rows]]:
+    def _of_like_length(self, batches: Mapping[Member, RowIndices]) -> Iterator[dict[Member, RowIndices]]:
         """Split into passes whose padding costs little: each member's batch has one length, but not the same one."""
         if math.isinf(self._way.padding):  # in the order of slots: then factors are where the rows are
             yield {member: batches[member] for member in sorted(batches, key=lambda member: member.slot)}
             return
         lengths = self._train.inputs.lengths
-        group: dict[Member, Rows] = {}
+        group: dict[Member, RowIndices] = {}
         longest = own_tokens = rows_so_far = 0
         for member, rows in sorted(batches.items(), key=lambda item: -int(lengths[item[1]].max())):
             length = int(lengths[rows].max())

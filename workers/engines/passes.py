@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from workers.engines.batches import EVALUATION_TOKENS, Rows, longest_of, side_by_side, token_budget_batches
+from workers.engines.batches import EVALUATION_TOKENS, RowIndices, longest_of, side_by_side, token_budget_batches
 from workers.engines.inputs import Inputs
 from workers.engines.prefix import (
     PrefixInput,
@@ -40,7 +40,7 @@ class Pass(Protocol):
     def lengths(self) -> NDArray[np.int64]:
         """Positions `[rows]` that the pass computes of each row."""
 
-    def outputs(self, rows: Rows) -> Tensor:
+    def outputs(self, rows: RowIndices) -> Tensor:
         """The head's outputs `[rows, …]` for the given rows."""
 
 
@@ -56,7 +56,7 @@ class WholePass:
         """Every token of each row."""
         return self.inputs.lengths
 
-    def outputs(self, rows: Rows) -> Tensor:
+    def outputs(self, rows: RowIndices) -> Tensor:
         """The head's outputs `[rows, …]`."""
         batch = self.inputs.batch(rows)
         return text_outputs(self.model, batch, self.inputs, rows)
@@ -76,7 +76,7 @@ class UpperPass:
         """Every token of each row."""
         return self.inputs.lengths
 
-    def outputs(self, rows: Rows) -> Tensor:
+    def outputs(self, rows: RowIndices) -> Tensor:
         """The head's outputs `[rows, …]`."""
         batch = self.inputs.batch(rows)
         self.entry.set(_states_of(self.states, self.inputs, rows, batch["input_ids"].shape[1]))
@@ -97,7 +97,7 @@ class HeadPass:
         """One token of each row."""
         return np.ones_like(self.inputs.lengths)
 
-    def outputs(self, rows: Rows) -> Tensor:
+    def outputs(self, rows: RowIndices) -> Tensor:
         """The head's outputs `[rows, …]`."""
         self.entry.set(_states_of(self.states, self.inputs, rows, 1))
         # One token per row; which one no longer matters, since its state is given.
@@ -105,14 +105,14 @@ class HeadPass:
         return self.model(input_ids=one, attention_mask=one).logits  # type: ignore[no-any-return]
 
 
-def _states_of(states: HiddenStates, inputs: Inputs, rows: Rows, length: int) -> Tensor:
+def _states_of(states: HiddenStates, inputs: Inputs, rows: RowIndices, length: int) -> Tensor:
     """Stored states `[rows, length, hidden]` where the model is."""
     together = states.device.type == inputs.device.type
     index = inputs.place(rows)[0] if together else torch.from_numpy(rows)
     return states.batch(index, length).to(inputs.device)
 
 
-def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, rows: Rows) -> Tensor:
+def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, rows: RowIndices) -> Tensor:
     """The outputs of the text's own positions, where there is one for each: prompts stand in front of them, or of all
     but the first, which is none of the words."""
     criterion = inputs.criterion
@@ -123,7 +123,7 @@ def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, row
     return outputs if criterion.targets == "row" else outputs[:, -batch["input_ids"].shape[1] :]
 
 
-def measure_in(split: Pass, batches: Iterable[Rows]) -> Measure:
+def measure_in(split: Pass, batches: Iterable[RowIndices]) -> Measure:
     """The measure of a split's batches, in float32 always: what is reported must hold where it is reloaded."""
     measure = split.inputs.criterion.measure()
     for rows in batches:
@@ -131,7 +131,7 @@ def measure_in(split: Pass, batches: Iterable[Rows]) -> Measure:
     return measure
 
 
-def evaluation_batches(split: Pass, tokens: int = EVALUATION_TOKENS) -> list[Rows]:
+def evaluation_batches(split: Pass, tokens: int = EVALUATION_TOKENS) -> list[RowIndices]:
     """All rows of a split in batches of so many `tokens` for a pass without training."""
     together = split.inputs.criterion.together
     batches = token_budget_batches(longest_of(split.lengths, together), tokens // together)

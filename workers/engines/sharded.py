@@ -22,7 +22,7 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact
 from workers.checkpoints import random_states, restore_random_states
 from workers.engines.accumulation import add_gradients, weight_of
-from workers.engines.batches import Rows
+from workers.engines.batches import RowIndices
 from workers.engines.course import TrainStep
 from workers.engines.passes import evaluation_batches, measure_in
 from workers.engines.trainee import AttachedTrainee
@@ -125,7 +125,7 @@ class ShardedTrainee(AttachedTrainee):
         own = sum(self._part_of_loss(rows).item() for rows in step.micro_batches)
         return _sum_over_ranks(own, [], self._train.inputs.device)
 
-    def _part_of_loss(self, rows: Rows) -> Tensor:
+    def _part_of_loss(self, rows: RowIndices) -> Tensor:
         """What this rank's rows add to the loss of `rows`: a rank must run, even where no row is left for it."""
         together = self._train.inputs.criterion.together
         groups = rows.reshape(-1, together)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from workers.checkpoints import random_states, restore_random_states
 from workers.engines.accumulation import add_gradients, weight_of
-from workers.engines.batches import Rows
+from workers.engines.batches import RowIndices
 from workers.engines.course import TrainStep
 from workers.engines.passes import Pass, evaluation_batches, measure_in
 from workers.engines.updates import Updates
@@ -93,7 +93,7 @@ class AttachedTrainee:
     def _total(self, step: TrainStep) -> float:
         return sum(self._loss(rows).item() for rows in step.micro_batches)
 
-    def _loss(self, rows: Rows) -> Tensor:
+    def _loss(self, rows: RowIndices) -> Tensor:
         """The loss summed over the rows' targets; the method's own part counts for each of them."""
         train = self._train.inputs
         with self._computing():

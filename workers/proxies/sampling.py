@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from workers.engines.batches import Rows
+from workers.engines.batches import RowIndices
 from workers.engines.inputs import Inputs
 from workers.proxies.corpus import Corpus, Documents, Tokens
 from workers.tasks.criterion import Criterion
@@ -51,15 +51,15 @@ class Windows(Inputs):
         self.lengths = np.full(len(sequences), context, dtype=np.int64)
         self.weights = np.full(len(sequences), float(context))
 
-    def batch(self, rows: Rows) -> dict[str, Tensor]:
+    def batch(self, rows: RowIndices) -> dict[str, Tensor]:
         """`input_ids` int64 `[rows, context]`; no mask, since nothing is padded."""
         return {"input_ids": self._cut(rows, 0)}
 
-    def targets(self, rows: Rows, length: int | None = None) -> Tensor:  # noqa: ARG002
+    def targets(self, rows: RowIndices, length: int | None = None) -> Tensor:  # noqa: ARG002
         """The token behind each, int64 `[rows, context]`."""
         return self._cut(rows, 1)
 
-    def _cut(self, rows: Rows, offset: int) -> Tensor:
+    def _cut(self, rows: RowIndices, offset: int) -> Tensor:
         given, length = self._sequences, self._context
         starts = given.starts[rows] + offset
         pieces = [given.texts[n][at : at + length] for n, at in zip(given.which[rows], starts, strict=True)]

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from workers.assignment import Artifact
 from workers.checkpoints import Checkpoint
-from workers.engines.course import Assigned, Ending, OnReport, Trial, course, drive
+from workers.engines.course import Assigned, Ending, OnReport, Training, course, drive
 from workers.engines.flat_adamw import FlatAdamW
 from workers.engines.passes import WholePass, evaluation_batches, measure_in
 from workers.engines.trainee import AttachedTrainee
@@ -91,10 +91,12 @@ def train(
         weight_decay=DECAY,
     )  # fmt: skip
     # A proxy that is lost starts afresh: it never pauses, so it has no checkpoint.
-    trial = Trial(given, hyperparameters, windows.lengths, windows.weights, _or_stop(on_report), _refuse, in_order=True)
+    trial = Training(
+        given, hyperparameters, windows.lengths, windows.weights, _or_stop(on_report), _refuse, in_order=True
+    )
     trainee = ProxyTrainee(model, windows, hyperparameters, measure)
     try:
-        return drive(course(trial), trainee)
+        return drive(course(training), trainee)
     finally:
         trainee.release()
 

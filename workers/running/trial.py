@@ -17,8 +17,8 @@ from workers import costs
 from workers.artifacts import ArtifactDamaged, ArtifactMissing, ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.checkpoints import Checkpoint, CheckpointError, read, write
-from workers.engines.batches import Rows, side_by_side
-from workers.engines.course import Ending, OnReport, Trainee, Trial, course, drive
+from workers.engines.batches import RowIndices, side_by_side
+from workers.engines.course import Ending, OnReport, Trainee, Training, course, drive
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
 from workers.engines.frozen import beside_base
@@ -124,10 +124,10 @@ def _base_in_bfloat16(assignment: Assignment, workbench: Workbench) -> bool:
     return base_in_bfloat16(precision_of(assignment, "fast", workbench, model.anatomy), workbench.device)
 
 
-def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Trial:
+def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Training:
     """What the trial's course needs to know."""
     assignment, data = prepared.assignment, prepared.data
-    return Trial(
+    return Training(
         assignment,
         prepared.hyperparameters,
         data.train.lengths,
@@ -397,5 +397,5 @@ def _labelled_batches(inputs: Inputs, size: int, seed: int) -> Iterator[Batch]:
         yield _labelled(inputs, side_by_side(groups.numpy(), together))
 
 
-def _labelled(inputs: Inputs, rows: Rows) -> dict[str, Tensor]:
+def _labelled(inputs: Inputs, rows: RowIndices) -> dict[str, Tensor]:
     return {**inputs.batch(rows), "labels": inputs.targets(rows)}

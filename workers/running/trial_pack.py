@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from workers.assignment import Assignment, Outcome
-from workers.engines.course import Ending, OnReport, Trial, course
+from workers.engines.course import Ending, OnReport, Training, course
 from workers.engines.faults import failure_reason
 from workers.engines.pack_member import Member
 from workers.engines.packed import Aboard, Fault, pack_on
@@ -172,7 +172,7 @@ class _PackRun:
         return outcome.model_copy(update={"engine": "fast", "environment": outcome.environment | shared})
 
 
-def _join(prepared: PreparedTrial, trial: Trial, stack: Stack) -> tuple[Member, _Joined]:
+def _join(prepared: PreparedTrial, trial: Training, stack: Stack) -> tuple[Member, _Joined]:
     """Attach the method as alone, take over what it changes and where, and take it off again."""
     steps = trial.plan().steps
     attached = attach(prepared, steps)

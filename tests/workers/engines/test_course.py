@@ -11,7 +11,7 @@ import torch
 
 from workers.assignment import Artifact, Assignment, Decision, Report
 from workers.checkpoints import Checkpoint
-from workers.engines.course import Ending, TrainStep, Trial, course, drive
+from workers.engines.course import Ending, Training, TrainStep, course, drive
 from workers.hyperparameters import Hyperparameters
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
@@ -54,7 +54,7 @@ def run(script: Script, decide=lambda _report: "continue", resume: Checkpoint | 
     task = TextClassificationSpec(model="builtin:minilm", train="builtin:pydocs")
     assignment = Assignment(trial_id="t", attempt=1, task=task, **fields)
     hyperparameters = Hyperparameters(batch_size=size, learning_rate=0.1)
-    trial = Trial(assignment, hyperparameters, np.full(20, 5), weights, on_report, keep, resume)
+    trial = Training(assignment, hyperparameters, np.full(20, 5), weights, on_report, keep, resume)
     ending: Ending = drive(course(trial), script)
     return ending, reports, kept
 

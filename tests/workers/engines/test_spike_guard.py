@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from workers.assignment import Artifact, Assignment
-from workers.engines.course import Ending, TrainStep, Trial, course, drive
+from workers.engines.course import Ending, Training, TrainStep, course, drive
 from workers.engines.spike_guard import SpikeGuard
 from workers.hyperparameters import Hyperparameters
 from workers.models.description import describe
@@ -45,7 +45,7 @@ def run(slope: Slope, score: float) -> Ending:
     assignment = Assignment(trial_id="t", attempt=1, task=task, config=config, epochs=10, seed=0)
     chosen = Hyperparameters(batch_size=4, spike_score=score)
     kept = Artifact(sha256="0" * 64, size=1)
-    trial = Trial(assignment, chosen, np.full(20, 5), np.ones(20), lambda _: "continue", lambda _: kept)
+    trial = Training(assignment, chosen, np.full(20, 5), np.ones(20), lambda _: "continue", lambda _: kept)
     return drive(course(trial), slope)
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from workers.engines.batches import Rows
+from workers.engines.batches import RowIndices
 from workers.engines.passes import Pass
 from workers.engines.precision import Precision, computing_in
 from workers.engines.stacked.capture import Capture
@@ -29,7 +29,7 @@ class Share:
     """A member's part in a pass: its slot, its rows, what its loss is divided by, and the key of its dropout."""
 
     slot: int
-    rows: Rows
+    rows: RowIndices
     weight: float
     hyperparameters: Hyperparameters
     key: int
@@ -54,7 +54,7 @@ class JointPass:
         common = shares[0].hyperparameters
         return self._capture.run(key, inputs, lambda own: self._together(rows, longest, own, len(shares), common))
 
-    def _one_by_one(self, rows: Rows, shares: Sequence[Share]) -> Tensor:
+    def _one_by_one(self, rows: RowIndices, shares: Sequence[Share]) -> Tensor:
         with computing_in(self._precision, self._split.inputs.device.type):
             outputs = self._split.outputs(rows)
         parts = outputs.split([len(share.rows) for share in shares])
@@ -65,7 +65,7 @@ class JointPass:
         ]
         return _backward(torch.stack(losses))
 
-    def _inputs(self, rows: Rows, shares: Sequence[Share]) -> dict[str, Tensor]:
+    def _inputs(self, rows: RowIndices, shares: Sequence[Share]) -> dict[str, Tensor]:
         """All that differs between passes of one shape, on the device."""
         owners = np.zeros(len(rows), dtype=np.int64)
         counted = np.zeros(len(rows), dtype=np.float32)
@@ -80,7 +80,7 @@ class JointPass:
         return {name: to_device(values, device) for name, values in arrays.items()}
 
     def _together(
-        self, rows: Rows, longest: int, given: Mapping[str, Tensor], members: int, common: Hyperparameters
+        self, rows: RowIndices, longest: int, given: Mapping[str, Tensor], members: int, common: Hyperparameters
     ) -> Tensor:
         split, streams = self._split.inputs, self._layout.streams
         if isinstance(streams, CounterStreams):
@@ -98,7 +98,7 @@ class JointPass:
         return _backward(each.new_zeros(members).index_add(0, given["owner"][::together], counted))
 
 
-def arranged(layout: Layout, batches: Mapping[int, Rows], split: Pass) -> Rows:
+def arranged(layout: Layout, batches: Mapping[int, RowIndices], split: Pass) -> RowIndices:
     """The rows of a pass; the layout then knows whose they are. `batches` are by slot."""
     lengths = split.inputs.lengths
     rows = np.concatenate(list(batches.values()))
