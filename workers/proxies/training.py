@@ -91,7 +91,7 @@ def train(
         weight_decay=DECAY,
     )  # fmt: skip
     # A proxy that is lost starts afresh: it never pauses, so it has no checkpoint.
-    trial = Training(
+    training = Training(
         given, hyperparameters, windows.lengths, windows.weights, _or_stop(on_report), _refuse, in_order=True
     )
     trainee = ProxyTrainee(model, windows, hyperparameters, measure)
