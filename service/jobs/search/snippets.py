@@ -122,6 +122,7 @@ def _training(chosen: Hyperparameters, spec: JobSpec, trial: Trial) -> str:
     lines = "\n".join(f"    {name}={value!r},{remarks.get(name, '')}" for name, value in arguments.items())
     return f"""arguments = TrainingArguments(
     "output",
+    use_cpu=not torch.cuda.is_available(),  # else it refuses bf16 there
 {lines}
 )
 

@@ -16,13 +16,15 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Decision, Outcome, Report
 from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters
+from workers.models.token_scores import token_scores
 from workers.proxies.averages import average, greedy_soup
 from workers.proxies.corpus import END, Corpus, load_corpus, read_domain, training_bytes
 from workers.proxies.sampling import Windows, mixture
 from workers.proxies.selection import lowest
 from workers.proxies.spec import CorpusSpec, FilterSpec, Part, ProxyAssignment, ProxySpec
-from workers.proxies.training import NEXT_TOKEN
+from workers.proxies.training import NEXT_TOKEN, new_proxy
 from workers.proxies.trial import ProxyBench, train_proxy
+from workers.tasks import registry
 
 WORDS = {
     "fruit": ["apple", "pear", "plum", "fig", "cherry", "melon"],
@@ -122,6 +124,24 @@ def test_a_proxy_learns_what_it_reads(bench: ProxyBench, spec: CorpusSpec) -> No
     assert fruit.adapter is None
     assert done(bench, spec).metrics["loss"] == fruit.metrics["loss"]
     assert done(bench, spec, seed=2).metrics["loss"] != fruit.metrics["loss"]
+
+
+def test_a_proxys_loss_is_that_of_causal_lm(corpus: Corpus) -> None:
+    windows, rows = Windows(mixture(corpus, {"fruit": 1.0}, 8, 16, 3), 16, NEXT_TOKEN), np.arange(8)
+    model = new_proxy(PROXY, corpus.vocabulary, 0)
+    task = registry.task("causal-lm")
+    theirs = task.criterion(task.section(model="m", train="t"), ())
+    batch, targets = windows.batch(rows), windows.targets(rows)
+    ours, measure = NEXT_TOKEN.measure(), theirs.measure()
+    with torch.no_grad():
+        logits, scores = model(**batch).logits, token_scores(model, batch, targets)
+    ours.add(logits, targets)
+    measure.add(scores, targets)
+    assert ours.result()["loss"] == pytest.approx(measure.result()["loss"], rel=1e-5)
+    plain = Hyperparameters()
+    assert float(NEXT_TOKEN.loss(logits, targets, plain)) == pytest.approx(
+        float(theirs.loss(scores, targets, plain)), rel=1e-5
+    )
 
 
 def test_averages_stand_between_their_parts_and_soups_never_fall_behind(

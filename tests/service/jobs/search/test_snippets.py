@@ -106,6 +106,17 @@ def test_a_lora_trial_is_trained_again_by_peft_and_trainer(
     assert reached["eval_cross_entropy"] == pytest.approx(outcome.metrics["loss"], abs=0.25)
 
 
+def test_a_trial_in_bf16_is_pasted_on_a_machine_without_a_gpu(
+    spec: JobSpec, bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brief = spec.model_copy(update={"budget": spec.budget.model_copy(update={"epochs": 1.0})})
+    outcome = train(_assignment(brief, LORA, precision="bf16"), bench, lambda _report: "continue")
+    assert outcome.environment["precision"] == "bf16"
+    names = _run(snippet(brief, _trial(LORA, outcome), []), tmp_path, monkeypatch)
+    assert names["arguments"].bf16
+    assert names["trainer"].state.global_step > 0
+
+
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
