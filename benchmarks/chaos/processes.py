@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,10 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+RESTART = 0.3
+"""Seconds between two looks for processes that have ended."""
 
 
 @dataclass
@@ -50,6 +54,11 @@ class Child:
     def alive(self) -> bool:
         """Whether it runs."""
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended by itself and well."""
+        return self.process is not None and self.process.poll() == 0
 
     def children(self) -> list[psutil.Process]:
         """What it has started."""
@@ -90,6 +99,32 @@ class Child:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
         psutil.wait_procs(family, timeout=5)
+
+
+class Supervision:
+    """Starts whatever has ended badly again, as often as it does: a process that comes up while the disk is full or its
+    port is still taken dies once more, and systemd or Kubernetes would not leave it at that."""
+
+    def __init__(self, children: Callable[[], Iterable[Child]]) -> None:
+        self._children = children
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="supervision", daemon=True)
+
+    def start(self) -> None:
+        """Look after what `children` gives from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Start nothing any more; harmless when it never began."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(RESTART):
+            for child in self._children():
+                if not child.alive and not child.finished:
+                    child.start()
 
 
 def limit_files(process: psutil.Process, most: int | None) -> None:

@@ -16,12 +16,14 @@ from typing import Any
 import psutil
 
 from benchmarks.chaos.checker import check
-from benchmarks.chaos.processes import Child, free_port
-from benchmarks.chaos.scene import Played
+from benchmarks.chaos.processes import Child, Supervision, free_port
+from benchmarks.chaos.scene import Played, await_end
 from peftsearch import Client
 from peftsearch.errors import PeftsearchError
 
-END_WITHIN = 420.0
+STANDSTILL = 420.0
+"""Seconds in which nothing happens to a job before it counts as one that never ends."""
+
 Family = list[psutil.Process]
 
 
@@ -86,28 +88,30 @@ def play(seed: int, trials: int, points: int, gap: float) -> Played:
         service = Child("service", ["service.serve", *given], {}, Path(name) / "serve.log").start()
         done: list[str] = []
         stop = threading.Event()
+        supervision = Supervision(lambda: [service])
+        supervision.start()
         try:
             with Client(f"http://127.0.0.1:{port}", "") as client:
-                _await(client, lambda: client.health(ready=True), 90)
+                _await(lambda: client.health(ready=True), STANDSTILL)
                 job_id = client.submit(_job(trials)).id
                 began = time.monotonic()
                 # Faults begin when it has begun to train: before that there is little to lose.
-                _await(client, lambda: client.job(job_id).progress.completed >= 1, END_WITHIN)
+                _await(lambda: client.job(job_id).progress.completed >= 1, STANDSTILL)
                 harm = threading.Thread(target=_harm, args=(service, order, points, gap, rng, done, stop))
                 harm.start()
-                _await(client, lambda: client.job(job_id).over, END_WITHIN)
+                await_end(client.url, job_id, STANDSTILL, f"logs are in {name}")
                 seconds = time.monotonic() - began
         finally:
             stop.set()
             if "harm" in locals():
                 harm.join()
+            supervision.stop()
             service.end()
         verdict = check(f"sqlite:///{home}/peftsearch.db", str(home / "artifacts"), job_id, trials, None)
     return Played(seconds, done, verdict)
 
 
-def _await(client: Client, true: Callable[[], Any], within: float) -> None:
-    del client
+def _await(true: Callable[[], Any], within: float) -> None:
     deadline = time.monotonic() + within
     while True:
         with suppress(PeftsearchError):
@@ -134,8 +138,6 @@ def _harm(
         family = [psutil.Process(service.process.pid), *service.children()]
         if _kill(fault(family, rng)):
             done.append(f"ray_{fault.__name__}")
-        if not service.alive:
-            service.start()
 
 
 def _kill(victims: Family) -> bool:

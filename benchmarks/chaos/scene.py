@@ -18,7 +18,7 @@ import psutil
 from benchmarks.chaos.checker import Verdict, check
 from benchmarks.chaos.node import CLOCK, LEASE
 from benchmarks.chaos.postgres import Postgres
-from benchmarks.chaos.processes import Child, free_port, limit_files
+from benchmarks.chaos.processes import Child, Supervision, free_port, limit_files
 from benchmarks.chaos.proxy import Proxy
 from peftsearch import Client
 from peftsearch.errors import PeftsearchError
@@ -27,7 +27,9 @@ WORKERS = 6
 SECONDS = 2.5
 """Of a trial."""
 
-END_WITHIN = 240.0
+STANDSTILL = 240.0
+"""Seconds in which nothing happens to a job before it counts as one that never ends, on however slow a machine."""
+
 OPTIMIZERS = ("random", "tpe", "nsga2")
 JUMPS = (3600.0, -3600.0, 40.0, -40.0)
 
@@ -54,7 +56,10 @@ class Scene:
     workers: list[Child] = field(default_factory=list)
     proxies: list[Proxy] = field(default_factory=list)
     job_id: str = ""
-    restarts: list[threading.Timer] = field(default_factory=list)
+    supervision: Supervision = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.supervision = Supervision(lambda: (*self.apis, *self.conductors, *self.workers))
 
     @property
     def database(self) -> str:
@@ -85,35 +90,20 @@ class Scene:
         self.conductors = [self._node("conductor", number, 0).start() for number in range(halves)]
         for number in range(WORKERS):
             self.workers.append(self._worker(number).start())
+        self.supervision.start()
 
     def await_end(self) -> None:
-        """Wait until the job is over; raises TimeoutError."""
-        deadline = time.monotonic() + END_WITHIN
-        while time.monotonic() < deadline:
-            with suppress(PeftsearchError), Client(f"http://127.0.0.1:{self.proxies[0].port}", "") as client:
-                while not client.job(self.job_id).over and time.monotonic() < deadline:
-                    time.sleep(0.1)
-                if time.monotonic() < deadline:
-                    return
-            time.sleep(0.1)
-        raise TimeoutError(f"the job is not over after {END_WITHIN:g} s; logs are in {self.folder}")
+        """Wait until the job is over; raises TimeoutError when it stands still."""
+        url = f"http://127.0.0.1:{self.proxies[0].port}"
+        await_end(url, self.job_id, STANDSTILL, f"logs are in {self.folder}")
 
     def end(self) -> None:
         """End every process."""
-        for timer in self.restarts:
-            timer.cancel()
+        self.supervision.stop()
         for child in (*self.workers, *self.conductors, *self.apis):
             child.end()
         for proxy in self.proxies:
             proxy.close()
-
-    def again(self, child: Child, after: float = 0.3) -> None:
-        """Kill a process; whoever supervises it starts it again a moment later."""
-        child.kill()
-        timer = threading.Timer(after, child.start)
-        timer.daemon = True
-        self.restarts.append(timer)
-        timer.start()
 
     def _node(self, half: str, number: int, port: int) -> Child:
         environment = {
@@ -149,8 +139,24 @@ class Scene:
         }
 
 
+def await_end(url: str, job_id: str, standstill: float, where: str) -> None:
+    """Wait until the job is over; raises TimeoutError, saying `where` to look, when nothing has happened to it for so
+    many seconds."""
+    known, since = None, time.monotonic()
+    while time.monotonic() - since < standstill:
+        with suppress(PeftsearchError), Client(url, "") as client:
+            job = client.job(job_id)
+            if job.over:
+                return
+            reached = (job.state, job.progress)
+            if reached != known:
+                known, since = reached, time.monotonic()
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing has happened to the job for {standstill:g} s: {known}; {where}")
+
+
 def _ready(client: Client) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + STANDSTILL
     while True:
         try:
             client.health(ready=True)
@@ -166,13 +172,13 @@ def _ready(client: Client) -> None:
 
 def kill_api(scene: Scene) -> bool:
     """`kill -9` of an API process."""
-    scene.again(scene.rng.choice(scene.apis))
+    scene.rng.choice(scene.apis).kill()
     return True
 
 
 def kill_conductor(scene: Scene) -> bool:
     """`kill -9` of a conductor."""
-    scene.again(scene.rng.choice(scene.conductors))
+    scene.rng.choice(scene.conductors).kill()
     return True
 
 
@@ -187,7 +193,7 @@ def kill_proposer(scene: Scene) -> bool:
 
 def kill_worker(scene: Scene) -> bool:
     """`kill -9` of a worker."""
-    scene.again(scene.rng.choice(scene.workers[:WORKERS]))
+    scene.rng.choice(scene.workers[:WORKERS]).kill()
     return True
 
 
@@ -231,7 +237,7 @@ def fill_disk(scene: Scene) -> bool:
     found = [psutil.Process(one.process.pid) for one in (*scene.apis, *scene.conductors) if one.alive and one.process]
     for process in found:
         limit_files(process, 512)
-    timer = threading.Timer(1.5, _empty_disk, [found])
+    timer = threading.Timer(1.5, _empty_disk, [scene, found])
     timer.daemon = True
     timer.start()
     return bool(found)
@@ -242,8 +248,10 @@ def _close(sockets: list[socket.socket]) -> None:
         one.close()
 
 
-def _empty_disk(processes: list[psutil.Process]) -> None:
-    for process in processes:
+def _empty_disk(scene: Scene, processes: list[psutil.Process]) -> None:
+    """There is room again, also for what was started meanwhile, to which the limit was handed on."""
+    started = [one for child in (*scene.apis, *scene.conductors) for one in child.children()]
+    for process in (*processes, *started):
         limit_files(process, None)
 
 

@@ -41,7 +41,7 @@ def main() -> int:
         log_to_stderr("conductor", settings.log)
         keep_private(settings.home)
         conduct(settings, supervised)
-    except (SettingsError, HomeInUseError, ServiceError, ConnectionError) as error:
+    except (SettingsError, HomeInUseError, ServiceError, OSError) as error:
         print(f"conductor: {redacted(str(error))}", file=sys.stderr)
         return 1
     return 0

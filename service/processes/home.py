@@ -67,9 +67,8 @@ def _try_lock(file: IO[str]) -> bool:
 def home_identity(home: Path) -> str:
     """A name for this home that survives restarts: leases taken under it are dead once its lock is free."""
     path = home / "identity"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(secrets.token_hex(4))
+    if not path.exists() or not path.read_text().strip():
+        write_private(path, secrets.token_hex(4))  # whole or not at all: an empty name would be anybody's
     return path.read_text().strip()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.chaos import scene
 from benchmarks.chaos.checker import Verdict, check
+from benchmarks.chaos.processes import Child, Supervision
 from benchmarks.chaos.worker import STEPS, accuracy, adapter_of
 from service.store.records import NewTrial
 from service.store.rows import EVENTS, REPORTS
@@ -23,6 +25,36 @@ def test_a_job_survives_faults_of_many_kinds() -> None:
     print(f"{played.points} in {played.seconds:.1f} s")
     assert played.verdict == Verdict()
     assert len(played.points) >= 5
+
+
+DIES_TWICE = """
+import pathlib, sys, time
+lives = pathlib.Path(sys.argv[1])
+lives.write_text(lives.read_text() + "x" if lives.exists() else "x")
+time.sleep(600) if len(lives.read_text()) > 2 else sys.exit(1)
+"""
+
+
+def test_what_dies_while_it_starts_is_started_again(tmp_path: Path) -> None:
+    """As a conductor does that comes up while the disk is full: with no other to take its place the job never ends."""
+    (tmp_path / "dies_twice.py").write_text(DIES_TWICE)
+    lives = tmp_path / "lives"
+    child = Child("node", ["dies_twice", str(lives)], {"PYTHONPATH": str(tmp_path)}, tmp_path / "log").start()
+    well = Child("well", ["this"], {}, tmp_path / "well.log").start()
+    assert well.process is not None
+    well.process.wait()
+    first = well.process.pid
+    supervision = Supervision(lambda: [child, well])
+    supervision.start()
+    try:
+        deadline = time.monotonic() + 120
+        while not (lives.exists() and lives.read_text() == "xxx" and child.alive):
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+    finally:
+        supervision.stop()
+        child.end()
+    assert well.process.pid == first  # it has done what it had to do
 
 
 @pytest.fixture

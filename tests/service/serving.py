@@ -77,6 +77,7 @@ def serving(home: Path, *flags: str, environment: dict[str, str] | None = None) 
             stderr=output,
             env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
             start_new_session=True,
+            umask=0o022,  # as users have it, whatever this process runs under: what is private must be made so
         )
     running = Serving(process, f"http://127.0.0.1:{port}", log)
     try:

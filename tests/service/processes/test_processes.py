@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -47,6 +50,15 @@ def test_kill_nine_frees_the_home_at_once(tmp_path: Path) -> None:
 def test_a_home_keeps_its_identity_and_two_homes_differ(tmp_path: Path) -> None:
     assert home_identity(tmp_path / "a") == home_identity(tmp_path / "a")
     assert home_identity(tmp_path / "a") != home_identity(tmp_path / "b")
+
+
+def test_a_full_disk_leaves_no_home_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(os, "fdopen", Mock(side_effect=OSError(errno.ENOSPC, "no space left")))
+        full.setattr(Path, "write_text", lambda path, _: path.touch())  # as much as a full disk takes
+        with suppress(OSError):
+            home_identity(tmp_path)
+    assert home_identity(tmp_path) != ""
 
 
 def test_a_private_file_is_never_readable_by_others(tmp_path: Path) -> None:
