@@ -23,6 +23,7 @@ from service.api.openapi import Api
 from service.api.prometheus import Numbers, RequestTimer
 from service.api.rate_limit import RateLimit
 from service.api.request_guard import RequestGuard
+from service.api.route_names import VERSION
 from service.api.routes import (
     audit,
     checks,
@@ -107,7 +108,7 @@ def create_app(
     app.add_middleware(Guarded)
     app.add_middleware(RequestTimer, numbers=app.state.numbers)
     for router in ROUTERS:
-        app.include_router(router, prefix="/v1")
+        app.include_router(router, prefix=VERSION)
     app.include_router(health.unversioned)
     app.add_api_route("/v1/docs", _reference, include_in_schema=False)
     no_route = NoRoute([*app.routes])

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.dependencies import Clock
+from service.api.route_names import route_of
 from service.errors import ServiceError
 from service.store.records import Deed
 from service.store.store import Store
@@ -101,8 +102,6 @@ def _deed(scope: Scope, answer: Message) -> Deed | None:
     done = status < 300 and not (needs == "work" and (status == 204 or scope["path"].endswith("/report")))
     if caller is None or needs in (None, "read") or not (done or status == 403):
         return None
-    route = str(getattr(scope.get("route"), "path", scope["path"]))  # without the prefix of its router
-    prefix = "/v1" if scope["path"].startswith("/v1") and not route.startswith("/v1") else ""
     made = Headers(raw=answer.get("headers", [])).get("location")
     token, peer = caller.token, scope.get("client")
     return Deed(
@@ -110,7 +109,7 @@ def _deed(scope: Scope, answer: Message) -> Deed | None:
         who=NO_TOKEN if token is None else token.name,
         project=caller.project,
         address=None if peer is None else peer[0],
-        operation=f"{scope['method']} {prefix}{route}",
+        operation=f"{scope['method']} {route_of(scope) or scope['path']}",
         target=made or scope["path"],
         status=status,
     )

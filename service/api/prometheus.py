@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.route_names import route_of
 from service.store.records import Job
 from service.store.states import JOB_STATES, TRIAL_STATES
 from service.store.store import Store
@@ -60,7 +61,7 @@ class RequestTimer:
         async def timed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 # The route's pattern, not the path: ids would make a series for each job.
-                route = getattr(scope.get("route"), "path", "(none)")
+                route = route_of(scope) or "(none)"
                 labels = (scope["method"], route, str(message["status"]))
                 self.numbers.requests.labels(*labels).observe(time.perf_counter() - start)
             await send(message)

@@ -74,10 +74,17 @@ def test_prometheus_counts_requests_by_route(api: TestClient, spec: dict[str, An
     worker.suggest(job_id, 3)
     for _ in range(2):
         api.get(f"/v1/jobs/{job_id}")
+    api.get("/v1/metrics")
+    api.get("/v1/nothing/here")
+    api.get("/metrics")
     text = api.get("/metrics").text
     assert 'peftsearch_jobs{state="running"} 1.0' in text
     assert 'peftsearch_trials{state="queued"} 3.0' in text
-    assert 'peftsearch_request_seconds_count{method="GET",route="/jobs/{job_id}",status="200"} 2.0' in text
+    counted = 'peftsearch_request_seconds_count{method="GET",route="%s",status="%d"} %d.0'
+    assert counted % ("/v1/jobs/{job_id}", 200, 2) in text
+    assert counted % ("(none)", 404, 1) in text
+    assert counted % ("/v1/metrics", 200, 1) in text
+    assert counted % ("/metrics", 200, 1) in text
     assert job_id not in text
 
 
