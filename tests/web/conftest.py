@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from service.settings import Settings
 from service.store.store import Store, open_store
@@ -30,6 +30,11 @@ FLAGS = [
     "--disable-quic",
     "--no-first-run",
 ]
+
+# Every wait of every browser test: for an event, for as long as a slow and busy machine may need. A costly answer is
+# the longest of them: it starts a process that loads libraries.
+PATIENCE_MS = 120_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +105,7 @@ def page(browser: Browser, server: Server, token: str) -> Iterator[Page]:
     """A page at the dashboard, opened with the token in its address as `peftsearch serve` prints it. At the end no
     error may have been written to the console, but for refusals that the test asked for in `page.expected_errors`."""
     context = browser.new_context(viewport={"width": 1360, "height": 900}, base_url=server.url)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))

@@ -47,6 +47,6 @@ def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
     broken = {}
     for path, words in waits.items():
         page.goto(path)
-        expect(page.get_by_text(words).first).to_be_visible(timeout=30_000)
+        expect(page.get_by_text(words).first).to_be_visible()
         broken[path] = violations(page)
     assert {path: found for path, found in broken.items() if found} == {}

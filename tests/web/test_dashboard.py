@@ -252,7 +252,7 @@ def test_a_job_is_extended(page: Page, search: Search) -> None:
     page.goto("/#/new")
     page.get_by_label("Job file (YAML)").fill(GOOD_JOB)
     page.get_by_role("button", name="Submit").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("from the browser", timeout=30_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("from the browser")
     page.get_by_role("button", name="Extend").click()
     page.get_by_label("Trials to add").fill("6")
     page.get_by_role("button", name="Extend job").click()
@@ -268,7 +268,7 @@ def test_the_best_under_a_limit_with_its_code(page: Page, search: Search) -> Non
     open_job(page, search)
     page.get_by_role("tab", name="Best").click()
     panel = page.get_by_role("tabpanel")
-    expect(panel.get_by_role("button", name="Trial 3")).to_be_visible(timeout=60_000)  # it loads libraries
+    expect(panel.get_by_role("button", name="Trial 3")).to_be_visible()  # it loads libraries
     panel.get_by_label("Limit 1: value").fill("50000")
     expect(panel.get_by_role("button", name="Trial 2")).to_be_visible()
     expect(panel.get_by_label("Python code of this configuration")).to_contain_text("LoraConfig")
@@ -319,7 +319,7 @@ def test_it_says_when_the_service_is_away_and_catches_up(page: Page, search: Sea
     expect(page.get_by_text(re.compile("^reconnecting in"))).to_be_visible()
     search.complete(search.lora(4), 0.7, 36_864)
     server.start()
-    expect(page.get_by_text("live", exact=True)).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
     expect(row(page, 2)).to_contain_text("36,864")
 
 

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.web.search import Search
 
@@ -120,8 +120,21 @@ def test_trials_stand_side_by_side_with_their_differences_first(page: Page, sear
 def test_all_learning_curves_stand_in_one_chart_and_follow_the_filter(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}?tab=curves")
     all_of_them = page.get_by_role("img", name=re.compile("accuracy over the epochs of 18 trials"))
-    expect(all_of_them).to_be_visible(timeout=20_000)
+    expect(all_of_them).to_be_visible()
     add_filter(page, "rank", "<=", "20")
     expect(page.get_by_role("img", name=re.compile("accuracy over the epochs of 6 trials"))).to_be_visible()
     search.report(search.claim(search.lora(4)), 1, 0.5)
     expect(page.get_by_role("img", name=re.compile("accuracy over the epochs of 7 trials"))).to_be_visible()
+
+
+def test_curves_are_those_of_the_objective_even_when_the_metric_catalogue_comes_late(
+    page: Page, search: Search
+) -> None:
+    held: list[Route] = []
+    page.route("**/v1/metrics", lambda route: held.append(route))
+    page.goto(f"/#/jobs/{search.job.id}?tab=curves")
+    expect(page.get_by_label("Learning curves of")).to_be_visible()
+    expect(rows(page)).to_have_count(18)
+    (catalogue,) = held
+    catalogue.continue_()
+    expect(page.get_by_role("img", name=re.compile("accuracy over the epochs of 18 trials"))).to_be_visible()

@@ -49,7 +49,7 @@ def test_insights_name_what_matters_the_knee_and_what_a_change_would_do(page: Pa
     page.goto(f"/#/jobs/{search.job.id}?tab=insights")
     importance = page.get_by_role("table", name="Importance for accuracy, from 17 trials")
     # A costly answer is worked out in a process of its own, which starts with the first one.
-    expect(importance.get_by_role("row").first).to_contain_text("learning_rate", timeout=90_000)
+    expect(importance.get_by_role("row").first).to_contain_text("learning_rate")
     expect(importance.get_by_role("row").first).to_contain_text(re.compile(r"\d+ % to \d+ %"))
     expect(page.get_by_text("From 17 completed trials")).to_be_visible()
     expect(page.get_by_role("heading", name="Knee of the front")).to_be_visible()
@@ -64,7 +64,7 @@ def test_too_few_trials_are_said_to_be_too_few(page: Page, search: Search) -> No
     search.start()
     search.complete(search.suggest({"method": "lora", "rank": 8, "learning_rate": 1e-3}), 0.6, 8_000)
     page.goto(f"/#/jobs/{search.job.id}?tab=insights")
-    expect(page.get_by_role("alert").first).to_contain_text("at least 8 completed trials", timeout=90_000)
+    expect(page.get_by_role("alert").first).to_contain_text("at least 8 completed trials")
 
 
 def test_a_confirmation_grows_live_beside_the_search(page: Page, search: Search) -> None:

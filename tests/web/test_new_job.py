@@ -59,7 +59,7 @@ def test_form_and_text_are_one_and_comments_stay(page: Page, search: Search) -> 
     page.goto("/#/new")
     editor(page).fill(JOB)
     expect(field(page, "name")).to_have_value("from the form")
-    expect(page.get_by_text("No problems found")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("No problems found")).to_be_visible()
     field(page, "trials").fill("6")
     field(page, "scheduler").select_option("asha")
     field(page, "reduction").fill("2")
@@ -77,7 +77,7 @@ def test_form_and_text_are_one_and_comments_stay(page: Page, search: Search) -> 
 def test_problems_stand_at_their_fields_all_at_once_as_one_types(page: Page) -> None:
     page.goto("/#/new")
     editor(page).fill(JOB.replace("train.csv", "nowhere.csv").replace("trials: 4", "trials: 0"))
-    expect(page.get_by_text("2 problems").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("2 problems").first).to_be_visible()
     train = field(page, "train")
     expect(train).to_have_attribute("aria-invalid", "true")
     expect(page.locator(".job-form .field-problem").first).to_contain_text("does not exist")
@@ -85,7 +85,7 @@ def test_problems_stand_at_their_fields_all_at_once_as_one_types(page: Page) -> 
     expect(page.locator(".cm-lintRange-error").first).to_be_visible()
     train.fill("train.csv")
     field(page, "trials").fill("4")
-    expect(page.get_by_text("No problems found")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("No problems found")).to_be_visible()
     expect(train).to_have_attribute("aria-invalid", "false")
 
 
@@ -93,7 +93,7 @@ def test_the_data_is_shown_before_anything_is_trained(page: Page) -> None:
     page.goto("/#/new")
     editor(page).fill(JOB)
     data = page.get_by_role("region", name="Data", exact=True)
-    expect(data).to_contain_text("train: 60 rows", timeout=30_000)
+    expect(data).to_contain_text("train: 60 rows")
     expect(data.get_by_role("table", name="Label balance")).to_contain_text("50 %")
     expect(data).to_contain_text("sentence number")
     expect(page.get_by_role("region", name="Estimate")).to_contain_text("No trial of this model has run here")
@@ -111,7 +111,7 @@ def test_every_type_of_task_has_a_form(page: Page) -> None:
 
 def test_the_editor_says_what_could_be_written(page: Page) -> None:
     page.goto("/#/new")
-    expect(field(page, "name")).to_be_visible(timeout=30_000)
+    expect(field(page, "name")).to_be_visible()
     editor(page).fill("name: x\ntask:\n  ")
     editor(page).press("Control+End")
     editor(page).press_sequentially("max")

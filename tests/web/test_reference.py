@@ -14,7 +14,7 @@ def test_the_api_reference_needs_no_other_server(page: Page, server: Server) -> 
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.get_by_role("link", name="API").click()
-    expect(page.get_by_text("/v1/jobs/{job_id}/pareto", exact=True)).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("/v1/jobs/{job_id}/pareto", exact=True)).to_be_visible()
     assert [url for url in asked if not url.startswith((server.url, "data:"))] == []
 
 

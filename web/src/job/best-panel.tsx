@@ -16,14 +16,17 @@ interface Props {
 }
 
 export function BestPanel({ job, names, metrics, onSelect }: Props) {
-  const [metric, setMetric] = useState(names[0] ?? "");
-  const [limits, setLimits] = useState<Limit[]>([{ metric: names[1] ?? names[0] ?? "", relation: "<=", value: "" }]);
+  // Until somebody chooses, what comes first: more metrics appear when the trials arrive.
+  const [picked, setPicked] = useState<string | null>(null);
+  const [changed, setChanged] = useState<Limit[] | null>(null);
+  const metric = picked ?? names[0] ?? "";
+  const limits = changed ?? [{ metric: names[1] ?? metric, relation: "<=", value: "" }];
   return (
     <div className="best">
       <div className="best-question">
         <label className="inline">
           Best
-          <select value={metric} onChange={(event) => setMetric(event.target.value)}>
+          <select value={metric} onChange={(event) => setPicked(event.target.value)}>
             {names.map((name) => (
               <option key={name} value={name}>
                 {name}
@@ -31,7 +34,7 @@ export function BestPanel({ job, names, metrics, onSelect }: Props) {
             ))}
           </select>
         </label>
-        <Limits names={names} limits={limits} onChange={setLimits} />
+        <Limits names={names} limits={limits} onChange={setChanged} />
       </div>
       <Answer job={job} metric={metric} where={usable(limits)} metrics={metrics} onSelect={onSelect} />
     </div>

@@ -26,9 +26,11 @@ interface Props {
 }
 
 export function CurvesPanel({ job, trials, kept, names, front, metrics, onSelect }: Props) {
+  // Until somebody chooses, what comes first: trials and the catalogue of metrics may arrive after the panel.
+  const [picked, setPicked] = useState<string | null>(null);
   const learnt = names.filter((name) => name === "train_loss" || metrics.get(name)?.kind === "quality");
-  const choices = learnt.length ? learnt : ["loss"];
-  const [metric, setMetric] = useState(choices[0] ?? "loss");
+  const choices = learnt.length ? learnt : [job.objectives[0]?.metric ?? "loss"];
+  const metric = picked ?? choices[0] ?? "loss";
   const theme = useTheme();
   const { data, error } = useQuery({
     // Whatever begins, stops or ends adds to some curve; in between the page looks every few seconds.
@@ -70,7 +72,7 @@ export function CurvesPanel({ job, trials, kept, names, front, metrics, onSelect
     <section className="all-curves">
       <label className="inline">
         Learning curves of
-        <select value={metric} onChange={(event) => setMetric(event.target.value)}>
+        <select value={metric} onChange={(event) => setPicked(event.target.value)}>
           {choices.map((name) => (
             <option key={name}>{name}</option>
           ))}
