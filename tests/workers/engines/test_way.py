@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -16,6 +18,12 @@ def test_a_cpu_computes_member_by_member_unless_all_at_once_was_faster(
     monkeypatch.setattr(way, "stacked_gain", lambda: gain)
     assert way_on(torch.device("cpu")) is expected
     assert way_on(torch.device("cuda")) is ON_GPU
+
+
+def test_only_a_gpu_gets_passes_padded_to_the_longest_member() -> None:
+    """On a CPU a padded token costs what a real one does."""
+    assert max(LOOPED.padding, STACKED.padding) <= 1.1
+    assert math.isinf(ON_GPU.padding)
 
 
 def test_the_measurement_is_one() -> None:

@@ -47,7 +47,7 @@ class Way:
 
 
 LOOPED = Way(True, _CPU_PADDING, EVALUATION_TOKENS, host_streams=True)
-STACKED = Way(False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=True)
+STACKED = Way(False, _CPU_PADDING, EVALUATION_TOKENS, host_streams=True)
 ON_GPU = Way(False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=False, captured=True, narrowing=True)
 
 
