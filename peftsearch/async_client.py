@@ -11,6 +11,7 @@ from typing import IO, Any, Self, TypeVar
 from zipfile import ZipFile
 
 import httpx
+from httpx_sse import EventSource
 
 from peftsearch import calls
 from peftsearch.calls import Call, Page
@@ -27,7 +28,7 @@ from peftsearch.connection import (
     result_of,
 )
 from peftsearch.errors import Unreachable
-from peftsearch.event_stream import END, EventReader
+from peftsearch.event_stream import END, MEDIA_TYPE, OnProgress, answer_of, ended_early, event_of
 from peftsearch.results import Best, Entry, Event, Front, Job, Lineage, Report, Rows, Trial
 
 T = TypeVar("T")
@@ -36,7 +37,8 @@ T = TypeVar("T")
 class AsyncClient:
     """Talks to a peftsearch server from asyncio code. `Client` says what each verb does and raises."""
 
-    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+    def __init__(self, url: str | None = None, token: str | None = None, on_progress: OnProgress | None = None) -> None:
+        self._on_progress = on_progress
         self._connection = Connection.resolve(url, token)
         self._http = httpx.AsyncClient(base_url=self.url, headers=self._connection.headers, timeout=TIMEOUT)
 
@@ -155,17 +157,16 @@ class AsyncClient:
 
     async def events(self, job_id: str, after: int = 0) -> AsyncIterator[Event]:
         """See `Client.events`."""
-        reader, waits = EventReader(after), pauses()
+        waits = pauses()
         while True:
             try:
-                async for event in self._stream(job_id, reader):
+                async for event in self._stream(job_id, after):
                     if event.kind == END:
                         return
-                    waits = pauses()
+                    after, waits = event.sequence, pauses()
                     yield event
-                raise httpx.RemoteProtocolError("the stream ended early")
+                raise ended_early()
             except httpx.TransportError as error:
-                reader.restart()
                 await self._wait(waits, error)
 
     async def tasks(self) -> Rows[Entry]:
@@ -280,12 +281,31 @@ class AsyncClient:
         waits, leave = pauses(), leave_pauses()
         while True:
             try:
-                response = await self._http.send(request_of(self._http, call))
+                response = await self._answer(call)
                 if (pause := leave(response)) is None:
                     return result_of(call, response)
                 await asyncio.sleep(pause)
             except httpx.TransportError as error:
                 await self._wait(waits if may_repeat(call, error) else iter((None,)), error)
+
+    async def _answer(self, call: Call[T]) -> httpx.Response:
+        """Send a request once; of a costly answer say how far it is. Giving up closes the connection, which ends it."""
+        request, on_progress = request_of(self._http, call), self._on_progress
+        if not call.costly or on_progress is None:
+            return await self._http.send(request)
+        request.headers["Accept"] = MEDIA_TYPE
+        response = await self._http.send(request, stream=True)
+        try:
+            if not response.headers.get("content-type", "").startswith(MEDIA_TYPE):
+                await response.aread()
+                return response
+            async for told in EventSource(response).aiter_sse():
+                if (answer := answer_of(told, on_progress)) is not None:
+                    return answer
+            raise ended_early()
+        finally:
+            on_progress(None)
+            await response.aclose()
 
     async def _download(self, path: str, file: IO[bytes]) -> None:
         waits = pauses()
@@ -314,17 +334,16 @@ class AsyncClient:
             if cursor is None:
                 return
 
-    async def _stream(self, job_id: str, reader: EventReader) -> AsyncIterator[Event]:
-        request = calls.events(job_id, reader.last)
+    async def _stream(self, job_id: str, after: int) -> AsyncIterator[Event]:
+        request = calls.events(job_id, after)
         async with self._http.stream(
             "GET", request.path, params=list(request.query), headers=request.headers, timeout=STREAM_TIMEOUT
         ) as response:
             if response.is_error:
                 await response.aread()
             check(response)
-            async for line in response.aiter_lines():
-                event = reader.feed(line)
-                if event is not None:
+            async for told in EventSource(response).aiter_sse():
+                if (event := event_of(told, after)) is not None:
                     yield event
 
     async def _wait(self, waits: Iterator[float | None], error: httpx.TransportError) -> None:

@@ -11,6 +11,7 @@ from peftsearch.results import Best, Entry, Front, Job, Lineage, Report, Rows, T
 
 T = TypeVar("T")
 FITTING_TIMEOUT = 300.0
+"""Seconds that a costly answer is waited for: more than the server gives it, others' turn before it included."""
 Query = tuple[tuple[str, str], ...]
 
 
@@ -26,6 +27,7 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None  # seconds to wait for the answer where it takes long to make
     repeatable: bool = True  # sending it twice does no more than sending it once
+    costly: bool = False  # the server says how far it is, where it is asked to
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ def _page_of(read: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
 def _query(**values: object) -> Query:
     given = {name: value for name, value in values.items() if value is not None}
     return tuple((name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in given.items())
+
+
+def _costly(
+    method: str, path: str, read: Callable[[Any], T], query: Query = (), body: Mapping[str, Any] | None = None
+) -> Call[T]:
+    """A request whose answer the server fits to trials or tables."""
+    return Call(method, path, read, query, body, timeout=FITTING_TIMEOUT, costly=True)
 
 
 def _once() -> dict[str, str]:
@@ -138,7 +147,8 @@ def pareto(job_id: str) -> Call[Front]:
 def best(job_id: str, maximize: str | None, minimize: str | None, where: Iterable[str]) -> Call[Best]:
     """The best trial by one metric among those that satisfy every `where` clause."""
     query = _query(maximize=maximize, minimize=minimize, headroom=True)
-    return Call("GET", f"/v1/jobs/{job_id}/best", Best.from_json, query + tuple(("where", clause) for clause in where))
+    query += tuple(("where", clause) for clause in where)
+    return _costly("GET", f"/v1/jobs/{job_id}/best", Best.from_json, query)
 
 
 def adapter_path(trial_id: str) -> str:
@@ -159,12 +169,12 @@ def catalogue(noun: str) -> Call[Rows[Entry]]:
 
 def importance(job_id: str, metric: str | None) -> Call[Mapping[str, Any]]:
     """How much each parameter of a job matters."""
-    return Call("GET", f"/v1/jobs/{job_id}/importance", dict, _query(metric=metric))
+    return _costly("GET", f"/v1/jobs/{job_id}/importance", dict, _query(metric=metric))
 
 
 def expect(job_id: str, config: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """What a configuration never run would reach."""
-    return Call("POST", f"/v1/jobs/{job_id}/expect", dict, body={"config": config})
+    return _costly("POST", f"/v1/jobs/{job_id}/expect", dict, body={"config": config})
 
 
 def knee(job_id: str) -> Call[Mapping[str, Any]]:
@@ -174,13 +184,13 @@ def knee(job_id: str) -> Call[Mapping[str, Any]]:
 
 def confirmation(job_id: str) -> Call[Mapping[str, Any]]:
     """What is left of a search's promises on rows that it never saw."""
-    return Call("GET", f"/v1/jobs/{job_id}/confirmation", dict)
+    return _costly("GET", f"/v1/jobs/{job_id}/confirmation", dict)
 
 
 def recommend(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """Configurations for a new task from past jobs."""
     body = {name: value for name, value in question.items() if value is not None}
-    return Call("POST", "/v1/recommend", dict, body=body)
+    return _costly("POST", "/v1/recommend", dict, body=body)
 
 
 def predict(law: str, question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
@@ -191,12 +201,12 @@ def predict(law: str, question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
 
 def fit_mixture(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """Recommend a data mixture from measured losses."""
-    return Call("POST", "/v1/mixtures/fit", dict, body=question, timeout=FITTING_TIMEOUT)
+    return _costly("POST", "/v1/mixtures/fit", dict, body=question)
 
 
 def fit_law(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """Fit a learning-rate and batch law to a table of runs."""
-    return Call("POST", "/v1/predict/fit-law", dict, body=question, timeout=FITTING_TIMEOUT)
+    return _costly("POST", "/v1/predict/fit-law", dict, body=question)
 
 
 def store_law(name: str, rows: list[Mapping[str, Any]], batch_unit: str) -> Call[Mapping[str, Any]]:

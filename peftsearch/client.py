@@ -11,6 +11,7 @@ from typing import IO, Any, Self, TypeVar
 from zipfile import ZipFile
 
 import httpx
+from httpx_sse import EventSource
 
 from peftsearch import calls
 from peftsearch.calls import Call, Page
@@ -27,7 +28,7 @@ from peftsearch.connection import (
     result_of,
 )
 from peftsearch.errors import Unreachable
-from peftsearch.event_stream import END, EventReader
+from peftsearch.event_stream import END, MEDIA_TYPE, OnProgress, answer_of, ended_early, event_of
 from peftsearch.results import Best, Entry, Event, Front, Job, Lineage, Report, Rows, Trial
 
 T = TypeVar("T")
@@ -37,13 +38,19 @@ class Client:
     """Talks to a peftsearch server. Use it as a context manager or `close()` it.
 
     Without arguments it finds the server as the command line does: `PEFTSEARCH_URL`, `PEFTSEARCH_TOKEN` and the token
-    file of the embedded default. `transport` takes the place of the way to the server. Every method raises Unreachable
-    when no server answers and Refused when it says no.
+    file of the embedded default. `transport` takes the place of the way to the server. `on_progress` is told how far
+    the server is with an answer that takes it long, and None at its end. Every method raises Unreachable when no server
+    answers and Refused when it says no.
     """
 
     def __init__(
-        self, url: str | None = None, token: str | None = None, transport: httpx.BaseTransport | None = None
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
+        self._on_progress = on_progress
         self._connection = Connection.resolve(url, token)
         self._http = httpx.Client(
             base_url=self.url, headers=self._connection.headers, timeout=TIMEOUT, transport=transport
@@ -169,17 +176,16 @@ class Client:
 
         A broken connection is taken up again where it broke; Unreachable is raised when the server stays away.
         """
-        reader, waits = EventReader(after), pauses()
+        waits = pauses()
         while True:
             try:
-                for event in self._stream(job_id, reader):
+                for event in self._stream(job_id, after):
                     if event.kind == END:
                         return
-                    waits = pauses()
+                    after, waits = event.sequence, pauses()
                     yield event
-                raise httpx.RemoteProtocolError("the stream ended early")
+                raise ended_early()
             except httpx.TransportError as error:
-                reader.restart()
                 self._wait(waits, error)
 
     def tasks(self) -> Rows[Entry]:
@@ -304,12 +310,31 @@ class Client:
         waits, leave = pauses(), leave_pauses()
         while True:
             try:
-                response = self._http.send(request_of(self._http, call))
+                response = self._answer(call)
                 if (pause := leave(response)) is None:
                     return result_of(call, response)
                 time.sleep(pause)
             except httpx.TransportError as error:
                 self._wait(waits if may_repeat(call, error) else iter((None,)), error)
+
+    def _answer(self, call: Call[T]) -> httpx.Response:
+        """Send a request once; of a costly answer say how far it is. Giving up closes the connection, which ends it."""
+        request, on_progress = request_of(self._http, call), self._on_progress
+        if not call.costly or on_progress is None:
+            return self._http.send(request)
+        request.headers["Accept"] = MEDIA_TYPE
+        response = self._http.send(request, stream=True)
+        try:
+            if not response.headers.get("content-type", "").startswith(MEDIA_TYPE):
+                response.read()
+                return response
+            for told in EventSource(response).iter_sse():
+                if (answer := answer_of(told, on_progress)) is not None:
+                    return answer
+            raise ended_early()
+        finally:
+            on_progress(None)
+            response.close()
 
     def _download(self, path: str, file: IO[bytes]) -> None:
         """Write what lies at `path` into `file`, from the start again where the connection breaks."""
@@ -338,17 +363,16 @@ class Client:
             if cursor is None:
                 return
 
-    def _stream(self, job_id: str, reader: EventReader) -> Iterator[Event]:
-        request = calls.events(job_id, reader.last)
+    def _stream(self, job_id: str, after: int) -> Iterator[Event]:
+        request = calls.events(job_id, after)
         with self._http.stream(
             "GET", request.path, params=list(request.query), headers=request.headers, timeout=STREAM_TIMEOUT
         ) as response:
             if response.is_error:
                 response.read()
             check(response)
-            for line in response.iter_lines():
-                event = reader.feed(line)
-                if event is not None:
+            for told in EventSource(response).iter_sse():
+                if (event := event_of(told, after)) is not None:
                     yield event
 
     def _wait(self, waits: Iterator[float | None], error: httpx.TransportError) -> None:

@@ -1,40 +1,38 @@
-"""Reading server-sent events line by line (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+"""What the server sends while it goes on: events of a job, and how far a costly answer is."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+
+import httpx
+from httpx_sse import ServerSentEvent
 
 from peftsearch.results import Event
 
 END = "end"
 """Kind of the last event of a stream that was asked to stop when its job is over."""
+MEDIA_TYPE = "text/event-stream"
+OnProgress = Callable[[str | None], None]
+"""Told each stage of an answer that is being computed, and None when that is over."""
 
 
-class EventReader:
-    """Collects the lines of one stream into events and remembers where to resume.
+def event_of(told: ServerSentEvent, after: int) -> Event | None:
+    """An event of a job. None for a heartbeat, which has no data but may repeat the last id."""
+    if not told.data:
+        return None
+    payload = told.json()
+    return Event(int(told.id or after), told.event, payload.get("job_id", ""), payload)
 
-    `last` is the sequence number of the last whole event, to be sent as `Last-Event-ID`.
-    """
 
-    def __init__(self, after: int = 0) -> None:
-        self.last = after
-        self._fields: dict[str, list[str]] = {}
+def answer_of(told: ServerSentEvent, on_progress: OnProgress) -> httpx.Response | None:
+    """The answer that a computation came to, as if it had been asked for alone; None while it goes on."""
+    if told.event == "progress":
+        on_progress(told.json()["stage"])
+        return None
+    status = 200 if told.event == "answer" else int(told.json()["status"])
+    return httpx.Response(status, content=told.data.encode())
 
-    def feed(self, line: str) -> Event | None:
-        """Take one line without its end; the event that it completes, if it does."""
-        if line:
-            name, _, value = line.partition(":")
-            if name:  # a line that starts with a colon is a comment: a heartbeat
-                self._fields.setdefault(name, []).append(value.removeprefix(" "))
-            return None
-        fields, self._fields = self._fields, {}
-        if "data" not in fields:
-            return None
-        if "id" in fields:
-            self.last = int(fields["id"][-1])
-        payload = json.loads("\n".join(fields["data"]))
-        return Event(self.last, fields.get("event", ["message"])[-1], payload.get("job_id", ""), payload)
 
-    def restart(self) -> None:
-        """Forget a half-read event: its stream broke and the server will send it again."""
-        self._fields = {}
+def ended_early() -> httpx.RemoteProtocolError:
+    """What is raised for a stream that stops before its last event."""
+    return httpx.RemoteProtocolError("the stream ended early")

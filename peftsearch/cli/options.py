@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from peftsearch.cli.output import messages
+from peftsearch.cli.waiting import Waiting
 from peftsearch.client import Client
 from peftsearch.connection import DEFAULT_URL
 from peftsearch.offline import OfflineTransport, can_answer, listens
@@ -26,7 +27,7 @@ TrialId = Annotated[str, typer.Argument(metavar="TRIAL", help="Id of a trial, as
 
 def connect(url: str | None, token: str | None) -> Client:
     """The client for the options of a command."""
-    return Client(url, token)
+    return Client(url, token, on_progress=Waiting())
 
 
 def connect_or_answer(url: str | None, token: str | None) -> Client:

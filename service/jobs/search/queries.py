@@ -92,15 +92,23 @@ def best(store: Store, job_id: str, maximize: str | None, minimize: str | None, 
     metric, sign = _ranking(spec, maximize, minimize)
     clauses = [parse_clause(text) for text in where]
     _check_names(store, job_id, metric, clauses)
-    clauses += _constraints(spec)
     signs = {one.metric: -1.0 if one.direction == "maximize" else 1.0 for one in spec.objectives}
     order = [(metric, sign), *((name, one) for name, one in signs.items() if name != metric)]
-    # Whatever is best by an objective is on the front, unless a clause keeps it out: no need to look at the others.
-    found = _first(store, job_id, order, (), front_only=True) if not where and signs.get(metric) == sign else None
+    # What is best by an objective is on the front, no need to look at the others: unless a clause keeps it out, and
+    # one that asks for less of what is minimized keeps nobody out who beats a trial that it lets in.
+    on_front = signs.get(metric) == sign and all(_towards_front(clause, signs) for clause in clauses)
+    found = _first(store, job_id, order, clauses, front_only=True) if on_front else None
+    clauses += _constraints(spec)
     found = found or _first(store, job_id, order, clauses, front_only=False)
     if found is None:
         raise NotFound("completed trial that satisfies", " and ".join(map(str, clauses)) or f"a measured {metric}")
     return Answer(metric, found, {name: found.metrics[name] for name in signs if name in found.metrics})
+
+
+def _towards_front(clause: Clause, signs: Mapping[str, float]) -> bool:
+    """Whether whoever beats a trial that the clause lets in is let in, too."""
+    better = {1.0: ("<", "<="), -1.0: (">", ">=")}
+    return clause.comparison in better.get(signs.get(clause.name, 0.0), ())
 
 
 def _first(

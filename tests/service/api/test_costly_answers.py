@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
+import random
 import threading
 import time
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from service.jobs.search import queries
 from service.store.records import NewTrial
 from service.store.store import Store
 
@@ -143,6 +146,30 @@ def test_the_best_is_found_whatever_it_is_asked_by(api: TestClient, spec: Spec, 
     for where, status in (("rank>20", 404), ("accuracy>0.95", 404), ("colour==red", 422), ("bias==none", 422)):
         assert api.get(f"/v1/jobs/{id}/best", params={"where": where}).status_code == status, where
     assert store.newest_completed(id, 3)[0].number == 5
+
+
+def test_the_best_under_clauses_is_that_of_all_trials_though_the_front_alone_is_looked_at(
+    api: TestClient, spec: Spec, worker: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(id)
+    worker.suggest(id, 40)
+    rng = random.Random(5)
+    for _ in range(40):
+        worker.complete(id, rng.choice([0.5, 0.6, 0.7, 0.8, 0.9]), 100.0 * rng.randint(1, 9))
+    trials = store.newest_completed(id, 40)
+    looks: list[bool] = []
+    first = queries._first
+    monkeypatch.setattr(
+        queries, "_first", lambda *given, front_only: looks.append(front_only) or first(*given, front_only=front_only)
+    )
+    for params, accuracy in itertools.product(("<=300", "<800", ">=300"), (">=0.6", ">0.7", "<0.8")):
+        clauses = [f"trainable_params{params}", f"accuracy{accuracy}"]
+        let_in = [one for one in trials if all(queries.parse_clause(text).holds(one) for text in clauses)]
+        expected = min(let_in, key=lambda one: (-one.metrics["accuracy"], one.metrics["trainable_params"], one.number))
+        looks.clear()
+        assert queries.best(store, id, None, None, clauses).trial.id == expected.id, clauses
+        assert looks == [params[0] == "<" and accuracy[0] == ">"], clauses
 
 
 def test_large_answers_are_compressed_and_streams_are_not(api: TestClient, spec: Spec, worker: Any) -> None:
