@@ -33,7 +33,7 @@ export type Config = Record<string, Json>;
 export type Metrics = Record<string, number | null>;
 
 /** A view of the service with some of its fields made more exact. */
-type Exact<View, Fields> = Omit<View, keyof Fields> & Fields;
+export type Exact<View, Fields> = Omit<View, keyof Fields> & Fields;
 
 export interface Objective {
   metric: string;

@@ -14,6 +14,7 @@ export interface Schema {
   required?: string[];
   default?: Json;
   description?: string;
+  examples?: Json[];
   minimum?: number;
   maximum?: number;
   exclusiveMinimum?: number;

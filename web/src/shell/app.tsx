@@ -6,6 +6,7 @@ import { type Route, useRoute } from "./router";
 // The list of jobs is what is opened first; charts and the editor come with the pages that need them.
 const JobPage = lazy(() => import("../job/job-page").then((page) => ({ default: page.JobPage })));
 const NewJobPage = lazy(() => import("../new-job/new-job-page").then((page) => ({ default: page.NewJobPage })));
+const AskPage = lazy(() => import("../ask/ask-page").then((page) => ({ default: page.AskPage })));
 
 export function App() {
   const route = useRoute();
@@ -25,6 +26,9 @@ export function App() {
           </NavLink>
           <NavLink href="#/new" here={route.path[0] === "new"}>
             New job
+          </NavLink>
+          <NavLink href="#/ask" here={route.path[0] === "ask"}>
+            Ask
           </NavLink>
         </nav>
         <a className="topbar-docs" href="v1/docs">
@@ -50,6 +54,7 @@ function pageOf({ path, query }: Route): ReactNode {
   const [first, id] = path;
   if (first === undefined) return <JobsPage />;
   if (first === "new") return <NewJobPage from={query.get("from")} key={query.get("from")} />;
+  if (first === "ask") return <AskPage />;
   if (first === "jobs" && id) return <JobPage id={id} key={id} />;
   return (
     <div className="page notice" role="alert">

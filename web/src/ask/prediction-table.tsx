@@ -1,0 +1,43 @@
+/** What a law answers: numbers with units and intervals, where they come from and where they hold. */
+import type { Prediction } from "../api/asking";
+import { percent, short } from "../text/numbers";
+
+const quantity = (value: unknown): string => (typeof value === "number" ? short(value) : "–");
+
+export function PredictionTable({ found }: { found: Prediction }) {
+  return (
+    <>
+      <div className="table-frame">
+        <table aria-label="Prediction">
+          <tbody>
+            {Object.entries(found.units).map(([name, unit]) => {
+              const interval = found.intervals[name];
+              return (
+                <tr key={name}>
+                  <th scope="row" className="mono">
+                    {name}
+                  </th>
+                  <td className="number">
+                    {quantity(found[name])} <span className="muted">{unit}</span>
+                  </td>
+                  <td className="number muted">
+                    {interval && `${short(interval.low)} to ${short(interval.high)} with ${percent(interval.level)}`}
+                  </td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+      {found.warnings.map((warning) => (
+        <p key={warning} className="stale">
+          {warning}
+        </p>
+      ))}
+      <p className="muted">
+        {found.standing}: {found.source}
+      </p>
+      <p className="muted">Holds for {found.valid_for}</p>
+    </>
+  );
+}
