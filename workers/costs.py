@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from workers.methods.adapter_names import TERNARY_FILE
 from workers.methods.attached import logits_of
 from workers.methods.forms.reweighted import Reweighted
 from workers.models.anatomy import Anatomy
@@ -28,7 +29,8 @@ MEBIBYTE = 1 << 20
 
 def adapter_bytes(folder: Path) -> int:
     """Bytes of the adapter's weights in the folder of its export, not of the integer checkpoint that may be beside."""
-    return sum(path.stat().st_size for path in folder.glob("adapter*.safetensors"))
+    kept = (*folder.glob("adapter*.safetensors"), *folder.glob(TERNARY_FILE))
+    return sum(path.stat().st_size for path in kept)
 
 
 def training_memory(

@@ -27,6 +27,9 @@ def read(file: Path) -> dict[str, Any]:
     task = spec.get("task")
     if isinstance(task, dict):
         spec["task"] = {name: _located(name, value, file.resolve().parent) for name, value in task.items()}
+    source = spec.get("source")
+    if isinstance(source, dict) and "folder" in source:
+        spec["source"] = source | {"folder": _beside(source["folder"], file.resolve().parent)}
     corpus = spec.get("corpus")
     if isinstance(corpus, dict) and isinstance(corpus.get("domains"), dict):
         domains = {name: _beside(path, file.resolve().parent) for name, path in corpus["domains"].items()}

@@ -14,12 +14,14 @@ from pydantic import BaseModel
 
 from service.errors import BadInput, FieldProblem
 from service.jobs.did_you_mean import unknown_name
-from service.jobs.kinds import SPECS, kind_of
+from service.jobs.kinds import SPECS, DesignedSpec, kind_of
 from service.jobs.law.admission import admit_law
 from service.jobs.law.spec import LawSpec
 from service.jobs.mending import mended, touches
 from service.jobs.mixture.admission import admit_mixture
 from service.jobs.mixture.spec import MixtureSpec
+from service.jobs.refine.admission import admit_refine
+from service.jobs.refine.spec import RefineSpec
 from service.jobs.search.admission import SearchAdmission
 from service.jobs.search.spec import JobSpec
 from service.settings import Settings
@@ -29,12 +31,12 @@ from service.settings import Settings
 class Look:
     """What a look at a job file found: the spec where it is sound, every problem, and of a search what was read."""
 
-    spec: JobSpec | MixtureSpec | LawSpec | None
+    spec: JobSpec | DesignedSpec | None
     problems: tuple[FieldProblem, ...]
     search: SearchAdmission | None = None
 
 
-def admit(data: Any, settings: Settings) -> JobSpec | MixtureSpec | LawSpec:
+def admit(data: Any, settings: Settings) -> JobSpec | DesignedSpec:
     """The JobSpec in `data` (parsed JSON or YAML), its paths absolute. Raises BadInput with every problem found."""
     found = look(data, settings)
     if found.problems or found.spec is None:
@@ -52,7 +54,7 @@ def look(data: Any, settings: Settings) -> Look:
         return Look(None, tuple(problems))
     search = SearchAdmission(settings, broken) if isinstance(spec, JobSpec) else None
     if search is not None and isinstance(spec, JobSpec):
-        admitted: JobSpec | MixtureSpec | LawSpec | None = search.check(spec)
+        admitted: JobSpec | DesignedSpec | None = search.check(spec)
         found = search.problems
     else:
         admitted, found = _designed(spec, settings, broken)
@@ -62,11 +64,13 @@ def look(data: Any, settings: Settings) -> Look:
 
 def _designed(
     spec: BaseModel, settings: Settings, broken: frozenset[str]
-) -> tuple[MixtureSpec | LawSpec | None, list[FieldProblem]]:
+) -> tuple[DesignedSpec | None, list[FieldProblem]]:
     """A job that follows a plan, or what is wrong with it."""
     try:
         if isinstance(spec, MixtureSpec):
             return admit_mixture(spec, settings), []
+        if isinstance(spec, RefineSpec):
+            return admit_refine(spec, settings, broken), []
         assert isinstance(spec, LawSpec), "SPECS has no other kinds"
         return admit_law(spec, settings, broken), []
     except BadInput as error:

@@ -8,14 +8,16 @@ from typing import Any
 from service.errors import Conflict
 from service.jobs.law.spec import LawSpec
 from service.jobs.mixture.spec import MixtureSpec
+from service.jobs.refine.spec import RefineSpec
 from service.jobs.search.spec import JobSpec
 from service.store.records import Job
 
-DesignedSpec = MixtureSpec | LawSpec
-SPECS: Mapping[str, type[JobSpec] | type[MixtureSpec] | type[LawSpec]] = {
+DesignedSpec = MixtureSpec | LawSpec | RefineSpec
+SPECS: Mapping[str, type[JobSpec] | type[MixtureSpec] | type[LawSpec] | type[RefineSpec]] = {
     "search": JobSpec,
     "mixture": MixtureSpec,
     "law": LawSpec,
+    "refine": RefineSpec,
 }
 
 
@@ -36,3 +38,8 @@ def search_spec(job: Job) -> JobSpec:
     if kind != "search":
         raise Conflict(f"job {job.id} is a {kind} job and searches no space; its result is at /v1/jobs/{job.id}/answer")
     return JobSpec.model_validate(job.spec)
+
+
+def ranked_spec(job: Job) -> JobSpec | RefineSpec:
+    """The spec of a job whose trials compete by its objectives. Raises Conflict for jobs of other kinds."""
+    return RefineSpec.model_validate(job.spec) if kind_of(job.spec) == "refine" else search_spec(job)

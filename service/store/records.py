@@ -8,8 +8,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 JobState = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
 TrialState = Literal["queued", "running", "paused", "completed", "stopped", "failed"]
-TrialOrigin = Literal["reference", "optimizer", "user", "import", "confirmation", "design"]
-AnswerKind = Literal["law", "mixture"]
+TrialOrigin = Literal["reference", "optimizer", "user", "import", "confirmation", "design", "refine"]
+AnswerKind = Literal["law", "mixture", "refine"]
 Scope = Literal["read", "submit", "work", "admin"]
 T = TypeVar("T")
 DEFAULT_PROJECT = "default"
@@ -137,7 +137,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Answer:
-    """A law or a mixture that was learnt; `body` is its content as JSON."""
+    """A law or a mixture that was learnt, or what the steps of a refine job came to; `body` is its content as JSON."""
 
     kind: AnswerKind
     name: str

@@ -19,8 +19,10 @@ from peftsearch.cli import jobfile
 from service.jobs.admission import admit
 from service.jobs.law.spec import LawSpec
 from service.jobs.mixture.spec import MixtureSpec
+from service.jobs.refine.spec import RefineSpec
 from service.jobs.search.spec import JobSpec
 from service.settings import ENVIRONMENT, Settings
+from workers.refining.spec import step_models
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -91,19 +93,32 @@ def test_every_field_of_a_job_is_documented_and_no_other() -> None:
     assert sorted(row for row in rows if row not in strategies) == sorted(_fields(JobSpec))
 
 
-@pytest.mark.parametrize("model", [MixtureSpec, LawSpec], ids=["mixture", "law"])
-def test_every_field_of_a_designed_job_is_documented_and_no_other(model: type[BaseModel]) -> None:
+@pytest.mark.parametrize(
+    ("model", "page"), [(MixtureSpec, "designed-jobs.md"), (LawSpec, "designed-jobs.md"), (RefineSpec, "refine.md")]
+)
+def test_every_field_of_a_designed_job_is_documented_and_no_other(model: type[BaseModel], page: str) -> None:
     kind = model.__name__.removesuffix("Spec").lower()
-    section = (DOCS / "designed-jobs.md").read_text().partition(f"| {kind} field |")[2].partition("\n\n")[0]
-    elsewhere = ("resources.", "task.")  # explained on the page of searches
+    section = (DOCS / page).read_text().partition(f"| {kind} field |")[2].partition("\n\n")[0]
+    elsewhere = ("resources.", "task.", "steps.", "adapters.")  # explained elsewhere, or filled in
     wanted = sorted(name for name in _fields(model) if not name.startswith(elsewhere))
     assert sorted(re.findall(r"^\| `([\w.]+)` \|", section, flags=re.MULTILINE)) == wanted
 
 
+def test_every_option_of_a_refining_step_is_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (DOCS / "refine.md").read_text(), flags=re.MULTILINE)
+    wanted = {(step, name) for step, model in step_models().items() for name in model.model_fields if name != "step"}
+    assert set(rows) == wanted
+
+
 def test_the_examples_of_designed_jobs_are_admitted(tmp_path: Path) -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", (DOCS / "designed-jobs.md").read_text(), flags=re.DOTALL)
+    pages = ("designed-jobs.md", "refine.md")
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"```yaml\n(.*?)```", (DOCS / page).read_text(), flags=re.DOTALL)
+    ]
     roots = Settings.read({"home": tmp_path, "data_roots": [DOCS.parent], "no_auth": True}, {})
-    assert [admit(yaml.safe_load(block), roots).kind for block in blocks] == ["mixture", "law"]
+    assert [admit(yaml.safe_load(block), roots).kind for block in blocks] == ["mixture", "law", "refine"]
 
 
 def test_every_optimizer_and_scheduler_is_documented() -> None:

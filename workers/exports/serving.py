@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from workers.methods.adapter_names import TERNARY_FILE
+
 LARGEST_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What `--max-lora-rank` takes."""
 _WITHOUT = {
@@ -35,6 +37,8 @@ def serve_adapter(folder: Path, base: str, name: str) -> str:
 
     Raises `ValueError`, with what vLLM would refuse, for an adapter that has to be merged first.
     """
+    if (folder / TERNARY_FILE).is_file():
+        raise ValueError("vLLM does not read compressed adapters; merge it first")
     file = folder / "adapter_config.json"
     config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     if reasons := refused(config):

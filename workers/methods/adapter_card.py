@@ -8,11 +8,11 @@ from typing import Any
 
 from workers.data.chat.template import chat_template
 from workers.exports.serving import serve_adapter
+from workers.methods.adapter_names import TASK_FILE
 from workers.methods.attached import AdapterCard
 from workers.methods.snippets import base_snippet, hub_name
 from workers.models.references import is_hub
 
-TASK_FILE = "peftsearch_task.json"
 _TEMPLATE = "chat_template"
 _PEFT = """from peft import PeftModel
 {base}
@@ -41,8 +41,9 @@ from peft import {kind}
 def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int | None) -> None:
     """Write README.md with the configuration, the metrics, the outputs and the lines that load the adapter, and a JSON
     file with what a base model must be told: its labels, the id of the token that it was padded with, and the chat
-    template where the job had one of its own."""
-    told = {"labels": card.labels, "pad_token_id": padding, **_own_template(card)}
+    template where the job had one of its own; and with what the adapter can be refined by: configuration and seed."""
+    told: dict[str, Any] = {"labels": card.labels, "pad_token_id": padding, **_own_template(card)}
+    told |= {} if card.seed is None else {"config": dict(card.config), "seed": card.seed}
     (folder / TASK_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     named = dict(enumerate(card.labels))
     code = (_PEFT if plain_peft else _OURS).format(base=base_snippet(card.base_model, repr(named), card.head))

@@ -102,6 +102,14 @@ class Attached(Protocol):
         """
         ...
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that an export holds, by the names in its file."""
+        ...
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what `save` wrote. Raises `ValueError` when names or shapes do not fit."""
+        ...
+
     def save(self, folder: Path, card: AdapterCard) -> None:
         """Export everything that `load_adapter` or plain `peft` needs on top of the base model."""
         ...
@@ -128,6 +136,7 @@ class AdapterCard:
     head: Head = SEQUENCE
     pipeline_tag: str = ""
     trial_id: str = ""
+    seed: int | None = None
 
 
 def factors_by_name(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workers.models.heads import HEADS
+from workers.methods.adapter_names import TERNARY_FILE
+from workers.models.heads import HEADS, Head
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,6 +24,8 @@ def load_adapter(model: Any, folder: str | Path, rank: int | None = None) -> nn.
     lower one. Raises `ValueError` when the folder holds no adapter, or one that does not fit the model or the rank.
     """
     path = Path(folder)
+    if (path / TERNARY_FILE).is_file():
+        return _load_compressed(model, path, rank)
     if (path / "adapter_config.json").is_file():
         if rank is not None:
             raise ValueError(f"{path}: an adapter in peft's own format has one rank, found {rank}")
@@ -29,6 +33,19 @@ def load_adapter(model: Any, folder: str | Path, rank: int | None = None) -> nn.
     if not (path / "peftsearch_adapter.json").is_file():
         raise ValueError(f"{path}: neither adapter_config.json (peft) nor peftsearch_adapter.json is there")
     return _load_own(model, path, rank)
+
+
+def _load_compressed(model: Any, path: Path, rank: int | None) -> nn.Module:
+    from workers.methods.compressed import expand
+    from workers.methods.ternary_file import read_recipe
+    from workers.models.loading import load_base, make_base
+
+    recipe = read_recipe(path / TERNARY_FILE)
+    if isinstance(model, str):
+        model = load_base(model, recipe.labels, kind=_head_of(recipe.task_type)).model
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = expand(path, Path(scratch) / "adapter", make_base(model, str(path), head=recipe.head))
+        return load_adapter(model, plain, rank)
 
 
 def _load_peft(model: Any, path: Path) -> nn.Module:
@@ -76,10 +93,15 @@ def _from_reference(reference: str, task_type: str, tensors: dict[str, Any]) -> 
     """Load a base with the saved kind of head; a fresh one has as many labels as its last matrix has rows."""
     from workers.models.loading import load_base
 
+    kind = _head_of(task_type)
+    return load_base(reference, _labels(tensors) if kind.fresh else 0, kind=kind).model
+
+
+def _head_of(task_type: str) -> Head:
     kind = next((head for head in HEADS if head.peft_type == task_type), None)
     if kind is None:
         raise ValueError(f"found an adapter for {task_type}, allowed: {', '.join(one.peft_type for one in HEADS)}")
-    return load_base(reference, _labels(tensors) if kind.fresh else 0, kind=kind).model
+    return kind
 
 
 def _labels(tensors: dict[str, Any]) -> int:

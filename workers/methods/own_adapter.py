@@ -110,7 +110,7 @@ class OwnAdapter:
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `save` wrote. Raises `ValueError` when names or shapes do not fit."""
-        own = self._tensors()
+        own = self.tensors()
         if missing := sorted(own.keys() ^ tensors.keys()):
             raise ValueError(f"the adapter does not fit this model: {missing[0]} is on one side only")
         with torch.no_grad():
@@ -135,7 +135,7 @@ class OwnAdapter:
             head=self.base.head,
             task_type=self.base.kind.peft_type,
         )
-        write_adapter(folder, config, self._tensors())
+        write_adapter(folder, config, self.tensors())
         if numbers := self._integers():
             write_quantised(folder, numbers | {name: self._parameters[name] for name in self._head})
         write_card(folder, card, plain_peft=False, padding=self.model.config.pad_token_id)
@@ -148,7 +148,7 @@ class OwnAdapter:
         """Restore the base bit for bit."""
         self._snapshot.restore()
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
         """Everything that an export holds."""
         return {**self._parameters, **self._kept()}
 

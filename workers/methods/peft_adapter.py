@@ -87,6 +87,20 @@ class PeftAdapter:
             self._hooks.after_step(self.model, step)
         return {}
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that an export holds, by the names of peft's files."""
+        found: dict[str, Tensor] = peft.get_peft_model_state_dict(self.model, save_embedding_layers=False)
+        return found
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what `save` wrote. Raises `ValueError` when names or shapes do not fit."""
+        if stray := sorted(self.tensors().keys() ^ tensors.keys()):
+            raise ValueError(f"the adapter does not fit this model: {stray[0]} is on one side only")
+        try:
+            peft.set_peft_model_state_dict(self.model, dict(tensors))
+        except RuntimeError as error:
+            raise ValueError(f"the adapter does not fit this model: {error}") from error
+
     def save(self, folder: Path, card: AdapterCard) -> None:
         """Export the adapter with its card."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -54,6 +54,14 @@ class WholeModel:
         """Nothing becomes something new."""
         return {}
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Every weight by its name in the model."""
+        return dict(self.model.state_dict())
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what `save` wrote."""
+        self.model.load_state_dict(dict(tensors))
+
     def save(self, folder: Path, card: AdapterCard) -> None:  # noqa: ARG002
         """A folder that `from_pretrained` opens; it needs no card, since it stands on no base."""
         self._pretrained.save_pretrained(folder)

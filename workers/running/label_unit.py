@@ -42,3 +42,14 @@ def output_layer(attached: Attached) -> tuple[nn.Parameter, nn.Parameter | None]
             if value.ndim == 2 and len(value) == 1:
                 return value, parameters.get(name.removesuffix("weight") + "bias")
     raise ValueError("no layer of the head has one output")
+
+
+@torch.no_grad()
+def from_label_unit(attached: Attached, unit: Unit) -> None:
+    """Turn the output of an adapter that was read from an export back into the unit that training measures in."""
+    if unit == LABELS_OWN:
+        return
+    weight, bias = output_layer(attached)
+    weight.div_(unit.spread)
+    if bias is not None:
+        bias.sub_(unit.mean).div_(unit.spread)

@@ -19,6 +19,7 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Outcome, PrecisionChoice, Report
 from workers.proxies.spec import ProxyAssignment
+from workers.refining.spec import RefineAssignment
 from workers.running.packing import Arrivals
 
 GIBIBYTE = 1 << 30
@@ -131,6 +132,10 @@ class TrialWorker:
 
         if isinstance(assignment, ProxyAssignment):
             return train_proxy(assignment, self._proxies, self._told)
+        if isinstance(assignment, RefineAssignment):
+            from workers.refining.trial import refine
+
+            return refine(assignment, self._workbench, self._told)
         if assignment.shards > 1:
             from workers.running.sharded_trial import train_sharded  # Ray Train, which other trials do without
 

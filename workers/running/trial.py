@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,6 +51,8 @@ from workers.running.workbench import PreparedData, Workbench, environment
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import run_strategy
 from workers.tasks.registry import task_of
+
+Save = Callable[[Path, AdapterCard], None]
 
 
 def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:
@@ -152,16 +154,23 @@ def attach(prepared: PreparedTrial, steps: int) -> Attached:
     return attached
 
 
-def train_prepared(prepared: PreparedTrial, workbench: Workbench, on_report: OnReport) -> Outcome:
-    """Train one trial; of a sharded one, this process's part. Raises whatever its configuration provokes."""
+def train_prepared(
+    prepared: PreparedTrial, workbench: Workbench, on_report: OnReport, start: Callable[[Attached], None] | None = None
+) -> Outcome:
+    """Train one trial; of a sharded one, this process's part. Raises whatever its configuration provokes.
+
+    `start` gives the adapter other values than its method's before the first step.
+    """
     trial = plan_course(prepared, workbench, on_report)
-    engine, why_not = _choose_engine(prepared)
+    engine, why_not = choose_engine(prepared)
     seed, sharded = prepared.assignment.seed, prepared.assignment.shards > 1
     own = set(prepared.resident.base.model.parameters())
     with ExitStack() as undo:
         attached = attach(prepared, trial.plan().steps)
         if not sharded:  # where it is, the process ends with its trial
             undo.callback(attached.detach)
+        if start is not None:
+            start(attached)
         if prepared.assignment.gradient_checkpointing:
             undo.enter_context(recomputing_layers(prepared.resident.base))
         if sharded:
@@ -169,7 +178,7 @@ def train_prepared(prepared: PreparedTrial, workbench: Workbench, on_report: OnR
             prepared = prepared.on(device_of_rank())
         strategy = run_strategy(prepared.hyperparameters, attached, prepared.resident.base.description, seed)
         torch.manual_seed(rank_seed(seed) if sharded else seed)
-        with _trainee(engine, prepared, attached, strategy, workbench) as trainee:
+        with trainee_on(engine, prepared, attached, strategy, workbench) as trainee:
             if trial.resume is not None:
                 trainee.load(trial.resume.tensors)
             ending = drive(course(trial), trainee)
@@ -203,7 +212,7 @@ def precision_of(
     return choose(workbench.precision, workbench.device) if engine == "fast" else "fp32"
 
 
-def _choose_engine(prepared: PreparedTrial) -> tuple[EngineName, str | None]:
+def choose_engine(prepared: PreparedTrial) -> tuple[EngineName, str | None]:
     """The engine, and why it is not the fast one."""
     if prepared.method.family == "none":
         return "reference", "nothing is trained"
@@ -212,7 +221,7 @@ def _choose_engine(prepared: PreparedTrial) -> tuple[EngineName, str | None]:
 
 
 @contextmanager
-def _trainee(
+def trainee_on(
     engine: EngineName, prepared: PreparedTrial, attached: Attached, strategy: Updates | None, workbench: Workbench
 ) -> Iterator[Trainee]:
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
@@ -246,10 +255,12 @@ def outcome_of(
     why_not_fast: str | None,
     workbench: Workbench,
     remembered: int | None = None,
+    save: Save | None = None,
 ) -> Outcome:
     """Costs, export and everything else that a finished trial reports; `attached` carries the trained parameters.
 
-    `remembered` is the number of elements that gradients and optimizer state had at most, where it is not AdamW's.
+    `remembered` is the number of elements that gradients and optimizer state had at most, where it is not AdamW's;
+    `save` exports the adapter in another form than its own.
     """
     assignment = prepared.assignment
     anatomy = prepared.resident.base.description.anatomy
@@ -269,7 +280,8 @@ def outcome_of(
         if prepared.asked is not None and ending.status == "completed":
             written = answers_of(attached, prepared.asked)
             metrics |= written.metrics
-        metrics["adapter_bytes"], adapter = _export(prepared, attached, metrics, written, workbench.artifacts)
+        exported = _export(prepared, attached, metrics, written, workbench.artifacts, save or attached.save)
+        metrics["adapter_bytes"], adapter = exported
     return Outcome(
         trial_id=assignment.trial_id,
         attempt=assignment.attempt,
@@ -350,6 +362,7 @@ def _export(
     metrics: dict[str, float],
     written: Written | None,
     artifacts: ArtifactStore,
+    save: Save,
 ) -> tuple[float, Artifact]:
     """Bytes of the exported weights, and the stored folder."""
     assignment = prepared.assignment
@@ -364,10 +377,11 @@ def _export(
         head=task.head,
         pipeline_tag=task.pipeline_tag,
         trial_id=assignment.trial_id,
+        seed=assignment.seed,
     )
     unit = prepared.data.train.criterion.unit
     with tempfile.TemporaryDirectory() as folder, in_label_unit(attached, unit):
-        when_there_is_room(lambda: attached.save(Path(folder), card))
+        when_there_is_room(lambda: save(Path(folder), card))
         if written is not None and prepared.asked is not None:
             keep_answers(Path(folder), written, prepared.asked)
         return float(costs.adapter_bytes(Path(folder))), artifacts.put_folder(Path(folder))

@@ -16,6 +16,7 @@ from service.api.trial_costs import CostView, costs_of
 from service.api.views import View
 from service.errors import BadInput, FieldProblem
 from service.jobs.admission import Look, look
+from service.jobs.refine.sources import with_sources
 from service.jobs.search.spec import JobSpec
 from service.settings import Settings
 from service.store.store import Store
@@ -56,6 +57,10 @@ async def check_job(request: Request, store: StoreDep, settings: SettingsDep, ca
 
 
 def _check(body: Any, store: Store, settings: Settings, caller: Caller) -> CheckView:
+    try:
+        body = with_sources(body, store, caller.project)
+    except BadInput as error:
+        return CheckView(problems=[ProblemView.of(one) for one in error.errors], splits=[], cost=None)
     seen = look(body, settings)
     read = seen.search
     splits = [] if read is None or read.data is None else preview(read.data, read.tokenizer, read.max_length)

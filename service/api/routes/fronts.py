@@ -16,8 +16,7 @@ from service.api.views import BestView, FrontView, HeadroomView, TrialView, obje
 from service.jobs.kinds import search_spec
 from service.jobs.search import queries
 from service.jobs.search.headroom import LEVEL, prospect
-from service.jobs.search.lineage import past_of
-from service.jobs.search.snippets import snippet
+from service.jobs.snippets import snippet_of
 from service.store.store import Store
 from workers.bounded import Name
 
@@ -86,10 +85,9 @@ def best_and_headroom(
 
 def _best(store: Store, job_id: str, maximize: str | None, minimize: str | None, where: Sequence[str]) -> BestView:
     found = queries.best(store, job_id, maximize, minimize, where)
-    spec = search_spec(store.get_job(job_id))
     return BestView(
         trial=TrialView.of(found.trial),
         objectives=found.objectives,
-        snippet=snippet(spec, found.trial, past_of(store, found.trial)[1]),
+        snippet=snippet_of(store, found.trial),
         headroom=None,
     )

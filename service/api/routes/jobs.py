@@ -15,6 +15,7 @@ from service.api.views import ExtendRequest, JobView, PageView
 from service.errors import BadInput, Conflict
 from service.jobs.admission import admit
 from service.jobs.kinds import search_spec
+from service.jobs.refine.sources import with_sources
 from service.jobs.search.problem import build_problem
 from service.jobs.search.spec import JobSpec
 from service.store.records import JobState
@@ -129,7 +130,7 @@ def change_space(job_id: str, changes: dict[str, Any], store: StoreDep, settings
 
 
 def _create(body: Any, store: StoreDep, settings: SettingsDep, now: Now, project: str, key: str | None) -> Response:
-    spec = admit(body, settings)
+    spec = admit(with_sources(body, store, project), settings)
     job = store.create_job(spec.name, spec.model_dump(mode="json"), key, project)
     response = answer(view_job(job, store, now), 201)
     response.headers["Location"] = f"/v1/jobs/{job.id}"

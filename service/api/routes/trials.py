@@ -29,9 +29,8 @@ from service.api.views import (
 )
 from service.errors import BadInput, Damaged, NotFound
 from service.jobs.did_you_mean import unknown_name
-from service.jobs.kinds import search_spec
 from service.jobs.search.lineage import past_of
-from service.jobs.search.snippets import snippet
+from service.jobs.snippets import snippet_of
 from service.store.records import TrialOrigin, TrialState
 from workers.artifacts import ArtifactDamaged, ArtifactMissing
 from workers.tasks.registry import METRICS
@@ -137,10 +136,8 @@ def get_lineage(trial_id: str, request: Request, store: StoreDep) -> Response:
 
 @router.get("/trials/{trial_id}/snippet", response_model=SnippetView)
 def get_snippet(trial_id: str, request: Request, store: StoreDep) -> Response:
-    """Python code that trains the trial's configuration again."""
-    trial = store.get_trial(trial_id)
-    spec = search_spec(store.get_job(trial.job_id))
-    return tagged(request, SnippetView(snippet=snippet(spec, trial, past_of(store, trial)[1])))
+    """Python code that trains the trial's configuration again; of a refined trial, code that loads its adapter."""
+    return tagged(request, SnippetView(snippet=snippet_of(store, store.get_trial(trial_id))))
 
 
 @router.get("/trials/{trial_id}/generations", response_model=GenerationsView)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.errors import BadInput, NotFound
-from service.jobs.kinds import search_spec
+from service.jobs.kinds import ranked_spec
+from service.jobs.refine.spec import RefineSpec
 from service.jobs.search.problem import build_problem
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
@@ -88,7 +89,7 @@ def best(store: Store, job_id: str, maximize: str | None, minimize: str | None, 
             hyperparameter of the job.
         NotFound: no completed trial satisfies the clauses.
     """
-    spec = search_spec(store.get_job(job_id))
+    spec = ranked_spec(store.get_job(job_id))
     metric, sign = _ranking(spec, maximize, minimize)
     clauses = [parse_clause(text) for text in where]
     _check_names(store, job_id, metric, clauses)
@@ -131,7 +132,7 @@ def _first(
     return None
 
 
-def _ranking(spec: JobSpec, maximize: str | None, minimize: str | None) -> tuple[str, float]:
+def _ranking(spec: JobSpec | RefineSpec, maximize: str | None, minimize: str | None) -> tuple[str, float]:
     """(metric, -1 to maximize or 1 to minimize)."""
     if maximize is not None and minimize is not None:
         raise BadInput("minimize", minimize, "one of `maximize` and `minimize`, not both")
@@ -143,7 +144,7 @@ def _ranking(spec: JobSpec, maximize: str | None, minimize: str | None) -> tuple
     return first.metric, -1.0 if first.direction == "maximize" else 1.0
 
 
-def _constraints(spec: JobSpec) -> list[Clause]:
+def _constraints(spec: JobSpec | RefineSpec) -> list[Clause]:
     lower = [Clause(one.metric, ">=", one.min) for one in spec.constraints if one.min is not None]
     return lower + [Clause(one.metric, "<=", one.max) for one in spec.constraints if one.max is not None]
 
@@ -164,9 +165,8 @@ def _check_names(store: Store, job_id: str, metric: str, clauses: Sequence[Claus
 
 def _named_earlier(store: Store, job_id: str, name: str) -> bool:
     """Whether a parameter of the job's space has the name, though no recent trial chose it."""
-    return any(
-        parameter.name == name for parameter in build_problem(search_spec(store.get_job(job_id))).space.parameters
-    )
+    spec = ranked_spec(store.get_job(job_id))
+    return isinstance(spec, JobSpec) and any(one.name == name for one in build_problem(spec).space.parameters)
 
 
 def _value(written: str) -> float | str | bool:

@@ -63,7 +63,7 @@ export interface TrialView {
   job_id: string;
   number: number;
   state: "queued" | "running" | "paused" | "completed" | "stopped" | "failed";
-  origin: "reference" | "optimizer" | "user" | "import" | "confirmation" | "design";
+  origin: "reference" | "optimizer" | "user" | "import" | "confirmation" | "design" | "refine";
   label: string | null;
   /**
    * the trial whose configuration a confirmation trains again
@@ -563,7 +563,7 @@ export interface ItemsViewOfAnswerView {
  * What was learnt: a law's exponents, or a recommended mixture. `version` counts under each name.
  */
 export interface Service_Api_Routes_Laws__AnswerView {
-  kind: "law" | "mixture";
+  kind: "law" | "mixture" | "refine";
   name: string;
   version: number;
   /**

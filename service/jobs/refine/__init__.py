@@ -1,0 +1,1 @@
+"""`kind: refine`: from trained adapters to better ones, step by step."""

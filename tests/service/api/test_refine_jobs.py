@@ -1,0 +1,140 @@
+"""Refine jobs through every door: REST, the conductor, the code of a worker, the store, `best`, the adapter's zip."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.conductor.loop import Conductor
+from service.conductor.proposing.proposer import Proposer
+from service.conductor.training.executor import Message
+from service.store.store import Store
+from tests.service.conductor.computing_executor import ComputingExecutor
+from tests.workers.refining.winners import LORA, loss_of_loaded
+from tests.workers.refining.winners import TASK as SECTION
+from workers.artifacts import ArtifactStore
+from workers.refining.spec import RefineAssignment
+from workers.refining.trial import refine
+from workers.running.trial import train
+from workers.running.workbench import Workbench
+
+WITHIN = 240.0  # seconds, on a machine that has much else to do
+TASK = SECTION.model_dump(exclude_none=True)
+JOB: dict[str, Any] = {
+    "name": "small",
+    "kind": "refine",
+    "source": {"configs": [LORA], "epochs": 2},
+    "task": TASK,
+    "steps": [{"step": "compress", "keep": [0.2, 0.5], "scales": [1, 3]}],
+}
+
+
+@pytest.fixture(scope="module")
+def proposer() -> Iterator[Proposer]:
+    started = Proposer()
+    yield started
+    started.close()
+
+
+def done(store: Store, artifacts: ArtifactStore, home: Path, proposer: Proposer, job_id: str) -> Workbench:
+    """Let the conductor bring the job to its end, each trial done as a worker does it."""
+    bench = Workbench(home, artifacts)
+
+    def work(given: Any) -> list[Message]:
+        act: Any = refine if isinstance(given, RefineAssignment) else train
+        return [act(given, bench, lambda _report: "continue")]
+
+    conductor = Conductor(store, ComputingExecutor(slots=1, script=work), proposer, "home.a")
+    deadline = time.monotonic() + WITHIN
+    while not (job := store.get_job(job_id)).finished_at:
+        assert time.monotonic() < deadline, job
+        conductor.tick(wait=0.01)
+    assert (job.state, job.reason) == ("completed", None)
+    return bench
+
+
+def folder_of(api: TestClient, trial: str, target: Path) -> Path:
+    zipfile.ZipFile(io.BytesIO(api.get(f"/v1/trials/{trial}/adapter").content)).extractall(target)
+    return target
+
+
+def test_a_winner_is_trained_compressed_found_exported_and_refined_again(
+    api: TestClient, store: Store, artifacts: ArtifactStore, proposer: Proposer, tmp_path: Path, data_root: Path
+) -> None:
+    created = api.post("/v1/jobs", json=JOB)
+    assert created.status_code == 201, created.text
+    job = created.json()["id"]
+    bench = done(store, artifacts, tmp_path / "home", proposer, job)
+    trials = {trial["number"]: trial for trial in api.get(f"/v1/jobs/{job}/trials").json()["items"]}
+    assert {trial["origin"] for trial in trials.values()} == {"refine"}
+    assert [trials[n]["label"] for n in range(3)] == ["source", "compress", "compress"]
+    assert trials[1]["config"] == LORA | {"refine.of": "0", "refine.keep": 0.2}
+    assert [step["step"] for step in api.get(f"/v1/jobs/{job}/answer").json()["answer"]["steps"]] == [
+        "source",
+        "compress",
+    ]
+    front = api.get(f"/v1/jobs/{job}/pareto").json()["items"]
+    assert front[0]["metrics"]["loss"] == min(trial["metrics"]["loss"] for trial in trials.values())
+    smallest = api.get(f"/v1/jobs/{job}/best", params={"minimize": "adapter_bytes"}).json()
+    assert smallest["trial"]["number"] == 1
+    assert "peftsearch.load_adapter" in smallest["snippet"]
+    compile(smallest["snippet"], "snippet", "exec")
+    assert trials[1]["metrics"]["half_bytes"] > 8 * trials[1]["metrics"]["adapter_bytes"]
+    folder = folder_of(api, trials[1]["id"], data_root / "adapter")
+    assert loss_of_loaded(bench, folder) == pytest.approx(trials[1]["metrics"]["loss"], rel=1e-4)
+
+    for source in ({"trials": [trials[1]["id"]]}, {"folder": "adapter"}, {"job": job}):
+        body = {"name": "again", "kind": "refine", "source": source, "steps": [{"step": "compress", "keep": [0.1]}]}
+        body |= {"task": TASK} if "folder" in source else {}
+        again = api.post("/v1/jobs", json=body)
+        assert again.status_code == 201, again.text
+        assert again.json()["spec"]["adapters"][0]["config"] == LORA
+        if "folder" in source:
+            done(store, artifacts, tmp_path / "home", proposer, again.json()["id"])
+            first = api.get(f"/v1/jobs/{again.json()['id']}/trials").json()["items"]
+            measured = next(trial for trial in first if trial["label"] == "source")
+            assert measured["metrics"]["loss"] == pytest.approx(trials[1]["metrics"]["loss"], rel=1e-5)
+        api.post(f"/v1/jobs/{again.json()['id']}/cancel")
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        ({"source": {}}, "source", "allowed: one of"),
+        ({"source": {"configs": [LORA], "job": "x"}}, "source.job", "a job that is there"),
+        ({"source": {"trials": ["nowhere"]}}, "source.trials.0", "a trial that is there"),
+        ({"source": {"folder": "."}}, "source.folder", "peftsearch export"),
+        ({"source": {"folder": "/"}}, "source.folder", "outside"),
+        ({"source": {"configs": [LORA | {"rank": 0}]}}, "source.configs.0.rank", "rank"),
+        ({"source": {"configs": [{"method": "lroa"}]}}, "source.configs.0.method", "did you mean"),
+        ({"steps": []}, "steps", "at least 1"),
+        ({"steps": [{"step": "compress", "keep": [2]}]}, "steps.0.keep.0", "less than 1"),
+        ({"objectives": [{"metric": "acuracy", "direction": "maximize"}]}, "objectives.0.metric", "did you mean"),
+        ({"resources": {"executor": "external"}}, "resources.executor", "allowed: ray"),
+        ({"resources": {"shards": 2}}, "resources.shards", "allowed: 1"),
+        ({"task": TASK | {"train": "nowhere.csv"}}, "task.train", "does not exist"),
+    ],
+)
+def test_refine_jobs_that_cannot_work_are_refused(api: TestClient, change: Any, field: str, words: str) -> None:
+    answer = api.post("/v1/jobs", json=JOB | change)
+    assert answer.status_code == 422, answer.text
+    found = {error["field"]: f"{error['message']} {error['allowed']}" for error in answer.json()["errors"]}
+    assert field in found, found
+    assert words in found[field], found
+    assert api.get("/v1/jobs").json()["items"] == []
+    told = {one["field"] for one in api.post("/v1/checks", json=JOB | change).json()["problems"]}
+    assert field in told
+
+
+def test_artifacts_that_a_body_names_itself_are_not_believed(api: TestClient) -> None:
+    stray = {"config": LORA, "seed": 1, "sha256": "0" * 64, "size": 1}
+    created = api.post("/v1/jobs", json=JOB | {"adapters": [stray]})
+    assert created.status_code == 201, created.text
+    assert created.json()["spec"]["adapters"] == []

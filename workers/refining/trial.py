@@ -1,0 +1,29 @@
+"""One trial of a refine job from assignment to outcome. Faults become a failed outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from workers.assignment import Outcome
+from workers.engines.course import OnReport
+from workers.engines.faults import failure_reason
+from workers.refining.scene import Scene
+from workers.refining.spec import RefineAssignment
+from workers.refining.steps.compress import compress
+from workers.refining.steps.measure import measure
+from workers.running.trial import failed, prepare
+from workers.running.workbench import Workbench
+
+STEPS: Mapping[str, Callable[[Scene], Outcome]] = {
+    "measure": measure,
+    "compress": compress,
+}
+
+
+def refine(assignment: RefineAssignment, workbench: Workbench, on_report: OnReport) -> Outcome:
+    """Do what the assignment's step asks. A fault of the trial is not raised: the outcome is `failed` with a reason."""
+    try:
+        scene = Scene(assignment, prepare(assignment, workbench), workbench, on_report)
+        return STEPS[assignment.step](scene)
+    except Exception as error:  # whatever an adapter can provoke must end this trial and no other
+        return failed(assignment, failure_reason(error), workbench)
