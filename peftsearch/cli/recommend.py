@@ -14,7 +14,7 @@ app = typer.Typer()
 
 @app.command()
 def recommend(
-    model: Annotated[str | None, typer.Option(help="The model to tune [default: builtin:minilm]")] = None,
+    model: Annotated[str | None, typer.Option(help="The model to tune [default: that of the type's example]")] = None,
     rows: Annotated[int | None, typer.Option(help="Training rows")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens of a text")] = None,
     kind: Annotated[str | None, typer.Option("--type", help="Type of task [default: text-classification]")] = None,

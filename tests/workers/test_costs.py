@@ -10,12 +10,16 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.workers.tiny_chat_model import write_language_model
 from tests.workers.tiny_models import BUILDERS, batch, tiny_base, tiny_description
 from workers.costs import BYTES_PER_TRAINED, adapter_bytes, training_flops, training_memory
 from workers.engines.prefix import upper_layers
 from workers.methods.attached import AdapterCard
 from workers.methods.registry import method
+from workers.models.heads import CAUSAL
 from workers.models.loading import load_base
+from workers.models.token_scores import labelled_scores
+from workers.tasks.criterion import IGNORED
 
 
 def test_flops_match_torchs_counter() -> None:
@@ -32,6 +36,22 @@ def test_flops_match_torchs_counter() -> None:
     found = training_flops(base.description.anatomy, attached.lowest_layer, trained, np.full(4, 24), epochs=1)
     attached.detach()
     assert found == pytest.approx(counter.get_total_flops(), rel=0.05)
+
+
+def test_flops_of_a_language_model_count_its_head_on_the_tokens_with_a_target(tmp_path: Path) -> None:
+    base = load_base(str(write_language_model(tmp_path)), labels=0, kind=CAUSAL)
+    attached = method("lora").attach(base, method("lora").complete(base.description, {}), 0, None)
+    anatomy, lengths, counted, told = base.description.anatomy, np.full(4, 24), [], []
+    for wanted in (1, 20):
+        batch = {"input_ids": torch.full((4, 24), 7), "attention_mask": torch.ones(4, 24, dtype=torch.long)}
+        labels = torch.full((4, 24), IGNORED)
+        labels[:, :wanted] = 9
+        with FlopCounterMode(display=False) as counter:
+            labelled_scores(attached.model, {**batch, "labels": labels}).sum().backward()
+        counted.append(counter.get_total_flops())
+        told.append(training_flops(anatomy, attached.lowest_layer, 0, lengths, 1, scored=4 * wanted))
+    attached.detach()
+    assert told[1] - told[0] == counted[1] - counted[0] > 0
 
 
 def test_memory_counts_state_and_activations_above_the_lowest_layer() -> None:

@@ -101,6 +101,7 @@ class Ending:
 
 
 Course = Generator[Request, Any, Ending]
+Guard = SpikeGuard[dict[str, Tensor]] | None
 
 
 class Assigned(Protocol):
@@ -164,7 +165,7 @@ def course(trial: Training) -> Course:
     if trial.untrained:
         run.metrics = yield Evaluate()
         return run.ending("completed")
-    guard: SpikeGuard[dict[str, Tensor]] | None = SpikeGuard.of(trial.hyperparameters)
+    guard: Guard = SpikeGuard.of(trial.hyperparameters)
     for batches in run.plan.after(run.step):
         if guard is not None:
             guard.keep((yield Save()))
@@ -177,7 +178,7 @@ def course(trial: Training) -> Course:
         if (failure := run.look_at_losses(due)) is not None:
             return run.ending("failed", failure)
         if due:
-            early = yield from _report(run)
+            early = yield from _report(run, guard)
             if early is not None:
                 return early
     if not run.metrics:  # resumed after its last step: only the numbers are missing
@@ -185,9 +186,18 @@ def course(trial: Training) -> Course:
     return run.ending("completed")
 
 
-def _report(run: _Run) -> Generator[Request, Any, Ending | None]:
-    """Evaluate, report, and obey; an ending if the course is over before its last step."""
+def _evaluated(guard: Guard) -> Generator[Request, Any, dict[str, float]]:
+    """The metrics; under a guard, steps after which they are no numbers are undone first, as far as it remembers."""
     measured: dict[str, float] = yield Evaluate()
+    while guard is not None and not math.isfinite(measured["loss"]) and (before := guard.back()) is not None:
+        yield Restore(before)
+        measured = yield Evaluate()
+    return measured
+
+
+def _report(run: _Run, guard: Guard) -> Generator[Request, Any, Ending | None]:
+    """Evaluate, report, and obey; an ending if the course is over before its last step."""
+    measured = yield from _evaluated(guard)
     if not math.isfinite(measured["loss"]):
         return run.ending("failed", f"nan_loss: the validation loss was {measured['loss']} at step {run.step}")
     run.metrics = measured | {"train_loss": run.take_mean_loss()}

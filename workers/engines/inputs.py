@@ -123,6 +123,11 @@ class Inputs:
             return self._staged[1:]
         return to_device(rows, self.device), int(self.lengths[rows].max())
 
+    @property
+    def scored(self) -> int:
+        """Tokens whose scores the head of a language model forms; 0 for heads of another kind."""
+        return int((self._targets != IGNORED).sum()) if self.criterion.scored else 0
+
     def weight(self, rows: RowIndices) -> float:
         """What rows together count in a mean loss."""
         return float(self.weights[rows].sum())

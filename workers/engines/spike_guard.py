@@ -56,6 +56,16 @@ class SpikeGuard(Generic[State]):
         self.skipped += 1
         return self._before.pop() if self._in_a_row > 1 and self._before else self._now
 
+    def back(self) -> State | None:
+        """Where to go back to when the model is no number although no loss has said so; None where all is gone.
+
+        A step's loss is measured before its update: the harm of the last update shows in the next evaluation.
+        """
+        if not self._before:
+            return None
+        self.skipped += 1
+        return self._before.pop()
+
     def _is_spike(self, loss: float) -> bool:
         if not math.isfinite(loss):
             return True

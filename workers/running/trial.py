@@ -298,10 +298,11 @@ def outcome_of(
 
 
 def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remembered: int | None) -> dict[str, float]:
-    base, lengths = prepared.resident.base, prepared.data.train.lengths
+    base, train = prepared.resident.base, prepared.data.train
+    lengths = train.lengths
     adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
     anatomy = base.description.anatomy
-    flops = costs.training_flops(anatomy, attached.lowest_layer, adapter, lengths, ending.epoch)
+    flops = costs.training_flops(anatomy, attached.lowest_layer, adapter, lengths, ending.epoch, train.scored)
     return {
         "trainable_params": float(adapter),
         "head_params": float(base.head_size),

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from predictors.transfer import PastJob, PastTrial, plain, recommend
-from search_spaces.presets.reference import reference_configs
 from service.answering.costly import Desk, costly
 from service.api.body_reading import PlainRoute
 from service.api.costly_answers import RESPONSES, computed
@@ -17,15 +16,19 @@ from service.api.predictions import Question
 from service.api.views import View
 from service.errors import BadInput
 from service.jobs.did_you_mean import unknown_name
-from service.jobs.models import DEFAULT_MODEL, described
+from service.jobs.models import described
 from service.jobs.search import past_jobs, queries
+from service.jobs.search.problem import usual_references
+from service.settings import Settings
 from service.store.records import Trial
 from service.store.store import Store
 from workers.bounded import INT32, Name
-from workers.models.description import ModelDescription
+from workers.errors import InvalidInput
+from workers.models.description import ModelDescription, require_head
 from workers.task import DEFAULT_TYPE
 from workers.tasks.metrics import Metric
 from workers.tasks.registry import measurable, tasks
+from workers.tasks.task import Task
 
 router = APIRouter(tags=["recommend"], dependencies=[READ], route_class=PlainRoute)
 
@@ -33,7 +36,9 @@ router = APIRouter(tags=["recommend"], dependencies=[READ], route_class=PlainRou
 class RecommendQuestion(Question):
     """A task to come. What is not given is taken as unknown."""
 
-    model: str = Field(DEFAULT_MODEL, description="the model to tune", max_length=500)
+    model: str | None = Field(
+        None, description="the model to tune; by default that of the type's example", max_length=500
+    )
     rows: int | None = Field(None, ge=1, le=INT32, description="training rows")
     max_length: int | None = Field(None, ge=1, le=INT32, description="tokens of a text")
     type: Name = Field(DEFAULT_TYPE, description="type of the task; jobs of another type are not asked")
@@ -81,8 +86,8 @@ async def post_recommend(question: RecommendQuestion, request: Request, caller: 
 def recommended(desk: Desk, question: dict[str, Any], project: str | None) -> RecommendView:
     """Read the past of a project, or of all, and ask it."""
     asked = RecommendQuestion.model_validate(question)
-    metric = _metric(asked)
-    model = described(asked.model, desk.settings)
+    task = _task(asked)
+    metric, model = _metric(asked, task), _model(asked, task, desk.settings)
     clauses = [queries.parse_clause(text) for text in asked.where]
     trials: dict[str, Trial] = {}
     desk.progress("reading past jobs")
@@ -99,14 +104,28 @@ def recommended(desk: Desk, question: dict[str, Any], project: str | None) -> Re
     if found:
         items = [SuggestionView.model_validate(plain(one)) for one in found]
         return RecommendView(items=items, jobs=len(jobs), source="past jobs of this server", warnings=[])
-    return _literature(model, len(jobs))
+    return _literature(task, model, len(jobs))
 
 
-def _metric(question: RecommendQuestion) -> Metric:
-    """What to rank by. Raises BadInput for a type or a metric that there is not."""
+def _task(question: RecommendQuestion) -> Task:
+    """The type of task. Raises BadInput for one that there is not."""
     if question.type not in tasks():
         raise BadInput.of([unknown_name("type", question.type, tasks(), "type of task")])
-    task = tasks()[question.type]
+    return tasks()[question.type]
+
+
+def _model(question: RecommendQuestion, task: Task, settings: Settings) -> ModelDescription:
+    """The model to tune. Raises BadInput for one that there is not, or that has no head for such a task."""
+    model = described(question.model or task.example["model"], settings)
+    try:
+        require_head(model, task.head)
+    except InvalidInput as error:
+        raise BadInput("model", error.found, error.allowed, error.message) from None
+    return model
+
+
+def _metric(question: RecommendQuestion, task: Task) -> Metric:
+    """What to rank by. Raises BadInput for a metric that the type does not have."""
     known = measurable(task)
     if question.metric is None:
         return task.primary
@@ -115,12 +134,18 @@ def _metric(question: RecommendQuestion) -> Metric:
     return known[question.metric]
 
 
-def _literature(model: ModelDescription, jobs: int) -> RecommendView:
-    """The default of the literature, told apart from evidence."""
-    config = next(config for label, config in reference_configs(model.shape) if label == "literature-default")
+def _literature(task: Task, model: ModelDescription, jobs: int) -> RecommendView:
+    """The default of the literature for such a task, told apart from evidence."""
+    config = dict(usual_references(task, model.shape))["literature-default"]
+    if task.head.fresh:
+        source = "LoRA, arXiv:2106.09685 (RoBERTa on GLUE)"
+    elif "dpo_beta" in task.hyperparameters:
+        source = "TRL's settings of DPO with LoRA"
+    else:
+        source = "LoRA on all linear layers, QLoRA, arXiv:2305.14314, and the recipes of TRL and peft"
     item = SuggestionView(config=config, standing=None, low=None, high=None, expected={}, trials=[])
     warning = "no past job on an alike task and model satisfies the constraints: this is the literature's default"
-    return RecommendView(items=[item], jobs=jobs, source="LoRA, arXiv:2106.09685 (RoBERTa on GLUE)", warnings=[warning])
+    return RecommendView(items=[item], jobs=jobs, source=source, warnings=[warning])
 
 
 def _past(store: Store, trials: dict[str, Trial], project: str | None) -> list[PastJob]:

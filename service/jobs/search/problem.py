@@ -27,6 +27,7 @@ from workers.methods.space import methods_space
 from workers.models.description import ModelDescription, describe, describe_for
 from workers.strategies.space import with_strategies
 from workers.tasks.registry import task_of
+from workers.tasks.task import Task
 
 
 def build_problem(spec: JobSpec) -> Problem:
@@ -101,8 +102,7 @@ def model_shape(spec: JobSpec) -> ModelShape:
 
 def references(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[str, Any]]]:
     """The reference trials of a job as (label, configuration): the usual two, those it names, its own, or none."""
-    fresh = reference_configs(model.shape)
-    usual = fresh if model.fresh_head else _of_language_models(spec, model)
+    fresh, usual = reference_configs(model.shape), usual_references(task_of(spec.task), model.shape)
     if isinstance(spec.reference_trials, bool):
         return usual if spec.reference_trials else []
     named = dict([*language_model_references(model.shape), *fresh, *usual])
@@ -114,10 +114,14 @@ def references(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[s
     ]
 
 
-def _of_language_models(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[str, Any]]]:
-    """By whether a task compares with the base, so that leaving it has its price."""
-    found = preference_references if "dpo_beta" in task_of(spec.task).hyperparameters else language_model_references
-    return found(model.shape)
+def usual_references(task: Task, shape: ModelShape) -> list[tuple[str, dict[str, Any]]]:
+    """What searches of a type begin with, as (label, configuration), the literature's default among them.
+
+    By whether its head is trained from nothing, and whether it compares with the base, so that leaving it has a price.
+    """
+    if task.head.fresh:
+        return reference_configs(shape)
+    return preference_references(shape) if "dpo_beta" in task.hyperparameters else language_model_references(shape)
 
 
 def trainable_params(model: ModelDescription) -> Callable[[Config], float]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+
+from service.settings import Settings
+from tests.workers.tiny_chat_model import write_language_model
 
 
 def test_an_empty_past_gives_the_default_and_says_so(api: TestClient) -> None:
@@ -13,6 +17,22 @@ def test_an_empty_past_gives_the_default_and_says_so(api: TestClient) -> None:
     assert answer["items"][0]["config"]["method"] == "lora"
     assert answer["items"][0]["standing"] is None
     assert "literature's default" in answer["warnings"][0]
+
+
+@pytest.mark.parametrize(("kind", "rank", "rate"), [("causal-lm", 16, 2e-4), ("preference", 32, 5e-6)])
+def test_the_default_for_a_decoder_is_that_of_its_type_of_task(
+    api: TestClient, settings: Settings, kind: str, rank: int, rate: float
+) -> None:
+    write_language_model(Path(settings.data_roots[0]) / "chat")
+    config = api.post("/v1/recommend", json={"model": "chat", "type": kind}).json()["items"][0]["config"]
+    assert (config["targets"], config["rank"], config["learning_rate"]) == ("all", rank, rate)
+    assert ("dpo_beta" in config) == (kind == "preference")
+
+
+def test_a_model_that_has_no_head_for_the_type_is_refused(api: TestClient) -> None:
+    refused = api.post("/v1/recommend", json={"model": "builtin:minilm", "type": "causal-lm"})
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == ["model"]
 
 
 def test_the_past_is_used_under_constraints(api: TestClient, spec: dict[str, Any], worker: Any) -> None:

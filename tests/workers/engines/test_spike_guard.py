@@ -61,6 +61,22 @@ def test_what_spikes_is_undone(thrown: dict[int, float], noise: frozenset[int]) 
     assert plain.status == "failed" or plain.metrics["loss"] > 10
 
 
+@pytest.mark.parametrize("step", [5, 25, 50], ids=["the first report", "a report", "the last step"])
+def test_an_update_that_leaves_no_numbers_right_before_a_report_is_undone(step: int) -> None:
+    """Its own loss was measured before it, so the evaluation is the first to see what it did."""
+    plain, guarded = run(Slope({step: math.nan}), 0.0), run(Slope({step: math.nan}), 5.0)
+    assert plain.status == "failed"
+    assert guarded.status == "completed"
+    assert guarded.metrics["loss"] < 0.1
+
+
+def test_a_model_that_is_no_number_from_its_start_fails_under_the_guard_too() -> None:
+    slope = Slope({})
+    slope.place = math.nan
+    ending = run(slope, 5.0)
+    assert (ending.status, str(ending.reason).partition(":")[0]) == ("failed", "nan_loss")
+
+
 def test_nothing_changes_where_nothing_spikes() -> None:
     assert run(Slope({}), 5.0).metrics == run(Slope({}), 0.0).metrics
 
