@@ -105,6 +105,18 @@ def test_losses_agree_over_fifty_steps(bert: ResidentBase, store: PrefixStore, w
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_ranks_from_1_to_64_share_a_pack(store: PrefixStore, way: Way) -> None:
+    config = transformers.BertConfig(
+        vocab_size=VOCABULARY, hidden_size=256, num_hidden_layers=2, num_attention_heads=4, num_labels=CLASSES,
+        intermediate_size=80, max_position_embeddings=64, initializer_range=0.05,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    resident = ResidentBase.of(make_base(transformers.BertForSequenceClassification(config), folder="wide"))
+    members = [Tiny("rslora", {"rank": rank, "targets": "qv"}, {}, rank) for rank in (1, 5, 16, 64)]
+    assert_as_alone(resident, members, 8, store, way)
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_who_ends_or_turns_nan_changes_nothing_for_the_others(bert: ResidentBase, store: PrefixStore, way: Way) -> None:
     members = [
         Tiny("lora", {"rank": 6, "targets": "all"}, {}, 1),
