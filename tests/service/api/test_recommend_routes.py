@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from search_spaces.presets.lora import largest_rank
 from service.settings import Settings
 from tests.workers.tiny_chat_model import write_language_model
+from workers.models.description import describe
 
 
 def test_an_empty_past_gives_the_default_and_says_so(api: TestClient) -> None:
@@ -23,9 +25,9 @@ def test_an_empty_past_gives_the_default_and_says_so(api: TestClient) -> None:
 def test_the_default_for_a_decoder_is_that_of_its_type_of_task(
     api: TestClient, settings: Settings, kind: str, rank: int, rate: float
 ) -> None:
-    write_language_model(Path(settings.data_roots[0]) / "chat")
+    shape = describe(str(write_language_model(Path(settings.data_roots[0]) / "chat"))).shape
     config = api.post("/v1/recommend", json={"model": "chat", "type": kind}).json()["items"][0]["config"]
-    assert (config["targets"], config["rank"], config["learning_rate"]) == ("all", rank, rate)
+    assert (config["targets"], config["rank"], config["learning_rate"]) == ("all", min(rank, largest_rank(shape)), rate)
     assert ("dpo_beta" in config) == (kind == "preference")
 
 
