@@ -8,16 +8,12 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.store.records import (
-    DEFAULT_PROJECT,
-    AuditEntry,
     Event,
     Exploit,
     Job,
     JobState,
     Page,
-    Scope,
     StoredReport,
-    Token,
     Trial,
     TrialOrigin,
     TrialState,
@@ -263,148 +259,6 @@ class ExtendRequest(View):
 
     trials: int = Field(default=0, ge=0, le=1_000_000, description="trials to add")
     wall_clock: float | None = Field(default=None, gt=0, le=1e10, description="seconds to add, for a job with a limit")
-
-
-class TokenRequest(View):
-    """A token to make."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(min_length=1, max_length=200)
-    project: str = Field(
-        default=DEFAULT_PROJECT,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        description="whose jobs, trials and laws the token sees and makes; tokens with `admin` see those of all",
-    )
-    scopes: list[Scope] = Field(min_length=1, max_length=4, examples=[["read", "submit"]])
-    ttl: float | None = Field(default=None, gt=0, le=1e10, description="seconds until it expires; null: until revoked")
-    rate: float | None = Field(
-        default=None, gt=0, le=1e6, description="requests a second; null: as the service is set up (`--rate-limit`)"
-    )
-
-
-class RotateRequest(View):
-    """How a token is followed by a new one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    overlap: float = Field(default=0, ge=0, le=31 * 86400, description="seconds for which the old secret is good, too")
-
-
-class TokenView(View):
-    """A token as the store knows it; the secret itself is not kept."""
-
-    id: str
-    name: str
-    project: str
-    scopes: list[Scope]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    rate: float | None
-
-    @classmethod
-    def of(cls, token: Token) -> TokenView:
-        """The public form of a stored token."""
-        values = {name: getattr(token, name) for name in cls.model_fields}
-        return cls(**values | {"scopes": sorted(token.scopes)})
-
-
-class NewTokenView(TokenView):
-    """A new token. `secret` is shown this once."""
-
-    secret: str
-
-
-class AuditView(View):
-    """Who did what, from where and when."""
-
-    sequence: int
-    created_at: datetime
-    token_id: str | None = Field(description="null where no token was asked for")
-    who: str = Field(description="name that the token had then")
-    project: str
-    address: str | None = Field(description="of the peer")
-    operation: str = Field(description="verb and path, as in this document")
-    target: str = Field(description="what it was done to, or what it made")
-    status: int = Field(description="of the answer; 403: it was not done")
-
-    @classmethod
-    def of(cls, entry: AuditEntry) -> AuditView:
-        """The public form of an entry."""
-        return cls(sequence=entry.sequence, created_at=entry.created_at, **entry.deed.__dict__)
-
-
-class SpaceView(View):
-    """A ready-made search space, scaled to a model."""
-
-    name: str
-    model: str
-    configurations: int | None = Field(description="how many there are; null when a parameter is continuous")
-    parameters: list[dict[str, Any]]
-    conditions: list[dict[str, Any]]
-    constraints: list[dict[str, Any]]
-
-
-class MethodView(View):
-    """A PEFT method: its knobs on a model, its learning rates and where it comes from."""
-
-    name: str
-    family: str
-    summary: str
-    source: str
-    task_types: list[str]
-    mergeable: bool
-    format: str = Field(
-        description="`peft`: plain peft loads the adapter; `peftsearch`: `peftsearch.load_adapter` does"
-    )
-    learning_rate: dict[str, float]
-    knobs: list[dict[str, Any]]
-
-
-class StrategyView(View):
-    """A training strategy: its knobs on a model, where it comes from, and what it can train."""
-
-    name: str
-    summary: str
-    source: str
-    knobs: list[dict[str, Any]] = Field(description="configurations name them `<strategy>.<knob>`")
-    methods: list[str] = Field(description="methods that can be trained so")
-
-
-class FieldView(View):
-    """A field of a section of a job; `schema` is its JSON schema."""
-
-    name: str
-    required: bool
-    default: Any
-    description: str
-    schema_: dict[str, Any] = Field(alias="schema")
-
-
-class TaskView(View):
-    """A type of task: what its `task` section holds, what it measures, and a job of it that runs on every machine."""
-
-    name: str
-    summary: str
-    pipeline_tag: str
-    fields: list[FieldView]
-    metrics: list[str] = Field(description="what an evaluation measures, the primary one first")
-    primary_metric: str
-    objectives: list[ObjectiveView] = Field(description="sensible objectives of a search")
-    example: dict[str, Any] = Field(description="a job that `POST /v1/jobs` takes")
-
-
-class MetricView(View):
-    """A metric that jobs can name."""
-
-    name: str
-    kind: str
-    direction: str
-    unit: str
-    description: str
-    task_types: list[str]
-    known_from_config: bool
 
 
 class HealthView(View):

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Response
 
 from service.api.dependencies import ADMIN, PagingDep, StoreDep
 from service.api.responses import answer
-from service.api.views import AuditView, PageView
+from service.api.token_views import AuditView
+from service.api.views import PageView
 
 router = APIRouter(prefix="/audit", tags=["tokens"], dependencies=[ADMIN])
 Wanted = Annotated[str | None, Query(max_length=200)]

@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from search_spaces.serialization import parameter_to_json
+from service.api.catalogue_views import MethodView, MetricView, StrategyView
 from service.api.dependencies import READ, SettingsDep
 from service.api.responses import tagged
-from service.api.views import ItemsView, MethodView, MetricView, StrategyView
+from service.api.views import ItemsView
 from service.jobs.models import DEFAULT_MODEL, described
 from workers.methods.declaration.method import Method
 from workers.methods.registry import methods

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from service.api.catalogue_views import SpaceView
 from service.api.dependencies import READ, SettingsDep
 from service.api.responses import tagged
-from service.api.views import ItemsView, SpaceView
+from service.api.views import ItemsView
 from service.jobs.models import DEFAULT_MODEL, described
 from service.jobs.search.problem import all_presets, preset_space
 from workers.models.description import ModelDescription

@@ -6,9 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from service.api.catalogue_views import FieldView, TaskView
 from service.api.dependencies import READ
 from service.api.responses import tagged
-from service.api.views import FieldView, ItemsView, ObjectiveView, TaskView
+from service.api.views import ItemsView, ObjectiveView
 from workers.tasks.registry import tasks
 from workers.tasks.task import Task
 

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Response
 from service.api.body_reading import PlainRoute
 from service.api.dependencies import ADMIN, StoreDep
 from service.api.responses import answer
-from service.api.views import ItemsView, NewTokenView, RotateRequest, TokenRequest, TokenView
+from service.api.token_views import NewTokenView, RotateRequest, TokenRequest, TokenView
+from service.api.views import ItemsView
 from service.store.records import Token
 
 router = APIRouter(prefix="/tokens", tags=["tokens"], dependencies=[ADMIN], route_class=PlainRoute)
