@@ -35,7 +35,11 @@ class Hyperparameters(BaseModel):
     )
     max_grad_norm: float = Field(default=1.0, ge=0, description="gradient clipping by global norm; 0 is off")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    dpo_beta: float = Field(default=0.1, gt=0, description="β of preferences: how dear it is to leave the base")
+    dpo_beta: float = Field(
+        default=0.1,
+        gt=0,
+        description="β of preferences: how dear it is to leave the base; of `orpo` λ, how much the odds count",
+    )
     spike_score: float = Field(
         default=0.0,
         ge=0,

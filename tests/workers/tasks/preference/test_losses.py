@@ -32,6 +32,10 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
+def logit(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
 @pytest.mark.parametrize(
     ("loss_type", "beta", "smoothing", "expected"),
     [
@@ -40,6 +44,8 @@ def sigmoid(x: float) -> float:
         ("hinge", 0.1, 0.0, 0.89),
         ("hinge", 1.0, 0.0, 0.0),
         ("ipo", 0.1, 0.0, (0.7 / 2 + 0.4 / 4 - 5.0) ** 2),
+        ("orpo", 0.1, 0.0, 0.65 - 0.1 * math.log(sigmoid(logit(math.exp(-0.65)) - logit(math.exp(-1.1))))),
+        ("orpo", 1.0, 0.0, 1.02625519),
     ],
 )
 def test_the_losses_are_those_of_trl(loss_type: str, beta: float, smoothing: float, expected: float) -> None:
@@ -57,6 +63,26 @@ def test_without_the_base_the_model_is_its_own_base_and_still_learns() -> None:
     assert outputs.grad is not None
     assert outputs.grad[0, 0, 0] == pytest.approx(0.05)  # βσ(0): the chosen answer is to become likelier
     assert outputs.grad[1, 0, 0] == pytest.approx(-0.05)
+
+
+def test_odds_of_what_is_certain_are_numbers_and_have_a_gradient() -> None:
+    outputs = scores().float()
+    outputs[0, :, 0] = 0.0
+    outputs.requires_grad_()
+    loss = criterion("orpo").loss(outputs, TARGETS, Hyperparameters())
+    loss.backward()
+    assert outputs.grad is not None
+    assert torch.isfinite(loss)
+    assert torch.isfinite(outputs.grad).all()
+    assert outputs.grad[1, 0, 0] < 0  # a higher negative log-likelihood of the rejected answer lowers the loss
+
+
+def test_orpo_needs_no_base() -> None:
+    changed = scores()
+    changed[..., FROZEN] = 3.0
+    chosen = Hyperparameters(dpo_beta=0.5)
+    same, other = (float(criterion("orpo").loss(one, TARGETS, chosen)) for one in (scores(), changed))
+    assert same == other
 
 
 def test_the_metrics_of_a_pair_and_of_ties() -> None:

@@ -68,8 +68,8 @@ class PreferenceSpec(TaskSection):
     )
     chosen: Name = Field(default="chosen", description="column of the better answer: text or messages")
     rejected: Name = Field(default="rejected", description="column of the other answer")
-    loss_type: Literal["sigmoid", "ipo", "hinge"] = Field(
-        default="sigmoid", description="`sigmoid`: DPO; `ipo`; `hinge`: SLiC"
+    loss_type: Literal["sigmoid", "ipo", "hinge", "orpo"] = Field(
+        default="sigmoid", description="`sigmoid`: DPO; `ipo`; `hinge`: SLiC; `orpo`: odds, and no base in the loss"
     )
     unusable: Literal["refuse", "drop"] = Field(
         default="refuse", description="rows whose answers are equal or empty: refuse the job, or leave them out"

@@ -36,7 +36,7 @@ class PreferenceMeasure:
             torch.tensor(float(len(margin)), device=outputs.device),
             (margin > 0).sum() + 0.5 * (margin == 0).sum(),
             margin.sum(),
-            ratios.likelihood.sum(),
+            ratios.likelihoods[0].sum(),
             self._loss(ratios, Hyperparameters()).sum(),
             counted.sum(),
             (ahead.exp() - 1 - ahead).sum(),
