@@ -109,7 +109,9 @@ class Outcome(_Frozen):
 
     trial_id: str
     attempt: int
-    status: Literal["completed", "stopped", "paused", "failed"]
+    status: Literal["completed", "stopped", "paused", "failed", "interrupted"] = Field(
+        description="`interrupted`: its worker has to leave, and another one goes on from `checkpoint`"
+    )
     metrics: dict[str, float] = Field(default_factory=dict)
     adapter: Artifact | None = None
     checkpoint: Artifact | None = None

@@ -76,6 +76,9 @@ class NoSlots:
     def answer(self, trial_id: str, step: int, decision: Decision) -> None:
         """Nobody to answer."""
 
+    def interrupt(self) -> None:
+        """Nobody to interrupt."""
+
     def abandon(self, trial_id: str) -> None:
         """Nobody to end."""
 

@@ -103,6 +103,6 @@ class Inbox:
 
 def _explained(outcome: Outcome, job: Job) -> Outcome:
     """An interrupted trial says why; one that paused in a job that is over by now will not go on."""
-    if outcome.status in ("paused", "stopped") and job.state in JOB_OVER:
+    if outcome.status in ("paused", "stopped", "interrupted") and job.state in JOB_OVER:
         return outcome.model_copy(update={"status": "stopped", "reason": f"the job is {job.state}"})
     return outcome

@@ -36,6 +36,7 @@ from workers.assignment import Outcome
 
 LEASE = 8.0  # seconds after which a silent conductor or worker is taken for dead
 GRACE = 10.0  # seconds that the trials of a job that is over have to end by themselves
+LEAVE = 15.0  # seconds in which trials may write down where they are when the conductor is stopped
 WAIT = 0.1  # seconds that a tick waits for messages
 LOOK_FOR_SILENCE = 5.0  # seconds between looks for workers that hang
 LOOK_FOR_JOBS = 0.5  # seconds between looks for new jobs
@@ -104,14 +105,29 @@ class Conductor:
         self._when_due("silence", LOOK_FOR_SILENCE, self._look_for_silence)
 
     def hand_back(self) -> None:
-        """Store what has come in, take the trials from their workers, without counting it against them, and release the
-        jobs."""
+        """Let the trials write checkpoints, as long as that takes no more than `LEAVE` seconds, take those that are left
+        from their workers, without counting it against them, and release the jobs."""
+        self._interrupt()
         self._inbox.apply()
         for trial_id, dispatched in list(self._dispatched.items()):
             self._dispatch.abandon(trial_id)
             self._inbox.requeue(trial_id, dispatched.attempt, "the conductor was stopped", blameless=True)
         for job_id in list(self._runs):
             self._forget(job_id)
+
+    def _interrupt(self) -> None:
+        """Wait until all that are under way have stopped behind a step of theirs."""
+        deadline = self.monotonic() + LEAVE
+        if self._dispatched:
+            log.info("%d trials write checkpoints", len(self._dispatched))
+            self.executor.interrupt()
+        while self._dispatched and self.monotonic() < deadline:
+            try:
+                self._when_due("leases", self.lease / 3, self._keep_leases)
+                self._receive(WAIT)
+                self._inbox.apply()
+            except Unavailable as error:
+                log.warning("waiting for the database: %s", error.detail)
 
     # Leases
 

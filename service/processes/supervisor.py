@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a restart
 HEALTHY_AFTER = 60.0  # seconds of life after which a death counts as the first one
-PATIENCE = 20.0  # seconds for the child to end by itself
+PATIENCE = 40.0  # seconds for the child to end by itself: a conductor lets trials write checkpoints first
 log = logging.getLogger(__name__)
 
 

@@ -31,6 +31,7 @@ from service.store.rows import (
     trial_of,
 )
 from service.store.states import JOB_OVER
+from workers.assignment import Artifact, Outcome
 
 LONGEST = 1000.0
 """Seconds that a lease may last. One that ends later was taken before the clock was put back, and would hold what it is
@@ -200,10 +201,26 @@ def requeue_trial(
     return taken[0]
 
 
+def hand_over(connection: Connection, outcome: Outcome, now: datetime) -> Trial:
+    """Queue a running trial again whose worker leaves, to go on from the checkpoint that it left, if any; that does not
+    count against it. The caller has locked its row and seen that the attempt is the current one."""
+    mine = TRIALS.c.id == outcome.trial_id
+    reason = outcome.reason or "its worker leaves"
+    (trial,) = _take_back(connection, job_id_of(outcome.trial_id), mine, reason, now, 0, outcome.checkpoint)
+    return trial
+
+
 def _take_back(
-    connection: Connection, job_id: str, which: ColumnElement[bool], reason: str, now: datetime, blame: int = 1
+    connection: Connection,
+    job_id: str,
+    which: ColumnElement[bool],
+    reason: str,
+    now: datetime,
+    blame: int = 1,
+    left: Artifact | None = None,
 ) -> tuple[Trial, ...]:
-    """Queue lost trials again; fail those lost `max_attempts` times; stop those of a job that is over."""
+    """Queue lost trials again; fail those lost `max_attempts` times; stop those of a job that is over. `left`: a
+    checkpoint newer than all that were reported."""
     job = lock_job(connection, job_id)
     tries = job.spec.get("resources", {}).get("max_attempts", 3)
     lost = connection.execute(
@@ -218,6 +235,7 @@ def _take_back(
         again = job.state not in JOB_OVER and row.losses + blame < tries
         values = _requeued(row.id, row.attempt) if again else _ended(job, now)
         values |= {"losses": row.losses + blame, "reason": story, "lease_until": None}
+        values |= {} if left is None else {"checkpoint": left.sha256, "checkpoint_bytes": left.size}
         taken = update(TRIALS).where(TRIALS.c.id == row.id).values(values).returning(*TRIAL_COLUMNS)
         trials.append(trial_of(connection.execute(taken).one()))
     if trials:

@@ -14,6 +14,7 @@ from service.errors import NotFound, StaleAttempt
 from service.redaction import redacted
 from service.store.events import append, trial_event
 from service.store.fronts import FrontChange, Goals, challenge
+from service.store.leases import hand_over
 from service.store.records import Trial
 from service.store.rows import JOBS, TRIAL_COLUMNS, TRIALS, count_changes, trial_of
 from service.store.states import TRIAL_OVER, check_trial
@@ -49,7 +50,7 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def finish_trial(connection: Connection, outcome: Outcome, now: datetime) -> Trial:
-    """Store how an attempt ended. The same outcome again changes nothing.
+    """Store how an attempt ended. The same outcome again changes nothing. A trial whose worker was interrupted is queued.
 
     Raises NotFound, StaleAttempt when another attempt is current or the trial's lease was taken away, and Conflict
     when the trial has ended otherwise.
@@ -64,6 +65,9 @@ def finish_trial(connection: Connection, outcome: Outcome, now: datetime) -> Tri
         return trial
     if trial.attempt != outcome.attempt or trial.state == "queued":
         raise StaleAttempt(trial.id, outcome.attempt, trial.attempt, trial.state)
+    if outcome.status == "interrupted":
+        check_trial(trial.id, trial.state, "queued")
+        return hand_over(connection, outcome, now)
     check_trial(trial.id, trial.state, outcome.status)
     metrics = {**trial.metrics, **finite(outcome.metrics)}
     change = FrontChange((), (), 0)

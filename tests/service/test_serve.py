@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from peftsearch import Client
+from peftsearch.errors import Conflict
 from peftsearch.results import Job
 from service.serve import _credential, _listen
 from service.settings import Settings
@@ -124,6 +125,33 @@ def test_an_open_event_stream_ends_when_the_service_stops(tmp_path: Path) -> Non
                 pass
         assert service.process.wait(30) == 0
         assert "Traceback" not in service.log.read_text()
+
+
+def test_a_service_that_is_stopped_lets_its_trials_go_on_where_they_were(tmp_path: Path) -> None:
+    """SIGTERM to the service alone, as container runtimes send it, amid trials with no checkpoint of their own."""
+    flags = f"--data-root={tmp_path}"
+    job_file = tiny_job(tmp_path, trials=1, train_rows=800, budget={"trials": 1, "epochs": 400})
+    with serving(tmp_path / "home", flags) as first, first.client() as client:
+        job = client.submit(job_file)
+        deadline = time.monotonic() + 120
+        while not (begun := [t for t in client.trials(job.id, states=["running"]) if len(client.reports(t.id)) > 1]):
+            assert time.monotonic() < deadline, client.job(job.id)
+            time.sleep(0.05)
+        family = first.family()
+        first.process.terminate()
+        assert first.process.wait(60) == 0
+        assert psutil.wait_procs(family, timeout=20)[1] == []
+    with serving(tmp_path / "home", flags) as second, second.client() as client:
+        id = begun[0].id
+        while not (after := [report for report in client.reports(id) if report.attempt == 2]):
+            assert time.monotonic() < deadline + 120, client.trial(id)
+            time.sleep(0.05)
+        reached = max(report.step for report in client.reports(id) if report.attempt == 1)
+        with suppress(Conflict):  # on a quick machine it is over by now
+            client.cancel(job.id)
+        handed = [event.payload for event in client.events(job.id) if event.kind == "trial.queued"]
+    assert after[0].step > reached > 0
+    assert any(told["trial_id"] == id and "asked to leave" in str(told["reason"]) for told in handed)
 
 
 def test_a_killed_worker_costs_one_attempt(service: Serving, root: Path) -> None:

@@ -24,7 +24,8 @@ from workers.engines.schedule import learning_rate_at
 from workers.engines.spike_guard import SpikeGuard
 from workers.hyperparameters import Hyperparameters
 
-Status = Literal["completed", "stopped", "paused", "failed"]
+Status = Literal["completed", "stopped", "paused", "failed", "interrupted"]
+INTERRUPTED = "its worker was asked to leave"
 # Losses on a GPU that are fetched together: a trial that turns NaN goes on for so many steps at most.
 _LOSSES_AT_ONCE = 16
 
@@ -129,7 +130,7 @@ class Assigned(Protocol):
 class Training:
     """What a course needs to know besides the model: the trial, its rows' lengths and weights, and whom to tell.
 
-    `in_order`: batches take the rows as they come, for data whose order means something. `untrained`: there is nothing
+    `interrupted`: whether it has to end before its next step, where another worker can go on. `in_order`: batches take the rows as they come, for data whose order means something. `untrained`: there is nothing
     to train, so it is measured and over. `together`: so many rows in turn share every batch.
     """
 
@@ -143,6 +144,7 @@ class Training:
     in_order: bool = False
     untrained: bool = False
     together: int = 1
+    interrupted: Callable[[], bool] = lambda: False
 
     def plan(self) -> StepPlan:
         """The optimizer steps of the whole trial."""
@@ -167,6 +169,8 @@ def course(trial: Training) -> Course:
         return run.ending("completed")
     guard: Guard = SpikeGuard.of(trial.hyperparameters)
     for batches in run.plan.after(run.step):
+        if trial.interrupted():
+            return (yield from _leave(run))
         if guard is not None:
             guard.keep((yield Save()))
         trained: Trained = yield run.next_step(batches)
@@ -184,6 +188,15 @@ def course(trial: Training) -> Course:
     if not run.metrics:  # resumed after its last step: only the numbers are missing
         run.metrics = yield Evaluate()
     return run.ending("completed")
+
+
+def _leave(run: _Run) -> Generator[Request, Any, Ending]:
+    """End between two steps, with a checkpoint if any step was done."""
+    if (failure := run.look_at_losses(True)) is not None:
+        return run.ending("failed", failure)
+    further = run.step > run.began
+    stored = run.trial.keep_checkpoint(run.checkpoint((yield Save()))) if further else None
+    return run.ending("interrupted", INTERRUPTED, stored)
 
 
 def _evaluated(guard: Guard) -> Generator[Request, Any, dict[str, float]]:
@@ -243,6 +256,7 @@ class _Run:
     plan: StepPlan
     report_steps: frozenset[int]
     pause_at: int | None
+    began: int = 0  # steps that an earlier attempt has done
     step: int = 0
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
@@ -258,7 +272,7 @@ class _Run:
         pause_at = None if assignment.pause_every is None else plan.next_multiple(assignment.pause_every, step)
         due = plan.report_steps(assignment.reports_per_epoch) | plan.first_steps(assignment.report_at)
         due |= set() if pause_at is None else {pause_at}
-        run = cls(trial, plan, frozenset(due), pause_at, step)
+        run = cls(trial, plan, frozenset(due), pause_at, step, step)
         if saved is not None:
             run.seconds = saved.seconds
             # The second name is that of versions in which every row weighed one.

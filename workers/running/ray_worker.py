@@ -62,7 +62,8 @@ class TrialWorker:
     and `worker.board.remote(assignment)` sends another one after them while it runs. `worker.signal.remote(trial_id,
     decision)` reaches a trial while it runs; the decision takes effect at its next report. A trial that
     `awaits_decision` stands still after each report but its last until `worker.answer.remote(trial_id, attempt, step,
-    decision)` has come, so that it ends at the report that condemns it.
+    decision)` has come, so that it ends at the report that condemns it. `worker.leave.remote()` ends all of them as
+    `interrupted`.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -83,6 +84,8 @@ class TrialWorker:
             device=settings.device,
         )
         self._proxies = ProxyBench(Path(settings.home), self._workbench.artifacts, settings.device)
+        self._leaving = threading.Event()
+        self._workbench.interrupted = self._leaving.is_set
         self._signals: dict[str, Decision] = {}
         self._awaiting: dict[tuple[str, int], float] = {}  # epochs of the attempts that stand still for a decision
         self._answers: dict[tuple[str, int], tuple[int, Decision]] = {}  # by attempt: the step and what it leads to
@@ -183,6 +186,18 @@ class TrialWorker:
             self._answers[trial_id, attempt] = (step, decision)
             self._lock.notify_all()
 
+    @ray.method(concurrency_group="control")
+    def leave(self) -> None:
+        """End every trial behind its present step as `interrupted`, with a checkpoint; none begins any more."""
+        with self._lock:
+            self._leaving.set()
+            self._lock.notify_all()
+
+    @ray.method(concurrency_group="control")
+    def leaving(self) -> bool:
+        """Whether it was asked to leave."""
+        return self._leaving.is_set()
+
     def rest(self) -> None:
         """Give back the base models and data that are kept between trials; the next trial loads what it needs."""
         self._workbench.clear()
@@ -204,7 +219,9 @@ class TrialWorker:
             return self._signals.get(report.trial_id, answer)
 
     def _heard(self, report: Report) -> bool:
-        """Whether it is known what becomes of the trial behind this report."""
+        """Whether it is known what becomes of the trial behind this report, or there is no time to wait for that."""
+        if self._leaving.is_set():
+            return True
         step, answer = self._answers.get((report.trial_id, report.attempt), (0, "continue"))
         return report.trial_id in self._signals or step >= report.step or answer != "continue"
 

@@ -98,7 +98,10 @@ def _train_rank(config: dict[str, Any]) -> Outcome:
     def on_report(report: Report) -> Decision:
         return from_first(lambda: ray.get(worker.tell.remote(report)))
 
-    workbench = Workbench(Path(settings.home), FirstRankStore(settings.artifacts))
+    def interrupted() -> bool:  # between the same steps on all ranks, which save together
+        return bool(from_first(lambda: ray.get(worker.leaving.remote())))
+
+    workbench = Workbench(Path(settings.home), FirstRankStore(settings.artifacts), interrupted=interrupted)
     try:
         return train_prepared(prepare(assignment, workbench), workbench, on_report)
     except Exception as error:

@@ -139,6 +139,7 @@ def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnRepo
         prepared.resume,
         untrained=prepared.method.family == "none",
         together=data.train.criterion.together,
+        interrupted=workbench.interrupted,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from workers.assignment import Assignment, Outcome
-from workers.engines.course import Ending, OnReport, Training, course
+from workers.engines.course import INTERRUPTED, Ending, OnReport, Training, course
 from workers.engines.faults import failure_reason
 from workers.engines.pack_member import Member
 from workers.engines.packed import Aboard, Fault, pack_on
@@ -125,6 +125,10 @@ class _PackRun:
             assignment = self.queue.popleft() if self.queue else self.arrivals.take()
             if assignment is None:
                 return
+            if self.workbench.interrupted():
+                given = {"trial_id": assignment.trial_id, "attempt": assignment.attempt}
+                yield Outcome(**given, status="interrupted", reason=INTERRUPTED)
+                continue
             try:
                 if refusal := _refusal(assignment, self.key):
                     raise ValueError(refusal)

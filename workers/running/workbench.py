@@ -70,6 +70,7 @@ class Workbench:
         kept: how many bases and how many data sets stay loaded; the one used longest ago goes first.
         latency_clock: seconds by which latency is measured. Processor time, of a process with one thread, shows what
             wall clock would on a quiet machine.
+        interrupted: whether this process has to end soon: trials then stop behind their present step.
     """
 
     home: Path
@@ -79,6 +80,7 @@ class Workbench:
     kept: int = 2
     device: str = "cpu"
     latency_clock: Callable[[], float] = time.perf_counter
+    interrupted: Callable[[], bool] = lambda: False
     _bases: dict[Hashable, ResidentBase] = field(default_factory=dict, repr=False)
     _data: dict[Hashable, PreparedData] = field(default_factory=dict, repr=False)
 

@@ -70,6 +70,11 @@ class Executor(Protocol):
         other ends at its next report; unknown trials are ignored."""
         ...
 
+    def interrupt(self) -> None:
+        """Ask every running trial to end behind its present step as `interrupted`, with a checkpoint; nothing is started
+        after that."""
+        ...
+
     def abandon(self, trial_id: str) -> None:
         """Kill the worker of a running trial at once; no further message comes from that attempt.
 

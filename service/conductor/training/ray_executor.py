@@ -130,6 +130,11 @@ class RayExecutor:
         if worker is not None and (decision != "continue" or trial_id in worker.awaiting):
             worker.actor.answer.remote(trial_id, worker.attempts[trial_id], step, decision)
 
+    def interrupt(self) -> None:
+        """Pass it on."""
+        for worker in self._busy():
+            worker.actor.leave.remote()
+
     def abandon(self, trial_id: str) -> None:
         """Kill the trial's worker."""
         self._orphans = [lost for lost in self._orphans if lost.trial_id != trial_id]

@@ -10,7 +10,7 @@ from typing import Any
 
 from service.conductor.training.executor import Message, Work
 from service.conductor.training.placement import Machine, Shape
-from workers.assignment import Assignment, Decision, Outcome, Report
+from workers.assignment import Artifact, Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
 
 
@@ -46,6 +46,8 @@ class ComputingExecutor:
     packs: list[list[str]] = field(default_factory=list)  # the trials that each worker began with
     boarded: list[str] = field(default_factory=list)
     worker_of: dict[str, int] = field(default_factory=dict)
+    left: Artifact | None = Artifact(sha256="c" * 64, size=3)  # of interrupted trials; None: they do not heed it
+    waits: Callable[[], None] = lambda: None  # what happens while messages are waited for
 
     def machine(self) -> Machine:
         return Machine(self.slots, 0, 1e12)
@@ -83,12 +85,20 @@ class ComputingExecutor:
         if decision != "continue":
             self.signal(trial_id, decision)
 
+    def interrupt(self) -> None:
+        attempts = {one.trial_id: one.attempt for one in self.started}  # the last one of each
+        for trial_id in self.running:
+            if self.left is not None:
+                given = {"trial_id": trial_id, "attempt": attempts[trial_id], "checkpoint": self.left}
+                self.running[trial_id] = [Outcome(**given, status="interrupted", reason="asked to leave")]
+
     def abandon(self, trial_id: str) -> None:
         self.abandoned.append(trial_id)
         self.running.pop(trial_id, None)
 
     def receive(self, timeout: float) -> list[Message]:
         del timeout
+        self.waits()
         messages = [script.pop(0) for script in self.running.values() if script]
         for message in messages:
             if not isinstance(message, Report):

@@ -361,8 +361,27 @@ def test_a_conductor_of_another_home_waits_for_the_leases(make: Make, store: Sto
     assert {trial.state for trial in store.searched_trials(job.id)} == {"completed"}
 
 
-def test_a_stopped_conductor_hands_everything_back(make: Make, store: Store, clock: Clock) -> None:
+def test_a_stopped_conductor_lets_trials_write_checkpoints_and_the_next_goes_on_from_them(
+    make: Make, store: Store, clock: Clock
+) -> None:
     executor = ComputingExecutor(script=never_ending)
+    job, conductor = submit(store), make(executor)
+    tick_until(conductor, clock, lambda: len(executor.started) == 2)
+    conductor.hand_back()
+    assert executor.abandoned == []
+    begun = [trial for trial in store.searched_trials(job.id) if trial.attempt > 0]
+    assert {(trial.state, trial.attempt, trial.checkpoint) for trial in begun} == {("queued", 2, "c" * 64)}
+    after = ComputingExecutor()
+    tick_until(make(after, "home.b"), clock, is_over(store, job))
+    resumed = {one.trial_id: one.checkpoint for one in after.started if one.attempt == 2}
+    assert resumed == {trial.id: executor.left for trial in begun}
+
+
+def test_a_stopped_conductor_waits_for_nobody_for_long(make: Make, store: Store, clock: Clock) -> None:
+    def time_passes() -> None:
+        clock.seconds += 1
+
+    executor = ComputingExecutor(script=never_ending, left=None, waits=time_passes)
     job, conductor = submit(store), make(executor)
     tick_until(conductor, clock, lambda: len(executor.started) == 2)
     conductor.hand_back()

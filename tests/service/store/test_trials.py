@@ -217,6 +217,35 @@ class TestLostWorkers:
         with pytest.raises(NotFound):
             store.requeue_trial(f"{job.id}-9", 1, "gone")
 
+    def test_a_worker_that_leaves_hands_its_trial_over_with_its_newest_checkpoint(self, store: Store) -> None:
+        job = running_job(store, trials=1, resources={"max_attempts": 1})
+        for number in range(1, 4):  # it costs no attempt, however often
+            trial = claimed(store, job.id)
+            old, new = (Artifact(sha256=sign * 64, size=number) for sign in "ab")
+            store.add_report(report(trial, number).model_copy(update={"checkpoint": old}))
+            left = outcome(trial, status="interrupted", checkpoint=new)
+            after = store.finish_trial(left)
+            assert (after.state, after.attempt, after.metrics) == ("queued", number + 1, trial.metrics)
+            assert (after.checkpoint, after.checkpoint_bytes) == ("b" * 64, number)
+            assert after.reason is not None
+            assert after.reason.startswith("handed_back: ")
+            with pytest.raises(StaleAttempt):
+                store.finish_trial(left)
+        assert claimed(store, job.id).checkpoint == "b" * 64
+        assert store.counts(job.id) == store.counts(job.id) | {"running": 1, "queued": 0}
+
+    def test_a_worker_that_leaves_without_a_checkpoint_keeps_the_one_there_was(self, store: Store) -> None:
+        job = running_job(store, trials=1)
+        trial = claimed(store, job.id)
+        store.add_report(report(trial, 1).model_copy(update={"checkpoint": Artifact(sha256="a" * 64, size=1)}))
+        assert store.finish_trial(outcome(trial, status="interrupted")).checkpoint == "a" * 64
+
+    def test_in_a_job_that_is_over_nobody_goes_on(self, store: Store) -> None:
+        job = running_job(store, trials=1)
+        trial = claimed(store, job.id)
+        store.set_job_state(job.id, "cancelled")
+        assert store.finish_trial(outcome(trial, status="interrupted")).state == "stopped"
+
 
 class TestOutcomes:
     def test_everything_it_says_is_kept(self, store: Store, clock: ManualClock) -> None:

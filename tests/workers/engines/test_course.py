@@ -37,7 +37,13 @@ class Script:
         return {"steps": torch.tensor(len(self.steps))}
 
 
-def run(script: Script, decide=lambda _report: "continue", resume: Checkpoint | None = None, **changes):
+def run(
+    script: Script,
+    decide=lambda _report: "continue",
+    resume: Checkpoint | None = None,
+    interrupted=lambda: False,
+    **changes,
+):
     reports: list[Report] = []
     kept: list[Checkpoint] = []
 
@@ -54,7 +60,8 @@ def run(script: Script, decide=lambda _report: "continue", resume: Checkpoint | 
     task = TextClassificationSpec(model="builtin:minilm", train="builtin:pydocs")
     assignment = Assignment(trial_id="t", attempt=1, task=task, **fields)
     hyperparameters = Hyperparameters(batch_size=size, learning_rate=0.1)
-    trial = Training(assignment, hyperparameters, np.full(20, 5), weights, on_report, keep, resume)
+    lengths = np.full(20, 5)
+    trial = Training(assignment, hyperparameters, lengths, weights, on_report, keep, resume, interrupted=interrupted)
     ending: Ending = drive(course(trial), script)
     return ending, reports, kept
 
@@ -106,6 +113,31 @@ def test_a_rung_pauses_with_a_checkpoint_that_continues_to_the_same_end() -> Non
     assert [s.learning_rate for s in together] == [s.learning_rate for s in whole.steps]
     for mine, theirs in zip(together, whole.steps, strict=True):
         assert np.array_equal(mine.micro_batches[0], theirs.micro_batches[0])
+
+
+def test_an_interrupted_trial_ends_behind_its_step_and_goes_on_to_the_same_end() -> None:
+    first, second, whole = Script(), Script(), Script()
+    ending, reports, kept = run(first, interrupted=lambda: len(first.steps) == 7)
+    assert (ending.status, ending.epoch, ending.checkpoint, len(reports)) == ("interrupted", 1.4, KEPT, 1)
+    end, rest, _ = run(second, resume=kept[0])
+    _, all_reports, _ = run(whole)
+    assert end.status == "completed"
+    assert [step.number for step in (*first.steps, *second.steps)] == [step.number for step in whole.steps]
+    losses = [report.metrics["train_loss"] for report in all_reports]
+    assert [report.metrics["train_loss"] for report in (*reports, *rest)] == pytest.approx(losses)
+
+
+def test_who_is_interrupted_before_a_step_of_its_own_writes_nothing() -> None:
+    _, _, kept = run(Script(), pause_every=1.4)
+    for resume in (None, kept[0]):
+        ending, reports, again = run(Script(), resume=resume, interrupted=lambda: True)
+        assert (ending.status, ending.checkpoint, reports, again) == ("interrupted", None, [], [])
+
+
+def test_an_interrupted_trial_that_has_diverged_fails() -> None:
+    script = Script(lambda step: torch.tensor(math.nan))
+    ending, _, kept = run(script, interrupted=lambda: len(script.steps) == 2)
+    assert (ending.status, kept) == ("failed", [])
 
 
 def test_it_pauses_at_every_multiple_and_a_changed_batch_size_goes_on_at_the_same_epoch() -> None:

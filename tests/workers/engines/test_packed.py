@@ -205,6 +205,24 @@ def test_what_a_pack_saved_goes_on_alone_and_in_a_pack(bench: Workbench) -> None
         assert outcome.metrics["loss"] == pytest.approx(whole.metrics["loss"], rel=1e-4)
 
 
+def test_an_interrupted_pack_ends_at_once_and_its_trials_go_on(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(assignment("a"), bench, lambda _: "continue")
+    reported: list[Report] = []
+    with monkeypatch.context() as leaving:
+        leaving.setattr(bench, "interrupted", lambda: len(reported) >= 2)
+        three = [assignment("a"), assignment("b"), assignment("c")]
+        tell = train_pack(three, bench, lambda report: (reported.append(report), "continue")[1], at_once=2)
+        left = {outcome.trial_id: outcome for outcome in tell}
+    assert {outcome.status for outcome in left.values()} == {"interrupted"}
+    assert left["c"].checkpoint is None  # it had no place yet, and was given back
+    assert left["b"].checkpoint is not None
+    rest = train(assignment("a", checkpoint=left["a"].checkpoint), bench, lambda _: "continue")
+    assert "started_afresh" not in rest.environment
+    assert rest.metrics["loss"] == pytest.approx(whole.metrics["loss"], rel=1e-4)
+
+
 def test_a_trial_of_another_task_that_arrives_fails_alone(bench: Workbench) -> None:
     arrivals = Arrivals()
     arrivals.add(assignment("b", task=TASK.model_copy(update={"train_rows": 32})))

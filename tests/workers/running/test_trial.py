@@ -112,6 +112,19 @@ def test_a_paused_trial_continues_bit_for_bit(bench: Workbench, engine: str) -> 
     assert rest_reports[-1].step == reports[-1].step
 
 
+def test_an_interrupted_trial_continues_bit_for_bit(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = LORA | {"dropout": 0.1}
+    whole, reports = run(bench, config)
+    steps = iter(range(reports[0].step + 2))
+    with monkeypatch.context() as leaving:
+        leaving.setattr(bench, "interrupted", lambda: next(steps, None) is None)
+        left, before = run(bench, config)
+    assert (left.status, left.adapter, [report.step for report in before]) == ("interrupted", None, [reports[0].step])
+    rest, after = run(bench, config, checkpoint=left.checkpoint)
+    assert [report.metrics for report in (*before, *after)] == [report.metrics for report in reports]
+    assert rest.metrics["loss"] == whole.metrics["loss"]
+
+
 @pytest.mark.parametrize("damage", ["bytes", "gone"])
 def test_a_damaged_checkpoint_starts_the_trial_afresh_and_says_so(bench: Workbench, damage: str) -> None:
     whole, reports = run(bench, LORA)
