@@ -105,7 +105,7 @@ class Conductor:
         self._when_due("silence", LOOK_FOR_SILENCE, self._look_for_silence)
 
     def hand_back(self) -> None:
-        """Let the trials write checkpoints, as long as that takes no more than `LEAVE` seconds, take those that are left
+        """Let the trials write checkpoints, if that takes no more than `LEAVE` seconds, take those that are left
         from their workers, without counting it against them, and release the jobs."""
         self._interrupt()
         self._inbox.apply()

@@ -50,7 +50,7 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def finish_trial(connection: Connection, outcome: Outcome, now: datetime) -> Trial:
-    """Store how an attempt ended. The same outcome again changes nothing. A trial whose worker was interrupted is queued.
+    """Store how an attempt ended. The same outcome again changes nothing. Who was interrupted is queued again.
 
     Raises NotFound, StaleAttempt when another attempt is current or the trial's lease was taken away, and Conflict
     when the trial has ended otherwise.

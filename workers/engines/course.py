@@ -130,8 +130,9 @@ class Assigned(Protocol):
 class Training:
     """What a course needs to know besides the model: the trial, its rows' lengths and weights, and whom to tell.
 
-    `interrupted`: whether it has to end before its next step, where another worker can go on. `in_order`: batches take the rows as they come, for data whose order means something. `untrained`: there is nothing
-    to train, so it is measured and over. `together`: so many rows in turn share every batch.
+    `interrupted`: whether it has to end before its next step, where another worker can go on. `in_order`: batches
+    take the rows as they come, for data whose order means something. `untrained`: there is nothing to train, so it is
+    measured and over. `together`: so many rows in turn share every batch.
     """
 
     assignment: Assigned

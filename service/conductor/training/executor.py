@@ -71,8 +71,8 @@ class Executor(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """Ask every running trial to end behind its present step as `interrupted`, with a checkpoint; nothing is started
-        after that."""
+        """Ask every running trial to end behind its present step as `interrupted`, with a checkpoint; nothing is
+        started after that."""
         ...
 
     def abandon(self, trial_id: str) -> None:

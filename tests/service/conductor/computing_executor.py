@@ -31,6 +31,9 @@ def complete(assignment: Assignment) -> list[Message]:
     return [*reports, Outcome(**given, status="completed", metrics={"accuracy": reached, "train_seconds": 2.0})]
 
 
+LEFT = Artifact(sha256="c" * 64, size=3)
+
+
 @dataclass
 class ComputingExecutor:
     """`slots` workers; `script` says what a started trial sends, one message a tick."""
@@ -46,7 +49,7 @@ class ComputingExecutor:
     packs: list[list[str]] = field(default_factory=list)  # the trials that each worker began with
     boarded: list[str] = field(default_factory=list)
     worker_of: dict[str, int] = field(default_factory=dict)
-    left: Artifact | None = Artifact(sha256="c" * 64, size=3)  # of interrupted trials; None: they do not heed it
+    left: Artifact | None = LEFT  # of interrupted trials; None: they do not heed it
     waits: Callable[[], None] = lambda: None  # what happens while messages are waited for
 
     def machine(self) -> Machine:

@@ -135,7 +135,7 @@ def test_who_is_interrupted_before_a_step_of_its_own_writes_nothing() -> None:
 
 
 def test_an_interrupted_trial_that_has_diverged_fails() -> None:
-    script = Script(lambda step: torch.tensor(math.nan))
+    script = Script(lambda _: torch.tensor(math.nan))
     ending, _, kept = run(script, interrupted=lambda: len(script.steps) == 2)
     assert (ending.status, kept) == ("failed", [])
 
