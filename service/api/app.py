@@ -41,6 +41,7 @@ from service.api.routes import (
     recommend,
     search_methods,
     spaces,
+    system,
     tasks,
     tokens,
     trials,
@@ -71,6 +72,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     recommend.router,
     tokens.router,
     audit.router,
+    system.router,
     health.router,
 )
 

@@ -32,7 +32,7 @@ class Numbers:
     def exposition(self, store: Store, project: str | None) -> bytes:
         """Everything in the Prometheus text format; jobs and trials are those of a project, or of all."""
         jobs, trials = Tally[str](), Tally[str]()
-        for job in _jobs_of(store, project):
+        for job in jobs_of(store, project):
             jobs[job.state] += 1
             trials.update(job.counts)
         seen = CollectorRegistry()  # of this scrape alone: the next one may see another project
@@ -69,7 +69,8 @@ class RequestTimer:
         await self.app(scope, receive, timed)
 
 
-def _jobs_of(store: Store, project: str | None) -> Iterator[Job]:
+def jobs_of(store: Store, project: str | None) -> Iterator[Job]:
+    """All jobs of a project, or of all, newest first."""
     cursor = None
     while True:
         page = store.list_jobs(cursor, PAGE, project)

@@ -17,11 +17,15 @@ LEAST_FREE = 64 << 20
 def full_disk(settings: Settings) -> str | None:
     """Which of the service's own folders lies on a full disk, in words; None while there is room."""
     for folder in _folders(settings):
-        nearest = next(path for path in (folder, *folder.parents) if path.exists())
-        free = shutil.disk_usage(nearest).free
+        free = shutil.disk_usage(nearest_folder(folder)).free
         if free < LEAST_FREE:
             return f"the disk of {folder} is full: {free >> 20} MiB are free, {LEAST_FREE >> 20} are needed"
     return None
+
+
+def nearest_folder(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there already."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _folders(settings: Settings) -> Iterator[Path]:

@@ -1,14 +1,15 @@
-"""Who may do what, and who did it: tokens and the audit trail. Each operation is one transaction."""
+"""Who may do what, who did it and who is at it: tokens, the audit trail, leases. Each operation is one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from service.store import audit, tokens
+from service.store import audit, tokens, under_way
 from service.store.engine import Database
-from service.store.migrate import check_tables
+from service.store.migrate import check_tables, revision
 from service.store.records import DEFAULT_PROJECT, AuditEntry, Deed, Page, Scope, Token
+from service.store.under_way import Lease
 
 Clock = Callable[[], datetime]
 
@@ -28,6 +29,15 @@ class AccessStore:
     def check_tables(self) -> None:
         """Raise Unavailable when a table is missing."""
         check_tables(self._database)
+
+    def schema_revision(self) -> str | None:
+        """The revision that the tables are at."""
+        return revision(self._database)
+
+    def leases_held(self) -> tuple[tuple[Lease, ...], tuple[Lease, ...]]:
+        """Conductors on jobs and workers on trials, of all projects, that are believed to live."""
+        now = self._clock()
+        return self._database.read(lambda c: (under_way.job_leases(c, now), under_way.trial_leases(c, now)))
 
     # Tokens
 

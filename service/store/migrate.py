@@ -29,6 +29,11 @@ def check_tables(database: Database) -> None:
         raise Unavailable(f"the database lacks the table{'s' * (len(lack) > 1)} {', '.join(lack)}: restore a backup")
 
 
+def revision(database: Database) -> str | None:
+    """The schema that the database is at."""
+    return database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())
+
+
 def upgrade(database: Database) -> None:
     """Create or upgrade the tables; raises Unavailable when a newer program has upgraded them already."""
     config = Config()

@@ -39,6 +39,7 @@ def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
         "/#/ask": "Ready to paste",
         "/#/ask?tab=recommend": "Say what you know",
         "/#/ask?tab=laws&law=step-law": "Holds for",
+        "/#/system": "Nobody trains a trial",
         f"{job}?trial=2": "Learning curves",
         f"{job}?tab=parallel": "Drag along an axis",
         f"{job}?tab=curves": "Learning curves of",

@@ -44,7 +44,7 @@ OF_PROJECTS = {
     "/v1/predict/law",
     "/metrics",
 }
-OPERATORS = {"/v1/audit", "/v1/tokens/{token_id}/rotate", "/v1/tokens", "/v1/tokens/{token_id}"}
+OPERATORS = {"/v1/audit", "/v1/system", "/v1/tokens/{token_id}/rotate", "/v1/tokens", "/v1/tokens/{token_id}"}
 
 
 @pytest.fixture

@@ -321,6 +321,17 @@ export interface CurvesView {
   items: CurveView[];
 }
 /**
+ * Where jobs and trials are kept; the password is left out.
+ */
+export interface DatabaseView {
+  url: string;
+  schema_revision: string | null;
+  /**
+   * of the file and its log; null for a database server
+   */
+  size_bytes: number | null;
+}
+/**
  * What the worker shall do next.
  */
 export interface DecisionView {
@@ -776,6 +787,18 @@ export interface KneeView {
   };
 }
 /**
+ * `holder` works on `target` and is believed to until `until`, unless it is heard from before.
+ */
+export interface LeaseView {
+  holder: string;
+  /**
+   * id of a job, for a conductor, or of a trial, for a worker
+   */
+  target: string;
+  since: string | null;
+  until: string;
+}
+/**
  * Whom a trial has copied, and the stretches of training behind its present weights, oldest first.
  */
 export interface LineageView {
@@ -893,10 +916,56 @@ export interface SuggestionView {
   trials: string[];
 }
 /**
+ * A folder of the service, and the disk that it lies on.
+ */
+export interface RoomView {
+  what: string;
+  path: string;
+  free_bytes: number;
+  total_bytes: number;
+}
+/**
  * Code that trains a configuration again.
  */
 export interface SnippetView {
   snippet: string;
+}
+/**
+ * The whole service, of all projects. `load` of 1 is one program that wants a core.
+ */
+export interface SystemView {
+  version: string;
+  versions: {
+    [k: string]: string;
+  };
+  conductors: LeaseView[];
+  workers: LeaseView[];
+  /**
+   * by state
+   */
+  jobs: {
+    [k: string]: number;
+  };
+  /**
+   * by state
+   */
+  trials: {
+    [k: string]: number;
+  };
+  database: DatabaseView;
+  storage: RoomView[];
+  cores: number;
+  load: number;
+  /**
+   * address of the Ray cluster; `local`: the conductor starts one
+   */
+  ray: string;
+  hub: string;
+  rate_limit: number;
+  /**
+   * false for a service that answers without a token
+   */
+  tokens_asked: boolean;
 }
 /**
  * A token to make.

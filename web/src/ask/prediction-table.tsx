@@ -2,6 +2,9 @@
 import type { Prediction } from "../api/asking";
 import { percent, short } from "../text/numbers";
 
+/** The unit of what has none. */
+const DIMENSIONLESS = "1";
+
 const quantity = (value: unknown): string => (typeof value === "number" ? short(value) : "–");
 
 export function PredictionTable({ found }: { found: Prediction }) {
@@ -18,7 +21,7 @@ export function PredictionTable({ found }: { found: Prediction }) {
                     {name}
                   </th>
                   <td className="number">
-                    {quantity(found[name])} <span className="muted">{unit}</span>
+                    {quantity(found[name])} {unit !== DIMENSIONLESS && <span className="muted">{unit}</span>}
                   </td>
                   <td className="number muted">
                     {interval && `${short(interval.low)} to ${short(interval.high)} with ${percent(interval.level)}`}

@@ -7,6 +7,7 @@ import { type Route, useRoute } from "./router";
 const JobPage = lazy(() => import("../job/job-page").then((page) => ({ default: page.JobPage })));
 const NewJobPage = lazy(() => import("../new-job/new-job-page").then((page) => ({ default: page.NewJobPage })));
 const AskPage = lazy(() => import("../ask/ask-page").then((page) => ({ default: page.AskPage })));
+const SystemPage = lazy(() => import("../system/system-page").then((page) => ({ default: page.SystemPage })));
 
 export function App() {
   const route = useRoute();
@@ -31,6 +32,9 @@ export function App() {
             Ask
           </NavLink>
         </nav>
+        <a className="topbar-docs" href="#/system" aria-current={route.path[0] === "system" ? "page" : undefined}>
+          System
+        </a>
         <a className="topbar-docs" href="v1/docs">
           API
         </a>
@@ -54,6 +58,7 @@ function pageOf({ path, query }: Route): ReactNode {
   const [first, id] = path;
   if (first === undefined) return <JobsPage />;
   if (first === "new") return <NewJobPage from={query.get("from")} key={query.get("from")} />;
+  if (first === "system") return <SystemPage />;
   if (first === "ask") return <AskPage />;
   if (first === "jobs" && id) return <JobPage id={id} key={id} />;
   return (

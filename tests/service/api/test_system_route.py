@@ -1,0 +1,44 @@
+"""What an operator sees of the whole service: leases, counts, versions, database and disks; nobody else sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from service.api.app import create_app
+from service.store.records import NewTrial
+
+
+def test_who_works_on_what_and_where_everything_lies(api: TestClient, store: Any, spec: dict[str, Any]) -> None:
+    job = store.create_job("counted", spec)
+    idle = api.get("/v1/system").json()
+    assert (idle["conductors"], idle["workers"], idle["jobs"]) == ([], [], {"queued": 1})
+    store.lease_job("conductor-1", 600)
+    store.add_trials(job.id, [NewTrial({"method": "lora"}, "optimizer", seed=0) for _ in range(2)])
+    trial = store.claim_trial(job.id, "worker-1", 600)
+    found = api.get("/v1/system").json()
+    assert [(one["holder"], one["target"]) for one in found["conductors"]] == [("conductor-1", job.id)]
+    assert [(one["holder"], one["target"]) for one in found["workers"]] == [("worker-1", trial.id)]
+    assert (found["trials"]["running"], found["trials"]["queued"]) == (1, 1)
+    assert found["versions"]["peftsearch"] == found["version"]
+    assert found["database"]["schema_revision"]
+    assert {room["what"] for room in found["storage"]} == {"home", "artifacts"}
+    assert all(0 < room["free_bytes"] <= room["total_bytes"] for room in found["storage"])
+
+
+def test_a_lease_that_ran_out_is_nobodys(api: TestClient, store: Any, spec: dict[str, Any]) -> None:
+    job = store.create_job("left", spec)
+    store.lease_job("conductor-1", 0)
+    store.add_trials(job.id, [NewTrial({"method": "lora"}, "optimizer", seed=0)])
+    store.claim_trial(job.id, "worker-1", 0)
+    found = api.get("/v1/system").json()
+    assert (found["conductors"], found["workers"]) == ([], [])
+
+
+def test_only_operators_see_it(settings: Any, store: Any, artifacts: Any) -> None:
+    asking = settings.model_copy(update={"no_auth": False})
+    reader, admin = (store.create_token(scope, [scope])[0] for scope in ("read", "admin"))
+    with TestClient(create_app(asking, store, artifacts)) as guarded:
+        ask = lambda secret: guarded.get("/v1/system", headers={"Authorization": f"Bearer {secret}"})  # noqa: E731
+        assert (ask(reader).status_code, ask(admin).status_code) == (403, 200)

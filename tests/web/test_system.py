@@ -1,0 +1,59 @@
+"""The page of the service itself: who works on what, and its tokens made, rotated and revoked."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from service.store.store import Store
+from tests.web.search import Search
+from tests.web.server import Server
+
+pytestmark = pytest.mark.browser
+
+
+def accepted(server: Server, secret: str) -> bool:
+    return httpx.get(f"{server.url}v1/jobs", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+
+
+def test_workers_and_room_are_shown_as_they_are(page: Page, search: Search) -> None:
+    search.begin()
+    trial = search.claim(search.lora(4))
+    page.get_by_role("link", name="System").click()
+    worker = page.get_by_role("table", name="Workers").get_by_role("row").filter(has_text=f"worker of {trial.id}")
+    expect(worker.get_by_role("link", name=trial.id)).to_have_attribute(
+        "href", f"#/jobs/{search.job.id}?trial={trial.number}"
+    )
+    expect(page.get_by_role("table", name="Conductors")).to_contain_text(search.job.id)
+    expect(page.get_by_role("region", name="Queue")).to_contain_text("running trials")
+    expect(page.get_by_role("region", name="Machine")).to_contain_text(re.compile(r"free, \d+ %"))
+    search.finish(trial, 0.7, 1000)
+    expect(page.get_by_text("Nobody trains a trial.")).to_be_visible()
+
+
+def test_a_token_is_made_rotated_and_revoked(page: Page, server: Server) -> None:
+    page.goto("/#/system")
+    page.get_by_label("Name").fill("ann")
+    page.get_by_role("button", name="Make a token").click()
+    secret = page.get_by_role("region", name="Secret")
+    expect(secret).to_be_visible()
+    first = secret.inner_text()
+    assert accepted(server, first)
+    page.get_by_role("button", name="Rotate ann").click()
+    expect(secret).not_to_have_text(first)
+    assert accepted(server, secret.inner_text())
+    page.on("dialog", lambda dialog: dialog.accept())
+    table = page.get_by_role("table", name="Tokens")
+    expect(table.get_by_role("row").filter(has_text="ann")).to_have_count(2)
+    page.get_by_role("button", name="Revoke ann").first.click()
+    expect(table.get_by_role("row").filter(has_text="revoked")).to_have_count(1)
+    assert not accepted(server, secret.inner_text())
+
+
+def test_who_is_no_operator_is_told_what_it_takes(page: Page, store: Store) -> None:
+    page.expected_errors = ("403",)  # type: ignore[attr-defined]
+    page.goto(f"/?token={store.create_token('reader', ['read'])[0]}#/system")
+    expect(page.get_by_text("this needs a token with the scope `admin`")).to_be_visible()

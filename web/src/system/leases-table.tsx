@@ -1,0 +1,57 @@
+/** Who works on what, and until when it is believed to live. */
+import type { LeaseView } from "../api/openapi";
+import { numberOf } from "../api/trial-set";
+import { jobPath } from "../shell/router";
+import { useNow } from "../shell/use-now";
+import { age, clock } from "../text/time";
+
+interface Props {
+  title: string;
+  none: string;
+  leases: readonly LeaseView[];
+}
+
+export function LeasesTable({ title, none, leases }: Props) {
+  const now = useNow(1000);
+  return (
+    <section>
+      <h2>{title}</h2>
+      {leases.length === 0 ? (
+        <p className="muted">{none}</p>
+      ) : (
+        <div className="table-frame">
+          <table aria-label={title}>
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">Works on</th>
+                <th scope="col">Since</th>
+                <th scope="col">Lease until</th>
+              </tr>
+            </thead>
+            <tbody>
+              {leases.map(({ holder, target, since, until }) => (
+                <tr key={`${holder} ${target}`}>
+                  <th scope="row" className="mono">
+                    {holder}
+                  </th>
+                  <td>
+                    <a href={pathOf(target)}>{target}</a>
+                  </td>
+                  <td>{since && age(since, now)}</td>
+                  <td>{clock(until)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** A trial's id is its job's id, a dash and its number. */
+function pathOf(target: string): string {
+  const dash = target.lastIndexOf("-");
+  return dash < 0 ? jobPath(target) : `${jobPath(target.slice(0, dash))}?trial=${numberOf(target)}`;
+}
