@@ -7,7 +7,7 @@ from pathlib import Path
 from workers.tasks.registry import tasks
 
 ROOT = Path(__file__).resolve().parents[3]
-DEFAULTS = {"workers/task.py", "peftsearch/cli/recommend.py", "peftsearch/cli/demo.py"}
+DEFAULTS = {"workers/task.py", "peftsearch/cli/recommend.py"}
 """Where the default type is chosen, and told; and the demo, which shows what its own example jobs find."""
 
 
