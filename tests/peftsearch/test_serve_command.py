@@ -36,7 +36,7 @@ def test_the_service_starts_with_the_flags_given(tmp_path: Path) -> None:
         assert (tmp_path / "kept").is_dir()
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def test_settings_that_cannot_be_used_exit_with_2(tmp_path: Path) -> None:

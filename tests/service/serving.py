@@ -54,8 +54,8 @@ class Serving:
                     process.send_signal(sent)
                 except psutil.NoSuchProcess:
                     continue
-        psutil.wait_procs(family, timeout=10)
-        self.process.wait(10)
+        psutil.wait_procs(family, timeout=60)
+        self.process.wait(60)
 
     def stop(self, within: float = 40.0) -> int:
         """Ctrl-C, as a terminal sends it: to the whole group. The exit status."""

@@ -41,7 +41,7 @@ def running(*command: str, log: Path, **variables: str) -> Iterator[subprocess.P
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
             try:
-                process.wait(30)
+                process.wait(120)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -86,7 +86,7 @@ def test_api_and_conductor_share_postgresql_and_a_ray_cluster(
             assert second.returncode == 1
             assert "already works on" in second.stderr
             conductor.send_signal(signal.SIGTERM)
-            assert conductor.wait(30) == 0
+            assert conductor.wait(120) == 0
         assert client.health(ready=True)["status"] == "ready"  # the API does without
 
 

@@ -114,7 +114,7 @@ def test_others_are_answered_while_costly_ones_are_computed_and_these_end_with_t
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        assert served.get("/v1/healthz", timeout=15).status_code == 200
+        assert served.get("/v1/healthz", timeout=60).status_code == 200
         time.sleep(0.1)
     assert statuses.count(503) >= len(bodies) - 3
     assert set(statuses) <= {0, 200, 503}

@@ -183,7 +183,7 @@ def test_others_are_answered_while_hostile_bodies_are_read(served: httpx.Client)
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        assert served.get("/v1/healthz", timeout=15).status_code == 200
+        assert served.get("/v1/healthz", timeout=60).status_code == 200
         time.sleep(0.02)
     for thread in threads:
         thread.join()

@@ -91,7 +91,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         jobs = []
         for executor in ("ray", "external"):
             sent = session.post(
-                f"{url}/v1/jobs", json={**_spec(), "resources": {"executor": executor}}, headers=allowed, timeout=20
+                f"{url}/v1/jobs", json={**_spec(), "resources": {"executor": executor}}, headers=allowed, timeout=120
             )
             assert sent.status_code == 201, sent.text
             jobs.append(sent.json()["id"])
