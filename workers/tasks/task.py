@@ -41,6 +41,7 @@ class Task:
         written: metrics of the answers that a model writes, measured where a trial has trained to its end, if the
             section asks for them.
         reads_model: whether `read` looks into the model's folder, for its tokenizer or chat template.
+        rows_each: rows that the model reads for one of the data, as its criterion compares them.
         hyperparameters: names of training hyperparameters that mean something for this type alone.
     """
 
@@ -58,6 +59,7 @@ class Task:
     encode_options: tuple[str, ...] = ()
     measured_on: Callable[[Any, Rows, Tokens], Callable[[], Measure]] | None = None
     reads_model: bool = False
+    rows_each: int = 1
     hyperparameters: tuple[str, ...] = ()
     fit: Callable[[Targets, bool], Criterion] | None = None
 

@@ -17,10 +17,12 @@ from service.api.views import View
 from service.errors import BadInput, FieldProblem
 from service.jobs.admission import Look, look
 from service.jobs.refine.sources import with_sources
+from service.jobs.search.memory import TrialMemory
 from service.jobs.search.spec import JobSpec
 from service.settings import Settings
 from service.store.store import Store
 
+MEBIBYTE = 1 << 20
 router = APIRouter(tags=["jobs"], dependencies=[SUBMIT])
 
 
@@ -38,12 +40,35 @@ class ProblemView(View):
         return cls(field=problem.field, found=problem.found, allowed=problem.allowed, message=problem.reason)
 
 
+class MemoryView(View):
+    """What a trial will take in its process, MiB, by the sizes of its model's parts: within about a factor of two."""
+
+    base_mb: float = Field(description="the frozen model, or this process's part of it")
+    training_mb_low: float = Field(description="what training adds to it, in the least hungry configuration")
+    training_mb_high: float = Field(description="in the most hungry one, of many drawn from the space")
+    whole_mb_high: float = Field(description="with a chunk of logits, at the worst moment")
+    limit_mb: float | None = Field(description="memory of this machine, where trials train on its cores")
+
+    @classmethod
+    def of(cls, found: TrialMemory) -> MemoryView:
+        """The public form."""
+        most = found.most
+        return cls(
+            base_mb=most.base / MEBIBYTE,
+            training_mb_low=found.least.training / MEBIBYTE,
+            training_mb_high=most.training / MEBIBYTE,
+            whole_mb_high=most.whole / MEBIBYTE,
+            limit_mb=None if found.limit is None else found.limit / MEBIBYTE,
+        )
+
+
 class CheckView(View):
     """What submitting the file would say. Nothing is stored."""
 
     problems: list[ProblemView] = Field(description="empty: the job would be taken")
     splits: list[SplitView] = Field(description="the data of a search, as far as it can be read")
     cost: CostView | None = Field(description="of a search, where trials of its model have run")
+    memory: MemoryView | None = Field(default=None, description="of a search's trials, by their configurations")
 
 
 @router.post("/checks", response_model=CheckView, openapi_extra=SPEC_BODY)
@@ -64,9 +89,9 @@ def _check(body: Any, store: Store, settings: Settings, caller: Caller) -> Check
     seen = look(body, settings)
     read = seen.search
     splits = [] if read is None or read.data is None else preview(read.data, read.tokenizer, read.max_length)
-    return CheckView(
-        problems=[ProblemView.of(one) for one in seen.problems], splits=splits, cost=_cost(seen, store, caller)
-    )
+    memory = None if read is None or read.memory is None else MemoryView.of(read.memory)
+    problems = [ProblemView.of(one) for one in seen.problems]
+    return CheckView(problems=problems, splits=splits, cost=_cost(seen, store, caller), memory=memory)
 
 
 def _cost(seen: Look, store: Store, caller: Caller) -> CostView | None:

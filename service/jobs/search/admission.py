@@ -15,6 +15,7 @@ from service.jobs.model_class_checks import check_model_class
 from service.jobs.models import located
 from service.jobs.search.checks import check_optimizer, check_scheduler
 from service.jobs.search.constraint_checks import check_bounds, check_known
+from service.jobs.search.memory import TrialMemory, check_memory, memory_of
 from service.jobs.search.problem import problem_on
 from service.jobs.search.problem import references as references_of
 from service.jobs.search.space_checks import check_batch, check_owned, check_references, read_space
@@ -28,7 +29,9 @@ _TEST_NEEDED = "`task.test`, a data source that the search never sees or a fract
 
 
 class SearchAdmission(TaskAdmission):
-    """Collects the problems of a search."""
+    """Collects the problems of a search. `memory` is what its trials will take, where that can be told."""
+
+    memory: TrialMemory | None = None
 
     def check(self, spec: JobSpec) -> JobSpec:
         """The spec with its paths resolved; worth something only when no problem was found."""
@@ -66,6 +69,9 @@ class SearchAdmission(TaskAdmission):
             self.problems += check_methods(spec, problem.space, model)
         if data is not None:
             self.problems += check_batch(spec, problem.space, model, len(data.train))
+            if references_sound and self.sound("resources", "task.max_length"):
+                self.memory = memory_of(spec, problem.space, model, data.train, self.tokenizer, self.settings)
+                self.problems += check_memory(self.memory, spec)
         self.problems += check_known(spec.constraints, problem.space, model)
 
     def _check_search(self, spec: JobSpec, problem: Problem | None, model: ModelDescription | None) -> None:

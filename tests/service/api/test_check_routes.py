@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from service.jobs.search import memory
 from service.store.records import NewTrial
 from service.store.store import Store
 from workers.assignment import Outcome, Report
@@ -88,6 +89,28 @@ def test_costs_come_from_trials_of_the_same_model(api: TestClient, store: Store)
     assert (cost["memory_mb"], cost["measured"], cost["jobs"]) == (30.0, 1, [job_id])
     other = {**SPEC["task"], "type": "text-classification", "max_length": 8}
     assert check(api, task=other)["cost"]["measured"] == 1
+
+
+def test_the_memory_of_a_trial_is_told_before_any_has_run(api: TestClient) -> None:
+    found = check(api)["memory"]
+    assert 80 < found["base_mb"] < 95  # 22.6 million numbers of four bytes
+    assert 0 < found["training_mb_low"] <= found["training_mb_high"] <= found["whole_mb_high"] - found["base_mb"]
+    shallow = {**SPEC["space"], "overrides": {"batch_size": {"value": 8}, "top_layers": {"value": 1}}}
+    assert check(api, space=shallow)["memory"]["training_mb_high"] < found["training_mb_high"]
+
+
+def test_a_job_that_this_machine_cannot_hold_is_refused_with_the_figure(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "machine_memory", lambda: 50 * 2**20)
+    (problem,) = check(api)["problems"]
+    assert problem["field"] == "resources"
+    assert "0.1 GiB" in problem["message"]
+    assert "shards" in problem["allowed"]
+    assert api.post("/v1/jobs", json=SPEC).status_code == 422
+    elsewhere = {**SPEC, "resources": {"executor": "external"}}
+    assert check(api, **elsewhere)["problems"] == []
+    assert check(api, resources={"quantise": "nf4"})["problems"] != []  # the embeddings alone are too large
 
 
 def test_optimizers_and_schedulers_say_their_options(api: TestClient) -> None:

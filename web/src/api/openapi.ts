@@ -158,6 +158,10 @@ export interface CheckView {
    * of a search, where trials of its model have run
    */
   cost: CostView | null;
+  /**
+   * of a search's trials, by their configurations
+   */
+  memory?: MemoryView | null;
 }
 /**
  * What is wrong with one field: what was found in it, and what would do.
@@ -237,6 +241,31 @@ export interface CostView {
    * the jobs that they belong to
    */
   jobs: string[];
+}
+/**
+ * What a trial will take in its process, MiB, by the sizes of its model's parts: within about a factor of two.
+ */
+export interface MemoryView {
+  /**
+   * the frozen model, or this process's part of it
+   */
+  base_mb: number;
+  /**
+   * what training adds to it, in the least hungry configuration
+   */
+  training_mb_low: number;
+  /**
+   * in the most hungry one, of many drawn from the space
+   */
+  training_mb_high: number;
+  /**
+   * with a chunk of logits, at the worst moment
+   */
+  whole_mb_high: number;
+  /**
+   * memory of this machine, where trials train on its cores
+   */
+  limit_mb: number | null;
 }
 /**
  * An optimizer or a scheduler.
