@@ -8,6 +8,7 @@ from typing import Any
 from service.errors import FieldProblem
 from service.jobs.did_you_mean import unknown_name
 from service.redaction import redacted
+from workers.refining.spec import step_models
 from workers.tasks.registry import tasks
 
 _BRANCHES = frozenset({"float", "int", "str", "bool", "literal"})
@@ -20,9 +21,12 @@ def field_problems(errors: Sequence[Mapping[str, Any]], skip: int = 0) -> list[F
 
 def _field_problem(error: Mapping[str, Any], skip: int) -> FieldProblem:
     kind, context = str(error["type"]), error.get("ctx", {})
-    path = [str(part) for part in error["loc"][skip:] if not _names_a_branch(part)]
+    where = error["loc"][skip:]
+    path = [str(part) for n, part in enumerate(where) if not _names_a_branch(part) and not _names_a_step(where, n)]
     field = ".".join(path) or "(whole body)"
     message = str(error["msg"]).removeprefix("Value error, ")
+    if kind == "union_tag_invalid" and "'step'" in str(context.get("discriminator")):
+        return unknown_name(f"{field}.step", str(context["tag"]), step_models(), "step")
     if kind == "union_tag_invalid":  # a type of task that there is not
         return unknown_name(f"{field}.type", str(context["tag"]), tasks(), "type of task")
     if kind == "union_tag_not_found":
@@ -39,6 +43,11 @@ def _field_problem(error: Mapping[str, Any], skip: int) -> FieldProblem:
 def _names_a_branch(part: object) -> bool:
     """Pydantic puts the name of the tried branch of a union into the location; it is no field."""
     return isinstance(part, str) and ("[" in part or part.removeprefix("constrained-") in _BRANCHES or part in tasks())
+
+
+def _names_a_step(where: Sequence[object], number: int) -> bool:
+    """A step's own name behind its place in the list: Pydantic's branch again."""
+    return number >= 2 and where[number - 2] == "steps" and where[number] in step_models()
 
 
 def short(value: Any) -> Any:

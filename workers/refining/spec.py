@@ -17,13 +17,11 @@ class StepSection(BaseModel):
     """A step: every combination of its lists is a trial of its own.
 
     With `gathers` one trial takes all results of the step before, else there is one for each of the best of them.
-    `trains` says that the step runs the training loop.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     step: str
     gathers: ClassVar[bool] = False
-    trains: ClassVar[bool] = False
 
     def choices(self) -> list[dict[str, Any]]:
         """Every combination of what is listed, and each time what is not."""
@@ -48,12 +46,60 @@ class CompressStep(StepSection):
     )
 
 
-Step = CompressStep
+class SoupStep(StepSection):
+    """A model soup of LoRA winners: the mean of their updates, of all or of those that the validation rows want."""
+
+    step: Literal["soup"]
+    kind: list[Literal["greedy", "uniform"]] = Field(default=["greedy"], min_length=1, max_length=2)
+    gathers: ClassVar[bool] = True
+
+
+class MergeStep(StepSection):
+    """LoRA winners as task vectors: their updates added, with or without a rule against their interference."""
+
+    step: Literal["merge"]
+    rule: list[Literal["task_arithmetic", "ties", "dare_linear", "dare_ties"]] = Field(
+        default=["task_arithmetic", "ties"], min_length=1, max_length=4
+    )
+    weight: list[Annotated[float, Field(gt=-10, lt=10)]] = Field(
+        default=[0.5, 1.0], min_length=1, max_length=10, description="of every update in the sum"
+    )
+    density: list[Annotated[float, Field(gt=0, le=1)]] = Field(
+        default=[0.5], min_length=1, max_length=10, description="share of entries that `ties` and `dare_…` keep"
+    )
+    gathers: ClassVar[bool] = True
+
+    def choices(self) -> list[dict[str, Any]]:
+        """Every combination; plain sums keep all entries, so that a density says nothing of them."""
+        whole = super().choices()
+        return [one for one in whole if one["rule"] != "task_arithmetic" or one["density"] == self.density[0]]
+
+
+class PruneStep(StepSection):
+    """PERP: prune the base under a LoRA winner and retrain the winner's factors, whose update keeps the zeros."""
+
+    step: Literal["prune_retrain"]
+    pattern: list[Literal["free", "2:4"]] = Field(default=["free"], min_length=1, max_length=2)
+    sparsity: list[Annotated[float, Field(ge=0.1, le=0.9)]] = Field(
+        default=[0.5], min_length=1, max_length=9, description="of the pattern `free`"
+    )
+    learning_rate: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default=[1e-3], min_length=1, max_length=10)
+    epochs: float = Field(default=1.0, gt=0, le=1000)
+
+    def choices(self) -> list[dict[str, Any]]:
+        """Every combination; 2:4 has the sparsity that its name says."""
+        whole = super().choices()
+        return [one for one in whole if one["pattern"] == "free" or one["sparsity"] == self.sparsity[0]]
+
+
+Step = Annotated[CompressStep | SoupStep | MergeStep | PruneStep, Field(discriminator="step")]
+ON_LORA = ("soup", "merge", "prune_retrain")
+"""Steps that work on the factors of LoRA."""
 
 
 def step_models() -> dict[str, type[StepSection]]:
     """The section of every step, by its name."""
-    return {model.model_fields["step"].annotation.__args__[0]: model for model in (CompressStep,)}  # type: ignore[union-attr]  # a Literal
+    return {"compress": CompressStep, "soup": SoupStep, "merge": MergeStep, "prune_retrain": PruneStep}
 
 
 class Source(BaseModel):

@@ -11,12 +11,18 @@ from workers.refining.scene import Scene
 from workers.refining.spec import RefineAssignment
 from workers.refining.steps.compress import compress
 from workers.refining.steps.measure import measure
+from workers.refining.steps.merge import merge
+from workers.refining.steps.prune_retrain import prune_retrain
+from workers.refining.steps.soup import soup
 from workers.running.trial import failed, prepare
 from workers.running.workbench import Workbench
 
 STEPS: Mapping[str, Callable[[Scene], Outcome]] = {
     "measure": measure,
     "compress": compress,
+    "soup": soup,
+    "merge": merge,
+    "prune_retrain": prune_retrain,
 }
 
 

@@ -17,6 +17,7 @@ from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
 from workers.models.description import ModelDescription
+from workers.refining.spec import ON_LORA
 from workers.tasks.registry import metrics_for
 
 
@@ -71,6 +72,16 @@ def _config_problems(spec: RefineSpec, adapters: list[AdapterSpec], model: Model
             if name not in methods():
                 yield unknown_name(f"{field}.method", name, methods(), "method")
                 continue
-            method(name).complete(model, knobs)
+            completed = method(name).complete(model, knobs)
+            if name != "lora" or completed["use_dora"]:
+                yield from _only_lora(spec, field, "lora with DoRA" if name == "lora" else name)
         except InvalidInput as error:
             yield FieldProblem(f"{field}.{error.field}", error.found, error.allowed, error.message)
+
+
+def _only_lora(spec: RefineSpec, field: str, found: str) -> Iterator[FieldProblem]:
+    """Steps that do not know what to do with an adapter of another method."""
+    if steps := sorted({step.step for step in spec.steps} & set(ON_LORA)):
+        allowed = "adapters of `lora` without DoRA"
+        told = f"{' and '.join(steps)} work on {allowed}; found {found}"
+        yield FieldProblem(f"{field}.method", found, allowed, told)

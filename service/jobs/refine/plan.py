@@ -8,11 +8,13 @@ from typing import Any
 
 from predictors.answer import OutOfDomain
 from service.jobs.plan import Conclusion, Measured
+from service.jobs.refine.results import result_config
 from service.jobs.refine.sources import own_config
 from service.jobs.refine.spec import PREFIX, RefineSpec
 from service.jobs.seeds import trial_seed
 from service.store.records import NewTrial, Trial
 from workers.assignment import Assignment
+from workers.models.description import describe_for
 from workers.refining.spec import RefineAssignment, Source
 from workers.tasks.registry import METRICS
 
@@ -84,14 +86,19 @@ class RefinePlan:
         step, label = self.spec.steps[stage], self._label(stage + 1)
         begins = [list(results)] if step.gathers else [[one] for one in results[: self.spec.branches]]
         return [
-            NewTrial(self._config(begin, choice), "refine", begin[0].seed, label)
+            NewTrial(self._config(step.step, begin, choice), "refine", begin[0].seed, label)
             for begin in begins
             for choice in step.choices()
         ]
 
-    def _config(self, begin: Sequence[Measured], choice: Mapping[str, Any]) -> dict[str, Any]:
+    def _config(self, step: str, begin: Sequence[Measured], choice: Mapping[str, Any]) -> dict[str, Any]:
         told = {f"{PREFIX}{name}": choice[name] for name in _varied(choice)}
-        return {**own_config(begin[0].config), OF: "+".join(str(one.number) for one in begin), **told}
+        configs = [own_config(one.config) for one in begin]
+        return {
+            **result_config(step, choice, configs, describe_for(self.spec.task)),
+            OF: "+".join(str(one.number) for one in begin),
+            **told,
+        }
 
     def _stage(self, label: str | None) -> int:
         """0 for sources, then the steps from 1."""

@@ -1,0 +1,42 @@
+"""`prune_retrain`: ahead of the pruned winner, and its zeros stay zero when it is merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from service.jobs.refine.results import result_config
+from tests.workers.refining.winners import TASK, Winner, loss_of_loaded, refined
+from workers.exports.merging import merged
+from workers.models.description import describe_for
+from workers.models.loading import load_base
+from workers.running.workbench import Workbench
+
+
+@pytest.mark.parametrize("pattern", ["free", "2:4"])
+def test_retraining_is_ahead_of_pruning_alone_and_zeros_stay_zero(
+    bench: Workbench, lora: Winner, tmp_path: Path, pattern: str
+) -> None:
+    choice = {"pattern": pattern, "sparsity": 0.5, "learning_rate": 2e-3, "epochs": 2.0}
+    config = result_config("prune_retrain", choice, [lora.config], describe_for(TASK))
+    outcome = refined(bench, "prune_retrain", choice, [lora], config, epochs=2.0)
+    assert outcome.status == "completed", outcome.reason
+    assert outcome.metrics["loss"] < outcome.metrics["pruned_loss"]
+    assert outcome.metrics["pruned_loss"] != pytest.approx(lora.metrics["loss"], rel=1e-3)
+    assert outcome.metrics["sparsity"] == pytest.approx(0.5, abs=0.01)
+    assert outcome.adapter is not None
+    folder = bench.artifacts.extract(outcome.adapter.sha256, tmp_path / "adapter")
+    assert loss_of_loaded(bench, folder) == pytest.approx(outcome.metrics["loss"], rel=1e-4)
+    whole, base = merged(folder, "builtin:minilm"), load_base("builtin:minilm", 4).model
+    layers = [name for name, value in whole.named_parameters() if ".layer." in name and value.ndim == 2]
+    assert len(layers) == 36
+    for name in layers:
+        weight, before = whole.get_parameter(name), base.get_parameter(name)
+        zero = weight == 0
+        assert zero.float().mean() == pytest.approx(0.5, abs=1e-3), name
+        if pattern == "2:4":
+            assert (zero.reshape(-1, 4).sum(1) == 2).all(), name
+        assert before.abs()[zero].mean() < before.abs()[~zero].mean()
+        assert torch.count_nonzero((weight - before)[~zero]) > 0

@@ -1,0 +1,57 @@
+"""The updates of stored LoRAs as matrices, and matrices as factors of one LoRA again. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from workers.errors import InvalidInput
+from workers.refining.scene import Stored, Tensors
+
+FIRST, SECOND = ".lora_A.weight", ".lora_B.weight"
+Updates = dict[str, Tensor]
+"""ΔW [out, in] by the name of its layer in peft's files."""
+
+
+def updates_of(stored: Stored) -> Updates:
+    """ΔW = s·BA of every layer that a LoRA is on. Raises `InvalidInput` for adapters of other methods."""
+    if stored.method != "lora" or stored.knobs["use_dora"]:
+        raise InvalidInput("source", stored.method, "adapters of `lora` without DoRA")
+    rank, alpha = stored.knobs["rank"], stored.knobs["alpha"]
+    scale = alpha / (sqrt(rank) if stored.knobs["use_rslora"] else rank)
+    tensors = stored.tensors
+    layers = [name.removesuffix(FIRST) for name in tensors if name.endswith(FIRST)]
+    return {layer: scale * (tensors[layer + SECOND] @ tensors[layer + FIRST]) for layer in layers}
+
+
+def rest_of(stored: Stored) -> Tensors:
+    """What of a LoRA's export is no factor: the head."""
+    return {name: value for name, value in stored.tensors.items() if not name.endswith((FIRST, SECOND))}
+
+
+def mean_of(parts: Sequence[Mapping[str, Tensor]]) -> Tensors:
+    """The mean of equal names, where a name that is missing counts as zeros."""
+    names = sorted({name for part in parts for name in part})
+    found = {}
+    for name in names:
+        there = [part[name] for part in parts if name in part]
+        found[name] = torch.stack(there).sum(0) / len(parts)
+    return found
+
+
+@torch.no_grad()
+def as_lora(updates: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> Tensors:
+    """The tensors of a LoRA with scale 1 whose update is nearest to `updates` (exact where the rank suffices).
+
+    `fresh` are those of its export at the start, which layers without an update keep: theirs is zero.
+    """
+    found = dict(fresh)
+    for layer, update in updates.items():
+        rank = fresh[layer + FIRST].shape[0]
+        left, values, right = torch.linalg.svd(update, full_matrices=False)
+        root = values[:rank].sqrt()
+        found[layer + FIRST], found[layer + SECOND] = root[:, None] * right[:rank], left[:, :rank] * root
+    return found
