@@ -63,6 +63,10 @@ class AsyncClient:
         """See `Client.submit`."""
         return await self._send(calls.submit(spec, idempotency_key))
 
+    async def check(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Client.check`."""
+        return await self._send(calls.check(spec))
+
     async def jobs(self, limit: int | None = None) -> Rows[Job]:
         """See `Client.jobs`."""
         return Rows([job async for job in self._pages(calls.jobs, limit)])

@@ -65,6 +65,11 @@ def submit(spec: Mapping[str, Any], idempotency_key: str | None = None) -> Call[
     return Call("POST", "/v1/jobs", Job.from_json, body=spec, headers=headers)
 
 
+def check(spec: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
+    """What submitting a job would say."""
+    return Call("POST", "/v1/checks", dict, body=spec)
+
+
 def jobs(cursor: str | None, limit: int) -> Call[Page[Job]]:
     """One page of all jobs, newest first."""
     return Call("GET", "/v1/jobs", _page_of(Job.from_json), _query(cursor=cursor, limit=limit))

@@ -78,6 +78,11 @@ class Client:
         """
         return self._send(calls.submit(spec, idempotency_key))
 
+    def check(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What submitting the JobSpec would say, nothing stored: `problems` by field, `splits` of its data, `cost`
+        measured on trials of its model, and `memory` of a trial by the sizes of the model's parts."""
+        return self._send(calls.check(spec))
+
     def jobs(self, limit: int | None = None) -> Rows[Job]:
         """All jobs, newest first, at most `limit`."""
         return Rows(self._pages(calls.jobs, limit))

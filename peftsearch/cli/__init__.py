@@ -8,6 +8,7 @@ import typer
 
 from peftsearch.cli import (
     catalogue,
+    check,
     confirmation,
     demo,
     doctor,
@@ -37,6 +38,7 @@ app = typer.Typer(
 for part in (
     serve,
     demo,
+    check,
     jobs,
     space,
     trials,
