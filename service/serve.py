@@ -131,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data-root", dest="data_roots", action="append", help="folder job files may read (repeatable)"
     )
+    parser.add_argument("--programs", action="append", help="folder whose programs jobs may run (repeatable; none)")
     parser.add_argument("--artifacts", help="folder or fsspec URL of adapters (in the home)")
     parser.add_argument("--hub", help="owners on the hub that jobs may use: any, off, or names with commas (any)")
     parser.add_argument("--rate-limit", type=float, help="requests a second of a token (200); 0: no limit")

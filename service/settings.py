@@ -17,13 +17,14 @@ ENVIRONMENT = {
     "database": "PEFTSEARCH_DATABASE",
     "ray": "PEFTSEARCH_RAY",
     "data_roots": "PEFTSEARCH_DATA_ROOTS",
+    "programs": "PEFTSEARCH_PROGRAMS",
     "artifacts": "PEFTSEARCH_ARTIFACTS",
     "hub": "PEFTSEARCH_HUB",
     "rate_limit": "PEFTSEARCH_RATE_LIMIT",
     "log": "PEFTSEARCH_LOG",
     "no_auth": "PEFTSEARCH_NO_AUTH",
 }
-"""Environment variable of each setting. Several data roots are separated like `PATH`."""
+"""Environment variable of each setting. Several folders are separated like `PATH`."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -45,6 +46,9 @@ class Settings(BaseModel):
     data_roots: tuple[Path, ...] = Field(
         default=(), description="folders that job files may read; empty: the current one"
     )
+    programs: tuple[Path, ...] = Field(
+        default=(), description="folders whose programs jobs of type `program` may run; empty: none but built-in ones"
+    )
     artifacts: str = Field(
         default="", description="folder or fsspec URL of adapters and checkpoints; empty: under `home`"
     )
@@ -65,7 +69,7 @@ class Settings(BaseModel):
             raise ValueError("allowed: `any`, `off`, or names of owners separated by commas")
         return ",".join(owners)
 
-    @field_validator("data_roots", mode="before")
+    @field_validator("data_roots", "programs", mode="before")
     @classmethod
     def _split_roots(cls, value: object) -> object:
         return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
@@ -78,11 +82,12 @@ class Settings(BaseModel):
     @field_validator("data_roots")
     @classmethod
     def _real_roots(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
-        roots = tuple(root.expanduser().resolve() for root in value or (Path.cwd(),))
-        for root in roots:
-            if not root.is_dir():
-                raise ValueError(f"{str(root)!r} is not a folder")
-        return roots
+        return _folders(value or (Path.cwd(),))
+
+    @field_validator("programs")
+    @classmethod
+    def _real_folders(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        return _folders(value)
 
     @model_validator(mode="before")
     @classmethod
@@ -142,6 +147,7 @@ class Settings(BaseModel):
             "database": self.database,
             "ray": self.ray or "",
             "data_roots": os.pathsep.join(map(str, self.data_roots)),
+            "programs": os.pathsep.join(map(str, self.programs)),
             "artifacts": self.artifacts,
             "hub": self.hub,
             "rate_limit": f"{self.rate_limit:g}",
@@ -149,6 +155,14 @@ class Settings(BaseModel):
             "no_auth": "1" if self.no_auth else "",
         }
         return {ENVIRONMENT[name]: value for name, value in values.items()}
+
+
+def _folders(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    folders = tuple(path.expanduser().resolve() for path in paths)
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f"{str(folder)!r} is not a folder")
+    return folders
 
 
 def _explain(problem: Mapping[str, Any]) -> str:

@@ -61,6 +61,10 @@ class Execution(_Frozen):
         default="auto", description="trials that share each pass through the base; `auto`: where that is faster"
     )
 
+    def chosen(self) -> tuple[str, ...]:
+        """What of it is not as it would be by itself."""
+        return tuple(name for name, one in Execution.model_fields.items() if getattr(self, name) != one.default)
+
     def whole(self) -> dict[str, Any]:
         """All of it by name, to make another value of: `Assignment(..., **resources.whole())`."""
         return {name: getattr(self, name) for name in Execution.model_fields}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Discriminator, Tag
 
-from workers.tasks.registry import tasks
-from workers.tasks.section import TaskSection
+from workers.tasks.registry import tasks, types
+from workers.tasks.section import TaskSection, TypeSection
 
 DEFAULT_TYPE = "text-classification"
 
@@ -21,6 +21,14 @@ def _type_of(section: Any) -> Any:
 
 if TYPE_CHECKING:
     AnyTask = TaskSection
+    AnyType = TypeSection
 else:  # not to be written down: a new type of task is one file
-    _SECTIONS = reduce(or_, (Annotated[one.section, Tag(name)] for name, one in tasks().items()))
-    AnyTask = Annotated[_SECTIONS, Discriminator(_type_of)]
+
+    def _union(known):
+        sections = reduce(or_, (Annotated[one.section, Tag(name)] for name, one in known.items()))
+        return Annotated[sections, Discriminator(_type_of)]
+
+    AnyTask = _union(tasks())
+    """Sections with a model and data, which adapters are trained on."""
+    AnyType = _union(types())
+    """Sections of every type: what a search may be about."""

@@ -32,6 +32,12 @@ def serve(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Folder that job files may read (repeatable) [env: PEFTSEARCH_DATA_ROOTS; .]"),
     ] = None,
+    programs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="Folder whose programs jobs may run (repeatable) [env: PEFTSEARCH_PROGRAMS; none]"
+        ),
+    ] = None,
     artifacts: Annotated[
         str | None, typer.Option(metavar="URL", help="Where adapters are kept [env: PEFTSEARCH_ARTIFACTS; in the home]")
     ] = None,
@@ -71,6 +77,7 @@ def serve(
         ("--log", log),
         ("--only", only),
         *(("--data-root", root) for root in data_root or ()),
+        *(("--programs", folder) for folder in programs or ()),
     ]
     given = [part for flag, value in flags if value is not None for part in (flag, str(value))]
     # -P: the folder one stands in may hold a `service` or `workers` of its own.

@@ -56,7 +56,7 @@ def costs_of(spec: JobSpec, rows: int, store: Store, project: str | None) -> Cos
 
 
 def _alike(spec: JobSpec, store: Store, project: str | None) -> Iterator[Job]:
-    wanted = (spec.task.type, spec.task.model)
+    wanted = (spec.task.type, getattr(spec.task, "model", None))
     found = 0
     for job in store.list_jobs(None, JOBS, project).items:
         task = job.spec.get("task") or {}

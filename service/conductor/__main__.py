@@ -59,7 +59,9 @@ def conduct(settings: Settings, supervised: bool = False) -> None:
     store = open_store(settings.database)
     identity = f"{home_identity(settings.home)}."
     take_over(store, identity)
-    executor = RayExecutor(settings.ray, ray_scratch(settings.home), settings.home, settings.artifacts)
+    executor = RayExecutor(
+        settings.ray, ray_scratch(settings.home), settings.home, settings.artifacts, settings.programs
+    )
     proposer = Proposer()
     try:
         stop = _on_signal(supervised)

@@ -9,6 +9,9 @@ from service.jobs.search.scheduling import awaits_decision, pause_every, report_
 from service.jobs.search.spec import JobSpec
 from service.store.records import Job, Trial
 from workers.assignment import Artifact, Assignment
+from workers.programs.assignment import MEASURED_HERE, ProgramAssignment
+from workers.tasks.catalogue.program import ProgramSpec
+from workers.tasks.section import TaskSection
 
 
 def assignment_for(job: Job, trial: Trial) -> Assignment:
@@ -19,11 +22,37 @@ def assignment_for(job: Job, trial: Trial) -> Assignment:
     return assignment_of(JobSpec.model_validate(job.spec), trial)
 
 
+def work_of(spec: JobSpec, trial: Trial) -> Assignment | ProgramAssignment:
+    """What a worker of ours is given of a claimed trial."""
+    return assignment_of(spec, trial) if isinstance(spec.task, TaskSection) else program_assignment(spec, trial)
+
+
+def program_assignment(spec: JobSpec, trial: Trial) -> ProgramAssignment:
+    """What a worker is given of a trial that is a program."""
+    assert isinstance(spec.task, ProgramSpec)
+    return ProgramAssignment(
+        trial_id=trial.id,
+        attempt=trial.attempt,
+        task=spec.task,
+        config=trial.config,
+        epochs=spec.budget.epochs,
+        seed=trial.seed,
+        needed=tuple(one.metric for one in spec.objectives if one.metric not in MEASURED_HERE),
+        checkpoint=_checkpoint(trial),
+        pause_every=pause_every(spec, trial),
+        awaits_decision=awaits_decision(spec, trial),
+    )
+
+
+def _checkpoint(trial: Trial) -> Artifact | None:
+    if trial.checkpoint is None:
+        return None
+    return Artifact(sha256=trial.checkpoint, size=trial.checkpoint_bytes or 0)
+
+
 def assignment_of(spec: JobSpec, trial: Trial) -> Assignment:
     """The assignment of a trial as it was claimed (its `attempt` is the fencing number)."""
-    checkpoint = None
-    if trial.checkpoint is not None:
-        checkpoint = Artifact(sha256=trial.checkpoint, size=trial.checkpoint_bytes or 0)
+    assert isinstance(spec.task, TaskSection)
     return Assignment(
         trial_id=trial.id,
         attempt=trial.attempt,
@@ -34,7 +63,7 @@ def assignment_of(spec: JobSpec, trial: Trial) -> Assignment:
         data_seed=spec.seed,
         measure_latency=spec.resources.shards == 1,  # of a base in parts, exchange would be most of it
         evaluate_on="test" if trial.confirms is not None else "validation",
-        checkpoint=checkpoint,
+        checkpoint=_checkpoint(trial),
         pause_every=pause_every(spec, trial),
         report_at=report_at(spec, trial),
         awaits_decision=awaits_decision(spec, trial),

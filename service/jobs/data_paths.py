@@ -11,8 +11,8 @@ from service.jobs.did_you_mean import did_you_mean
 from service.jobs.hub import how_to_write
 
 
-def locate(field: str, value: str, roots: Sequence[Path]) -> Path:
-    """The absolute path of a file or folder that a job names.
+def locate(field: str, value: str, roots: Sequence[Path], what: str = "the data roots") -> Path:
+    """The absolute path of a file or folder that a job names, under `roots`, which messages call `what`.
 
     A relative path is looked for under each root in turn. `..` and symbolic links are followed first, so neither
     leads out of the roots; of what lies outside, not even its existence is told.
@@ -20,7 +20,7 @@ def locate(field: str, value: str, roots: Sequence[Path]) -> Path:
     Raises:
         BadInput: it lies outside the data roots, or is not there.
     """
-    allowed = "a path under the data roots: " + ", ".join(map(str, roots))
+    allowed = f"a path under {what}: " + ", ".join(map(str, roots))
     try:
         written = Path(value).expanduser()
         candidates = [written] if written.is_absolute() else [root / written for root in roots]
@@ -29,14 +29,12 @@ def locate(field: str, value: str, roots: Sequence[Path]) -> Path:
         raise BadInput(field, value, allowed, f"found {value!r}, which is no path ({error})") from None
     inside = [path for path in resolved if is_under(path, roots)]
     if not inside:
-        raise BadInput(field, value, allowed, f"found {value!r}, which is outside the data roots; allowed: {allowed}")
+        raise BadInput(field, value, allowed, f"found {value!r}, which is outside {what}; allowed: {allowed}")
     existing = next((path for path in inside if path.exists()), None)
     if existing is None:
         raise BadInput(field, value, allowed, _missing(field, value, inside, roots))
     for stray in _strays(existing, roots):
-        raise BadInput(
-            field, value, allowed, f"{value!r} holds {stray.name!r}, a link that leads outside the data roots"
-        )
+        raise BadInput(field, value, allowed, f"{value!r} holds {stray.name!r}, a link that leads outside {what}")
     return existing
 
 

@@ -9,7 +9,7 @@ from service.errors import FieldProblem
 from service.jobs.did_you_mean import unknown_name
 from service.redaction import redacted
 from workers.refining.spec import step_models
-from workers.tasks.registry import tasks
+from workers.tasks.registry import types
 
 _BRANCHES = frozenset({"float", "int", "str", "bool", "literal"})
 
@@ -28,7 +28,8 @@ def _field_problem(error: Mapping[str, Any], skip: int) -> FieldProblem:
     if kind == "union_tag_invalid" and "'step'" in str(context.get("discriminator")):
         return unknown_name(f"{field}.step", str(context["tag"]), step_models(), "step")
     if kind == "union_tag_invalid":  # a type of task that there is not
-        return unknown_name(f"{field}.type", str(context["tag"]), tasks(), "type of task")
+        usable = [name for name in types() if repr(name) in str(context["expected_tags"])]
+        return unknown_name(f"{field}.type", str(context["tag"]), usable, "type of task")
     if kind == "union_tag_not_found":
         return FieldProblem(
             field, short(error["input"]), "an object", f"found {short(error['input'])!r}; allowed: an object"
@@ -42,7 +43,7 @@ def _field_problem(error: Mapping[str, Any], skip: int) -> FieldProblem:
 
 def _names_a_branch(part: object) -> bool:
     """Pydantic puts the name of the tried branch of a union into the location; it is no field."""
-    return isinstance(part, str) and ("[" in part or part.removeprefix("constrained-") in _BRANCHES or part in tasks())
+    return isinstance(part, str) and ("[" in part or part.removeprefix("constrained-") in _BRANCHES or part in types())
 
 
 def _names_a_step(where: Sequence[object], number: int) -> bool:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.errors import FieldProblem
 from service.jobs.spec_problems import spec_problems
-from workers.tasks.registry import tasks
+from workers.tasks.registry import types
 
 ROUNDS = 4
 """Mending a field may bring up what its section says of the whole; more rounds find nothing new."""
@@ -66,7 +66,7 @@ def _lying(data: Any, entry: Mapping[str, Any]) -> Path:
     """Where in `data` an error lies: its location ends in names of tried branches that are no fields."""
     path: list[int | str] = []
     for part in entry["loc"]:
-        if part in tasks():  # the branch of a union
+        if part in types():  # the branch of a union
             continue
         there = part in data if isinstance(data, dict) else isinstance(data, list) and isinstance(part, int)
         if not there:

@@ -12,7 +12,7 @@ from service.errors import FieldProblem
 from service.jobs.did_you_mean import unknown_name
 from service.jobs.field_problems import field_problems
 from service.jobs.search.spec import JobSpec
-from workers.tasks.registry import tasks
+from workers.tasks.registry import types
 
 
 def spec_problems(error: ValidationError, spec: type[BaseModel] = JobSpec) -> list[FieldProblem]:
@@ -45,8 +45,8 @@ def _section_at(path: Sequence[int | str], spec: type[BaseModel]) -> type[BaseMo
     for part in path:
         if isinstance(part, int) or section is None:
             continue
-        if part in tasks():  # the branch of a union, not a field
-            section = tasks()[part].section
+        if part in types():  # the branch of a union, not a field
+            section = types()[part].section
             continue
         field = section.model_fields.get(part)
         section = None if field is None else _model_in(field.annotation)

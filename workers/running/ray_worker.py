@@ -18,6 +18,8 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Outcome, PrecisionChoice, Report
+from workers.programs.assignment import ProgramAssignment
+from workers.programs.trial import ProgramBench, run_program
 from workers.proxies.spec import ProxyAssignment
 from workers.refining.spec import RefineAssignment
 from workers.running.packing import Arrivals
@@ -26,6 +28,7 @@ GIBIBYTE = 1 << 30
 DECISION_WITHIN = 30.0
 """Seconds that a trial stands still for its scheduler; a service that does not answer must not end its trainings."""
 Item = Report | Outcome | PlacementGroup
+Work = Assignment | ProgramAssignment | ProxyAssignment
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class WorkerSettings:
     reads too; `threads` are those of each training step (as a rule the actor's `num_cpus`), `cores` what each rank
     of a sharded trial occupies; models train on
     `device` (`cpu`, or `cuda` for an actor with `num_gpus`); `precision` is the fast
-    engine's number format, which `auto` decides by a measurement when the worker starts.
+    engine's number format, which `auto` decides by a measurement when the worker starts. Programs of users are run from
+    the folders `programs` alone.
     """
 
     home: str
@@ -46,6 +50,7 @@ class WorkerSettings:
     device: str = "cpu"
     prefix_bytes: int = 8 * GIBIBYTE
     precision: PrecisionChoice = "auto"
+    programs: tuple[str, ...] = ()
 
 
 @ray.remote(concurrency_groups={"control": 1, "reports": 1}, max_concurrency=1)  # type: ignore[call-overload]  # ray's types know neither
@@ -86,6 +91,7 @@ class TrialWorker:
         self._proxies = ProxyBench(Path(settings.home), self._workbench.artifacts, settings.device)
         self._leaving = threading.Event()
         self._workbench.interrupted = self._leaving.is_set
+        self._programs = ProgramBench(self._workbench.artifacts, settings.programs, settings.threads)
         self._signals: dict[str, Decision] = {}
         self._awaiting: dict[tuple[str, int], float] = {}  # epochs of the attempts that stand still for a decision
         self._answers: dict[tuple[str, int], tuple[int, Decision]] = {}  # by attempt: the step and what it leads to
@@ -95,7 +101,7 @@ class TrialWorker:
         self._ranks: PlacementGroup | None = None
         self._ended = False
 
-    def train(self, assignments: Sequence[Assignment | ProxyAssignment], places: int = 1) -> Iterator[Item]:
+    def train(self, assignments: Sequence[Work], places: int = 1) -> Iterator[Item]:
         """Train one trial, or with more than one place a pack; see the class."""
         self._arrivals, self._ranks = Arrivals(), None
         stream = self._stream = queue.SimpleQueue()
@@ -129,7 +135,7 @@ class TrialWorker:
         finally:
             thread.join()
 
-    def _train_alone(self, assignment: Assignment | ProxyAssignment) -> Outcome:
+    def _train_alone(self, assignment: Work) -> Outcome:
         from workers.proxies.trial import train_proxy
         from workers.running.trial_pack import train_by_itself
 
@@ -139,6 +145,8 @@ class TrialWorker:
             from workers.refining.trial import refine
 
             return refine(assignment, self._workbench, self._told)
+        if isinstance(assignment, ProgramAssignment):
+            return run_program(assignment, self._programs, self._told)
         if assignment.shards > 1:
             from workers.running.sharded_trial import train_sharded  # Ray Train, which other trials do without
 
@@ -225,10 +233,10 @@ class TrialWorker:
         step, answer = self._answers.get((report.trial_id, report.attempt), (0, "continue"))
         return report.trial_id in self._signals or step >= report.step or answer != "continue"
 
-    def _expect(self, assignments: Sequence[Assignment | ProxyAssignment]) -> None:
+    def _expect(self, assignments: Sequence[Work]) -> None:
         with self._lock:
             for each in assignments:
-                if isinstance(each, Assignment) and each.awaits_decision:
+                if isinstance(each, Assignment | ProgramAssignment) and each.awaits_decision:
                     self._awaiting[each.trial_id, each.attempt] = each.epochs - 1e-6
 
     def _forget(self, outcome: Outcome) -> None:

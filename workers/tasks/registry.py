@@ -12,20 +12,31 @@ from types import MappingProxyType
 from workers.errors import InvalidInput
 from workers.tasks import catalogue
 from workers.tasks.metrics import COSTS, TRAIN_LOSS, Metric
-from workers.tasks.section import TaskSection
-from workers.tasks.task import Task
+from workers.tasks.section import TaskSection, TypeSection
+from workers.tasks.task import Task, TaskType
 
 
 @cache
-def tasks() -> Mapping[str, Task]:
+def types() -> Mapping[str, TaskType]:
     """Types of task by name: each file of the catalogue gives its `TASK`."""
-    found: dict[str, Task] = {}
+    found: dict[str, TaskType] = {}
     for info in sorted(pkgutil.iter_modules(catalogue.__path__), key=lambda info: info.name):
-        one: Task = importlib.import_module(f"{catalogue.__name__}.{info.name}").TASK
+        one: TaskType = importlib.import_module(f"{catalogue.__name__}.{info.name}").TASK
         if one.name in found:
             raise ValueError(f"two types of task are named {one.name!r}")
         found[one.name] = one
     return MappingProxyType(found)
+
+
+@cache
+def tasks() -> Mapping[str, Task]:
+    """Those whose trials train a model on data."""
+    return MappingProxyType({name: one for name, one in types().items() if isinstance(one, Task)})
+
+
+def type_of(section: TypeSection) -> TaskType:
+    """The type of a job's task, whatever its trials are."""
+    return types()[section.type]
 
 
 def task_of(section: TaskSection) -> Task:
@@ -40,7 +51,7 @@ def task(name: str) -> Task:
     return tasks()[name]
 
 
-def metrics_of(one: Task) -> Mapping[str, Metric]:
+def metrics_of(one: TaskType) -> Mapping[str, Metric]:
     """What a trial of this type reports, by name."""
     own = {metric.name: metric for metric in one.metrics}
     training = replace(TRAIN_LOSS, unit=own["loss"].unit)
@@ -54,14 +65,16 @@ def metrics_for(section: TaskSection) -> Mapping[str, Metric]:
     return MappingProxyType(dict(metrics_of(one)) | asked)
 
 
-def measurable(one: Task) -> Mapping[str, Metric]:
+def measurable(one: TaskType) -> Mapping[str, Metric]:
     """What trials of a type can report, by name, whatever their job asks for."""
+    if not one.metrics:
+        return MappingProxyType({})
     return MappingProxyType(dict(metrics_of(one)) | {metric.name: metric for metric in one.written})
 
 
 def _all_metrics() -> Mapping[str, Metric]:
     found: dict[str, Metric] = {}
-    for one in tasks().values():
+    for one in types().values():
         for metric in (*one.metrics, *one.written):
             known = found.setdefault(metric.name, metric)
             if known.direction != metric.direction:

@@ -12,17 +12,37 @@ from workers.bounded import INT32, Location, Name
 Source = Location | Annotated[float, Field(gt=0, lt=1)] | None
 
 
-class TaskSection(BaseModel, ABC):
-    """Model and data of a job. Paths are strings as the user wrote them until the service resolves them.
+class TypeSection(BaseModel):
+    """What the `task` section of every type has, also of types that train no model of ours. Paths are strings as the
+    user wrote them until the service resolves them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    path_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that may name files."""
+
+    type: str
+
+    def written_metrics(self) -> tuple[str, ...]:
+        """Metrics of written answers that the job asks for."""
+        return ()
+
+    def longest_attempt(self) -> float:
+        """Seconds after which a worker ends an attempt by itself; 0 where it never does."""
+        return 0.0
+
+    def likeness(self) -> str:
+        """Jobs whose trials tell nothing of each other's differ in it."""
+        return self.type
+
+
+class TaskSection(TypeSection, ABC):
+    """Model and data of a job.
 
     A type of task subclasses it with its own name as the `Literal` of `type`, and its columns and options.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     path_fields: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
-    """Fields that may name files."""
 
-    type: str
     model: Location = Field(
         description="`builtin:minilm` or `builtin:smollm2`, a folder, or `hub:owner/name` with an optional `@revision`"
     )
@@ -45,10 +65,6 @@ class TaskSection(BaseModel, ABC):
         description="use a seeded sample of this many rows, balanced over classes",
     )
     validation_rows: int | None = Field(default=None, ge=2, le=INT32)
-
-    def written_metrics(self) -> tuple[str, ...]:
-        """Metrics of written answers that the job asks for."""
-        return ()
 
     @abstractmethod
     def text_columns(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ One type is one file in `workers/tasks/catalogue/`; see docs/adding-a-task.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -14,20 +14,50 @@ from workers.data.rows import Rows, Targets, TaskData
 from workers.data.tokens import Encode, Tokens
 from workers.models.heads import Head
 from workers.tasks.criterion import Criterion, Measure
-from workers.tasks.metrics import Metric
-from workers.tasks.section import TaskSection
+from workers.tasks.metrics import Direction, Metric
+from workers.tasks.section import TaskSection, TypeSection
 
 
-@dataclass(frozen=True)
-class Task:
-    """One type of task.
+@dataclass(frozen=True, kw_only=True)
+class TaskType:
+    """What every type of task tells of itself, whatever its trials are.
 
     Attributes:
         name: as jobs write it under `type`, and as Hugging Face names it where it has a name for it.
         summary: one line for lists.
-        pipeline_tag: of model cards.
         section: the `task` section of a job; its `type` is a `Literal` of `name`.
-        metrics: what an evaluation measures, the primary one first; its measure gives just these.
+        metrics: what an evaluation measures, the primary one first; empty where jobs name metrics of their own.
+        example: a section that runs on every machine.
+        objectives: metrics and directions that a search usually has.
+        space: what a search usually looks through.
+        written: metrics of the answers that a model writes, measured where a trial has trained to its end, if the
+            section asks for them.
+        hyperparameters: names of training hyperparameters that mean something for this type alone.
+        pipeline_tag: of model cards; empty where no model results.
+    """
+
+    name: str
+    summary: str
+    section: type[TypeSection]
+    metrics: tuple[Metric, ...]
+    example: Mapping[str, Any]
+    objectives: tuple[tuple[str, Direction], ...] = ()
+    space: Mapping[str, Any] = field(default_factory=lambda: {"preset": "lora"})
+    written: tuple[Metric, ...] = ()
+    hyperparameters: tuple[str, ...] = ()
+    pipeline_tag: str = ""
+
+    def usual_objectives(self) -> tuple[tuple[str, Direction], ...]:
+        """Metrics and directions that a search has where nothing else is said: quality, and what it costs."""
+        first = tuple((metric.name, metric.direction) for metric in self.metrics[:1])
+        return self.objectives or (*first, ("trainable_params", "minimize"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(TaskType):
+    """One type of task whose trials train a model on data.
+
+    Attributes:
         head: what is put on the body, and which positions it reads.
         read: from a section and a seed to rows; raises `InvalidInput` by field.
         encode: from some rows to tokens and, where tokens have targets, these.
@@ -37,30 +67,19 @@ class Task:
         encode_options: fields of the section that `encode` takes by their names.
         measured_on: from a section, the rows of a split and their tokens to measures of that split, where these compare
             with more than targets; in place of the criterion's.
-        example: a section that runs on every machine.
-        written: metrics of the answers that a model writes, measured where a trial has trained to its end, if the
-            section asks for them.
         reads_model: whether `read` looks into the model's folder, for its tokenizer or chat template.
         rows_each: rows that the model reads for one of the data, as its criterion compares them.
-        hyperparameters: names of training hyperparameters that mean something for this type alone.
     """
 
-    name: str
-    summary: str
-    pipeline_tag: str
     section: type[TaskSection]
-    metrics: tuple[Metric, ...]
     head: Head
     read: Callable[[Any, int], TaskData]
     encode: Encode
     criterion: Callable[[Any, tuple[str, ...]], Criterion]
-    example: Mapping[str, Any]
-    written: tuple[Metric, ...] = ()
     encode_options: tuple[str, ...] = ()
     measured_on: Callable[[Any, Rows, Tokens], Callable[[], Measure]] | None = None
     reads_model: bool = False
     rows_each: int = 1
-    hyperparameters: tuple[str, ...] = ()
     fit: Callable[[Targets, bool], Criterion] | None = None
 
     def criterion_for(

@@ -15,18 +15,18 @@ from service.conductor.proposing.proposer import Reply
 from service.conductor.proposing.ready_queue import Refill, Suggestions
 from service.conductor.run import Run, Step
 from service.conductor.training.cost_model import CostModel
-from service.conductor.training.packs import Packs
+from service.conductor.training.executor import Work
+from service.conductor.training.packs import Alone, Packing, Packs
 from service.conductor.training.placement import Machine, place
-from service.jobs.assignments import assignment_of
+from service.jobs.assignments import assignment_of, work_of
 from service.jobs.search import scheduling
 from service.jobs.search.confirming import confirmations
-from service.jobs.search.problem import build_problem, references
+from service.jobs.search.problem import build_problem, model_of, references
 from service.jobs.search.spec import JobSpec
 from service.jobs.seeds import trial_seed
 from service.store.records import Event, Exploit, Job, NewTrial, StoredReport, Trial
 from service.store.states import TRIAL_OVER
-from workers.assignment import Assignment, Decision
-from workers.models.description import describe_for
+from workers.assignment import Decision
 
 OUTSIDE_AHEAD = 4
 """Suggestions kept ready for outside workers, whose number nobody knows, beside one for every trial they run: at least
@@ -46,9 +46,11 @@ def search_run(
     `past` is what alike jobs had found before this one was submitted, for optimizers that begin with it.
     """
     spec = JobSpec.model_validate(job.spec)
-    problem, model = build_problem(spec), describe_for(spec.task)
+    problem, model = build_problem(spec), model_of(spec)
     agenda = SearchAgenda(spec, problem, Suggestions(spec, job.spec, problem, past))
-    packs = Packs(partial(assignment_of, spec), model, CostModel(model))
+    packs: Packing = Alone(silence=spec.task.longest_attempt())
+    if model is not None:
+        packs = Packs(partial(assignment_of, spec), model, CostModel(model))
     run = Run(job, spec, agenda, packs, place(spec.resources, machine), exploits=list(exploits))
     for trial in trials:
         run.put(trial)
@@ -77,16 +79,16 @@ class SearchAgenda:
 
     def opening_trials(self) -> list[NewTrial]:
         """The trials that the search starts with, so that its front shows what was gained."""
-        labelled: Sequence[tuple[str, dict[str, Any]]] = references(self.spec, describe_for(self.spec.task))
+        labelled: Sequence[tuple[str, dict[str, Any]]] = references(self.spec, model_of(self.spec))
         return [
             NewTrial(dict(config), "reference", trial_seed(self.spec.seed, number), label)
             for number, (label, config) in enumerate(labelled[: self.spec.budget.trials])
         ]
 
-    def assignment(self, run: Run, trial: Trial) -> Assignment:
+    def assignment(self, run: Run, trial: Trial) -> Work:
         """What a worker is given to train."""
         del run
-        return assignment_of(self.spec, trial)
+        return work_of(self.spec, trial)
 
     # What has been reported
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from service.conductor.training.placement import Machine, Shape
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
+from workers.programs.assignment import ProgramAssignment
 from workers.proxies.spec import ProxyAssignment
 
 
@@ -27,7 +28,7 @@ class Lost:
     blameless: bool = False
 
 
-Work = Assignment | ProxyAssignment
+Work = Assignment | ProgramAssignment | ProxyAssignment
 Message = Report | Outcome | Lost
 
 

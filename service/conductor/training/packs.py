@@ -52,9 +52,11 @@ class Packing(Protocol):
 
 @dataclass(frozen=True)
 class Alone:
-    """`Packing` where each trial trains by itself and only what was observed is known."""
+    """`Packing` where each trial trains by itself and only what was observed is known, or for how many seconds a worker
+    may be silent, as it ends its trial itself by then."""
 
     ceiling: int = 1
+    silence: float = 0.0
 
     def learn(self, trial: Trial) -> None:
         """Nothing is planned from what it cost."""
@@ -76,9 +78,9 @@ class Alone:
         return False
 
     def expected_silence(self, trials: Sequence[Trial]) -> float:
-        """As long as the longest before."""
+        """As long as the longest before, or as said."""
         del trials
-        return 0.0
+        return self.silence
 
 
 @dataclass

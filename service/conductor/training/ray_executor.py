@@ -25,6 +25,7 @@ from service.conductor.training.speed import MeasuredSpeed
 from service.processes.home import write_private
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
+from workers.programs.assignment import ProgramAssignment
 from workers.running.ray_worker import TrialWorker, WorkerSettings
 
 OBJECT_STORE_BYTES = 100_000_000  # only reports and outcomes pass through it
@@ -49,7 +50,9 @@ class _Running:
 class RayExecutor:
     """An `Executor` on a local Ray started here, or on the cluster at `address`."""
 
-    def __init__(self, address: str | None, scratch: Path, home: Path, artifacts: str) -> None:
+    def __init__(
+        self, address: str | None, scratch: Path, home: Path, artifacts: str, programs: Sequence[Path] = ()
+    ) -> None:
         """Start or join Ray.
 
         Args:
@@ -57,6 +60,7 @@ class RayExecutor:
             scratch: folder for the sockets and logs of a local one; no other Ray may be using it.
             home: folder where workers keep caches; on a cluster, a path on each of its machines.
             artifacts: folder or URL where workers store adapters, reachable from all of them.
+            programs: folders whose programs may be run.
 
         Raises:
             ConnectionError: nothing answers at `address`.
@@ -66,6 +70,7 @@ class RayExecutor:
         with contextlib.chdir(scratch):  # Ray's workers look for modules where their driver stood
             _start(address, scratch, home / "ray-token")
         self._home, self._artifacts = home, artifacts
+        self._programs = tuple(map(str, programs))
         self._idle = IdleWorkers(ray.kill, lambda actor: actor.rest.remote(), time.monotonic)
         self._running: dict[str, _Running] = {}  # by trial; those of a pack share one
         self._orphans: list[Lost] = []  # whose worker we killed for the sake of another trial
@@ -221,7 +226,9 @@ class RayExecutor:
     def _new_worker(self, shape: Shape) -> Any:
         device = "cuda" if shape.gpus else "cpu"
         cores = shape.cpus / shape.shards
-        settings = WorkerSettings(str(self._home), self._artifacts, max(1, int(cores)), cores, device)
+        settings = WorkerSettings(
+            str(self._home), self._artifacts, max(1, int(cores)), cores, device, programs=self._programs
+        )
         # The ranks of a sharded trial take cores and GPUs themselves, all at once; their worker only passes words on.
         cpus, gpus = (shape.cpus, shape.gpus) if shape.shards == 1 else (0, 0)
         actor_class: Any = TrialWorker  # Ray turns the class into one with `options`, which its types do not tell
@@ -241,7 +248,7 @@ class RayExecutor:
 
 
 def _awaits(assignment: Work) -> bool:
-    return isinstance(assignment, Assignment) and assignment.awaits_decision
+    return isinstance(assignment, Assignment | ProgramAssignment) and assignment.awaits_decision
 
 
 def _start(address: str | None, scratch: Path, token: Path) -> None:

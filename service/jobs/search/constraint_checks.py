@@ -13,6 +13,7 @@ from service.errors import FieldProblem
 from service.jobs.search.problem import FORMULAS
 from service.jobs.search.spec import ConstraintSpec
 from workers.models.description import ModelDescription
+from workers.tasks.metrics import Metric
 from workers.tasks.registry import METRICS
 
 SAMPLES, STARTS, ROUNDS = 256, 4, 60
@@ -20,10 +21,12 @@ _STEPS = (1.0, 0.25, 0.05)  # of a parameter's range: to its ends first, then cl
 Config = Mapping[str, Any]
 
 
-def check_bounds(constraints: Sequence[ConstraintSpec]) -> Iterator[FieldProblem]:
-    """Bounds outside a metric's range, and constraints that contradict each other."""
+def check_bounds(
+    constraints: Sequence[ConstraintSpec], known: Mapping[str, Metric] = METRICS
+) -> Iterator[FieldProblem]:
+    """Bounds outside the range of a metric that is `known`, and constraints that contradict each other."""
     for number, one in enumerate(constraints):
-        metric = METRICS.get(one.metric)
+        metric = known.get(one.metric)
         for name, bound in (("min", one.min), ("max", one.max)):
             if metric is not None and bound is not None and not metric.low <= bound <= metric.high:
                 top = f" to {metric.high:g}" if metric.high < 1e18 else " or more"

@@ -13,6 +13,7 @@ from service.store.records import Job, Trial
 from service.store.store import Store
 from workers.errors import InvalidInput
 from workers.models.description import ModelDescription, describe
+from workers.tasks.section import TaskSection
 
 PAGE = 200
 MOST_JOBS = 1000
@@ -80,4 +81,6 @@ def _handed_over(store: Store, job_id: str) -> tuple[CompletedTrial, ...]:
 
 def _task(job: Job) -> Task:
     task = JobSpec.model_validate(job.spec).task
+    if not isinstance(task, TaskSection):
+        return Task(type=task.likeness())
     return task_of(task.type, describe(task.model), task.train_rows, task.max_length)

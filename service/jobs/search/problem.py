@@ -17,16 +17,16 @@ from search_spaces.presets.reference import (
     random_entries,
     reference_configs,
 )
-from search_spaces.presets.shape import ModelShape
 from search_spaces.space import Space
 from service.jobs.search.spec import JobSpec, SpaceSpec
 from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
 from workers.methods.space import PRESET as METHODS_PRESET
 from workers.methods.space import methods_space
-from workers.models.description import ModelDescription, describe, describe_for
+from workers.models.description import ModelDescription, describe_for
 from workers.strategies.space import with_strategies
 from workers.tasks.registry import task_of
+from workers.tasks.section import TaskSection
 from workers.tasks.task import Task
 
 
@@ -37,14 +37,21 @@ def build_problem(spec: JobSpec) -> Problem:
         InvalidInput: the model or a method cannot be used.
         InvalidSpace: the space cannot be built as described.
     """
-    model = describe_for(spec.task)
+    model = model_of(spec)
     return problem_on(spec, build_space(spec.space, model), model)
 
 
-def problem_on(spec: JobSpec, space: Space, model: ModelDescription) -> Problem:
+def model_of(spec: JobSpec) -> ModelDescription | None:
+    """The model that a job trains; None where its trials train none of ours. Raises `InvalidInput`."""
+    return describe_for(spec.task) if isinstance(spec.task, TaskSection) else None
+
+
+def problem_on(spec: JobSpec, space: Space, model: ModelDescription | None) -> Problem:
     """The same, when its space has been built and its model described already."""
     known: dict[str, Callable[[Config], float]] = {
-        one.metric: FORMULAS[one.metric](model) for one in spec.objectives if one.metric in FORMULAS
+        one.metric: FORMULAS[one.metric](model)
+        for one in spec.objectives
+        if model is not None and one.metric in FORMULAS
     }
     return Problem(
         space=space,
@@ -56,9 +63,9 @@ def problem_on(spec: JobSpec, space: Space, model: ModelDescription) -> Problem:
     )
 
 
-def build_space(spec: SpaceSpec, model: ModelDescription) -> Space:
-    """The space of a job, its overrides applied. Raises InvalidSpace."""
-    if spec.preset is not None:
+def build_space(spec: SpaceSpec, model: ModelDescription | None) -> Space:
+    """The space of a job, its overrides applied; without a model, of its own parameters. Raises InvalidSpace."""
+    if spec.preset is not None and model is not None:
         space = _extended(preset_space(spec.preset, model), spec)
     else:
         fixed = [{"type": "categorical", "name": "method", "choices": [spec.method]}] if spec.method else []
@@ -69,7 +76,9 @@ def build_space(spec: SpaceSpec, model: ModelDescription) -> Space:
                 "constraints": spec.constraints,
             }
         )
-    return apply_overrides(with_strategies(space, spec.strategies, model), spec.overrides)
+    if model is not None:
+        space = with_strategies(space, spec.strategies, model)
+    return apply_overrides(space, spec.overrides)
 
 
 def _extended(space: Space, spec: SpaceSpec) -> Space:
@@ -95,13 +104,12 @@ def all_presets() -> tuple[str, ...]:
     return tuple(sorted({METHODS_PRESET, *preset_names(), *methods()}))
 
 
-def model_shape(spec: JobSpec) -> ModelShape:
-    """The sizes of a job's model. Raises InvalidInput when there is no such model."""
-    return describe(spec.task.model).shape
-
-
-def references(spec: JobSpec, model: ModelDescription) -> list[tuple[str, dict[str, Any]]]:
+def references(spec: JobSpec, model: ModelDescription | None) -> list[tuple[str, dict[str, Any]]]:
     """The reference trials of a job as (label, configuration): the usual two, those it names, its own, or none."""
+    if model is None:
+        own = [] if isinstance(spec.reference_trials, bool) else spec.reference_trials
+        return [(f"reference-{number}", one) for number, one in enumerate(own, start=1) if isinstance(one, dict)]
+    assert isinstance(spec.task, TaskSection), "only these have a model"
     fresh, usual = reference_configs(model.shape), usual_references(task_of(spec.task), model.shape)
     if isinstance(spec.reference_trials, bool):
         return usual if spec.reference_trials else []

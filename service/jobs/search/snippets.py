@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.jobs.search.lineage import Stretch
+from service.jobs.search.program_snippets import program_snippet
 from service.jobs.search.scheduling import pause_every
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
@@ -20,12 +21,15 @@ from workers.methods.snippets import adapter_snippet, fresh_base_snippet
 from workers.models.description import describe_for
 from workers.task import DEFAULT_TYPE
 from workers.tasks.registry import task_of
+from workers.tasks.section import TaskSection
 
 _SHARE_OF_ALL_STEPS = "below 1 it is the share of all steps"
 
 
 def snippet(spec: JobSpec, trial: Trial, past: Sequence[Stretch]) -> str:
     """Code that trains a trial of a job again. `past` are the stretches of training behind its weights."""
+    if not isinstance(spec.task, TaskSection):
+        return program_snippet(spec, trial)
     name, knobs, hyperparameters = split_config(trial.config)
     chosen = method(name)
     reason = _beyond_trainer(spec, chosen, hyperparameters, past)

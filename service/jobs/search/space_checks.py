@@ -29,8 +29,8 @@ _ELSEWHERE = {"strategy": "space.strategies", "max_length": "task.max_length"}
 """Fields of a JobSpec that a space is refused for, where they lie beside it."""
 
 
-def read_space(spec: SpaceSpec, model: ModelDescription) -> Space | list[FieldProblem]:
-    """The space of a job, or what is wrong with it."""
+def read_space(spec: SpaceSpec, model: ModelDescription | None) -> Space | list[FieldProblem]:
+    """The space of a job, or what is wrong with it. Without a model, whatever it holds can be tried."""
     known = (NO_STRATEGY, *strategies())
     unknown = [name for name in spec.strategies if name not in known]
     problems = [unknown_name("space.strategies", name, known, "training strategy") for name in unknown]
@@ -51,11 +51,13 @@ def read_space(spec: SpaceSpec, model: ModelDescription) -> Space | list[FieldPr
         if isinstance(error, InvalidInput) and error.field in _ELSEWHERE:
             return [FieldProblem(_ELSEWHERE[error.field], error.found, error.allowed, error.message)]
         return [FieldProblem("space", _named(spec), "a space that can be built", str(error))]
+    if model is None:
+        return space
     field = "space" if spec.preset is None else f"space.preset {spec.preset}"
     return list(_untrainable(field, configs[0], model)) or _first_untrainable(field, configs, model) or space
 
 
-def _override_problems(spec: SpaceSpec, model: ModelDescription) -> Iterator[FieldProblem]:
+def _override_problems(spec: SpaceSpec, model: ModelDescription | None) -> Iterator[FieldProblem]:
     """What is wrong with each override by itself."""
     for name, change in spec.overrides.items():
         try:

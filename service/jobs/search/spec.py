@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from workers.assignment import Execution
 from workers.bounded import Name, Number, Seed
-from workers.task import AnyTask
+from workers.task import AnyType
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?")
 
@@ -140,7 +140,7 @@ class JobSpec(Section):
 
     name: str = Field(min_length=1, max_length=200)
     kind: Literal["search"] = "search"
-    task: AnyTask
+    task: AnyType
     space: SpaceSpec
     objectives: list[ObjectiveSpec] = Field(min_length=1, max_length=20)
     constraints: list[ConstraintSpec] = Field(default_factory=list, max_length=100)
