@@ -107,7 +107,9 @@ def test_a_law_of_programs_is_refused(api: TestClient, spec: dict[str, Any]) -> 
 def test_a_search_over_programs_pauses_resumes_and_finds_the_best(
     api: TestClient, spec: dict[str, Any], settings: Settings, store: Store, tmp_path: Path
 ) -> None:
-    spec |= {"scheduler": {"name": "pbt"}, "reference_trials": [{"step": 1}]}
+    rate = {"name": "learning_rate", "type": "float", "low": 0.1, "high": 1}
+    spec["space"]["parameters"].append(rate)
+    spec |= {"scheduler": {"name": "pbt"}, "reference_trials": [{"step": 1, "learning_rate": 0.5}]}
     job = api.post("/v1/jobs", json=spec).json()["id"]
     executor = RayExecutor(
         None, ray_scratch(settings.home), settings.home, settings.artifacts, programs=settings.programs

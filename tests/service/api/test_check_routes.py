@@ -11,6 +11,7 @@ from service.jobs.search import memory
 from service.store.records import NewTrial
 from service.store.store import Store
 from workers.assignment import Outcome, Report
+from workers.tasks.registry import tasks
 
 SPEC: dict[str, Any] = {
     "name": "to be checked",
@@ -71,7 +72,7 @@ def test_every_type_of_task_has_a_preview_of_its_example(api: TestClient) -> Non
     for one in api.get("/v1/tasks").json()["items"]:
         found = api.post("/v1/checks", json=one["example"]).json()
         assert found["problems"] == [], one["name"]
-        assert found["splits"][0]["examples"], one["name"]
+        assert one["name"] not in tasks() or found["splits"][0]["examples"], one["name"]
 
 
 def test_costs_come_from_trials_of_the_same_model(api: TestClient, store: Store) -> None:
