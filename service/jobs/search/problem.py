@@ -17,6 +17,7 @@ from search_spaces.presets.reference import (
     random_entries,
     reference_configs,
 )
+from search_spaces.presets.shape import ModelShape
 from search_spaces.space import Space
 from service.jobs.search.spec import JobSpec, SpaceSpec
 from workers.hyperparameters import split_config
