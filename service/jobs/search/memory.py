@@ -21,6 +21,7 @@ from workers.hyperparameters import Hyperparameters, split_config
 from workers.memory_plan import Batch, MemoryPlan, memory_plan
 from workers.models.description import ModelDescription
 from workers.tasks.registry import task_of
+from workers.tasks.section import TaskSection
 
 SAMPLES = 64
 """Configurations that are drawn from the space."""
@@ -44,6 +45,7 @@ def memory_of(
     spec: JobSpec, space: Space, model: ModelDescription, rows: Rows, tokenizer: Tokenizer | None, settings: Settings
 ) -> TrialMemory | None:
     """Plan configurations of the space, drawn at random, and the references; None where none of them trains."""
+    assert isinstance(spec.task, TaskSection), "only these have a model"
     drawn = space.sample(SAMPLES, np.random.default_rng(0))
     configs = [*drawn, *(config for _, config in references(spec, model))]
     length = longest(rows, tokenizer, spec.task.max_length)
