@@ -17,11 +17,13 @@ class StepSection(BaseModel):
     """A step: every combination of its lists is a trial of its own.
 
     With `gathers` one trial takes all results of the step before, else there is one for each of the best of them.
+    `afresh` trials are ordinary trainings, which take nothing over from them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     step: str
     gathers: ClassVar[bool] = False
+    afresh: ClassVar[bool] = False
 
     def choices(self) -> list[dict[str, Any]]:
         """Every combination of what is listed, and each time what is not."""
@@ -92,14 +94,33 @@ class PruneStep(StepSection):
         return [one for one in whole if one["pattern"] == "free" or one["sparsity"] == self.sparsity[0]]
 
 
-Step = Annotated[CompressStep | SoupStep | MergeStep | PruneStep, Field(discriminator="step")]
+class DimensionStep(StepSection):
+    """Intrinsic dimension: trainings in random subspaces, and the smallest one that reaches a share of the source."""
+
+    step: Literal["d90"]
+    dimensions: list[Annotated[int, Field(ge=10, le=10_000)]] = Field(
+        default=[10, 30, 100, 300, 1000, 3000], min_length=2, max_length=20
+    )
+    seeds: int = Field(default=3, ge=1, le=20, description="subspaces of each dimension; their mean counts")
+    share: float = Field(default=0.9, gt=0, le=1, description="of the source's quality that has to be reached")
+    learning_rate: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default=[3e-2], min_length=1, max_length=5)
+    epochs: float = Field(default=3.0, gt=0, le=1000)
+    afresh: ClassVar[bool] = True
+
+    def choices(self) -> list[dict[str, Any]]:
+        """Every dimension and rate with every seed."""
+        return [one | {"repeat": repeat} for one in super().choices() for repeat in range(self.seeds)]
+
+
+Step = Annotated[CompressStep | SoupStep | MergeStep | PruneStep | DimensionStep, Field(discriminator="step")]
 ON_LORA = ("soup", "merge", "prune_retrain")
 """Steps that work on the factors of LoRA."""
 
 
 def step_models() -> dict[str, type[StepSection]]:
     """The section of every step, by its name."""
-    return {"compress": CompressStep, "soup": SoupStep, "merge": MergeStep, "prune_retrain": PruneStep}
+    models = (CompressStep, SoupStep, MergeStep, PruneStep, DimensionStep)
+    return dict(zip(("compress", "soup", "merge", "prune_retrain", "d90"), models, strict=True))
 
 
 class Source(BaseModel):

@@ -53,6 +53,13 @@ def _shape_problems(spec: RefineSpec) -> Iterator[FieldProblem]:
     named = [(f"objectives.{number}.metric", one.metric) for number, one in enumerate(spec.objectives)]
     named += [(f"constraints.{number}.metric", one.metric) for number, one in enumerate(spec.constraints)]
     yield from (unknown_name(field, name, usable, "metric") for field, name in named if name not in usable)
+    first = next(
+        (one for one in spec.objectives if one.metric in usable and usable[one.metric].kind == "quality"), None
+    )
+    if (first is None or first.direction == "minimize") and any(step.step == "d90" for step in spec.steps):
+        allowed = "a quality to maximize as the first one, as accuracy: d90 is a share of it"
+        found = None if first is None else first.metric
+        yield FieldProblem("objectives", found, allowed, f"found {found}; needed: {allowed}")
     if (trials := spec.trials()) > MOST_TRIALS:
         yield FieldProblem("steps", trials, f"at most {MOST_TRIALS} trials", f"the steps make up to {trials} trials")
     for name, value, only in (("executor", spec.resources.executor, "ray"), ("shards", spec.resources.shards, 1)):

@@ -8,6 +8,7 @@ from typing import Any
 
 from predictors.answer import OutOfDomain
 from service.jobs.plan import Conclusion, Measured
+from service.jobs.refine.dimension import dimensions_of
 from service.jobs.refine.results import result_config
 from service.jobs.refine.sources import own_config
 from service.jobs.refine.spec import PREFIX, RefineSpec
@@ -15,7 +16,7 @@ from service.jobs.seeds import trial_seed
 from service.store.records import NewTrial, Trial
 from workers.assignment import Assignment
 from workers.models.description import describe_for
-from workers.refining.spec import RefineAssignment, Source
+from workers.refining.spec import DimensionStep, RefineAssignment, Source
 from workers.tasks.registry import METRICS
 
 SOURCE = "source"
@@ -56,6 +57,8 @@ class RefinePlan:
         step = spec.steps[self._stage(trial.label) - 1]
         options = {n.removeprefix(PREFIX): value for n, value in trial.config.items() if n.startswith(PREFIX)}
         chosen = next(one for one in step.choices() if all(one[name] == options[name] for name in _varied(one)))
+        if step.afresh:
+            return Assignment(epochs=chosen["epochs"], **common)
         numbers = [int(one) for one in str(options["of"]).split("+")]
         by_number = {one.number: one for one in over}
         return RefineAssignment(
@@ -86,7 +89,7 @@ class RefinePlan:
         step, label = self.spec.steps[stage], self._label(stage + 1)
         begins = [list(results)] if step.gathers else [[one] for one in results[: self.spec.branches]]
         return [
-            NewTrial(self._config(step.step, begin, choice), "refine", begin[0].seed, label)
+            NewTrial(self._config(step.step, begin, choice), "refine", self._seed(begin[0], choice), label)
             for begin in begins
             for choice in step.choices()
         ]
@@ -99,6 +102,10 @@ class RefinePlan:
             OF: "+".join(str(one.number) for one in begin),
             **told,
         }
+
+    def _seed(self, begin: Measured, choice: Mapping[str, Any]) -> int:
+        """The source's, which its start is drawn from; of repeated trainings one for each repetition."""
+        return trial_seed(self.spec.seed, choice["repeat"]) if "repeat" in choice else begin.seed
 
     def _stage(self, label: str | None) -> int:
         """0 for sources, then the steps from 1."""
@@ -130,7 +137,11 @@ class RefinePlan:
             ranked = self._ranked([one for one in trials if one.completed and self._stage(one.label) == stage])
             if ranked:
                 reached = {one.metric: ranked[0].metrics.get(one.metric) for one in self.spec.objectives}
-                steps.append({"step": self._label(stage), "trial": ranked[0].number, "objectives": reached})
+                told = {"step": self._label(stage), "trial": ranked[0].number, "objectives": reached}
+                step = None if stage == 0 else self.spec.steps[stage - 1]
+                if isinstance(step, DimensionStep):
+                    told["dimensions"] = dimensions_of(step, str(self._criterion()["criterion"]), ranked, trials)
+                steps.append(told)
         return {"steps": steps}
 
 

@@ -19,6 +19,9 @@ def result_config(
         return _joint_lora(configs, model)
     if step == "prune_retrain":
         return _masked(choice, configs[0], model)
+    if step == "d90":
+        own = {"dimensions": choice["dimensions"], "targets": "all", "top_layers": model.shape.layers}
+        return {"method": "said", **_hyperparameters(configs[0]), **own, "learning_rate": choice["learning_rate"]}
     return dict(configs[0])
 
 

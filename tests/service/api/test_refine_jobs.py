@@ -119,6 +119,7 @@ def test_a_winner_is_trained_compressed_found_exported_and_refined_again(
             "source.configs.0.method",
             "soup work on adapters of `lora`",
         ),
+        ({"steps": [{"step": "d90"}]}, "objectives", "a quality to maximize"),
         ({"steps": [{"step": "compres"}]}, "steps.0.step", "did you mean 'compress'"),
         ({"steps": [{"step": "merge", "rule": ["tees"]}]}, "steps.0.rule.0", "ties"),
         ({"steps": [{"step": "merge", "wieght": [1]}]}, "steps.0.wieght", "not permitted"),

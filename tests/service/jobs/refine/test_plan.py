@@ -1,0 +1,72 @@
+"""The course of a refine job as a pure function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from predictors.answer import OutOfDomain
+from service.jobs.plan import Measured
+from service.jobs.refine.plan import RefinePlan
+from service.jobs.refine.spec import RefineSpec
+from service.store.records import NewTrial
+
+LORA = {"method": "lora", "rank": 4, "alpha": 8, "targets": "qv"}
+ACCURACY = [{"metric": "accuracy", "direction": "maximize"}]
+
+
+def plan(*steps: dict[str, Any], **changes: Any) -> RefinePlan:
+    spec = {
+        "name": "x",
+        "kind": "refine",
+        "source": {"configs": [LORA, LORA | {"rank": 2}]},
+        "task": {"model": "builtin:minilm", "train": "builtin:pydocs"},
+        "steps": list(steps),
+        "objectives": ACCURACY,
+        **changes,
+    }
+    return RefinePlan(RefineSpec.model_validate(spec))
+
+
+def over(new: list[NewTrial], first: int, accuracy: list[float], state: Any = "completed") -> list[Measured]:
+    return [
+        Measured(first + n, one.label, state, one.config, {"accuracy": accuracy[n]}, one.seed, "a" * 64, 1)
+        for n, one in enumerate(new)
+    ]
+
+
+def test_steps_follow_one_another_from_the_best_and_soups_take_all() -> None:
+    course = plan({"step": "soup"}, {"step": "compress", "keep": [0.1, 0.2]})
+    trials = over(course.opening(), 0, [0.5, 0.7])
+    soups = list(course.conclude(trials).more)
+    assert [(one.label, one.config["refine.of"], one.config["rank"]) for one in soups] == [("soup", "1+0", 6)]
+    trials += over(soups, 2, [0.8])
+    compressed = list(course.conclude(trials).more)
+    assert [(one.label, one.config["refine.of"]) for one in compressed] == [("compress", "2")] * 2
+    assert {one.seed for one in compressed} == {soups[0].seed}
+    trials += over(compressed, 3, [0.6, 0.75])
+    answer = course.conclude(trials).answer
+    assert answer is not None
+    assert [(one["step"], one["trial"]) for one in answer["steps"]] == [("source", 1), ("soup", 2), ("compress", 4)]
+
+
+def test_a_step_without_a_result_ends_the_job() -> None:
+    course = plan({"step": "soup"})
+    with pytest.raises(OutOfDomain):
+        course.conclude(over(course.opening(), 0, [0.5, 0.7], "failed"))
+
+
+def test_d90_is_the_smallest_dimension_whose_mean_reaches_the_share() -> None:
+    course = plan({"step": "d90", "dimensions": [10, 100, 1000], "seeds": 2})
+    trials = over(course.opening(), 0, [0.5, 0.8])
+    subspaces = list(course.conclude(trials).more)
+    assert [one.config["dimensions"] for one in subspaces] == [10, 10, 100, 100, 1000, 1000]
+    assert {one.config["method"] for one in subspaces} == {"said"}
+    assert len({one.seed for one in subspaces}) == 2
+    trials += over(subspaces, 2, [0.4, 0.5, 0.73, 0.69, 0.71, 0.75])
+    answer = course.conclude(trials).answer
+    assert answer is not None
+    (told,) = answer["steps"][1]["dimensions"]
+    assert (told["source"], told["full"], told["d90"], told["bytes"]) == (1, 0.8, 1000, 4000)
+    assert [one["mean"] for one in told["curve"]] == pytest.approx([0.45, 0.71, 0.73])
