@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -43,7 +44,7 @@ def export(
         with console.status("folding it into its base"):
             checkpoints.merge(adapter, folder.absolute())
         console.print(
-            f"merged checkpoint of {trial_id} is in {folder}\n  vllm serve {folder}",
+            f"merged checkpoint of {trial_id} is in {folder}" + (f"\n  vllm serve {folder}" if writes(folder) else ""),
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -52,6 +53,12 @@ def export(
             with console.status("writing GGUF"):
                 file = checkpoints.write_gguf(folder, folder / GGUF_FILE)
             console.print(f"  llama-cli -m {file}", markup=False, highlight=False, soft_wrap=True)
+
+
+def writes(folder: Path) -> bool:
+    """Whether the checkpoint in `folder` is a language model, which servers of such take."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return any(name.endswith("ForCausalLM") for name in config.get("architectures") or ())
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -186,6 +187,24 @@ def test_cancel_extend_clone_delete(run: Any, job_id: str) -> None:
     run("cancel", job_id)
     assert run("delete", job_id, "--yes").code == 0
     assert [job["id"] for job in run("jobs", "--json").json] == [clone["id"]]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "named"), [("LlamaForCausalLM", True), ("BertForSequenceClassification", False)]
+)
+@pytest.mark.usefixtures("url")
+def test_only_a_language_model_is_offered_to_its_servers(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, architecture: str, named: bool
+) -> None:
+    def merge(_adapter: Path, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({"architectures": [architecture]}))
+
+    monkeypatch.setattr("peftsearch.cli.exports.checkpoints.merge", merge)
+    monkeypatch.setattr("peftsearch.cli.exports._with_card", lambda _client, _trial, folder: folder)
+    done = run("export", "j-1", str(tmp_path / "model"), "--merged")
+    assert done.code == 0, done.err
+    assert ("vllm serve" in done.out) == named
 
 
 def test_watch_follows_to_the_end(run: Any, client: Any, spec: Spec, worker: Any, store: Any) -> None:
