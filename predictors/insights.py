@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from predictors.answer import OutOfDomain
 from predictors.gaussian_process import GaussianProcess, fit_large_gaussian_process
 from search_spaces.errors import InvalidConfig
+from search_spaces.parameters import Parameter
 from search_spaces.space import Space
 
 Floats = NDArray[np.float64]
@@ -24,6 +25,7 @@ Config = Mapping[str, Any]
 LEAST_TRIALS, MOST_TRIALS = 8, 400
 DECADES = 20.0  # a positive metric that spans more than this factor is modelled by its logarithm
 BASES, FUNCTIONS = 32, 200
+SLICE = 33  # values of a parameter at which it is sliced
 POINTS = 192  # at which functions are drawn together, beside the bases
 Progress = Callable[[float], None]
 
@@ -84,6 +86,26 @@ class MetricModel:
         own, _ = self.process.predict(self.space.encode([config]).values)
         middle, half = (own[0] + others[row]) / 2, self.widening * spreads[row]
         return self._estimate(middle, middle - half, middle + half)
+
+    def slice(self, config: Config, name: str) -> tuple[tuple[Any, Estimate], ...]:
+        """What a measurement would give for each value of parameter `name`, all else as in `config`; of a continuous
+        one for `SLICE` evenly spaced values of its scale. Values that the space does not allow there are left out.
+
+        Raises OutOfDomain when `config` is not in the space or has no such parameter.
+        """
+        check(self.space, config)
+        if name not in config or name not in self.space.by_name:
+            raise OutOfDomain("parameter", name, f"a parameter of the configuration: {', '.join(sorted(config))}")
+        others = [{**config, name: value} for value in _values(self.space.by_name[name])]
+        inside = [other for other in others if self.space.contains(other)]
+        if not inside:
+            return ()
+        mean, spread = self.process.predict(self.space.encode(inside).values)
+        half = self.widening * spread
+        return tuple(
+            (other[name], self._estimate(mean[row], mean[row] - half[row], mean[row] + half[row]))
+            for row, other in enumerate(inside)
+        )
 
     def sensitivity(self, config: Config) -> tuple[Change, ...]:
         """The expected change for each neighbouring value of each parameter; numbers are doubled and halved."""
@@ -162,6 +184,14 @@ def fit_metric(space: Space, trials: Sequence[tuple[Config, float]], metric: str
     rank = min(len(errors), int(np.ceil(level * (len(errors) + 1)))) - 1
     configs = tuple(config for config, _ in inside)
     return MetricModel(space, metric, configs, process, logarithmic, float(errors[rank]), level)
+
+
+def _values(parameter: Parameter) -> list[Any]:
+    """All values, of a parameter with many some that are evenly spaced on its scale."""
+    if len(parameter.columns) != 1 or (parameter.size is not None and parameter.size <= SLICE):
+        return list(parameter.grid(SLICE if parameter.size is None else None))
+    found = parameter.decode(np.linspace(0, 1, SLICE)[:, None])
+    return list(dict.fromkeys(found))
 
 
 def check(space: Space, config: Config) -> None:

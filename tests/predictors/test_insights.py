@@ -62,6 +62,23 @@ def test_sensitivity_tells_what_doubling_does(model: MetricModel) -> None:
     assert changes[("targets", "all")].value == pytest.approx(0.06, abs=0.02)
 
 
+def test_a_slice_follows_the_function_and_covers_it(model: MetricModel) -> None:
+    config = {"learning_rate": 1e-4, "rank": 8, "targets": "qv", "dropout": 0.1}
+    rates = model.slice(config, "learning_rate")
+    assert [rates[0][0], rates[-1][0]] == pytest.approx([1e-5, 1e-1])
+    truth = np.array([_accuracy(config | {"learning_rate": rate}) for rate, _ in rates])
+    found = np.array([estimate.value for _, estimate in rates])
+    assert np.corrcoef(found, truth)[0, 1] > 0.95
+    inside = [estimate.low <= true <= estimate.high for (_, estimate), true in zip(rates, truth, strict=True)]
+    assert np.mean(inside) > 0.8
+    assert [value for value, _ in model.slice(config, "targets")] == ["qv", "all"]
+    ranks = [value for value, _ in model.slice(config, "rank")]
+    assert ranks == sorted(set(ranks))
+    assert (ranks[0], ranks[-1]) == (1, 64)
+    with pytest.raises(OutOfDomain, match="parameter: found 'colour'"):
+        model.slice(config, "colour")
+
+
 def test_metrics_over_decades_are_modelled_by_their_logarithm() -> None:
     configs = SPACE.sample(30, np.random.default_rng(3))
     trials = [(config, 1000.0 * config["rank"]) for config in configs]

@@ -23,6 +23,7 @@ from service.jobs.kinds import search_spec
 from service.jobs.search.problem import build_problem
 from service.store.records import Trial
 from service.store.store import Store
+from workers.bounded import INT32
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["insights"], dependencies=[READ], route_class=PlainRoute)
 
@@ -78,6 +79,22 @@ class ExpectView(View):
     known: list[str]
     sensitivity: list[ChangeView]
     trials: int
+
+
+class SlicePoint(EstimateView):
+    """The metric to expect when the parameter has the value `at`."""
+
+    at: Any
+
+
+class SliceView(View):
+    """A metric over one parameter, all else as in a trial. `points` follow the parameter's scale."""
+
+    metric: str
+    parameter: str
+    trial: int = Field(description="number of the trial")
+    trials: int = Field(description="completed trials that were fitted")
+    points: list[SlicePoint]
 
 
 class KneeView(View):
@@ -142,6 +159,34 @@ def expect(desk: Desk, job_id: str, config: dict[str, Any], level: float) -> Exp
         for one in model.sensitivity(config)
     ]
     return ExpectView(objectives=objectives, known=list(exact), sensitivity=changes, trials=len(trials))
+
+
+@router.get("/slice", response_model=SliceView, responses=RESPONSES)
+async def get_slice(
+    job_id: str,
+    request: Request,
+    store: StoreDep,
+    parameter: Annotated[str, Query(max_length=200, description="what varies")],
+    trial: Annotated[int, Query(ge=0, le=INT32, description="number of the trial through which the slice goes")],
+    metric: Annotated[str | None, Query(max_length=200, description="default: the first objective")] = None,
+    level: Annotated[float, Query(gt=0, lt=1, description="probability that the intervals cover")] = 0.9,
+) -> Response:
+    """What a metric would be for each value of one parameter, all else as in a trial, with intervals."""
+    job = await to_thread.run_sync(store.get_job, job_id)
+    asked = {"job_id": job_id, "parameter": parameter, "trial": trial, "metric": metric, "level": level}
+    return await computed(request, sliced, asked, job.version)
+
+
+@costly
+def sliced(desk: Desk, job_id: str, parameter: str, trial: int, metric: str | None, level: float) -> SliceView:
+    """Fit the metric to the newest trials and cut through the fit."""
+    through = desk.store.get_trial(f"{job_id}-{trial}")
+    problem, trials = _evidence(desk.store, job_id)
+    name = metric or problem.objectives[0].metric
+    desk.progress(f"fitting {name} to {len(trials)} trials")
+    model = _model(problem, trials, name, level)
+    points = [SlicePoint(at=at, **vars(estimate)) for at, estimate in model.slice(through.config, parameter)]
+    return SliceView(metric=name, parameter=parameter, trial=trial, trials=model.trials, points=points)
 
 
 @router.get("/knee")

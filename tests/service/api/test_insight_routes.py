@@ -47,6 +47,18 @@ def test_a_configuration_never_run_is_expected(api: TestClient, job_id: str) -> 
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "config.rank")
 
 
+def test_a_slice_goes_through_a_trial(api: TestClient, job_id: str) -> None:
+    asked = {"parameter": "rank", "trial": 3}
+    answer = api.get(f"/v1/jobs/{job_id}/slice", params=asked).json()
+    assert (answer["metric"], answer["trials"]) == ("accuracy", 12)
+    best = max(answer["points"], key=lambda point: point["value"])
+    assert best["at"] == pytest.approx(30, abs=5)
+    assert all(point["low"] <= point["value"] <= point["high"] for point in answer["points"])
+    refused = api.get(f"/v1/jobs/{job_id}/slice", params=asked | {"parameter": "colour"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "parameter")
+    assert api.get(f"/v1/jobs/{job_id}/slice", params=asked | {"trial": 999}).status_code == 404
+
+
 def test_the_knee_is_on_the_front(api: TestClient, job_id: str, spec: Spec) -> None:
     answer = api.get(f"/v1/jobs/{job_id}/knee").json()
     assert answer["trial"]["on_front"]

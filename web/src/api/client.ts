@@ -19,6 +19,7 @@ import type {
   Pareto,
   ProblemDetails,
   Report,
+  Slice,
   Stretch,
   WholeTrial,
 } from "./types";
@@ -174,6 +175,10 @@ export const getConfirmation = (jobId: string, signal?: AbortSignal) =>
 
 export const getImportance = (jobId: string, metric: string, signal?: AbortSignal) =>
   json<Importance>(`jobs/${jobId}/importance?${query({ metric })}`, { signal });
+
+/** A metric over one parameter, all else as in a trial. */
+export const getSlice = (jobId: string, trial: number, parameter: string, metric: string, signal?: AbortSignal) =>
+  json<Slice>(`jobs/${jobId}/slice?${query({ trial, parameter, metric })}`, { signal });
 
 export const getKnee = (jobId: string, signal?: AbortSignal) => json<Knee>(`jobs/${jobId}/knee`, { signal });
 

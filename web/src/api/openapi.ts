@@ -954,6 +954,32 @@ export interface RoomView {
   total_bytes: number;
 }
 /**
+ * A metric over one parameter, all else as in a trial. `points` follow the parameter's scale.
+ */
+export interface SliceView {
+  metric: string;
+  parameter: string;
+  /**
+   * number of the trial
+   */
+  trial: number;
+  /**
+   * completed trials that were fitted
+   */
+  trials: number;
+  points: SlicePoint[];
+}
+/**
+ * The metric to expect when the parameter has the value `at`.
+ */
+export interface SlicePoint {
+  value: number;
+  low: number;
+  high: number;
+  level: number;
+  at: unknown;
+}
+/**
  * Code that trains a configuration again.
  */
 export interface SnippetView {

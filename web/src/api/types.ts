@@ -17,6 +17,7 @@ import type {
   Problem,
   ProgressView,
   ReportView,
+  SliceView,
   StretchView,
   TrialView,
 } from "./openapi";
@@ -76,6 +77,7 @@ export type Expectation = Exact<
   ExpectView,
   { sensitivity: Exact<ExpectView["sensitivity"][number], { value: Json }>[] }
 >;
+export type Slice = Exact<SliceView, { points: Exact<SliceView["points"][number], { at: Json }>[] }>;
 export type Knee = Exact<KneeView, { trial: Trial; objectives: Metrics }>;
 export type FieldError = Exact<FieldProblem, { found?: Json; allowed?: Json }>;
 

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { ApiError, getImportance, getKnee } from "../api/client";
 import type { Importance, Job, MetricInfo, Trial } from "../api/types";
 import { metricValue, percent } from "../text/numbers";
+import { SlicePanel } from "./slice-panel";
 import { WhatIf } from "./what-if";
 
 interface Props {
@@ -40,6 +41,7 @@ export function InsightsPanel({ job, selected, metrics, onSelect }: Props) {
           <p className="muted">Giving up a little of one objective buys the most of the others here.</p>
         </section>
       )}
+      {asked && <SlicePanel job={job} trial={asked} metrics={metrics} />}
       {asked && <WhatIf job={job} trial={asked} metrics={metrics} />}
     </div>
   );

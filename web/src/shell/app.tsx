@@ -19,7 +19,7 @@ export function App() {
       <header className="topbar">
         <a className="wordmark" href="#/">
           <Mark />
-          peftsearch
+          <span>peftsearch</span>
         </a>
         <nav aria-label="Main">
           <NavLink href="#/" here={route.path.length === 0 || route.path[0] === "jobs"}>
