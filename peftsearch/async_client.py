@@ -281,6 +281,25 @@ class AsyncClient:
         found = self._pages(lambda cursor, size: calls.audit(cursor, size, token_name, target), limit)
         return [entry async for entry in found]
 
+    async def webhooks(self, job_id: str | None = None) -> list[Mapping[str, Any]]:
+        """See `Client.webhooks`."""
+        return await self._send(calls.webhooks(job_id))
+
+    async def create_webhook(
+        self, url: str, events: Iterable[str] | None = None, job_id: str | None = None, project: str | None = None
+    ) -> Mapping[str, Any]:
+        """See `Client.create_webhook`."""
+        return await self._send(calls.create_webhook(url, events, job_id, project))
+
+    async def delete_webhook(self, webhook_id: str) -> None:
+        """See `Client.delete_webhook`."""
+        await self._send(calls.delete_webhook(webhook_id))
+
+    async def deliveries(self, webhook_id: str, limit: int | None = None) -> list[Mapping[str, Any]]:
+        """See `Client.deliveries`."""
+        found = self._pages(lambda cursor, size: calls.deliveries(webhook_id, cursor, size), limit)
+        return [entry async for entry in found]
+
     async def _send(self, call: Call[T]) -> T:
         waits, leave = pauses(), leave_pauses()
         while True:

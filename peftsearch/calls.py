@@ -278,3 +278,27 @@ def audit(cursor: str | None, limit: int, token_name: str | None, target: str | 
     """One page of who did what, newest first."""
     query = _query(cursor=cursor, limit=limit, token_name=token_name, target=target)
     return Call("GET", "/v1/audit", _page_of(dict), query)
+
+
+def webhooks(job_id: str | None) -> Call[list[Mapping[str, Any]]]:
+    """Webhooks, of a job or all that one may see."""
+    return Call("GET", "/v1/webhooks", lambda data: list(data["items"]), _query(job_id=job_id))
+
+
+def create_webhook(
+    url: str, events: Iterable[str] | None, job_id: str | None, project: str | None
+) -> Call[Mapping[str, Any]]:
+    """Tell an address of events; the secret that signs is in the answer and nowhere else."""
+    body = {"url": url, "job_id": job_id, "project": project}
+    chosen = {} if events is None else {"events": list(events)}
+    return Call("POST", "/v1/webhooks", dict, body=body | chosen, repeatable=False)
+
+
+def delete_webhook(webhook_id: str) -> Call[None]:
+    """Tell it nothing any more."""
+    return Call("DELETE", f"/v1/webhooks/{webhook_id}", lambda _: None)
+
+
+def deliveries(webhook_id: str, cursor: str | None, limit: int) -> Call[Page[Mapping[str, Any]]]:
+    """One page of what a webhook was told, newest first."""
+    return Call("GET", f"/v1/webhooks/{webhook_id}/deliveries", _page_of(dict), _query(cursor=cursor, limit=limit))

@@ -311,6 +311,26 @@ class Client:
         (the id of a job, trial or token) is part of the path of."""
         return list(self._pages(lambda cursor, size: calls.audit(cursor, size, token_name, target), limit))
 
+    def webhooks(self, job_id: str | None = None) -> list[Mapping[str, Any]]:
+        """Webhooks, newest first, without their secrets: of a job, or all that the token may see."""
+        return self._send(calls.webhooks(job_id))
+
+    def create_webhook(
+        self, url: str, events: Iterable[str] | None = None, job_id: str | None = None, project: str | None = None
+    ) -> Mapping[str, Any]:
+        """Tell `url` of `events` (`job.completed`, `job.failed`, `job.cancelled`, `front`; by default the ends of
+        jobs), in one job or, for admins, in a project or everywhere. Its secret signs the messages and is shown this
+        once."""
+        return self._send(calls.create_webhook(url, events, job_id, project))
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Tell it nothing any more."""
+        self._send(calls.delete_webhook(webhook_id))
+
+    def deliveries(self, webhook_id: str, limit: int | None = None) -> list[Mapping[str, Any]]:
+        """What a webhook was or is to be told, newest first, and how that went."""
+        return list(self._pages(lambda cursor, size: calls.deliveries(webhook_id, cursor, size), limit))
+
     def _send(self, call: Call[T]) -> T:
         waits, leave = pauses(), leave_pauses()
         while True:

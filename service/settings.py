@@ -10,6 +10,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from service.address_list import normal_list
+
 ENVIRONMENT = {
     "home": "PEFTSEARCH_HOME",
     "host": "PEFTSEARCH_HOST",
@@ -22,6 +24,7 @@ ENVIRONMENT = {
     "hub": "PEFTSEARCH_HUB",
     "rate_limit": "PEFTSEARCH_RATE_LIMIT",
     "log": "PEFTSEARCH_LOG",
+    "webhooks": "PEFTSEARCH_WEBHOOKS",
     "no_auth": "PEFTSEARCH_NO_AUTH",
 }
 """Environment variable of each setting. Several folders are separated like `PATH`."""
@@ -59,6 +62,10 @@ class Settings(BaseModel):
         default=200, ge=0, le=1e6, description="requests a second of a token without a rate of its own; 0: no limit"
     )
     log: Literal["text", "json"] = Field(default="text", description="form of the log: lines for people, or JSON")
+    webhooks: str = Field(
+        default="off",
+        description="where webhooks may point to: `off`, `any` public address, or host names and networks with commas",
+    )
     no_auth: bool = Field(default=False, description="answer without a token; only on a loopback address")
 
     @field_validator("hub")
@@ -68,6 +75,11 @@ class Settings(BaseModel):
         if not all(re.fullmatch(r"[A-Za-z0-9][\w.-]*", owner) for owner in owners):
             raise ValueError("allowed: `any`, `off`, or names of owners separated by commas")
         return ",".join(owners)
+
+    @field_validator("webhooks")
+    @classmethod
+    def _listed_addresses(cls, value: str) -> str:
+        return normal_list(value)
 
     @field_validator("data_roots", "programs", mode="before")
     @classmethod
@@ -152,6 +164,7 @@ class Settings(BaseModel):
             "hub": self.hub,
             "rate_limit": f"{self.rate_limit:g}",
             "log": self.log,
+            "webhooks": self.webhooks,
             "no_auth": "1" if self.no_auth else "",
         }
         return {ENVIRONMENT[name]: value for name, value in values.items()}

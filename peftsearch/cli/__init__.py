@@ -24,6 +24,7 @@ from peftsearch.cli import (
     space,
     tokens,
     trials,
+    webhooks,
     worker,
 )
 from peftsearch.cli.output import messages
@@ -56,6 +57,7 @@ for part in (
 app.add_typer(predict.app, name="predict")
 app.add_typer(mixture.app, name="mixture")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(webhooks.app, name="webhooks")
 app.registered_commands.extend(tokens.audit_app.registered_commands)
 
 

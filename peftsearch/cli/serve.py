@@ -54,6 +54,10 @@ def serve(
     log: Annotated[
         Literal["text", "json"] | None, typer.Option(help="Form of the log [env: PEFTSEARCH_LOG; text]")
     ] = None,
+    webhooks: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Where webhooks may point: off, any, or a,b [env: PEFTSEARCH_WEBHOOKS; off]"),
+    ] = None,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Answer without a token; loopback only [env: PEFTSEARCH_NO_AUTH]")
     ] = False,
@@ -75,6 +79,7 @@ def serve(
         ("--hub", hub),
         ("--rate-limit", rate_limit),
         ("--log", log),
+        ("--webhooks", webhooks),
         ("--only", only),
         *(("--data-root", root) for root in data_root or ()),
         *(("--programs", folder) for folder in programs or ()),

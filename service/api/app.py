@@ -45,6 +45,7 @@ from service.api.routes import (
     tasks,
     tokens,
     trials,
+    webhooks,
     work,
 )
 from service.jobs.search.outside_scheduling import OutsideScheduling
@@ -73,6 +74,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     tokens.router,
     audit.router,
     system.router,
+    webhooks.router,
     health.router,
 )
 

@@ -19,6 +19,8 @@ from service.conductor.takeover import take_over
 from service.conductor.training.placement import place
 from service.errors import ServiceError
 from service.jobs.search.spec import ResourcesSpec
+from service.notifying.addresses import Allowed
+from service.notifying.courier import Courier, delivering
 from service.processes.disk_room import full_disk
 from service.processes.home import HomeInUseError, HomeLock, home_identity, keep_private
 from service.processes.lifeline import follow_parent
@@ -69,7 +71,8 @@ def conduct(settings: Settings, supervised: bool = False) -> None:
             usual = place(ResourcesSpec(), executor.machine())
             executor.warm_up(usual.shape, usual.workers)
         log.info("ready: %s", executor.machine())
-        with collecting(store, ArtifactStore(settings.artifacts), settings.database):
+        courier = Courier(store, Allowed(settings.webhooks))
+        with collecting(store, ArtifactStore(settings.artifacts), settings.database), delivering(courier):
             owner = identity + secrets.token_hex(3)
             Conductor(store, executor, proposer, owner, has_room=lambda: full_disk(settings) is None).run(stop)
     finally:

@@ -19,6 +19,7 @@ PERIOD = 600.0  # seconds between collections
 MIN_AGE = 3600.0  # seconds for which an artifact may be on its way from its worker to a row
 TELL_REPORTS = 7 * 86400.0  # seconds after a job's end for which its stream still tells every report
 REMEMBER_DEEDS = 366 * 86400.0  # seconds for which the audit trail says who did what
+REMEMBER_DELIVERIES = 30 * 86400.0  # seconds for which it is shown what a webhook was told
 FORGET_AT_ONCE = 20_000  # events of a job that go in one transaction
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def collecting(store: Store, artifacts: ArtifactStore, database: str, period: fl
             try:
                 store.forget_reports(TELL_REPORTS, FORGET_AT_ONCE)
                 store.forget_deeds(REMEMBER_DEEDS, FORGET_AT_ONCE)
+                store.forget_deliveries(REMEMBER_DELIVERIES, FORGET_AT_ONCE)
                 if ours and (gone := collect(store, artifacts)):
                     log.info("collected %d artifacts that nothing refers to", len(gone))
             except (ServiceError, OSError) as error:

@@ -1,14 +1,28 @@
-"""Who may do what, who did it and who is at it: tokens, the audit trail, leases. Each operation is one transaction."""
+"""Who may do what, who did it, who is at it and who is told: tokens, audit trail, leases, webhooks.
+
+Each operation is one transaction.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from service.store import audit, tokens, under_way
+from service.store import audit, tokens, under_way, webhooks
 from service.store.engine import Database
 from service.store.migrate import check_tables, revision
-from service.store.records import DEFAULT_PROJECT, AuditEntry, Deed, Page, Scope, Token
+from service.store.records import (
+    DEFAULT_PROJECT,
+    Addressed,
+    AuditEntry,
+    Deed,
+    Delivery,
+    Page,
+    Scope,
+    Token,
+    Webhook,
+    WebhookEvent,
+)
 from service.store.under_way import Lease
 
 Clock = Callable[[], datetime]
@@ -87,3 +101,49 @@ class AccessStore:
         """Delete up to `limit` entries of the audit trail that are older than `age` seconds; how many went."""
         before = self._clock() - timedelta(seconds=age)
         return self._database.write(lambda c: audit.forget(c, before, limit))
+
+    # Webhooks
+
+    def create_webhook(
+        self, url: str, events: Iterable[WebhookEvent], project: str | None = None, job_id: str | None = None
+    ) -> tuple[str, Webhook]:
+        """Tell `url` of what happens from now on: in a job, in a project, or (neither) everywhere. The secret that
+        signs its messages is shown this once. Raises NotFound for an unknown job."""
+        return self._database.write(lambda c: webhooks.create_webhook(c, url, events, project, job_id, self._clock()))
+
+    def list_webhooks(self, project: str | None = None, job_id: str | None = None) -> tuple[Webhook, ...]:
+        """All webhooks, newest first: of a project or all, of a job or all."""
+        return self._database.read(lambda c: webhooks.list_webhooks(c, project, job_id))
+
+    def get_webhook(self, id: str) -> Webhook:
+        """The webhook; raises NotFound."""
+        return self._database.read(lambda c: webhooks.get_webhook(c, id))
+
+    def delete_webhook(self, id: str) -> None:
+        """Delete it with its messages; raises NotFound."""
+        self._database.write(lambda c: webhooks.delete_webhook(c, id))
+
+    def deliveries(self, webhook_id: str, cursor: str | None = None, limit: int = 50) -> Page[Delivery]:
+        """One page of a webhook's messages, newest first."""
+        return self._database.read(lambda c: webhooks.deliveries(c, webhook_id, cursor, limit))
+
+    def anything_to_deliver(self) -> bool:
+        """Whether `collect_deliveries` or `claim_delivery` may find anything."""
+        return self._database.read(lambda c: webhooks.anything_new(c, self._clock()))
+
+    def collect_deliveries(self) -> int:
+        """Make messages of what has happened since the last time; how many."""
+        return self._database.write(lambda c: webhooks.collect(c, self._clock()))
+
+    def claim_delivery(self, hold: float) -> Addressed | None:
+        """The message that is due longest, for one attempt of at most `hold` seconds; None when none is due."""
+        return self._database.write(lambda c: webhooks.claim_delivery(c, hold, self._clock()))
+
+    def end_delivery(self, tried: Delivery, status: int | None, error: str | None) -> None:
+        """How an attempt went: the answer's status, or why there was none."""
+        self._database.write(lambda c: webhooks.end_attempt(c, tried, status, error, self._clock()))
+
+    def forget_deliveries(self, age: float, limit: int) -> int:
+        """Delete up to `limit` messages that have been over for `age` seconds; how many went."""
+        before = self._clock() - timedelta(seconds=age)
+        return self._database.write(lambda c: webhooks.forget(c, before, limit))

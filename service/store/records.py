@@ -195,6 +195,49 @@ class AuditEntry:
     deed: Deed
 
 
+WebhookEvent = Literal["job.completed", "job.failed", "job.cancelled", "front"]
+DeliveryState = Literal["pending", "delivered", "given_up"]
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """An address that is told of events: of one job, of a project's, or of all. The secret is not in it."""
+
+    id: str
+    url: str
+    events: list[WebhookEvent]
+    project: str | None
+    job_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message to a webhook: what it tells of and how its sending went; the same id in every attempt."""
+
+    id: str
+    webhook_id: str
+    event: WebhookEvent
+    job_id: str
+    state: DeliveryState
+    attempts: int
+    next_at: datetime | None  # when it is tried (again)
+    status: int | None  # of the last answer
+    error: str | None  # why there was none
+    created_at: datetime
+    ended_at: datetime | None
+    body: str  # as sent
+
+
+@dataclass(frozen=True)
+class Addressed:
+    """A delivery that is to be sent now, where to, and what signs it."""
+
+    delivery: Delivery
+    url: str
+    secret: str
+
+
 @dataclass(frozen=True)
 class Page(Generic[T]):
     """One page of a list and the cursor of the next one (None at the end)."""

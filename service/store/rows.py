@@ -21,6 +21,7 @@ from service.store.states import TRIAL_STATES
 from service.store.tables import (
     AnswerRow,
     AuditRow,
+    DeliveryRow,
     EventRow,
     ExploitRow,
     IdempotencyKeyRow,
@@ -28,6 +29,7 @@ from service.store.tables import (
     ReportRow,
     TokenRow,
     TrialRow,
+    WebhookRow,
 )
 
 JOBS = cast(Table, JobRow.__table__)
@@ -38,6 +40,8 @@ EVENTS = cast(Table, EventRow.__table__)
 IDEMPOTENCY_KEYS = cast(Table, IdempotencyKeyRow.__table__)
 TOKENS = cast(Table, TokenRow.__table__)
 AUDIT = cast(Table, AuditRow.__table__)
+WEBHOOKS = cast(Table, WebhookRow.__table__)
+DELIVERIES = cast(Table, DeliveryRow.__table__)
 ANSWERS = cast(Table, AnswerRow.__table__)
 
 # Records are built by position: their fields and these columns have the same names and order.

@@ -2,6 +2,7 @@
 
 jobs ─┬─ trials ─┬─ reports       idempotency_keys: which `create_job` request made which job
       ├─ events  └─ exploits      tokens: hashed credentials; audit: who did what
+      ├─ webhooks ── deliveries   whom to tell of what, and what is on its way there
       └─ answers                  laws and mixtures learnt, which may outlive their job
 """
 
@@ -241,6 +242,43 @@ class AuditRow(Table):
     operation: Mapped[str] = mapped_column(FreeText)  # as in the OpenAPI document
     target: Mapped[str] = mapped_column(FreeText)
     status: Mapped[int] = mapped_column(Integer)
+
+
+class WebhookRow(Table):
+    """An address that is told of events. The secret signs, so it is kept as it is."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    url: Mapped[str] = mapped_column(FreeText)
+    events: Mapped[list[str]]
+    project: Mapped[str | None] = mapped_column(String(64))  # null: of all
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)  # null: of all
+    created_at: Mapped[datetime]
+    secret: Mapped[str] = mapped_column(FreeText)
+    seen: Mapped[int] = mapped_column(BigInteger)  # the last event that was looked at
+    front_seen: Mapped[int] = mapped_column(BigInteger)  # the same for changes of fronts, which are told of together
+    front_told_at: Mapped[datetime | None]
+
+
+class DeliveryRow(Table):
+    """One message to one webhook. Its body is kept as sent, so that each attempt says the same."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index(None, "state", "next_at"), Index(None, "webhook_id", "created_at", "id"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    event: Mapped[str] = mapped_column(String(32))
+    job_id: Mapped[str] = mapped_column(String(32))  # which may be deleted before it is delivered
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer)
+    next_at: Mapped[datetime | None]
+    status: Mapped[int | None] = mapped_column(Integer)  # of the last answer
+    error: Mapped[str | None] = mapped_column(FreeText)
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    body: Mapped[str] = mapped_column(FreeText)
 
 
 class AnswerRow(Table):

@@ -61,3 +61,11 @@ def test_a_client_that_asks_too_often_waits_and_asks_again(times: int, monkeypat
             with pytest.raises(Unavailable):
                 client.health()
     assert waited == [3.0] * min(times, TIMES_REFUSED)
+
+
+def test_webhooks_are_refused_until_the_operator_allows_them(run: Callable[..., Any], url: str) -> None:
+    assert url
+    refused = run("webhooks", "add", "https://hooks.example.com/x", "--event", "front")
+    assert refused.code == 2
+    assert run("webhooks", "list").out.strip() == "none"
+    assert run("webhooks", "deliveries", "w0").code == run("webhooks", "remove", "w0").code == 2

@@ -30,7 +30,7 @@ def test_every_refusal_is_a_problem(api: TestClient) -> None:
 def test_methods_that_do_not_exist_are_405_and_name_those_that_do(api: TestClient) -> None:
     paths: dict[str, Any] = api.get("/v1/openapi.json").json()["paths"]
     for path, operations in paths.items():
-        filled = path.format(job_id="j1", trial_id="j1-1", name="x", token_id="t1")
+        filled = path.format(job_id="j1", trial_id="j1-1", name="x", token_id="t1", webhook_id="w1")
         for verb in VERBS - set(operations) if path.startswith("/v1") else ():
             response = api.request(verb, filled)
             assert response.status_code == 405, (verb, path)

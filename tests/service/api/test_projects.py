@@ -40,6 +40,7 @@ OF_PROJECTS = {
     "/v1/checks",
     "/v1/laws",
     "/v1/recommend",
+    "/v1/webhooks",
     "/v1/predict/step-law",
     "/v1/predict/law",
     "/metrics",
@@ -74,11 +75,12 @@ def alpha(guarded: TestClient, store: Store, spec: Spec, worker: Any) -> dict[st
         worker.complete(job, 0.5 + number / 20, 20)
     worker.store.claim_trial(job, "w", 60)
     store.add_answer("law", LAW, {"law": {}}, project="alpha")
-    return {"job_id": job, "trial_id": trial.id, "name": LAW}
+    _, webhook = store.create_webhook("https://hooks.example.com/", ["front"], job_id=job)
+    return {"job_id": job, "trial_id": trial.id, "name": LAW, "webhook_id": webhook.id}
 
 
 def _state(store: Store, job: str) -> Any:
-    return store.get_job(job), store.searched_trials(job), store.events_after(0, job)
+    return store.get_job(job), store.list_webhooks(job_id=job), store.searched_trials(job), store.events_after(0, job)
 
 
 def test_no_operation_shows_or_changes_what_is_anothers(

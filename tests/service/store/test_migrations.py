@@ -83,6 +83,8 @@ def _assert_additions(store: Store, job_id: str, revision: str) -> None:
     assert deeds == (["of an old release"] if revision >= "0007" else [])
     rows = [trial.evaluated_rows for trial in store.searched_trials(job_id) if trial.state == "completed"]
     assert rows == ([500] if revision >= "0008" else [None])
+    told = [(hook.events, [one.state for one in store.deliveries(hook.id).items]) for hook in store.list_webhooks()]
+    assert told == ([(["job.completed"], ["delivered"])] if revision >= "0009" else [])
 
 
 def test_rows_that_an_environment_told_of_become_a_number(tmp_path: Path) -> None:

@@ -367,6 +367,36 @@ export interface DecisionView {
   decision: "continue" | "pause" | "stop";
 }
 /**
+ * A message to a webhook. Its id is the same in every attempt, so that a receiver can tell that it knows it.
+ */
+export interface DeliveryView {
+  id: string;
+  event: "job.completed" | "job.failed" | "job.cancelled" | "front";
+  job_id: string;
+  state: "pending" | "delivered" | "given_up";
+  attempts: number;
+  /**
+   * when it is sent (again)
+   */
+  next_at: string | null;
+  /**
+   * of the last answer
+   */
+  status: number | null;
+  /**
+   * what was wrong with the last attempt
+   */
+  error: string | null;
+  created_at: string;
+  ended_at: string | null;
+  /**
+   * as sent
+   */
+  body: {
+    [k: string]: unknown;
+  };
+}
+/**
  * Change of the loss when a twentieth of the mixture is given to this domain, with its interval.
  */
 export interface EffectView {
@@ -760,6 +790,26 @@ export interface TokenView {
   revoked_at: string | null;
   rate: number | null;
 }
+export interface ItemsViewOfWebhookView {
+  items: WebhookView[];
+}
+/**
+ * A webhook; its secret is not shown again.
+ */
+export interface WebhookView {
+  id: string;
+  url: string;
+  events: ("job.completed" | "job.failed" | "job.cancelled" | "front")[];
+  /**
+   * null: of all
+   */
+  project: string | null;
+  /**
+   * null: of all of them
+   */
+  job_id: string | null;
+  created_at: string;
+}
 /**
  * A search job. `best` holds the objectives of `best_trial`, which leads the front by the first of them.
  */
@@ -894,8 +944,30 @@ export interface NewTokenView {
   rate: number | null;
   secret: string;
 }
+/**
+ * A new webhook. `secret` is shown this once.
+ */
+export interface NewWebhookView {
+  id: string;
+  url: string;
+  events: ("job.completed" | "job.failed" | "job.cancelled" | "front")[];
+  /**
+   * null: of all
+   */
+  project: string | null;
+  /**
+   * null: of all of them
+   */
+  job_id: string | null;
+  created_at: string;
+  secret: string;
+}
 export interface PageViewOfAuditView {
   items: AuditView[];
+  next_cursor: string | null;
+}
+export interface PageViewOfDeliveryView {
+  items: DeliveryView[];
   next_cursor: string | null;
 }
 export interface PageViewOfJobView {

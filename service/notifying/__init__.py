@@ -1,0 +1,1 @@
+"""Tells the addresses that are allowed what has happened."""

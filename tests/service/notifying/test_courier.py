@@ -1,0 +1,142 @@
+"""Messages as a receiver gets them: signed, to the address that was checked, again until it says yes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.notifying.addresses import Allowed
+from service.notifying.courier import Courier, delivering
+from service.store.store import Store, open_store
+from tests.service.store.examples import ManualClock, running_job
+
+LOOPBACK = Allowed("127.0.0.0/8")
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers with `statuses` in turn, the last one again and again, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.statuses = [200]
+        self.got: list[tuple[dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hook?a=1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        receiver: Any = self.server
+        receiver.got.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+        status = receiver.statuses.pop(0) if len(receiver.statuses) > 1 else receiver.statuses[0]
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", f"http://127.0.0.1:{receiver.server_address[1]}/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 'store.db'}", clock)
+    yield opened
+    opened.close()
+
+
+def end_a_job(store: Store, url: str) -> tuple[str, str]:
+    """A webhook with a message to send: its secret and id."""
+    secret, hook = store.create_webhook(url, ["job.cancelled"])
+    store.set_job_state(running_job(store).id, "cancelled")
+    return secret, hook.id
+
+
+def test_it_is_signed_and_says_what_it_is(store: Store, clock: ManualClock, receiver: Receiver) -> None:
+    secret, hook = end_a_job(store, receiver.url)
+    assert Courier(store, LOOPBACK, clock).round() == 1
+    ((headers, body),) = receiver.got
+    (kept,) = store.deliveries(hook).items
+    assert (kept.state, kept.status, kept.error) == ("delivered", 200, None)
+    assert json.loads(body)["id"] == headers["Peftsearch-Delivery"] == kept.id
+    assert headers["Peftsearch-Event"] == "job.cancelled"
+    assert headers["Host"] == receiver.url.split("/")[2]
+    timestamp, signed = (part.split("=", 1)[1] for part in headers["Peftsearch-Signature"].split(","))
+    assert int(timestamp) == int(clock.now.timestamp())
+    expected = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    assert hmac.compare_digest(signed, expected)
+    assert secret.encode() not in body
+
+
+def test_it_is_sent_again_after_a_restart_with_the_same_id_and_body(
+    store: Store, clock: ManualClock, receiver: Receiver, tmp_path: Path
+) -> None:
+    _, hook = end_a_job(store, receiver.url)
+    receiver.statuses = [500, 302, 200]
+    courier = Courier(store, LOOPBACK, clock)
+    assert [courier.round(), courier.round()] == [1, 0]
+    clock.now += timedelta(minutes=5)
+    later = open_store(f"sqlite:///{tmp_path / 'store.db'}", clock)
+    again = Courier(later, LOOPBACK, clock)
+    assert again.round() == 1
+    assert later.deliveries(hook).items[0].error == "answered 302"  # whom it would lead to was not asked
+    clock.now += timedelta(minutes=5)
+    assert [again.round(), again.round()] == [1, 0]
+    assert later.deliveries(hook).items[0].state == "delivered"
+    assert len({(headers["Peftsearch-Delivery"], body) for headers, body in receiver.got}) == 1
+    assert len(receiver.got) == 3
+    later.close()
+
+
+def test_what_is_not_allowed_any_more_or_not_there_is_told_to_whoever_looks(
+    store: Store, clock: ManualClock, receiver: Receiver
+) -> None:
+    _, hook = end_a_job(store, receiver.url)
+    assert Courier(store, Allowed("any"), clock).round() == 1
+    (kept,) = store.deliveries(hook).items
+    assert receiver.got == []
+    assert kept.status is None
+    assert "operator allows" in str(kept.error)
+    clock.now += timedelta(minutes=5)
+    receiver.server_close()
+    Courier(store, LOOPBACK, clock).round()
+    (kept,) = store.deliveries(hook).items
+    assert (kept.state, kept.status, kept.attempts) == ("pending", None, 2)
+    assert "operator" not in str(kept.error)
+
+
+def test_the_courier_goes_round_by_itself(store: Store, receiver: Receiver) -> None:
+    with delivering(Courier(store, LOOPBACK), period=0.05):
+        end_a_job(store, receiver.url)
+        deadline = time.monotonic() + 60
+        while not receiver.got:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
