@@ -57,3 +57,10 @@ def test_who_is_no_operator_is_told_what_it_takes(page: Page, store: Store) -> N
     page.expected_errors = ("403",)  # type: ignore[attr-defined]
     page.goto(f"/?token={store.create_token('reader', ['read'])[0]}#/system")
     expect(page.get_by_text("this needs a token with the scope `admin`")).to_be_visible()
+
+
+def test_on_a_phone_nothing_scrolls_sideways(page: Page) -> None:
+    page.set_viewport_size({"width": 375, "height": 812})
+    page.goto("/#/system")
+    expect(page.get_by_role("table", name="Tokens")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
