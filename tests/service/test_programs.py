@@ -52,6 +52,9 @@ def test_a_sound_job_is_taken_with_its_path(api: TestClient, spec: dict[str, Any
     found = api.post("/v1/jobs", json=spec)
     assert found.status_code == 201, found.text
     assert found.json()["spec"]["task"]["program"] == str(settings.programs[0] / "train.py")
+    listed = f"/v1/jobs/{found.json()['id']}/trials"
+    assert api.get(listed, params={"sort": "count"}).status_code == 200  # a metric of the job's own
+    assert api.get(listed, params={"sort": "counts"}).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,9 @@ def list_trials(
     descending: bool = False,
 ) -> Response:
     """The trials of a job; those without the metric that is sorted by come last."""
-    if sort != "number" and sort not in METRICS:
-        raise BadInput.of([unknown_name("sort", sort, ["number", *METRICS], "metric")])
-    store.get_job(job_id)
+    own = [str(one["metric"]) for one in store.get_job(job_id).spec.get("objectives", ())]
+    if sort not in (known := ["number", *{**METRICS, **dict.fromkeys(own)}]):
+        raise BadInput.of([unknown_name("sort", sort, known, "metric")])
     page = store.list_trials(job_id, state, sort, descending, paging.cursor, paging.limit, origin)
     items = [TrialView.of(trial) for trial in page.items]
     return tagged(request, PageView[TrialView].model_construct(items=items, next_cursor=page.next_cursor))
