@@ -26,7 +26,9 @@ def _search(job: Job) -> str:
     name = optimizer.get("name", "auto") if isinstance(optimizer, dict) else optimizer
     goals = ", ".join(f"{one.metric} ({one.direction})" for one in job.objectives)
     done = job.progress.completed
-    return f"Job `{job.name}`: {done} trials completed, proposed by `{name}`, for {goals}."
+    steps = ", ".join(f"`{step['step']}`" for step in job.spec.get("steps", ()))
+    origin = f"refined by {steps}" if steps else f"proposed by `{name}`"
+    return f"Job `{job.name}`: {done} trials completed, {origin}, for {goals}."
 
 
 def _data(job: Job) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from peftsearch.model_card import add_search
+from peftsearch.results import Front, Job, Trial
 from service.conductor.loop import Conductor
 from service.conductor.proposing.proposer import Proposer
 from service.conductor.training.executor import Message
@@ -20,6 +22,7 @@ from tests.service.conductor.computing_executor import ComputingExecutor
 from tests.workers.refining.winners import LORA, loss_of_loaded
 from tests.workers.refining.winners import TASK as SECTION
 from workers.artifacts import ArtifactStore
+from workers.exports.merging import merged
 from workers.refining.spec import RefineAssignment
 from workers.refining.trial import refine
 from workers.running.trial import train
@@ -88,6 +91,13 @@ def test_a_winner_is_trained_compressed_found_exported_and_refined_again(
     compile(smallest["snippet"], "snippet", "exec")
     assert trials[1]["metrics"]["half_bytes"] > 8 * trials[1]["metrics"]["adapter_bytes"]
     folder = folder_of(api, trials[1]["id"], data_root / "adapter")
+    trial, whole = Trial.from_json(trials[1]), Front.from_json(api.get(f"/v1/jobs/{job}/pareto").json())
+    add_search(folder, Job.from_json(api.get(f"/v1/jobs/{job}").json()), whole, trial)
+    card = (folder / "README.md").read_text()
+    assert "refined by `compress`" in card
+    assert "peftsearch.load_adapter" in card
+    whole_model = merged(folder, "builtin:minilm")
+    assert whole_model.config.num_labels == 4
     assert loss_of_loaded(bench, folder) == pytest.approx(trials[1]["metrics"]["loss"], rel=1e-4)
 
     for source in ({"trials": [trials[1]["id"]]}, {"folder": "adapter"}, {"job": job}):

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.workers.tiny_language_model import save_tiny_llama, tiny_tokenizer
 from workers.errors import InvalidInput
 from workers.exports.merging import merge
-from workers.methods.adapter_card import TASK_FILE
+from workers.methods.adapter_names import TASK_FILE
 from workers.methods.attached import AdapterCard
 from workers.methods.registry import method
 from workers.models.heads import CAUSAL
