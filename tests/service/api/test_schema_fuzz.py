@@ -73,6 +73,8 @@ class Target:
             return fresh or self.jobs[len(self.answered) % len(self.jobs)]
         if parameter == "token_id":
             return self.store.create_token("spare", ["read"])[1].id
+        if parameter == "webhook_id":
+            return self.store.create_webhook("https://hooks.example.com/", ["front"])[1].id
         return {"trial_id": self.trials[len(self.answered) % len(self.trials)], "name": "mine"}[parameter]
 
 
@@ -81,7 +83,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """Jobs in several states with trials in several more, a law and tokens, behind an API that asks for a token."""
     folder: Path = tmp_path_factory.mktemp("fuzz")
     (folder / "train.csv").write_text("text,label\n" + "".join(f"sentence {n},{n % 2}\n" for n in range(40)))
-    settings = Settings.read({"home": folder / "home", "data_roots": [folder], "hub": "off"}, {})
+    settings = Settings.read({"home": folder / "home", "data_roots": [folder], "hub": "off", "webhooks": "any"}, {})
     store, artifacts = open_store(settings.database), ArtifactStore(settings.artifacts)
     app = create_app(settings, store, artifacts)
     secret, _ = store.create_token("fuzz", ["admin"])
