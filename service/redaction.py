@@ -9,6 +9,7 @@ _SECRETS = re.compile(
     r"""
       (?<=//)[^\s/:@'"]*:[^\s/@'"]+(?=@)           # user and password in a URL
     | \bpfs_[\w-]{20,}                              # our tokens
+    | \bwhsec_[\w-]{20,}                            # what signs webhooks
     | \bhf_[A-Za-z0-9]{20,}                         # Hugging Face's
     | \bAKIA[0-9A-Z]{16}\b                          # Amazon's access keys
     | (?<=Bearer\ )[^\s'"]{8,}

@@ -28,6 +28,7 @@ DATABASE = "postgresql://peft:s3cret@127.0.0.1:1/db?connect_timeout=1"
     [
         (f"GET /?token={OURS}&a=1", "GET /?token=[hidden]&a=1"),
         (f"401 with {THEIRS}.", "401 with [hidden]."),
+        ("signed with whsec_" + "z" * 43, "signed with [hidden]"),
         (f"cannot open {DATABASE}", "cannot open postgresql://[hidden]@127.0.0.1:1/db?connect_timeout=1"),
         ("Authorization: Bearer abcdefghij", "Authorization: Bearer [hidden]"),
         ("s3://AKIAIOSFODNN7EXAMPLE:key@bucket", "s3://[hidden]@bucket"),
