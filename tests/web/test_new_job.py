@@ -96,7 +96,11 @@ def test_the_data_is_shown_before_anything_is_trained(page: Page) -> None:
     expect(data).to_contain_text("train: 60 rows")
     expect(data.get_by_role("table", name="Label balance")).to_contain_text("50 %")
     expect(data).to_contain_text("sentence number")
-    expect(page.get_by_role("region", name="Estimate")).to_contain_text("No trial of this model has run here")
+    estimate = page.get_by_role("region", name="Estimate")
+    expect(estimate).to_contain_text("No trial of this model has run here")
+    expect(estimate).to_contain_text(
+        re.compile(r"A trial takes about [\d,]+ to [\d,]+ MiB beside [\d,]+ MiB of the base")
+    )
 
 
 def test_every_type_of_task_has_a_form(page: Page) -> None:

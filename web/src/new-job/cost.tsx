@@ -1,9 +1,15 @@
-/** What the trials will take, from trials of the same model that ran here. */
-import type { CostView } from "../api/openapi";
+/** What the trials will take: time from trials of the same model that ran here, memory from the sizes of its parts. */
+import type { CostView, MemoryView } from "../api/openapi";
 import { integer } from "../text/numbers";
 import { duration } from "../text/time";
 
-export function Cost({ cost, sound }: { cost: CostView | null; sound: boolean }) {
+interface Props {
+  cost: CostView | null;
+  memory: MemoryView | null;
+  sound: boolean;
+}
+
+export function Cost({ cost, memory, sound }: Props) {
   if (!sound) return null;
   return (
     <section aria-label="Estimate">
@@ -21,8 +27,16 @@ export function Cost({ cost, sound }: { cost: CostView | null; sound: boolean })
         </p>
       ) : (
         <p className="muted">
-          No trial of this model has run here, so nothing can be said of time and memory. The job’s page estimates both
-          after its first reports.
+          No trial of this model has run here, so nothing can be said of time. The job’s page estimates it after its
+          first reports.
+        </p>
+      )}
+      {memory && (
+        <p>
+          A trial takes about <strong>{integer(memory.training_mb_low)}</strong> to{" "}
+          <strong>{integer(memory.training_mb_high)} MiB</strong> beside {integer(memory.base_mb)} MiB of the base
+          {memory.limit_mb !== null && <>; this machine has {integer(memory.limit_mb)} MiB</>}.{" "}
+          <span className="muted">From the sizes of the model, within a factor of two.</span>
         </p>
       )}
     </section>

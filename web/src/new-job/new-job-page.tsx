@@ -102,7 +102,11 @@ function Editor({ origin, start }: { origin: string | null; start: string }) {
             problems.length > 0 && <FieldErrors message="" errors={problems} text={text} onShow={showField} />
           )}
         </div>
-        <Cost cost={check.data?.cost ?? null} sound={problems.length === 0 && check.data !== undefined} />
+        <Cost
+          cost={check.data?.cost ?? null}
+          memory={check.data?.memory ?? null}
+          sound={problems.length === 0 && check.data !== undefined}
+        />
         <DataPreview splits={check.data?.splits ?? []} />
       </div>
     </form>
