@@ -24,6 +24,7 @@ from service.jobs.law.plan import LawPlan
 from service.jobs.law.spec import LawSpec
 from service.jobs.plan import Measured, Plan
 from service.jobs.plan_registry import plan_of
+from service.jobs.refine.spec import RefineSpec
 from service.store.records import Event, Job, NewTrial, Trial
 from service.store.states import TRIAL_OVER
 from workers.assignment import Decision
@@ -43,7 +44,10 @@ def plan_run(
 
 
 def _packing(spec: DesignedSpec) -> Packing:
-    """Trainings of a law share passes as those of a search do; every proxy is a model of its own."""
+    """Trainings of a law share passes as those of a search do; every proxy is a model of its own, and like the others.
+    A step of a refine job may take a hundred times as long as to measure what it begins with."""
+    if isinstance(spec, RefineSpec):
+        return Alone(silence=None)
     if not isinstance(spec, LawSpec):
         return Alone()
     model = describe_for(spec.task)

@@ -52,11 +52,12 @@ class Packing(Protocol):
 
 @dataclass(frozen=True)
 class Alone:
-    """`Packing` where each trial trains by itself and only what was observed is known, or for how many seconds a worker
-    may be silent, as it ends its trial itself by then."""
+    """`Packing` where each trial trains by itself. `silence`: for how many seconds a worker may be silent besides what
+    was observed of the job's others, as it ends its trial itself by then; None where trials differ so much that the
+    others say nothing."""
 
     ceiling: int = 1
-    silence: float = 0.0
+    silence: float | None = 0.0
 
     def learn(self, trial: Trial) -> None:
         """Nothing is planned from what it cost."""
@@ -77,7 +78,7 @@ class Alone:
         del members
         return False
 
-    def expected_silence(self, trials: Sequence[Trial]) -> float:
+    def expected_silence(self, trials: Sequence[Trial]) -> float | None:
         """As long as the longest before, or as said."""
         del trials
         return self.silence

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from predictors.answer import OutOfDomain
+from service.conductor.agendas.plan import plan_run
+from service.conductor.training.placement import Machine
 from service.jobs.plan import Measured
 from service.jobs.refine.plan import RefinePlan
 from service.jobs.refine.spec import RefineSpec
-from service.store.records import NewTrial
+from service.store.records import Job, NewTrial
 
 LORA = {"method": "lora", "rank": 4, "alpha": 8, "targets": "qv"}
 ACCURACY = [{"metric": "accuracy", "direction": "maximize"}]
@@ -49,6 +51,16 @@ def test_steps_follow_one_another_from_the_best_and_soups_take_all() -> None:
     answer = course.conclude(trials).answer
     assert answer is not None
     assert [(one["step"], one["trial"]) for one in answer["steps"]] == [("source", 1), ("soup", 2), ("compress", 4)]
+
+
+def test_a_step_may_be_silent_for_long_however_quickly_its_sources_were_measured() -> None:
+    """A step tries dozens of candidates before it says a word; its worker was taken for dead after two minutes."""
+    spec = plan({"step": "compress"}).spec
+    job = Job(**dict.fromkeys(Job.__dataclass_fields__) | {"id": "j", "spec": spec.model_dump()})
+    run = plan_run(job, spec, (), Machine(2, 0, 8e9), None)
+    run.silences.ended(2.0)  # a source was measured
+    assert not run.silences.too_long(1800, run.packs.expected_silence([]))
+    assert run.silences.too_long(3601, run.packs.expected_silence([]))
 
 
 def test_a_step_without_a_result_ends_the_job() -> None:
