@@ -11,11 +11,18 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_NAMES = "ARTIFACTS DATABASE DATA_ROOTS HOME HOST HUB LOG NO_AUTH PORT RATE_LIMIT RAY TOKEN URL"
+_NAMES = "ARTIFACTS DATABASE DATA_ROOTS HOME HOST HUB LOG NO_AUTH PORT PROGRAMS RATE_LIMIT RAY TOKEN URL WEBHOOKS"
 VARIABLES = frozenset(f"PEFTSEARCH_{name}" for name in _NAMES.split())
 """Environment variables that mean something; a test compares them with the service's own."""
 
-OURS_ALONE = ("PEFTSEARCH_CHAOS_", "PEFTSEARCH_FAMILIES", "PEFTSEARCH_FUZZ_CASES", "PEFTSEARCH_LIFELINE")
+OURS_ALONE = (
+    "PEFTSEARCH_ALONE",
+    "PEFTSEARCH_CHAOS_",
+    "PEFTSEARCH_FAMILIES",
+    "PEFTSEARCH_FUZZ_CASES",
+    "PEFTSEARCH_LIFELINE",
+    "PEFTSEARCH_TRIAL",
+)
 SKEW = 5.0
 """Seconds by which clocks may differ: leases are compared between machines."""
 

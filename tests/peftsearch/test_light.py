@@ -24,5 +24,5 @@ def test_importing_the_door_loads_only_the_light_install() -> None:
     loaded = {name.lower() for name in json.loads(done.stdout)}
     assert not loaded & HEAVY
     light = {line.partition(">")[0].lower() for line in requires("peftsearch") or () if "extra ==" not in line}
-    assert light == {"httpx", "pyyaml", "rich", "typer"}
+    assert light == {"httpx", "httpx-sse", "pyyaml", "rich", "typer"}
     assert light <= loaded

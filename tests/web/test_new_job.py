@@ -110,7 +110,10 @@ def test_every_type_of_task_has_a_form(page: Page) -> None:
     for name in types.locator("option").all_inner_texts():
         types.select_option(name)
         expect(editor(page)).to_contain_text(f"type: {name}")
-        expect(field(page, "model")).to_be_visible()
+        expect(page.get_by_role("group", name="Task").get_by_text("more fields")).to_be_visible()
+        expect(page.get_by_role("region", name="Problems")).not_to_contain_text("there is no field")
+    types.select_option("program")
+    expect(editor(page)).not_to_contain_text("train_rows")  # what the type does not have goes with the one before
 
 
 def test_the_editor_says_what_could_be_written(page: Page) -> None:

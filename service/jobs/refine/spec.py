@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -43,7 +43,7 @@ class AdapterSpec(Section):
     config: dict[str, Any]
     seed: Seed
     sha256: str | None = None
-    size: int = 0
+    size: Annotated[int, Field(ge=0, lt=2**63)] = 0
     folder: str | None = None
 
     @property

@@ -16,6 +16,7 @@ import { FieldErrors } from "./field-errors";
 import { readJob, writeJob } from "./job-document";
 import { JobForm } from "./job-form";
 import { lineOf } from "./line-of-field";
+import type { Form } from "./schema-field";
 import { useCheck } from "./use-check";
 import type { EditorHandle } from "./yaml-editor";
 import quickstart from "../../../examples/quickstart.yaml?raw";
@@ -140,8 +141,10 @@ function FormSide({ text, problems, catalogue, write }: SideProps) {
     job,
     problems,
     schemas: catalogue.schemas,
-    write: (path: Parameters<typeof writeJob>[1], value: Parameters<typeof writeJob>[2]) =>
-      write(writeJob(text, path, value)),
+    write: ((path, value, without = []) =>
+      write(
+        without.reduce((written, one) => writeJob(written, one, undefined), writeJob(text, path, value)),
+      )) satisfies Form["write"],
   };
   return <JobForm form={form} catalogue={catalogue} />;
 }

@@ -11,7 +11,8 @@ export interface Form {
   job: { [key: string]: Json };
   problems: readonly FieldError[];
   schemas: Schemas;
-  write: (path: Path, value: Json | undefined) => void;
+  /** Write `value` at `path`, and take the fields at the paths `without` away. */
+  write: (path: Path, value: Json | undefined, without?: readonly Path[]) => void;
 }
 
 interface Props {

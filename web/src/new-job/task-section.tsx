@@ -16,11 +16,22 @@ export function TaskSection({ form, tasks, type, task }: Props) {
   const fields = (task?.fields ?? []).filter(({ name }) => name !== "type");
   const needed = fields.filter(({ required }) => required);
   const others = fields.filter(({ required }) => !required);
+  const choose = (name: string) => {
+    const known = new Set(tasks.find((one) => one.name === name)?.fields.map((field) => field.name));
+    const written = Object.keys((form.job["task"] as object | undefined) ?? {});
+    // What the new type does not have would only be refused.
+    const foreign = written.filter((field) => field !== "type" && !known.has(field));
+    form.write(
+      ["task", "type"],
+      name,
+      foreign.map((field) => ["task", field]),
+    );
+  };
   return (
     <Part title="Task">
       <div className="form-field">
         <label htmlFor="task-type">type</label>
-        <select id="task-type" value={type} onChange={({ target }) => form.write(["task", "type"], target.value)}>
+        <select id="task-type" value={type} onChange={({ target }) => choose(target.value)}>
           {!task && <option>{type}</option>}
           {tasks.map(({ name }) => (
             <option key={name}>{name}</option>
