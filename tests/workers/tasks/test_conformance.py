@@ -397,24 +397,20 @@ def test_examples_are_sections_of_their_type() -> None:
     assert {name: shape(one) for name, one in tasks().items()} == {name: name for name in tasks()}
 
 
-REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="real data sets are not beside this checkout")
-def test_real_sentences_are_read_with_their_tags_and_scores() -> None:
+def test_real_sentences_are_read_with_their_tags_and_scores(shared_data: Path) -> None:
     def read(name: str, folder: str, **fields: Any) -> Any:
-        one, files = task(name), {role: str(REAL / folder / f"{role}.jsonl") for role in ("train", "validation")}
+        one, files = task(name), {role: str(shared_data / folder / f"{role}.jsonl") for role in ("train", "validation")}
         return one.read(one.section.model_validate({"model": "builtin:minilm", **files, **fields}), 0)
 
     tagged = read("token-classification", "tokens/wnut17")
     assert (len(tagged.train), len(tagged.validation), len(tagged.labels)) == (3394, 1009, 13)
-    raw = REAL / "tokens/wnut17/raw"
+    raw = shared_data / "tokens/wnut17/raw"
     conll = read("token-classification", "tokens/wnut17", train=str(raw / "wnut17train.conll"))
     assert (conll.labels, len(conll.train)) == (tagged.labels, len(tagged.train))
     assert conll.train.texts[0] == tagged.train.texts[0]
     scored = read("text-regression", "regression/stsb", text_pair=["text_a", "text_b"], label="score")
     assert (len(scored.validation), float(scored.train.targets.max())) == (1500, 5.0)
-    raw = next((REAL / "regression/stsb/raw").glob("*.csv"))
+    raw = next((shared_data / "regression/stsb/raw").glob("*.csv"))
     with pytest.raises(InvalidInput, match=r"separated by tabs"):
         read("text-regression", "regression/stsb", train=str(raw), text_pair=["text_a", "text_b"], label="score")
 

@@ -24,7 +24,6 @@ from workers.tasks.catalogue.question_answering.spans import AnswerMeasure, like
 from workers.tasks.catalogue.question_answering.windows import BEGINS, ENDS
 from workers.tasks.criterion import IGNORED, ROLES
 
-REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "qa" / "xquad_en"
 CONTEXTS = {
     "zh": ("汉武帝在公元前141年即位。他的首都是长安，人口约四十万。", "首都是哪里？", "长安"),
     "emoji": ("She wrote 👩‍👩‍👧 and then 🎉🎉, both on a café wall 🇫🇷 in Paris.", "Where was the wall?", "Paris"),
@@ -262,13 +261,13 @@ def test_chinese_and_latin_words_stand_side_by_side() -> None:
     assert words_of("在 Paris 的 2 家", "zh") == ["在", "paris", "的", "2", "家"]
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="real data sets are not beside this checkout")
-def test_real_questions_are_read_alike_from_both_forms() -> None:
-    files = {role: str(REAL / f"{role}.jsonl") for role in ("train", "validation", "test")}
+def test_real_questions_are_read_alike_from_both_forms(shared_data: Path) -> None:
+    real = shared_data / "qa" / "xquad_en"
+    files = {role: str(real / f"{role}.jsonl") for role in ("train", "validation", "test")}
     data = TASK.read(QuestionAnsweringSpec(model="builtin:minilm", **files), 0)
     assert data.test is not None
     assert (len(data.train), len(data.validation), len(data.test)) == (729, 156, 305)
-    raw = str(REAL / "raw" / "xquad.en.json")
+    raw = str(real / "raw" / "xquad.en.json")
     whole = TASK.read(QuestionAnsweringSpec(model="builtin:minilm", train=raw, validation=raw), 0).train
     flat = {(q, c): s.tolist() for part in (data.train, data.validation, data.test)
             for q, c, s in zip(part.texts, part.pairs or (), part.targets, strict=True)}  # fmt: skip

@@ -121,13 +121,9 @@ def test_columns_that_are_not_there_are_named(model: Path, tmp_path: Path) -> No
         read(model, tmp_path, [{"chosen": "b", "rejected": "c"}], prompt="question")
 
 
-HELPFUL = Path(__file__).resolve().parents[5] / "shared" / "data" / "preference" / "hh_helpful"
-
-
-@pytest.mark.skipif(not HELPFUL.is_dir(), reason="real data sets are not beside this checkout")
-def test_real_pairs_are_read_with_and_without_a_column_of_prompts(model: Path) -> None:
+def test_real_pairs_are_read_with_and_without_a_column_of_prompts(model: Path, shared_data: Path) -> None:
     def rows(path: str, **fields: Any) -> TaskData:
-        files = {"train": str(HELPFUL / path), "validation": str(HELPFUL / path)}
+        files = dict.fromkeys(("train", "validation"), str(shared_data / "preference/hh_helpful" / path))
         limits = {"max_length": 8192, "unusable": "drop"}
         return TASK.read(TASK.section.model_validate({"model": str(model), **limits, **files, **fields}), 0)
 
