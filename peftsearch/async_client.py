@@ -67,13 +67,28 @@ class AsyncClient:
         """See `Client.check`."""
         return await self._send(calls.check(spec))
 
-    async def jobs(self, limit: int | None = None) -> Rows[Job]:
+    async def jobs(
+        self, limit: int | None = None, states: Iterable[str] = (), tags: Iterable[str] = (), text: str | None = None
+    ) -> Rows[Job]:
         """See `Client.jobs`."""
-        return Rows([job async for job in self._pages(calls.jobs, limit)])
+        states, tags = tuple(states), tuple(tags)
+
+        def page(cursor: str | None, size: int) -> Call[Page[Job]]:
+            return calls.jobs(cursor, size, states, tags, text)
+
+        return Rows([job async for job in self._pages(page, limit)])
 
     async def job(self, job_id: str) -> Job:
         """See `Client.job`."""
         return await self._send(calls.job(job_id))
+
+    async def remark_job(self, job_id: str, tags: Iterable[str] | None = None, note: str | None = None) -> Job:
+        """See `Client.remark_job`."""
+        return await self._send(calls.remark_job(job_id, tags, note))
+
+    async def remark_trial(self, trial_id: str, tags: Iterable[str] | None = None, note: str | None = None) -> Trial:
+        """See `Client.remark_trial`."""
+        return await self._send(calls.remark_trial(trial_id, tags, note))
 
     async def pause(self, job_id: str) -> Job:
         """See `Client.pause`."""
@@ -114,12 +129,13 @@ class AsyncClient:
         sort: str | None = None,
         descending: bool = False,
         limit: int | None = None,
+        tags: Iterable[str] = (),
     ) -> Rows[Trial]:
         """See `Client.trials`."""
-        states = tuple(states)
+        states, tags = tuple(states), tuple(tags)
 
         def page(cursor: str | None, size: int) -> Call[Page[Trial]]:
-            return calls.trials(job_id, cursor, size, states, sort, descending)
+            return calls.trials(job_id, cursor, size, states, sort, descending, tags)
 
         return Rows([trial async for trial in self._pages(page, limit)])
 

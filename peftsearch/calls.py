@@ -47,6 +47,10 @@ def _query(**values: object) -> Query:
     return tuple((name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in given.items())
 
 
+def _each(name: str, values: Iterable[str]) -> Query:
+    return tuple((name, value) for value in values)
+
+
 def _costly(
     method: str, path: str, read: Callable[[Any], T], query: Query = (), body: Mapping[str, Any] | None = None
 ) -> Call[T]:
@@ -70,14 +74,31 @@ def check(spec: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     return Call("POST", "/v1/checks", dict, body=spec)
 
 
-def jobs(cursor: str | None, limit: int) -> Call[Page[Job]]:
-    """One page of all jobs, newest first."""
-    return Call("GET", "/v1/jobs", _page_of(Job.from_json), _query(cursor=cursor, limit=limit))
+def jobs(
+    cursor: str | None, limit: int, states: Iterable[str] = (), tags: Iterable[str] = (), text: str | None = None
+) -> Call[Page[Job]]:
+    """One page of the jobs in one of `states`, with all of `tags`, with `text` in their name, note or id."""
+    query = _query(cursor=cursor, limit=limit, text=text) + _each("state", states) + _each("tag", tags)
+    return Call("GET", "/v1/jobs", _page_of(Job.from_json), query)
 
 
 def job(job_id: str) -> Call[Job]:
     """One job."""
     return Call("GET", f"/v1/jobs/{job_id}", Job.from_json)
+
+
+def remark_job(job_id: str, tags: Iterable[str] | None, note: str | None) -> Call[Job]:
+    """Change what is said of a job."""
+    return Call("PATCH", f"/v1/jobs/{job_id}", Job.from_json, body=_said(tags, note))
+
+
+def remark_trial(trial_id: str, tags: Iterable[str] | None, note: str | None) -> Call[Trial]:
+    """Change what is said of a trial."""
+    return Call("PATCH", f"/v1/trials/{trial_id}", Trial.from_json, body=_said(tags, note))
+
+
+def _said(tags: Iterable[str] | None, note: str | None) -> dict[str, Any]:
+    return ({} if tags is None else {"tags": list(tags)}) | ({} if note is None else {"note": note})
 
 
 def steer(job_id: str, verb: str) -> Call[Job]:
@@ -112,16 +133,18 @@ def delete(job_id: str) -> Call[None]:
 
 
 def trials(
-    job_id: str, cursor: str | None, limit: int, states: Iterable[str], sort: str | None, descending: bool
+    job_id: str,
+    cursor: str | None,
+    limit: int,
+    states: Iterable[str],
+    sort: str | None,
+    descending: bool,
+    tags: Iterable[str] = (),
 ) -> Call[Page[Trial]]:
     """One page of a job's trials; `sort` is `number` or a metric."""
     query = _query(cursor=cursor, limit=limit, sort=sort, descending=descending or None)
-    return Call(
-        "GET",
-        f"/v1/jobs/{job_id}/trials",
-        _page_of(Trial.from_json),
-        query + tuple(("state", state) for state in states),
-    )
+    query += _each("state", states) + _each("tag", tags)
+    return Call("GET", f"/v1/jobs/{job_id}/trials", _page_of(Trial.from_json), query)
 
 
 def trial(trial_id: str) -> Call[Trial]:
@@ -152,7 +175,7 @@ def pareto(job_id: str) -> Call[Front]:
 def best(job_id: str, maximize: str | None, minimize: str | None, where: Iterable[str]) -> Call[Best]:
     """The best trial by one metric among those that satisfy every `where` clause."""
     query = _query(maximize=maximize, minimize=minimize, headroom=True)
-    query += tuple(("where", clause) for clause in where)
+    query += _each("where", where)
     return _costly("GET", f"/v1/jobs/{job_id}/best", Best.from_json, query)
 
 

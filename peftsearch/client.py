@@ -83,13 +83,25 @@ class Client:
         measured on trials of its model, and `memory` of a trial by the sizes of the model's parts."""
         return self._send(calls.check(spec))
 
-    def jobs(self, limit: int | None = None) -> Rows[Job]:
-        """All jobs, newest first, at most `limit`."""
-        return Rows(self._pages(calls.jobs, limit))
+    def jobs(
+        self, limit: int | None = None, states: Iterable[str] = (), tags: Iterable[str] = (), text: str | None = None
+    ) -> Rows[Job]:
+        """Jobs, newest first, at most `limit`: those in one of `states`, with all of `tags`, with `text` in their name,
+        note or id."""
+        states, tags = tuple(states), tuple(tags)
+        return Rows(self._pages(lambda cursor, size: calls.jobs(cursor, size, states, tags, text), limit))
 
     def job(self, job_id: str) -> Job:
         """One job with its progress."""
         return self._send(calls.job(job_id))
+
+    def remark_job(self, job_id: str, tags: Iterable[str] | None = None, note: str | None = None) -> Job:
+        """Say of a job that it has these tags and no others, and this note; what is None stays as it is."""
+        return self._send(calls.remark_job(job_id, tags, note))
+
+    def remark_trial(self, trial_id: str, tags: Iterable[str] | None = None, note: str | None = None) -> Trial:
+        """Say of a trial that it has these tags and no others, and this note; what is None stays as it is."""
+        return self._send(calls.remark_trial(trial_id, tags, note))
 
     def pause(self, job_id: str) -> Job:
         """Let running trials end and start no other."""
@@ -132,12 +144,15 @@ class Client:
         sort: str | None = None,
         descending: bool = False,
         limit: int | None = None,
+        tags: Iterable[str] = (),
     ) -> Rows[Trial]:
-        """The trials of a job in the given states (none given: all), by number or by a metric."""
-        states = tuple(states)
-        return Rows(
-            self._pages(lambda cursor, size: calls.trials(job_id, cursor, size, states, sort, descending), limit)
-        )
+        """The trials of a job in the given states (none given: all) with all of `tags`, by number or by a metric."""
+        states, tags = tuple(states), tuple(tags)
+
+        def page(cursor: str | None, size: int) -> Call[Page[Trial]]:
+            return calls.trials(job_id, cursor, size, states, sort, descending, tags)
+
+        return Rows(self._pages(page, limit))
 
     def trial(self, trial_id: str) -> Trial:
         """One trial."""

@@ -99,6 +99,8 @@ class Job:
     best_trial: str | None
     best: Mapping[str, float]
     objectives: tuple[Objective, ...]
+    tags: tuple[str, ...] = ()
+    note: str | None = None
 
     @property
     def over(self) -> bool:
@@ -111,6 +113,7 @@ class Job:
         values = _known(cls, data)
         values["progress"] = Progress.from_json(data["progress"])
         values["objectives"] = _objectives(data["objectives"])
+        values["tags"] = tuple(data.get("tags", ()))
         return cls(**_with_times(values, "created_at", "started_at", "finished_at"))
 
     def to_row(self) -> dict[str, Any]:
@@ -125,6 +128,8 @@ class Job:
             "done": self.progress.done,
             "front_size": self.front_size,
             "best_trial": self.best_trial,
+            "tags": list(self.tags),
+            "note": self.note,
         } | {f"best.{metric}": value for metric, value in self.best.items()}
 
 
@@ -153,11 +158,14 @@ class Trial:
     finished_at: datetime | None
     environment: Mapping[str, str]
     evaluated_rows: int | None = None  # that its quality was measured on
+    tags: tuple[str, ...] = ()
+    note: str | None = None
 
     @classmethod
     def from_json(cls, data: Json) -> Trial:
         """Read a TrialView."""
-        return cls(**_with_times(_known(cls, data), "created_at", "started_at", "finished_at"))
+        values = _known(cls, data) | {"tags": tuple(data.get("tags", ()))}
+        return cls(**_with_times(values, "created_at", "started_at", "finished_at"))
 
     def to_row(self) -> dict[str, Any]:
         """Flat form for tables."""
@@ -166,6 +174,7 @@ class Trial:
             for name in ("id", "number", "state", "origin", "label", "seed", "attempt", "on_front")
         }
         row |= {"engine": self.engine, "engine_reason": self.engine_reason, "reason": self.reason}
+        row |= {"tags": list(self.tags), "note": self.note}
         row |= {f"config.{name}": value for name, value in self.config.items()}
         return row | {f"metrics.{name}": value for name, value in self.metrics.items()}
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from peftsearch.cli import jobfile, watch
-from peftsearch.cli.options import AsJson, JobId, Token, Url, connect
+from peftsearch.cli.options import AsJson, JobId, Tags, Token, Url, connect
 from peftsearch.cli.output import console, jobs_table, print_json
 from peftsearch.results import Job
 
@@ -44,17 +44,21 @@ def watch_job(job_id: JobId, url: Url = None, token: Token = None) -> None:
 @app.command()
 def jobs(
     limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first")] = 50,
+    state: Annotated[list[str] | None, typer.Option(help="Only jobs in this state (repeatable)")] = None,
+    tag: Tags = None,
+    text: Annotated[str | None, typer.Option(help="Only jobs with this in their name, note or id")] = None,
     as_json: AsJson = False,
     url: Url = None,
     token: Token = None,
 ) -> None:
     """List jobs, newest first."""
     with connect(url, token) as client:
-        found = client.jobs(limit)
+        found = client.jobs(limit, state or (), tag or (), text)
     if as_json:
         print_json(found)
     else:
-        console.print(jobs_table(found) if found else "no jobs yet; submit one with `peftsearch submit FILE`")
+        none = "no such job" if state or tag or text else "no jobs yet; submit one with `peftsearch submit FILE`"
+        console.print(jobs_table(found) if found else none)
 
 
 @app.command()

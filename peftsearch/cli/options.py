@@ -22,6 +22,7 @@ Token = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, as `peftsearch jobs` prints it")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only what has this tag (repeatable: all of them)")]
 TrialId = Annotated[str, typer.Argument(metavar="TRIAL", help="Id of a trial, as `peftsearch trials JOB` prints it")]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.syntax import Syntax
 
-from peftsearch.cli.options import AsJson, JobId, Token, TrialId, Url, connect
+from peftsearch.cli.options import AsJson, JobId, Tags, Token, TrialId, Url, connect
 from peftsearch.cli.output import console, front_tables, number, print_json, rows_table, settings_of, trials_table
 from peftsearch.results import Best, Trial
 
@@ -22,13 +22,14 @@ def trials(
     sort: Annotated[str | None, typer.Option(help="`number` or a metric")] = None,
     descending: Annotated[bool, typer.Option(help="Largest first")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many")] = None,
+    tag: Tags = None,
     as_json: AsJson = False,
     url: Url = None,
     token: Token = None,
 ) -> None:
     """List the trials of a job."""
     with connect(url, token) as client:
-        found = client.trials(job_id, state or (), sort, descending, limit)
+        found = client.trials(job_id, state or (), sort, descending, limit, tag or ())
         if as_json:
             print_json(found)
         else:

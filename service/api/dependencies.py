@@ -101,6 +101,7 @@ def _paging(
 
 
 PagingDep = Annotated[Paging, Depends(_paging)]
+AllOfTags = Annotated[list[str] | None, Query(max_length=50, description="only what has all of these tags")]
 
 _bearer = HTTPBearer(auto_error=False, description="An API token: `Authorization: Bearer …`")
 

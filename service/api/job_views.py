@@ -29,6 +29,8 @@ def view_job(job: Job, store: Store, now: datetime) -> JobView:
         front_size=job.front_size,
         **leading(job, store),
         objectives=objectives_of(job),
+        tags=job.tags,
+        note=job.note,
     )
 
 

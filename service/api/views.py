@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.store.records import (
     Event,
@@ -13,6 +13,7 @@ from service.store.records import (
     Job,
     JobState,
     Page,
+    Remarks,
     StoredReport,
     Trial,
     TrialOrigin,
@@ -90,6 +91,8 @@ class JobView(View):
     best_trial: str | None
     best: dict[str, float]
     objectives: list[ObjectiveView]
+    tags: list[str]
+    note: str | None
 
 
 class TrialView(View):
@@ -117,6 +120,8 @@ class TrialView(View):
     finished_at: datetime | None
     environment: dict[str, str]
     evaluated_rows: int | None = Field(description="rows that its quality was measured on")
+    tags: list[str]
+    note: str | None
 
     @classmethod
     def of(cls, trial: Trial) -> TrialView:
@@ -259,6 +264,24 @@ class ExtendRequest(View):
 
     trials: int = Field(default=0, ge=0, le=1_000_000, description="trials to add")
     wall_clock: float | None = Field(default=None, gt=0, le=1e10, description="seconds to add, for a job with a limit")
+
+
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^,\x00-\x1f]*$")]
+"""A word or a few for jobs and trials, without commas: lists of tags are written with them."""
+
+
+class RemarksRequest(View):
+    """What is said of a job or a trial. What is left out stays; a note of null or nothing is taken away."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tags: list[Tag] | None = Field(default=None, max_length=50, description="all of them: others are taken away")
+    note: str | None = Field(default=None, max_length=10_000)
+
+    def said(self) -> Remarks:
+        """The change to store."""
+        note = (self.note or "").strip() if "note" in self.model_fields_set else None
+        return Remarks(self.tags, note)
 
 
 class HealthView(View):

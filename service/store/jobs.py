@@ -6,16 +6,18 @@ import base64
 import hashlib
 import json
 import secrets
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, tuple_, update
 
 from service.errors import Conflict, NotFound
 from service.store import fronts
 from service.store.events import NewEvent, append, job_event, trial_event
 from service.store.paging import check_limit, moment, read_cursor, text, write_cursor
-from service.store.records import Job, JobState, Page
+from service.store.records import Choice, Job, JobState, Page
+from service.store.remarks import tagged
 from service.store.rows import (
     IDEMPOTENCY_KEYS,
     JOB_COLUMNS,
@@ -79,10 +81,10 @@ def project_of(connection: Connection, id: str) -> str:
     return str(project)
 
 
-def list_jobs(connection: Connection, cursor: str | None, limit: int, project: str | None) -> Page[Job]:
-    """One page of jobs, newest first: of a project, or of all."""
+def list_jobs(connection: Connection, cursor: str | None, limit: int, project: str | None, choice: Choice) -> Page[Job]:
+    """One page of the jobs chosen, newest first: of a project, or of all."""
     check_limit(limit)
-    query = _NEWEST_FIRST.limit(limit + 1)
+    query = _NEWEST_FIRST.where(*_meeting(connection, choice)).limit(limit + 1)
     if project is not None:
         query = query.where(JOBS.c.project == project)
     if cursor is not None:
@@ -93,6 +95,15 @@ def list_jobs(connection: Connection, cursor: str | None, limit: int, project: s
     jobs = jobs[:limit]
     end = write_cursor("newest", [jobs[-1].created_at.isoformat(), jobs[-1].id]) if more else None
     return Page(tuple(jobs), end)
+
+
+def _meeting(connection: Connection, choice: Choice) -> Iterator[ColumnElement[bool]]:
+    if choice.states:
+        yield JOBS.c.state.in_(choice.states)
+    if choice.text:
+        yield or_(*(column.icontains(choice.text, autoescape=True) for column in (JOBS.c.name, JOBS.c.note, JOBS.c.id)))
+    for tag in choice.tags:
+        yield tagged(connection, JOBS.c.tags, tag)
 
 
 def set_job_state(connection: Connection, id: str, to: JobState, reason: str | None, now: datetime) -> Job:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
@@ -33,6 +33,8 @@ class Job:
     counts: dict[TrialState, int]  # trials in each state
     front_size: int
     project: str = DEFAULT_PROJECT  # whose tokens see it
+    tags: list[str] = field(default_factory=list)  # in the order of the alphabet
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Trial:
     started_at: datetime | None
     finished_at: datetime | None
     evaluated_rows: int | None = None  # that its metrics were measured on
+    tags: list[str] = field(default_factory=list)  # in the order of the alphabet
+    note: str | None = None
 
     @property
     def replaceable(self) -> bool:
@@ -157,6 +161,26 @@ class NewTrial:
     seed: int
     label: str | None = None
     confirms: str | None = None
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What people say of a job or a trial: None leaves it as it is; an empty note takes the note away."""
+
+    tags: list[str] | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which jobs are asked for: in one of `states` (none: any), with all of `tags`, with `text` in name, note or id."""
+
+    states: tuple[JobState, ...] = ()
+    tags: tuple[str, ...] = ()
+    text: str = ""
+
+
+EVERY = Choice()
 
 
 @dataclass(frozen=True)

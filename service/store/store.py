@@ -23,6 +23,7 @@ from service.store import (
     leases,
     lineage,
     references,
+    remarks,
     reports,
     results,
     rows,
@@ -34,8 +35,10 @@ from service.store.engine import Database
 from service.store.migrate import upgrade
 from service.store.records import (
     DEFAULT_PROJECT,
+    EVERY,
     Answer,
     AnswerKind,
+    Choice,
     Curve,
     Event,
     Exploit,
@@ -43,6 +46,7 @@ from service.store.records import (
     JobState,
     NewTrial,
     Page,
+    Remarks,
     Resumption,
     StoredReport,
     Trial,
@@ -98,9 +102,19 @@ class Store(AccessStore):
         """The project that a job belongs to; raises NotFound."""
         return self._database.read(lambda c: jobs.project_of(c, job_id))
 
-    def list_jobs(self, cursor: str | None = None, limit: int = 50, project: str | None = None) -> Page[Job]:
-        """One page of jobs, newest first: of a project, or of all."""
-        return self._database.read(lambda c: jobs.list_jobs(c, cursor, limit, project))
+    def list_jobs(
+        self, cursor: str | None = None, limit: int = 50, project: str | None = None, choice: Choice = EVERY
+    ) -> Page[Job]:
+        """One page of the jobs chosen, newest first: of a project, or of all."""
+        return self._database.read(lambda c: jobs.list_jobs(c, cursor, limit, project, choice))
+
+    def remark_job(self, id: str, said: Remarks) -> Job:
+        """Change a job's tags and note; raises NotFound."""
+        return self._database.write(lambda c: remarks.remark_job(c, id, said, self._clock()))
+
+    def remark_trial(self, id: str, said: Remarks) -> Trial:
+        """Change a trial's tags and note; raises NotFound."""
+        return self._database.write(lambda c: remarks.remark_trial(c, id, said, self._clock()))
 
     def set_job_state(self, id: str, to: JobState, reason: str | None = None) -> Job:
         """Move the job to another state; raises Conflict naming the states it can go to.
@@ -162,13 +176,14 @@ class Store(AccessStore):
         cursor: str | None = None,
         limit: int = 50,
         origins: Sequence[TrialOrigin] | None = None,
+        tags: Sequence[str] = (),
     ) -> Page[Trial]:
         """One page of trials, by `number` or by the metric named in `sort` (trials without it last).
 
-        Without `origins` those of the search, which is all but confirmations.
+        Without `origins` those of the search, which is all but confirmations. Only those that have all of `tags`.
         """
         return self._database.read(
-            lambda c: trials.list_trials(c, job_id, states, origins, sort, descending, cursor, limit)
+            lambda c: trials.list_trials(c, job_id, states, origins, sort, descending, cursor, limit, tags)
         )
 
     def searched_trials(self, job_id: str) -> tuple[Trial, ...]:

@@ -82,6 +82,8 @@ class JobRow(Table):
     stopped: Mapped[int] = mapped_column(Integer)
     failed: Mapped[int] = mapped_column(Integer)
     front_size: Mapped[int] = mapped_column(Integer)
+    tags: Mapped[list[str]] = mapped_column(JSON, server_default=text("'[]'"))  # people's words for it
+    note: Mapped[str | None] = mapped_column(FreeText)
 
 
 class TrialRow(Table):
@@ -146,6 +148,8 @@ class TrialRow(Table):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    tags: Mapped[list[str]] = mapped_column(JSON, server_default=text("'[]'"))
+    note: Mapped[str | None] = mapped_column(FreeText)
 
 
 class ReportRow(Table):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import from_json
-from sqlalchemy import Connection, Select, String, Text, bindparam, cast, select, type_coerce
+from sqlalchemy import Connection, Select, String, Text, bindparam, cast, func, select, type_coerce
 
 from service.store.rows import TRIALS
 
@@ -27,16 +27,20 @@ FIELDS = (
     "engine_reason",
     "reason",
     "worker_id",
+    "note",
+    "tags",
 )
 """What is read of each trial beside its times, its configuration and its metrics; `environment` is read one by one."""
 TIMES = ("created_at", "started_at", "finished_at")
 
+# Few trials have any: no list is built for the others.
+_TAGS = func.nullif(cast(TRIALS.c.tags, Text), "[]").label("tags")
 # As text: one pass over all of them reads JSON several times faster than one document after another.
 _DOCUMENTS = (cast(TRIALS.c.config, Text), cast(TRIALS.c.metrics, Text))
 # As the driver gives them, ISO 8601 in UTC or a datetime: numpy reads 50,000 at once.
 _MOMENTS = tuple(type_coerce(TRIALS.c[name], String).label(name) for name in TIMES)
 _SEARCHED: Select[Any] = (
-    select(*(TRIALS.c[name] for name in FIELDS), *_MOMENTS, *_DOCUMENTS)
+    select(*(_TAGS if name == "tags" else TRIALS.c[name] for name in FIELDS), *_MOMENTS, *_DOCUMENTS)
     .where(TRIALS.c.job_id == bindparam("job"), TRIALS.c.confirms.is_(None))
     .order_by(TRIALS.c.number.desc())
     .limit(bindparam("limit"))
@@ -68,9 +72,9 @@ def trial_columns(
     rows = connection.execute(query, chosen).all()[::-1]
     columns = list(zip(*rows, strict=True)) or [()] * (len(FIELDS) + len(TIMES) + len(_DOCUMENTS))
     *plain, configs, metrics = columns
-    fields, times = plain[: len(FIELDS)], plain[len(FIELDS) :]
+    fields, times = dict(zip(FIELDS, plain, strict=False)), plain[len(FIELDS) :]
     return TrialColumns(
-        fields=dict(zip(FIELDS, fields, strict=True)),
+        fields=fields | {"tags": [tags and from_json(tags) for tags in fields["tags"]]},
         times={name: _milliseconds(values) for name, values in zip(TIMES, times, strict=True)},
         configs=_parsed(configs),
         metrics=_parsed(metrics),

@@ -14,6 +14,7 @@ from service.errors import Conflict, NotFound
 from service.store.events import NewEvent, append, trial_event
 from service.store.paging import check_limit, number, read_cursor, sort_key, write_cursor
 from service.store.records import NewTrial, Page, Trial, TrialOrigin, TrialState
+from service.store.remarks import tagged
 from service.store.rows import JOBS, TRIAL_COLUMNS, TRIALS, count_changes, lock_state, trial_of
 from service.store.states import JOB_OVER, TRIAL_STATES
 
@@ -112,7 +113,7 @@ def _suggestion(job_id: str, number: int, new: NewTrial, now: datetime) -> dict[
 
 
 def _nothing_yet() -> dict[str, Any]:
-    return {"metrics": {}, "environment": {}}
+    return {"metrics": {}, "environment": {}, "tags": []}
 
 
 def _trial(row: Mapping[str, Any]) -> Trial:
@@ -183,10 +184,12 @@ def list_trials(
     descending: bool,
     cursor: str | None,
     limit: int,
+    tags: Sequence[str] = (),
 ) -> Page[Trial]:
     """One page of trials by `number` or by a metric; trials without the metric come last either way.
 
-    Without `origins` those of the search: a confirmation's metrics do not compare with theirs.
+    Without `origins` those of the search: a confirmation's metrics do not compare with theirs. Only those that have
+    all of `tags`.
     """
     check_limit(limit)
     order = f"{sort} {'down' if descending else 'up'}"
@@ -195,6 +198,7 @@ def list_trials(
     if states is not None:
         query = query.where(TRIALS.c.state.in_(states))
     query = query.where(TRIALS.c.confirms.is_(None) if origins is None else TRIALS.c.origin.in_(origins))
+    query = query.where(*(tagged(connection, TRIALS.c.tags, tag) for tag in tags))
     if cursor is not None:
         query = query.where(_beyond(key, descending, read_cursor(cursor, order, sort_key, number)))
     by_key = (key.desc() if descending else key.asc()).nulls_last()

@@ -335,3 +335,15 @@ def test_the_table_of_trials_says_which_engine_and_why(
     environment = {"packed_with": companions} if companions else {}
     told = {"engine": engine, "engine_reason": reason, "reason": None, "worker_id": None, "environment": environment}
     assert engine_of(Trial.from_json({**times, **names, **measured, **told, "confirms": None})) == shown
+
+
+def test_jobs_and_trials_are_remarked_upon_and_found(run: Any, job_id: str) -> None:
+    assert "tags: none" in run("remark", job_id).out
+    assert "tags: base, warm" in run("remark", job_id, "--tag", "warm", "--tag", "base").out
+    said = run("remark", job_id, "--untag", "warm", "--note", "rank 4 next", "--json").json
+    assert (said["tags"], said["note"]) == (["base"], "rank 4 next")
+    assert [job["id"] for job in run("jobs", "--tag", "base", "--text", "RANK 4", "--json").json] == [job_id]
+    assert "no such job" in run("jobs", "--state", "failed").out
+    assert "tags: odd" in run("remark", f"{job_id}-1", "--tag", "odd").out
+    assert [trial["number"] for trial in run("trials", job_id, "--tag", "odd", "--json").json] == [1]
+    assert "note: none" in run("remark", job_id, "--note", "").out

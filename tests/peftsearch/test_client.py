@@ -249,6 +249,10 @@ def test_the_asynchronous_twin(url: str, client: Any, spec: Spec, worker: Any, s
             events = [event async for event in twin.events(job.id)]
             assert events == list(client.events(job.id))
             assert [one.id async for one in _jobs(twin)] == [job.id]
+            assert (await twin.remark_job(job.id, ["base"], "x")).tags == ("base",)
+            assert [one.note for one in await twin.jobs(tags=["base"], text="X")] == ["x"]
+            assert (await twin.remark_trial(f"{job.id}-0", ["odd"])).tags == ("odd",)
+            assert [one.number for one in await twin.trials(job.id, tags=["odd"])] == [0]
             with pytest.raises(NotFound):
                 await twin.job("jnone")
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service.api.body_reading import PlainRoute
-from service.api.dependencies import READ, SUBMIT, CallerDep, Now, PagingDep, SettingsDep, StoreDep
+from service.api.dependencies import READ, SUBMIT, AllOfTags, CallerDep, Now, PagingDep, SettingsDep, StoreDep
 from service.api.job_views import begun, view_job
 from service.api.responses import answer, has_version, tagged
 from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
-from service.api.views import ExtendRequest, JobView, PageView
+from service.api.views import ExtendRequest, JobView, PageView, RemarksRequest
 from service.errors import BadInput, Conflict
 from service.jobs.admission import admit
 from service.jobs.kinds import search_spec
 from service.jobs.refine.sources import with_sources
 from service.jobs.search.problem import build_problem
 from service.jobs.search.spec import JobSpec
-from service.store.records import JobState
+from service.store.records import Choice, JobState
 from service.store.states import JOB_OVER
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=PlainRoute)
@@ -30,9 +30,19 @@ RawBody = Annotated[Any, Depends(read_body)]
 
 
 @router.get("", response_model=PageView[JobView], dependencies=[READ])
-def list_jobs(request: Request, store: StoreDep, now: Now, paging: PagingDep, caller: CallerDep) -> Response:
-    """All jobs of the token's project, newest first; operators see those of all."""
-    page = store.list_jobs(paging.cursor, paging.limit, caller.sees)
+def list_jobs(
+    request: Request,
+    store: StoreDep,
+    now: Now,
+    paging: PagingDep,
+    caller: CallerDep,
+    state: Annotated[list[JobState] | None, Query(max_length=10, description="only jobs in these states")] = None,
+    tag: AllOfTags = None,
+    text: Annotated[str, Query(max_length=200, description="in their name, their note or their id")] = "",
+) -> Response:
+    """Jobs of the token's project, newest first; operators see those of all."""
+    choice = Choice(tuple(state or ()), tuple(tag or ()), text.strip())
+    page = store.list_jobs(paging.cursor, paging.limit, caller.sees, choice)
     items = [view_job(job, store, now) for job in page.items]
     return tagged(request, PageView[JobView](items=items, next_cursor=page.next_cursor))
 
@@ -54,6 +64,12 @@ def get_job(job_id: str, request: Request, store: StoreDep, now: Now) -> Respons
     if has_version(request, tag):
         return Response(status_code=304, headers={"ETag": f'W/"{tag}"'})
     return tagged(request, view_job(job, store, now), tag)
+
+
+@router.patch("/{job_id}", response_model=JobView, dependencies=[SUBMIT])
+def remark_job(job_id: str, remarks: RemarksRequest, store: StoreDep, now: Now) -> Response:
+    """Change a job's tags and its note."""
+    return answer(view_job(store.remark_job(job_id, remarks.said()), store, now))
 
 
 @router.delete("/{job_id}", status_code=204, dependencies=[SUBMIT])

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from service.api.dependencies import READ, ArtifactsDep, PagingDep, StoreDep
+from service.api.dependencies import READ, AllOfTags, ArtifactsDep, PagingDep, StoreDep
 from service.api.generations import GenerationsView, read_generations
 from service.api.responses import tagged
 from service.api.trial_table import MEDIA_TYPE, arrow_stream
@@ -58,12 +58,13 @@ def list_trials(
     ] = None,
     sort: Annotated[str, Query(max_length=200, description="`number` or a metric", examples=["accuracy"])] = "number",
     descending: bool = False,
+    tag: AllOfTags = None,
 ) -> Response:
     """The trials of a job; those without the metric that is sorted by come last."""
     own = [str(one["metric"]) for one in store.get_job(job_id).spec.get("objectives", ())]
     if sort not in (known := ["number", *{**METRICS, **dict.fromkeys(own)}]):
         raise BadInput.of([unknown_name("sort", sort, known, "metric")])
-    page = store.list_trials(job_id, state, sort, descending, paging.cursor, paging.limit, origin)
+    page = store.list_trials(job_id, state, sort, descending, paging.cursor, paging.limit, origin, tag or ())
     items = [TrialView.of(trial) for trial in page.items]
     return tagged(request, PageView[TrialView].model_construct(items=items, next_cursor=page.next_cursor))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from service.errors import BadInput, Conflict, NotFound
-from service.store.records import JobState
+from service.store.records import Choice, JobState, Remarks
 from service.store.states import JOB_OVER, JOB_TRANSITIONS
 from service.store.store import Store
 from tests.service.store.examples import SPEC, ManualClock, claimed, completed, outcome, running_job, suggestions
@@ -275,3 +275,55 @@ def test_a_lease_from_before_the_clock_was_put_back_holds_nothing(store: Store, 
     assert taken.lease_owner == "b"
     clock.advance(-60)  # within a lease's length, nobody can tell
     assert store.lease_job("c", 10) is None
+
+
+class TestRemarks:
+    def test_tags_and_a_note_are_kept_changed_and_taken_away(self, store: Store) -> None:
+        job = store.create_job("a", SPEC)
+        said = store.remark_job(job.id, Remarks(["later", "base", "base"], "look at rank 4"))
+        assert (said.tags, said.note) == (["base", "later"], "look at rank 4")
+        assert store.get_job(job.id) == said
+        assert said.version > job.version
+        assert store.remark_job(job.id, Remarks(note="")).note is None
+        assert store.get_job(job.id).tags == ["base", "later"]
+        trial = store.add_trials(job.id, suggestions(1))[0]
+        assert (trial.tags, trial.note) == ([], None)
+        assert store.remark_trial(trial.id, Remarks(["odd"])).tags == ["odd"]
+        assert store.get_trial(trial.id).tags == ["odd"]
+        kinds = [event.kind for event in store.events_after(0, job.id)]
+        assert [kind for kind in kinds if kind.endswith("remarks")] == ["job.remarks"] * 2 + ["trial.remarks"]
+        for call in (
+            lambda: store.remark_job("jnone", Remarks([])),
+            lambda: store.remark_trial("jnone-0", Remarks([])),
+        ):
+            with pytest.raises(NotFound, match="jnone"):
+                call()
+
+    def test_jobs_and_trials_are_found_by_them(self, store: Store) -> None:
+        ids: dict[str, str] = {}
+        for name, tags in (("warm 50%", ["base", "ü"]), ("cold 500", ["base"]), ("third", [])):
+            ids[name] = store.remark_job(store.create_job(name, SPEC).id, Remarks(tags, f"of {name[:4]}")).id
+        store.set_job_state(ids["third"], "cancelled")
+
+        def found(**asked: Any) -> list[str]:
+            return sorted(job.name for job in store.list_jobs(choice=Choice(**asked)).items)
+
+        assert found(tags=("base",)) == ["cold 500", "warm 50%"]
+        assert found(tags=("base", "ü")) == ["warm 50%"]
+        assert found(tags=("bas",)) == []
+        assert found(text="50%") == ["warm 50%"]
+        assert found(text="OF COLD") == ["cold 500"]
+        assert found(states=("cancelled", "failed")) == ["third"]
+        assert found(text=ids["cold 500"]) == ["cold 500"]
+        job = store.create_job("a", SPEC)
+        trials = store.add_trials(job.id, suggestions(3))
+        store.remark_trial(trials[1].id, Remarks(["odd"]))
+        assert [trial.number for trial in store.list_trials(job.id, tags=["odd"]).items] == [1]
+
+    def test_who_is_told_of_ends_is_not_told_again(self, store: Store) -> None:
+        job = store.create_job("a", SPEC)
+        store.create_webhook("https://hooks.example.com/x", ["job.cancelled"])
+        store.set_job_state(job.id, "cancelled")
+        assert store.collect_deliveries() == 1
+        store.remark_job(job.id, Remarks(["over"]))
+        assert store.collect_deliveries() == 0

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from service.errors import BadInput, Unavailable
 from service.store.engine import Database
 from service.store.migrate import MIGRATIONS
+from service.store.records import NewTrial
 from service.store.store import Store, open_store
 from service.store.tables import Table
 
@@ -83,6 +84,8 @@ def _assert_additions(store: Store, job_id: str, revision: str) -> None:
     assert deeds == (["of an old release"] if revision >= "0007" else [])
     rows = [trial.evaluated_rows for trial in store.searched_trials(job_id) if trial.state == "completed"]
     assert rows == ([500] if revision >= "0008" else [None])
+    remarks = [(one.tags, one.note) for one in (store.get_job(job_id), store.get_trial(f"{job_id}-0"))]
+    assert remarks == ([(["old"], "of then"), (["odd"], None)] if revision >= "0010" else [([], None)] * 2)
     told = [(hook.events, [one.state for one in store.deliveries(hook.id).items]) for hook in store.list_webhooks()]
     assert told == ([(["job.completed"], ["delivered"])] if revision >= "0009" else [])
 
@@ -119,8 +122,9 @@ def test_an_older_program_finds_no_confirmations_among_its_trials(tmp_path: Path
     with database.engine.connect() as connection:
         numbers = connection.execute(text("SELECT number FROM trials ORDER BY number")).scalars().all()
         after = connection.execute(text(counted)).scalar_one()
+        reports = connection.execute(text("SELECT count(*) FROM reports")).scalar_one()
     database.close()
-    assert (list(numbers), before - after) == ([0, 1, 2, 3, 4], 1)
+    assert (list(numbers), before - after, reports) == ([0, 1, 2, 3, 4], 1, 2)
 
 
 def test_there_is_a_database_of_every_revision() -> None:
@@ -169,7 +173,8 @@ def test_every_migration_can_be_taken_back(empty_url: str) -> None:
     """Down to nothing and up again, step by step, with rows of two projects in the tables."""
     store = open_store(empty_url)
     for project in ("default", "vision"):
-        store.create_job("a", {"objectives": []}, "key", project)
+        job = store.create_job("a", {"objectives": []}, "key", project)
+        store.add_trials(job.id, [NewTrial({"rank": 1}, "user", 0)])
         store.add_answer("law", "mine", {"x": project}, project=project)
     store.close()
     database, config = Database(empty_url), Config()
@@ -184,6 +189,8 @@ def test_every_migration_can_be_taken_back(empty_url: str) -> None:
         names = connection.execute(text("SELECT name FROM answers ORDER BY id")).scalars().all()
         keys = connection.execute(text("SELECT key FROM idempotency_keys ORDER BY key")).scalars().all()
     assert (names, keys) == (["mine", "vision/mine"], ["key", "vision/key"])
+    with database.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM trials")).scalar_one() == 2
     database.write(lambda connection: step(connection, command.upgrade, "head"))
     for _ in ScriptDirectory.from_config(config).walk_revisions():
         database.write(lambda connection: step(connection, command.downgrade, "-1"))

@@ -96,6 +96,8 @@ export interface TrialView {
    * rows that its quality was measured on
    */
   evaluated_rows: number | null;
+  tags: string[];
+  note: string | null;
 }
 /**
  * How far the best value of the first objective may still be, where trials went for trade-offs with others.
@@ -838,6 +840,8 @@ export interface JobView {
     [k: string]: number;
   };
   objectives: ObjectiveView[];
+  tags: string[];
+  note: string | null;
 }
 /**
  * Trials of the search by state, of `trials_total`, its budget. `share` of 1 says how much of all training is done,

@@ -25,6 +25,7 @@ export function trialsFrom(stream: ArrayBuffer, jobId: string): Trial[] {
     "reason",
   ].map(field);
   const [worker, created, started, finished] = ["worker_id", "created_at", "started_at", "finished_at"].map(field);
+  const [note, tags] = ["note", "tags"].map(field);
   const config = readers(table, CONFIG);
   const metrics = readers(table, METRICS);
   return Array.from({ length: table.numRows }, (_, row) => {
@@ -50,10 +51,13 @@ export function trialsFrom(stream: ArrayBuffer, jobId: string): Trial[] {
       created_at: moment(at(created)) ?? "",
       started_at: moment(at(started)),
       finished_at: moment(at(finished)),
+      note: at(note) as string | null,
+      tags: (at(tags) as string[] | null) ?? noTags,
     };
   });
 }
 
+const noTags: string[] = [];
 const nothing: Read = () => null;
 
 /** Names without `prefix`, each with what reads its column. */
