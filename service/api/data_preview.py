@@ -66,7 +66,7 @@ def preview(data: TaskData, tokenizer: Tokenizer | None, max_length: int) -> lis
 
 
 def _split(name: str, rows: Rows, data: TaskData, tokenizer: Tokenizer | None, max_length: int) -> SplitView:
-    columns = dict(_pieces(rows, data.form) if data.form else _columns(rows, data.labels))
+    columns = dict(_pieces(rows, data.form) if data.in_pieces else _columns(rows, data.labels, data.form))
     shown = range(min(SHOWN_ROWS, len(rows)))
     return SplitView(
         name=name,
@@ -75,19 +75,20 @@ def _split(name: str, rows: Rows, data: TaskData, tokenizer: Tokenizer | None, m
         examples=[[columns[column][index] for column in columns] for index in shown],
         labels=_balance(rows, data.labels),
         spread=_spread(rows),
-        lengths=_lengths(rows, tokenizer, max_length, "" if data.form else " "),
+        lengths=_lengths(rows, tokenizer, max_length, "" if data.in_pieces else " "),
     )
 
 
-def _columns(rows: Rows, labels: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """The first rows, column by column."""
+def _columns(rows: Rows, labels: tuple[str, ...], form: str) -> Iterator[tuple[str, list[str]]]:
+    """The first rows, column by column; the first says how the source was read."""
     first = rows.take(np.arange(min(SHOWN_ROWS, len(rows))))
     for field in fields(first):
         values = getattr(first, field.name)
         if values is None or not hasattr(values, "__len__") or len(values) != len(first):
             continue
         cells = [_target(value, labels) if field.name == "targets" else _cell(value) for value in values]
-        yield _COLUMN.get(field.name, field.name), cells
+        name = _COLUMN.get(field.name, field.name)
+        yield (f"{name}, read as {form}" if form and field.name == "texts" else name), cells
 
 
 def _pieces(rows: Rows, form: str) -> Iterator[tuple[str, list[str]]]:

@@ -37,12 +37,13 @@ def main() -> None:
     rows: Rows | None = getattr(data, given.split)
     if rows is None:
         parser.error(f"{given.job_file} names no {given.split} data")
-    if data.form:
+    if data.in_pieces:
         write_texts(rows, given.out)
         print(f"{len(rows)} rows in {given.out}, read as {data.form}")
         return
     write_lines(rows, task, given.out)
-    print(f"{len(rows)} rows of {len(data.labels)} classes in {given.out}")
+    read_as = f", read as {data.form}" if data.form else ""
+    print(f"{len(rows)} rows of {len(data.labels)} classes in {given.out}{read_as}")
 
 
 def write_texts(rows: Rows, out: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,40 @@ Targets = NDArray[Any]
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Queries, the documents that may answer them, and what people said of both.
+
+    Attributes:
+        queries: of one split.
+        documents: of all splits.
+        grades: of each query, the grade of each document that was judged; above 0 it is relevant.
+        trained: documents that training may see, by their places.
+        listed: whether the source says which documents are to be ranked for a query: those that were judged.
+        places: query and document of each row [rows, 2], -1 where a row has none.
+        together: rows in turn that training compares with each other; 0 where rows are only measured.
+    """
+
+    queries: tuple[str, ...]
+    documents: tuple[str, ...]
+    grades: tuple[Mapping[int, int], ...]
+    trained: NDArray[np.int64]
+    listed: bool
+    places: NDArray[np.int32]
+    together: int = 0
+
+
+@dataclass(frozen=True)
 class Rows:
     """Texts [rows] (and second texts of pairs) with targets [rows].
 
-    A target is the index of a class (int32), a number (float32), or for rows of words an int32 array [words].
+    A target is the index of a class (int32), a number (float32), or for rows of words an int32 array [words]. `judged`
+    is what rows of queries and documents are about; parts of such rows go without.
     """
 
     texts: tuple[Text, ...]
     pairs: tuple[str, ...] | None
     targets: Targets
+    judged: Judged | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -43,8 +68,7 @@ class Rows:
 class TaskData:
     """A task's data: names of the model's outputs in their order (of classes, say), and the splits.
 
-    `form` is how the source writes rows that become text in pieces, such as `sharegpt`; then targets say which pieces
-    are learnt. Empty for all other data.
+    `form` is how the source writes its rows, such as `sharegpt`, for types that read several forms.
     """
 
     labels: tuple[str, ...]
@@ -52,3 +76,8 @@ class TaskData:
     validation: Rows
     test: Rows | None
     form: str = ""
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether rows become text in pieces, of which targets say which are learnt."""
+        return bool(self.form) and isinstance(next(iter(self.train.texts), ""), tuple)

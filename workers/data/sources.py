@@ -17,6 +17,7 @@ from workers.data.pycode import read_pycode
 from workers.data.pydocs import read_pydocs
 from workers.data.pyprefs import read_pyprefs
 from workers.data.pyqa import read_pyqa
+from workers.data.pysearch import read_pysearch
 from workers.data.pysft import read_pysft
 from workers.data.pytokens import read_pytokens
 from workers.data.rows import Rows, TaskData
@@ -31,6 +32,7 @@ BUILTIN = {
     "builtin:pydocs": read_pydocs,
     "builtin:pyprefs": read_pyprefs,
     "builtin:pyqa": read_pyqa,
+    "builtin:pysearch": read_pysearch,
     "builtin:pysft": read_pysft,
     "builtin:pytokens": read_pytokens,
 }
@@ -102,7 +104,7 @@ def divided(
 
 def _is_one_file(source: str) -> bool:
     """Whether a source has no splits of its own, so that every role would read the same rows."""
-    return not source.startswith("builtin:") and _located(source, "train").is_file()
+    return not source.startswith("builtin:") and located(source, "train").is_file()
 
 
 def _read(source: str, role: str, wanted: list[str], label: str) -> list[Columns]:
@@ -145,13 +147,14 @@ def _read_files(source: str, wanted: list[str], label: str, role: str) -> list[C
 
 def _files(source: str, role: str) -> list[Path]:
     """The files of a split; none in a folder without it."""
-    path = _located(source, role)
+    path = located(source, role)
     if not path.exists():
         raise InvalidInput(role, source, "an existing file or folder", f"{role}: no such file or folder: {source}")
     return find_split(path, role, role) if path.is_dir() else [path]
 
 
-def _located(source: str, role: str) -> Path:
+def located(source: str, role: str) -> Path:
+    """Where a source that is not built in lies; what is on the hub is fetched. Raises `InvalidInput`."""
     return _fetch(source, role) if source.startswith("hub:") else Path(source).expanduser()
 
 

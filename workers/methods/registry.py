@@ -11,7 +11,7 @@ from types import MappingProxyType
 from workers.errors import InvalidInput
 from workers.methods import catalogue
 from workers.methods.declaration.method import Method
-from workers.methods.declaration.untrained import BASE
+from workers.methods.declaration.untrained import UNTRAINED
 
 
 @cache
@@ -27,9 +27,9 @@ def methods() -> Mapping[str, Method]:
 
 
 def method(name: str) -> Method:
-    """One method, or `base`. Raises `InvalidInput` for a name that is not registered."""
-    if name == BASE.name:
-        return BASE
+    """One method, or what is not trained. Raises `InvalidInput` for a name that is not registered."""
+    if name in UNTRAINED:
+        return UNTRAINED[name]
     if name not in methods():
         raise InvalidInput("method", name, methods())
     return methods()[name]

@@ -24,7 +24,7 @@ class ModelDescription:
 
     Of a task, `longest_text` is the number of tokens that its texts are cut to, None where no task is known, and
     `prompt_room` the number that these leave for a prompt; None: no bound. With `fresh_head` every trial trains a head
-    of its own.
+    of its own. `baselines` of the task need no model.
     """
 
     reference: str
@@ -33,6 +33,7 @@ class ModelDescription:
     prompt_room: int | None = None
     longest_text: int | None = None
     fresh_head: bool = True
+    baselines: tuple[str, ...] = ()
 
     def layer_range(self, top_layers: int | None = None) -> range:
         """Indices of the last `top_layers` encoder layers (all of them when None), lowest first."""
@@ -107,8 +108,9 @@ def describe_for(task: TaskSection) -> ModelDescription:
 
 
 def for_task(model: ModelDescription, task: TaskSection) -> ModelDescription:
-    """The model as a task sees it: with its texts, and with or without a head to train."""
-    return replace(with_texts(model, task.max_length), fresh_head=task_of(task).head.fresh)
+    """The model as a task sees it: with its texts and baselines, and with or without a head to train."""
+    kind = task_of(task)
+    return replace(with_texts(model, task.max_length), fresh_head=kind.head.fresh, baselines=kind.baselines)
 
 
 def require_head(model: ModelDescription, head: Head) -> None:

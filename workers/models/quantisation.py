@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import BitsAndBytesConfig
 
-METHODS = frozenset({"base", "head", "lora", "lora_plus", "ia3"})
+METHODS = frozenset({"base", "bm25", "head", "lora", "lora_plus", "ia3"})
 """Methods that leave a layer as it is or add to its output, so that they need not know how its weights are stored."""
 
 

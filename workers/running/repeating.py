@@ -42,7 +42,7 @@ def encoded_rows(
     """
     section = _section(task)
     kind = task_named(section.type)
-    rows = kind.read(section, seed)
+    rows = kind.rows_to_train_on(section, seed)
     data = tokenise_data(rows, load_tokenizer(section.model), section.max_length, kind.encoding(section))
     of_tokens = kind.criterion(section, data.labels).targets == "token"
     return data.labels, _rows(data.train, of_tokens), _rows(data.validation, of_tokens)
@@ -70,8 +70,10 @@ def train_again(
         common = {"trial_id": "again", "attempt": 1, "task": _section(task), "epochs": epochs, "seed": seed}
         common |= {"data_seed": data_seed, "pause_every": pause_every, "measure_latency": False, **resources}
         outcome = _through(schedule, common, bench)
-        if outcome.status != "completed" or outcome.adapter is None:
+        if outcome.status != "completed":
             raise RuntimeError(f"the training {outcome.status}: {outcome.reason}")
+        if outcome.adapter is None:  # a baseline leaves nothing
+            return Repeated(outcome.metrics, Path(folder))
         return Repeated(outcome.metrics, bench.artifacts.extract(outcome.adapter.sha256, Path(folder)))
 
 

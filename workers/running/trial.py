@@ -36,13 +36,14 @@ from workers.methods.attached import AdapterCard, Attached, Batch, TrainingSetup
 from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.models.anatomy import Anatomy
-from workers.models.description import describe, with_texts
+from workers.models.description import describe, for_task
 from workers.models.half_precision import format_of
 from workers.models.quantisation import check_method
 from workers.models.token_scores import labelled_scores
 from workers.room import when_there_is_room
 from workers.running import latency
 from workers.running.answering import Asked, answers_of, ask, keep_answers
+from workers.running.baseline_trial import baseline_outcome
 from workers.running.label_unit import in_label_unit
 from workers.running.packing import why_not_fast
 from workers.running.ranks import at_rank, lower_ranks
@@ -58,7 +59,10 @@ Save = Callable[[Path, AdapterCard], None]
 def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:
     """Train one trial. A fault of the trial is not raised: the outcome is `failed` and has a reason."""
     try:
-        return train_prepared(prepare(assignment, workbench), workbench, on_report)
+        prepared = prepare(assignment, workbench)
+        if (baseline := prepared.evaluated.criterion.baselines.get(prepared.method.name)) is not None:
+            return baseline_outcome(assignment, baseline(), prepared.examples, workbench)
+        return train_prepared(prepared, workbench, on_report)
     except Exception as error:  # whatever a configuration can provoke must end this trial and no other
         return failed(assignment, failure_reason(error), workbench)
 
@@ -90,6 +94,12 @@ class PreparedTrial:
     resume: Checkpoint | None = None
     afresh: str | None = None  # why it does not continue from the checkpoint that it was given
 
+    @property
+    def examples(self) -> int:
+        """What its metrics are means over."""
+        criterion = self.evaluated.criterion
+        return len(self.evaluated) // criterion.together if criterion.examples is None else criterion.examples
+
     def on(self, device: str) -> PreparedTrial:
         """The same with its rows on another device."""
         return replace(self, data=self.data.on(device), evaluated=self.evaluated.on(device))
@@ -106,7 +116,7 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     half = _base_in_bfloat16(assignment, workbench)
     resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half)
     chosen = method(name)
-    values = chosen.complete(with_texts(resident.base.description, assignment.task.max_length), knobs)
+    values = chosen.complete(for_task(resident.base.description, assignment.task), knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
     # Measured now: later the base carries an adapter.
     base_latency = workbench.base_latency(resident, _typical_tokens(data)) if assignment.measure_latency else {}
@@ -293,7 +303,7 @@ def outcome_of(
         engine=engine,
         engine_reason=why_not_fast,
         environment=where | {"evaluated_on": assignment.evaluate_on},
-        evaluated_rows=len(prepared.evaluated) // prepared.evaluated.criterion.together,
+        evaluated_rows=prepared.examples,
         reason=ending.reason,
     )
 

@@ -146,7 +146,7 @@ class Workbench:
 
     def _prepare(self, task: TaskSection, seed: int) -> PreparedData:
         kind = task_of(task)
-        rows = kind.read(task, seed)
+        rows = kind.rows_to_train_on(task, seed)
         tokenizer = load_tokenizer(task.model)
         tokens = shared_tokens(rows, tokenizer, task.max_length, kind.encoding(task), self.home / "cache")
         anatomy = describe(task.model).anatomy

@@ -7,8 +7,8 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import numpy as np
@@ -52,6 +52,14 @@ LABELS_OWN = Unit()
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """What something that needs no model reaches on a split: the task's metrics, and seconds for one answer."""
+
+    metrics: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Criterion:
     """Loss and measure of one task on its data.
 
@@ -67,6 +75,8 @@ class Criterion:
         together: how many rows in turn are compared with each other: they stand side by side in every batch, and weigh
             one together.
         frozen: whether the untouched base's score of each target stands beside the model's, at `FROZEN`.
+        examples: what the metrics of a split are means over, where these are not its rows.
+        baselines: what is reached on a split without the model, by the name of the trial's method.
     """
 
     targets: Literal["row", "token", "span"]
@@ -76,6 +86,8 @@ class Criterion:
     unit: Unit = LABELS_OWN
     together: int = 1
     frozen: bool = False
+    examples: int | None = None
+    baselines: Mapping[str, Callable[[], Baseline]] = field(default_factory=dict)
 
     def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss averaged over all targets, without what regularises training."""

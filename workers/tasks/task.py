@@ -6,14 +6,14 @@ One type is one file in `workers/tasks/catalogue/`; see docs/adding-a-task.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from workers.data.rows import Rows, Targets, TaskData
 from workers.data.tokens import Encode, Tokens
 from workers.models.heads import Head
-from workers.tasks.criterion import Criterion, Measure
+from workers.tasks.criterion import Criterion
 from workers.tasks.metrics import Direction, Metric
 from workers.tasks.section import TaskSection, TypeSection
 
@@ -65,10 +65,12 @@ class Task(TaskType):
         fit: of types whose targets are numbers: the criterion in a unit that follows from the training rows' targets
             `[rows]`, and from whether the head can add a constant.
         encode_options: fields of the section that `encode` takes by their names.
-        measured_on: from a section, the rows of a split and their tokens to measures of that split, where these compare
-            with more than targets; in place of the criterion's.
+        on_split: from the criterion, a section, the rows of a split and their tokens to the criterion of that split,
+            where it compares with more than targets.
+        arrange: from the rows that were read, and a seed, to those that the model reads, where these are others.
         reads_model: whether `read` looks into the model's folder, for its tokenizer or chat template.
-        rows_each: rows that the model reads for one of the data, as its criterion compares them.
+        rows_each: rows that the model reads for one of the data, as its criterion compares them; by a section.
+        baselines: what needs no model and stands among the reference trials, by the name that trials have as method.
     """
 
     section: type[TaskSection]
@@ -77,9 +79,11 @@ class Task(TaskType):
     encode: Encode
     criterion: Callable[[Any, tuple[str, ...]], Criterion]
     encode_options: tuple[str, ...] = ()
-    measured_on: Callable[[Any, Rows, Tokens], Callable[[], Measure]] | None = None
+    on_split: Callable[[Criterion, Any, Rows, Tokens], Criterion] | None = None
+    arrange: Callable[[Any, TaskData, int], TaskData] | None = None
     reads_model: bool = False
-    rows_each: int = 1
+    rows_each: Callable[[Any], int] = lambda _section: 1
+    baselines: tuple[str, ...] = ()
     fit: Callable[[Targets, bool], Criterion] | None = None
 
     def criterion_for(
@@ -94,9 +98,13 @@ class Task(TaskType):
         return partial(self.encode, **options) if options else self.encode
 
     def criterion_on(self, criterion: Criterion, section: TaskSection, rows: Rows, tokens: Tokens) -> Criterion:
-        """The criterion with the measure of one split."""
-        own = self.measured_on
-        return criterion if own is None else replace(criterion, measure=own(section, rows, tokens))
+        """The criterion of one split."""
+        return criterion if self.on_split is None else self.on_split(criterion, section, rows, tokens)
+
+    def rows_to_train_on(self, section: TaskSection, seed: int) -> TaskData:
+        """The rows that the model reads. Raises `InvalidInput` by field."""
+        data = self.read(section, seed)
+        return data if self.arrange is None else self.arrange(section, data, seed)
 
     @property
     def primary(self) -> Metric:

@@ -53,7 +53,7 @@ def memory_of(
     plans = []
     for config in configs:
         try:
-            size = min(_rows(split_config(config)[2], length), len(rows)) * task.rows_each
+            size = min(_rows(split_config(config)[2], length), len(rows)) * task.rows_each(spec.task)
             batch = Batch(size, length, scored=task.head.reads == "labelled")
             plans.append(memory_plan(model, config, spec.resources, batch, gpu))
         except InvalidInput:  # it is refused, or its trial fails, for a reason of its own

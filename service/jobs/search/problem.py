@@ -21,6 +21,7 @@ from search_spaces.presets.shape import ModelShape
 from search_spaces.space import Space
 from service.jobs.search.spec import JobSpec, SpaceSpec
 from workers.hyperparameters import split_config
+from workers.methods.declaration.untrained import UNTRAINED
 from workers.methods.registry import method, methods
 from workers.methods.space import PRESET as METHODS_PRESET
 from workers.methods.space import methods_space
@@ -114,7 +115,8 @@ def references(spec: JobSpec, model: ModelDescription | None) -> list[tuple[str,
     fresh, usual = reference_configs(model.shape), usual_references(task_of(spec.task), model.shape)
     if isinstance(spec.reference_trials, bool):
         return usual if spec.reference_trials else []
-    named = dict([*language_model_references(model.shape), *fresh, *usual])
+    untrained = [(name, {"method": name}) for name in UNTRAINED]
+    named = dict([*untrained, *language_model_references(model.shape), *fresh, *usual])
     label, config = random_entries(model.shape, int(trainable_params(model)(named["literature-default"])))
     named[label] = config
     return [
@@ -126,11 +128,14 @@ def references(spec: JobSpec, model: ModelDescription | None) -> list[tuple[str,
 def usual_references(task: Task, shape: ModelShape) -> list[tuple[str, dict[str, Any]]]:
     """What searches of a type begin with, as (label, configuration), the literature's default among them.
 
-    By whether its head is trained from nothing, and whether it compares with the base, so that leaving it has a price.
+    What needs no model comes first; then by whether its head is trained from nothing, and whether it compares with the
+    base, so that leaving it has a price.
     """
+    baselines: list[tuple[str, dict[str, Any]]] = [(name, {"method": name}) for name in task.baselines]
     if task.head.fresh:
-        return reference_configs(shape)
-    return preference_references(shape) if "dpo_beta" in task.hyperparameters else language_model_references(shape)
+        return [*baselines, *reference_configs(shape)]
+    own = preference_references if "dpo_beta" in task.hyperparameters else language_model_references
+    return [*baselines, *own(shape)]
 
 
 def trainable_params(model: ModelDescription) -> Callable[[Config], float]:

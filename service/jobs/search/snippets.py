@@ -85,8 +85,11 @@ def _with_our_engine(spec: JobSpec, trial: Trial, past: Sequence[Stretch], reaso
     options |= {} if spec.resources.quantise is None else {"quantise": spec.resources.quantise}
     options |= {"gradient_checkpointing": True} if spec.resources.gradient_checkpointing else {}
     given = "\n".join(f"    {name}={value!r}," for name, value in options.items())
-    return f"""import peftsearch
-from workers.running.repeating import train_again  # of peftsearch: the search's own engine, as {reason}
+    trained = not method(str(trial.config["method"])).baseline  # else nothing is left to be loaded
+    imports = "import peftsearch\n" if trained else ""
+    load = 'model = peftsearch.load_adapter(task["model"], again.folder)\n' if trained else ""
+    return f"""{imports}# Of peftsearch: the search's own engine, as {reason}
+from workers.running.repeating import train_again
 
 task = {_arguments(_task(spec), 0)}
 schedule = [  # (until this epoch, configuration)
@@ -99,8 +102,7 @@ again = train_again(
 {given}
 )
 print(again.metrics)  # {_reached(trial)}
-model = peftsearch.load_adapter(task["model"], again.folder)
-"""
+{load}"""
 
 
 def _training(chosen: Hyperparameters, spec: JobSpec, trial: Trial) -> str:

@@ -15,7 +15,7 @@ from service.jobs.search.problem import all_presets, build_space, references
 from service.jobs.search.spec import JobSpec, SpaceSpec
 from workers.errors import InvalidInput
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
-from workers.methods.declaration.untrained import BASE
+from workers.methods.declaration.untrained import UNTRAINED
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
 from workers.strategies.registry import strategies, with_strategy_knobs
@@ -106,7 +106,7 @@ def check_batch(spec: JobSpec, space: Space, model: ModelDescription, rows: int)
         problems.append(FieldProblem("space.batch_size", largest, f"at most {rows}", message))
     for label, config in references(spec, model):
         size = config.get("batch_size", Hyperparameters().batch_size)
-        if isinstance(size, int) and size > rows and config.get("method") != BASE.name:
+        if isinstance(size, int) and size > rows and config.get("method") not in UNTRAINED:
             message = (
                 f"{label} trains with batches of {size} rows, and the training data has {rows}; give your own list"
             )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from workers.assignment import Execution
 from workers.bounded import Name, Number, Seed
+from workers.methods.declaration.untrained import UNTRAINED
 from workers.task import AnyType
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?")
@@ -132,7 +133,7 @@ class ResourcesSpec(Execution, Section):
         return value
 
 
-REFERENCE_NAMES = ("base", "head-only", "literature-default", "random-entries")
+REFERENCE_NAMES = (*UNTRAINED, "head-only", "literature-default", "random-entries")
 
 
 class JobSpec(Section):

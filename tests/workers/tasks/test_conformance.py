@@ -6,7 +6,7 @@ import datetime
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Case:
     row: Callable[[random.Random], Row]
     bad: tuple[tuple[Row, str], ...]
     cut: int = 8  # tokens that cut some rows, and nothing that a row needs
+    fields: dict[str, Any] = field(default_factory=dict)  # further ones of its section
 
 
 def _sentence(rng: random.Random) -> tuple[list[str], str]:
@@ -89,6 +90,12 @@ def _preferred(rng: random.Random) -> Row:
     words, kind = _sentence(rng)
     other = next(one for one in sorted(WORDS) if one != kind)
     return {"prompt": f"{' '.join(words)} ?", "chosen": f" one {kind} .", "rejected": f" one {other} ."}
+
+
+def _judged(rng: random.Random) -> Row:
+    kind = rng.choice(sorted(WORDS))
+    words = [*rng.choices(FILLER, k=rng.randint(0, 4)), rng.choice(WORDS[kind])]
+    return {"query": f"my {rng.choice(FILLER)} one", "document": " ".join(words), "label": int(kind == "fruit")}
 
 
 def _turns(*turns: Any) -> Row:
@@ -132,6 +139,15 @@ CASES = {
             ({"prompt": "pear " * 40, "chosen": "fruit", "rejected": "tool"}, "max_length"),
         ),
         cut=14,
+    ),
+    "reranking": Case(
+        _judged,
+        (
+            ({"query": " ", "document": "a pear", "label": 1}, "query"),
+            ({"query": "my one", "document": None, "label": 1}, "document"),
+            *(({"query": "my one", "document": "a pear", "label": value}, "label") for value in ("x", None, 0.5, [1])),
+        ),
+        fields={"negatives": 3},
     ),
     "text-classification": Case(
         _text, (({"text": 3, "label": "fruit"}, "train"), ({"text": "a pear", "label": None}, "label"))
@@ -189,7 +205,7 @@ def model_of(home: Path, name: str) -> str:
 
 def section(home: Path, name: str, **changes: Any) -> dict[str, Any]:
     files = {role: str(home / f"{name}.{role}.jsonl") for role in ("train", "validation")}
-    return {"type": name, "model": model_of(home, name), "max_length": 32, **files, **changes}
+    return {"type": name, "model": model_of(home, name), "max_length": 32, **files, **CASES[name].fields, **changes}
 
 
 def assignment(home: Path, name: str, **changes: Any) -> Assignment:
@@ -212,11 +228,11 @@ each = pytest.mark.parametrize("name", CASES)
 def test_bad_rows_are_refused_by_field(home: Path, tmp_path: Path, name: str) -> None:
     one = task(name)
     good = [CASES[name].row(random.Random(seed)) for seed in range(20)]
-    for number, (bad, field) in enumerate(CASES[name].bad):
+    for number, (bad, refused) in enumerate(CASES[name].bad):
         path = write(tmp_path / f"{number}.jsonl", [*good, bad])
         with pytest.raises(InvalidInput) as caught:
             one.read(one.section.model_validate(section(home, name, train=str(path))), 0)
-        assert caught.value.field == field
+        assert caught.value.field == refused
         assert "line 21" in str(caught.value)
     with pytest.raises(InvalidInput) as caught:
         one.read(one.section.model_validate(section(home, name, train=str(write(tmp_path / "x.jsonl", [{"z": 1}])))), 0)

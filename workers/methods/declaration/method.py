@@ -85,6 +85,7 @@ class Method:
     evaluated there.
     `forms` names the forms of all that it trains besides the head, where all of it has one: then trials of a pack can
     stack it with others; None where something has none.
+    A `baseline` is what tasks name that measure it without a model.
     `peft_config(model, knobs)` gives the config class and the arguments of a method of peft; with `trains_plainly` peft
     alone trains it as we do.
     """
@@ -110,6 +111,7 @@ class Method:
     at_rank: AtRank | None = None
     serve: Serve | None = None
     forms: tuple[Form, ...] | None = None
+    baseline: bool = False
 
     def supports(self, model: ModelDescription) -> bool:
         """Whether the method works on this class of model and its sizes, and finds room beside the task's texts."""
@@ -155,6 +157,10 @@ class Method:
                 f"texts may fill all {positions} positions of the model, and {self.name} needs some for its vectors; "
                 f"allowed: less than {positions}",
             )
+        if self.baseline:
+            if self.name not in model.baselines:
+                raise InvalidInput("method", f"{self.name} on another type of task", "tasks that rank documents")
+            return
         if self.family == "none" and model.fresh_head:
             found = f"{self.name} on a task whose head is drawn at random"
             raise InvalidInput("method", found, "a method that trains: untrained, the head knows nothing")

@@ -1,7 +1,11 @@
-"""`base`: a model as it is, which every training must beat. No method that is searched, but a trial as others."""
+"""`base`: a model as it is, and `bm25`: no model at all. What every training must beat.
+
+Neither is a method that is searched; their trials are as others.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workers.methods.attached import Attached, TrainingSetup
@@ -36,3 +40,12 @@ BASE = Method(
     mergeable=True,
     format="peftsearch",
 )
+
+BM25 = replace(
+    BASE,
+    name="bm25",
+    summary="documents ranked by the words that they share with a query; no model takes part",
+    source="Robertson et al. 1994 (Okapi at TREC-3), weighted as in Lucene",
+    baseline=True,
+)
+UNTRAINED = {one.name: one for one in (BASE, BM25)}

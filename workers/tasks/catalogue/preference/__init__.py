@@ -133,7 +133,7 @@ TASK = Task(
     encode=encode,
     criterion=_criterion,
     reads_model=True,
-    rows_each=2,
+    rows_each=lambda _task: 2,
     hyperparameters=("dpo_beta",),
     example={"model": "builtin:smollm2", "train": "builtin:pyprefs", "max_length": 160, "train_rows": 300},
 )

@@ -6,7 +6,7 @@ window weighs one in the loss, a question one in `f1_token` and `exact_match`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from workers.data.rows import Rows
@@ -31,15 +31,15 @@ def criterion(_task: Any, _outputs: tuple[str, ...]) -> Criterion:
 
 
 def _nothing_to_compare() -> Measure:
-    raise ValueError("answers are measured on a split, by `measured_on`")
+    raise ValueError("answers are measured on a split, by `on_split`")
 
 
-def measured_on(task: QuestionAnsweringSpec, rows: Rows, tokens: Tokens) -> Callable[[], Measure]:
-    """Measures of one split, which compare with its answers."""
+def on_split(criterion: Criterion, task: QuestionAnsweringSpec, rows: Rows, tokens: Tokens) -> Criterion:
+    """The criterion with measures of one split, which compare with its answers."""
     from workers.tasks.catalogue.question_answering.spans import AnswerMeasure, Wanted
 
     wanted = Wanted.of(rows, tokens, task.language, task.max_answer_length)
-    return lambda: AnswerMeasure(wanted)
+    return replace(criterion, measure=lambda: AnswerMeasure(wanted))
 
 
 TASK = Task(
@@ -53,6 +53,6 @@ TASK = Task(
     encode=encode,
     criterion=criterion,
     encode_options=("doc_stride",),
-    measured_on=measured_on,
+    on_split=on_split,
     example={"model": "builtin:minilm", "train": "builtin:pyqa", "max_length": 128, "train_rows": 1000},
 )

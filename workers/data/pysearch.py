@@ -1,0 +1,72 @@
+"""`builtin:pysearch`: what functions of Python's standard library do, and the functions that do it.
+
+A query is the first sentence of a function's docstring, its document the function's head and first lines without that
+docstring. No function of one file lies in two splits. Text that every machine has.
+"""
+
+from __future__ import annotations
+
+import ast
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pa_compute
+
+from workers.data.cache import table_of_this_python
+
+_SKIPPED = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "lib2to3"}
+_SENTENCE = (20, 120)  # characters
+_CODE = (60, 400)  # characters
+_FILES = (6, 3)  # of so many files in turn, the last so many are for validation and test
+_FORMAT = 1
+
+
+def read_pysearch(role: str) -> dict[str, list[Any]]:
+    """Columns `query` and `document` of one split: `train`, `validation` or `test`."""
+    table = table_of_this_python(f"pysearch-{_FORMAT}", _build)
+    chosen = table.filter(pa_compute.equal(table["split"], role))
+    return {name: chosen[name].to_pylist() for name in ("query", "document")}
+
+
+def _build() -> pa.Table:
+    rng = np.random.default_rng(0)
+    files = [found for path in _sources() if (found := list(_functions(path)))]
+    rows: list[dict[str, str]] = []
+    queries, documents = set[str](), set[str]()
+    for place, number in enumerate(rng.permutation(len(files))):
+        turn = place % sum(_FILES)
+        split = "train" if turn < _FILES[0] else "validation" if turn % 2 else "test"
+        for query, document in files[number]:
+            if query not in queries and document not in documents:  # a sentence that two functions have asks for both
+                rows.append({"split": split, "query": query, "document": document})
+                queries.add(query)
+                documents.add(document)
+    return pa.Table.from_pylist(rows)
+
+
+def _sources() -> Iterator[Path]:
+    root = Path(sysconfig.get_paths()["stdlib"])
+    for path in sorted(root.rglob("*.py")):
+        if not _SKIPPED & set(path.relative_to(root).parts):
+            yield path
+
+
+def _functions(path: Path) -> Iterator[tuple[str, str]]:
+    """What the public functions of a file do, and their code without its docstring."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            sentence = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split()).partition(". ")[0]
+            if not (_SENTENCE[0] <= len(sentence) <= _SENTENCE[1] and sentence.isascii()):
+                continue
+            node.body = node.body[1:] or [ast.Pass()]
+            code = ast.unparse(node)
+            if len(code) >= _CODE[0] and code.isascii():
+                yield f"{sentence.rstrip('.')}.", code[: _CODE[1]]

@@ -1,0 +1,1 @@
+"""What the types of task that rank documents for queries have in common."""
