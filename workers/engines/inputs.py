@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workers.data.tokens import Tokens
-from workers.engines.batches import RowIndices
+from workers.engines.batches import RowIndices, side_by_side
 from workers.engines.transfers import to_device
 from workers.hyperparameters import Hyperparameters
 from workers.tasks.criterion import IGNORED, LABELS_OWN, ROLES, Criterion
@@ -86,6 +86,17 @@ class Inputs:
         if self._types is not None:
             batch["token_type_ids"] = self._types[flat].where(real, 0)
         return batch
+
+    def labelled(self, rows: RowIndices) -> dict[str, Tensor]:
+        """The batch of these rows with their targets as `labels`."""
+        return {**self.batch(rows), "labels": self.targets(rows)}
+
+    def labelled_batches(self, groups: int, seed: int) -> Iterator[dict[str, Tensor]]:
+        """Labelled batches of `groups` groups of rows in random order: files may be sorted."""
+        together = self.criterion.together
+        order = torch.randperm(len(self) // together, generator=torch.Generator().manual_seed(seed))
+        for chosen in order.split(groups):
+            yield self.labelled(side_by_side(chosen.numpy(), together))
 
     def targets(self, rows: RowIndices, length: int | None = None) -> Tensor:
         """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default.

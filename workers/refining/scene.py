@@ -24,7 +24,9 @@ from workers.models.description import with_texts
 from workers.models.loading import Base
 from workers.refining.spec import RefineAssignment, Source
 from workers.running.label_unit import from_label_unit
-from workers.running.trial import PreparedTrial, choose_engine, outcome_of, trainee_on
+from workers.running.outcome import outcome_of
+from workers.running.preparing import PreparedTrial
+from workers.running.trial import choose_engine, trainee_on
 from workers.running.workbench import Workbench
 
 Tensors = dict[str, Tensor]

@@ -14,7 +14,8 @@ from workers.refining.steps.measure import measure
 from workers.refining.steps.merge import merge
 from workers.refining.steps.prune_retrain import prune_retrain
 from workers.refining.steps.soup import soup
-from workers.running.trial import failed, prepare
+from workers.running.outcome import failed
+from workers.running.preparing import prepare
 from workers.running.workbench import Workbench
 
 STEPS: Mapping[str, Callable[[Scene], Outcome]] = {

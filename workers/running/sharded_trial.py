@@ -21,7 +21,8 @@ from ray.util.placement_group import get_current_placement_group
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.engines.faults import failure_reason
 from workers.engines.sharded import FirstRankStore, from_first
-from workers.running.trial import prepare, train_prepared
+from workers.running.preparing import prepare
+from workers.running.trial import train_prepared
 from workers.running.workbench import Workbench
 
 if TYPE_CHECKING:

@@ -22,18 +22,10 @@ from workers.engines.stacked.way import way_on
 from workers.engines.trainee import EXTRA
 from workers.errors import InvalidInput
 from workers.models.description import describe
+from workers.running.outcome import failed, outcome_of, training_memory
 from workers.running.packing import Arrivals, PackKey, in_a_pack_of_one, pack_key, why_not_packed
-from workers.running.trial import (
-    PreparedTrial,
-    attach,
-    failed,
-    outcome_of,
-    plan_course,
-    precision_of,
-    prepare,
-    train,
-    training_memory,
-)
+from workers.running.preparing import PreparedTrial, precision_of, prepare
+from workers.running.trial import attach, plan_course, train
 from workers.running.workbench import Workbench
 
 _SHARE = 0.8  # of the free memory of a GPU that passes may take; the rest is for what nobody measured

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 import transformers
 
@@ -48,6 +49,11 @@ class PreparedData:
         """The same rows on another device."""
         test = None if self.test is None else self.test.on(device)
         return replace(self, train=self.train.on(device), validation=self.validation.on(device), test=test)
+
+    @property
+    def typical_tokens(self) -> int:
+        """The length that latency is measured at: the median row's."""
+        return int(np.median(self.validation.lengths))
 
     def split(self, name: Split) -> Inputs:
         """The rows that a trial is evaluated on. Raises `InvalidInput` when the task has no such rows."""

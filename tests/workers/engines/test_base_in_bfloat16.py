@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
-from workers.running import trial as trials
+from workers.running import preparing
 from workers.running.trial import train
 from workers.running.trial_pack import train_pack
 from workers.running.workbench import Workbench
@@ -44,7 +44,7 @@ def test_trials_learn_what_they_learn_on_a_base_in_float32(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {name: train(assignment(name), bench, lambda _: "continue") for name in CONFIGS}
-    monkeypatch.setattr(trials, "base_in_bfloat16", lambda _precision, _device: True)
+    monkeypatch.setattr(preparing, "base_in_bfloat16", lambda _precision, _device: True)
     alone = {name: train(assignment(name), bench, lambda _: "continue") for name in CONFIGS}
     members = train_pack([assignment(name) for name in CONFIGS], bench, lambda _: "continue")
     packed = {outcome.trial_id: outcome for outcome in members}

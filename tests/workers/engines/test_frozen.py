@@ -18,7 +18,8 @@ from workers.assignment import Assignment, Outcome, Report
 from workers.engines import frozen
 from workers.engines.batches import StepPlan
 from workers.engines.stacked.way import STACKED
-from workers.running.trial import prepare, train
+from workers.running.preparing import prepare
+from workers.running.trial import train
 from workers.running.trial_pack import train_pack
 from workers.running.workbench import Workbench
 

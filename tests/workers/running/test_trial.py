@@ -13,8 +13,9 @@ import torch
 from workers import room
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, Outcome, Report
+from workers.engines.faults import failure_reason
 from workers.methods.loading import load_adapter
-from workers.running.trial import failure_reason, train
+from workers.running.trial import train
 from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
 

@@ -28,8 +28,9 @@ from workers.engines.sharded import FirstRankStore
 from workers.errors import InvalidInput
 from workers.models.heads import CAUSAL
 from workers.models.loading import load_base, load_tokenizer
+from workers.running.preparing import prepare
 from workers.running.repeating import train_again
-from workers.running.trial import prepare, train, train_prepared
+from workers.running.trial import train, train_prepared
 from workers.running.trial_pack import train_pack
 from workers.running.workbench import Workbench
 from workers.tasks.criterion import LABELS_OWN

@@ -1,0 +1,178 @@
+"""What a trial that ended has to say: costs, latency, the stored adapter; or why it could not go on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from workers import costs
+from workers.artifacts import ArtifactStore
+from workers.assignment import Artifact, Assignment, EngineName, Outcome
+from workers.engines.course import Ending
+from workers.engines.prefix import upper_layers
+from workers.engines.sharded import whole_layers
+from workers.generation.evaluation import Written
+from workers.methods.attached import AdapterCard, Attached, logits_of
+from workers.models.half_precision import format_of
+from workers.models.token_scores import labelled_scores
+from workers.room import when_there_is_room
+from workers.running import latency
+from workers.running.answering import answers_of, keep_answers
+from workers.running.label_unit import in_label_unit
+from workers.running.preparing import PreparedTrial, precision_of
+from workers.running.workbench import Workbench, environment
+from workers.tasks.registry import task_of
+
+Save = Callable[[Path, AdapterCard], None]
+
+
+def failed(assignment: Assignment, reason: str, workbench: Workbench) -> Outcome:
+    """The outcome of a trial that could not go on."""
+    return Outcome(
+        trial_id=assignment.trial_id,
+        attempt=assignment.attempt,
+        status="failed",
+        reason=reason,
+        environment=environment(precision_of(assignment, "fast", workbench), workbench.device),
+    )
+
+
+def outcome_of(
+    prepared: PreparedTrial,
+    ending: Ending,
+    attached: Attached,
+    engine: EngineName,
+    why_not_fast: str | None,
+    workbench: Workbench,
+    remembered: int | None = None,
+    save: Save | None = None,
+) -> Outcome:
+    """Costs, export and everything else that a finished trial reports; `attached` carries the trained parameters.
+
+    `remembered` is the number of elements that gradients and optimizer state had at most, where it is not AdamW's;
+    `save` exports the adapter in another form than its own.
+    """
+    assignment = prepared.assignment
+    anatomy = prepared.resident.base.description.anatomy
+    where = environment(precision_of(assignment, engine, workbench, anatomy), prepared.data.train.device.type)
+    if assignment.shards > 1:
+        where["shards"] = str(assignment.shards)
+    if prepared.afresh is not None:
+        where["started_afresh"] = prepared.afresh
+    metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
+    adapter = None
+    if ending.status in ("completed", "stopped"):
+        metrics |= _costs(prepared, attached, ending, remembered)
+        longer = _latency(prepared, attached, workbench)
+        metrics |= {name: prepared.base_latency[name] * ratio.value for name, ratio in longer.items()}
+        where |= {f"{name}_over_base": str(ratio) for name, ratio in longer.items()}
+        written = None
+        if prepared.asked is not None and ending.status == "completed":
+            written = answers_of(attached, prepared.asked)
+            metrics |= written.metrics
+        exported = _export(prepared, attached, metrics, written, workbench.artifacts, save or attached.save)
+        metrics["adapter_bytes"], adapter = exported
+    return Outcome(
+        trial_id=assignment.trial_id,
+        attempt=assignment.attempt,
+        status=ending.status,
+        metrics=metrics,
+        adapter=adapter,
+        checkpoint=ending.checkpoint,
+        engine=engine,
+        engine_reason=why_not_fast,
+        environment=where | {"evaluated_on": assignment.evaluate_on},
+        evaluated_rows=prepared.examples,
+        reason=ending.reason,
+    )
+
+
+def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remembered: int | None) -> dict[str, float]:
+    base, train = prepared.resident.base, prepared.data.train
+    lengths = train.lengths
+    adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
+    anatomy = base.description.anatomy
+    flops = costs.training_flops(anatomy, attached.lowest_layer, adapter, lengths, ending.epoch, train.scored)
+    return {
+        "trainable_params": float(adapter),
+        "head_params": float(base.head_size),
+        "peak_memory_mb": training_memory(prepared, attached, remembered) / costs.MEBIBYTE,
+        "sparsity": costs.sparsity(whole_layers(attached.model), anatomy),
+        "train_tflops": flops / 1e12,
+        "train_tokens": float(lengths.sum()) * _passes(prepared.assignment, ending),
+    }
+
+
+def _passes(assignment: Assignment, ending: Ending) -> float:
+    """As asked for, so that trainings of one size read as one size: a step's rows do not divide every epoch."""
+    return assignment.epochs if ending.status == "completed" and ending.epoch > 0 else ending.epoch
+
+
+def training_memory(prepared: PreparedTrial, attached: Attached, remembered: int | None = None) -> float:
+    """Bytes that training with the largest batch adds to the base: linear in the rows, so two small batches tell.
+
+    Frozen layers below the lowest trained one keep nothing for a backward pass, so they need not run.
+    """
+    train, trained = prepared.data.train, list(attached.parameters().values())
+    longest, base = int(np.argmax(train.lengths)), prepared.resident.base
+    hidden = base.description.anatomy.hidden_size
+    outputs = labelled_scores if train.criterion.scored else logits_of
+    found = []
+    with upper_layers(base, attached.lowest_layer) as entry:
+        for rows in (1, 2):
+            batch = train.labelled(np.full(rows * train.criterion.together, longest))
+            if entry is not None:
+                entry.set(torch.zeros(*batch["input_ids"].shape, hidden, device=train.device, dtype=format_of(base)))
+            found.append(costs.training_memory(attached.model, trained, batch, remembered, outputs))
+    one, two = found
+    chosen, together = prepared.hyperparameters, train.criterion.together
+    budget = chosen.batch_tokens // (together * int(train.lengths[longest]))
+    rows = max(1, budget) if chosen.batch_tokens else chosen.batch_size
+    return one + (two - one) * (min(rows, len(train) // together) - 1)
+
+
+def _latency(prepared: PreparedTrial, attached: Attached, workbench: Workbench) -> dict[str, latency.Ratio]:
+    """Times over the base's as served: what merges into the base is as fast as the base."""
+    if not prepared.assignment.measure_latency:
+        return {}
+    if prepared.method.mergeable:
+        return dict.fromkeys(latency.ROWS, latency.Ratio(1.0, 1.0, 1.0))
+    attached.set_training(False)
+    measured = workbench.latency_over_base(attached, prepared.resident.base, prepared.data.typical_tokens)
+    attached.set_training(True)
+    return measured
+
+
+def _export(
+    prepared: PreparedTrial,
+    attached: Attached,
+    metrics: dict[str, float],
+    written: Written | None,
+    artifacts: ArtifactStore,
+    save: Save,
+) -> tuple[float, Artifact]:
+    """Bytes of the exported weights, and the stored folder."""
+    assignment = prepared.assignment
+    task = task_of(assignment.task)
+    card = AdapterCard(
+        method=prepared.method.name,
+        base_model=assignment.task.model,
+        task=assignment.task.model_dump(exclude_none=True),
+        config=assignment.config,
+        metrics=metrics,
+        labels=prepared.data.tokens.labels,
+        head=task.head,
+        pipeline_tag=task.pipeline_tag,
+        trial_id=assignment.trial_id,
+        seed=assignment.seed,
+    )
+    unit = prepared.data.train.criterion.unit
+    with tempfile.TemporaryDirectory() as folder, in_label_unit(attached, unit):
+        when_there_is_room(lambda: save(Path(folder), card))
+        if written is not None and prepared.asked is not None:
+            keep_answers(Path(folder), written, prepared.asked)
+        return float(costs.adapter_bytes(Path(folder))), artifacts.put_folder(Path(folder))

@@ -1,0 +1,108 @@
+"""What a trial needs before anything of it is built: its configuration checked, base and data loaded."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from workers.artifacts import ArtifactDamaged, ArtifactMissing, ArtifactStore
+from workers.assignment import Assignment, EngineName
+from workers.checkpoints import Checkpoint, CheckpointError, read
+from workers.engines.frozen import beside_base
+from workers.engines.inputs import Inputs
+from workers.engines.precision import Precision, base_in_bfloat16, choose
+from workers.engines.resident import ResidentBase
+from workers.hyperparameters import Hyperparameters, split_config
+from workers.methods.declaration.method import Method
+from workers.methods.registry import method
+from workers.models.anatomy import Anatomy
+from workers.models.description import describe, for_task
+from workers.models.quantisation import check_method
+from workers.running.answering import Asked, ask
+from workers.running.packing import why_not_fast
+from workers.running.sharding import check_sharded
+from workers.running.workbench import PreparedData, Workbench
+from workers.strategies.registry import with_strategy_knobs
+from workers.tasks.registry import task_of
+
+
+@dataclass(frozen=True)
+class PreparedTrial:
+    """A trial with everything it needs except its adapter."""
+
+    assignment: Assignment
+    method: Method
+    knobs: dict[str, Any]
+    hyperparameters: Hyperparameters
+    resident: ResidentBase
+    data: PreparedData
+    evaluated: Inputs
+    base_latency: dict[str, float]
+    asked: Asked | None = None
+    resume: Checkpoint | None = None
+    afresh: str | None = None  # why it does not continue from the checkpoint that it was given
+
+    @property
+    def examples(self) -> int:
+        """What its metrics are means over."""
+        criterion = self.evaluated.criterion
+        return len(self.evaluated) // criterion.together if criterion.examples is None else criterion.examples
+
+    def on(self, device: str) -> PreparedTrial:
+        """The same with its rows on another device."""
+        return replace(self, data=self.data.on(device), evaluated=self.evaluated.on(device))
+
+
+def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
+    """Check the configuration and load what the trial needs. Raises `InvalidInput`."""
+    name, knobs, hyperparameters = split_config(assignment.config)
+    data = workbench.data(assignment.task, assignment.data_seed)
+    if assignment.quantise is not None:
+        check_method(assignment.quantise, name)
+    check_sharded(name, assignment.shards)
+    kind = task_of(assignment.task).head
+    half = _base_in_bfloat16(assignment, workbench)
+    resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half)
+    chosen = method(name)
+    values = chosen.complete(for_task(resident.base.description, assignment.task), knobs)
+    hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
+    # Measured now: later the base carries an adapter.
+    base_latency = workbench.base_latency(resident, data.typical_tokens) if assignment.measure_latency else {}
+    evaluated = beside_base(resident, data.split(assignment.evaluate_on), workbench.prefixes)
+    data = replace(data, train=beside_base(resident, data.train, workbench.prefixes))
+    asked = ask(assignment.task, data, assignment.evaluate_on, resident, assignment.shards, workbench)
+    resume, afresh = _resumption(assignment, workbench.artifacts)
+    return PreparedTrial(
+        assignment, chosen, values, hyperparameters, resident, data, evaluated, base_latency, asked, resume, afresh
+    )
+
+
+def _base_in_bfloat16(assignment: Assignment, workbench: Workbench) -> bool:
+    model = describe(assignment.task.model)
+    if why_not_fast(assignment, model) is not None:
+        return False
+    return base_in_bfloat16(precision_of(assignment, "fast", workbench, model.anatomy), workbench.device)
+
+
+def precision_of(
+    assignment: Assignment, engine: EngineName, workbench: Workbench, anatomy: Anatomy | None = None
+) -> Precision:
+    """The number format that a trial trains in, on a model of this anatomy where it is known."""
+    if assignment.precision != "auto":
+        return assignment.precision
+    if anatomy is not None and not anatomy.mixed_precision:
+        return "fp32"
+    return choose(workbench.precision, workbench.device) if engine == "fast" else "fp32"
+
+
+def _resumption(assignment: Assignment, artifacts: ArtifactStore) -> tuple[Checkpoint | None, str | None]:
+    """The checkpoint to continue from, or why the trial starts afresh although it was given one."""
+    if assignment.checkpoint is None:
+        return None, None
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return read(artifacts.extract(assignment.checkpoint.sha256, Path(folder) / "checkpoint")), None
+    except (ArtifactMissing, ArtifactDamaged, CheckpointError) as error:
+        return None, f"its checkpoint cannot be read: {error}"
