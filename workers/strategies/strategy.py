@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workers.strategies.tensor_adamw import TensorAdamW
 
 KnobValues = Mapping[str, Any]
-_SHARED = frozenset({"apet", "colora", "mos", "tinylora", "unilora"})
+_SHARED = frozenset({"apet", "colora", "hashed_lora", "mos", "tinylora", "unilora"})
 """Methods whose layers read one pool; a test keeps this complete."""
 
 

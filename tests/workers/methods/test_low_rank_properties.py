@@ -16,10 +16,12 @@ from peftsearch import load_adapter
 from tests.workers.methods.test_properties import STEPS, attach, modules, one_batch, train
 from tests.workers.tiny_models import LABELS, batch, tiny_base, tiny_model
 from workers.costs import training_memory
+from workers.engines.recomputing import recomputing_layers
 from workers.methods.attached import AdapterCard
 from workers.methods.calibration import weight_gradients
 from workers.methods.catalogue.lora_from_data import corda_factors
 from workers.methods.forms.direction_pools import pools_of, share_out
+from workers.methods.forms.hashed import HashedLora
 from workers.methods.forms.lora_experts import LoraExperts
 from workers.methods.forms.low_rank import LoraGroup, StartedLora, TriangularLora
 from workers.methods.forms.weights import NestedLora, ShardedLora
@@ -192,14 +194,14 @@ def test_masked_lora_keeps_its_zeros_when_merged(base: Base, knobs: dict[str, An
 def test_mola_routes_every_token_and_uses_every_expert(base: Base) -> None:
     attached = attach(base, "mola", rank=2, experts="2-4-6-8", top_k=2, balance=0.1)
     layers = modules(attached, LoraExperts)
-    assert [len(layer.router) for layer in layers] == [2, 2, 6, 6]
+    assert [len(layer.first) for layer in layers] == [2, 2, 6, 6]
     train(attached, steps=40)
     seen: dict[int, torch.Tensor] = {}
     for number, layer in enumerate(layers):
         layer.register_forward_pre_hook(lambda _module, inputs, number=number: seen.update({number: inputs[0]}))
     attached.model(**batch())
     for number, layer in enumerate(layers):
-        gates = layer.gates(nn.functional.linear(seen[number], layer.router))[batch()["attention_mask"].bool()]
+        gates = layer.gates(layer.router(seen[number]))[batch()["attention_mask"].bool()]
         torch.testing.assert_close(gates.sum(-1), torch.ones(len(gates)))
         assert ((gates > 0).sum(-1) == 2).all()
         assert (gates > 0).any(0).all()
@@ -219,19 +221,86 @@ def test_mola_takes_up_idle_experts_because_of_its_balance_alone(base: Base, bal
     def busiest() -> list[float]:
         """The share of the tokens that go to the busiest expert, for each layer."""
         return [
-            float((layer.gates(nn.functional.linear(seen, layer.router)) > 0).float().mean(0).max())
+            float((layer.gates(layer.router(seen)) > 0).float().mean(0).max())
             for layer, seen in zip(layers, tokens, strict=True)
         ]
 
     with torch.no_grad():
         for layer, seen in zip(layers, tokens, strict=True):  # every token goes to the first expert
-            layer.router.mul_(0.1)
-            layer.router[0] = 3 * seen.mean(0) / seen.mean(0).square().sum()
+            layer.router.choose.mul_(0.1)
+            layer.router.choose[0] = 3 * seen.mean(0) / seen.mean(0).square().sum()
     assert busiest() == [1.0] * len(layers)
     train(attached, steps=100, with_auxiliary=balanced)
     after = busiest()
     attached.detach()
     assert max(after) < 0.8 if balanced else min(after) > 0.9
+
+
+def test_hashed_factors_are_a_lora_at_compression_one(base: Base) -> None:
+    """All entries are there once, so that training goes as that of the factors themselves."""
+    attached = attach(base, "hashed_lora", rank=3, alpha=6, compression=1.0, targets="all")
+    layers = modules(attached, HashedLora)
+    factors = [tuple(factor.detach().clone() for factor in layer.factors()) for layer in layers]
+    train(attached)
+    learnt = [layer.weight().detach() - layer.frozen() for layer in layers]
+    attached.detach()
+    plain = attach(base, "lora", rank=3, alpha=6, targets="all")
+    mine = [module for module in plain.model.modules() if isinstance(module, peft.tuners.lora.Linear)]
+    with torch.no_grad():
+        for module, (first, _) in zip(mine, factors, strict=True):
+            module.lora_A["default"].weight.copy_(first)
+    train(plain)
+    theirs = [module.get_delta_weight("default").detach() for module in mine]
+    plain.detach()
+    for one, other in zip(learnt, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)
+
+
+def test_a_small_memory_is_read_by_all_layers_without_collisions_inside_a_piece(base: Base) -> None:
+    attached = attach(base, "hashed_lora", rank=4, compression=6.5, targets="attention")
+    layers = modules(attached, HashedLora)
+    places = torch.cat([layer.first_place.flatten() for layer in layers])
+    size = len(layers[0].first.values)
+    once = all(len(set(piece.tolist())) == len(piece) for piece in places.split(size))
+    readers = [set(layer.first_place.flatten().tolist()) for layer in layers]
+    attached.detach()
+    assert size == -(-len(places) // 6.5)
+    assert once
+    assert readers[0] & readers[-1]
+
+
+def test_recurrent_routers_choose_by_what_the_layer_below_chose(base: Base) -> None:
+    attached = attach(base, "mola", router="gru", router_size=8, rank=2, experts="2-4-6-8", balance=0.1)
+    low, high = (module.router for module in modules(attached, LoraExperts)[::2])  # the queries of both layers
+    assert low.cell is high.cell
+    seen = torch.randn(2, 5, 24)
+    low(torch.randn(2, 5, 24))
+    logits = high(seen)
+    torch.testing.assert_close(high(seen[:, :1]), logits[:, :1])  # where only first tokens are read
+    low(torch.randn(2, 5, 24))
+    assert (high(seen) - logits).abs().max() > 1e-3
+    (gradient,) = torch.autograd.grad(high(seen).sum(), low.narrow)
+    attached.detach()
+    assert gradient.abs().max() > 0
+
+
+def test_recurrent_routers_train_alike_when_layers_are_computed_again(base: Base) -> None:
+    def gradients() -> dict[str, torch.Tensor]:
+        attached = attach(base, "mola", router="gru", router_size=8, rank=2, experts="2-4-6-8")
+        for layer in modules(attached, LoraExperts):
+            nn.init.normal_(layer.second, generator=torch.Generator().manual_seed(1))
+        attached.set_training(True)
+        nn.functional.cross_entropy(attached.model(**batch()).logits, LABELS).backward()
+        found = {name: value.grad for name, value in attached.parameters().items() if value.grad is not None}
+        attached.detach()
+        return found
+
+    plain = gradients()
+    with recomputing_layers(base):
+        again = gradients()
+    assert any("router.cell" in name for name in plain)
+    for name, value in plain.items():
+        torch.testing.assert_close(again[name], value, msg=name)
 
 
 def test_llama_adapter_is_the_adaption_prompt_of_peft() -> None:

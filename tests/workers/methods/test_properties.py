@@ -16,7 +16,7 @@ from workers.costs import BYTES_PER_TRAINED, sparsity, training_memory
 from workers.errors import InvalidInput
 from workers.methods.attached import AdapterCard, Attached, TrainingSetup
 from workers.methods.forms.arbitrary_entries import spread
-from workers.methods.forms.bottleneck import AdaptedBertOutput, HypercomplexBottleneck
+from workers.methods.forms.bottleneck import AdaptedBertOutput, HypercomplexBottleneck, NormedBottleneck
 from workers.methods.forms.decomposed_prompt import DecomposedPrompt
 from workers.methods.forms.prefix_attention import KeyValuePrefix, attention_with_prefix
 from workers.methods.forms.side_network import ConsolidatingSide, LadderSide, ParallelSide, SideShape
@@ -465,3 +465,19 @@ def test_adapters_that_do_not_fit_are_refused(base: Base, tmp_path: Path) -> Non
         load_adapter(tiny_base("gpt2").model, tmp_path / "ssf")
     with pytest.raises(ValueError, match="neither"):
         load_adapter(base.model, tmp_path)
+
+
+def test_a_shared_adapter_costs_a_layer_its_norm_alone_and_the_norms_part(base: Base) -> None:
+    hidden = base.description.shape.hidden_size
+    one = method("adapter_shared")
+    counts = [one.trainable_parameters(base.description, {"size": 6, "top_layers": layers}) for layers in (1, 2)]
+    assert counts[1] - counts[0] == 2 * hidden
+    attached = attach(base, "adapter_shared", size=6)
+    adapters = modules(attached, NormedBottleneck)
+    train(attached)
+    low, high = (adapter.norm.weight for adapter in adapters)
+    shared = {id(adapter.shared) for adapter in adapters}
+    attached.detach()
+    assert len(adapters) == LAYERS
+    assert len(shared) == 1
+    assert (low - high).abs().max() > 1e-3

@@ -55,6 +55,19 @@ class Bottleneck(nn.Module):
         return (self.scale * widened).to(hidden.dtype)
 
 
+class NormedBottleneck(nn.Module):
+    """x → S(LN(x)): a bottleneck S that layers share, behind a layer norm that is one layer's own."""
+
+    def __init__(self, hidden: int, shared: Bottleneck) -> None:
+        super().__init__()
+        self.norm, self.shared = nn.LayerNorm(hidden), shared
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Same shapes as the module it stands for: [..., hidden] to [..., hidden]."""
+        widened: Tensor = self.shared(self.norm(in_float32(hidden)))
+        return widened.to(hidden.dtype)
+
+
 class HypercomplexBottleneck(nn.Module):
     """Compacter (Karimi Mahabadi et al. 2021, arXiv 2106.04647): a bottleneck whose matrices are Σᵢ Aᵢ ⊗ (sᵢ tᵢᵀ).
 

@@ -20,10 +20,63 @@ class RealTokens:
         self.mask = options.get("attention_mask")
 
 
+class RecurrentRouter(nn.Module):
+    """RMoE: experts are chosen from what the layers below chose by: h_l = GRU(P_l x_l, h_{l−1}), logits = R_l h_l.
+
+    P [size, in] and R [experts, size] belong to a layer, the GRU to all of them. `state` is h_l [rows, length, size] of
+    the forward pass just done, which the router of the next layer reads; h is zero below the lowest. A top layer that
+    is given first tokens only goes on from the states of these.
+    """
+
+    def __init__(
+        self, experts: int, inputs: int, cell: nn.GRUCell, below: RecurrentRouter | None, draw: torch.Generator
+    ) -> None:
+        super().__init__()
+        size = cell.hidden_size
+        self.cell = cell
+        self.narrow = nn.Parameter(uniform((size, inputs), 1 / math.sqrt(inputs), draw))
+        self.choose = nn.Parameter(uniform((experts, size), 1 / math.sqrt(size), draw))
+        self._below = (below,)  # in a tuple: it is no part of this module
+        self.state: Tensor | None = None
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Inputs [rows, length, in] to logits [rows, length, experts]."""
+        narrow = linear(seen, self.narrow)
+        before = self._before(narrow)
+        self.state = self.cell(narrow.flatten(0, -2), before.flatten(0, -2)).view_as(narrow)
+        return linear(self.state, self.choose)
+
+    def _before(self, narrow: Tensor) -> Tensor:
+        below = self._below[0]
+        if below is None or below.state is None:
+            return torch.zeros_like(narrow)
+        return below.state[:, : narrow.shape[1]]
+
+
+def recurrent_cell(size: int, draw: torch.Generator) -> nn.GRUCell:
+    """A GRU cell from `size` inputs to `size` units, drawn from `draw` as PyTorch draws one."""
+    cell = nn.utils.skip_init(nn.GRUCell, size, size)
+    for name, value in list(cell.named_parameters()):
+        setattr(cell, name, nn.Parameter(uniform(tuple(value.shape), 1 / math.sqrt(size), draw)))
+    return cell
+
+
+class LinearRouter(nn.Module):
+    """MoLA: logits = R x with R [experts, in]."""
+
+    def __init__(self, experts: int, inputs: int, draw: torch.Generator) -> None:
+        super().__init__()
+        self.choose = nn.Parameter(uniform((experts, inputs), 1 / math.sqrt(inputs), draw))
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Inputs [rows, length, in] to logits [rows, length, experts]."""
+        return linear(seen, self.choose)
+
+
 class LoraExperts(nn.Module):
     """y = Wx + b + s·Σ_{e in top k} g_e(x) B_e A_e x with g the softmax of the k largest router logits.
 
-    A [experts, r, in], B [experts, r, out] (zero at the start), router [experts, in]. `load` is what the forward pass
+    A [experts, r, in], B [experts, r, out] (zero at the start). `load` is what the forward pass
     just done adds to the balance loss; with `first_only` it looks at each row's first token alone.
     """
 
@@ -35,17 +88,24 @@ class LoraExperts(nn.Module):
         top_k: int,
         tokens: RealTokens,
         first_only: bool,
+        router: LinearRouter | RecurrentRouter,
         draw: torch.Generator,
     ) -> None:
         super().__init__()
         experts, rank, inputs, outputs = sizes
         bound = 1 / math.sqrt(inputs)
         self.original, self.scaling, self.top_k = original, scale, min(top_k, experts)
-        self.router = nn.Parameter(uniform((experts, inputs), bound, draw))
+        self.router = router
         self.first = nn.Parameter(uniform((experts, rank, inputs), bound, draw))
         self.second = nn.Parameter(torch.zeros(experts, rank, outputs))
         self._tokens, self._first_only = tokens, first_only
         self.load: Tensor | None = None
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """What is trained, by the names that adapter files have had since routers were of one kind."""
+        routing = {f"router.{name}": value for name, value in self.router.named_parameters()}
+        routing["router"] = routing.pop("router.choose")
+        return routing | {"first": self.first, "second": self.second}
 
     def gates(self, logits: Tensor) -> Tensor:
         """Weights [..., experts] of the experts: zero but for the top k, which add up to 1."""
@@ -55,7 +115,7 @@ class LoraExperts(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Inputs [rows, length, in] to outputs [rows, length, out]."""
         seen = in_float32(inputs)
-        logits = linear(seen, self.router).float()
+        logits = self.router(seen).float()
         gates = self.gates(logits)
         self.load = self._balance(logits, gates) if self.training else None
         narrow = linear(seen, self.first.flatten(0, 1)).unflatten(-1, self.first.shape[:2])  # [..., experts, r]
