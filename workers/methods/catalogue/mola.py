@@ -120,7 +120,8 @@ def _parameters(model: ModelDescription, knobs: KnobValues) -> int:
     if not size:
         return factors + sum(_experts(model, layer, knobs) * linear.in_features for layer, linear in places)
     cells = len({linear.name for _, linear in places}) * 6 * size * (size + 1)
-    return factors + cells + sum(size * (_experts(model, layer, knobs) + linear.in_features) for layer, linear in places)
+    routers = sum(size * (_experts(model, layer, knobs) + linear.in_features) for layer, linear in places)
+    return factors + cells + routers
 
 
 METHODS = (
