@@ -55,7 +55,7 @@ class RecurrentRouter(nn.Module):
 
 def recurrent_cell(size: int, draw: torch.Generator) -> nn.GRUCell:
     """A GRU cell from `size` inputs to `size` units, drawn from `draw` as PyTorch draws one."""
-    cell = nn.utils.skip_init(nn.GRUCell, size, size)
+    cell: nn.GRUCell = nn.utils.skip_init(nn.GRUCell, size, size)
     for name, value in list(cell.named_parameters()):
         setattr(cell, name, nn.Parameter(uniform(tuple(value.shape), 1 / math.sqrt(size), draw)))
     return cell
