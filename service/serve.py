@@ -26,6 +26,7 @@ from service.processes.supervisor import Supervisor
 from service.redaction import redacted
 from service.settings import Settings, SettingsError
 from service.store.store import open_store
+from workers import tracing
 from workers.artifacts import ArtifactStore
 
 GRACE = 3  # seconds for open requests when the service stops
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"serve: {redacted(str(error))}", file=sys.stderr)
         return 2
     log_to_stderr(flags.only or "api", settings.log)
+    tracing.begin(flags.only or "api")
     keep_private(settings.home)
     try:
         if flags.only == "conductor":

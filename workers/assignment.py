@@ -19,6 +19,7 @@ EngineName = Literal["fast", "reference"]
 Split = Literal["validation", "test"]
 PrecisionChoice = Literal["auto", "fp32", "bf16"]
 Quantisation = Literal["int8", "nf4"]
+Traceparent = Annotated[str | None, Field(description="W3C traceparent: where spans of the attempt belong")]
 
 
 class _Frozen(BaseModel):
@@ -94,6 +95,7 @@ class Assignment(Execution):
         default=None, gt=0, description="epochs: pause with a checkpoint at every multiple of this"
     )
     measure_latency: bool = True
+    trace: Traceparent = None
 
 
 class Report(_Frozen):

@@ -25,6 +25,7 @@ NEEDED = {
     "service": ("fastapi", "sqlalchemy", "alembic", "uvicorn"),
     "workers": ("torch", "transformers", "peft", "ray", "safetensors"),
     "botorch": ("botorch", "numpyro"),
+    "otel": ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
 }
 """Packages behind each extra of the install."""
 

@@ -49,9 +49,11 @@ from service.api.routes import (
     webhooks,
     work,
 )
+from service.api.tracing import Traced
 from service.jobs.search.outside_scheduling import OutsideScheduling
 from service.settings import Settings
 from service.store.store import Store
+from workers import tracing
 from workers.artifacts import ArtifactStore
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -113,6 +115,8 @@ def create_app(
     app.add_middleware(RequestGuard)
     app.add_middleware(Guarded)
     app.add_middleware(RequestTimer, numbers=app.state.numbers)
+    if tracing.on():
+        app.add_middleware(Traced)
     for router in ROUTERS:
         app.include_router(router, prefix=VERSION)
     app.include_router(health.unversioned)

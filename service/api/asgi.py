@@ -15,6 +15,7 @@ from service.processes.home import keep_private
 from service.processes.logs import log_to_stderr
 from service.settings import Settings
 from service.store.store import open_store
+from workers import tracing
 from workers.artifacts import ArtifactStore
 
 
@@ -22,6 +23,7 @@ def app() -> FastAPI:
     """One process's app. Raises SettingsError and Unavailable."""
     settings = Settings.read()
     log_to_stderr("api", settings.log)
+    tracing.begin("api")
     keep_private(settings.home)
     store = open_store(settings.database)
     admin_token(settings, store)

@@ -28,6 +28,7 @@ from service.processes.logs import log_to_stderr
 from service.redaction import redacted
 from service.settings import Settings, SettingsError
 from service.store.store import open_store
+from workers import tracing
 from workers.artifacts import ArtifactStore
 
 LONGEST_SCRATCH = 40  # characters: Ray appends its session's and sockets' names, and a socket's path ends at 107
@@ -41,6 +42,7 @@ def main() -> int:
     try:
         settings = Settings.read()
         log_to_stderr("conductor", settings.log)
+        tracing.begin("conductor")
         keep_private(settings.home)
         conduct(settings, supervised)
     except (SettingsError, HomeInUseError, ServiceError, OSError) as error:

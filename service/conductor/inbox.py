@@ -16,6 +16,7 @@ from service.errors import Conflict, NotFound, Unavailable
 from service.store.records import Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Store
+from workers import tracing
 from workers.assignment import Outcome, Report
 
 log = logging.getLogger(__name__)
@@ -83,10 +84,13 @@ class Inbox:
             log.error("what %s sent cannot be stored", message.trial_id, exc_info=error)
 
     def _finish(self, outcome: Outcome) -> None:
-        if (run := self.run_of(outcome.trial_id)) is not None:
+        run = self.run_of(outcome.trial_id)
+        if run is not None:
             outcome = _explained(outcome, run.job)
+        told: tracing.Attributes = {"trial_id": outcome.trial_id, "attempt": outcome.attempt, "status": outcome.status}
         try:
-            self.mirror([self.store.finish_trial(outcome)])
+            with tracing.span("store outcome", None if run is None else run.job.trace, told):
+                self.mirror([self.store.finish_trial(outcome)])
         except (NotFound, Conflict) as refusal:
             log.warning("outcome of %s refused: %s", outcome.trial_id, refusal.detail)
 

@@ -32,6 +32,7 @@ from service.store.access import Clock
 from service.store.records import Event, Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Store, utc_now
+from workers import tracing
 from workers.assignment import Outcome
 
 LEASE = 8.0  # seconds after which a silent conductor or worker is taken for dead
@@ -166,7 +167,8 @@ class Conductor:
     def _take_jobs(self) -> None:
         while (job := self.store.lease_job(self.owner, self.lease)) is not None:
             try:
-                self._runs[job.id] = self._open(job)
+                with tracing.span("take job", job.trace, {"job_id": job.id, "conductor": self.owner}):
+                    self._runs[job.id] = self._open(job)
             except Unavailable:
                 raise
             except Exception as error:
@@ -294,7 +296,8 @@ class Conductor:
     def _guarded(self, run: Run, step: Callable[..., None], *given: object) -> None:
         """A fault in one job must not stop the others: it fails with the error as its reason."""
         try:
-            step(run, *given)
+            with tracing.within(run.job.trace):
+                step(run, *given)
         except Unavailable:
             raise
         except Exception as error:
@@ -321,7 +324,7 @@ class Conductor:
             log.info("job %s: %d trainings to confirm its front", run.job.id, len(step.add))
             self._mirror(self.store.add_trials(run.job.id, step.add))
         if step.ask is not None:
-            self.proposer.submit(step.ask)
+            self.proposer.submit(step.ask, run.job.trace)
         move_on(self.store, run, step.moves)
         if step.end is not None:
             self._end(run, step.end)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from service.redaction import redacted
+from workers import tracing
 
 Form = Literal["text", "json"]
 _ID = re.compile(r"\b(j[a-z2-7]{11})(-\d+)?\b")  # as the store makes them
@@ -27,7 +28,7 @@ class _Lines(logging.Formatter):
 
 class _JsonLines(logging.Formatter):
     """One object a line: `time`, `level`, `process`, `logger`, `message`, and where they are told `job_id`, `trial_id`,
-    `traceback`."""
+    `trace_id`, `span_id`, `traceback`."""
 
     def __init__(self, process: str) -> None:
         super().__init__()
@@ -47,6 +48,7 @@ class _JsonLines(logging.Formatter):
             line["job_id"] = named[1]
         if (trial := next((one for one in _ID.finditer(message) if one[2]), None)) is not None:
             line |= {"job_id": trial[1], "trial_id": trial[0]}
+        line |= tracing.ids()
         if record.exc_info:
             line["traceback"] = redacted(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)

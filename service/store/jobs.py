@@ -40,7 +40,13 @@ _KEY = select(IDEMPOTENCY_KEYS.c.body, IDEMPOTENCY_KEYS.c.job_id).where(
 
 
 def create_job(
-    connection: Connection, name: str, spec: dict[str, Any], key: str | None, project: str, now: datetime
+    connection: Connection,
+    name: str,
+    spec: dict[str, Any],
+    key: str | None,
+    project: str,
+    trace: str | None,
+    now: datetime,
 ) -> Job:
     """Store a queued job, or return the one that the same key and request made before in the project."""
     body = hashlib.sha256(json.dumps([name, spec], sort_keys=True).encode()).hexdigest()
@@ -50,7 +56,7 @@ def create_job(
             raise Conflict(f"idempotency key {key!r} was used for another request, which made job {known.job_id}")
         return get_job(connection, known.job_id)
     row: dict[str, Any] = {"id": _new_id(), "project": project, "name": name, "state": "queued", "spec": spec}
-    row |= {"created_at": now, "version": 1}
+    row |= {"created_at": now, "version": 1, "trace": trace}
     zeros = dict.fromkeys(("next_number", "front_size", *TRIAL_STATES), 0)
     job = job_of(connection.execute(insert(JOBS).returning(*JOB_COLUMNS), {**row, **zeros}).one())
     if key is not None:

@@ -35,6 +35,7 @@ class Job:
     project: str = DEFAULT_PROJECT  # whose tokens see it
     tags: list[str] = field(default_factory=list)  # in the order of the alphabet
     note: str | None = None
+    trace: str | None = None  # W3C traceparent of the request that submitted it
 
 
 @dataclass(frozen=True)

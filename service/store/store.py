@@ -80,13 +80,19 @@ class Store(AccessStore):
     # Jobs
 
     def create_job(
-        self, name: str, spec: dict[str, Any], idempotency_key: str | None = None, project: str = DEFAULT_PROJECT
+        self,
+        name: str,
+        spec: dict[str, Any],
+        idempotency_key: str | None = None,
+        project: str = DEFAULT_PROJECT,
+        trace: str | None = None,
     ) -> Job:
-        """Store a queued job. The same key with the same request returns the job it made, with another: Conflict."""
+        """Store a queued job, submitted by a request that is `trace` (a W3C traceparent). The same key with the same
+        request returns the job it made, with another: Conflict."""
 
         def create() -> Job:
             return self._database.write(
-                lambda c: jobs.create_job(c, name, spec, idempotency_key, project, self._clock())
+                lambda c: jobs.create_job(c, name, spec, idempotency_key, project, trace, self._clock())
             )
 
         try:

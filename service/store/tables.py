@@ -84,6 +84,7 @@ class JobRow(Table):
     front_size: Mapped[int] = mapped_column(Integer)
     tags: Mapped[list[str]] = mapped_column(JSON, server_default=text("'[]'"))  # people's words for it
     note: Mapped[str | None] = mapped_column(FreeText)
+    trace: Mapped[str | None] = mapped_column(String(64))  # W3C traceparent of the request that submitted it
 
 
 class TrialRow(Table):

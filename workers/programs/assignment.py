@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workers.assignment import Artifact, Config
+from workers.assignment import Artifact, Config, Traceparent
 from workers.tasks.catalogue.program import ProgramSpec
 
 MEASURED_HERE = ("train_seconds",)
@@ -30,3 +30,4 @@ class ProgramAssignment(BaseModel):
     awaits_decision: bool = Field(
         default=False, description="stand still after each report but the last until told whether to go on"
     )
+    trace: Traceparent = None

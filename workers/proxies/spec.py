@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from workers.assignment import Artifact
+from workers.assignment import Artifact, Traceparent
 from workers.bounded import Location, Number
 
 DomainName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,63}$", description="letters, digits and _")]
@@ -103,6 +103,7 @@ class ProxyAssignment(_Section):
     greedy: bool = True
     filter: FilterSpec | None = None
     selection: Artifact | None = Field(default=None, description="documents to train on")
+    trace: Traceparent = None
 
     # A run reads its sequences once, reports twice, and begins afresh where it is lost.
     epochs: ClassVar[float] = 1.0

@@ -16,6 +16,7 @@ from pathlib import Path
 import ray
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
+from workers import tracing
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Outcome, PrecisionChoice, Report
 from workers.programs.assignment import ProgramAssignment
@@ -23,6 +24,7 @@ from workers.programs.trial import ProgramBench, run_program
 from workers.proxies.spec import ProxyAssignment
 from workers.refining.spec import RefineAssignment
 from workers.running.packing import Arrivals
+from workers.running.traced import begin_trial, end_trial
 
 GIBIBYTE = 1 << 30
 DECISION_WITHIN = 30.0
@@ -80,6 +82,7 @@ class TrialWorker:
         from workers.running.workbench import Workbench
 
         torch.set_num_threads(settings.threads)
+        tracing.begin("worker")
         self._settings = settings
         self._workbench = Workbench(
             Path(settings.home),
@@ -95,6 +98,7 @@ class TrialWorker:
         self._signals: dict[str, Decision] = {}
         self._awaiting: dict[tuple[str, int], float] = {}  # epochs of the attempts that stand still for a decision
         self._answers: dict[tuple[str, int], tuple[int, Decision]] = {}  # by attempt: the step and what it leads to
+        self._spans: dict[tuple[str, int], tracing.Span] = {}  # of the attempts under way
         self._lock = threading.Condition()
         self._arrivals = Arrivals()
         self._stream: queue.SimpleQueue[Item | BaseException | None] = queue.SimpleQueue()
@@ -157,7 +161,9 @@ class TrialWorker:
     def board(self, assignment: Assignment) -> bool:
         """Let a trial join the pack that runs, as soon as it has a place; False when no pack does (any more)."""
         self._expect([assignment])
-        return self._arrivals.add(assignment)
+        if not (aboard := self._arrivals.add(assignment)):
+            self._spans.pop((assignment.trial_id, assignment.attempt), None)
+        return aboard
 
     @ray.method(concurrency_group="control")
     def place(self, ranks: PlacementGroup) -> bool:
@@ -221,6 +227,8 @@ class TrialWorker:
         self._stream.put(report)
         attempt = report.trial_id, report.attempt
         with self._lock:
+            if (span := self._spans.get(attempt)) is not None:
+                span.tell("report", {"step": report.step, "epoch": report.epoch})
             if report.epoch < self._awaiting.get(attempt, 0.0):
                 self._lock.wait_for(lambda: self._heard(report), DECISION_WITHIN)
             _, answer = self._answers.get(attempt, (0, "continue"))
@@ -236,6 +244,7 @@ class TrialWorker:
     def _expect(self, assignments: Sequence[Work]) -> None:
         with self._lock:
             for each in assignments:
+                self._spans[each.trial_id, each.attempt] = begin_trial(each)
                 if isinstance(each, Assignment | ProgramAssignment) and each.awaits_decision:
                     self._awaiting[each.trial_id, each.attempt] = each.epochs - 1e-6
 
@@ -245,6 +254,9 @@ class TrialWorker:
             self._signals.pop(outcome.trial_id, None)
             self._awaiting.pop(attempt, None)
             self._answers.pop(attempt, None)
+            span = self._spans.pop(attempt, None)
+        if span is not None:
+            end_trial(span, outcome)
 
 
 def _give_back_memory() -> None:

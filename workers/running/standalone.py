@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from workers import tracing
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Decision, Report
+from workers.running.traced import begin_trial, end_trial
 from workers.running.trial_pack import train_by_itself
 from workers.running.workbench import Workbench
 
@@ -26,6 +28,7 @@ def main() -> None:
     arguments.add_argument("--artifacts", required=True, help="folder or fsspec URL of adapters and checkpoints")
     arguments.add_argument("--home", type=Path, required=True, help="folder for caches")
     given = arguments.parse_args()
+    tracing.begin("worker")
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
     serve(sys.stdin, answers, Workbench(given.home, ArtifactStore(given.artifacts)))
@@ -34,14 +37,19 @@ def main() -> None:
 def serve(source: IO[str], target: IO[str], workbench: Workbench) -> None:
     """Train every assignment of `source`, writing reports and outcomes to `target`."""
     messages: Iterator[dict[str, Any]] = (json.loads(line) for line in source)
+    span = tracing.Span()
 
     def on_report(report: Report) -> Decision:
+        span.tell("report", {"step": report.step, "epoch": report.epoch})
         _write(target, "report", report.model_dump(mode="json"))
         decision: Decision = next(messages)["decision"]
         return decision
 
     for message in messages:
-        outcome = train_by_itself(Assignment.model_validate(message["assignment"]), workbench, on_report)
+        assignment = Assignment.model_validate(message["assignment"])
+        span = begin_trial(assignment)
+        outcome = train_by_itself(assignment, workbench, on_report)
+        end_trial(span, outcome)
         _write(target, "outcome", outcome.model_dump(mode="json"))
 
 

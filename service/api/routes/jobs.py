@@ -20,6 +20,7 @@ from service.jobs.search.problem import build_problem
 from service.jobs.search.spec import JobSpec
 from service.store.records import Choice, JobState
 from service.store.states import JOB_OVER
+from workers import tracing
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=PlainRoute)
 Key = Annotated[
@@ -147,7 +148,7 @@ def change_space(job_id: str, changes: dict[str, Any], store: StoreDep, settings
 
 def _create(body: Any, store: StoreDep, settings: SettingsDep, now: Now, project: str, key: str | None) -> Response:
     spec = admit(with_sources(body, store, project), settings)
-    job = store.create_job(spec.name, spec.model_dump(mode="json"), key, project)
+    job = store.create_job(spec.name, spec.model_dump(mode="json"), key, project, tracing.current())
     response = answer(view_job(job, store, now), 201)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return response

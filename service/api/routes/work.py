@@ -17,6 +17,7 @@ from service.jobs.assignments import assignment_for
 from service.store.records import Job, Trial
 from service.store.states import JOB_OVER
 from service.store.store import Store
+from workers import tracing
 
 router = APIRouter(tags=["work"], dependencies=[WORK], route_class=PlainRoute)
 
@@ -39,8 +40,10 @@ async def ask(job_id: str, body: AskRequest, store: StoreDep) -> Response:
     while True:
         job, trial = await to_thread.run_sync(_claim, store, job_id, body.worker_id)
         if trial is not None:
-            assignment = assignment_for(job, trial)
-            return answer(AssignmentView(**assignment.model_dump(), lease_seconds=LEASE))
+            claimed: tracing.Attributes = {"trial_id": trial.id, "attempt": trial.attempt, "worker": body.worker_id}
+            with tracing.span("claim trial", job.trace, claimed):
+                told = assignment_for(job, trial).model_copy(update={"trace": tracing.current() or job.trace})
+            return answer(AssignmentView(**told.model_dump(), lease_seconds=LEASE))
         if loop.time() + LOOK_AGAIN > deadline:
             return Response(status_code=204)
         await asyncio.sleep(LOOK_AGAIN)

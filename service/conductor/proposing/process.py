@@ -24,6 +24,7 @@ from service.jobs.plan import Measured
 from service.jobs.plan_registry import plan_of
 from service.jobs.search.problem import build_problem
 from service.jobs.search.spec import JobSpec
+from workers import tracing
 
 LOW_PRIORITY = 10  # added to the process's niceness, so that a fit never starves the trials' cores
 
@@ -31,6 +32,7 @@ LOW_PRIORITY = 10  # added to the process's niceness, so that a fit never starve
 def main() -> None:
     """Answer requests until stdin ends, that is until the conductor has gone: then leave, even amid a fit."""
     os.nice(LOW_PRIORITY)
+    tracing.begin("proposer")
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not get between the replies
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -42,15 +44,19 @@ def main() -> None:
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """Propose as asked: `{"configs": [...], "notes": [...]}`, or conclude from `trials`: `{"conclusion": {...}}`;
     `{"error": "..."}` when that raised."""
+    asked = {"job_id": request["job_id"], "optimizer": request.get("optimizer"), "n": request.get("n")}
     try:
-        if "trials" in request:
-            return {"conclusion": _conclude(request)}
-        problem = _problem(json.dumps(request["spec"], sort_keys=True))
-        chosen = optimizer(request["optimizer"], seed=request["spec"]["seed"], **request["options"])
-        rng = np.random.default_rng(request["seed"])
-        proposal = chosen.propose(problem, from_json(request["history"]), request["n"], rng)
+        with tracing.span("conclude" if "trials" in request else "propose", request["trace"] or "", asked):
+            return {"conclusion": _conclude(request)} if "trials" in request else _propose(request)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _propose(request: Mapping[str, Any]) -> dict[str, Any]:
+    problem = _problem(json.dumps(request["spec"], sort_keys=True))
+    chosen = optimizer(request["optimizer"], seed=request["spec"]["seed"], **request["options"])
+    rng = np.random.default_rng(request["seed"])
+    proposal = chosen.propose(problem, from_json(request["history"]), request["n"], rng)
     return {"configs": list(proposal.configs), "notes": list(proposal.notes)}
 
 

@@ -80,13 +80,13 @@ class Proposer:
     def __init__(self, patience: float = PATIENCE, environment: Mapping[str, str] | None = None) -> None:
         self._patience = patience
         self._environment = {**os.environ, **ONE_THREAD, "CUDA_VISIBLE_DEVICES": "", **(environment or {})}
-        self._waiting: deque[Request | Conclude] = deque()
+        self._waiting: deque[tuple[Request | Conclude, str | None]] = deque()  # with the trace of each
         self._current: tuple[Request | Conclude, float] | None = None  # with the time it was sent
         self._child: _Child | None = None
 
-    def submit(self, request: Request | Conclude) -> None:
-        """Put a request at the end of the queue."""
-        self._waiting.append(request)
+    def submit(self, request: Request | Conclude, trace: str | None = None) -> None:
+        """Put a request at the end of the queue; `trace` is the W3C traceparent that its work belongs to."""
+        self._waiting.append((request, trace))
         self._send_next()
 
     def poll(self) -> list[Reply]:
@@ -100,7 +100,7 @@ class Proposer:
 
     def forget(self, job_id: str) -> None:
         """Drop the requests of a job that is over; one already being worked on is still answered."""
-        self._waiting = deque(request for request in self._waiting if request.job_id != job_id)
+        self._waiting = deque(waiting for waiting in self._waiting if waiting[0].job_id != job_id)
 
     def close(self) -> None:
         """End the process."""
@@ -112,12 +112,12 @@ class Proposer:
     def _send_next(self) -> None:
         if self._current is not None or not self._waiting:
             return
-        request = self._waiting.popleft()
+        request, trace = self._waiting.popleft()
         self._current = (request, time.monotonic())
         child = self._child = self._child or _start(self._environment)
         assert child.process.stdin is not None
         try:
-            child.process.stdin.write(json.dumps(_message(request)) + "\n")
+            child.process.stdin.write(json.dumps(_message(request, trace)) + "\n")
             child.process.stdin.flush()
         except BrokenPipeError:
             pass  # `_finished` finds the process dead and says so
@@ -158,12 +158,13 @@ def _start(environment: Mapping[str, str]) -> _Child:
     return child
 
 
-def _message(request: Request | Conclude) -> dict[str, Any]:
+def _message(request: Request | Conclude, trace: str | None) -> dict[str, Any]:
+    both = {"job_id": request.job_id, "spec": request.spec, "trace": trace}
     if isinstance(request, Conclude):
         trials = [asdict(trial) for trial in request.trials]
-        return {"spec": request.spec, "trials": trials, "known": request.known}
+        return {**both, "trials": trials, "known": request.known}
     return {
-        "spec": request.spec,
+        **both,
         "optimizer": request.optimizer,
         "options": request.options,
         "history": to_json(request.history),

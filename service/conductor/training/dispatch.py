@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from service.conductor.agendas.decisions import allot
 from service.conductor.run import Run
-from service.conductor.training.executor import Executor, Lost
+from service.conductor.training.executor import Executor, Lost, Work
 from service.conductor.training.under_way import Dispatched, UnderWay
 from service.errors import NotFound, Unavailable
 from service.store.records import Trial
 from service.store.store import Store
+from workers import tracing
 from workers.assignment import Assignment
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Dispatch:
                 if (trial := self._claim(run, joining, worker)) is None:
                     return
                 self._begin(run, [trial], worker, places)
-                assignment = run.agenda.assignment(run, trial)
+                assignment = _work(run, trial)
                 assert isinstance(assignment, Assignment)  # proxies are never packed
                 self.executor.board(assignment, aboard[0].id)
                 aboard.append(trial)
@@ -126,7 +127,7 @@ class Dispatch:
             return False
         places = run.placement.places if run.packs.key(claimed[0]) else 1
         self._begin(run, claimed, worker, places)
-        self.executor.start([run.agenda.assignment(run, trial) for trial in claimed], run.shape, places)
+        self.executor.start([_work(run, trial) for trial in claimed], run.shape, places)
         return True
 
     def _begin(self, run: Run, trials: Iterable[Trial], worker: str, places: int) -> None:
@@ -147,3 +148,12 @@ class Dispatch:
             return None
         run.put(claimed)
         return claimed
+
+
+def _work(run: Run, trial: Trial) -> Work:
+    """What its worker is given of a claimed trial, as a part of the trace that its job was submitted in."""
+    told: tracing.Attributes = {"job_id": run.job.id, "trial_id": trial.id, "attempt": trial.attempt}
+    with tracing.span("dispatch trial", run.job.trace, told):
+        work = run.agenda.assignment(run, trial)
+        trace = tracing.current() or run.job.trace
+    return work if trace is None else work.model_copy(update={"trace": trace})

@@ -19,14 +19,14 @@ WORKERS, ROUNDS = 64, 3
 class PromptProposer(Proposer):
     """Answers in this process, from one tick to the next."""
 
-    def submit(self, request: Request | Conclude) -> None:
-        self._waiting.append(request)
+    def submit(self, request: Request | Conclude, trace: str | None = None) -> None:
+        self._waiting.append((request, trace))
 
     def poll(self) -> list[Reply]:
         asked = list(self._waiting)
         self._waiting.clear()
-        told = [answer(_message(request)) for request in asked]
-        return [Reply(one, tuple(said["configs"])) for one, said in zip(asked, told, strict=True)]
+        told = [answer(_message(*one)) for one in asked]
+        return [Reply(one, tuple(said["configs"])) for (one, _), said in zip(asked, told, strict=True)]
 
 
 def _refusals(

@@ -88,6 +88,8 @@ def _assert_additions(store: Store, job_id: str, revision: str) -> None:
     assert remarks == ([(["old"], "of then"), (["odd"], None)] if revision >= "0010" else [([], None)] * 2)
     told = [(hook.events, [one.state for one in store.deliveries(hook.id).items]) for hook in store.list_webhooks()]
     assert told == ([(["job.completed"], ["delivered"])] if revision >= "0009" else [])
+    trace = store.get_job(job_id).trace
+    assert trace == ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" if revision >= "0011" else None)
 
 
 def test_rows_that_an_environment_told_of_become_a_number(tmp_path: Path) -> None:
