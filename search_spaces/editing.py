@@ -68,8 +68,14 @@ def apply_overrides(space: Space, *overrides: Mapping[str, Mapping[str, Any]]) -
     return space
 
 
+def joining(space: Space) -> tuple[Parameter, ...]:
+    """Training hyperparameters that are no part of a space and join it by an override, as widely as they make sense."""
+    known = {name.rpartition(".")[2] for name in space.by_name}
+    return tuple(parameter for name, parameter in TRAINING_LIMITS.items() if name not in known)
+
+
 def _override(space: Space, name: str, change: object) -> Space:
-    if name in TRAINING_LIMITS and name not in {known.rpartition(".")[2] for known in space.by_name}:
+    if name in {one.name for one in joining(space)}:
         space = add(space, TRAINING_LIMITS[name])
     parameter = _find(space, name)
     # In a tree of methods the name is prefixed, as in `lora.learning_rate`.

@@ -12,6 +12,7 @@ _WIDEST: tuple[Parameter, ...] = (
     Float("learning_rate", 1e-8, 10.0, scale="log"),
     Int("batch_size", 1, 65_536),
     Int("batch_tokens", 0, 1 << 24),
+    Categorical("packing", ("none", "bfd")),
     Int("gradient_accumulation", 1, 4_096),
     Float("weight_decay", 0.0, 10.0),
     Float("warmup_ratio", 0.0, 0.99),

@@ -11,6 +11,7 @@ from workers.errors import InvalidInput
 
 NO_STRATEGY = "none"
 Schedule = Literal["linear", "cosine", "constant", "power"]
+Packing = Literal["none", "bfd"]
 
 
 class Hyperparameters(BaseModel):
@@ -22,6 +23,10 @@ class Hyperparameters(BaseModel):
     batch_size: int = Field(default=16, ge=1, description="rows per forward pass")
     batch_tokens: int = Field(
         default=0, ge=0, description="tokens of a batch, in place of `batch_size` rows; 0: rows are counted"
+    )
+    packing: Packing = Field(
+        default="none",
+        description="`bfd`: rows share sequences of up to `max_length` tokens, best-fit decreasing, none seeing another",
     )
     gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimizer step")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled, on matrices only (not biases and norms)")
@@ -49,6 +54,11 @@ class Hyperparameters(BaseModel):
     spike_retries: int = Field(default=2, ge=1, le=10, description="steps undone in a row, each one step further back")
     strategy: str = Field(default=NO_STRATEGY, description="a training strategy, or `none`: AdamW on everything")
     strategy_knobs: dict[str, Any] = Field(default_factory=dict, description="in configurations `<strategy>.<knob>`")
+
+    def rows_at_once(self, longest: int, max_length: int) -> int:
+        """Rows of `longest` tokens in a forward pass, of a task whose rows have up to `max_length`."""
+        tokens = self.batch_tokens or (self.batch_size * max_length if self.packing == "bfd" else 0)
+        return max(1, tokens // longest) if tokens else self.batch_size
 
 
 def split_config(config: Mapping[str, Any]) -> tuple[str, dict[str, Any], Hyperparameters]:

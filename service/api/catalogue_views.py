@@ -18,6 +18,10 @@ class SpaceView(View):
     parameters: list[dict[str, Any]]
     conditions: list[dict[str, Any]]
     constraints: list[dict[str, Any]]
+    further: list[dict[str, Any]] = Field(
+        description="training hyperparameters that it leaves at their default and that join it by an override; "
+        "`of` is the one type of task that knows one, where that is so"
+    )
 
 
 class MethodView(View):

@@ -80,8 +80,9 @@ class StepPlan:
 
     Steps count from 1. A step holds `gradient_accumulation` batches (fewer at the end of an epoch). `in_order` takes
     the rows of every epoch as they come. With `batch_tokens` a batch is a bin of rows of so many tokens together, the
-    same ones in every epoch, in passes of like length; `batch_size` then means nothing. Each `together`
-    rows in turn share every batch, and count as one in its size.
+    same ones in every epoch, in passes of like length; `batch_size` then means nothing. With `sequence`, rows share
+    sequences of so many tokens and `batch_size` counts these; where they are computed `apart` all the same, it is in
+    passes of like length. Each `together` rows in turn share every batch, and count as one in its size.
     """
 
     def __init__(
@@ -94,14 +95,19 @@ class StepPlan:
         in_order: bool = False,
         batch_tokens: int = 0,
         together: int = 1,
+        sequence: int = 0,
+        apart: bool = False,
     ) -> None:
-        if in_order and batch_tokens:
+        tokens = batch_tokens or sequence
+        if in_order and tokens:
             raise ValueError("batches of so many tokens do not keep the order of rows")
         self._lengths, self._batch_size, self._seed = longest_of(lengths, together), batch_size, seed
         self._in_order, self._together = in_order, together
         self._accumulation = gradient_accumulation
-        self._bins = best_fit_decreasing(together * self._lengths, batch_tokens, seed) if batch_tokens else []
-        batches = len(self._bins) or math.ceil(len(self._lengths) / batch_size)
+        self._bins = best_fit_decreasing(together * self._lengths, tokens, seed) if tokens else []
+        self._in_passes = bool(self._bins) and (apart or not sequence)
+        self._bins_each = batch_size if sequence and not batch_tokens else 1
+        batches = math.ceil(len(self._bins) / self._bins_each) or math.ceil(len(self._lengths) / batch_size)
         self.steps_per_epoch = math.ceil(batches / gradient_accumulation)
         self.steps = max(1, round(epochs * self.steps_per_epoch))
 
@@ -133,18 +139,23 @@ class StepPlan:
             if within == 0 or number == step:
                 batches = self._batches(epoch)
             own = batches[within * self._accumulation : (within + 1) * self._accumulation]
-            parts = [part for rows in own for part in passes_of(rows, self._lengths)] if self._bins else own
+            parts = [part for rows in own for part in passes_of(rows, self._lengths)] if self._in_passes else own
             yield tuple(side_by_side(groups, self._together) for groups in parts)
 
     def _batches(self, epoch: int) -> list[RowIndices]:
         if self._bins:
-            return [
-                self._bins[place] for place in np.random.default_rng([self._seed, epoch]).permutation(len(self._bins))
-            ]
+            order = np.random.default_rng([self._seed, epoch]).permutation(len(self._bins))
+            each = self._bins_each
+            return [self._joined(order[start : start + each]) for start in range(0, len(order), each)]
         if self._in_order:
             size, rows = self._batch_size, np.arange(len(self._lengths))
             return [rows[start : start + size] for start in range(0, len(rows), size)]
         return epoch_batches(self._lengths, self._batch_size, self._seed, epoch)
+
+    def _joined(self, bins: NDArray[np.int64]) -> RowIndices:
+        """The rows of some bins, longest first."""
+        rows = np.concatenate([self._bins[place] for place in bins])
+        return rows[np.argsort(-self._lengths[rows], kind="stable")]
 
     def report_steps(self, reports_per_epoch: int) -> frozenset[int]:
         """The steps after which a report is due: evenly spread over each epoch, and always the last

@@ -132,7 +132,8 @@ class Training:
 
     `interrupted`: whether it has to end before its next step, where another worker can go on. `in_order`: batches
     take the rows as they come, for data whose order means something. `untrained`: there is nothing to train, so it is
-    measured and over. `together`: so many rows in turn share every batch.
+    measured and over. `together`: so many rows in turn share every batch. `sequence`: rows share sequences of so many
+    tokens; 0: none do. `apart`: they would, but the method has to see each by itself.
     """
 
     assignment: Assigned
@@ -145,6 +146,8 @@ class Training:
     in_order: bool = False
     untrained: bool = False
     together: int = 1
+    sequence: int = 0
+    apart: bool = False
     interrupted: Callable[[], bool] = lambda: False
 
     def plan(self) -> StepPlan:
@@ -159,6 +162,8 @@ class Training:
             self.in_order,
             hp.batch_tokens,
             self.together,
+            self.sequence,
+            self.apart,
         )
 
 
@@ -168,7 +173,7 @@ def course(trial: Training) -> Course:
     if trial.untrained:
         run.metrics = yield Evaluate()
         return run.ending("completed")
-    guard: Guard = SpikeGuard.of(trial.hyperparameters)
+    guard = run.guard
     for batches in run.plan.after(run.step):
         if trial.interrupted():
             return (yield from _leave(run))
@@ -183,11 +188,13 @@ def course(trial: Training) -> Course:
         if (failure := run.look_at_losses(due)) is not None:
             return run.ending("failed", failure)
         if due:
-            early = yield from _report(run, guard)
+            early = yield from _report(run)
             if early is not None:
                 return early
     if not run.metrics:  # resumed after its last step: only the numbers are missing
         run.metrics = yield Evaluate()
+    if run.standing == 0:
+        return run.ending("failed", f"diverged: the guard against spikes undid every update of {run.step} steps")
     return run.ending("completed")
 
 
@@ -209,9 +216,9 @@ def _evaluated(guard: Guard) -> Generator[Request, Any, dict[str, float]]:
     return measured
 
 
-def _report(run: _Run, guard: Guard) -> Generator[Request, Any, Ending | None]:
+def _report(run: _Run) -> Generator[Request, Any, Ending | None]:
     """Evaluate, report, and obey; an ending if the course is over before its last step."""
-    measured = yield from _evaluated(guard)
+    measured = yield from _evaluated(run.guard)
     if not math.isfinite(measured["loss"]):
         return run.ending("failed", f"nan_loss: the validation loss was {measured['loss']} at step {run.step}")
     run.metrics = measured | {"train_loss": run.take_mean_loss()}
@@ -261,6 +268,7 @@ class _Run:
     step: int = 0
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
+    guard: Guard = None
     _loss_sum: float = 0.0
     _loss_weight: float = 0.0
     _unseen: list[tuple[int, float | Tensor, float]] = field(default_factory=list)  # step, its loss, its weight
@@ -273,7 +281,9 @@ class _Run:
         pause_at = None if assignment.pause_every is None else plan.next_multiple(assignment.pause_every, step)
         due = plan.report_steps(assignment.reports_per_epoch) | plan.first_steps(assignment.report_at)
         due |= set() if pause_at is None else {pause_at}
-        run = cls(trial, plan, frozenset(due), pause_at, step, step)
+        standing = 0 if saved is None else int(saved.extras.get("standing", saved.step))
+        guard: Guard = SpikeGuard.of(trial.hyperparameters, standing)
+        run = cls(trial, plan, frozenset(due), pause_at, step, step, guard=guard)
         if saved is not None:
             run.seconds = saved.seconds
             # The second name is that of versions in which every row weighed one.
@@ -289,6 +299,11 @@ class _Run:
         hp, number = self.trial.hyperparameters, self.step + 1
         tokens = float(self.trial.train_lengths.sum()) / self.plan.steps_per_epoch
         return TrainStep(number, batches, learning_rate_at(number, self.plan.steps, hp, tokens))
+
+    @property
+    def standing(self) -> int:
+        """Updates so far that no guard has undone."""
+        return self.step if self.guard is None else self.guard.standing
 
     def add(self, trained: Trained, batches: tuple[RowIndices, ...]) -> None:
         """Take in a step; one that was undone comes without batches and counts in no mean."""
@@ -326,7 +341,8 @@ class _Run:
 
     def checkpoint(self, tensors: dict[str, Tensor]) -> Checkpoint:
         losses = {"loss_sum": self._loss_sum, "loss_weight": self._loss_weight}
-        return Checkpoint(self.step, self.seconds, tensors, losses | {"epoch": self.plan.epoch_at(self.step)})
+        done = {"epoch": self.plan.epoch_at(self.step), "standing": self.standing}
+        return Checkpoint(self.step, self.seconds, tensors, losses | done)
 
     def report(self, stored: Artifact | None) -> Report:
         assignment = self.trial.assignment

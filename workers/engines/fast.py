@@ -16,6 +16,7 @@ from workers.engines.passes import Pass, WholePass, upper_passes
 from workers.engines.precision import Precision, computing_in
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
+from workers.engines.sequences import in_sequences
 from workers.engines.trainee import AttachedTrainee
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters
@@ -33,8 +34,12 @@ def fast_trainee(
     store: PrefixStore,
     precision: Precision = "fp32",
     strategy: Updates | None = None,
+    sequence: int = 0,
 ) -> Iterator[AttachedTrainee]:
-    """A trainee that skips every layer it may. On leaving, base and adapter are whole again."""
+    """A trainee that skips every layer it may. On leaving, base and adapter are whole again.
+
+    Training rows share sequences of so many tokens, with 0 none.
+    """
     with ExitStack() as undo:
         passes: tuple[Pass, Pass] | None = None
         if attached.lowest_layer < resident.base.description.anatomy.layers:
@@ -52,6 +57,7 @@ def fast_trainee(
             )
         if passes is None:  # nothing lies below, or no room for its states: the rest of the gain stays
             passes = (WholePass(attached.model, train), WholePass(attached.model, validation))
+        passes = in_sequences(passes[0], sequence), passes[1]
         updates = strategy or FlatAdamW(attached.parameters(), hyperparameters.weight_decay, attached.rate_factors())
         trainee = AttachedTrainee(
             attached, passes, updates, hyperparameters, lambda: computing_in(precision, train.device.type)

@@ -38,7 +38,8 @@ class Inputs:
         self.criterion, self._frozen = criterion, None if frozen is None else frozen.to(device)
         self.lengths: NDArray[np.int64] = tokens.lengths()
         self.weights = criterion.weights(tokens.targets, tokens.offsets)
-        self._starts = torch.from_numpy(np.array(tokens.offsets[:-1], dtype=np.int64)).to(device)
+        self.starts: NDArray[np.int64] = np.array(tokens.offsets[:-1], dtype=np.int64)
+        self._starts = torch.from_numpy(self.starts).to(device)
         self._lengths = torch.from_numpy(self.lengths).to(device)
         numbers = np.float32 if np.issubdtype(tokens.targets.dtype, np.floating) else np.int64
         targets = tokens.targets
@@ -108,6 +109,14 @@ class Inputs:
         if self.criterion.targets == "token":
             return found
         return found.where(found == IGNORED, found + ROLES * self.place(rows)[0][:, None])
+
+    def ids_at(self, places: Tensor) -> Tensor:
+        """The tokens at `places` of the split, padding at those below 0."""
+        return self._ids[places.clamp(min=0)].where(places >= 0, self._padding_id)
+
+    def targets_at(self, places: Tensor) -> Tensor:
+        """The targets of tokens at `places` of the split, `IGNORED` at those below 0."""
+        return self._targets[places.clamp(min=0)].where(places >= 0, IGNORED)
 
     def _of_tokens(self, values: Tensor, rows: RowIndices, length: int | None = None, padding: int = 0) -> Tensor:
         """Of values `[tokens]` those of rows `[rows, length]`."""

@@ -57,6 +57,11 @@ class HiddenStates:
         flat = (self._starts[index, None] + within).reshape(-1)
         return self._tokens.index_select(0, flat).view(rows, length, -1)
 
+    def at(self, places: Tensor) -> Tensor:
+        """States `[…, hidden]` of the tokens at `places` of all rows, where `places` lie; any below 0."""
+        flat = places.clamp(min=0).reshape(-1).to(self.device)
+        return self._tokens.index_select(0, flat).view(*places.shape, -1).to(places.device)
+
     def scatter(self, rows: NDArray[np.int64], states: Tensor) -> None:
         """Store `states` `[rows, length, hidden]` of one batch, without its padding."""
         for row, state in zip(rows, states.cpu(), strict=True):

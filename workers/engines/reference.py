@@ -11,6 +11,7 @@ from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass
 from workers.engines.precision import Precision
 from workers.engines.torch_adamw import TorchAdamW
+from workers.engines.sequences import in_sequences
 from workers.engines.trainee import AttachedTrainee
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters
@@ -26,13 +27,17 @@ def reference_trainee(
     hyperparameters: Hyperparameters,
     precision: Precision = "fp32",
     strategy: Updates | None = None,
+    sequence: int = 0,
     kind: type[_Trainee] = AttachedTrainee,  # type: ignore[assignment]  # a type variable has no default in 3.11
 ) -> _Trainee:
-    """A trainee that runs every layer and updates by PyTorch's AdamW, or by a training strategy."""
+    """A trainee that runs every layer and updates by PyTorch's AdamW, or by a training strategy.
+
+    Training rows share sequences of so many tokens, with 0 none.
+    """
 
     def computing() -> AbstractContextManager[object]:
         return torch.autocast(train.device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
     updates = strategy or TorchAdamW(attached.parameters(), hyperparameters.weight_decay, attached.rate_factors())
-    passes = WholePass(attached.model, train), WholePass(attached.model, validation)
+    passes = in_sequences(WholePass(attached.model, train), sequence), WholePass(attached.model, validation)
     return kind(attached, passes, updates, hyperparameters, computing)

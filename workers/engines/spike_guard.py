@@ -20,20 +20,22 @@ _FLOOR = 0.01  # of the mean: a loss that hardly moves has no spikes of a thousa
 
 
 class SpikeGuard(Generic[State]):
-    """Sees every loss of a training; keeps its last states."""
+    """Sees every loss of a training; keeps its last states. `standing` counts the updates that were not undone."""
 
-    def __init__(self, score: float, window: int, retries: int) -> None:
+    def __init__(self, score: float, window: int, retries: int, standing: int = 0) -> None:
         self._score, self._retries = score, retries
         self._losses: deque[float] = deque(maxlen=window)
         self._before: deque[State] = deque(maxlen=retries + 1)  # states before steps that were accepted
         self._now: State | None = None
         self._in_a_row = 0
-        self.skipped = 0
+        self.skipped, self.standing = 0, standing
 
     @classmethod
-    def of(cls, chosen: Hyperparameters) -> SpikeGuard[State] | None:
-        """The guard of a trial; None where it has none."""
-        return cls(chosen.spike_score, chosen.spike_window, chosen.spike_retries) if chosen.spike_score > 0 else None
+    def of(cls, chosen: Hyperparameters, standing: int = 0) -> SpikeGuard[State] | None:
+        """The guard of a trial that has so many updates behind it; None where it has none."""
+        if chosen.spike_score <= 0:
+            return None
+        return cls(chosen.spike_score, chosen.spike_window, chosen.spike_retries, standing)
 
     def keep(self, state: State) -> None:
         """Take in the state before a step."""
@@ -51,10 +53,11 @@ class SpikeGuard(Generic[State]):
             self._losses.append(loss)
             if self._now is not None:
                 self._before.append(self._now)
+            self.standing += 1
             return None
         self._in_a_row += 1
         self.skipped += 1
-        return self._before.pop() if self._in_a_row > 1 and self._before else self._now
+        return self._popped() if self._in_a_row > 1 and self._before else self._now
 
     def back(self) -> State | None:
         """Where to go back to when the model is no number although no loss has said so; None where all is gone.
@@ -64,6 +67,11 @@ class SpikeGuard(Generic[State]):
         if not self._before:
             return None
         self.skipped += 1
+        return self._popped()
+
+    def _popped(self) -> State:
+        """The state before the last update that stood, which stands no more."""
+        self.standing -= 1
         return self._before.pop()
 
     def _is_spike(self, loss: float) -> bool:

@@ -70,6 +70,7 @@ def infer(config: Mapping[str, Any], shapes: Shapes) -> Anatomy:
         embedding_size=own[f"{words}.weight"][1],
         plain_attention=False,
         takes_past=False,
+        tells_rows_apart=False,
         known_parts=False,
     )
 

@@ -23,6 +23,7 @@ from workers.room import when_there_is_room
 from workers.running import latency
 from workers.running.answering import answers_of, keep_answers
 from workers.running.label_unit import in_label_unit
+from workers.running.packing import why_rows_apart
 from workers.running.preparing import PreparedTrial, precision_of
 from workers.running.workbench import Workbench, environment
 from workers.tasks.registry import task_of
@@ -61,6 +62,8 @@ def outcome_of(
     where = environment(precision_of(assignment, engine, workbench, anatomy), prepared.data.train.device.type)
     if assignment.shards > 1:
         where["shards"] = str(assignment.shards)
+    if prepared.sequence and (why_apart := why_rows_apart(prepared.method)):
+        where["not_packed"] = why_apart
     if prepared.afresh is not None:
         where["started_afresh"] = prepared.afresh
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
@@ -129,9 +132,9 @@ def training_memory(prepared: PreparedTrial, attached: Attached, remembered: int
                 entry.set(torch.zeros(*batch["input_ids"].shape, hidden, device=train.device, dtype=format_of(base)))
             found.append(costs.training_memory(attached.model, trained, batch, remembered, outputs))
     one, two = found
-    chosen, together = prepared.hyperparameters, train.criterion.together
-    budget = chosen.batch_tokens // (together * int(train.lengths[longest]))
-    rows = max(1, budget) if chosen.batch_tokens else chosen.batch_size
+    together = train.criterion.together
+    tokens = together * int(train.lengths[longest])
+    rows = prepared.hyperparameters.rows_at_once(tokens, prepared.assignment.task.max_length)
     return one + (two - one) * (min(rows, len(train) // together) - 1)
 
 

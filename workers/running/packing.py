@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from workers.assignment import Assignment
 from workers.errors import InvalidInput
-from workers.hyperparameters import NO_STRATEGY, split_config
+from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
+from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
 
@@ -29,6 +30,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "the job asks for a pass of its own for each trial"
     if hyperparameters.spike_score > 0:
         return "a guard against spikes sets a trial back on its own"
+    if hyperparameters.packing != "none":
+        return "its rows share sequences, which members of a pack do not"
     if hyperparameters.strategy != NO_STRATEGY:
         return f"strategy {hyperparameters.strategy} updates parameters in a way of its own"
     if chosen.forms is None:
@@ -61,6 +64,23 @@ def why_not_fast(assignment: Assignment, model: ModelDescription) -> str | None:
         return "a sharded base is trained on by the reference engine"
     if model.anatomy.reads is None:
         return f"stored hidden states do not stand for the lower layers of a {model.anatomy.model_type} model"
+    return None
+
+
+def check_packing(hyperparameters: Hyperparameters, model: ModelDescription) -> None:
+    """Raise `InvalidInput` where rows are to share sequences on a class of model that would mix them up."""
+    if hyperparameters.packing == "none" or (model.anatomy.causal and model.anatomy.tells_rows_apart):
+        return
+    found = f"{hyperparameters.packing} on a {model.anatomy.model_type} model"
+    allowed = "none, or a decoder with a family (docs/models.md)"
+    message = f"packing: found {found}, whose code is not known to keep rows of one sequence apart; allowed: {allowed}"
+    raise InvalidInput("packing", found, allowed, message)
+
+
+def why_rows_apart(chosen: Method) -> str | None:
+    """Why rows cannot share sequences under a method; None where they can."""
+    if chosen.takes_positions or chosen.whole_rows:
+        return f"{chosen.name} has to see each row by itself"
     return None
 
 

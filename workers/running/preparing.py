@@ -21,7 +21,7 @@ from workers.models.anatomy import Anatomy
 from workers.models.description import describe, for_task
 from workers.models.quantisation import check_method
 from workers.running.answering import Asked, ask
-from workers.running.packing import why_not_fast
+from workers.running.packing import check_packing, why_not_fast
 from workers.running.sharding import check_sharded
 from workers.running.workbench import PreparedData, Workbench
 from workers.strategies.registry import with_strategy_knobs
@@ -50,6 +50,11 @@ class PreparedTrial:
         criterion = self.evaluated.criterion
         return len(self.evaluated) // criterion.together if criterion.examples is None else criterion.examples
 
+    @property
+    def sequence(self) -> int:
+        """Tokens of a sequence that rows share; 0 where each has its own."""
+        return self.assignment.task.max_length if self.hyperparameters.packing == "bfd" else 0
+
     def on(self, device: str) -> PreparedTrial:
         """The same with its rows on another device."""
         return replace(self, data=self.data.on(device), evaluated=self.evaluated.on(device))
@@ -62,6 +67,7 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     if assignment.quantise is not None:
         check_method(assignment.quantise, name)
     check_sharded(name, assignment.shards)
+    check_packing(hyperparameters, describe(assignment.task.model))
     kind = task_of(assignment.task).head
     half = _base_in_bfloat16(assignment, workbench)
     resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half)

@@ -25,7 +25,7 @@ from workers.models.token_scores import labelled_scores
 from workers.room import when_there_is_room
 from workers.running.baseline_trial import baseline_outcome
 from workers.running.outcome import failed, outcome_of
-from workers.running.packing import why_not_fast
+from workers.running.packing import why_not_fast, why_rows_apart
 from workers.running.preparing import PreparedTrial, precision_of, prepare
 from workers.running.ranks import at_rank, lower_ranks
 from workers.running.workbench import Workbench
@@ -56,6 +56,8 @@ def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnRepo
         prepared.resume,
         untrained=prepared.method.family == "none",
         together=data.train.criterion.together,
+        sequence=prepared.sequence,
+        apart=why_rows_apart(prepared.method) is not None,
         interrupted=workbench.interrupted,
     )
 
@@ -133,13 +135,14 @@ def trainee_on(
 ) -> Iterator[Trainee]:
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
     precision = precision_of(prepared.assignment, engine, workbench, resident.base.description.anatomy)
+    sequence = prepared.sequence if why_rows_apart(prepared.method) is None else 0
     if prepared.assignment.shards > 1:
         yield reference_trainee(
-            attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, ShardedTrainee
+            attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, sequence, ShardedTrainee
         )
         return
     if engine == "reference":
-        yield reference_trainee(attached, data.train, prepared.evaluated, hyperparameters, precision, strategy)
+        yield reference_trainee(attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, sequence)
         return
     with fast_trainee(
         resident,
@@ -150,6 +153,7 @@ def trainee_on(
         workbench.prefixes,
         precision,
         strategy,
+        sequence,
     ) as trainee:
         yield trainee
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from search_spaces.editing import joining
+from search_spaces.parameters import Parameter
+from search_spaces.serialization import parameter_to_json
 from service.api.catalogue_views import SpaceView
 from service.api.dependencies import READ, SettingsDep
 from service.api.responses import tagged
@@ -13,6 +16,7 @@ from service.api.views import ItemsView
 from service.jobs.models import DEFAULT_MODEL, described
 from service.jobs.search.problem import all_presets, preset_space
 from workers.models.description import ModelDescription
+from workers.tasks.registry import tasks
 
 router = APIRouter(tags=["catalogue"], dependencies=[READ])
 
@@ -31,4 +35,12 @@ def list_spaces(
 
 def _view(name: str, model: ModelDescription) -> SpaceView:
     space = preset_space(name, model)
-    return SpaceView(name=name, model=model.reference, configurations=space.count(), **space.to_json())
+    further = [_further(one) for one in joining(space)]
+    count = space.count()
+    return SpaceView(name=name, model=model.reference, configurations=count, further=further, **space.to_json())
+
+
+def _further(parameter: Parameter) -> dict[str, Any]:
+    """A training hyperparameter that an override lets join a space, with the type of task that it belongs to."""
+    owner = next((one.name for one in tasks().values() if parameter.name in one.hyperparameters), None)
+    return parameter_to_json(parameter) | ({} if owner is None else {"of": owner})

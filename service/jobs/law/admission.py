@@ -10,12 +10,14 @@ from service.jobs.execution_checks import check_one_method
 from service.jobs.law.spec import LEAST_SETTINGS, LEAST_SIZES, MOST_TRAININGS, DesignSpec, LawSpec
 from service.jobs.model_class_checks import check_model_class
 from service.jobs.models import located
+from service.jobs.search.space_checks import foreign_to
 from service.jobs.task_admission import TaskAdmission
 from service.settings import Settings
 from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
 from workers.models.description import ModelDescription
+from workers.running.packing import check_packing
 
 
 def admit_law(spec: LawSpec, settings: Settings, broken: frozenset[str] = frozenset()) -> LawSpec:
@@ -23,6 +25,7 @@ def admit_law(spec: LawSpec, settings: Settings, broken: frozenset[str] = frozen
     admission = TaskAdmission(settings, broken)
     problems = [
         *_design_problems(spec),
+        *_foreign_problems(spec),
         *(check_one_method(spec.resources, spec.method) if spec.method in methods() else ()),
     ]
     if spec.method not in methods():
@@ -63,13 +66,23 @@ def _design_problems(spec: LawSpec) -> Iterator[FieldProblem]:
         yield FieldProblem("design", design.trainings, f"at most {MOST_TRAININGS} trainings", message)
 
 
+def _foreign_problems(spec: LawSpec) -> Iterator[FieldProblem]:
+    foreign = foreign_to(spec.task.type)
+    given = {f"fixed.{name}": name for name in spec.fixed} | {f"design.knobs.{name}": name for name in spec.design.knobs}
+    for field, name in given.items():
+        if name in foreign:
+            allowed = f"a job of type {foreign[name]}"
+            yield FieldProblem(field, name, allowed, f"{name} belongs to tasks of type {foreign[name]}")
+
+
 def _untrainable(spec: LawSpec, model: ModelDescription) -> list[FieldProblem]:
     """Why one of the sizes cannot be trained; the first is enough."""
     for size in spec.design.sizes():
         knobs = {name: value for name, value in size.items() if name in spec.design.knobs}
         try:
-            name, chosen, _ = split_config({"method": spec.method, **spec.fixed, **knobs})
+            name, chosen, hyperparameters = split_config({"method": spec.method, **spec.fixed, **knobs})
             method(name).complete(model, chosen)
+            check_packing(hyperparameters, model)
         except InvalidInput as error:
             if error.field == "max_length":
                 return [FieldProblem("task.max_length", error.found, error.allowed, error.message)]

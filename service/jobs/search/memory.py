@@ -17,7 +17,7 @@ from service.jobs.search.spec import JobSpec
 from service.settings import Settings
 from workers.data.rows import Rows, Text
 from workers.errors import InvalidInput
-from workers.hyperparameters import Hyperparameters, split_config
+from workers.hyperparameters import split_config
 from workers.memory_plan import Batch, MemoryPlan, memory_plan
 from workers.models.description import ModelDescription
 from workers.tasks.registry import task_of
@@ -53,7 +53,8 @@ def memory_of(
     plans = []
     for config in configs:
         try:
-            size = min(_rows(split_config(config)[2], length), len(rows)) * task.rows_each(spec.task)
+            at_once = split_config(config)[2].rows_at_once(length, spec.task.max_length)
+            size = min(at_once, len(rows)) * task.rows_each(spec.task)
             batch = Batch(size, length, scored=task.head.reads == "labelled")
             plans.append(memory_plan(model, config, spec.resources, batch, gpu))
         except InvalidInput:  # it is refused, or its trial fails, for a reason of its own
@@ -113,10 +114,6 @@ def _limit(spec: JobSpec, settings: Settings) -> float | None:
     """Known where this machine's own cores train: a cluster, a GPU or an outside worker may have any size."""
     here = settings.ray is None and spec.resources.executor == "ray" and not spec.resources.gpus_per_trial
     return machine_memory() if here else None
-
-
-def _rows(chosen: Hyperparameters, length: int) -> int:
-    return max(1, chosen.batch_tokens // length) if chosen.batch_tokens else chosen.batch_size
 
 
 def _characters(text: Text) -> int:

@@ -18,6 +18,7 @@ from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.declaration.untrained import UNTRAINED
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
+from workers.running.packing import check_packing
 from workers.strategies.registry import strategies, with_strategy_knobs
 from workers.tasks.registry import tasks
 
@@ -84,7 +85,7 @@ def check_references(spec: JobSpec, model: ModelDescription) -> list[FieldProble
 
 def check_owned(spec: JobSpec, space: Space) -> list[FieldProblem]:
     """Hyperparameters in the space or the references that mean nothing for the job's type of task."""
-    foreign = {name: one.name for one in tasks().values() for name in one.hyperparameters if one.name != spec.task.type}
+    foreign = foreign_to(spec.task.type)
     found = {f"space.{name}": name.rpartition(".")[2] for name in space.by_name}
     if not isinstance(spec.reference_trials, bool):
         own = enumerate(spec.reference_trials)
@@ -94,6 +95,11 @@ def check_owned(spec: JobSpec, space: Space) -> list[FieldProblem]:
         for field, name in found.items()
         if name in foreign
     ]
+
+
+def foreign_to(kind: str) -> dict[str, str]:
+    """Hyperparameters that mean nothing for a type of task, with the type that each belongs to."""
+    return {name: one.name for one in tasks().values() for name in one.hyperparameters if one.name != kind}
 
 
 def check_batch(spec: JobSpec, space: Space, model: ModelDescription, rows: int) -> list[FieldProblem]:
@@ -141,6 +147,7 @@ def _untrainable(field: str, config: Mapping[str, Any], model: ModelDescription)
     try:
         name, knobs, hyperparameters = split_config(config)
         method(name).complete(model, knobs)
+        check_packing(hyperparameters, model)
         with_strategy_knobs(hyperparameters, method(name), model)
     except InvalidInput as error:
         where = _ELSEWHERE.get(error.field, f"{field}.{error.field}")

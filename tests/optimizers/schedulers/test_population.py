@@ -137,7 +137,7 @@ def test_what_may_change_is_a_hyperparameter_and_not_structure() -> None:
     assert set(MUTABLE) <= {*Hyperparameters.model_fields, "dropout"}
     held = {"strategy", "strategy_knobs"}  # by a checkpoint
     guard = {"spike_score", "spike_window", "spike_retries"}
-    assert set(Hyperparameters.model_fields) - set(MUTABLE) == {*held, *guard, "batch_tokens", "dpo_beta"}
+    assert set(Hyperparameters.model_fields) - set(MUTABLE) == {*held, *guard, "batch_tokens", "packing", "dpo_beta"}
 
 
 def test_options_and_jobs_that_do_not_fit_are_refused() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from workers.assignment import Artifact, Assignment
+from workers.checkpoints import Checkpoint
 from workers.engines.course import Ending, Training, TrainStep, course, drive
 from workers.engines.spike_guard import SpikeGuard
 from workers.hyperparameters import Hyperparameters
@@ -39,13 +40,26 @@ class Slope:
         self.place = float(saved["place"])
 
 
-def run(slope: Slope, score: float) -> Ending:
+def run(
+    slope: Slope,
+    score: float,
+    reports: int = 1,
+    pause_every: float | None = None,
+    kept: list[Checkpoint] | None = None,
+    resume: Checkpoint | None = None,
+) -> Ending:
     task = TextClassificationSpec(model="builtin:minilm", train="builtin:pydocs")
     config = {"method": "lora", "spike_score": score}
-    assignment = Assignment(trial_id="t", attempt=1, task=task, config=config, epochs=10, seed=0)
+    fields = {"config": config, "epochs": 10, "seed": 0, "reports_per_epoch": reports, "pause_every": pause_every}
+    assignment = Assignment.model_validate({"trial_id": "t", "attempt": 1, "task": task, **fields})
     chosen = Hyperparameters(batch_size=4, spike_score=score)
-    kept = Artifact(sha256="0" * 64, size=1)
-    trial = Training(assignment, chosen, np.full(20, 5), np.ones(20), lambda _: "continue", lambda _: kept)
+    checkpoints: list[Checkpoint] = [] if kept is None else kept
+
+    def keep(one: Checkpoint) -> Artifact:
+        checkpoints.append(one)
+        return Artifact(sha256="0" * 64, size=1)
+
+    trial = Training(assignment, chosen, np.full(20, 5), np.ones(20), lambda _: "continue", keep, resume)
     return drive(course(trial), slope)
 
 
@@ -75,6 +89,33 @@ def test_a_model_that_is_no_number_from_its_start_fails_under_the_guard_too() ->
     slope.place = math.nan
     ending = run(slope, 5.0)
     assert (ending.status, str(ending.reason).partition(":")[0]) == ("failed", "nan_loss")
+
+
+class Exploding(Slope):
+    """Its loss is a number before an update and none behind any."""
+
+    def __init__(self, sound: int = 0) -> None:
+        super().__init__({step: math.nan for step in range(sound + 1, 1000)})
+
+
+@pytest.mark.parametrize("reports", [0, 1])
+def test_a_trial_of_which_no_update_stands_has_diverged(reports: int) -> None:
+    """It had ended as completed, with the numbers of the untrained model."""
+    ending = run(Exploding(), 5.0, reports=reports)
+    assert ending.status == "failed"
+    assert str(ending.reason) == "diverged: the guard against spikes undid every update of 50 steps"
+    assert run(Exploding(sound=12), 5.0, reports=reports).status == "completed"
+
+
+def test_what_an_earlier_stretch_has_learnt_still_stands() -> None:
+    """A trial that goes on from its checkpoint and explodes from there on keeps what it had."""
+    kept: list[Checkpoint] = []
+    sound = run(Slope({}), 5.0, pause_every=5.0, kept=kept)
+    assert (sound.status, kept[0].extras["standing"]) == ("paused", 25)
+    assert run(Exploding(), 5.0, resume=kept[0]).status == "completed"
+    begun: list[Checkpoint] = []
+    assert run(Exploding(), 5.0, pause_every=5.0, kept=begun).status == "paused"
+    assert run(Exploding(), 5.0, resume=begun[0]).status == "failed"
 
 
 def test_nothing_changes_where_nothing_spikes() -> None:

@@ -727,6 +727,12 @@ export interface SpaceView {
   constraints: {
     [k: string]: unknown;
   }[];
+  /**
+   * training hyperparameters that it leaves at their default and that join it by an override; `of` is the one type of task that knows one, where that is so
+   */
+  further: {
+    [k: string]: unknown;
+  }[];
 }
 export interface ItemsViewOfStrategyView {
   items: StrategyView[];

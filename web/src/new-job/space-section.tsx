@@ -19,6 +19,8 @@ export function SpaceSection({ form }: { form: Form }) {
   });
   const preset = at(form.job, ["space", "preset"]);
   const space = spaces.data?.find(({ name }) => name === preset);
+  const type = at(form.job, ["task", "type"]) ?? "text-classification";
+  const further = (space?.further ?? []).filter(({ of }) => of === undefined || of === type);
   const fields = form.schemas["SpaceSpec"]?.properties ?? {};
   const others = ["strategies", "method", "parameters", "conditions", "constraints"];
   return (
@@ -38,6 +40,14 @@ export function SpaceSection({ form }: { form: Form }) {
             {space.configurations !== null && `, ${integer(space.configurations)} configurations`}
           </summary>
           {space.parameters.map((parameter) => (
+            <Fixed key={String(parameter["name"])} form={form} parameter={parameter as Config} />
+          ))}
+        </details>
+      )}
+      {further.length > 0 && (
+        <details>
+          <summary>Further training settings</summary>
+          {further.map((parameter) => (
             <Fixed key={String(parameter["name"])} form={form} parameter={parameter as Config} />
           ))}
         </details>

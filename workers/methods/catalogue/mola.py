@@ -137,5 +137,6 @@ METHODS = (
         hooks=OwnHooks(auxiliary_loss=_balance),
         needs=(TOKENS_ALONE, KNOWN_PARTS),
         mergeable=False,
+        whole_rows=True,  # its experts' load is that of the tokens that the mask calls real
     ),
 )

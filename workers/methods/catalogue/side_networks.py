@@ -138,6 +138,7 @@ METHODS = (
         trainable_parameters=_ladder_parameters,
         lowest_layer=_bottom,
         mergeable=False,
+        whole_rows=True,
         needs=(OWN_LAYERS, KNOWN_PARTS),
     ),
     own_method(
@@ -151,6 +152,7 @@ METHODS = (
         trainable_parameters=_parallel_parameters,
         lowest_layer=_bottom,
         mergeable=False,
+        whole_rows=True,
         needs=(OWN_LAYERS, KNOWN_PARTS),
     ),
     own_method(

@@ -82,7 +82,8 @@ class Method:
     attaching rewrites base weights (undone by detaching); with `follows_gradients` the adapter changes itself behind
     each step by the gradients of all of its parameters. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a
     trained adapter at a lower rank, where one training serves them all; `serve(base, rank)` makes an attached one be
-    evaluated there.
+    evaluated there. With `whole_rows` it looks along a row in ways of its own, or stands in front of it, so that rows
+    cannot share a sequence.
     `forms` names the forms of all that it trains besides the head, where all of it has one: then trials of a pack can
     stack it with others; None where something has none.
     A `baseline` is what tasks name that measure it without a model.
@@ -104,6 +105,7 @@ class Method:
     mergeable: bool = False
     unchanged_at_start: bool = True
     takes_positions: bool = False
+    whole_rows: bool = False
     changes_base: bool = False
     follows_gradients: bool = False
     format: Literal["peft", "peftsearch"] = "peft"

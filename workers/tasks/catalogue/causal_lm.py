@@ -196,6 +196,7 @@ TASK = Task(
     section=CausalLMSpec,
     metrics=(NATS, PERPLEXITY, TOKEN_ACCURACY),
     written=WRITTEN,
+    hyperparameters=("packing",),
     head=CAUSAL,
     read=read,
     encode=encode,
