@@ -10,8 +10,8 @@ import torch
 from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass
 from workers.engines.precision import Precision
-from workers.engines.torch_adamw import TorchAdamW
 from workers.engines.sequences import in_sequences
+from workers.engines.torch_adamw import TorchAdamW
 from workers.engines.trainee import AttachedTrainee
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters

@@ -142,7 +142,9 @@ def trainee_on(
         )
         return
     if engine == "reference":
-        yield reference_trainee(attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, sequence)
+        yield reference_trainee(
+            attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, sequence
+        )
         return
     with fast_trainee(
         resident,

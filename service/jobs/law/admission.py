@@ -68,7 +68,9 @@ def _design_problems(spec: LawSpec) -> Iterator[FieldProblem]:
 
 def _foreign_problems(spec: LawSpec) -> Iterator[FieldProblem]:
     foreign = foreign_to(spec.task.type)
-    given = {f"fixed.{name}": name for name in spec.fixed} | {f"design.knobs.{name}": name for name in spec.design.knobs}
+    given = {f"fixed.{name}": name for name in spec.fixed} | {
+        f"design.knobs.{name}": name for name in spec.design.knobs
+    }
     for field, name in given.items():
         if name in foreign:
             allowed = f"a job of type {foreign[name]}"

@@ -95,7 +95,7 @@ class Exploding(Slope):
     """Its loss is a number before an update and none behind any."""
 
     def __init__(self, sound: int = 0) -> None:
-        super().__init__({step: math.nan for step in range(sound + 1, 1000)})
+        super().__init__(dict.fromkeys(range(sound + 1, 1000), math.nan))
 
 
 @pytest.mark.parametrize("reports", [0, 1])

@@ -67,7 +67,8 @@ def test_a_step_has_the_loss_of_the_same_rows_apart(
     bench: Workbench, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = completed(assigned(folder), bench)
-    monkeypatch.setattr("workers.running.trial.why_rows_apart", lambda _: "asked to")
+    for place in ("trial", "outcome"):
+        monkeypatch.setattr(f"workers.running.{place}.why_rows_apart", lambda _: "asked to")
     apart = completed(assigned(folder), bench)
     assert apart.metrics["train_loss"] == pytest.approx(together.metrics["train_loss"], rel=1e-4)
     assert apart.metrics["loss"] == pytest.approx(together.metrics["loss"], rel=1e-3)
