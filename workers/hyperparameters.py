@@ -26,7 +26,7 @@ class Hyperparameters(BaseModel):
     )
     packing: Packing = Field(
         default="none",
-        description="`bfd`: rows share sequences of up to `max_length` tokens, best-fit decreasing, none seeing another",
+        description="`bfd`: rows share sequences of up to `max_length` tokens, best-fit decreasing, each seeing itself",
     )
     gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimizer step")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled, on matrices only (not biases and norms)")
