@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from service.store.records import Remarks
 from tests.web.search import Search
 
 pytestmark = pytest.mark.browser
@@ -32,9 +33,12 @@ def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
     search.complete(search.lora(4), 0.7, 36_864, adapter=True)
     search.fail(search.lora(8), "out_of_memory: 3 GiB")
     search.stop(search.lora(16), 0.5)
+    search.store.remark_job(search.job.id, Remarks(["base"], "the first one"))
+    other = Search(search.store, search.artifacts, search.folder, name="another", seed=1)
     job = f"/#/jobs/{search.job.id}"
     waits = {
         "/#/": "a search",
+        f"/#/compare?jobs={search.job.id},{other.job.id}": "where their specs differ",
         "/#/new": "Budget",
         "/#/ask": "Ready to paste",
         "/#/ask?tab=recommend": "Say what you know",

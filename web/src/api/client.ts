@@ -41,7 +41,7 @@ export const isRefusal = (error: unknown): boolean =>
   error instanceof ApiError && error.status >= 400 && error.status < 500;
 
 interface Options {
-  method?: "GET" | "POST" | "DELETE";
+  method?: "GET" | "POST" | "PATCH" | "DELETE";
   headers?: Record<string, string>;
   body?: string;
   signal?: AbortSignal | undefined;
@@ -81,8 +81,19 @@ export const query = (values: Record<string, string | number | null | undefined>
   return new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
 };
 
-export const listJobs = (cursor: string | null, signal?: AbortSignal) =>
-  json<Page<Job>>(`jobs?${query({ cursor, limit: 50 })}`, { signal });
+/** Which jobs a list holds: in one of the states, with all of the tags, with the text in their name, note or id. */
+export interface JobChoice {
+  states: readonly string[];
+  tags: readonly string[];
+  text: string;
+}
+
+export function listJobs({ states, tags, text }: JobChoice, cursor: string | null, signal?: AbortSignal) {
+  const chosen = [...states.map((state) => ["state", state]), ...tags.map((tag) => ["tag", tag])];
+  return json<Page<Job>>(`jobs?${query({ cursor, limit: 50, text: text || null })}&${new URLSearchParams(chosen)}`, {
+    signal,
+  });
+}
 
 export const getJob = (id: string, signal?: AbortSignal) => json<Job>(`jobs/${id}`, { signal });
 
@@ -133,6 +144,18 @@ export const extendJob = (id: string, more: ExtendRequest) =>
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(more),
   });
+
+/** Tags in place of those before, and a note in place of that before (an empty one takes it away). */
+export type NewRemarks = { tags?: string[]; note?: string };
+const change = (body: NewRemarks): Options => ({
+  method: "PATCH",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(body),
+});
+
+export const remarkJob = (id: string, remarks: NewRemarks) => json<Job>(`jobs/${id}`, change(remarks));
+
+export const remarkTrial = (id: string, remarks: NewRemarks) => json<WholeTrial>(`trials/${id}`, change(remarks));
 
 export const deleteJob = (id: string) => request(`jobs/${id}`, { method: "DELETE" });
 

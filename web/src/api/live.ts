@@ -34,6 +34,7 @@ export function useLiveJob(jobId: string): StreamStatus {
 /** Collects what events made stale and refreshes it, one batch at a time. */
 class Updates {
   private readonly changed = new Set<string>();
+  private readonly remarked = new Set<string>();
   private readonly dropped = new Set<string>();
   private readonly reported = new Set<string>();
   private readonly log: LogEntry[] = [];
@@ -65,7 +66,9 @@ class Updates {
     if (kind === "trial.dropped") {
       this.changed.delete(trialId);
       this.dropped.add(trialId);
-    } else if (!this.isOver(trialId)) this.changed.add(trialId);
+    } else if (kind === "trial.remarks")
+      this.remarked.add(trialId); // of one that is over, too
+    else if (!this.isOver(trialId)) this.changed.add(trialId);
   }
 
   /** The past, told again when a page opens: this trial is over and already here. */
@@ -93,7 +96,8 @@ class Updates {
       ...stale.map((queryKey) => this.cache.invalidateQueries({ queryKey })),
     ]);
     this.scheduled = false;
-    if (this.changed.size + this.dropped.size + this.reported.size || this.job || this.front) this.schedule();
+    if (this.changed.size + this.remarked.size + this.dropped.size + this.reported.size || this.job || this.front)
+      this.schedule();
   }
 
   private writeLog(): void {
@@ -106,7 +110,8 @@ class Updates {
     // While the first pieces are still arriving, they would overwrite a patch: wait.
     if (this.cache.isFetching({ queryKey: keys.trials(this.jobId) }) > 0) return;
     const gone = new Set(drain(this.dropped));
-    const asked = [...drain(this.changed)].filter((id) => !gone.has(id) && !this.isOver(id));
+    const changes = drain(this.changed).filter((id) => !this.isOver(id));
+    const asked = [...new Set([...changes, ...drain(this.remarked)])].filter((id) => !gone.has(id));
     let changed: Trial[];
     try {
       changed = await loadSome(this.jobId, asked.map(numberOf), this.signal);

@@ -1,5 +1,5 @@
 /** What the pages read. The query cache is the only place where server data lives. */
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { queryOptions, useInfiniteQuery, useQueries, useQuery } from "@tanstack/react-query";
 import {
   getGenerations,
   getJob,
@@ -8,6 +8,7 @@ import {
   getSnippet,
   getStretches,
   getTrial,
+  type JobChoice,
   listJobs,
   listMetrics,
 } from "./client";
@@ -29,23 +30,34 @@ export const keys = {
   metrics: ["metrics"] as const,
 };
 
+/** Jobs of every kind and state. */
+export const EVERY: JobChoice = { states: [], tags: [], text: "" };
+
 /** The list of jobs, newest first, looked at again every three seconds while the page is visible. */
-export const useJobs = () =>
+export const useJobs = (choice: JobChoice) =>
   useInfiniteQuery({
-    queryKey: keys.jobs,
-    queryFn: ({ pageParam, signal }) => listJobs(pageParam, signal),
+    queryKey: [...keys.jobs, choice],
+    queryFn: ({ pageParam, signal }) => listJobs(choice, pageParam, signal),
+    placeholderData: (previous) => previous,
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
     refetchInterval: 3000,
   });
 
-export const useJob = (id: string) => useQuery({ queryKey: keys.job(id), queryFn: ({ signal }) => getJob(id, signal) });
+const jobOf = (id: string) => queryOptions({ queryKey: keys.job(id), queryFn: ({ signal }) => getJob(id, signal) });
+const paretoOf = (jobId: string) =>
+  queryOptions({ queryKey: keys.pareto(jobId), queryFn: ({ signal }) => getPareto(jobId, signal) });
+const reportsOf = (trialId: string) =>
+  queryOptions({ queryKey: keys.reports(trialId), queryFn: ({ signal }) => getReports(trialId, signal) });
 
-export const usePareto = (jobId: string) =>
-  useQuery({ queryKey: keys.pareto(jobId), queryFn: ({ signal }) => getPareto(jobId, signal) });
+export const useJob = (id: string) => useQuery(jobOf(id));
+export const useJobsOf = (ids: readonly string[]) => useQueries({ queries: ids.map(jobOf) });
 
-export const useReports = (trialId: string) =>
-  useQuery({ queryKey: keys.reports(trialId), queryFn: ({ signal }) => getReports(trialId, signal) });
+export const usePareto = (jobId: string) => useQuery(paretoOf(jobId));
+export const useParetoOfAll = (jobIds: readonly string[]) => useQueries({ queries: jobIds.map(paretoOf) });
+
+export const useReports = (trialId: string) => useQuery(reportsOf(trialId));
+export const useReportsOfAll = (trialIds: readonly string[]) => useQueries({ queries: trialIds.map(reportsOf) });
 
 /** Changes only when the trial goes on from another's checkpoint, which makes a further attempt. */
 export const useStretches = (trialId: string, attempt: number) =>

@@ -1,5 +1,5 @@
 /** All trials of a job. Apart from the other queries: only the page of a job needs what reads Arrow. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, queryOptions, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
 import { query, request } from "./client";
 import { keys } from "./queries";
 import { trialsFrom } from "./trial-columns";
@@ -14,15 +14,21 @@ const load = async (jobId: string, parameters: string, signal?: AbortSignal): Pr
   trialsFrom(await (await request(`jobs/${jobId}/columns?${parameters}`, { signal })).arrayBuffer(), jobId);
 
 /** All trials of a job by number; grows while it loads, newest first, later only by what `useLiveJob` patches. */
-export function useTrials(jobId: string) {
-  const cache = useQueryClient();
-  return useQuery({
+const trialsOf = (cache: QueryClient, jobId: string) =>
+  queryOptions({
     queryKey: keys.trials(jobId),
     queryFn: ({ signal }) => loadTrials(jobId, signal, (some) => cache.setQueryData(keys.trials(jobId), some)),
     staleTime: Infinity,
     structuralSharing: false, // comparing tens of thousands of trials costs more than it saves
     gcTime: 0, // nobody patches it once the page is left
   });
+
+export const useTrials = (jobId: string) => useQuery(trialsOf(useQueryClient(), jobId));
+
+/** Those of several jobs. */
+export function useTrialsOfAll(jobIds: readonly string[]) {
+  const cache = useQueryClient();
+  return useQueries({ queries: jobIds.map((id) => trialsOf(cache, id)) });
 }
 
 async function loadTrials(jobId: string, signal: AbortSignal, show: (some: Trial[]) => void): Promise<Trial[]> {

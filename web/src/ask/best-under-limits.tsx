@@ -1,6 +1,6 @@
 /** A job, a metric and limits on sliders: the best trial follows them. */
 import { useState } from "react";
-import { useJobs, useMetrics, usePareto } from "../api/queries";
+import { EVERY, useJobs, useMetrics, usePareto } from "../api/queries";
 import type { Direction, Job, MetricInfo, Pareto } from "../api/types";
 import { fitScale, type Scale } from "../charts/scale";
 import { BestAnswer } from "../job/best-answer";
@@ -10,7 +10,7 @@ import { metricValue } from "../text/numbers";
 
 export function BestUnderLimits() {
   const { query } = useRoute();
-  const jobs = useJobs();
+  const jobs = useJobs(EVERY);
   if (jobs.isError && !jobs.data) return <Failure error={jobs.error} what="Jobs" />;
   if (!jobs.data)
     return (

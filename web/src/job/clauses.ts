@@ -7,7 +7,7 @@ import type { Json, Trial } from "../api/types";
 export type Relation = "<=" | ">=" | "==";
 
 export interface Clause {
-  /** `number`, `state`, `origin`, a metric or a parameter of the configuration. */
+  /** `number`, `state`, `origin`, `tags`, a metric or a parameter of the configuration. */
   name: string;
   relation: Relation;
   /** A number for `<=` and `>=`; for `==` one or more texts. */
@@ -34,7 +34,7 @@ export const clauseText = ({ name, relation, values }: Clause): string => `${nam
 
 /** What a trial has under a name; a metric goes before a parameter of the same name. */
 export function valueIn(trial: Trial, name: string): Json | undefined {
-  if (name === "number" || name === "state" || name === "origin") return trial[name];
+  if (name === "number" || name === "state" || name === "origin" || name === "tags") return trial[name];
   return trial.metrics[name] ?? trial.config[name];
 }
 
@@ -44,7 +44,7 @@ export const meets = (trial: Trial, clauses: readonly Clause[]): boolean =>
 
 function holds({ relation, values }: Clause, value: Json | undefined): boolean {
   if (value === undefined || value === null) return false;
-  if (relation === "==") return values.includes(String(value));
+  if (relation === "==") return (Array.isArray(value) ? value : [value]).some((one) => values.includes(String(one)));
   const bound = Number(values[0]);
   return typeof value === "number" && (relation === "<=" ? value <= bound : value >= bound);
 }

@@ -1,6 +1,7 @@
 /** The columns of the trials table: how each looks and what it sorts by. */
 import type { ReactNode } from "react";
 import type { MetricInfo, Objective, Trial } from "../api/types";
+import { Tags } from "../remarks/tags";
 import { StateBadge } from "../shell/state-badge";
 import { configLine, knobs, methodName } from "../text/config";
 import { engineRemark } from "../text/engine";
@@ -23,6 +24,7 @@ export function columnsOf(
   names: readonly string[],
   front: ReadonlySet<string>,
   metrics: ReadonlyMap<string, MetricInfo>,
+  remarked: boolean,
 ): Column[] {
   const targets = new Set(objectives.map((objective) => objective.metric));
   const metric = (name: string) => metricColumn(name, metrics.get(name)?.unit);
@@ -53,6 +55,7 @@ export function columnsOf(
       sortBy: (trial) => (isOnFront(trial) ? 0 : 1),
       cell: (trial) => isOnFront(trial) && <FrontMark job={{ objectives }} />,
     },
+    ...(remarked ? [tagsColumn] : []),
     {
       id: "configuration",
       title: "Configuration",
@@ -72,6 +75,21 @@ export function columnsOf(
     },
   ];
 }
+
+/** Only where some trial has any. */
+const tagsColumn: Column = {
+  id: "tags",
+  title: "Tags",
+  width: 168,
+  numeric: false,
+  sortBy: (trial) => trial.tags.join(", ") || undefined,
+  cell: (trial) => (
+    <span title={trial.note ?? undefined}>
+      <Tags tags={trial.tags} />
+      {trial.note && <span className="muted"> {trial.note}</span>}
+    </span>
+  ),
+};
 
 const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 

@@ -2,9 +2,8 @@
 import type { Job, MetricInfo, Trial } from "../api/types";
 import { setQuery } from "../shell/router";
 import { StateBadge } from "../shell/state-badge";
-import { configValue } from "../text/config";
-import { metricValue } from "../text/numbers";
-import { compare, type ComparedRow, toggleNumber } from "./comparison";
+import { ComparedRows, Same } from "./compared-rows";
+import { compare, toggleNumber } from "./comparison";
 import { ReferenceMark } from "./trial-marks";
 
 interface Props {
@@ -48,40 +47,10 @@ export function ComparePanel({ job, trials, metrics, chosen, onSelect }: Props) 
               ))}
             </tr>
           </thead>
-          <Rows rows={rows.filter((row) => row.differs)} metrics={metrics} />
+          <ComparedRows rows={rows.filter((row) => row.differs)} metrics={metrics} />
         </table>
       </div>
-      {same.length > 0 && trials.length > 1 && (
-        <details>
-          <summary>The same in all: {same.map((row) => row.name).join(", ")}</summary>
-          <table aria-label="What the trials have in common">
-            <Rows rows={same.map((row) => ({ ...row, values: row.values.slice(0, 1) }))} metrics={metrics} />
-          </table>
-        </details>
-      )}
+      {trials.length > 1 && <Same rows={same} what="trials" metrics={metrics} />}
     </div>
-  );
-}
-
-function Rows({ rows, metrics }: { rows: readonly ComparedRow[]; metrics: ReadonlyMap<string, MetricInfo> }) {
-  return (
-    <tbody>
-      {rows.map(({ name, kind, values }) => (
-        <tr key={`${kind} ${name}`}>
-          <th scope="row" className="mono">
-            {name}
-          </th>
-          {values.map((value, at) => (
-            <td key={at} className={typeof value === "number" ? "number" : undefined}>
-              {kind === "metric"
-                ? metricValue(value as number | undefined, metrics.get(name)?.unit)
-                : value === undefined
-                  ? "–"
-                  : configValue(value)}
-            </td>
-          ))}
-        </tr>
-      ))}
-    </tbody>
   );
 }

@@ -4,7 +4,7 @@ import type { Json, Trial } from "../api/types";
 export interface ComparedRow {
   name: string;
   kind: "metric" | "parameter";
-  /** One for each trial; undefined where it has none. */
+  /** One for each of what is compared; undefined where it has none. */
   values: (Json | undefined)[];
   differs: boolean;
 }
@@ -13,16 +13,51 @@ export interface ComparedRow {
 export function compare(trials: readonly Trial[], objectives: readonly string[]): ComparedRow[] {
   const names = (of: (trial: Trial) => object) => [...new Set(trials.flatMap((trial) => Object.keys(of(trial))))];
   const metrics = names((trial) => trial.metrics).filter((name) => !objectives.includes(name));
-  const rows = [
-    ...objectives.map((name) => rowOf("metric", name, trials)),
-    ...names((trial) => trial.config).map((name) => rowOf("parameter", name, trials)),
-    ...metrics.sort().map((name) => rowOf("metric", name, trials)),
-  ];
-  return [...rows.filter((row) => row.differs), ...rows.filter((row) => !row.differs)];
+  const metric = (name: string) =>
+    rowOf(
+      "metric",
+      name,
+      trials.map((trial) => trial.metrics[name]),
+    );
+  const parameter = (name: string) =>
+    rowOf(
+      "parameter",
+      name,
+      trials.map((trial) => trial.config[name]),
+    );
+  return differencesFirst([
+    ...objectives.map(metric),
+    ...names((trial) => trial.config).map(parameter),
+    ...metrics.sort().map(metric),
+  ]);
 }
 
-function rowOf(kind: ComparedRow["kind"], name: string, trials: readonly Trial[]): ComparedRow {
-  const values = trials.map((trial) => (kind === "metric" ? trial.metrics[name] : trial.config[name]));
+/** The fields of documents side by side, by dotted path. */
+export function compareFields(documents: readonly Json[]): ComparedRow[] {
+  const flat = documents.map((document) => new Map(leaves(document, "")));
+  const names = [...new Set(flat.flatMap((fields) => [...fields.keys()]))];
+  return differencesFirst(
+    names.map((name) =>
+      rowOf(
+        "parameter",
+        name,
+        flat.map((fields) => fields.get(name)),
+      ),
+    ),
+  );
+}
+
+function leaves(value: Json, path: string): [string, Json][] {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return [[path, value]];
+  return Object.entries(value).flatMap(([name, inner]) => leaves(inner, path ? `${path}.${name}` : name));
+}
+
+const differencesFirst = (rows: readonly ComparedRow[]): ComparedRow[] => [
+  ...rows.filter((row) => row.differs),
+  ...rows.filter((row) => !row.differs),
+];
+
+function rowOf(kind: ComparedRow["kind"], name: string, values: (Json | undefined)[]): ComparedRow {
   const texts = values.map((value) => JSON.stringify(value));
   return { name, kind, values, differs: texts.some((text) => text !== texts[0]) };
 }

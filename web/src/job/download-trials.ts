@@ -12,6 +12,8 @@ export function toRows(trials: readonly Trial[]): Row[] {
       state: trial.state,
       origin: trial.origin,
       label: trial.label,
+      tags: trial.tags.join(", "),
+      note: trial.note,
     };
     Object.assign(row, trial.metrics);
     for (const [name, value] of Object.entries(trial.config)) row[name in row ? `config.${name}` : name] = value;

@@ -1,10 +1,10 @@
 /** Pause, resume, extend, cancel, clone, delete: only what the job's state allows. What cannot be undone asks first. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useRef } from "react";
 import { actOnJob, deleteJob } from "../api/client";
 import { keys } from "../api/queries";
 import type { Job, JobAction } from "../api/types";
 import { ExtendJob } from "./extend-job";
+import { Confirmed } from "../shell/confirmed";
 import { navigate } from "../shell/router";
 
 export function JobActions({ job }: { job: Job }) {
@@ -50,6 +50,7 @@ export function JobActions({ job }: { job: Job }) {
       {over ? (
         <Confirmed
           name="Delete"
+          what="job"
           disabled={busy}
           question={`Delete ${job.name} with all of its trials and adapters?`}
           onConfirm={() => remove.mutate()}
@@ -57,6 +58,7 @@ export function JobActions({ job }: { job: Job }) {
       ) : (
         <Confirmed
           name="Cancel"
+          what="job"
           disabled={busy}
           question={`Cancel ${job.name}? Running trials stop; finished ones stay.`}
           onConfirm={() => act.mutate("cancel")}
@@ -67,38 +69,3 @@ export function JobActions({ job }: { job: Job }) {
 }
 
 const isSearch = ({ spec }: Job): boolean => (spec["kind"] ?? "search") === "search";
-
-interface ConfirmedProps {
-  name: string;
-  question: string;
-  disabled: boolean;
-  onConfirm: () => void;
-}
-
-function Confirmed({ name, question, disabled, onConfirm }: ConfirmedProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  return (
-    <>
-      <button type="button" className="danger" disabled={disabled} onClick={() => dialog.current?.showModal()}>
-        {name}
-      </button>
-      <dialog
-        ref={dialog}
-        aria-label={`${name}?`}
-        onClose={(event) => event.currentTarget.returnValue === "yes" && onConfirm()}
-      >
-        <form method="dialog">
-          <p>{question}</p>
-          <div className="actions">
-            <button type="submit" value="no" autoFocus>
-              Keep it
-            </button>
-            <button type="submit" value="yes" className="danger">
-              {name} job
-            </button>
-          </div>
-        </form>
-      </dialog>
-    </>
-  );
-}

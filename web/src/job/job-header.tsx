@@ -1,6 +1,10 @@
 /** Name, state, progress and the buttons that change them. */
+import { useQueryClient } from "@tanstack/react-query";
+import { remarkJob } from "../api/client";
+import { keys } from "../api/queries";
 import type { StreamStatus } from "../api/sse";
 import type { Job } from "../api/types";
+import { Remarks } from "../remarks/tags";
 import { ProgressBar } from "../shell/progress-bar";
 import { StateBadge } from "../shell/state-badge";
 import { useNow } from "../shell/use-now";
@@ -9,6 +13,7 @@ import { duration, moment, secondsBetween, timeLeft } from "../text/time";
 import { JobActions } from "./job-actions";
 
 export function JobHeader({ job, status }: { job: Job; status: StreamStatus }) {
+  const cache = useQueryClient();
   return (
     <header className="job-header">
       <title>{`${job.name} · ${job.state} · peftsearch`}</title>
@@ -27,6 +32,11 @@ export function JobHeader({ job, status }: { job: Job; status: StreamStatus }) {
       )}
       <ProgressBar progress={job.progress} label="Progress of the job" />
       <ProgressText job={job} />
+      <Remarks
+        about="the job"
+        said={job}
+        onSave={async (said) => cache.setQueryData(keys.job(job.id), await remarkJob(job.id, said))}
+      />
     </header>
   );
 }

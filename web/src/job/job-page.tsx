@@ -6,7 +6,7 @@ import { useTrials } from "../api/trials";
 import { indexOfNumber } from "../api/trial-set";
 import type { Trial } from "../api/types";
 import { Failure } from "../shell/failure";
-import { setQuery, useRoute } from "../shell/router";
+import { closeQuery, openQuery, parseHash, setQuery, useRoute } from "../shell/router";
 import { Tabs } from "../shell/tabs";
 import { AnswerPanel } from "./answer-panel";
 import { type Clause, clauseText, meets, parseClauses } from "./clauses";
@@ -28,7 +28,9 @@ import { TrialsPanel } from "./trials-panel";
 
 const noTrials: Trial[] = [];
 
-const select = (number: number | null): void => setQuery({ trial: number === null ? null : String(number) });
+/** Back closes the first trial that was opened, however many were looked at since. */
+const select = (number: number): void => (isOpen() ? setQuery : openQuery)({ trial: String(number) });
+const isOpen = (): boolean => parseHash(window.location.hash).query.has("trial");
 
 export function JobPage({ id }: { id: string }) {
   const { query } = useRoute();
@@ -127,7 +129,7 @@ export function JobPage({ id }: { id: string }) {
           onFront={front.has(selected.id)}
           chosen={chosen}
           metrics={metrics}
-          onClose={() => select(null)}
+          onClose={() => closeQuery({ trial: null })}
         />
       )}
     </div>

@@ -110,7 +110,7 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
 }
 
 /** Completed trials that have every objective, by the time they finished. */
-function inOrder(trials: readonly Trial[], objectives: readonly Objective[]): Trial[] {
+export function inOrder(trials: readonly Trial[], objectives: readonly Objective[]): Trial[] {
   return trials
     .filter(
       (trial) =>

@@ -1,7 +1,9 @@
 /** One trial in full, beside the page. Escape closes it and gives the focus back. */
 import { type ReactNode, useEffect, useRef } from "react";
+import { remarkTrial } from "../api/client";
 import { useEnvironment, useGenerations, useStretches } from "../api/queries";
 import type { Job, MetricInfo, Trial } from "../api/types";
+import { Remarks } from "../remarks/tags";
 import { CopyButton } from "../shell/copy-button";
 import { setQuery } from "../shell/router";
 import { StateBadge } from "../shell/state-badge";
@@ -78,6 +80,7 @@ export function TrialDrawer({ job, trial, onFront, chosen, metrics, onClose }: P
           <Pair key={name} {...metric(name)} />
         ))}
       </dl>
+      <Remarks about={`trial ${trial.number}`} said={trial} onSave={(said) => remarkTrial(trial.id, said)} />
       <AdapterDownload trial={trial} />
       <Section title="Learning curves">
         <LearningCurves trial={trial} />

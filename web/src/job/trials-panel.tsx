@@ -35,13 +35,17 @@ export function TrialsPanel(props: Props) {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const settled = useDeferredValue(kept);
   const { objectives } = job;
-  const columns = useMemo(() => columnsOf(objectives, names, front, metrics), [objectives, names, front, metrics]);
+  const remarked = useMemo(() => trials.some((trial) => trial.tags.length > 0 || trial.note), [trials]);
+  const columns = useMemo(
+    () => columnsOf(objectives, names, front, metrics, remarked),
+    [objectives, names, front, metrics, remarked],
+  );
   const rows = useMemo(
     () => sortTrials(settled.filter(keeper(filter, front)), columns, order),
     [settled, filter, front, columns, order],
   );
   const shown = useMemo(() => columns.filter((column) => !hidden.has(column.id)), [columns, hidden]);
-  const askable = useMemo(() => ["number", "state", ...names, ...parameters(trials)], [names, trials]);
+  const askable = useMemo(() => ["number", "state", "tags", ...names, ...parameters(trials)], [names, trials]);
   return (
     <div className="trials">
       <div className="table-tools">

@@ -1,16 +1,17 @@
-/** All jobs, newest first. */
-import type { Job } from "../api/types";
-import { useJobs, useMetrics } from "../api/queries";
+/** All jobs, newest first, or those that are searched for. */
+import { useState } from "react";
+import { useJobs } from "../api/queries";
 import { Failure } from "../shell/failure";
-import { ProgressBar } from "../shell/progress-bar";
-import { jobPath } from "../shell/router";
-import { StateBadge } from "../shell/state-badge";
-import { useNow } from "../shell/use-now";
-import { integer, metricValue, percent } from "../text/numbers";
-import { age, moment, timeLeft } from "../text/time";
+import { useRoute } from "../shell/router";
+import { BulkActions } from "./bulk-actions";
+import { choiceIn, isChosen, JobsFilter } from "./jobs-filter";
+import { JobsTable } from "./jobs-table";
 
 export function JobsPage() {
-  const jobs = useJobs();
+  const { query } = useRoute();
+  const choice = choiceIn(query);
+  const jobs = useJobs(choice);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   if (jobs.isPending)
     return (
       <p className="page muted" role="status">
@@ -19,6 +20,7 @@ export function JobsPage() {
     );
   if (jobs.isError && !jobs.data) return <Failure error={jobs.error} what="Jobs" />;
   const items = jobs.data.pages.flatMap((page) => page.items);
+  const searched = isChosen(choice);
   return (
     <div className="page">
       <title>Jobs · peftsearch</title>
@@ -33,7 +35,10 @@ export function JobsPage() {
           New job
         </a>
       </div>
-      {items.length === 0 ? <Empty /> : <JobsTable jobs={items} />}
+      {(items.length > 0 || searched) && <JobsFilter choice={choice} known={tagsOf(items)} />}
+      <BulkActions jobs={items.filter((job) => selected.has(job.id))} onClear={() => setSelected(new Set())} />
+      {items.length > 0 && <JobsTable jobs={items} selected={selected} onSelect={setSelected} />}
+      {items.length === 0 && (searched ? <p className="empty muted">No job is like that.</p> : <Empty />)}
       {jobs.hasNextPage && (
         <button
           type="button"
@@ -48,6 +53,8 @@ export function JobsPage() {
   );
 }
 
+const tagsOf = (jobs: readonly { tags: string[] }[]): string[] => [...new Set(jobs.flatMap((job) => job.tags))].sort();
+
 function Empty() {
   return (
     <div className="empty">
@@ -58,95 +65,4 @@ function Empty() {
       </p>
     </div>
   );
-}
-
-function JobsTable({ jobs }: { jobs: Job[] }) {
-  const now = useNow(10_000);
-  return (
-    <div className="table-frame">
-      <table className="jobs">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">State</th>
-            <th scope="col">Progress</th>
-            <th scope="col">Best</th>
-            <th scope="col" className="number">
-              Front
-            </th>
-            <th scope="col" className="number">
-              Created
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {jobs.map((job) => (
-            <JobRow key={job.id} job={job} now={now} />
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-function JobRow({ job, now }: { job: Job; now: number }) {
-  const { progress } = job;
-  const done = progress.completed + progress.stopped + progress.failed;
-  return (
-    <tr>
-      <th scope="row">
-        <a href={jobPath(job.id)}>{job.name}</a>
-        <span className="sub">{describe(job)}</span>
-      </th>
-      <td>
-        <StateBadge state={job.state} />
-      </td>
-      <td className="progress-cell">
-        <ProgressBar progress={progress} label={`Progress of ${job.name}`} />
-        <span className="sub">
-          {integer(done)} of {integer(progress.trials_total)}
-          {progress.confirmations &&
-            `, ${progress.confirmations.done} of ${progress.confirmations.total} confirmations`}
-          {job.state === "running" && progress.share > 0 && ` · ${percent(progress.share)} trained`}
-          {job.state === "running" && progress.seconds_left !== null && ` · ${timeLeft(progress.seconds_left)}`}
-          {job.reason && ` · ${job.reason}`}
-        </span>
-      </td>
-      <td>
-        <BestValues job={job} />
-      </td>
-      <td className="number" data-label="Front">
-        {job.objectives.length > 1 ? job.front_size : "–"}
-      </td>
-      <td className="number muted" data-label="Created" title={moment(job.created_at)}>
-        {age(job.created_at, now)}
-      </td>
-    </tr>
-  );
-}
-
-/** What one trial reached: the one that leads by the first objective. */
-function BestValues({ job }: { job: Job }) {
-  const metrics = useMetrics();
-  return (
-    <dl className="best-values" title={job.best_trial ? `trial ${numberOf(job.best_trial)}` : undefined}>
-      {job.objectives.map(({ metric, direction }) => (
-        <div key={metric}>
-          <dt>
-            {direction === "maximize" ? "↑" : "↓"} {metric}
-          </dt>
-          <dd>{metricValue(job.best[metric], metrics.get(metric)?.unit)}</dd>
-        </div>
-      ))}
-    </dl>
-  );
-}
-
-const numberOf = (trialId: string): string => trialId.slice(trialId.lastIndexOf("-") + 1);
-
-/** `builtin:minilm · lora space`. */
-function describe({ spec }: Job): string {
-  const task = spec.task as { model?: string } | undefined;
-  const space = spec.space as { preset?: string | null; method?: string | null } | undefined;
-  return [task?.model, space?.preset ?? space?.method].filter(Boolean).join(" · ");
 }

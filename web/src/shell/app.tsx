@@ -7,6 +7,9 @@ import { type Route, useRoute } from "./router";
 const JobPage = lazy(() => import("../job/job-page").then((page) => ({ default: page.JobPage })));
 const NewJobPage = lazy(() => import("../new-job/new-job-page").then((page) => ({ default: page.NewJobPage })));
 const AskPage = lazy(() => import("../ask/ask-page").then((page) => ({ default: page.AskPage })));
+const CompareJobsPage = lazy(() =>
+  import("../compare/compare-jobs-page").then((page) => ({ default: page.CompareJobsPage })),
+);
 const SystemPage = lazy(() => import("../system/system-page").then((page) => ({ default: page.SystemPage })));
 
 export function App() {
@@ -22,7 +25,7 @@ export function App() {
           <span>peftsearch</span>
         </a>
         <nav aria-label="Main">
-          <NavLink href="#/" here={route.path.length === 0 || route.path[0] === "jobs"}>
+          <NavLink href="#/" here={route.path.length === 0 || route.path[0] === "jobs" || route.path[0] === "compare"}>
             Jobs
           </NavLink>
           <NavLink href="#/new" here={route.path[0] === "new"}>
@@ -60,6 +63,7 @@ function pageOf({ path, query }: Route): ReactNode {
   if (first === "new") return <NewJobPage from={query.get("from")} key={query.get("from")} />;
   if (first === "system") return <SystemPage />;
   if (first === "ask") return <AskPage />;
+  if (first === "compare") return <CompareJobsPage ids={(query.get("jobs") ?? "").split(",").filter(Boolean)} />;
   if (first === "jobs" && id) return <JobPage id={id} key={id} />;
   return (
     <div className="page notice" role="alert">

@@ -23,15 +23,35 @@ function subscribe(changed: () => void): () => void {
 
 export const jobPath = (id: string): string => `#/jobs/${encodeURIComponent(id)}`;
 
+/** Where jobs stand side by side. */
+export const comparePath = (ids: readonly string[]): string =>
+  `#/compare?jobs=${ids.map(encodeURIComponent).join(",")}`;
+
+type Changes = Record<string, string | readonly string[] | null>;
+
 /** Change query values of the current route (null removes one, a list repeats it) without a step in the history. */
-export function setQuery(changes: Record<string, string | readonly string[] | null>): void {
+export const setQuery = (changes: Changes): void => changeQuery(changes, "replaceState");
+
+/** The same as a step that Back undoes: something opens over the page. */
+export const openQuery = (changes: Changes): void => changeQuery(changes, "pushState");
+
+/** Undo `openQuery`; a page that was opened with it by its address changes in place. */
+export function closeQuery(changes: Changes): void {
+  if (window.history.state === OPENED) window.history.back();
+  else setQuery(changes);
+}
+
+const OPENED = "opened";
+
+function changeQuery(changes: Changes, step: "pushState" | "replaceState"): void {
   const { path, query } = parseHash(window.location.hash);
   for (const [key, value] of Object.entries(changes)) {
     query.delete(key);
     for (const one of typeof value === "string" ? [value] : (value ?? [])) query.append(key, one);
   }
   const tail = query.size ? `?${query}` : "";
-  window.history.replaceState(null, "", `#/${path.map(encodeURIComponent).join("/")}${tail}`);
+  const state = step === "pushState" ? OPENED : window.history.state;
+  window.history[step](state, "", `#/${path.map(encodeURIComponent).join("/")}${tail}`);
   window.dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
