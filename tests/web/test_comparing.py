@@ -37,7 +37,8 @@ def choose(page: Page, *names: str) -> Locator:
     return page.get_by_role("region", name="Selected jobs")
 
 
-def test_jobs_are_tagged_found_and_sorted(page: Page, searches: dict[str, Search]) -> None:
+@pytest.mark.usefixtures("searches")
+def test_jobs_are_tagged_found_and_sorted(page: Page) -> None:
     bulk = choose(page, "a search", "warm")
     bulk.get_by_label("Tags to add").fill("base, may")
     bulk.get_by_role("button", name="Tag").click()
@@ -82,7 +83,8 @@ def test_what_is_done_to_several_jobs_says_how_it_went_with_each(page: Page, sea
     assert searches["warm"].store.list_jobs().items == ()
 
 
-def test_jobs_stand_side_by_side(page: Page, searches: dict[str, Search]) -> None:
+@pytest.mark.usefixtures("searches")
+def test_jobs_stand_side_by_side(page: Page) -> None:
     choose(page, "a search", "warm").get_by_role("link", name="Compare").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Jobs compared")
     fronts = page.get_by_role("img", name=re.compile("accuracy against trainable_params on the fronts of 2 jobs"))
