@@ -15,20 +15,42 @@ CONFIG, METRIC = "config.", "metrics."
 AS_JSON = {b"values": b"json"}
 """The mark of columns whose values are of several kinds: each is a text that holds JSON."""
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
 _INT32 = 1 << 31
 
 
-def arrow_stream(trials: TrialColumns) -> bytes:
-    """The trials as one stream of Arrow IPC. A missing parameter or metric is a null."""
+def table_of(trials: TrialColumns) -> pa.Table:
+    """The trials as a table. A missing parameter or metric is a null."""
     columns = [_column(name, values) for name, values in _named(trials)]
     columns += [
         (pa.field(name, pa.float64()), pa.array(moments, from_pandas=True)) for name, moments in trials.times.items()
     ]
     schema = pa.schema([field for field, _ in columns])
-    table = pa.Table.from_arrays([values for _, values in columns], schema=schema)
+    return pa.Table.from_arrays([values for _, values in columns], schema=schema)
+
+
+def arrow_stream(trials: TrialColumns) -> bytes:
+    """The trials as one stream of Arrow IPC."""
+    table = table_of(trials)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as writer:
+    with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def parquet_file(trials: TrialColumns, numbers: Sequence[int]) -> bytes:
+    """Some of the trials, in the order of `numbers`, as a Parquet file; numbers that no trial has are left out."""
+    import pyarrow.parquet as pq
+
+    at = {number: row for row, number in enumerate(trials.fields["number"])}
+    rows = [at[number] for number in dict.fromkeys(numbers) if number in at]
+    table = table_of(trials).take(pa.array(rows, pa.int64()))
+    for name in trials.times:  # a file is read without our convention of milliseconds
+        moments = table[name].cast(pa.int64(), safe=False).cast(pa.timestamp("ms", tz="UTC"))
+        table = table.set_column(table.schema.get_field_index(name), name, moments)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
     content: bytes = sink.getvalue().to_pybytes()
     return content
 

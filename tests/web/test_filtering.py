@@ -6,6 +6,7 @@ import csv
 import json
 import re
 
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
@@ -91,6 +92,12 @@ def test_what_the_table_shows_is_downloaded(page: Page, search: Search) -> None:
     with page.expect_download() as given:
         page.get_by_role("button", name="JSON").click()
     assert sorted(row["rank"] for row in json.loads(given.value.path().read_text())) == [5, 13]
+    shown = [int(number) for number in rows(page).locator("td:first-child").all_inner_texts()]
+    with page.expect_download() as given:
+        page.get_by_role("button", name="Parquet").click()
+    read = pq.read_table(given.value.path()).to_pydict()
+    assert (read["number"], sorted(read["config.rank"])) == (shown, [5, 13])
+    assert read["created_at"][0].tzinfo is not None
 
 
 def test_columns_can_be_hidden(page: Page, search: Search) -> None:

@@ -9,12 +9,13 @@ from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, AllOfTags, ArtifactsDep, PagingDep, StoreDep
 from service.api.generations import GenerationsView, read_generations
 from service.api.responses import tagged
-from service.api.trial_table import MEDIA_TYPE, arrow_stream
+from service.api.trial_table import MEDIA_TYPE, PARQUET, arrow_stream, parquet_file
 from service.api.views import (
     CurvesView,
     CurveView,
@@ -26,6 +27,7 @@ from service.api.views import (
     SnippetView,
     StretchView,
     TrialView,
+    View,
 )
 from service.errors import BadInput, Damaged, NotFound
 from service.jobs.did_you_mean import unknown_name
@@ -35,14 +37,24 @@ from service.store.records import TrialOrigin, TrialState
 from workers.artifacts import ArtifactDamaged, ArtifactMissing
 from workers.tasks.registry import METRICS
 
-router = APIRouter(tags=["trials"], dependencies=[READ])
+router = APIRouter(tags=["trials"], route_class=PlainRoute, dependencies=[READ])
 MOST = 2**31 - 1
 """The largest number that a trial can have in the database."""
 TrialNumber = Annotated[int, Field(ge=0, le=MOST)]
 CHUNK = 1 << 18
 """Bytes of an adapter that are in memory at a time."""
+MOST_ROWS = 200_000
+"""Trials that are read for one file."""
 SMALL = 4096
 """Bytes that are not worth compressing."""
+
+
+class ChosenTrials(View):
+    """Trials by number, in the order of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    numbers: list[TrialNumber] = Field(max_length=MOST_ROWS)
 
 
 @router.get("/jobs/{job_id}/trials", response_model=PageView[TrialView])
@@ -91,6 +103,20 @@ def get_columns(
         # At its lowest level: a higher one takes longer than it saves on all but the slowest lines.
         content, headers = gzip.compress(content, 1), headers | {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     return Response(content, media_type=MEDIA_TYPE, headers=headers)
+
+
+@router.post(
+    "/jobs/{job_id}/parquet",
+    response_class=Response,
+    responses={200: {"content": {PARQUET: {}}, "description": "a Parquet file"}},
+)
+def write_parquet(job_id: str, chosen: ChosenTrials, store: StoreDep) -> Response:
+    """The trials with these numbers, in this order, as a Parquet file with the columns of `columns`; times are
+    timestamps. What is filtered and sorted elsewhere is so downloaded as it is shown."""
+    store.get_job(job_id)
+    content = parquet_file(store.trial_columns(job_id, MOST_ROWS), chosen.numbers)
+    headers = {"Content-Disposition": f'attachment; filename="{job_id}.parquet"'}
+    return Response(content, media_type=PARQUET, headers=headers)
 
 
 @router.get("/jobs/{job_id}/curves", response_model=CurvesView)

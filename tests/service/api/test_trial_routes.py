@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
@@ -267,3 +268,21 @@ def test_values_of_several_kinds_are_told_apart() -> None:
     assert table["config.c"].to_pylist() == ['"x"', "2", None]
     assert table["config.d"].to_pylist() == ["[1]", None, None]
     assert table.schema.field("config.c").metadata == {b"values": b"json"}
+
+
+def test_chosen_trials_are_a_parquet_file_in_their_order(api: TestClient, spec: dict[str, Any], worker: Any) -> None:
+    job_id = api.post("/v1/jobs", json=spec).json()["id"]
+    worker.start(job_id)
+    worker.suggest(job_id, 4)
+    worker.complete(job_id, 0.7, 300)
+    response = api.post(f"/v1/jobs/{job_id}/parquet", json={"numbers": [3, 0, 3, 99]})
+    assert response.headers["content-type"] == "application/vnd.apache.parquet"
+    read = pq.read_table(io.BytesIO(response.content)).to_pydict()
+    assert (read["number"], read["config.rank"], read["metrics.accuracy"]) == ([3, 0], [4, 1], [None, 0.7])
+    assert read["finished_at"][0] is None
+    created = api.get(f"/v1/trials/{job_id}-3").json()["created_at"]
+    assert read["created_at"][0].isoformat()[:19] == created[:19]
+    assert pq.read_table(io.BytesIO(api.post(f"/v1/jobs/{job_id}/parquet", json={"numbers": []}).content)).num_rows == 0
+    assert api.post("/v1/jobs/jnone/parquet", json={"numbers": []}).status_code == 404
+    refused = api.post(f"/v1/jobs/{job_id}/parquet", json={"numbers": [-1]})
+    assert refused.json()["errors"][0]["field"] == "numbers.0"

@@ -102,6 +102,16 @@ export const getTrial = (id: string, signal?: AbortSignal) => json<WholeTrial>(`
 export const getReports = async (trialId: string, signal?: AbortSignal) =>
   (await json<{ items: Report[] }>(`trials/${trialId}/reports`, { signal })).items;
 
+/** These trials, in this order, as a file. */
+export const getParquet = async (jobId: string, numbers: readonly number[]): Promise<Blob> =>
+  (
+    await request(`jobs/${jobId}/parquet`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ numbers }),
+    })
+  ).blob();
+
 /** One metric of the newest trials, and of those on the front, over their epochs. */
 export const getCurves = (jobId: string, metric: string, signal?: AbortSignal) =>
   json<Curves>(`jobs/${jobId}/curves?${query({ metric })}`, { signal });

@@ -5,7 +5,7 @@ import { integer } from "../text/numbers";
 import type { Clause } from "./clauses";
 import { ColumnChoice } from "./column-choice";
 import { columnsOf, type Order, sortTrials } from "./columns";
-import { download, toCsv, toRows } from "./download-trials";
+import { Downloads } from "./downloads";
 import { FilterBar } from "./filter-bar";
 import { frontWords } from "./front-words";
 import { TrialsTable } from "./trials-table";
@@ -79,22 +79,6 @@ function parameters(trials: readonly Trial[]): string[] {
   const found = new Set<string>();
   for (const { config } of trials) for (const name in config) found.add(name);
   return [...found].sort();
-}
-
-/** What the table shows, in its order. */
-function Downloads({ name, rows }: { name: string; rows: readonly Trial[] }) {
-  const csv = () => download(`${name}.csv`, "text/csv", toCsv(toRows(rows)));
-  const json = () => download(`${name}.json`, "application/json", JSON.stringify(toRows(rows), null, 1));
-  return (
-    <span className="downloads">
-      <button type="button" className="small" disabled={rows.length === 0} onClick={csv}>
-        CSV
-      </button>
-      <button type="button" className="small" disabled={rows.length === 0} onClick={json}>
-        JSON
-      </button>
-    </span>
-  );
 }
 
 function keeper(filter: string, front: ReadonlySet<string>): (trial: Trial) => boolean {
