@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import ConfigDict, Field
 
-from service.api.views import View
+from service.api.views import ProjectName, View
 from service.store.records import DEFAULT_PROJECT, AuditEntry, Scope, Token
 
 
@@ -16,9 +16,8 @@ class TokenRequest(View):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=200)
-    project: str = Field(
+    project: ProjectName = Field(
         default=DEFAULT_PROJECT,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         description="whose jobs, trials and laws the token sees and makes; tokens with `admin` see those of all",
     )
     scopes: list[Scope] = Field(min_length=1, max_length=4, examples=[["read", "submit"]])

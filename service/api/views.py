@@ -22,6 +22,7 @@ from service.store.records import (
 from workers.assignment import Assignment, Decision
 
 T = TypeVar("T", bound=BaseModel)
+ProjectName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class View(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any, Self, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
-from service.api.views import View
+from service.api.views import ProjectName, View
 from service.store.records import Delivery, DeliveryState, Webhook, WebhookEvent
 
 EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
@@ -27,7 +27,7 @@ class WebhookRequest(View):
         description="`front`: its changes, at most every 30 seconds together",
     )
     job_id: str | None = Field(default=None, max_length=100, description="of this job alone")
-    project: str | None = Field(default=None, max_length=64, description="of this project alone; not beside `job_id`")
+    project: ProjectName | None = Field(default=None, description="of this project alone; not beside `job_id`")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

@@ -70,6 +70,14 @@ def test_an_address_that_nobody_allowed_is_refused_by_name(guarded: TestClient, 
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "url")
 
 
+@pytest.mark.parametrize("project", ["", " ", "a/b", "x" * 65])
+def test_a_project_that_nobody_can_have_is_refused_by_name(guarded: TestClient, store: Any, project: str) -> None:
+    headers = _bearer(store, "default", "admin")
+    answer = guarded.post("/v1/webhooks", json={"url": URL, "project": project}, headers=headers)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "project")
+    assert store.list_webhooks() == ()
+
+
 def test_where_they_are_switched_off_that_is_said(api: TestClient) -> None:
     answer = api.post("/v1/webhooks", json={"url": URL})
     assert answer.status_code == 422
