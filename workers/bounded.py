@@ -18,6 +18,9 @@ Count = Annotated[int, Field(ge=1, le=INT32)]
 Ordinal = Annotated[int, Field(ge=0, le=INT32)]
 """A step, an attempt, a number in a sequence."""
 
+TokenId = Annotated[int, Field(ge=0, le=INT32)]
+"""A token of a vocabulary."""
+
 Bytes = Annotated[int, Field(ge=0, le=INT64)]
 
 Number = Annotated[float, Field(ge=-1e18, le=1e18)]

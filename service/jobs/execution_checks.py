@@ -13,13 +13,19 @@ from workers.hyperparameters import split_config
 from workers.models.description import ModelDescription
 from workers.models.quantisation import METHODS as TRAIN_ON_QUANTISED
 from workers.running.sharding import NEEDS_WHOLE
+from workers.tasks.section import TaskSection
 
 _NARROW = "a preset is narrowed by `overrides: {method: {choices: [...]}}`"
 
 
 def check_sharding(spec: JobSpec) -> list[FieldProblem]:
     """Settings of a search that exclude a sharded base."""
-    return [] if spec.resources.shards == 1 else [*_resource_problems(spec.resources), *_latency_problems(spec)]
+    if spec.resources.shards == 1:
+        return []
+    tokens = spec.task.trained_tokens() if isinstance(spec.task, TaskSection) else ()
+    why = "embeddings that are divided cannot be trained token by token"
+    more = [_problem("task.trainable_token_indices", list(tokens), "none", why)] if tokens else []
+    return [*_resource_problems(spec.resources), *_latency_problems(spec), *more]
 
 
 def check_one_method(resources: ResourcesSpec, name: str) -> list[FieldProblem]:

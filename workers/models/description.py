@@ -24,7 +24,7 @@ class ModelDescription:
 
     Of a task, `longest_text` is the number of tokens that its texts are cut to, None where no task is known, and
     `prompt_room` the number that these leave for a prompt; None: no bound. With `fresh_head` every trial trains a head
-    of its own. `baselines` of the task need no model.
+    of its own. `baselines` of the task need no model. Embeddings of `trained_tokens` are trained beside an adapter.
     """
 
     reference: str
@@ -34,6 +34,7 @@ class ModelDescription:
     longest_text: int | None = None
     fresh_head: bool = True
     baselines: tuple[str, ...] = ()
+    trained_tokens: tuple[int, ...] = ()
 
     def layer_range(self, top_layers: int | None = None) -> range:
         """Indices of the last `top_layers` encoder layers (all of them when None), lowest first."""
@@ -110,7 +111,8 @@ def describe_for(task: TaskSection) -> ModelDescription:
 def for_task(model: ModelDescription, task: TaskSection) -> ModelDescription:
     """The model as a task sees it: with its texts and baselines, and with or without a head to train."""
     kind = task_of(task)
-    return replace(with_texts(model, task.max_length), fresh_head=kind.head.fresh, baselines=kind.baselines)
+    own = {"fresh_head": kind.head.fresh, "baselines": kind.baselines, "trained_tokens": task.trained_tokens()}
+    return replace(with_texts(model, task.max_length), **own)  # type: ignore[arg-type]
 
 
 def require_head(model: ModelDescription, head: Head) -> None:

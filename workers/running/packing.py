@@ -32,6 +32,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "a guard against spikes sets a trial back on its own"
     if hyperparameters.packing != "none":
         return "its rows share sequences, which members of a pack do not"
+    if assignment.task.trained_tokens():
+        return "embeddings of tokens are trained, which packs cannot stack"
     if hyperparameters.strategy != NO_STRATEGY:
         return f"strategy {hyperparameters.strategy} updates parameters in a way of its own"
     if chosen.forms is None:

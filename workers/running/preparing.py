@@ -18,7 +18,7 @@ from workers.hyperparameters import Hyperparameters, split_config
 from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.models.anatomy import Anatomy
-from workers.models.description import describe, for_task
+from workers.models.description import ModelDescription, describe, for_task
 from workers.models.quantisation import check_method
 from workers.running.answering import Asked, ask
 from workers.running.packing import check_packing, why_not_fast
@@ -71,6 +71,8 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     kind = task_of(assignment.task).head
     half = _base_in_bfloat16(assignment, workbench)
     resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half)
+    if tokens := assignment.task.trained_tokens():
+        resident = replace(resident, base=replace(resident.base, description=_training(resident, tokens)))
     chosen = method(name)
     values = chosen.complete(for_task(resident.base.description, assignment.task), knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
@@ -83,6 +85,10 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     return PreparedTrial(
         assignment, chosen, values, hyperparameters, resident, data, evaluated, base_latency, asked, resume, afresh
     )
+
+
+def _training(resident: ResidentBase, tokens: tuple[int, ...]) -> ModelDescription:
+    return replace(resident.base.description, trained_tokens=tokens)
 
 
 def _base_in_bfloat16(assignment: Assignment, workbench: Workbench) -> bool:

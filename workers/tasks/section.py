@@ -70,6 +70,10 @@ class TaskSection(TypeSection, ABC):
     def text_columns(self) -> tuple[str, ...]:
         """The columns that make the input."""
 
+    def trained_tokens(self) -> tuple[int, ...]:
+        """Tokens whose embeddings are trained beside the adapter."""
+        return ()
+
 
 class TextSection(TaskSection):
     """A section whose rows are texts or pairs of texts."""

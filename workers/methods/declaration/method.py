@@ -83,7 +83,7 @@ class Method:
     each step by the gradients of all of its parameters. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a
     trained adapter at a lower rank, where one training serves them all; `serve(base, rank)` makes an attached one be
     evaluated there. With `whole_rows` it looks along a row in ways of its own, or stands in front of it, so that rows
-    cannot share a sequence.
+    cannot share a sequence. With `trains_tokens` embeddings of single tokens can be trained beside it.
     `forms` names the forms of all that it trains besides the head, where all of it has one: then trials of a pack can
     stack it with others; None where something has none.
     A `baseline` is what tasks name that measure it without a model.
@@ -106,6 +106,7 @@ class Method:
     unchanged_at_start: bool = True
     takes_positions: bool = False
     whole_rows: bool = False
+    trains_tokens: bool = False
     changes_base: bool = False
     follows_gradients: bool = False
     format: Literal["peft", "peftsearch"] = "peft"
@@ -170,6 +171,12 @@ class Method:
             found, allowed = (
                 f"{self.name} on a task without a head to train",
                 "a method that changes the model's layers",
+            )
+            raise InvalidInput("method", found, allowed)
+        if model.trained_tokens and not self.trains_tokens and self.family != "none":
+            found, allowed = (
+                f"{self.name} with trainable_token_indices",
+                "a LoRA of peft, beside which tokens are trained",
             )
             raise InvalidInput("method", found, allowed)
         if not self._knows(model):

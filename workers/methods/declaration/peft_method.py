@@ -100,13 +100,24 @@ def peft_method(
     forms: tuple[Form, ...] | None = None,
     needs: tuple[Need, ...] = (),
 ) -> Method:
-    """A method of peft. `arguments(model, knobs)` are JSON-able ones of `config_class`; the rest is as in `Method`."""
+    """A method of peft. `arguments(model, knobs)` are JSON-able ones of `config_class`; the rest is as in `Method`.
+
+    Beside a LoRA the embeddings of the description's `trained_tokens` are trained.
+    """
+
+    def all_arguments(model: ModelDescription, values: KnobValues) -> dict[str, Any]:
+        tokens = {model.anatomy.word_embeddings: list(model.trained_tokens)}
+        return arguments(model, values) | ({"trainable_token_indices": tokens} if model.trained_tokens else {})
+
+    def all_parameters(model: ModelDescription, values: KnobValues) -> int:
+        return trainable_parameters(model, values) + len(model.trained_tokens) * model.anatomy.embedding_size
 
     def attach(base: Base, values: KnobValues, seed: int, setup: TrainingSetup | None) -> Attached:
         from workers.methods.peft_adapter import attach_peft
 
         model = base.description
-        config, lowest = (config_class, arguments(model, values)), lowest_layer(model, values)
+        config = config_class, all_arguments(model, values)
+        lowest = 0 if model.trained_tokens else lowest_layer(model, values)
         return attach_peft(base, config, values, seed, setup, lowest, hooks, changes_base)
 
     return Method(
@@ -116,14 +127,15 @@ def peft_method(
         source=source,
         learning_rates=learning_rates,
         knobs=knobs,
-        trainable_parameters=trainable_parameters,
+        trainable_parameters=all_parameters,
         attach=attach,
-        peft_config=lambda model, values: (config_class, arguments(model, values)),
+        peft_config=lambda model, values: (config_class, all_arguments(model, values)),
         trains_plainly=hooks == PeftHooks(),
         needs=needs,
         mergeable=mergeable,
         unchanged_at_start=unchanged_at_start,
         takes_positions=takes_positions,
+        trains_tokens=config_class == "LoraConfig",
         follows_gradients=hooks.after_step is not None,
         changes_base=changes_base,
         variant_of=variant_of,

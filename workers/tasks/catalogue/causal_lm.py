@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 import numpy as np
 from pydantic import Field, model_validator
 
-from workers.bounded import Location, Name
+from workers.bounded import Location, Name, TokenId
 from workers.data.chat.forms import MESSAGES, PAIR, TEXT, Form, form_of
 from workers.data.chat.template import chat_template, special_tokens
 from workers.data.chat.writing import Writer, learnt_pieces
@@ -61,6 +61,9 @@ class CausalLMSpec(TaskSection):
         default="refuse", description="rows whose answer begins behind `max_length`: refuse the job, or leave them out"
     )
 
+    trainable_token_indices: tuple[TokenId, ...] = Field(
+        default=(), max_length=10_000, description="tokens whose embeddings are trained beside a LoRA, by their ids"
+    )
     generation: GenerationSpec | None = Field(
         default=None, description="answers to held-out rows, written and scored at the end of each training"
     )
@@ -79,6 +82,10 @@ class CausalLMSpec(TaskSection):
                 "generation: found with a loss on prompts; allowed: one on answers alone, which says where they begin"
             )
         return self
+
+    def trained_tokens(self) -> tuple[int, ...]:
+        """Tokens whose embeddings are trained beside the adapter."""
+        return self.trainable_token_indices
 
     def written_metrics(self) -> tuple[str, ...]:
         """Metrics of written answers that the job asks for."""
@@ -127,6 +134,8 @@ class WritingSection(Protocol):
     def overlong(self) -> Literal["refuse", "drop"]: ...
     @property
     def chat_template_path(self) -> str | None: ...
+    @property
+    def trainable_token_indices(self) -> tuple[int, ...]: ...
 
 
 def writer_of(task: WritingSection, form: Form, names: Mapping[str, str], answers_only: bool) -> Writer:
@@ -135,6 +144,7 @@ def writer_of(task: WritingSection, form: Form, names: Mapping[str, str], answer
 
     tokens = special_tokens(task.model)
     vocabulary = describe(task.model).anatomy.vocabulary
+    _check_trained(task.trainable_token_indices, vocabulary)
     tokenizer = check_tokenizer(resolve(task.model, weights=False), vocabulary)
     added = () if tokenizer is None else tokenizer.get_added_tokens_decoder().values()
     end = tokens.get("eos_token", "")
@@ -142,6 +152,13 @@ def writer_of(task: WritingSection, form: Form, names: Mapping[str, str], answer
     template = chat_template(task.model, task.chat_template_path)
     drop = task.overlong == "drop"
     return Writer(form, names, template, end, tuple(sorted(ends)), answers_only, task.max_length, drop, tokenizer)
+
+
+def _check_trained(tokens: tuple[int, ...], vocabulary: int) -> None:
+    allowed = f"ids from 0 to {vocabulary - 1}, each once"
+    wrong = next((one for one in tokens if one >= vocabulary or tokens.count(one) > 1), None)
+    if wrong is not None:
+        raise InvalidInput("trainable_token_indices", wrong, allowed)
 
 
 def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from workers.bounded import Location, Name
+from workers.bounded import Location, Name, TokenId
 from workers.data.rows import Rows, TaskData
 from workers.data.sources import columns_of, divided, read_splits
 from workers.data.tokens import Encoded
@@ -71,6 +71,9 @@ class PreferenceSpec(TaskSection):
     loss_type: Literal["sigmoid", "ipo", "hinge", "orpo"] = Field(
         default="sigmoid", description="`sigmoid`: DPO; `ipo`; `hinge`: SLiC; `orpo`: odds, and no base in the loss"
     )
+    trainable_token_indices: tuple[TokenId, ...] = Field(
+        default=(), max_length=10_000, description="tokens whose embeddings are trained beside a LoRA, by their ids"
+    )
     unusable: Literal["refuse", "drop"] = Field(
         default="refuse", description="rows whose answers are equal or empty: refuse the job, or leave them out"
     )
@@ -80,6 +83,10 @@ class PreferenceSpec(TaskSection):
     chat_template_path: Location | None = Field(
         default=None, description="file with a Jinja chat template, in place of the model's"
     )
+
+    def trained_tokens(self) -> tuple[int, ...]:
+        """Tokens whose embeddings are trained beside the adapter."""
+        return self.trainable_token_indices
 
     def text_columns(self) -> tuple[str, ...]:
         """The columns that make the input."""

@@ -1,4 +1,4 @@
-"""`packing` in a job: searched or fixed for language models, refused elsewhere and where rows would mix."""
+"""`packing` and trained tokens in a job of a language model: what is taken, and what is refused by which field."""
 
 from __future__ import annotations
 
@@ -85,3 +85,16 @@ def test_a_space_tells_what_else_may_be_set_and_for_which_type(api: TestClient) 
     assert further["dpo_beta"]["of"] == "preference"
     assert "of" not in further["batch_tokens"]
     assert further.keys().isdisjoint(one["name"] for one in found["parameters"])
+
+
+def test_trained_tokens_are_refused_by_field_and_go_with_loras_alone(api: TestClient, spec: dict[str, Any]) -> None:
+    def with_tokens(*tokens: int, **changes: Any) -> list[dict[str, Any]]:
+        return problems(api, spec | {"task": spec["task"] | {"trainable_token_indices": tokens}} | changes)
+
+    assert with_tokens(3, 5) == []
+    (found,) = with_tokens(3, 9999)
+    assert (found["field"], found["found"]) == ("task.trainable_token_indices", 9999)
+    other = {"space": {"preset": "ssf", "overrides": {"batch_size": {"value": 4}}}, "reference_trials": False}
+    assert ["ssf" in one["message"] for one in with_tokens(3, **other)] == [True]
+    sharded = with_tokens(3, resources={"shards": 2, "cpus_per_trial": 2})
+    assert "task.trainable_token_indices" in [one["field"] for one in sharded]
