@@ -1,4 +1,4 @@
-"""`trainable_token_indices`: embeddings of single tokens learn beside a LoRA; they go home with plain peft and merged."""
+"""`trainable_token_indices`: single embeddings learn beside a LoRA; they go home with plain peft and merged."""
 
 from __future__ import annotations
 
