@@ -50,6 +50,16 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Contour:
+    """A metric over two parameters: `cells` row by row, `rows` values of the second one by `columns` of the first; None
+    where the space does not allow both."""
+
+    columns: tuple[Any, ...]
+    rows: tuple[Any, ...]
+    cells: tuple[Estimate | None, ...]
+
+
+@dataclass(frozen=True)
 class MetricModel:
     """A process for one metric over the encoded space."""
 
@@ -93,19 +103,41 @@ class MetricModel:
 
         Raises OutOfDomain when `config` is not in the space or has no such parameter.
         """
+        others = [{**config, name: value} for value in self._varied(config, name)]
+        return tuple(
+            (other[name], estimate)
+            for other, estimate in zip(others, self._expected(others), strict=True)
+            if estimate is not None
+        )
+
+    def contour(self, config: Config, across: str, up: str) -> Contour:
+        """What a measurement would give for each pair of values of two parameters, all else as in `config`; of a
+        continuous one for values as in `slice`.
+
+        Raises OutOfDomain when `config` is not in the space, has no such parameter, or both are one.
+        """
+        if across == up:
+            raise OutOfDomain("up", up, f"a parameter other than {across}")
+        columns, rows = self._varied(config, across), self._varied(config, up)
+        cells = [{**config, across: column, up: row} for row in rows for column in columns]
+        return Contour(tuple(columns), tuple(rows), tuple(self._expected(cells)))
+
+    def _varied(self, config: Config, name: str) -> list[Any]:
         check(self.space, config)
         if name not in config or name not in self.space.by_name:
             raise OutOfDomain("parameter", name, f"a parameter of the configuration: {', '.join(sorted(config))}")
-        others = [{**config, name: value} for value in _values(self.space.by_name[name])]
-        inside = [other for other in others if self.space.contains(other)]
-        if not inside:
-            return ()
-        mean, spread = self.process.predict(self.space.encode(inside).values)
-        half = self.widening * spread
-        return tuple(
-            (other[name], self._estimate(mean[row], mean[row] - half[row], mean[row] + half[row]))
-            for row, other in enumerate(inside)
-        )
+        return _values(self.space.by_name[name])
+
+    def _expected(self, configs: Sequence[Config]) -> list[Estimate | None]:
+        """What measurements would give, in the order of `configs`; None where the space does not allow one."""
+        inside = [number for number, config in enumerate(configs) if self.space.contains(config)]
+        found: list[Estimate | None] = [None] * len(configs)
+        if inside:
+            mean, spread = self.process.predict(self.space.encode([configs[number] for number in inside]).values)
+            half = self.widening * spread
+            for row, number in enumerate(inside):
+                found[number] = self._estimate(mean[row], mean[row] - half[row], mean[row] + half[row])
+        return found
 
     def sensitivity(self, config: Config) -> tuple[Change, ...]:
         """The expected change for each neighbouring value of each parameter; numbers are doubled and halved."""

@@ -68,3 +68,59 @@ def test_the_wheel_scrolls_and_with_ctrl_zooms(page: Page, search: Search) -> No
     page.mouse.move(0, 0)
     expect(chart).to_be_visible()
     assert chart.screenshot() != before
+
+
+def test_three_objectives_stand_in_a_box_with_their_constraint_and_their_past(
+    page: Page, store: Store, search: Search
+) -> None:
+    three = [*SPEC["objectives"], {"metric": "latency_ms", "direction": "minimize"}]
+    limits = [{"metric": "trainable_params", "max": 100_000}]
+    job = Search(store, search.artifacts, search.folder, name="three", objectives=three, constraints=limits)
+    search.start()  # a conductor takes the oldest job first
+    job.begin()
+    job.complete(job.lora(4), 0.7, 36_864)
+    job.complete(job.lora(64), 0.9, 589_824)
+    page.goto(f"/#/jobs/{job.job.id}")
+    box = page.get_by_role(
+        "img", name=re.compile("accuracy, trainable_params and latency_ms of 4 trials in a box, 2 on")
+    )
+    expect(box).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("hypervolume after 4 finished trials: 0"))).to_be_visible()
+    before = box.screenshot()
+    page.get_by_role("slider", name="Turn").fill("-120")
+    page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert box.screenshot() != before
+    page.get_by_role("combobox", name="Depth", exact=True).select_option("")
+    flat = page.get_by_role("img", name=re.compile("of 4 trials, 2 on the Pareto front"))
+    expect(flat).to_have_attribute("aria-label", re.compile("Constraints: trainable_params ≤ 100000"))
+    back = page.get_by_role("slider", name="Look back")
+    back.fill("2")
+    expect(page.get_by_role("img", name=re.compile("of 2 trials, 2 on the Pareto front"))).to_be_visible()
+    expect(back).to_have_attribute("aria-valuetext", re.compile("2 of 4 finished"))
+    back.press("End")
+    expect(flat).to_be_visible()
+
+
+def test_keys_zoom_a_chart_and_a_box_drawn_with_shift_filters(page: Page, search: Search) -> None:
+    search.begin()
+    search.complete(search.lora(4), 0.7, 36_864)
+    page.goto(f"/#/jobs/{search.job.id}")
+    chart = page.get_by_role("img", name=re.compile("on the Pareto front"))
+    expect(chart).to_be_visible()
+    before = chart.screenshot()
+    chart.focus()
+    page.keyboard.press("+")
+    page.mouse.move(0, 0)
+    page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert chart.screenshot() != before
+    page.keyboard.press("0")
+    box = chart.bounding_box()
+    assert box is not None
+    page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + 60, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.7, steps=4)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    expect(page.get_by_label("Filters").get_by_role("listitem")).to_have_count(4)
+    expect(page).to_have_url(re.compile("where=accuracy"))

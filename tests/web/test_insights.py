@@ -59,6 +59,8 @@ def test_insights_name_what_matters_the_knee_and_what_a_change_would_do(page: Pa
     expect(page.get_by_role("img", name=re.compile("trainable_params over learning_rate"))).to_be_visible()
     changes = page.get_by_role("table", name="Expected changes")
     expect(changes.get_by_role("row").filter(has_text="learning_rate = ").first).to_contain_text("to")
+    page.get_by_label("uncertainty").check()
+    expect(page.get_by_text("a trial of the front lies there with 90 % probability, by 17 trials")).to_be_visible()
     page.goto(f"/#/jobs/{search.job.id}?tab=insights&trial=3")
     expect(page.get_by_role("heading", name="What if trial 3 had …")).to_be_visible()
 

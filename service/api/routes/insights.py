@@ -10,19 +10,16 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from optimizers.pareto import knee
-from optimizers.problem import Problem
-from predictors.insights import MOST_TRIALS, Estimate, MetricModel, check, fit_metric
+from predictors.insights import Estimate, MetricModel, check
 from service.answering.costly import Desk, costly
 from service.api.body_reading import PlainRoute
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, StoreDep
+from service.api.evidence import evidence, metric_model
 from service.api.predictions import Question
 from service.api.views import TrialView, View
-from service.errors import BadInput, NotFound
+from service.errors import NotFound
 from service.jobs.kinds import search_spec
-from service.jobs.search.problem import build_problem
-from service.store.records import Trial
-from service.store.store import Store
 from workers.bounded import INT32
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["insights"], dependencies=[READ], route_class=PlainRoute)
@@ -120,10 +117,10 @@ async def get_importance(
 @costly
 def importance(desk: Desk, job_id: str, metric: str | None, level: float) -> ImportanceView:
     """Fit the metric to the newest trials and ask the fit."""
-    problem, trials = _evidence(desk.store, job_id)
+    problem, trials = evidence(desk.store, job_id)
     name = metric or problem.objectives[0].metric
     desk.progress(f"fitting {name} to {len(trials)} trials")
-    model = _model(problem, trials, name, level)
+    model = metric_model(problem, trials, name, level)
     shares = model.importance(
         np.random.default_rng(0), lambda done: desk.progress(f"comparing configurations: {done:.0%}")
     )
@@ -142,7 +139,7 @@ async def post_expect(job_id: str, question: ExpectQuestion, request: Request, s
 @costly
 def expect(desk: Desk, job_id: str, config: dict[str, Any], level: float) -> ExpectView:
     """Fit each objective to the newest trials and ask the fits for the configuration and its neighbours."""
-    problem, trials = _evidence(desk.store, job_id)
+    problem, trials = evidence(desk.store, job_id)
     check(problem.space, config)
     names = [objective.metric for objective in problem.objectives]
     exact = {name: problem.known[name](config) for name in names if name in problem.known}
@@ -150,7 +147,7 @@ def expect(desk: Desk, job_id: str, config: dict[str, Any], level: float) -> Exp
     for name in names:
         if name not in exact:
             desk.progress(f"fitting {name} to {len(trials)} trials")
-            models[name] = _model(problem, trials, name, level)
+            models[name] = metric_model(problem, trials, name, level)
     objectives = {name: EstimateView(value=value, low=value, high=value, level=1.0) for name, value in exact.items()}
     objectives |= {name: EstimateView.of(model.expect(config)) for name, model in models.items()}
     changes = [
@@ -181,10 +178,10 @@ async def get_slice(
 def sliced(desk: Desk, job_id: str, parameter: str, trial: int, metric: str | None, level: float) -> SliceView:
     """Fit the metric to the newest trials and cut through the fit."""
     through = desk.store.get_trial(f"{job_id}-{trial}")
-    problem, trials = _evidence(desk.store, job_id)
+    problem, trials = evidence(desk.store, job_id)
     name = metric or problem.objectives[0].metric
     desk.progress(f"fitting {name} to {len(trials)} trials")
-    model = _model(problem, trials, name, level)
+    model = metric_model(problem, trials, name, level)
     points = [SlicePoint(at=at, **vars(estimate)) for at, estimate in model.slice(through.config, parameter)]
     return SliceView(metric=name, parameter=parameter, trial=trial, trials=model.trials, points=points)
 
@@ -200,18 +197,3 @@ def get_knee(job_id: str, store: StoreDep) -> KneeView:
     values = np.array([[sign * trial.metrics[name] for name, sign in signs.items()] for trial in front])
     trial = front[knee(values)]
     return KneeView(trial=TrialView.of(trial), objectives={name: trial.metrics[name] for name in signs})
-
-
-def _evidence(store: Store, job_id: str) -> tuple[Problem, list[Trial]]:
-    """The job's problem and its newest completed trials, oldest first. Some may lie outside a space that was changed
-    meanwhile; more are read than a fit takes."""
-    problem = build_problem(search_spec(store.get_job(job_id)))
-    return problem, list(store.newest_completed(job_id, 2 * MOST_TRIALS))
-
-
-def _model(problem: Problem, trials: list[Trial], metric: str, level: float) -> MetricModel:
-    measured = {name for trial in trials for name in trial.metrics}
-    if trials and metric not in measured:
-        raise BadInput("metric", metric, f"a metric that was measured: {', '.join(sorted(measured))}")
-    pairs = [(trial.config, trial.metrics[metric]) for trial in trials if metric in trial.metrics]
-    return fit_metric(problem.space, pairs, metric, level)

@@ -1,5 +1,5 @@
 /** One function per REST call. Failures throw `ApiError`, which carries the problem details of the service. */
-import type { CheckView, ChoiceView, ExtendRequest, SpaceView, TaskView } from "./openapi";
+import type { CheckView, ChoiceView, ExtendRequest, SpaceView, TaskView, UncertaintyView } from "./openapi";
 import { readToken } from "./token";
 import type {
   Answer,
@@ -212,6 +212,10 @@ export const getImportance = (jobId: string, metric: string, signal?: AbortSigna
 /** A metric over one parameter, all else as in a trial. */
 export const getSlice = (jobId: string, trial: number, parameter: string, metric: string, signal?: AbortSignal) =>
   json<Slice>(`jobs/${jobId}/slice?${query({ trial, parameter, metric })}`, { signal });
+
+/** Where the quality of trials on the front lies by what all trials tell. */
+export const getUncertainty = (jobId: string, signal?: AbortSignal) =>
+  json<UncertaintyView>(`jobs/${jobId}/uncertainty`, { signal });
 
 export const getKnee = (jobId: string, signal?: AbortSignal) => json<Knee>(`jobs/${jobId}/knee`, { signal });
 

@@ -337,6 +337,29 @@ export interface ConfirmingView {
   done: number;
 }
 /**
+ * A metric over two parameters, all else as in a trial. Each of `value`, `low` and `high` has a row for each value
+ * of `up`, and in it an entry for each value of `across`; null where the space does not allow both.
+ */
+export interface ContourView {
+  metric: string;
+  /**
+   * number of the trial
+   */
+  trial: number;
+  /**
+   * completed trials that were fitted
+   */
+  trials: number;
+  level: number;
+  across: string;
+  across_values: unknown[];
+  up: string;
+  up_values: unknown[];
+  value: (number | null)[][];
+  low: (number | null)[][];
+  high: (number | null)[][];
+}
+/**
  * What a trial had reached in one metric at `epochs`.
  */
 export interface CurveView {
@@ -554,6 +577,17 @@ export interface IntervalView {
   low: number;
   high: number;
   level: number;
+}
+/**
+ * Where a metric of trial `number` would lie if it were trained and measured again, on other rows.
+ */
+export interface FrontSpreadView {
+  value: number;
+  low: number;
+  high: number;
+  level: number;
+  number: number;
+  metric: string;
 }
 /**
  * The Pareto front, and the reference trials whether they are on it or not.
@@ -1135,6 +1169,16 @@ export interface TokenRequest {
    * requests a second; null: as the service is set up (`--rate-limit`)
    */
   rate?: number | null;
+}
+/**
+ * Intervals of the quality metrics of trials on the front; what costs and sizes are is known.
+ */
+export interface UncertaintyView {
+  /**
+   * completed trials that were fitted
+   */
+  trials: number;
+  items: FrontSpreadView[];
 }
 export interface FieldProblem {
   /**

@@ -1,6 +1,8 @@
 /** An ECharts canvas as a component. What it shows is also said in `label`, for those who cannot see it. */
-import { useEffect, useRef } from "react";
+import { type KeyboardEvent, useEffect, useRef } from "react";
+import { type Box, type Interval, useDrag } from "./drag";
 import { type ChartOption, init, type ParallelOption } from "./echarts";
+import { KEYS, moved, type Range, WHOLE, zoomId } from "./moving";
 
 /**
  * Draw `option` in place of what was drawn. Axes are replaced, not merged: ticks placed by hand would else stay on a
@@ -20,20 +22,27 @@ interface Props {
   option: ChartOption | ParallelOption;
   label: string;
   className: string;
+  /** Pixels; what the style sheet says where it is left out. */
+  height?: number;
   /** Called with the value array of a clicked point. */
   onPick?: (value: readonly number[]) => void;
   /** What is brushed on each parallel axis, in positions; drawn as given, and told by `onBrush` when somebody brushes. */
   brushes?: readonly (readonly Interval[])[];
   onBrush?: (axis: number, intervals: readonly Interval[]) => void;
+  /** Called with what a box spans that is drawn with Shift held, in positions on the axes. */
+  onBox?: (box: Box) => void;
+  /** Called with the pixels of a drag, where dragging does not move what is shown. */
+  onDrag?: (right: number, down: number) => void;
 }
 
-export type Interval = readonly [low: number, high: number];
+type Instance = ReturnType<typeof init>;
 
-export function Chart({ option, label, className, onPick, brushes, onBrush }: Props) {
+export function Chart({ option, label, className, height, onPick, brushes, onBrush, onBox, onDrag }: Props) {
   const holder = useRef<HTMLDivElement>(null);
-  const chart = useRef<ReturnType<typeof init> | null>(null);
+  const chart = useRef<Instance | null>(null);
   const pick = useRef(onPick);
   const brush = useRef(onBrush);
+  const { drawn, handlers } = useDrag(chart, onBox, onDrag);
   useEffect(() => {
     pick.current = onPick;
     brush.current = onBrush;
@@ -72,5 +81,28 @@ export function Chart({ option, label, className, onPick, brushes, onBrush }: Pr
     }
   }, [brushes, option]);
 
-  return <div ref={holder} className={className} role="img" aria-label={label} />;
+  const zooms = "dataZoom" in option;
+  return (
+    <div className={`${className} chart-holder`} style={height === undefined ? undefined : { height }} {...handlers}>
+      <div
+        ref={holder}
+        className="chart-canvas"
+        role="img"
+        aria-label={label}
+        {...(zooms && { tabIndex: 0, "aria-keyshortcuts": KEYS, onKeyDown: (event) => move(chart.current, event) })}
+      />
+      {drawn && <div className="chart-box" style={drawn} />}
+    </div>
+  );
+}
+
+/** Keys move what is shown as the mouse does. */
+function move(chart: Instance | null, event: KeyboardEvent): void {
+  const shown = (chart?.getOption()["dataZoom"] ?? []) as (Range & { id: string })[];
+  const range = (axis: "x" | "y"): Range => shown.find(({ id }) => id === zoomId(axis)) ?? WHOLE[axis];
+  const next = moved(event.key, { x: range("x"), y: range("y") });
+  if (!chart || !next || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  const batch = (["x", "y"] as const).map((axis) => ({ dataZoomId: zoomId(axis), ...next[axis] }));
+  chart.dispatchAction({ type: "dataZoom", batch });
 }

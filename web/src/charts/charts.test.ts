@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bestSoFar, hypervolumeSoFar, type Point, stepLine } from "./front";
+import { bestSoFar, stepLine } from "./front";
 import { countScale, fitScale, shareScale } from "./scale";
 
 const box = { x: [0, 10], y: [0, 1] } as const;
@@ -63,41 +63,6 @@ describe("so far", () => {
   it("keeps the best", () => {
     expect(bestSoFar([3, 1, 2], "minimize")).toEqual([3, 1, 1]);
     expect(bestSoFar([1, 3, 2], "maximize")).toEqual([1, 3, 3]);
-  });
-
-  it("measures the dominated share", () => {
-    // Worst corner (4, 0), best corner (0, 1): the second trial covers half of the width and half of the height.
-    expect(
-      hypervolumeSoFar(
-        [
-          [4, 0],
-          [2, 0.5],
-          [0, 0.25],
-          [2, 1],
-        ],
-        ["minimize", "maximize"],
-      ),
-    ).toEqual([0, 0.25, 0.375, 0.625]);
-  });
-
-  it("agrees with counting cells of a grid", () => {
-    let state = 1;
-    const random = () => {
-      state = (state * 48271) % 2147483647;
-      return state / 2147483647;
-    };
-    const points: Point[] = Array.from({ length: 60 }, () => [Math.floor(random() * 9), Math.floor(random() * 9)]);
-    points.push([0, 0], [8, 8]);
-    const got = hypervolumeSoFar(points, ["maximize", "minimize"]);
-    points.forEach((_, last) => {
-      let cells = 0;
-      for (let x = 0; x < 8; x++) {
-        for (let y = 0; y < 8; y++) {
-          if (points.slice(0, last + 1).some(([a, b]) => a > x && 8 - b > y)) cells += 1;
-        }
-      }
-      expect(got[last]).toBeCloseTo(cells / 64, 10);
-    });
   });
 });
 

@@ -1,5 +1,6 @@
 /** Grid, axes and tooltip in the look that all charts share. */
 import type { ChartOption } from "./echarts";
+import { zoomId } from "./moving";
 import type { Scale } from "./scale";
 import type { Theme } from "./theme";
 
@@ -40,9 +41,22 @@ export function valueAxis(theme: Theme, { name, scale }: AxisLook, vertical: boo
   };
 }
 
+/** Ctrl and the wheel zoom, so that the wheel alone scrolls the page; what is dragged moves along. */
+const zoom = (["x", "y"] as const).map((axis) => ({
+  id: zoomId(axis),
+  type: "inside" as const,
+  [`${axis}AxisIndex`]: 0,
+  filterMode: "none" as const,
+  zoomOnMouseWheel: "ctrl" as const,
+  moveOnMouseMove: true,
+  moveOnMouseWheel: false,
+  preventDefaultMouseMove: false,
+}));
+
 export function frame(theme: Theme, x: AxisLook, y: AxisLook): ChartOption {
   return {
     animation: false,
+    dataZoom: zoom,
     textStyle: { fontFamily: theme.font },
     grid: { left: 48, right: 16, top: 30, bottom: 44 },
     xAxis: valueAxis(theme, x, false),

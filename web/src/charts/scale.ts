@@ -49,6 +49,16 @@ export function countScale(max: number): Scale {
   return { kind: "linear", toAxis: same, fromAxis: same, label: compact, min: 0, max: top, ticks };
 }
 
+/** Where the ticks of an axis without its own are, five or so: at multiples of 1, 2 or 5 times a power of ten. */
+export function ticksOf({ ticks, min, max }: Scale): number[] {
+  if (ticks) return ticks;
+  const rough = (max - min) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough) ?? 10 * power;
+  const first = Math.ceil(min / step);
+  return Array.from({ length: Math.floor(max / step) - first + 1 }, (_, at) => (first + at) * step);
+}
+
 /** The least of 1, 2, 5, 10, 20 … that is not below `size`. */
 function wholeStep(size: number): number {
   const power = 10 ** Math.max(0, Math.floor(Math.log10(size)));

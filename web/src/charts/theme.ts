@@ -11,6 +11,9 @@ export interface Theme {
   reference: string;
   point: string;
   second: string;
+  failed: string;
+  running: string;
+  stopped: string;
   font: string;
 }
 
@@ -24,6 +27,9 @@ const tokens: Record<keyof Theme, string> = {
   reference: "--reference",
   point: "--point",
   second: "--second",
+  failed: "--failed",
+  running: "--running",
+  stopped: "--stopped",
   font: "--font",
 };
 

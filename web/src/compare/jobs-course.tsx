@@ -8,7 +8,7 @@ import { bestSoFar } from "../charts/front";
 import { countScale, fitScale } from "../charts/scale";
 import { useTheme } from "../charts/theme";
 import { axisTitle } from "../job/measures";
-import { inOrder } from "../job/progress-chart";
+import { inOrder } from "../job/finished";
 import { OVER, type Over, spentAt } from "../job/spent";
 import { metricValue, short } from "../text/numbers";
 import type { Compared } from "./compare-jobs-page";

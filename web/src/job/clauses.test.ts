@@ -11,11 +11,16 @@ const trial = {
 } as unknown as Trial;
 
 describe("clauses", () => {
-  it.each(["rank<=8", "accuracy>=0.7", "method==lora|ia3", "use_dora==false", "state==completed", "number<=3"])(
-    "%s holds",
-    (text) => expect(meets(trial, parseClauses([text]))).toBe(true),
-  );
-  it.each(["rank<=7", "method==ia3", "loss<=1", "nothing>=0", "method>=1"])("%s does not", (text) =>
+  it.each([
+    "rank<=8",
+    "accuracy>=0.7",
+    "method==lora|ia3",
+    "use_dora==false",
+    "state==completed",
+    "number<=3",
+    "dropout==(none)",
+  ])("%s holds", (text) => expect(meets(trial, parseClauses([text]))).toBe(true));
+  it.each(["rank<=7", "method==ia3", "loss<=1", "nothing>=0", "method>=1", "rank==(none)"])("%s does not", (text) =>
     expect(meets(trial, parseClauses([text]))).toBe(false),
   );
   it("are written as they are read", () => {

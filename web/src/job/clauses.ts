@@ -14,6 +14,9 @@ export interface Clause {
   values: readonly string[];
 }
 
+/** What `==` asks for where a trial has no such value. */
+export const NONE = "(none)";
+
 const FORM = /^(.+?)(<=|>=|==)(.+)$/;
 
 /** Clauses of the address; what cannot be read as one is left out. */
@@ -43,7 +46,7 @@ export const meets = (trial: Trial, clauses: readonly Clause[]): boolean =>
   clauses.every((clause) => holds(clause, valueIn(trial, clause.name)));
 
 function holds({ relation, values }: Clause, value: Json | undefined): boolean {
-  if (value === undefined || value === null) return false;
+  if (value === undefined || value === null) return relation === "==" && values.includes(NONE);
   if (relation === "==") return (Array.isArray(value) ? value : [value]).some((one) => values.includes(String(one)));
   const bound = Number(values[0]);
   return typeof value === "number" && (relation === "<=" ? value <= bound : value >= bound);

@@ -1,101 +1,75 @@
 /** The Pareto chart: every measured trial, the front with its border, reference trials by name, the selected one ringed. */
 import { useDeferredValue, useMemo } from "react";
-import type { MetricInfo, Objective, Trial } from "../api/types";
-import { indexOfNumber } from "../api/trial-set";
+import type { Objective, Trial } from "../api/types";
 import { Chart } from "../charts/chart";
-import type { ChartOption, LinesSeriesOption, ScatterSeriesOption } from "../charts/echarts";
-import { frame, tip } from "../charts/frame";
+import type { Box } from "../charts/drag";
+import type { ChartOption, LinesSeriesOption } from "../charts/echarts";
+import { frame } from "../charts/frame";
 import { type Point, stepLine } from "../charts/front";
 import { fitScale, type Scale } from "../charts/scale";
+import type { Kind } from "../charts/scale-choice";
 import { type Theme, useTheme } from "../charts/theme";
-import { configLine } from "../text/config";
-import { metricValue } from "../text/numbers";
+import { type Bound, endsOn } from "./bounds";
+import { type Clause, withClauses } from "./clauses";
+import { type FrontProps, referencePoints, type Spot, tooltipOf, trialSeries } from "./front-series";
 import { frontWords } from "./front-words";
-import { type Axes, axisTitle, isUnfinished, measure } from "./measures";
+import { type Axes, axisTitle, measure } from "./measures";
+import { type Spread, spreadSeries, spreadValues } from "./spreads";
 
-interface Props {
-  objectives: readonly Objective[];
-  trials: readonly Trial[];
-  /** Those that meet the clauses; the others fade. */
-  kept: readonly Trial[];
-  front: readonly Trial[];
-  reference: readonly Trial[];
-  metrics: ReadonlyMap<string, MetricInfo>;
+interface Props extends FrontProps {
   axes: Axes;
   /** The kind of scale that was chosen for an axis; null: whatever fits. */
-  kinds: { x: Scale["kind"] | null; y: Scale["kind"] | null };
-  selected: Trial | undefined;
-  onSelect: (number: number) => void;
+  kinds: { x: Kind; y: Kind };
+  bounds: readonly Bound[];
+  /** Where metrics of the front's trials lie by what the trials tell; empty where nobody asked. */
+  spreads: readonly Spread[];
+  clauses: readonly Clause[];
+  onClauses: (clauses: readonly Clause[]) => void;
 }
-
-/** Ctrl and the wheel zoom, so that the wheel alone scrolls the page; what is dragged moves along. */
-const zoom: Pick<ChartOption, "dataZoom"> = {
-  dataZoom: (["x", "y"] as const).map((axis) => ({
-    id: `zoom ${axis}`,
-    type: "inside",
-    [`${axis}AxisIndex`]: 0,
-    filterMode: "none",
-    zoomOnMouseWheel: "ctrl",
-    moveOnMouseMove: true,
-    moveOnMouseWheel: false,
-    preventDefaultMouseMove: false,
-  })),
-};
 
 interface Scales {
   x: Scale;
   y: Scale;
 }
 
-type Spot = [x: number, y: number, trialNumber: number];
-
-/** Above this many points ECharts draws them in one pass. */
-const LARGE = 2000;
-
-export function FrontChart({
-  objectives,
-  trials,
-  kept,
-  front,
-  reference,
-  metrics,
-  axes,
-  kinds,
-  selected,
-  onSelect,
-}: Props) {
+export function FrontChart(props: Props) {
+  const { objectives, front, reference, metrics, axes, kinds, selected, bounds, spreads, clauses } = props;
   const theme = useTheme();
-  const settled = useDeferredValue(trials);
-  const chosen = useDeferredValue(kept);
-  const isFiltered = kept !== trials;
-  const names = useMemo(() => new Set(chosen.map((trial) => trial.id)), [chosen]);
+  const trials = useDeferredValue(props.trials);
+  const kept = useDeferredValue(props.kept);
+  const scales = useMemo((): Scales => {
+    const scale = (name: string, kind: Kind) => {
+      const ends = endsOn(bounds, name).map(({ value }) => value);
+      const measured = [...trials, ...front].map((trial) => measure(trial, name) ?? Number.NaN);
+      return fitScale([...measured, ...ends, ...spreadValues(spreads, name)], kind);
+    };
+    return { x: scale(axes.x, kinds.x), y: scale(axes.y, kinds.y) };
+  }, [trials, front, axes, kinds, bounds, spreads]);
   const option = useMemo<ChartOption>(() => {
-    const values = (name: string) => [...settled, ...front].map((trial) => measure(trial, name) ?? Number.NaN);
-    const scales = { x: fitScale(values(axes.x), kinds.x), y: fitScale(values(axes.y), kinds.y) };
-    const place = (list: readonly Trial[]) => spots(list, axes, scales);
+    const place = (some: readonly Trial[]) => spots(some, axes, scales);
     const look = (axis: "x" | "y") => ({ name: axisTitle(axes[axis], metrics), scale: scales[axis] });
     const base = frame(theme, look("x"), look("y"));
+    const { behind, before } = trialSeries({ trials, kept, front, selected }, place, theme);
     return {
       ...base,
-      ...zoom,
-      tooltip: { ...base.tooltip, formatter: tooltipOf(settled, metrics, objectives) },
+      tooltip: { ...base.tooltip, formatter: tooltipOf(trials, metrics, objectives) },
       series: [
-        faded(isFiltered ? place(settled) : [], theme),
-        cloud(place(chosen.filter((trial) => !isUnfinished(trial))), theme),
-        unfinished(place(chosen.filter(isUnfinished)), theme),
+        ...behind,
+        limits(bounds, axes, scales, theme),
         border(place(front), objectives, axes, scales, theme),
-        frontPoints(place(isFiltered ? front.filter((trial) => names.has(trial.id)) : front), theme),
-        referencePoints(reference, axes, scales, theme),
-        ring(selected ? place([selected]) : [], theme),
+        spreadSeries(spreads, front, axes, scales, theme),
+        ...before,
+        referencePoints(reference, place, aside(scales.x), theme),
       ],
     };
-  }, [settled, chosen, isFiltered, names, front, reference, axes, kinds, metrics, theme, selected, objectives]);
+  }, [trials, kept, front, reference, axes, scales, metrics, theme, selected, objectives, bounds, spreads]);
   return (
     <Chart
       className="chart chart-front"
       option={option}
-      label={`${axes.y} against ${axes.x} of ${settled.length} trials, ${frontWords(objectives).count(front.length)}. The trials table holds the same values.`}
-      onPick={(value) => value[2] !== undefined && onSelect(value[2])}
+      label={`${axes.y} against ${axes.x} of ${trials.length} trials, ${frontWords(objectives).count(front.length)}.${limitWords(bounds, axes)} The trials table holds the same values.`}
+      onPick={(value) => value[2] !== undefined && props.onSelect(value[2])}
+      onBox={(box) => props.onClauses(within(clauses, box, axes, scales))}
     />
   );
 }
@@ -110,36 +84,19 @@ function spots(trials: readonly Trial[], axes: Axes, scales: Scales): Spot[] {
   return result;
 }
 
-/** What a filter leaves out, still to be seen behind the rest. */
-function faded(data: Spot[], theme: Theme): ScatterSeriesOption {
-  return { ...cloud(data, theme), id: "faded", silent: true, z: 0, itemStyle: { color: theme.line, opacity: 0.6 } };
-}
-
-function cloud(data: Spot[], theme: Theme): ScatterSeriesOption {
-  return {
-    id: "trials",
-    type: "scatter",
-    data,
-    symbolSize: data.length > LARGE ? 4 : 7,
-    z: 1,
-    large: data.length > LARGE,
-    largeThreshold: LARGE,
-    progressive: 0,
-    itemStyle: { color: theme.point, opacity: data.length > LARGE ? 0.35 : 0.7 },
-  };
-}
-
-/** Hollow and square, below the finished ones: what they reached is what they had reached so far. */
-function unfinished(data: Spot[], theme: Theme): ScatterSeriesOption {
-  return {
-    id: "unfinished",
-    type: "scatter",
-    data,
-    symbol: "rect",
-    symbolSize: data.length > LARGE ? 4 : 6,
-    z: 0,
-    itemStyle: { color: "transparent", borderColor: theme.point, borderWidth: 1, opacity: 0.8 },
-  };
+/** What a drawn box asks of a trial. */
+function within(clauses: readonly Clause[], box: Box, axes: Axes, scales: Scales): Clause[] {
+  return (["x", "y"] as const).reduce<Clause[]>(
+    (all, axis) => {
+      const text = (position: number) => String(Number(scales[axis].fromAxis(position).toPrecision(4)));
+      const [low, high] = box[axis];
+      return withClauses(all, axes[axis], [
+        { name: axes[axis], relation: ">=", values: [text(low)] },
+        { name: axes[axis], relation: "<=", values: [text(high)] },
+      ]);
+    },
+    [...clauses],
+  );
 }
 
 function border(
@@ -170,75 +127,64 @@ function border(
   };
 }
 
-function frontPoints(data: Spot[], theme: Theme): ScatterSeriesOption {
+/** Dashed across the chart where a constraint of the job bounds one of its axes. */
+function limits(bounds: readonly Bound[], axes: Axes, { x, y }: Scales, theme: Theme): LinesSeriesOption {
+  const line = (text: string, coords: number[][], position: "end" | "middle") => ({
+    coords,
+    label: { formatter: text, position },
+  });
   return {
-    id: "front",
-    type: "scatter",
-    data,
-    symbolSize: 10,
-    z: 3,
-    itemStyle: { color: theme.front, borderColor: theme.surface, borderWidth: 1.5, opacity: 1 },
-    emphasis: { scale: 1.3 },
-  };
-}
-
-function referencePoints(trials: readonly Trial[], axes: Axes, scales: Scales, theme: Theme): ScatterSeriesOption {
-  const data = trials.flatMap((trial) =>
-    spots([trial], axes, scales).map((value) => ({
-      value,
-      label: { formatter: trial.label ?? "reference", ...labelPlace(value, scales) },
-    })),
-  );
-  return {
-    id: "reference",
-    type: "scatter",
-    data,
-    symbol: "diamond",
-    symbolSize: 13,
-    z: 4,
-    itemStyle: { color: theme.surface, borderColor: theme.reference, borderWidth: 2, opacity: 1 },
+    id: "limits",
+    type: "lines",
+    coordinateSystem: "cartesian2d",
+    silent: true,
+    z: 2,
+    clip: true,
+    data: [
+      ...endsOn(bounds, axes.x).map(({ value, text }) => {
+        const at = x.toAxis(value);
+        return line(
+          text,
+          [
+            [at, y.min],
+            [at, y.max],
+          ],
+          "end",
+        );
+      }),
+      ...endsOn(bounds, axes.y).map(({ value, text }) => {
+        const at = y.toAxis(value);
+        return line(
+          text,
+          [
+            [x.min, at],
+            [x.max, at],
+          ],
+          "end",
+        );
+      }),
+    ],
+    lineStyle: { color: theme.failed, width: 1.25, type: "dashed", opacity: 0.9 },
     label: {
       show: true,
-      distance: 4,
-      color: theme.reference,
+      color: theme.failed,
       fontFamily: theme.font,
       fontSize: 11,
-      fontWeight: 600,
       textBorderColor: theme.surface,
       textBorderWidth: 3,
     },
   };
 }
 
+function limitWords(bounds: readonly Bound[], axes: Axes): string {
+  const told = [...endsOn(bounds, axes.x), ...endsOn(bounds, axes.y)].map(({ text }) => text);
+  return told.length ? ` Constraints: ${told.join(", ")}.` : "";
+}
+
 /** Above the border, which runs on from the point, and inside: points in the right half carry theirs on the left. */
-function labelPlace([x]: Spot, { x: scale }: Scales) {
-  return { position: x > (scale.min + scale.max) / 2 ? ("left" as const) : ("right" as const), offset: [0, -9] };
-}
-
-function ring(data: Spot[], theme: Theme): ScatterSeriesOption {
-  return {
-    id: "selected",
-    type: "scatter",
-    data,
-    silent: true,
-    symbolSize: 20,
-    z: 5,
-    itemStyle: { color: "transparent", borderColor: theme.text, borderWidth: 2 },
-  };
-}
-
-function tooltipOf(
-  trials: readonly Trial[],
-  metrics: ReadonlyMap<string, MetricInfo>,
-  objectives: readonly Objective[],
-) {
-  return (point: unknown): HTMLElement | string => {
-    const number = (point as { value?: number[] }).value?.[2];
-    const trial = number === undefined ? undefined : trials[indexOfNumber(trials, number)];
-    if (!trial) return "";
-    const rows = objectives.map(
-      ({ metric }) => [metric, metricValue(trial.metrics[metric], metrics.get(metric)?.unit)] as const,
-    );
-    return tip(`Trial ${trial.number}${trial.label ? ` · ${trial.label}` : ""}`, rows, configLine(trial.config));
-  };
-}
+const aside =
+  (scale: Scale) =>
+  ([x]: Spot) => ({
+    position: x > (scale.min + scale.max) / 2 ? ("left" as const) : ("right" as const),
+    offset: [0, -9] as [number, number],
+  });

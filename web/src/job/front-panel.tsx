@@ -1,13 +1,20 @@
 /** The front chart with its axes, its legend and what the search gained over the reference trials. */
-import { useMemo } from "react";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { getUncertainty } from "../api/client";
 import type { Job, MetricInfo, Pareto, Trial } from "../api/types";
 import { indexOfNumber } from "../api/trial-set";
-import type { Scale } from "../charts/scale";
+import { type Kind, kindOf, ScaleChoice } from "../charts/scale-choice";
 import { setQuery, useRoute } from "../shell/router";
-import { metricValue } from "../text/numbers";
+import { metricValue, percent } from "../text/numbers";
+import { boundsOf } from "./bounds";
+import type { Clause } from "./clauses";
 import { FrontChart } from "./front-chart";
+import { FrontSpace } from "./front-space";
 import { frontWords } from "./front-words";
-import { type Axes, defaultAxes, gain, isUnfinished, NUMBER } from "./measures";
+import { defaultAxes, defaultDepth, gain, isUnfinished, NUMBER, type Space } from "./measures";
+import { MomentSlider, useMoment } from "./moment";
+import type { Spread } from "./spreads";
 
 interface Props {
   job: Job;
@@ -18,50 +25,124 @@ interface Props {
   pareto: Pareto | undefined;
   metrics: ReadonlyMap<string, MetricInfo>;
   selected: Trial | undefined;
+  clauses: readonly Clause[];
+  onClauses: (clauses: readonly Clause[]) => void;
   onSelect: (number: number) => void;
 }
 
-export function FrontPanel({ job, trials, kept, names, pareto, metrics, selected, onSelect }: Props) {
-  const { query } = useRoute();
-  const front = pareto?.items ?? none;
-  const reference = useMemo(() => current(pareto?.reference ?? none, trials), [pareto, trials]);
-  const x = query.get("x");
-  const y = query.get("y");
+export function FrontPanel({ job, trials, kept, names, pareto, metrics, selected, onSelect, ...filter }: Props) {
+  const moment = useMoment(job, trials, kept, pareto?.items ?? none);
+  const reference = useMemo(() => current(pareto?.reference ?? none, moment.trials), [pareto, moment.trials]);
   const words = frontWords(job.objectives);
-  const unfinished = useMemo(() => trials.some(isUnfinished), [trials]);
-  const axes = useMemo((): Axes => {
-    const usual = defaultAxes(job, names);
-    return { x: x ?? usual.x, y: y ?? usual.y };
-  }, [x, y, job, names]);
-  const xs = kindOf(query.get("xs"));
-  const ys = kindOf(query.get("ys"));
-  const kinds = useMemo(() => ({ x: xs, y: ys }), [xs, ys]);
+  const unfinished = useMemo(() => moment.trials.some(isUnfinished), [moment.trials]);
+  const { axes, kinds } = useAxes(job, names);
+  const bounds = useMemo(() => boundsOf(job.spec), [job.spec]);
+  const [bars, setBars] = useState(false);
+  const spreads = useSpreads(job, bars);
+  const shown = { ...moment, objectives: job.objectives, reference, metrics, selected, onSelect };
+  const isPlanned = job.spec["kind"] === "mixture" || job.spec["kind"] === "law";
   return (
     <section className="panel" aria-labelledby="front-title">
       <div className="panel-head">
         <h2 id="front-title">{words.title}</h2>
-        <div className="axes">
-          <AxisChoice label="Up" axis="y" names={names} value={axes.y} />
-          <ScaleChoice label="Scale up" axis="ys" value={kinds.y} />
-          <AxisChoice label="Across" axis="x" names={names} value={axes.x} />
-          <ScaleChoice label="Scale across" axis="xs" value={kinds.x} />
-        </div>
+        <AxisChoices {...{ names, axes, kinds }} />
       </div>
-      <FrontChart
-        objectives={job.objectives}
-        {...{ trials, kept, front, reference, metrics, axes, kinds, selected, onSelect }}
-      />
+      {axes.z ? (
+        <FrontSpace {...shown} {...{ axes, kinds }} />
+      ) : (
+        <FrontChart
+          {...shown}
+          {...filter}
+          {...{ axes, kinds, bounds }}
+          spreads={moment.after === null ? spreads.items : []}
+        />
+      )}
+      <MomentSlider moment={moment} />
       <div className="panel-foot">
         <ul className="legend">
           <li data-mark="front">{words.place}</li>
           <li data-mark="point">{words.others}</li>
           {unfinished && <li data-mark="unfinished">not trained to the end</li>}
           <li data-mark="reference">reference</li>
+          {bounds.length > 0 && !axes.z && <li data-mark="limit">constraint</li>}
         </ul>
-        <p className="muted">Ctrl and the wheel zoom; dragging moves.</p>
+        {!axes.z && !isPlanned && (
+          <label className="inline">
+            <input type="checkbox" checked={bars} onChange={(event) => setBars(event.target.checked)} /> uncertainty
+          </label>
+        )}
+        <p className="muted">
+          {axes.z
+            ? "Dragging turns; Ctrl and the wheel zoom."
+            : "Ctrl and the wheel zoom; dragging moves, with Shift it filters."}
+        </p>
         <Gains job={job} reference={reference} metrics={metrics} />
       </div>
+      {spreads.note && (
+        <p className="muted" role="status">
+          {spreads.note}
+        </p>
+      )}
     </section>
+  );
+}
+
+const noSpreads: Spread[] = [];
+
+/** Fitting a model takes seconds, so only who asks for bars waits for them. */
+function useSpreads(job: Job, wanted: boolean): { items: readonly Spread[]; note: string } {
+  const { data, error } = useQuery({
+    queryKey: ["uncertainty", job.id, job.progress.completed],
+    queryFn: ({ signal }) => getUncertainty(job.id, signal),
+    enabled: wanted,
+    placeholderData: (previous) => previous,
+    retry: false,
+  });
+  if (!wanted) return { items: noSpreads, note: "" };
+  if (error) return { items: noSpreads, note: error.message };
+  if (!data) return { items: noSpreads, note: "Fitting a model to the trials…" };
+  const level = percent(data.items[0]?.level ?? 0.9);
+  const note = `Bars: trained again and measured on other rows, a trial of the front lies there with ${level} probability, by ${data.trials} trials.`;
+  return { items: data.items, note };
+}
+
+interface Chosen {
+  /** Without depth: ``. */
+  axes: Space;
+  kinds: Record<keyof Space, Kind>;
+}
+
+/** What the address says of the axes, else what is usual. */
+function useAxes(job: Job, names: readonly string[]): Chosen {
+  const { query } = useRoute();
+  const [x, y, z] = ["x", "y", "z"].map((axis) => query.get(axis));
+  const axes = useMemo((): Space => {
+    const usual = defaultAxes(job, names);
+    return { x: x ?? usual.x, y: y ?? usual.y, z: z ?? defaultDepth(job) };
+  }, [x, y, z, job, names]);
+  const [xs = null, ys = null, zs = null] = ["xs", "ys", "zs"].map((axis) => kindOf(query.get(axis)));
+  const kinds = useMemo(() => ({ x: xs, y: ys, z: zs }), [xs, ys, zs]);
+  return { axes, kinds };
+}
+
+const CHOICES = [
+  { axis: "y", label: "Up", scale: "Scale up" },
+  { axis: "x", label: "Across", scale: "Scale across" },
+  { axis: "z", label: "Depth", scale: "Scale of the depth" },
+] as const;
+
+function AxisChoices({ names, axes, kinds }: Chosen & { names: readonly string[] }) {
+  return (
+    <div className="axes">
+      {CHOICES.map(({ axis, label, scale }) => (
+        <span key={axis} className="axis">
+          <AxisChoice {...{ label, axis, names }} value={axes[axis]} />
+          {axes[axis] && (
+            <ScaleChoice label={scale} value={kinds[axis]} onChange={(kind) => setQuery({ [`${axis}s`]: kind })} />
+          )}
+        </span>
+      ))}
+    </div>
   );
 }
 
@@ -71,22 +152,6 @@ const none: readonly Trial[] = [];
 const current = (some: readonly Trial[], trials: readonly Trial[]): Trial[] =>
   some.map((trial) => trials[indexOfNumber(trials, trial.number)] ?? trial);
 
-const kindOf = (text: string | null): Scale["kind"] | null => (text === "linear" || text === "log" ? text : null);
-
-function ScaleChoice({ label, axis, value }: { label: string; axis: "xs" | "ys"; value: string | null }) {
-  return (
-    <select
-      aria-label={label}
-      value={value ?? ""}
-      onChange={(event) => setQuery({ [axis]: event.target.value || null })}
-    >
-      <option value="">auto</option>
-      <option>linear</option>
-      <option>log</option>
-    </select>
-  );
-}
-
 function AxisChoice({
   label,
   axis,
@@ -94,7 +159,7 @@ function AxisChoice({
   value,
 }: {
   label: string;
-  axis: "x" | "y";
+  axis: keyof Space;
   names: readonly string[];
   value: string;
 }) {
@@ -102,6 +167,7 @@ function AxisChoice({
     <label className="inline">
       {label}
       <select value={value} onChange={(event) => setQuery({ [axis]: event.target.value })}>
+        {axis === "z" && <option value="">none</option>}
         {names.map((name) => (
           <option key={name} value={name}>
             {name}

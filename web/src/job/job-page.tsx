@@ -77,7 +77,7 @@ export function JobPage({ id }: { id: string }) {
     <div className="page job" data-drawer={selected ? "open" : undefined}>
       <JobHeader job={job.data} status={status} />
       <div className="panels">
-        <FrontPanel {...shared} kept={kept} pareto={pareto} selected={selected} />
+        <FrontPanel {...shared} {...filtered} pareto={pareto} selected={selected} />
         <ProgressChart {...shared} />
       </div>
       <Tabs

@@ -9,6 +9,10 @@ export interface Axes {
   y: string;
 }
 
+export interface Space extends Axes {
+  z: string;
+}
+
 /** Every metric that occurs: objectives first, then the rest by name. The same array until a new one occurs. */
 export function useMetricNames(job: Job | undefined, trials: readonly Trial[]): readonly string[] {
   const key = useMemo(() => {
@@ -27,6 +31,9 @@ export function defaultAxes(job: Job, names: readonly string[]): Axes {
   const cost = names.includes("trainable_params") && first !== "trainable_params" ? "trainable_params" : NUMBER;
   return { x: second ?? cost, y: first ?? NUMBER };
 }
+
+/** The third objective, where there is one, goes into the depth. */
+export const defaultDepth = (job: Job): string => job.objectives[2]?.metric ?? "";
 
 export const measure = (trial: Trial, name: string): number | undefined =>
   name === NUMBER ? trial.number : (trial.metrics[name] ?? undefined);

@@ -1,7 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { Trial } from "../api/types";
 import { meets } from "./clauses";
-import { clausesOf, intervalsOf, parallelAxes, type ParallelAxis, place } from "./parallel-axes";
+import {
+  clausesOf,
+  endsOf,
+  intervalsOf,
+  labelAt,
+  marksOf,
+  parallelAxes,
+  type ParallelAxis,
+  place,
+} from "./parallel-axes";
 
 const trials = [
   [1, "qv", 1e-4, 0.5],
@@ -22,9 +31,19 @@ describe("parallelAxes", () => {
   it("are what varies, with the objectives last", () => {
     expect(axes.map((axis) => axis.name)).toEqual(["rank", "learning_rate", "targets", "accuracy"]);
   });
-  it("place numbers by their scale, words by name, and leave out what a trial lacks", () => {
+  it("place numbers by their scale, words by name, and what a trial lacks below them", () => {
     expect(trials.map((trial) => place(named("learning_rate"), trial))).toEqual([-4, -3, -2]);
-    expect(trials.map((trial) => place(named("targets"), trial))).toEqual([undefined, 0, 1]);
+    expect(trials.map((trial) => place(named("targets"), trial))).toEqual([-1, 0, 1]);
+    const some = parallelAxes(
+      [...trials, { number: 3, metrics: { accuracy: 0.4 }, config: { method: "head" } } as unknown as Trial],
+      ["accuracy"],
+    );
+    const rank = some.find((axis) => axis.name === "rank") as ParallelAxis;
+    const [low] = endsOf(rank);
+    expect(rank.none).toBeLessThan(place(rank, trials[0] as Trial) as number);
+    expect(rank.none).toBeGreaterThan(low);
+    expect(marksOf(rank)?.map((mark) => labelAt(rank, mark))).toContain("(none)");
+    expect(some.find((axis) => axis.name === "accuracy")?.none).toBeNull();
   });
 });
 
@@ -35,6 +54,13 @@ describe("a brushed axis", () => {
     const words = clausesOf(named("targets"), [[0.6, 1.2]]);
     expect(words).toEqual([{ name: "targets", relation: "==", values: ["qv"] }]);
     expect(clausesOf(named("rank"), [])).toEqual([]);
+  });
+  it("asks for those that lack a value where only their mark is brushed", () => {
+    const targets = named("targets");
+    const asked = clausesOf(targets, [[-1.3, -0.7]]);
+    expect(trials.filter((trial) => meets(trial, asked)).map((trial) => trial.number)).toEqual([0]);
+    expect(intervalsOf(targets, asked)).toEqual([[-1.4, -0.6]]);
+    expect(clausesOf(targets, [[-1.3, 0.2]])).toEqual([{ name: "targets", relation: "==", values: ["(none)", "all"] }]);
   });
   it("is drawn again from what it asked", () => {
     for (const [name, interval] of [

@@ -1,16 +1,20 @@
 /** The axes of parallel coordinates: what varies among a job's trials, then what it searches for. */
 import type { Trial } from "../api/types";
-import type { Interval } from "../charts/chart";
-import { fitScale, type Scale } from "../charts/scale";
-import { type Clause, valueIn } from "./clauses";
+import type { Interval } from "../charts/drag";
+import { fitScale, type Scale, ticksOf } from "../charts/scale";
+import { type Clause, NONE, valueIn } from "./clauses";
 
-interface Numbers {
+interface Shared {
   name: string;
+  /** Where trials without such a value cross, below all others; null where all have one. */
+  none: number | null;
+}
+
+interface Numbers extends Shared {
   scale: Scale;
 }
 
-interface Words {
-  name: string;
+interface Words extends Shared {
   words: readonly string[];
 }
 
@@ -46,16 +50,36 @@ function varies(trials: readonly Trial[], name: string): boolean {
 function axisOf(trials: readonly Trial[], name: string): ParallelAxis {
   const values = trials.flatMap((trial) => valueIn(trial, name) ?? []);
   const numbers = values.filter((value) => typeof value === "number");
-  if (numbers.length === values.length) return { name, scale: fitScale(numbers) };
-  return { name, words: [...new Set(values.map(String))].sort() };
+  const isPartial = values.length < trials.length;
+  if (numbers.length < values.length)
+    return { name, none: isPartial ? -1 : null, words: [...new Set(values.map(String))].sort() };
+  const scale = fitScale(numbers);
+  return { name, none: isPartial ? scale.min - GAP * (scale.max - scale.min) : null, scale };
 }
 
-/** Where a trial crosses the axis; undefined where it has no such value. */
+/** The share of an axis that is between its values and the mark for none. */
+const GAP = 0.12;
+
+/** Where a trial crosses the axis. */
 export function place(axis: ParallelAxis, trial: Trial): number | undefined {
   const value = valueIn(trial, axis.name);
-  if (value === undefined || value === null) return undefined;
+  if (value === undefined || value === null) return axis.none ?? undefined;
   if ("words" in axis) return axis.words.indexOf(String(value));
   return typeof value === "number" ? axis.scale.toAxis(value) : undefined;
+}
+
+/** Both ends of the axis. */
+export function endsOf(axis: ParallelAxis): Interval {
+  if ("words" in axis) return [(axis.none ?? 0) - 0.5, axis.words.length - 0.5];
+  const { min, max } = axis.scale;
+  return [axis.none === null ? min : axis.none - (GAP / 2) * (max - min), max];
+}
+
+/** Where its ticks are; null: wherever the chart puts them. */
+export function marksOf(axis: ParallelAxis): number[] | null {
+  const none = axis.none === null ? [] : [axis.none];
+  if ("words" in axis) return [...none, ...axis.words.map((_, at) => at)];
+  return axis.none === null ? axis.scale.ticks : [...none, ...ticksOf(axis.scale)];
 }
 
 /** What a brushed part of an axis asks of a trial. Nothing brushed asks nothing. */
@@ -63,16 +87,18 @@ export function clausesOf(axis: ParallelAxis, intervals: readonly Interval[]): C
   const [interval] = intervals;
   if (!interval) return [];
   const [low, high] = interval;
-  const { name } = axis;
+  const { name, none } = axis;
+  const isBrushed = (position: number) => intervals.some(([from, to]) => position >= from && position <= to);
+  const lacking = none !== null && isBrushed(none) ? [NONE] : [];
   if ("words" in axis) {
-    const values = axis.words.filter((_, position) =>
-      intervals.some(([from, to]) => position >= from && position <= to),
-    );
+    const values = [...lacking, ...axis.words.filter((_, position) => isBrushed(position))];
     return values.length ? [{ name, relation: "==", values }] : [];
   }
+  // A range of numbers cannot ask for none as well: whoever brushes into the numbers means these.
+  if (lacking.length && high < axis.scale.min) return [{ name, relation: "==", values: lacking }];
   const text = (position: number) => String(Number(axis.scale.fromAxis(position).toPrecision(4)));
   return [
-    { name, relation: ">=", values: [text(low)] },
+    { name, relation: ">=", values: [text(Math.max(low, axis.scale.min))] },
     { name, relation: "<=", values: [text(high)] },
   ];
 }
@@ -81,10 +107,12 @@ export function clausesOf(axis: ParallelAxis, intervals: readonly Interval[]): C
 export function intervalsOf(axis: ParallelAxis, clauses: readonly Clause[]): Interval[] {
   const own = clauses.filter((clause) => clause.name === axis.name);
   if (own.length === 0) return [];
-  if ("words" in axis) {
-    const values = own.flatMap((clause) => (clause.relation === "==" ? clause.values : []));
-    return values.map((word) => axis.words.indexOf(word)).map((at) => [at - 0.4, at + 0.4] as const);
-  }
+  const values = own.flatMap((clause) => (clause.relation === "==" ? clause.values : []));
+  const places = values.map((word) => (word === NONE ? axis.none : "words" in axis ? axis.words.indexOf(word) : null));
+  const [start, end] = endsOf(axis);
+  const half = "words" in axis ? 0.4 : (end - start) / 40;
+  if ("words" in axis || places.some((at) => at !== null))
+    return places.flatMap((at): Interval[] => (at === null ? [] : [[at - half, at + half]]));
   const bound = (relation: string, otherwise: number) => {
     const value = own.find((clause) => clause.relation === relation)?.values[0];
     return value === undefined ? otherwise : axis.scale.toAxis(Number(value));
@@ -94,4 +122,4 @@ export function intervalsOf(axis: ParallelAxis, clauses: readonly Clause[]): Int
 
 /** How a position on the axis reads. */
 export const labelAt = (axis: ParallelAxis, position: number): string =>
-  "words" in axis ? (axis.words[position] ?? "") : axis.scale.label(position);
+  position === axis.none ? NONE : "words" in axis ? (axis.words[position] ?? "") : axis.scale.label(position);

@@ -8,7 +8,16 @@ import { integer } from "../text/numbers";
 import { type Clause, withClauses } from "./clauses";
 import { frontWords } from "./front-words";
 import { axisTitle } from "./measures";
-import { clausesOf, intervalsOf, labelAt, type ParallelAxis, parallelAxes, place } from "./parallel-axes";
+import {
+  clausesOf,
+  endsOf,
+  intervalsOf,
+  labelAt,
+  marksOf,
+  type ParallelAxis,
+  parallelAxes,
+  place,
+} from "./parallel-axes";
 
 /** Lines drawn at most: with more a screen shows nothing but ink. Those on the front and the newest are kept. */
 const MOST_LINES = 1500;
@@ -85,7 +94,8 @@ function sample(trials: readonly Trial[], front: ReadonlySet<string>): readonly 
 }
 
 function axisOption(axis: ParallelAxis, at: number, metrics: ReadonlyMap<string, MetricInfo>, theme: Theme) {
-  const words = "words" in axis;
+  const [min, max] = endsOf(axis);
+  const marks = marksOf(axis);
   return {
     id: parallelAxisId(at),
     dim: at,
@@ -93,30 +103,25 @@ function axisOption(axis: ParallelAxis, at: number, metrics: ReadonlyMap<string,
     nameTextStyle: { color: theme.text, fontFamily: theme.font, fontSize: 11 },
     nameTruncate: { maxWidth: 110 },
     type: "value" as const,
-    min: words ? -0.5 : axis.scale.min,
-    max: words ? axis.words.length - 0.5 : axis.scale.max,
+    min,
+    max,
     axisLine: { lineStyle: { color: theme.line } },
-    axisTick: { show: false, ...(words ? { customValues: axis.words.map((_, place) => place) } : {}) },
+    axisTick: { show: false, ...(marks && { customValues: marks }) },
     axisLabel: {
       color: theme.muted,
       fontFamily: theme.font,
       fontSize: 11,
       hideOverlap: true,
       formatter: (position: number) => labelAt(axis, position),
-      ...ticks(axis),
+      ...(marks
+        ? { customValues: marks, showMinLabel: true, showMaxLabel: true }
+        : { showMinLabel: false, showMaxLabel: false }),
     },
     splitLine: { show: false },
     // Told when the drag ends: what is drawn anew in the middle of it would end it.
     realtime: false,
     areaSelectStyle: { width: 14, borderWidth: 1, borderColor: theme.front, color: theme.front, opacity: 0.25 },
   };
-}
-
-function ticks(axis: ParallelAxis) {
-  const places = "words" in axis ? axis.words.map((_, at) => at) : axis.scale.ticks;
-  return places
-    ? { customValues: places, showMinLabel: true, showMaxLabel: true }
-    : { showMinLabel: false, showMaxLabel: false };
 }
 
 function series(id: string, data: number[][], color: string, opacity: number): ParallelSeriesOption {

@@ -4,11 +4,14 @@ import type { Job, MetricInfo, Objective, Trial } from "../api/types";
 import { Chart } from "../charts/chart";
 import type { ChartOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
-import { bestSoFar, hypervolumeSoFar, type Point } from "../charts/front";
+import { bestSoFar } from "../charts/front";
+import { hypervolumeSoFar } from "../charts/hypervolume";
 import { countScale, fitScale, type Scale, shareScale } from "../charts/scale";
+import { type Kind, ScaleChoice } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
 import { metricValue } from "../text/numbers";
 import { axisTitle } from "./measures";
+import { inOrder } from "./finished";
 import { OVER, type Over, spentAt } from "./spent";
 
 const HYPERVOLUME = "hypervolume";
@@ -28,14 +31,15 @@ interface Course {
 }
 
 export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
-  const choices = [...(job.objectives.length === 2 ? [HYPERVOLUME] : []), ...job.objectives.map((one) => one.metric)];
+  const choices = [...(job.objectives.length > 1 ? [HYPERVOLUME] : []), ...job.objectives.map((one) => one.metric)];
   const [shown, setShown] = useState(choices[0] ?? "");
   const [over, setOver] = useState<Over>("finished trials");
+  const [kind, setKind] = useState<Kind>(null);
   const theme = useTheme();
   const settled = useDeferredValue(trials);
   const { objectives } = job;
   const finished = useMemo(() => inOrder(settled, objectives), [settled, objectives]);
-  const course = useMemo(() => courseOf(shown, finished, objectives), [shown, finished, objectives]);
+  const course = useMemo(() => courseOf(shown, kind, finished, objectives), [shown, kind, finished, objectives]);
   const option = useMemo<ChartOption>(() => {
     const { values, soFar, scale } = course;
     const unit = metrics.get(shown)?.unit;
@@ -90,6 +94,7 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
             ))}
           </select>
         </label>
+        {shown !== HYPERVOLUME && <ScaleChoice label="Scale of the progress" value={kind} onChange={setKind} />}
         <label className="inline">
           over
           <select value={over} onChange={(event) => setOver(event.target.value as Over)}>
@@ -109,36 +114,23 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
   );
 }
 
-/** Completed trials that have every objective, by the time they finished. */
-export function inOrder(trials: readonly Trial[], objectives: readonly Objective[]): Trial[] {
-  return trials
-    .filter(
-      (trial) =>
-        trial.state === "completed" && objectives.every(({ metric }) => typeof trial.metrics[metric] === "number"),
-    )
-    .map((trial) => ({ trial, finished: Date.parse(trial.finished_at ?? "") }))
-    .sort((a, b) => a.finished - b.finished)
-    .map(({ trial }) => trial);
-}
-
-function courseOf(shown: string, finished: readonly Trial[], objectives: readonly Objective[]): Course {
-  const [first, second] = objectives;
-  if (shown === HYPERVOLUME && first && second) return volumeCourse(finished, objectives);
+function courseOf(shown: string, kind: Kind, finished: readonly Trial[], objectives: readonly Objective[]): Course {
+  if (shown === HYPERVOLUME) return volumeCourse(finished, objectives);
   const direction = objectives.find((one) => one.metric === shown)?.direction ?? "maximize";
   const values = finished.map((trial) => trial.metrics[shown] as number);
-  return { values, soFar: bestSoFar(values, direction), scale: fitScale(values) };
+  return { values, soFar: bestSoFar(values, direction), scale: fitScale(values, kind) };
 }
 
 /** In the coordinates of the front chart, so that a decade of parameters weighs the same everywhere. */
-function volumeCourse(finished: readonly Trial[], [first, second]: readonly Objective[]): Course {
-  const column = (metric = "") => {
+function volumeCourse(finished: readonly Trial[], objectives: readonly Objective[]): Course {
+  const columns = objectives.map(({ metric }) => {
     const values = finished.map((trial) => trial.metrics[metric] as number);
     return values.map(fitScale(values).toAxis);
-  };
-  const x = column(first?.metric);
-  const y = column(second?.metric);
-  const points = x.map((value, index): Point => [value, y[index] as number]);
-  const soFar = hypervolumeSoFar(points, [first?.direction ?? "maximize", second?.direction ?? "maximize"]);
+  });
+  const soFar = hypervolumeSoFar(
+    finished.map((_, index) => columns.map((column) => column[index] as number)),
+    objectives.map(({ direction }) => direction),
+  );
   return { values: [], soFar, scale: shareScale(soFar) };
 }
 
