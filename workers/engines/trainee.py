@@ -43,8 +43,8 @@ class AttachedTrainee:
 
     def train_step(self, step: TrainStep) -> float:
         """One optimizer step; the mean loss over its targets, auxiliary loss included."""
-        self._updates.begin(step.number, lambda: self._probe(step))
-        total = self._gradients(step)
+        known = self._updates.begin(step.number, lambda: self._probe(step))
+        total = self._gradients(step) if known is None else known
         self._updates.clip(self._hyperparameters.max_grad_norm)
         self._updates.step(step.learning_rate)
         self._updates.forget(self._attached.after_step(step.number))

@@ -11,8 +11,11 @@ from torch import Tensor
 class Updates(Protocol):
     """Updates the parameters it was made for from their gradients."""
 
-    def begin(self, step: int, probe: Callable[[], float]) -> None:
-        """Step `step` (from 1) comes next; `probe` gives the loss of its rows as things are, without gradients."""
+    def begin(self, step: int, probe: Callable[[], float]) -> float | None:
+        """Step `step` (from 1) comes next; `probe` gives the loss of its rows as things are, without gradients.
+
+        Returns that loss where nothing else is needed for the step: then no gradients are computed. None: they are.
+        """
 
     def clip(self, max_norm: float) -> None:
         """Scale the gradients to a global norm of at most `max_norm`; 0 is off."""

@@ -9,10 +9,18 @@ from workers.errors import InvalidInput
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters
 from workers.methods.declaration.method import Method
 from workers.models.description import ModelDescription
-from workers.strategies.catalogue import galore, gradnormlorp, hft, ist, lisa
+from workers.strategies.catalogue import galore, gradnormlorp, hft, ist, lisa, spsa_gc
 from workers.strategies.strategy import Strategy
 
-_ALL = (lisa.LISA, hft.HFT, ist.IST, galore.GALORE, galore.NATURAL_GALORE, gradnormlorp.GRADNORMLORP)
+_ALL = (
+    lisa.LISA,
+    hft.HFT,
+    ist.IST,
+    galore.GALORE,
+    galore.NATURAL_GALORE,
+    gradnormlorp.GRADNORMLORP,
+    spsa_gc.SPSA_GC,
+)
 _STRATEGIES: Mapping[str, Strategy] = MappingProxyType({one.name: one for one in _ALL})
 
 

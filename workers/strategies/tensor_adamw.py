@@ -28,8 +28,9 @@ class TensorAdamW:
         self.most_kept = 0
         self._weight_decay, self._factors = subject.weight_decay, subject.rate_factors
 
-    def begin(self, step: int, probe: Callable[[], float]) -> None:
+    def begin(self, step: int, probe: Callable[[], float]) -> float | None:  # noqa: ARG002
         """Nothing to prepare when every step updates everything."""
+        return None
 
     def clip(self, max_norm: float) -> None:
         """Scale the gradients to a global norm of at most `max_norm`; 0 is off."""

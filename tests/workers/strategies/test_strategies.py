@@ -37,6 +37,7 @@ from workers.methods.space import methods_space
 from workers.models.description import describe
 from workers.running.packing import why_not_packed
 from workers.strategies.layers import layers_of
+from workers.strategies.perturbed import SpsaGc
 from workers.strategies.projected import GaLore, GradNormLoRP, leading_subspace, natural_gradient
 from workers.strategies.registry import strategies, strategy, with_strategy_knobs
 from workers.strategies.running import run_strategy
@@ -54,6 +55,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "galore": ("full_ft", {"rank": 4, "interval": 10}),
     "natural_galore": ("full_ft", {"rank": 4, "interval": 10, "history": 3}),
     "gradnormlorp": ("full_ft", {"rank": 4, "interval": 10}),
+    "spsa_gc": ("ia3", {"size": 0.05, "gain": 40.0, "averaged": 10, "gain_decay": 0.0}),
 }
 LAYER_STRATEGIES = ("lisa", "hft", "ist")
 
@@ -319,6 +321,57 @@ def test_gradnormlorp_moves_magnitudes_and_directions_as_autograd_would() -> Non
             mine.state["w"]["magnitude"], weight.detach().norm(dim=1, keepdim=True), atol=1e-5, rtol=1e-5
         )
     assert mine.elements() < 2 * weight.numel() + 6
+
+
+# Without gradients
+
+
+def test_spsa_gc_asks_for_losses_alone_and_descends(resident: ResidentBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a soft prompt of fewer than a thousand numbers; any use of automatic differentiation fails."""
+
+    def refused(*_arguments: Any, **_options: Any) -> None:
+        raise AssertionError("a gradient was computed")
+
+    monkeypatch.setattr(torch.autograd, "backward", refused)
+    monkeypatch.setattr(torch.autograd, "grad", refused)
+    hp = HYPERPARAMETERS.model_copy(update={"max_grad_norm": 1.0})
+    with attached_to(resident, "prompt_tuning", {"length": 3}, 60) as attached:
+        subject = subject_of(attached, resident)
+        assert sum(value.numel() for value in subject.parameters.values()) <= 1000
+        own = SpsaGc(subject, (0.05, 0.1), (1.0, 0.4, 1), momentum=0.9, averaged=2)
+        trainee, passes = reference_trainee(attached, TRAIN, VALIDATION, hp, strategy=own), []
+        attached.model.register_forward_hook(lambda *_: passes.append(torch.is_grad_enabled()))
+        rows = tuple([np.arange(16)])
+        losses = [trainee.train_step(TrainStep(number, rows, 0.05)) for number in range(1, 61)]
+    assert passes == [False] * (2 * 2 * 60)
+    assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.05
+
+
+def test_an_estimate_is_the_slope_along_its_perturbation_and_leaves_no_trace() -> None:
+    """Of a linear loss, averaged over many draws: the gradient itself."""
+    slope = torch.linspace(-1.0, 1.0, 6)
+    weight = nn.Parameter(torch.randn(6))
+    start = weight.detach().clone()
+    own = SpsaGc(Subject({"w": weight}, {"w": None}, 0.0, {}, seed=2), (0.1, 0.1), (1.0, 0.4, 0), 0.9, averaged=4000)
+    loss = own.begin(1, lambda: float(slope @ weight.detach()))
+    assert weight.grad is not None
+    assert loss == pytest.approx(float(slope @ start), abs=1e-4)
+    torch.testing.assert_close(weight.grad, slope, atol=0.1, rtol=0)
+    torch.testing.assert_close(weight.detach(), start, atol=0, rtol=0)
+
+
+def test_spsa_gc_looks_ahead_of_its_momentum_and_its_rate_falls() -> None:
+    weight = nn.Parameter(torch.zeros(1))
+    own = SpsaGc(Subject({"w": weight}, {"w": None}, 0.0, {}, seed=2), (0.1, 0.1), (2.0, 0.5, 3), 0.5, averaged=1)
+    moved = []
+    for number in (1, 2):
+        own.begin(number, lambda: 0.0)
+        weight.grad, before = torch.ones(1), weight.item()
+        own.step(0.1)
+        own.clear_gradients()
+        moved.append(before - weight.item())
+    # m is 1, then 1.5; a is 0.1 · 2, then by (4/5)^½ less
+    assert moved == pytest.approx([0.2 * 1.5, 0.2 * (4 / 5) ** 0.5 * 1.75])
 
 
 # Configurations and spaces
