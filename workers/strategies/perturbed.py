@@ -15,9 +15,9 @@ from workers.strategies.tensor_adamw import TensorAdamW
 class SpsaGc(TensorAdamW):
     """ĝ = [L(φ + cΔ) − L(φ − cΔ)] / (2cΔ); m ← βm + ĝ; φ ← φ − a·(ĝ + βm), with a and c falling by the step k.
 
-    Δ has entries of either sign and a size from ½ to 1, drawn from seed and step, so that 1/Δ stays bounded; c = c₀/k^γ;
-    a is the step's learning rate times `gain` · ((1 + o)/(k + o))^α. ĝ is the mean over `averaged` draws. All losses
-    are those of evaluation mode: nothing is differentiated, and afterwards the parameters are as before.
+    Δ has entries of either sign and a size from ½ to 1, drawn from seed and step, so that 1/Δ stays bounded;
+    c = c₀/k^γ; a is the step's learning rate times `gain` · ((1 + o)/(k + o))^α. ĝ is the mean over `averaged` draws.
+    All losses are those of evaluation mode: nothing is differentiated, and afterwards the parameters are as before.
     """
 
     def __init__(

@@ -341,7 +341,7 @@ def test_spsa_gc_asks_for_losses_alone_and_descends(resident: ResidentBase, monk
         own = SpsaGc(subject, (0.05, 0.1), (1.0, 0.4, 1), momentum=0.9, averaged=2)
         trainee, passes = reference_trainee(attached, TRAIN, VALIDATION, hp, strategy=own), []
         attached.model.register_forward_hook(lambda *_: passes.append(torch.is_grad_enabled()))
-        rows = tuple([np.arange(16)])
+        rows = (np.arange(16),)
         losses = [trainee.train_step(TrainStep(number, rows, 0.05)) for number in range(1, 61)]
     assert passes == [False] * (2 * 2 * 60)
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.05

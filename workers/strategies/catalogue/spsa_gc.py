@@ -1,7 +1,7 @@
 """`spsa_gc`: steps from two losses each, without a backward pass.
 
-Certain (the authors' code, changdaeoh/BlackVIP): the two-sided estimate with sizes from ½ to 1, averaged over draws; the
-look-ahead form of momentum; both decays and the offset o of the rate; no gradient correction in the first step.
+Certain (the authors' code, changdaeoh/BlackVIP): the two-sided estimate with sizes from ½ to 1, averaged over draws;
+the look-ahead form of momentum; both decays and the offset o of the rate; no gradient correction in the first step.
 Choices: the rate is that of the trial, with its warm-up and schedule, times a gain; estimates are clipped as gradients
 are (`max_grad_norm`, 0 is off); dropout is off in the losses, so that the two differ by the perturbation alone.
 """
