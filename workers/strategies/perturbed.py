@@ -68,7 +68,7 @@ class SpsaGc(TensorAdamW):
         gain, power, offset = self._gain
         state = self.state[name]
         state["momentum"] = self._momentum * state.get("momentum", torch.zeros_like(gradient)) + gradient
-        scale = gain * ((1 + offset) / (self._number + offset)) ** power
+        scale: float = gain * ((1 + offset) / (self._number + offset)) ** power
         corrected: Tensor = gradient + self._momentum * state["momentum"]
         return scale * corrected
 
