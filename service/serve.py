@@ -133,12 +133,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data-root", dest="data_roots", action="append", help="folder job files may read (repeatable)"
     )
-    parser.add_argument("--programs", action="append", help="folder whose programs jobs may run (repeatable; none)")
+    parser.add_argument("--programs", action="append", help="folder whose code jobs may run (repeatable; none)")
     parser.add_argument("--artifacts", help="folder or fsspec URL of adapters (in the home)")
     parser.add_argument("--hub", help="owners on the hub that jobs may use: any, off, or names with commas (any)")
     parser.add_argument("--rate-limit", type=float, help="requests a second of a token (200); 0: no limit")
     parser.add_argument("--log", choices=["text", "json"], help="form of the log (text)")
     parser.add_argument("--webhooks", help="where webhooks may point to: off, any, or names and networks (off)")
+    parser.add_argument("--judges", help="where judges of answers may be: off, any, or names and networks (off)")
     parser.add_argument("--no-auth", action="store_true", default=None, help="answer without tokens, loopback only")
     parser.add_argument("--only", choices=["api", "conductor"], help="run one half of the service")
     return parser

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from service.address_list import normal_list
+from workers.outbound.address_list import normal_list
 
 ENVIRONMENT = {
     "home": "PEFTSEARCH_HOME",
@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "rate_limit": "PEFTSEARCH_RATE_LIMIT",
     "log": "PEFTSEARCH_LOG",
     "webhooks": "PEFTSEARCH_WEBHOOKS",
+    "judges": "PEFTSEARCH_JUDGES",
     "no_auth": "PEFTSEARCH_NO_AUTH",
 }
 """Environment variable of each setting. Several folders are separated like `PATH`."""
@@ -50,7 +51,8 @@ class Settings(BaseModel):
         default=(), description="folders that job files may read; empty: the current one"
     )
     programs: tuple[Path, ...] = Field(
-        default=(), description="folders whose programs jobs of type `program` may run; empty: none but built-in ones"
+        default=(),
+        description="folders whose code jobs may run: programs, and files of `task.judges`; empty: none but built-in",
     )
     artifacts: str = Field(
         default="", description="folder or fsspec URL of adapters and checkpoints; empty: under `home`"
@@ -66,6 +68,10 @@ class Settings(BaseModel):
         default="off",
         description="where webhooks may point to: `off`, `any` public address, or host names and networks with commas",
     )
+    judges: str = Field(
+        default="off",
+        description="where judges may be asked for scores: `off`, `any` public address, or host names and networks",
+    )
     no_auth: bool = Field(default=False, description="answer without a token; only on a loopback address")
 
     @field_validator("hub")
@@ -76,7 +82,7 @@ class Settings(BaseModel):
             raise ValueError("allowed: `any`, `off`, or names of owners separated by commas")
         return ",".join(owners)
 
-    @field_validator("webhooks")
+    @field_validator("webhooks", "judges")
     @classmethod
     def _listed_addresses(cls, value: str) -> str:
         return normal_list(value)
@@ -165,6 +171,7 @@ class Settings(BaseModel):
             "rate_limit": f"{self.rate_limit:g}",
             "log": self.log,
             "webhooks": self.webhooks,
+            "judges": self.judges,
             "no_auth": "1" if self.no_auth else "",
         }
         return {ENVIRONMENT[name]: value for name, value in values.items()}

@@ -96,6 +96,9 @@ class Assignment(Execution):
     )
     measure_latency: bool = True
     trace: Traceparent = None
+    needed: tuple[str, ...] = Field(
+        default=(), description="metrics of the job's own without which the trial has failed: objectives and guards"
+    )
 
 
 class Report(_Frozen):

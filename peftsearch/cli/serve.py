@@ -35,7 +35,7 @@ def serve(
     programs: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="DIR", help="Folder whose programs jobs may run (repeatable) [env: PEFTSEARCH_PROGRAMS; none]"
+            metavar="DIR", help="Folder whose code jobs may run (repeatable) [env: PEFTSEARCH_PROGRAMS; none]"
         ),
     ] = None,
     artifacts: Annotated[
@@ -57,6 +57,12 @@ def serve(
     webhooks: Annotated[
         str | None,
         typer.Option(metavar="LIST", help="Where webhooks may point: off, any, or a,b [env: PEFTSEARCH_WEBHOOKS; off]"),
+    ] = None,
+    judges: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Where judges of answers may be: off, any, or a,b [env: PEFTSEARCH_JUDGES; off]"
+        ),
     ] = None,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Answer without a token; loopback only [env: PEFTSEARCH_NO_AUTH]")
@@ -80,6 +86,7 @@ def serve(
         ("--rate-limit", rate_limit),
         ("--log", log),
         ("--webhooks", webhooks),
+        ("--judges", judges),
         ("--only", only),
         *(("--data-root", root) for root in data_root or ()),
         *(("--programs", folder) for folder in programs or ()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from service.errors import BadInput, FieldProblem
 from service.jobs.did_you_mean import unknown_name
@@ -14,10 +14,13 @@ from service.store.records import Job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Outcome, Report
 from workers.bounded import Bytes, Digest, Name, Ordinal, Seconds
+from workers.generation.judging.section import Judge
 from workers.running.ranks import measured
+from workers.tasks.metrics import Metric
 from workers.tasks.registry import METRICS
 
 Metrics = Annotated[dict[Name, float], Field(max_length=100)]
+_JUDGE: TypeAdapter[Judge] = TypeAdapter(Judge)
 Text = Annotated[str, Field(max_length=20_000)]
 
 
@@ -64,7 +67,7 @@ def check_report(report: ToldReport, artifacts: ArtifactStore) -> None:
 def check_outcome(outcome: ToldOutcome, job: Job, known: Mapping[str, float], artifacts: ArtifactStore) -> None:
     """Raise BadInput as `check_report` does, and when a completed trial lacks an objective of its job; `known` are the
     metrics that the trial has already."""
-    problems = list(_metric_problems(outcome.metrics))
+    problems = list(_metric_problems(outcome.metrics, _own_metrics(job)))
     if outcome.status == "completed":
         measured = {*known, *outcome.metrics}
         problems += [_missing(name, outcome.metrics) for name in _objectives(job) if name not in measured]
@@ -76,9 +79,15 @@ def _objectives(job: Job) -> list[str]:
     return [str(one["metric"]) for one in job.spec["objectives"]] if kind_of(job.spec) != "mixture" else ["loss"]
 
 
-def _metric_problems(metrics: Mapping[str, float]) -> Iterator[FieldProblem]:
+def _own_metrics(job: Job) -> Mapping[str, Metric]:
+    """Metrics that the job declares beside ours."""
+    judges = [_JUDGE.validate_python(one) for one in job.spec.get("task", {}).get("judges", ())]
+    return {judge.name: judge.metric for judge in judges}
+
+
+def _metric_problems(metrics: Mapping[str, float], own: Mapping[str, Metric] = METRICS) -> Iterator[FieldProblem]:
     for name, value in metrics.items():
-        metric, field = METRICS.get(measured(name)), f"metrics.{name}"
+        metric, field = METRICS.get(measured(name), own.get(name)), f"metrics.{name}"
         if metric is None:
             yield unknown_name(field, name, METRICS, "metric")
         elif not metric.low <= value <= metric.high:

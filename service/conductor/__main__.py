@@ -19,7 +19,6 @@ from service.conductor.takeover import take_over
 from service.conductor.training.placement import place
 from service.errors import ServiceError
 from service.jobs.search.spec import ResourcesSpec
-from service.notifying.addresses import Allowed
 from service.notifying.courier import Courier, delivering
 from service.processes.disk_room import full_disk
 from service.processes.home import HomeInUseError, HomeLock, home_identity, keep_private
@@ -30,6 +29,7 @@ from service.settings import Settings, SettingsError
 from service.store.store import open_store
 from workers import tracing
 from workers.artifacts import ArtifactStore
+from workers.outbound.addresses import Allowed
 
 LONGEST_SCRATCH = 40  # characters: Ray appends its session's and sockets' names, and a socket's path ends at 107
 WAIT_FOR_DEAD = 10.0  # seconds for a killed conductor's last threads to let go of the home
@@ -64,7 +64,7 @@ def conduct(settings: Settings, supervised: bool = False) -> None:
     identity = f"{home_identity(settings.home)}."
     take_over(store, identity)
     executor = RayExecutor(
-        settings.ray, ray_scratch(settings.home), settings.home, settings.artifacts, settings.programs
+        settings.ray, ray_scratch(settings.home), settings.home, settings.artifacts, settings.programs, settings.judges
     )
     proposer = Proposer()
     try:

@@ -44,6 +44,12 @@ def program_assignment(spec: JobSpec, trial: Trial) -> ProgramAssignment:
     )
 
 
+def _judged_goals(spec: JobSpec) -> tuple[str, ...]:
+    """The job's own metrics that it optimizes or guards."""
+    goals = {one.metric for one in spec.objectives} | {one.metric for one in spec.constraints}
+    return tuple(metric.name for metric in spec.task.judged_metrics() if metric.name in goals)
+
+
 def _checkpoint(trial: Trial) -> Artifact | None:
     if trial.checkpoint is None:
         return None
@@ -67,5 +73,6 @@ def assignment_of(spec: JobSpec, trial: Trial) -> Assignment:
         pause_every=pause_every(spec, trial),
         report_at=report_at(spec, trial),
         awaits_decision=awaits_decision(spec, trial),
+        needed=_judged_goals(spec),
         **spec.resources.whole(),
     )

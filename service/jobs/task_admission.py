@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tokenizers import Tokenizer
 
 from service.errors import BadInput, FieldProblem
 from service.jobs.data_paths import locate
 from service.jobs.hub import HUB, check_data_id
+from service.jobs.judge_checks import located_judge
 from service.jobs.mending import touches
 from service.jobs.models import described, usable
 from service.settings import Settings
 from workers.data.rows import TaskData
 from workers.errors import InvalidInput
+from workers.generation.judging.section import Judge
 from workers.models.description import ModelDescription, for_task, require_head
 from workers.models.vocabulary import check_texts
 from workers.tasks.registry import task_of
@@ -66,7 +68,7 @@ class TaskAdmission:
 
         Behind `model`.
         """
-        changes: dict[str, str] = {}
+        changes: dict[str, Any] = {}
         if task_of(task).reads_model:
             if self._reference is None:
                 return None
@@ -80,6 +82,12 @@ class TaskAdmission:
                 self.attempt(lambda: check_data_id(field, value, self.settings))  # noqa: B023
             else:
                 changes[role] = str(self.attempt(lambda: locate(field, value, self.settings.data_roots)))  # noqa: B023
+        judges: tuple[Judge, ...] = getattr(task, "judges", ())
+        if judges and self.sound("task.judges"):
+            changes["judges"] = tuple(
+                self.attempt(lambda: located_judge(number, judge, self.settings))  # noqa: B023
+                for number, judge in enumerate(judges)
+            )
         sound = len(self.problems) == before and self.sound(
             *(f"task.{name}" for name in type(task).model_fields if name not in ("model", "max_length"))
         )

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 import httpx
 
-from service.errors import BadInput, ServiceError
-from service.notifying.addresses import Allowed
+from service.errors import ServiceError
 from service.redaction import redacted
 from service.store.access import Clock
 from service.store.records import Addressed
 from service.store.store import Store, utc_now
+from workers.errors import InvalidInput
+from workers.outbound.addresses import Allowed
+from workers.outbound.posting import posted
 
 PERIOD = 1.0  # seconds between two looks for what has happened
 TIMEOUT = 10.0  # seconds that a receiver has
@@ -65,25 +67,17 @@ class Courier:
         """The answer's status, and what was wrong. Redirections are not followed: they may lead anywhere."""
         delivery, body = addressed.delivery, addressed.delivery.body.encode()
         try:
-            target = self.allowed.target(addressed.url)
-            url = httpx.URL(addressed.url)
             headers = {
-                "Host": url.netloc.decode(),
                 "Content-Type": "application/json",
                 "User-Agent": "peftsearch",
                 "Peftsearch-Event": delivery.event,
                 "Peftsearch-Delivery": delivery.id,
                 "Peftsearch-Signature": signature(addressed.secret, int(self.clock().timestamp()), body),
             }
-            # To the address that was checked, under the name that its certificate is for.
-            request = {"headers": headers, "content": body, "extensions": {"sni_hostname": target.host}}
-            with (
-                httpx.Client(timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client,
-                client.stream("POST", url.copy_with(host=target.address), **request) as answer,  # type: ignore[arg-type]
-            ):
+            with posted(self.allowed, addressed.url, headers, body, TIMEOUT) as answer:
                 status = answer.status_code
-        except (BadInput, OSError, httpx.HTTPError, ValueError) as failure:
-            told = failure.detail if isinstance(failure, BadInput) else f"{type(failure).__name__}: {failure}"
+        except (InvalidInput, OSError, httpx.HTTPError, ValueError) as failure:
+            told = failure.message if isinstance(failure, InvalidInput) else f"{type(failure).__name__}: {failure}"
             return None, redacted(told)[:LONGEST_ERROR]
         return status, None if 200 <= status < 300 else f"answered {status}"
 

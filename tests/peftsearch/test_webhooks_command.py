@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from service.notifying.addresses import Allowed
+
 from service.notifying.courier import Courier
 from service.settings import Settings
 from service.store.store import Store

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 import torch
+
+from tests.workers.judge_server import JudgeServer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -15,3 +18,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def judge_server() -> Iterator[JudgeServer]:
+    """A judge on loopback."""
+    server = JudgeServer()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()

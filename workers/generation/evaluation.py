@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,10 +36,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Written:
-    """Metrics of all answers, and for the rows that are kept: prompt, reference, answer and scores."""
+    """Metrics of all answers, for the rows that are kept prompt, reference, answer and scores, and of every row its
+    answers. `unmeasured` says of metrics that should be there why they are not."""
 
     metrics: dict[str, float]
     kept: list[dict[str, Any]]
+    texts: list[list[str]]
+    unmeasured: dict[str, str] = field(default_factory=dict)
 
 
 def questions(
@@ -93,7 +96,7 @@ def evaluate(
         }
         for place in range(min(spec.kept, len(asked)))
     ]
-    return Written(metrics, kept)
+    return Written(metrics, kept, [list(texts) for texts in answers])
 
 
 def _scores(

@@ -23,7 +23,7 @@ class GenerationSpec(GenerationSettings):
     """`task.generation`: answers that are written and scored where a trial has trained to its end, and in `confirm`."""
 
     metrics: tuple[Literal["exact_match", "rouge_l", "pass_at_k"], ...] = Field(
-        default=("rouge_l",), min_length=1, description="scores of the answers; each can be an objective"
+        default=("rouge_l",), description="scores of the answers; each can be an objective; `task.judges` adds others"
     )
     rows: int = Field(default=64, ge=1, le=100_000, description="rows that are answered at most")
     answer_pattern: str | None = Field(

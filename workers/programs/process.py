@@ -27,6 +27,11 @@ _LOG_LINES = 2000
 _LOG_LINE = 4096  # bytes; longer lines are cut into several
 
 
+def plain_environment() -> dict[str, str]:
+    """The variables of ours that code of users gets: no tokens, no addresses of databases."""
+    return {name: os.environ[name] for name in _PASSED if name in os.environ}
+
+
 class BadReport(ValueError):
     """What a program reported cannot be read."""
 
@@ -39,8 +44,7 @@ class ProgramProcess:
     """
 
     def __init__(self, command: Sequence[str], folder: Path, threads: int, variables: Mapping[str, str]) -> None:
-        environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
-        environment |= dict.fromkeys(_THREADS, str(threads)) | dict(variables)
+        environment = plain_environment() | dict.fromkeys(_THREADS, str(threads)) | dict(variables)
         pipes = {name: folder / name for name in ("reports", "decisions")}
         for pipe in pipes.values():
             os.mkfifo(pipe, 0o600)

@@ -12,6 +12,7 @@ from workers.data.chat.template import chat_template
 from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
 from workers.generation.evaluation import Question, Written, evaluate, questions
+from workers.generation.judging.scoring import Panel
 from workers.generation.section import ANSWERS_FILE, GenerationSpec
 from workers.methods.attached import Attached
 from workers.models.loading import load_tokenizer
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """What every trial of a job is asked, and what the base answers."""
+    """What every trial of a job is asked, what the base answers, and who judges. Without `spec` nothing is written: the
+    model alone is measured, by the tasks of the panel."""
 
-    spec: GenerationSpec
+    spec: GenerationSpec | None
     questions: tuple[Question, ...]
     tokenizer: PreTrainedTokenizerBase
     base: Written
+    panel: Panel
 
 
 def ask(
@@ -40,31 +43,45 @@ def ask(
     Call it while the base carries no adapter. Raises `InvalidInput`.
     """
     spec: GenerationSpec | None = getattr(task, "generation", None)
-    if spec is None:
+    panel = Panel.of(getattr(task, "judges", ()), split == "test", workbench.judging())
+    if spec is None and not panel.tasks:
         return None
     if shards > 1:
-        raise InvalidInput("task.generation", f"with a base in {shards} parts", "a base that is whole (`shards: 1`)")
+        field = "task.judges" if spec is None else "task.generation"
+        raise InvalidInput(field, f"with a base in {shards} parts", "a base that is whole (`shards: 1`)")
     tokenizer = _tokenizer(task)
+    if spec is None:
+        return Asked(None, (), tokenizer, Written({}, [], []), panel)
     tokens = data.tokens.validation if split == "validation" else data.tokens.test
     assert tokens is not None  # `data.split` has refused a task without such rows
     model = resident.base.model
     asked = tuple(questions(tokens, tokenizer, spec, data.pairs.get(split), model.generation_config))
     key = (resident.weights_hash, spec.model_dump_json(), [asdict(one) for one in asked], tokenizer.chat_template)
-    base = workbench.once("answers", key, lambda: asdict(evaluate(model, tokenizer, asked, spec)))
-    return Asked(spec, asked, tokenizer, Written(**base))
+    answers = Written(**workbench.once("written", key, lambda: asdict(evaluate(model, tokenizer, asked, spec))))
+    # Services may answer otherwise tomorrow: what they said of the base is kept by this process alone.
+    here = json.dumps([*key, [one.model_dump() for one in panel.judges]])
+    base = workbench.judged.get(here) or panel.judged(answers, asked, tokenizer, patient=False)
+    workbench.judged = {} if base.unmeasured else {here: base}
+    return Asked(spec, asked, tokenizer, base, panel)
 
 
 def answers_of(attached: Attached, asked: Asked) -> Written:
-    """What the trained model answers."""
+    """What the trained model answers, and what it reaches by the job's own metrics."""
     attached.set_training(False)
     try:
-        return evaluate(attached.model, asked.tokenizer, asked.questions, asked.spec)
+        written = asked.base
+        if asked.spec is not None:
+            written = evaluate(attached.model, asked.tokenizer, asked.questions, asked.spec)
+            written = asked.panel.judged(written, asked.questions, asked.tokenizer)
+        return asked.panel.measured(written, attached.model, asked.tokenizer)
     finally:
         attached.set_training(True)
 
 
 def keep_answers(folder: Path, written: Written, asked: Asked) -> None:
     """Write the kept answers into the folder of an adapter, each beside that of the base."""
+    if asked.spec is None:
+        return
     rows = [
         {**own, "base": {"answer": theirs["answer"], "scores": theirs["scores"]}}
         for own, theirs in zip(written.kept, asked.base.kept, strict=True)

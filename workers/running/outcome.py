@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -67,22 +68,23 @@ def outcome_of(
     if prepared.afresh is not None:
         where["started_afresh"] = prepared.afresh
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
-    adapter = None
+    adapter, written = None, None
     if ending.status in ("completed", "stopped"):
         metrics |= _costs(prepared, attached, ending, remembered)
         longer = _latency(prepared, attached, workbench)
         metrics |= {name: prepared.base_latency[name] * ratio.value for name, ratio in longer.items()}
         where |= {f"{name}_over_base": str(ratio) for name, ratio in longer.items()}
-        written = None
         if prepared.asked is not None and ending.status == "completed":
             written = answers_of(attached, prepared.asked)
             metrics |= written.metrics
+            where |= {f"unmeasured_{name}": why[:1000] for name, why in written.unmeasured.items()}
         exported = _export(prepared, attached, metrics, written, workbench.artifacts, save or attached.save)
         metrics["adapter_bytes"], adapter = exported
+    status, reason = _ending_of(ending, written, assignment, workbench)
     return Outcome(
         trial_id=assignment.trial_id,
         attempt=assignment.attempt,
-        status=ending.status,
+        status=status,
         metrics=metrics,
         adapter=adapter,
         checkpoint=ending.checkpoint,
@@ -90,8 +92,19 @@ def outcome_of(
         engine_reason=why_not_fast,
         environment=where | {"evaluated_on": assignment.evaluate_on},
         evaluated_rows=prepared.examples,
-        reason=ending.reason,
+        reason=reason,
     )
+
+
+def _ending_of(
+    ending: Ending, written: Written | None, assignment: Assignment, workbench: Workbench
+) -> tuple[Literal["completed", "stopped", "paused", "failed", "interrupted"], str | None]:
+    """How the trial ended, and why. One whose objective a judge did not give has failed, with all else that it has; if
+    that is because its worker had to leave, another worker goes on."""
+    missing = [] if written is None else [why for name, why in written.unmeasured.items() if name in assignment.needed]
+    if not missing:
+        return ending.status, ending.reason
+    return ("interrupted" if workbench.interrupted() else "failed"), f"judge_failed: {'; '.join(missing)}"
 
 
 def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remembered: int | None) -> dict[str, float]:

@@ -41,8 +41,8 @@ class WorkerSettings:
     reads too; `threads` are those of each training step (as a rule the actor's `num_cpus`), `cores` what each rank
     of a sharded trial occupies; models train on
     `device` (`cpu`, or `cuda` for an actor with `num_gpus`); `precision` is the fast
-    engine's number format, which `auto` decides by a measurement when the worker starts. Programs of users are run from
-    the folders `programs` alone.
+    engine's number format, which `auto` decides by a measurement when the worker starts. Code of users is run from
+    the folders `programs` alone, and answers are sent to the addresses `judges` alone.
     """
 
     home: str
@@ -53,6 +53,7 @@ class WorkerSettings:
     prefix_bytes: int = 8 * GIBIBYTE
     precision: PrecisionChoice = "auto"
     programs: tuple[str, ...] = ()
+    judges: str = "off"
 
 
 @ray.remote(concurrency_groups={"control": 1, "reports": 1}, max_concurrency=1)  # type: ignore[call-overload]  # ray's types know neither
@@ -90,6 +91,8 @@ class TrialWorker:
             settings.prefix_bytes,
             choose(settings.precision, settings.device),
             device=settings.device,
+            programs=settings.programs,
+            judges=settings.judges,
         )
         self._proxies = ProxyBench(Path(settings.home), self._workbench.artifacts, settings.device)
         self._leaving = threading.Event()

@@ -1,7 +1,8 @@
 """Trains assignments that arrive on stdin, one JSON object per line: the process behind `peftsearch worker`.
 
 In: `{"assignment": …}`, then `{"decision": "continue" | "pause" | "stop"}` after each report.
-Out: `{"report": …}` any number of times, then one `{"outcome": …}`. Ends when stdin does.
+Out: `{"report": …}` any number of times, then one `{"outcome": …}`. Ends when stdin does. Whoever starts it says by
+`PEFTSEARCH_PROGRAMS` and `PEFTSEARCH_JUDGES` whose code and which addresses judge answers.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ def main() -> None:
     tracing.begin("worker")
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
-    serve(sys.stdin, answers, Workbench(given.home, ArtifactStore(given.artifacts)))
+    programs = tuple(one for one in os.environ.get("PEFTSEARCH_PROGRAMS", "").split(os.pathsep) if one)
+    judges = os.environ.get("PEFTSEARCH_JUDGES") or "off"
+    workbench = Workbench(given.home, ArtifactStore(given.artifacts), programs=programs, judges=judges)
+    serve(sys.stdin, answers, workbench)
 
 
 def serve(source: IO[str], target: IO[str], workbench: Workbench) -> None:

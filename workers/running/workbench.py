@@ -21,6 +21,8 @@ from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.errors import InvalidInput
+from workers.generation.evaluation import Written
+from workers.generation.judging.scoring import Bench
 from workers.methods.attached import Attached
 from workers.models.description import describe
 from workers.models.half_precision import hold_in_bfloat16
@@ -76,6 +78,9 @@ class Workbench:
         kept: how many bases and how many data sets stay loaded; the one used longest ago goes first.
         latency_clock: seconds by which latency is measured. Processor time, of a process with one thread, shows what
             wall clock would on a quiet machine.
+        programs: folders whose code of jobs may be run, metrics among it.
+        judges: addresses that answers may be sent to, as the operator lists them.
+        judged: answers of the base with what judges said of them, of the job that was last at it.
         interrupted: whether this process has to end soon: trials then stop behind their present step.
     """
 
@@ -86,6 +91,9 @@ class Workbench:
     kept: int = 2
     device: str = "cpu"
     latency_clock: Callable[[], float] = time.perf_counter
+    programs: tuple[str, ...] = ()
+    judges: str = "off"
+    judged: dict[str, Written] = field(default_factory=dict, repr=False)
     interrupted: Callable[[], bool] = lambda: False
     _bases: dict[Hashable, ResidentBase] = field(default_factory=dict, repr=False)
     _data: dict[Hashable, PreparedData] = field(default_factory=dict, repr=False)
@@ -115,6 +123,10 @@ class Workbench:
             return ResidentBase.of(hold_in_bfloat16(base) if half else base)
 
         return self._resident(self._bases, (reference, labels, quantise, kind, half), load)
+
+    def judging(self) -> Bench:
+        """What judges of answers are asked with."""
+        return Bench(self.programs, self.judges, self.interrupted)
 
     def clear(self) -> None:
         """Forget base models and data; whoever needs them next loads them again."""

@@ -59,10 +59,12 @@ def metrics_of(one: TaskType) -> Mapping[str, Metric]:
 
 
 def metrics_for(section: TaskSection) -> Mapping[str, Metric]:
-    """What a trial of a job reports, by name: the metrics of its type, and those of answers that it asks for."""
+    """What a trial of a job reports, by name: the metrics of its type, those of answers that it asks
+    for, and its own."""
     one = task_of(section)
     asked = {metric.name: metric for metric in one.written if metric.name in section.written_metrics()}
-    return MappingProxyType(dict(metrics_of(one)) | asked)
+    own = {metric.name: metric for metric in section.judged_metrics()}
+    return MappingProxyType(dict(metrics_of(one)) | asked | own)
 
 
 def measurable(one: TaskType) -> Mapping[str, Metric]:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from workers.bounded import INT32, Location, Name
+from workers.tasks.metrics import Metric
 
 Source = Location | Annotated[float, Field(gt=0, lt=1)] | None
 
@@ -24,6 +25,10 @@ class TypeSection(BaseModel):
 
     def written_metrics(self) -> tuple[str, ...]:
         """Metrics of written answers that the job asks for."""
+        return ()
+
+    def judged_metrics(self) -> tuple[Metric, ...]:
+        """Metrics of the job's own that every trial is measured by at its end."""
         return ()
 
     def longest_attempt(self) -> float:

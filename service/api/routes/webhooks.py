@@ -11,10 +11,11 @@ from service.api.dependencies import READ, SUBMIT, Caller, CallerDep, PagingDep,
 from service.api.responses import answer
 from service.api.views import ItemsView, PageView
 from service.api.webhook_views import DeliveryView, NewWebhookView, WebhookRequest, WebhookView
-from service.errors import Forbidden, NotFound
-from service.notifying.addresses import Allowed
+from service.errors import BadInput, Forbidden, NotFound
 from service.store.records import Webhook
 from service.store.store import Store
+from workers.errors import InvalidInput
+from workers.outbound.addresses import Allowed
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=PlainRoute)
 
@@ -36,7 +37,10 @@ def create_webhook(body: WebhookRequest, store: StoreDep, settings: SettingsDep,
         raise Forbidden("without `job_id` this needs a token with the scope `admin`")
     if body.job_id is not None and caller.sees not in (None, store.project_of(body.job_id)):
         raise NotFound("job", body.job_id)
-    Allowed(settings.webhooks).check(body.url)
+    try:
+        Allowed(settings.webhooks).check(body.url)
+    except InvalidInput as error:
+        raise BadInput(error.field, error.found, error.allowed, error.message) from None
     secret, made = store.create_webhook(body.url, body.events, body.project, body.job_id)
     response = answer(NewWebhookView(**WebhookView.of(made).model_dump(), secret=secret), 201)
     response.headers["Location"] = f"/v1/webhooks/{made.id}"

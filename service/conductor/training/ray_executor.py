@@ -51,7 +51,13 @@ class RayExecutor:
     """An `Executor` on a local Ray started here, or on the cluster at `address`."""
 
     def __init__(
-        self, address: str | None, scratch: Path, home: Path, artifacts: str, programs: Sequence[Path] = ()
+        self,
+        address: str | None,
+        scratch: Path,
+        home: Path,
+        artifacts: str,
+        programs: Sequence[Path] = (),
+        judges: str = "off",
     ) -> None:
         """Start or join Ray.
 
@@ -60,7 +66,8 @@ class RayExecutor:
             scratch: folder for the sockets and logs of a local one; no other Ray may be using it.
             home: folder where workers keep caches; on a cluster, a path on each of its machines.
             artifacts: folder or URL where workers store adapters, reachable from all of them.
-            programs: folders whose programs may be run.
+            programs: folders whose code of jobs may be run.
+            judges: addresses that answers may be sent to, as the operator lists them.
 
         Raises:
             ConnectionError: nothing answers at `address`.
@@ -70,7 +77,7 @@ class RayExecutor:
         with contextlib.chdir(scratch):  # Ray's workers look for modules where their driver stood
             _start(address, scratch, home / "ray-token")
         self._home, self._artifacts = home, artifacts
-        self._programs = tuple(map(str, programs))
+        self._programs, self._judges = tuple(map(str, programs)), judges
         self._idle = IdleWorkers(ray.kill, lambda actor: actor.rest.remote(), time.monotonic)
         self._running: dict[str, _Running] = {}  # by trial; those of a pack share one
         self._orphans: list[Lost] = []  # whose worker we killed for the sake of another trial
@@ -227,7 +234,13 @@ class RayExecutor:
         device = "cuda" if shape.gpus else "cpu"
         cores = shape.cpus / shape.shards
         settings = WorkerSettings(
-            str(self._home), self._artifacts, max(1, int(cores)), cores, device, programs=self._programs
+            str(self._home),
+            self._artifacts,
+            max(1, int(cores)),
+            cores,
+            device,
+            programs=self._programs,
+            judges=self._judges,
         )
         # The ranks of a sharded trial take cores and GPUs themselves, all at once; their worker only passes words on.
         cpus, gpus = (shape.cpus, shape.gpus) if shape.shards == 1 else (0, 0)

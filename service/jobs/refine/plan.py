@@ -126,7 +126,7 @@ class RefinePlan:
     def _criterion(self) -> dict[str, Any]:
         """What steps choose by: the first objective that is a quality."""
         for one in self.spec.objectives:
-            if METRICS[one.metric].kind == "quality":
+            if one.metric not in METRICS or METRICS[one.metric].kind == "quality":
                 return {"criterion": one.metric, "maximize": one.direction == "maximize"}
         return {}
 

@@ -13,6 +13,7 @@ from optimizers.schedulers.contract import Budget
 from service.errors import FieldProblem
 from service.jobs.did_you_mean import unknown_name
 from service.jobs.execution_checks import check_methods, check_sharding
+from service.jobs.judge_checks import judged_goals
 from service.jobs.model_class_checks import check_model_class
 from service.jobs.models import located
 from service.jobs.search.checks import check_optimizer, check_scheduler
@@ -27,7 +28,7 @@ from service.jobs.task_admission import TaskAdmission
 from workers.data.rows import TaskData
 from workers.models.description import ModelDescription
 from workers.tasks.catalogue.program import ProgramSpec
-from workers.tasks.registry import metrics_for, task_of
+from workers.tasks.registry import METRICS, metrics_for, task_of
 from workers.tasks.section import TaskSection
 
 _TEST_NEEDED = "`task.test`, a data source that the search never sees or a fraction of `train` to split off"
@@ -57,7 +58,8 @@ class SearchAdmission(TaskAdmission):
         return spec if task is None else spec.model_copy(update={"task": task})
 
     def _check_training(self, spec: JobSpec, given: TaskSection) -> JobSpec:
-        self.problems += [*_metric_problems(spec, given), *check_bounds(spec.constraints), *check_sharding(spec)]
+        self.problems += [*_metric_problems(spec, given), *judged_goals(spec), *check_sharding(spec)]
+        self.problems += check_bounds(spec.constraints, {**METRICS, **metrics_for(given)})
         model = self.model(given)
         task = self.locate_sources(given)
         data = None if task is None else self.read(task, spec.seed)
@@ -121,9 +123,14 @@ def _metric_problems(spec: JobSpec, given: TaskSection) -> list[FieldProblem]:
     named += [(f"constraints.{number}.metric", one.metric) for number, one in enumerate(spec.constraints)]
     usable = metrics_for(given)
     written = {metric.name for metric in task_of(given).written}
+    later = {one.name for one in getattr(given, "judges", ()) if one.confirm_only}
     return [
         FieldProblem(field, name, "written answers", f"{name} needs `task.generation` with {name} among its metrics")
         if name in written
+        else FieldProblem(
+            field, name, "metrics of every trial", f"{name} is measured in `confirm` alone (`confirm_only`)"
+        )
+        if name in later
         else unknown_name(field, name, usable, "metric")
         for field, name in named
         if name not in usable

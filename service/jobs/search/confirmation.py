@@ -84,6 +84,11 @@ def _standing(repeats: Sequence[Trial]) -> Standing:
     return "done" if all(trial.state in TRIAL_OVER for trial in repeats) else "running"
 
 
+def _is_quality(metric: str) -> bool:
+    """Whether it depends on the rows that it is measured on, as metrics of a job's own do, too."""
+    return metric not in METRICS or METRICS[metric].kind == "quality"
+
+
 class _Report:
     """What the items of one report share: the models of the search and the references to beat."""
 
@@ -118,7 +123,7 @@ class _Report:
 
     def _model(self, metric: str, completed: Sequence[Trial]) -> MetricModel | None:
         """A model of quality metrics only: costs are the same on any rows."""
-        if METRICS[metric].kind != "quality":
+        if not _is_quality(metric):
             return None
         pairs = [(trial.config, trial.metrics[metric]) for trial in completed if metric in trial.metrics]
         try:
@@ -140,7 +145,7 @@ class _Report:
 
     def _gain(self, trial: Trial, metric: str, sign: float, values: Mapping[int, float]) -> Gain | None:
         rivals = [one for one in self._references if metric in one.metrics and one.id != trial.id]
-        if METRICS[metric].kind != "quality" or not rivals or trial.origin == "reference":
+        if not _is_quality(metric) or not rivals or trial.origin == "reference":
             return None
         best = max(rivals, key=lambda one: sign * one.metrics[metric])
         theirs = self._values(best, metric)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from service.notifying.addresses import Allowed
 from service.notifying.courier import Courier, delivering
 from service.store.store import Store, open_store
 from tests.service.notifying.receiver import Receiver, receiving
 from tests.service.store.examples import ManualClock, running_job
+from workers.outbound.addresses import Allowed
 
 LOOPBACK = Allowed("127.0.0.0/8")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.workers.judge_server import JudgeServer
 from tests.workers.tiny_language_model import save_tiny_llama
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
@@ -74,7 +75,7 @@ def test_a_trained_model_answers_better_than_its_base(rows: Path, tmp_path: Path
         assert one["scores"]["exact_match"] == float(one["answer"] == one["reference"])
         assert one["prompt"].endswith(":")
         assert one["base"]["answer"] != one["answer"]
-    assert len(list((tmp_path / "cache" / "answers").iterdir())) == 1
+    assert len(list((tmp_path / "cache" / "written").iterdir())) == 1
     again = _train(task, Workbench(tmp_path, workbench.artifacts), 40.0)
     assert again.metrics["rouge_l"] == found.metrics["rouge_l"]
 
@@ -127,6 +128,57 @@ def test_rows_without_a_place_for_an_answer_are_refused(rows: Path, tmp_path: Pa
                 **_task(rows, metrics=["pass_at_k"], tests="check") | {"train": str(tmp_path / "broken.jsonl")}
             )
         )
+
+
+def _judged(rows: Path, folder: Path, url: str, **more: Any) -> dict[str, Any]:
+    (folder / "own.py").write_text(
+        "def score(rows):\n    return [row['completion'] == row['reference'] for row in rows]\n"
+    )
+    judges = [
+        {"type": "file", "name": "same", "file": str(folder / "own.py")},
+        {"type": "http", "name": "length", "url": url, "high": 1000, "patience": 0, "direction": "minimize", **more},
+    ]
+    return {**_task(rows, metrics=["exact_match"], rows=4, kept=1), "test": 0.25, "judges": judges}
+
+
+def test_metrics_of_a_jobs_own_are_measured_beside_ours(rows: Path, tmp_path: Path, judge_server: JudgeServer) -> None:
+    workbench = Workbench(
+        tmp_path, ArtifactStore(tmp_path / "artifacts"), programs=(str(tmp_path),), judges="127.0.0.0/8"
+    )
+    task = _judged(rows, tmp_path, judge_server.url)
+    found = _train(task, workbench, 1.0, needed=("same", "length"))
+    assert found.status == "completed", found.reason
+    assert found.metrics["same"] == found.metrics["exact_match"]
+    sent = judge_server.got[-1]["rows"]
+    assert found.metrics["length"] == pytest.approx(sum(len(row["completion"]) for row in sent) / 100 / 4)
+    assert found.adapter is not None
+    folder = workbench.artifacts.extract(found.adapter.sha256, tmp_path / "adapter")
+    kept = json.loads((folder / ANSWERS_FILE).read_text())
+    assert kept["base_metrics"].keys() == {"exact_match", "same", "length"}
+    assert kept["answers"][0]["scores"].keys() == kept["answers"][0]["base"]["scores"].keys() >= {"same", "length"}
+    assert len(judge_server.got) == 2  # base and trained model
+    later = _judged(rows, tmp_path, judge_server.url, confirm_only=True)
+    assert "length" not in _train(later, workbench, 1.0).metrics
+    assert "length" in _train(later, workbench, 1.0, evaluate_on="test").metrics
+
+
+def test_a_judge_that_is_away_costs_its_metric_and_a_trial_only_where_it_is_an_objective(
+    rows: Path, tmp_path: Path, judge_server: JudgeServer
+) -> None:
+    workbench = Workbench(
+        tmp_path, ArtifactStore(tmp_path / "artifacts"), programs=(str(tmp_path),), judges="127.0.0.0/8"
+    )
+    task = _judged(rows, tmp_path, judge_server.url)
+    judge_server.refusals = [503] * 100
+    found = _train(task, workbench, 1.0)
+    assert (found.status, found.reason) == ("completed", None)
+    assert "length" not in found.metrics
+    assert "at last it answered 503" in found.environment["unmeasured_length"]
+    needed = _train(task, workbench, 1.0, needed=("length",))
+    assert needed.status == "failed"
+    assert (needed.reason or "").startswith("judge_failed: length: ")
+    assert needed.adapter is not None
+    assert needed.metrics["same"] == found.metrics["same"]
 
 
 def test_a_base_in_parts_writes_nothing(rows: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from workers.data.rows import Rows, TaskData
 from workers.data.sources import columns_of, divided, read_splits
 from workers.data.tokens import Encoded
 from workers.errors import InvalidInput
+from workers.generation.judging.section import Judge, check_judges
 from workers.generation.section import WRITTEN, GenerationSpec
 from workers.models.heads import CAUSAL
 from workers.models.references import resolve
@@ -68,6 +69,12 @@ class CausalLMSpec(TaskSection):
         default=None, description="answers to held-out rows, written and scored at the end of each training"
     )
 
+    judges: tuple[Judge, ...] = Field(
+        default=(),
+        max_length=20,
+        description="metrics of your own, measured where a trial has trained to its end and in `confirm`",
+    )
+
     @model_validator(mode="after")
     def _one_form(self) -> CausalLMSpec:
         given = [name for name in ("messages", "prompt", "completion", "text") if getattr(self, name) is not None]
@@ -87,9 +94,21 @@ class CausalLMSpec(TaskSection):
         """Tokens whose embeddings are trained beside the adapter."""
         return self.trainable_token_indices
 
+    @model_validator(mode="after")
+    def _judges_have_answers(self) -> CausalLMSpec:
+        check_judges(self.judges, answered=self.generation is not None)
+        if self.generation is not None and not (self.generation.metrics or self.judges):
+            raise ValueError("generation.metrics: found none; allowed: at least one, or `judges` of the answers")
+        return self
+
     def written_metrics(self) -> tuple[str, ...]:
-        """Metrics of written answers that the job asks for."""
-        return () if self.generation is None else self.generation.metrics
+        """Metrics that are there at a trial's end alone: of written answers, and of the job's own."""
+        own = tuple(metric.name for metric in self.judged_metrics())
+        return own if self.generation is None else (*self.generation.metrics, *own)
+
+    def judged_metrics(self) -> tuple[Metric, ...]:
+        """Metrics of the job's own, but those of `confirm` alone."""
+        return tuple(one.metric for one in self.judges if not one.confirm_only)
 
     def text_columns(self) -> tuple[str, ...]:
         """The columns that the job names; none where they are found by their usual names."""

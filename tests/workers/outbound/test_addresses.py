@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import BadInput
-from service.notifying.addresses import Allowed
 from service.settings import Settings, SettingsError
+from workers.errors import InvalidInput
+from workers.outbound.addresses import Allowed
 
 PUBLIC, PRIVATE = "93.184.216.34", "10.1.2.3"
 
@@ -56,7 +56,7 @@ def test_what_is_listed_is_reached_at_the_address_that_was_checked(listed: str, 
     ],
 )
 def test_everything_else_is_refused(listed: str, url: str, addresses: list[str]) -> None:
-    with pytest.raises(BadInput, match="url"):
+    with pytest.raises(InvalidInput, match="url"):
         allowed(listed, *addresses).target(url)
 
 
@@ -68,12 +68,14 @@ def test_a_name_that_does_not_resolve_is_no_refusal() -> None:
 
 
 @pytest.mark.parametrize("listed", ["off,any", "http://x", "10.1.0.0/40x", "a..b", ",", "10.1.2.3/8"])
-def test_a_list_that_says_nothing_is_refused_by_name(listed: str) -> None:
-    with pytest.raises(SettingsError, match="webhooks"):
-        Settings.read({"webhooks": listed}, {})
+@pytest.mark.parametrize("setting", ["webhooks", "judges"])
+def test_a_list_that_says_nothing_is_refused_by_name(setting: str, listed: str) -> None:
+    with pytest.raises(SettingsError, match=setting):
+        Settings.read({setting: listed}, {})
 
 
 def test_the_list_reaches_the_conductor_as_it_was_read() -> None:
-    settings = Settings.read({"webhooks": "Hooks.Example.com, 10.1.0.0/16"}, {})
-    assert settings.webhooks == "hooks.example.com,10.1.0.0/16"
-    assert Settings.read({}, settings.as_environment()).webhooks == settings.webhooks
+    settings = Settings.read({"webhooks": "Hooks.Example.com, 10.1.0.0/16", "judges": "Any"}, {})
+    assert (settings.webhooks, settings.judges) == ("hooks.example.com,10.1.0.0/16", "any")
+    again = Settings.read({}, settings.as_environment())
+    assert (again.webhooks, again.judges) == (settings.webhooks, settings.judges)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from service.address_list import Network, network_of
-from service.errors import BadInput
+from workers.errors import InvalidInput
+from workers.outbound.address_list import Network, network_of
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 LONGEST = 2000
@@ -35,26 +35,28 @@ class Target:
 @dataclass(frozen=True)
 class Allowed:
     """The operator's list: `off`, `any` (every public address), or names (`hooks.example.com`, `*.example.com`) and
-    networks (`10.1.0.0/16`) with commas. Private addresses need a network that has them, whatever name they go by."""
+    networks (`10.1.0.0/16`) with commas. Private addresses need a network that has them, whatever name they go by.
+    `setting` names the list in messages."""
 
     listed: str
     look_up: Callable[[str, int], list[str]] = _look_up
+    setting: str = "webhooks"
 
     def check(self, url: str) -> None:
-        """Raise BadInput for a URL that can never be sent to; its name need not resolve yet."""
+        """Raise InvalidInput for a URL that can never be sent to; its name need not resolve yet."""
         self._parts(url)
 
     def target(self, url: str) -> Target:
-        """Where to connect to. Raises BadInput for what is not allowed and OSError where a name does not resolve."""
+        """Where to connect to. Raises InvalidInput for what is not allowed, OSError where a name does not resolve."""
         scheme, host, port = self._parts(url)
         addresses = [_plain(address) for address in self.look_up(host, port)]
         if not addresses:
             raise OSError(f"{host} has no address")
         for address in addresses:
             if not self._is_allowed(host, address):
-                raise BadInput("url", url, f"{self._what()}; {host} is at {address}")
+                raise InvalidInput("url", url, f"{self._what()}; {host} is at {address}")
             if scheme == "http" and not self._innetwork_of(address):
-                raise BadInput("url", url, "https, or addresses in a network that the operator listed")
+                raise InvalidInput("url", url, "https, or addresses in a network that the operator listed")
         return Target(str(addresses[0]), host, port)
 
     def _parts(self, url: str) -> tuple[str, str, int]:
@@ -63,23 +65,24 @@ class Allowed:
             parts = urlsplit(url)
             host, port = (parts.hostname or "").rstrip("."), parts.port
         except ValueError:
-            raise BadInput("url", url, form) from None
+            raise InvalidInput("url", url, form) from None
         bad = parts.scheme not in ("http", "https") or not host or parts.username is not None or bool(parts.fragment)
         if bad or len(url) > LONGEST or not url.isascii() or any(one <= " " for one in url):
-            raise BadInput("url", url, form)
+            raise InvalidInput("url", url, form)
         names, networks = self._names(), self._networks()
         numeric = _number(host)
         if not names and not networks:
-            raise BadInput("url", url, f"nothing: {self._what()}")
+            raise InvalidInput("url", url, f"nothing: {self._what()}")
         if numeric is not None and not self._is_allowed(host, numeric):
-            raise BadInput("url", url, self._what())
+            raise InvalidInput("url", url, self._what())
         if numeric is None and not networks and not self._names_host(host):
-            raise BadInput("url", url, self._what())
+            raise InvalidInput("url", url, self._what())
         return parts.scheme, host, port or {"http": 80, "https": 443}[parts.scheme]
 
     def _what(self) -> str:
         listed = "switched off" if self.listed == "off" else f"set to {self.listed!r}"
-        return f"an address that the operator allows (`--webhooks` is {listed}; private ones only in listed networks)"
+        where = f"`--{self.setting}` is {listed}; private ones only in listed networks"
+        return f"an address that the operator allows ({where})"
 
     def _is_allowed(self, host: str, address: Address) -> bool:
         return self._innetwork_of(address) or (

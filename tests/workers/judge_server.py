@@ -1,0 +1,38 @@
+"""A judge on loopback, as an operator would run one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class JudgeServer(ThreadingHTTPServer):
+    """Scores by `score`, after it has answered each of `refusals` once; keeps the requests it got."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.refusals: list[int] = []
+        self.score: Callable[[list[dict[str, Any]]], Any] = lambda rows: [len(row["completion"]) / 100 for row in rows]
+        self.got: list[dict[str, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/score"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        judge: Any = self.server
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        judge.got.append(asked)
+        status = judge.refusals.pop(0) if judge.refusals else 200
+        answer = json.dumps({"scores": judge.score(asked["rows"])} if status == 200 else {"why": "busy"}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
