@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from service.notifying.addresses import Allowed
 
 from service.notifying.courier import Courier
 from service.settings import Settings
 from service.store.store import Store
 from tests.service.notifying.receiver import receiving
+from workers.outbound.addresses import Allowed
 
 OPEN = "127.0.0.0/8"
 

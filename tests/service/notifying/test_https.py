@@ -9,12 +9,12 @@ from pathlib import Path
 import certifi
 import pytest
 import trustme
-from service.notifying.addresses import Allowed
 
 from service.notifying.courier import Courier
 from service.store.store import Store, open_store
 from tests.service.notifying.receiver import Receiver, receiving
 from tests.service.store.examples import running_job
+from workers.outbound.addresses import Allowed
 
 NAME = "hooks.example.test"
 
