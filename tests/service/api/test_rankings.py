@@ -33,7 +33,7 @@ def spec(settings: Settings) -> dict[str, Any]:
 def test_a_folder_is_read_and_said_to_be_what_it_is(api: TestClient, spec: dict[str, Any]) -> None:
     found = api.post("/v1/checks", json=spec).json()
     assert found["problems"] == []
-    train, validation, test = found["data"]
+    train, validation, test = found["splits"]
     assert train["columns"] == ["text, read as corpus, queries and judgements", "second text", "target"]
     assert (train["rows"], validation["rows"], test["rows"]) == (3, 2, 1)
     assert train["examples"][0] == ["which wings", "wings in a slipstream", "3"]
