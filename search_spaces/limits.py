@@ -21,6 +21,7 @@ _WIDEST: tuple[Parameter, ...] = (
     Float("power_warmup", 0.0, 1e12),
     Float("label_smoothing", 0.0, 0.9),
     Float("dpo_beta", 1e-6, 1e3, scale="log"),
+    Float("temperature", 1e-4, 1e3, scale="log"),
     Float("max_grad_norm", 0.0, 1e6),
     Float("spike_score", 0.0, 1e3),
     Int("spike_window", 10, 10_000),

@@ -45,6 +45,11 @@ class Hyperparameters(BaseModel):
         gt=0,
         description="β of preferences: how dear it is to leave the base; of `orpo` λ, how much the odds count",
     )
+    temperature: float = Field(
+        default=0.05,
+        gt=0,
+        description="of retrieval: similarities are divided by it; the lower, the more near ones count",
+    )
     spike_score: float = Field(
         default=0.0,
         ge=0,

@@ -12,7 +12,7 @@ from service.jobs.search.spec import JobSpec, ResourcesSpec
 from workers.hyperparameters import split_config
 from workers.models.description import ModelDescription
 from workers.models.quantisation import METHODS as TRAIN_ON_QUANTISED
-from workers.running.sharding import NEEDS_WHOLE
+from workers.running.sharding import NEEDS_WHOLE, WHOLE_BATCH, needs_whole_batch
 from workers.tasks.section import TaskSection
 
 _NARROW = "a preset is narrowed by `overrides: {method: {choices: [...]}}`"
@@ -25,7 +25,9 @@ def check_sharding(spec: JobSpec) -> list[FieldProblem]:
     tokens = spec.task.trained_tokens() if isinstance(spec.task, TaskSection) else ()
     why = "embeddings that are divided cannot be trained token by token"
     more = [_problem("task.trainable_token_indices", list(tokens), "none", why)] if tokens else []
-    return [*_resource_problems(spec.resources), *_latency_problems(spec), *more]
+    divided = [_problem("resources.shards", spec.resources.shards, "1", WHOLE_BATCH)]
+    own = divided if needs_whole_batch(spec.task) else []
+    return [*own, *_resource_problems(spec.resources), *_latency_problems(spec), *more]
 
 
 def check_one_method(resources: ResourcesSpec, name: str) -> list[FieldProblem]:

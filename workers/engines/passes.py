@@ -25,6 +25,7 @@ from workers.engines.prefix import (
 from workers.engines.prefix_store import HiddenStates, PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.methods.attached import logits_in
+from workers.models.pooling import pooled
 from workers.models.token_scores import token_scores
 from workers.tasks.criterion import Measure
 
@@ -120,6 +121,8 @@ def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, row
         scores, frozen = token_scores(model, batch, inputs.targets(rows)), inputs.frozen(rows)
         return scores if frozen is None else torch.cat([scores, frozen[..., None]], dim=-1)
     outputs = logits_in(model(**batch))
+    if criterion.pooling is not None:
+        return pooled(outputs, batch["attention_mask"], criterion.pooling)
     return outputs if criterion.targets == "row" else outputs[:, -batch["input_ids"].shape[1] :]
 
 
@@ -133,8 +136,10 @@ def measure_in(split: Pass, batches: Iterable[RowIndices]) -> Measure:
 
 def evaluation_batches(split: Pass, tokens: int = EVALUATION_TOKENS) -> list[RowIndices]:
     """All rows of a split in batches of so many `tokens` for a pass without training."""
-    together = split.inputs.criterion.together
-    batches = token_budget_batches(longest_of(split.lengths, together), tokens // together)
+    together, leading = split.inputs.criterion.together, split.inputs.criterion.leading
+    lengths = longest_of(split.lengths, together)
+    first = token_budget_batches(lengths[:leading], tokens // together)
+    batches = [*first, *(rows + leading for rows in token_budget_batches(lengths[leading:], tokens // together))]
     return [side_by_side(groups, together) for groups in batches]
 
 

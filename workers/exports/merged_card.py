@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from workers.exports.sentence_vectors import CARD
 from workers.exports.serving import serve_merged
 
 _CARD = "README.md"
@@ -19,7 +20,7 @@ answer = model.generate(**inputs, max_new_tokens=128, do_sample=False)[0, inputs
 print(tokenizer.decode(answer, skip_special_tokens=True))"""
 
 
-def write_merged_card(folder: Path, adapter: Path, model_class: str) -> None:
+def write_merged_card(folder: Path, adapter: Path, model_class: str, vectors: bool = False) -> None:
     """Say how the checkpoint in `folder` is loaded and served, and what the adapter's own card says of its training."""
     own = (adapter / _CARD).read_text(encoding="utf-8") if (adapter / _CARD).is_file() else ""
     header = own.partition("---\n")[2].partition("---\n")[0]
@@ -30,7 +31,9 @@ def write_merged_card(folder: Path, adapter: Path, model_class: str) -> None:
     if (folder / "chat_template.jinja").is_file():
         code += _ASK
     serve = f"\nServed by vLLM:\n```bash\n{serve_merged('this/folder')}\n```\n" if causal else ""
-    lines = "\n".join(["library_name: transformers", "base_model_relation: finetune", *kept])
+    code = CARD if vectors else code
+    library = "sentence-transformers" if vectors else "transformers"
+    lines = "\n".join([f"library_name: {library}", "base_model_relation: finetune", *kept])
     rest = "".join(f"## {part}" for part in own.split("\n## ")[1:])
     text = f"""---
 {lines}

@@ -19,8 +19,9 @@ from transformers.utils import logging as transformers_logging
 
 from workers.errors import InvalidInput
 from workers.exports.merged_card import write_merged_card
+from workers.exports.sentence_vectors import write_sentence_transformer
 from workers.generation.stops import stop_tokens
-from workers.methods.adapter_card import chat_template_of
+from workers.methods.adapter_card import chat_template_of, section_of
 from workers.methods.adapter_file import CONFIG_FILE
 from workers.methods.loading import load_adapter
 from workers.methods.own_adapter import fold
@@ -52,9 +53,13 @@ def merge(adapter: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:  # nobody ever sees half of a checkpoint
         folder = Path(scratch) / "merged"
-        model.save_pretrained(folder)
+        section = section_of(adapter)
+        kept: Any = model if section is None else model.base_model
+        kept.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        write_merged_card(folder, adapter, type(model).__name__)
+        if section is not None:
+            write_sentence_transformer(folder, model.config.hidden_size, section)
+        write_merged_card(folder, adapter, type(model).__name__, vectors=section is not None)
         if target.exists():
             target.rmdir()
         folder.rename(target)

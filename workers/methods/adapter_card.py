@@ -14,6 +14,10 @@ from workers.methods.snippets import base_snippet, hub_name
 from workers.models.references import is_hub
 
 _TEMPLATE = "chat_template"
+_SECTION = "task"
+_VECTORS = """A vector for each token, in `.logits`; a text's own is pooled from its tokens ({pooling}, `normalize:
+{normalize}`). Queries are read behind `{query_prefix}`, documents behind `{document_prefix}`. `peftsearch export
+--merged` writes a folder that sentence-transformers loads, if the method folds into the base."""
 _PEFT = """from peft import PeftModel
 {base}
 model = PeftModel.from_pretrained(base, "this/folder").eval()"""
@@ -44,15 +48,18 @@ def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int |
     template where the job had one of its own; and with what the adapter can be refined by: configuration and seed."""
     told: dict[str, Any] = {"labels": card.labels, "pad_token_id": padding, **_own_template(card)}
     told |= {} if card.seed is None else {"config": dict(card.config), "seed": card.seed}
+    told |= {_SECTION: dict(card.task)} if card.head.bare else {}
     (folder / TASK_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     named = dict(enumerate(card.labels))
     code = (_PEFT if plain_peft else _OURS).format(base=base_snippet(card.base_model, repr(named), card.head))
     kind = card.head.auto_class.replace("AutoModel", "AutoPeftModel")
     before, options = (f"labels = {named!r}\n", _LABELS) if card.head.fresh else ("", "")
-    auto = _AUTO.format(kind=kind, before=before, options=options, padding=padding) if plain_peft else ""
+    alone = plain_peft and not card.head.bare
+    auto = _AUTO.format(kind=kind, before=before, options=options, padding=padding) if alone else ""
     metrics = "\n".join(f"| {name} | {value:.6g} |" for name, value in sorted(card.metrics.items()))
     outputs = ", ".join(f"{index} = {name}" for index, name in enumerate(card.labels)) or "not recorded"
     outputs = outputs if card.head.fresh else "The next token, by the base model's own head."
+    outputs = _VECTORS.format(**card.task) if card.head.bare and card.task else outputs
     own = " and its head" if card.head.fresh else ""
     tag = f"pipeline_tag: {card.pipeline_tag}\n" if card.pipeline_tag else ""
     text = f"""---
@@ -95,6 +102,13 @@ def chat_template_of(folder: Path) -> str | None:
     file = folder / TASK_FILE
     told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return told.get(_TEMPLATE)
+
+
+def section_of(adapter: Path) -> dict[str, Any] | None:
+    """The `task` section that an exported adapter of a model of vectors was trained by; None of all others."""
+    file = adapter / TASK_FILE
+    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return told.get(_SECTION)
 
 
 def _serving(folder: Path, card: AdapterCard) -> str:

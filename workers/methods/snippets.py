@@ -9,6 +9,11 @@ from workers.models.builtins import builtin
 from workers.models.heads import Head
 from workers.models.references import HUB, is_hub
 
+_WITHOUT_HEAD = """
+for name, part in list(base.named_children()):  # what it gives as logits are the hidden states
+    if part is not base.base_model:
+        setattr(base, name, torch.nn.Identity())"""
+
 
 def hub_name(reference: str) -> tuple[str, str | None]:
     """Name and revision of a reference to the hub."""
@@ -77,9 +82,9 @@ config.label2id = {{name: index for index, name in labels.items()}}"""
 
 def _loading(reference: str, head: Head, target: str, *more: str) -> str:
     arguments = [f"    {_where(reference)},", "    config=config,", "    dtype=torch.float32,  # however it is stored"]
-    own = ["    ignore_mismatched_sizes=True,  # the head's"] if head.fresh else []
+    own = ["    ignore_mismatched_sizes=True,  # the head's"] if head.fresh or head.bare else []
     lines = "\n".join([*arguments, *own, *more])
-    return f"{target} = {head.auto_class}.from_pretrained(\n{lines}\n)"
+    return f"{target} = {head.auto_class}.from_pretrained(\n{lines}\n)" + (_WITHOUT_HEAD if head.bare else "")
 
 
 def _where(reference: str) -> str:

@@ -19,6 +19,7 @@ class Head:
             position, or those that have a target (`labelled`). Engines leave out what no head reads.
         fresh: whether a checkpoint has no such head: it is drawn at random, and every trial trains it.
         endings: how the names of model classes with such a head end.
+        bare: whether the head's own layers are left out, so that outputs are the body's hidden states.
     """
 
     auto_class: str
@@ -26,6 +27,7 @@ class Head:
     reads: Reads
     fresh: bool
     endings: tuple[str, ...]
+    bare: bool = False
 
 
 SEQUENCE = Head(
@@ -34,7 +36,15 @@ SEQUENCE = Head(
 TOKEN = Head("AutoModelForTokenClassification", "TOKEN_CLS", "every", fresh=True, endings=("ForTokenClassification",))
 CAUSAL = Head("AutoModelForCausalLM", "CAUSAL_LM", "labelled", fresh=False, endings=("ForCausalLM", "LMHeadModel"))
 QUESTION = Head("AutoModelForQuestionAnswering", "QUESTION_ANS", "every", fresh=True, endings=("ForQuestionAnswering",))
-HEADS = (SEQUENCE, TOKEN, QUESTION, CAUSAL)
+HIDDEN = Head(
+    "AutoModelForTokenClassification",
+    "FEATURE_EXTRACTION",
+    "every",
+    fresh=False,
+    endings=("ForFeatureExtraction",),
+    bare=True,
+)
+HEADS = (SEQUENCE, TOKEN, QUESTION, CAUSAL, HIDDEN)
 
 
 def head_of(model: object) -> Head:

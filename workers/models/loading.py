@@ -23,7 +23,7 @@ from workers.errors import InvalidInput
 from workers.models.agreement import check_loaded, check_weights
 from workers.models.anatomy import Anatomy
 from workers.models.description import ModelDescription, describe, describe_weights, require_head, with_head
-from workers.models.heads import SEQUENCE, Head, head_of
+from workers.models.heads import HIDDEN, SEQUENCE, Head, head_of
 from workers.models.quantisation import keep_backward_pass, quantisation
 from workers.models.references import read_config, resolve
 
@@ -101,8 +101,10 @@ def load_base(
             **_storage(quantise, expected, device),
         )
     parts, differ = describe_model(model).anatomy, {name for name, *_ in info["mismatched_keys"]}
-    check_loaded(parts, folder, set(info["missing_keys"]), differ, kind.fresh)
+    check_loaded(parts, folder, set(info["missing_keys"]), differ, kind.fresh or kind.bare)
     check_parts(expected.anatomy, parts, model)
+    if kind.bare:
+        leave_out_head(model)
     return make_base(model, str(folder), missing=tuple(info["missing_keys"]), reference=reference, device=device)
 
 
@@ -133,6 +135,14 @@ def make_base(
         head = (*(name for name in orphans if not name.startswith(usual)), *usual)
     size = sum(value.numel() for name in head for value in model.get_submodule(name).parameters())
     return Base(model, with_head(description, head, kind.fresh), kind, head, size, folder)
+
+
+def leave_out_head(model: PreTrainedModel) -> None:
+    """Make hidden states of the last layer the outputs of a model with a head for tokens; its class says so by name."""
+    for name in _outside_body(model, describe_model(model)):
+        setattr(model, name, nn.Identity())
+    plain = type(model)
+    model.__class__ = type(f"{plain.__name__.partition('For')[0]}{HIDDEN.endings[0]}", (plain,), {})
 
 
 def describe_model(model: PreTrainedModel, reference: str = "") -> ModelDescription:

@@ -128,7 +128,7 @@ def _batch(model: nn.Module, anatomy: Anatomy, rows: int, tokens: int) -> dict[s
     """Rows of random tokens. Of a model that writes text, the head reads the last, as where a text is gone on with."""
     device = next(model.parameters()).device
     ids = torch.randint(anatomy.vocabulary, (rows, tokens), generator=torch.Generator().manual_seed(0)).to(device)
-    more = {} if head_of(model).fresh else {"logits_to_keep": 1, "use_cache": False}
+    more = {"logits_to_keep": 1, "use_cache": False} if head_of(model).reads == "labelled" else {}
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **more}
 
 

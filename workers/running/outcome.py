@@ -17,14 +17,14 @@ from workers.engines.course import Ending
 from workers.engines.prefix import upper_layers
 from workers.engines.sharded import whole_layers
 from workers.generation.evaluation import Written
-from workers.methods.attached import AdapterCard, Attached, logits_of
+from workers.methods.attached import AdapterCard, Attached
 from workers.models.half_precision import format_of
-from workers.models.token_scores import labelled_scores
 from workers.room import when_there_is_room
 from workers.running import latency
 from workers.running.answering import answers_of, keep_answers
 from workers.running.label_unit import in_label_unit
 from workers.running.packing import why_rows_apart
+from workers.running.outputs import outputs_of
 from workers.running.preparing import PreparedTrial, precision_of
 from workers.running.workbench import Workbench, environment
 from workers.tasks.registry import task_of
@@ -136,7 +136,7 @@ def training_memory(prepared: PreparedTrial, attached: Attached, remembered: int
     train, trained = prepared.data.train, list(attached.parameters().values())
     longest, base = int(np.argmax(train.lengths)), prepared.resident.base
     hidden = base.description.anatomy.hidden_size
-    outputs = labelled_scores if train.criterion.scored else logits_of
+    outputs = outputs_of(train.criterion)
     found = []
     with upper_layers(base, attached.lowest_layer) as entry:
         for rows in (1, 2):

@@ -12,6 +12,7 @@ from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
+from workers.tasks.registry import task_of
 
 PackKey = tuple[str, int, str, str]
 """What trials of one pack have in common: task as JSON, seed of its data, split to evaluate on, precision."""
@@ -28,6 +29,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
     chosen = method(name)
     if assignment.pack == 1:
         return "the job asks for a pass of its own for each trial"
+    if task_of(assignment.task).compares_batch(assignment.task):
+        return "rows of a batch are compared with each other, and a pass that trials share holds those of others"
     if hyperparameters.spike_score > 0:
         return "a guard against spikes sets a trial back on its own"
     if hyperparameters.packing != "none":

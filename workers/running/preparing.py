@@ -14,6 +14,7 @@ from workers.engines.frozen import beside_base
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision, base_in_bfloat16, choose
 from workers.engines.resident import ResidentBase
+from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters, split_config
 from workers.methods.declaration.method import Method
 from workers.methods.registry import method
@@ -22,7 +23,7 @@ from workers.models.description import ModelDescription, describe, for_task
 from workers.models.quantisation import check_method
 from workers.running.answering import Asked, ask
 from workers.running.packing import check_packing, why_not_fast
-from workers.running.sharding import check_sharded
+from workers.running.sharding import WHOLE_BATCH, check_sharded, needs_whole_batch
 from workers.running.workbench import PreparedData, Workbench
 from workers.strategies.registry import with_strategy_knobs
 from workers.tasks.registry import task_of
@@ -67,6 +68,8 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     if assignment.quantise is not None:
         check_method(assignment.quantise, name)
     check_sharded(name, assignment.shards)
+    if assignment.shards > 1 and needs_whole_batch(assignment.task):
+        raise InvalidInput("shards", assignment.shards, f"1: {WHOLE_BATCH}")
     check_packing(hyperparameters, describe(assignment.task.model))
     kind = task_of(assignment.task).head
     half = _base_in_bfloat16(assignment, workbench)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from workers.errors import InvalidInput
+from workers.tasks.registry import type_of
+from workers.tasks.section import TypeSection
+from workers.tasks.task import Task
 
 NEEDS_WHOLE: Mapping[str, str] = {
     "eva": "it reads activations of whole batches before training and exchanges them between processes in its own way",
@@ -13,6 +16,15 @@ NEEDS_WHOLE: Mapping[str, str] = {
     "sft": "it chooses entries by gradients of the whole batch before they are summed up",
 }
 """Methods that need the whole base or the whole batch in one place, and for what."""
+
+
+WHOLE_BATCH = "rows of a batch are compared with each other, and each of the shards has a part of them"
+
+
+def needs_whole_batch(task: TypeSection) -> bool:
+    """Whether the loss of a task is no sum over rows or groups of them, which shards could divide."""
+    kind = type_of(task)
+    return isinstance(kind, Task) and kind.compares_batch(task)
 
 
 def check_sharded(method: str, shards: int) -> None:

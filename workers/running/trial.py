@@ -20,12 +20,12 @@ from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import reference_trainee
 from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, shard
 from workers.engines.updates import Updates
-from workers.methods.attached import Attached, TrainingSetup, logits_of
-from workers.models.token_scores import labelled_scores
+from workers.methods.attached import Attached, TrainingSetup
 from workers.room import when_there_is_room
 from workers.running.baseline_trial import baseline_outcome
 from workers.running.outcome import failed, outcome_of
 from workers.running.packing import why_not_fast, why_rows_apart
+from workers.running.outputs import outputs_of
 from workers.running.preparing import PreparedTrial, precision_of, prepare
 from workers.running.ranks import at_rank, lower_ranks
 from workers.running.workbench import Workbench
@@ -66,7 +66,7 @@ def attach(prepared: PreparedTrial, steps: int) -> Attached:
     """Put the trial's adapter, as it is before its first step of `steps`, on the resident base."""
     train = prepared.data.train
     seed = prepared.assignment.seed
-    outputs = labelled_scores if train.criterion.scored else logits_of
+    outputs = outputs_of(train.criterion)
     setup = TrainingSetup(steps, lambda size: train.labelled_batches(size, seed), train.criterion.mean_loss, outputs)
     attached = prepared.method.attach(prepared.resident.base, prepared.knobs, seed, setup)
     for parameter in attached.parameters().values():  # some are copies of the base's, which may be in half precision

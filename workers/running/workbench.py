@@ -54,8 +54,9 @@ class PreparedData:
 
     @property
     def typical_tokens(self) -> int:
-        """The length that latency is measured at: the median row's."""
-        return int(np.median(self.validation.lengths))
+        """The length that latency is measured at: the median row's, of rows that lead (queries) the median of these."""
+        leading = self.validation.criterion.leading
+        return int(np.median(self.validation.lengths[:leading] if leading else self.validation.lengths))
 
     def split(self, name: Split) -> Inputs:
         """The rows that a trial is evaluated on. Raises `InvalidInput` when the task has no such rows."""

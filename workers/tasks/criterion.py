@@ -19,6 +19,7 @@ from workers.hyperparameters import Hyperparameters
 if TYPE_CHECKING:
     from torch import Tensor
 
+Pooling = Literal["mean", "cls", "last"]
 IGNORED = -100
 """Target of a token that counts nowhere; the number is that of PyTorch and transformers."""
 ROLES = 4
@@ -75,6 +76,8 @@ class Criterion:
         together: how many rows in turn are compared with each other: they stand side by side in every batch, and weigh
             one together.
         frozen: whether the untouched base's score of each target stands beside the model's, at `FROZEN`.
+        pooling: how the hidden states of a row's tokens become its one vector, where these are the model's outputs.
+        leading: rows, the first ones of a split, that an evaluation reads before all others.
         examples: what the metrics of a split are means over, where these are not its rows.
         baselines: what is reached on a split without the model, by the name of the trial's method.
     """
@@ -86,6 +89,8 @@ class Criterion:
     unit: Unit = LABELS_OWN
     together: int = 1
     frozen: bool = False
+    pooling: Pooling | None = None
+    leading: int = 0
     examples: int | None = None
     baselines: Mapping[str, Callable[[], Baseline]] = field(default_factory=dict)
 

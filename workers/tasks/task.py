@@ -70,6 +70,8 @@ class Task(TaskType):
         arrange: from the rows that were read, and a seed, to those that the model reads, where these are others.
         reads_model: whether `read` looks into the model's folder, for its tokenizer or chat template.
         rows_each: rows that the model reads for one of the data, as its criterion compares them; by a section.
+        compares_batch: by a section, whether all rows of a batch are compared with each other, so that neither other
+            trials nor other processes may share its passes.
         baselines: what needs no model and stands among the reference trials, by the name that trials have as method.
     """
 
@@ -83,6 +85,7 @@ class Task(TaskType):
     arrange: Callable[[Any, TaskData, int], TaskData] | None = None
     reads_model: bool = False
     rows_each: Callable[[Any], int] = lambda _section: 1
+    compares_batch: Callable[[Any], bool] = lambda _section: False
     baselines: tuple[str, ...] = ()
     fit: Callable[[Targets, bool], Criterion] | None = None
 

@@ -99,6 +99,11 @@ def _judged(rng: random.Random) -> Row:
     return {"query": f"my {rng.choice(FILLER)} one", "document": " ".join(words), "label": int(kind == "fruit")}
 
 
+def _found(rng: random.Random) -> Row:
+    asked, said = rng.choice(list(zip(WORDS["fruit"], WORDS["tool"], strict=True)))[:: rng.choice((1, -1))]
+    return {"query": f"{rng.choice(FILLER)} {rng.choice(FILLER)} {asked}", "document": f"one {said}"}
+
+
 def _turns(*turns: Any) -> Row:
     return {"messages": [{"role": role, "content": content} for role, content in turns]}
 
@@ -149,6 +154,15 @@ CASES = {
             *(({"query": "my one", "document": "a pear", "label": value}, "label") for value in ("x", None, 0.5, [1])),
         ),
         fields={"negatives": 3},
+    ),
+    "retrieval": Case(
+        _found,
+        (
+            ({"query": None, "document": "a pear"}, "query"),
+            ({"query": "my one", "document": ""}, "document"),
+        ),
+        cut=5,
+        fields={"negatives": 2, "in_batch": False, "mined": "random"},
     ),
     "text-classification": Case(
         _text, (({"text": 3, "label": "fruit"}, "train"), ({"text": "a pear", "label": None}, "label"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Literal, Self
 
@@ -17,9 +16,8 @@ from workers.data.rows import Judged
 from workers.hyperparameters import Hyperparameters
 from workers.tasks.criterion import Baseline
 from workers.tasks.losses import classification_loss
+from workers.tasks.ranking.latency import seconds_of
 from workers.tasks.ranking.metrics import CONTRAST, Ranking, ranking_metrics, worst_order
-
-_TIMED = 9  # queries
 
 
 def list_loss(
@@ -90,13 +88,3 @@ def bm25_of_lists(judged: Judged) -> Baseline:
     found = torch.tensor([[float(scores[query][document])] for query, document in judged.places.tolist()])
     measure.add(found, torch.arange(len(found)))
     return Baseline(measure.result(), seconds_of(index, judged))
-
-
-def seconds_of(index: Bm25, judged: Judged) -> float:
-    """Median seconds in which an index answers a query."""
-    times = []
-    for query in judged.queries[:_TIMED]:
-        started = time.perf_counter()
-        index.best(query, 10)
-        times.append(time.perf_counter() - started)
-    return float(np.median(times))
