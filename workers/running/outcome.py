@@ -23,8 +23,8 @@ from workers.room import when_there_is_room
 from workers.running import latency
 from workers.running.answering import answers_of, keep_answers
 from workers.running.label_unit import in_label_unit
-from workers.running.packing import why_rows_apart
 from workers.running.outputs import outputs_of
+from workers.running.packing import why_rows_apart
 from workers.running.preparing import PreparedTrial, precision_of
 from workers.running.workbench import Workbench, environment
 from workers.tasks.registry import task_of

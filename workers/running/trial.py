@@ -24,8 +24,8 @@ from workers.methods.attached import Attached, TrainingSetup
 from workers.room import when_there_is_room
 from workers.running.baseline_trial import baseline_outcome
 from workers.running.outcome import failed, outcome_of
-from workers.running.packing import why_not_fast, why_rows_apart
 from workers.running.outputs import outputs_of
+from workers.running.packing import why_not_fast, why_rows_apart
 from workers.running.preparing import PreparedTrial, precision_of, prepare
 from workers.running.ranks import at_rank, lower_ranks
 from workers.running.workbench import Workbench
