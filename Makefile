@@ -111,7 +111,7 @@ bench-schedulers: $(VENV)/installed ## schedulers beside Optuna's pruners on rec
 bench-store: $(VENV)/installed ## the store beside Optuna's on SQLite
 	$(BIN)/python -m benchmarks.store
 
-bench-service: $(VENV)/installed ## what the service bears: store, writers, HTTP, listeners, 100,000 trials, one-second trials (QUICK=1: a minute)
+bench-service: $(VENV)/installed ## what the service bears: store, writers, HTTP, listeners, 100,000 trials, one-second trials; resumes (QUICK=1: a minute)
 	$(BIN)/python -m benchmarks.service $(if $(QUICK),--quick)
 
 chaos: $(VENV)/installed ## 200 faults at seeded moments, and what is left of the jobs; resumes (MINUTES=20)

@@ -92,12 +92,13 @@ class NoSlots:
 
 
 def _conduct(settings: Settings) -> None:
+    proposer, stop = Proposer(), threading.Event()
+    proposer.warm()
     lock = HomeLock(settings.home, "conductor")
     lock.acquire(wait=10)
     store = open_store(settings.database, jumping_clock)
     identity = f"{home_identity(settings.home)}."
     take_over(store, identity)
-    proposer, stop = Proposer(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     logging.info("ready")
     owner = identity + secrets.token_hex(3)

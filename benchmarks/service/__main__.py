@@ -1,6 +1,10 @@
 """`python -m benchmarks.service`: what the service bears, part by part, into a result file.
 
-python -m benchmarks.service --parts store http --out benchmarks/results/service.json
+    python -m benchmarks.service --minutes 15
+    python -m benchmarks.service --parts store http --out benchmarks/results/service.json
+
+Each part is kept as soon as it is measured, and those that the file has are not measured again unless they are named;
+what `--quick` has measured is no figure, and comes after what was never measured.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +55,16 @@ def parts(quick: bool) -> dict[str, Callable[[], dict[str, Any]]]:
 def main() -> None:
     """Measure the parts asked for, keep them with those measured before, and print the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", nargs="+", choices=list(parts(False)), default=list(parts(False)))
+    parser.add_argument("--parts", nargs="+", choices=list(parts(False)), help="measure these, known or not")
+    parser.add_argument("--minutes", type=float, default=15, help="begin no further part after this long")
     parser.add_argument("--quick", action="store_true", help="small sizes, whose figures are not kept")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/service.json"))
     arguments = parser.parse_args()
     known: dict[str, Any] = json.loads(arguments.out.read_text())["parts"] if arguments.out.exists() else {}
-    for name in arguments.parts:
+    deadline = time.monotonic() + 60 * arguments.minutes
+    for name in arguments.parts or (list(parts(True)) if arguments.quick else lacking(known)):
+        if time.monotonic() > deadline:
+            break
         load, began = os.getloadavg()[0], time.monotonic()
         found = parts(arguments.quick)[name]()
         known[name] = {**found, "load_before": round(load, 1), "took_s": round(time.monotonic() - began, 1)}
@@ -65,6 +73,12 @@ def main() -> None:
             arguments.out.write_text(json.dumps(_document(known), indent=1) + "\n")
     json.dump(_document(known)["summary"], sys.stdout, indent=2)
     print()
+
+
+def lacking(known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The parts to measure, those that there is no figure of first."""
+    unmeasured = [name for name in parts(False) if name not in known]
+    return [*unmeasured, *(name for name, part in known.items() if part.get("quick") and name in parts(False))]
 
 
 def _document(found: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -79,8 +80,11 @@ class Hyperband:
         """See `optimizers.schedulers.contract.Scheduler`."""
         levels = self.looks(budget_epochs)
         bracket = self._bracket(trial_id, len(levels))
-        peers = {name: curve for name, curve in curves.items() if self._bracket(name, len(levels)) == bracket}
-        return at_rungs(trial_id, peers, problem, levels[bracket:], self.reduction, budget_epochs)
+        rivals = partial(self._rivals, bracket, len(levels))
+        return at_rungs(trial_id, curves, problem, levels[bracket:], self.reduction, budget_epochs, rivals)
+
+    def _rivals(self, bracket: int, levels: int, trial_id: str) -> bool:
+        return self._bracket(trial_id, levels) == bracket
 
     def _bracket(self, trial_id: str, levels: int) -> int:
         """Bracket b skips the first b rungs. A hash of the id decides, so that a replay decides the same.
@@ -107,8 +111,10 @@ def at_rungs(
     levels: Sequence[float],
     reduction: float,
     budget_epochs: float,
+    rivals: Callable[[str], bool] = lambda _: True,
 ) -> Decision:
-    """Stop when the latest report of the trial is its first at or beyond a rung and too many peers are better there."""
+    """Stop when the latest report of the trial is its first at or beyond a rung and too many peers are better there:
+    those of the other trials that `rivals` says are. Elsewhere nobody else's curve is looked at."""
     curve = curves.get(trial_id)
     if curve is None or not curve.points or curve.points[-1].epoch >= budget_epochs - TOLERANCE:
         return "continue"
@@ -118,7 +124,8 @@ def at_rungs(
     for level in levels:
         if curve.reached(level) is not curve.points[-1]:
             continue
-        there = {name: point for name, other in curves.items() if (point := other.reached(level)) is not None}
+        others = (name for name in curves if rivals(name))
+        there = {name: point for name in others if (point := curves[name].reached(level)) is not None}
         values = np.array(
             [minimised(objectives, point.metrics, curves[name].config, problem) for name, point in there.items()]
         )

@@ -58,9 +58,11 @@ class Median:
         grace = self._grace(budget_epochs)
         objectives = comparable(problem, curve.points[-1].metrics)
         learned = any(objective.metric not in problem.known for objective in objectives)
-        others = [other for name, other in curves.items() if name != trial_id and other.reached(now) is not None]
         finished = now >= budget_epochs - TOLERANCE
-        if now < grace - TOLERANCE or finished or not learned or len(others) < self.peers:
+        if now < grace - TOLERANCE or finished or not learned:
+            return "continue"
+        others = [other for name, other in curves.items() if name != trial_id and other.reached(now) is not None]
+        if len(others) < self.peers:
             return "continue"
 
         def history(of: Curve) -> np.ndarray:

@@ -63,10 +63,11 @@ def conduct(settings: Settings, supervised: bool = False) -> None:
     store = open_store(settings.database)
     identity = f"{home_identity(settings.home)}."
     take_over(store, identity)
+    proposer = Proposer()
+    proposer.warm()  # beside Ray, which takes as long to start
     executor = RayExecutor(
         settings.ray, ray_scratch(settings.home), settings.home, settings.artifacts, settings.programs, settings.judges
     )
-    proposer = Proposer()
     try:
         stop = _on_signal(supervised)
         if settings.ray is None:  # a cluster's cores are not ours to hold while there is no job

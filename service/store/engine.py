@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -29,6 +29,7 @@ T = TypeVar("T")
 LOCK_SECONDS = 60.0  # how long a SQLite writer waits for the others; one transaction takes about a millisecond
 SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
 TRIES = 5
+BELIEVED = 1.0  # seconds for which a connection that was in use is taken for alive
 _URLS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
@@ -49,12 +50,23 @@ class Database:
         self._reading = self.engine.execution_options(**autocommit)
 
     def write(self, operation: Callable[[Connection], T]) -> T:
-        """Run `operation` in one transaction: all of it happens, or nothing. It may be run again after a deadlock."""
+        """Run `operation` in one transaction: all of it happens, or nothing. It may be run again after a deadlock, or
+        on another connection where the first one was found cut before the end."""
         for attempt in range(TRIES):
+            done = False
+
+            def noted(connection: Connection) -> T:
+                nonlocal done
+                result = operation(connection)
+                done = True
+                return result
+
             try:
-                return self._once(operation)
+                return self._once(noted)
             except OperationalError as error:
-                again = getattr(error.orig, "sqlstate", None) in SERIALIZATION_FAILURES
+                # Cut while it commits, a transaction may have happened; that is for the caller to find out.
+                cut = error.connection_invalidated and not done
+                again = cut or getattr(error.orig, "sqlstate", None) in SERIALIZATION_FAILURES
                 if not again or attempt == TRIES - 1:
                     raise _unavailable(error) from error
             except NoFreeConnection as error:
@@ -74,11 +86,14 @@ class Database:
 
     def read(self, operation: Callable[[Connection], T]) -> T:
         """Run `operation` without a transaction: each of its statements sees the latest committed state."""
-        try:
-            with self._reading.connect() as connection:
-                return operation(connection)
-        except (OperationalError, NoFreeConnection) as error:
-            raise _unavailable(error) from error
+        for again in (True, False):
+            try:
+                with self._reading.connect() as connection:
+                    return operation(connection)
+            except (OperationalError, NoFreeConnection) as error:
+                if not (again and isinstance(error, OperationalError) and error.connection_invalidated):
+                    raise _unavailable(error) from error
+        raise AssertionError("the second try returns or raises")
 
     def close(self) -> None:
         """Close the connections."""
@@ -111,7 +126,28 @@ _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 def _postgresql_engine(url: URL) -> Engine:
     # PostgreSQL allows 100 connections by default, for all processes together.
-    return create_engine(url, json_serializer=_to_json, pool_size=5, max_overflow=15, pool_pre_ping=True)
+    engine = create_engine(url, json_serializer=_to_json, pool_size=5, max_overflow=15)
+    _ping_the_rested(engine)
+    return engine
+
+
+def _ping_the_rested(engine: Engine) -> None:
+    """Ask a connection that has rested whether it lives, as the server may have been restarted; one that answered a
+    moment ago is believed, which saves each transaction of a busy service a round trip."""
+
+    def note_use(_: object, record: ConnectionPoolEntry) -> None:
+        record.info["used"] = time.monotonic()
+
+    def check(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+        if time.monotonic() - record.info.get("used", time.monotonic()) < BELIEVED:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool opens another one
+
+    event.listen(engine, "checkin", note_use)
+    event.listen(engine, "checkout", check)
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -31,7 +31,13 @@ class NewEvent:
 
 
 _APPEND = insert(EVENTS)
-_LOCK = select(func.pg_advisory_xact_lock(_LOCK_KEY))
+_LOCK = select(func.pg_advisory_xact_lock(_LOCK_KEY).label("held"))
+_NAMES = ("job_id", "kind", "payload", "created_at")
+# The row, with its number, is made of what the lock's own row brings: after it is held, in one round trip.
+_LOCK_AND_APPEND = insert(EVENTS).from_select(
+    _NAMES,
+    select(*(bindparam(name, type_=EVENTS.c[name].type) for name in _NAMES)).select_from(_LOCK.cte("locked")),
+)
 _AFTER = (
     select(*EVENT_COLUMNS)
     .where(EVENTS.c.sequence > bindparam("sequence"))
@@ -63,10 +69,11 @@ def append(connection: Connection, events: Sequence[NewEvent], now: datetime) ->
     """Append events. Must be the last statement of its transaction: it holds the lock that all writers need."""
     if not events:
         return
-    if connection.dialect.name == "postgresql":
+    postgresql = connection.dialect.name == "postgresql"
+    if postgresql and len(events) > 1:
         connection.execute(_LOCK)
     rows = [{"job_id": e.job_id, "kind": e.kind, "payload": e.payload, "created_at": now} for e in events]
-    connection.execute(_APPEND, rows)
+    connection.execute(_LOCK_AND_APPEND if postgresql and len(rows) == 1 else _APPEND, rows)
 
 
 def events_after(connection: Connection, sequence: int, job_id: str | None, limit: int) -> tuple[Event, ...]:

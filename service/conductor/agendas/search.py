@@ -55,16 +55,8 @@ def search_run(
     for trial in trials:
         run.put(trial)
     for report in reports:
-        agenda.keep(report.trial_id, report.attempt, Point(report.epoch, report.metrics))
+        agenda.reported.add(report.trial_id, report.attempt, Point(report.epoch, report.metrics))
     return run
-
-
-@dataclass
-class _Reports:
-    """The learning curve of a trial up to its latest attempt."""
-
-    attempt: int
-    points: list[Point] = field(default_factory=list)
 
 
 @dataclass
@@ -74,7 +66,7 @@ class SearchAgenda:
     spec: JobSpec
     problem: Problem
     suggestions: Suggestions
-    curves: dict[str, _Reports] = field(default_factory=dict)  # by trial
+    reported: scheduling.Reported = field(default_factory=scheduling.Reported)
     _moved_on: Hashable = None  # what the scheduler was last asked about
 
     def opening_trials(self) -> list[NewTrial]:
@@ -95,23 +87,13 @@ class SearchAgenda:
     def record(self, run: Run, event: Event) -> Decision:
         """Add a reported point to its trial's learning curve; what the scheduler makes of it."""
         told = event.payload
-        self.keep(told["trial_id"], told["attempt"], Point(told["epoch"], told["metrics"]))
+        self.reported.add(told["trial_id"], told["attempt"], Point(told["epoch"], told["metrics"]))
         if told["trial_id"] not in run.trials:
             return "continue"
-        return scheduling.decide(self.spec, self.problem, told["trial_id"], run.trials, self._points())
-
-    def keep(self, trial_id: str, attempt: int, point: Point) -> None:
-        """Add a point to a trial's learning curve."""
-        curve = self.curves.setdefault(trial_id, _Reports(attempt))
-        if attempt >= curve.attempt:
-            curve.points = scheduling.joined(curve.points, point, attempt > curve.attempt)
-            curve.attempt = attempt
-
-    def _points(self) -> dict[str, list[Point]]:
-        return {trial_id: curve.points for trial_id, curve in self.curves.items()}
+        return scheduling.decide(self.spec, self.problem, told["trial_id"], run.trials, self.reported.points)
 
     def _epochs(self) -> dict[str, float]:
-        return {trial_id: curve.points[-1].epoch for trial_id, curve in self.curves.items()}
+        return {trial_id: points[-1].epoch for trial_id, points in self.reported.points.items()}
 
     # What is next
 
@@ -166,7 +148,8 @@ class SearchAgenda:
         if (now := (present, slots, more)) == self._moved_on:
             return Moves()
         self._moved_on = now
-        return scheduling.moves(self.spec, self.problem, run.trials.values(), self._points(), run.exploits, slots, more)
+        points = self.reported.points
+        return scheduling.moves(self.spec, self.problem, run.trials.values(), points, run.exploits, slots, more)
 
     @property
     def _unknown_workers(self) -> bool:

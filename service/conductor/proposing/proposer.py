@@ -73,8 +73,9 @@ class _Child:
 class Proposer:
     """A queue of requests in front of one process. `submit` and `poll` never wait.
 
-    The process is started with the first request, its threads limited to one, and replaced after a crash or when a
-    proposal takes longer than `patience` seconds; the request that met with it is answered with an error.
+    The process is started by `warm` or with the first request, its threads limited to one, and replaced after a crash
+    or when a proposal takes longer than `patience` seconds; the request that met with it is answered with an error. One
+    that dies with nothing to do is replaced without that.
     """
 
     def __init__(self, patience: float = PATIENCE, environment: Mapping[str, str] | None = None) -> None:
@@ -83,6 +84,10 @@ class Proposer:
         self._waiting: deque[tuple[Request | Conclude, str | None]] = deque()  # with the trace of each
         self._current: tuple[Request | Conclude, float] | None = None  # with the time it was sent
         self._child: _Child | None = None
+
+    def warm(self) -> None:
+        """Have the process ready before the first request: what it imports takes seconds."""
+        self._child = self._child or _start(self._environment)
 
     def submit(self, request: Request | Conclude, trace: str | None = None) -> None:
         """Put a request at the end of the queue; `trace` is the W3C traceparent that its work belongs to."""
@@ -114,6 +119,8 @@ class Proposer:
             return
         request, trace = self._waiting.popleft()
         self._current = (request, time.monotonic())
+        if self._child is not None and self._child.process.poll() is not None:
+            self._child = None
         child = self._child = self._child or _start(self._environment)
         assert child.process.stdin is not None
         try:

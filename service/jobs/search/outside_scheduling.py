@@ -36,8 +36,7 @@ class _Curves:
 
     sequence: int = -1
     trials: dict[str, Trial] = field(default_factory=dict)
-    points: dict[str, list[Point]] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=dict)
+    reported: scheduling.Reported = field(default_factory=scheduling.Reported)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def bring_up_to_date(self, store: Store, job_id: str) -> None:
@@ -77,11 +76,8 @@ class _Curves:
             self.trials[id] = trial
 
     def _add(self, id: str, attempt: int, point: Point) -> None:
-        if id not in self.trials:
-            return
-        further = attempt > self.attempts.get(id, attempt)
-        self.points[id] = scheduling.joined(self.points.get(id, ()), point, further)
-        self.attempts[id] = attempt
+        if id in self.trials:
+            self.reported.add(id, attempt, point)
 
 
 class OutsideScheduling:
@@ -108,7 +104,7 @@ class OutsideScheduling:
             curves.bring_up_to_date(self._store, job.id)
             if trial_id not in curves.trials:
                 return "continue"  # a confirmation is measured at its end and rivals nobody
-            return scheduling.decide(spec, _problem(document), trial_id, curves.trials, curves.points)
+            return scheduling.decide(spec, _problem(document), trial_id, curves.trials, curves.reported.points)
 
     def _curves(self, job_id: str) -> _Curves:
         with self._lock:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from optimizers.problem import Problem
 from optimizers.schedulers.contract import Budget, Curve, Moves, PausingScheduler, Point, Standing, StoppingScheduler
@@ -13,6 +14,41 @@ from workers.assignment import Decision
 
 UNSCHEDULED: frozenset[TrialOrigin] = frozenset({"reference", "confirmation"})
 """Trials that run to their end: what the search is measured against, and what confirms it."""
+
+
+@dataclass
+class Reported:
+    """The learning curve of each trial that has reported, up to its latest attempt."""
+
+    points: dict[str, list[Point]] = field(default_factory=dict)
+    _attempts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, trial_id: str, attempt: int, point: Point) -> None:
+        """Take in a report; one of an attempt that was given up tells nothing."""
+        last = self._attempts.get(trial_id, attempt)
+        if attempt >= last:
+            self.points[trial_id] = joined(self.points.get(trial_id, ()), point, attempt > last)
+            self._attempts[trial_id] = attempt
+
+
+class _Curves(Mapping[str, Curve]):
+    """The curves of the trials that have reported, each made when it is looked at: most reports come where a scheduler
+    looks at one trial alone, and to make all of them would cost more with every trial of the job."""
+
+    def __init__(self, trials: Mapping[str, Trial], points: Mapping[str, Sequence[Point]]) -> None:
+        self._trials, self._points = trials, points
+        self._made: dict[str, Curve] = {}
+
+    def __getitem__(self, id: str) -> Curve:
+        if id not in self._made:
+            self._made[id] = Curve(tuple(self._points[id]), self._trials[id].config)
+        return self._made[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return (id for id in self._points if id in self._trials)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def decide(
@@ -28,9 +64,8 @@ def decide(
     """
     if spec.scheduler.name == "none" or trials[trial_id].origin in UNSCHEDULED:
         return "continue"
-    curves = {id: Curve(tuple(reached), trials[id].config) for id, reached in points.items() if id in trials}
     chosen = scheduler(spec.scheduler.name, **spec.scheduler.options)
-    return chosen.decide(trial_id, curves, problem, spec.budget.epochs)
+    return chosen.decide(trial_id, _Curves(trials, points), problem, spec.budget.epochs)
 
 
 def pause_every(spec: JobSpec, trial: Trial) -> float | None:

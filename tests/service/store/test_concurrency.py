@@ -137,8 +137,9 @@ def test_connections_that_the_server_cut_are_replaced(postgres_tables: str) -> N
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s"
     with psycopg.connect(postgres_tables, autocommit=True) as other:
         assert other.execute(kill, [other.info.dbname]).fetchall() == [(True,)]
-    assert store.get_job(job.id) == job
-    assert store.claim_trial(job.id, "w", 60) is not None
+        assert store.get_job(job.id) == job
+        assert other.execute(kill, [other.info.dbname]).fetchall() == [(True,)]
+        assert store.claim_trial(job.id, "w", 60) is not None
     store.delete_job(job.id)
     store.close()
 

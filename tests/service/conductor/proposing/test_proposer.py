@@ -85,6 +85,18 @@ def test_a_crash_is_reported_once_and_the_next_question_goes_to_a_new_process(pr
     assert (after.error, len(after.configs)) == (None, 1)
 
 
+def test_a_process_that_dies_with_nothing_to_do_costs_no_question(proposer: Proposer) -> None:
+    proposer.warm()
+    idle = child()
+    proposer.warm()
+    assert child().pid == idle.pid
+    idle.kill()
+    idle.wait(60)
+    proposer.submit(request(n=1))
+    (reply,) = replies(proposer)
+    assert (reply.error, len(reply.configs)) == (None, 1)
+
+
 def test_a_hang_ends_with_the_patience() -> None:
     proposer = Proposer()
     proposer.submit(request())
