@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.engine import make_url
 
-from service.errors import ServiceError
+from service.background import repeating
 from service.store.store import Store
 from workers.artifacts import ArtifactStore
 
 PERIOD = 600.0  # seconds between collections
+PATIENCE = 5.0  # seconds for the last one to end
 MIN_AGE = 3600.0  # seconds for which an artifact may be on its way from its worker to a row
 TELL_REPORTS = 7 * 86400.0  # seconds after a job's end for which its stream still tells every report
 REMEMBER_DEEDS = 366 * 86400.0  # seconds for which the audit trail says who did what
@@ -39,26 +39,17 @@ def collecting(store: Store, artifacts: ArtifactStore, database: str, period: fl
     ours = artifacts.belongs_to(_name_of(database))
     if not ours:
         log.warning("these artifacts belong to another database: nothing of them is ever collected here")
-    stop = threading.Event()
 
-    def run() -> None:
-        while not stop.wait(period):
-            try:
-                store.forget_reports(TELL_REPORTS, FORGET_AT_ONCE)
-                store.forget_deeds(REMEMBER_DEEDS, FORGET_AT_ONCE)
-                store.forget_deliveries(REMEMBER_DELIVERIES, FORGET_AT_ONCE)
-                if ours and (gone := collect(store, artifacts)):
-                    log.info("collected %d artifacts that nothing refers to", len(gone))
-            except (ServiceError, OSError) as error:
-                log.warning("garbage was not collected this time: %s", error)
+    def work() -> bool:
+        store.forget_reports(TELL_REPORTS, FORGET_AT_ONCE)
+        store.forget_deeds(REMEMBER_DEEDS, FORGET_AT_ONCE)
+        store.forget_deliveries(REMEMBER_DELIVERIES, FORGET_AT_ONCE)
+        if ours and (gone := collect(store, artifacts)):
+            log.info("collected %d artifacts that nothing refers to", len(gone))
+        return False
 
-    thread = threading.Thread(target=run, name="garbage", daemon=True)
-    thread.start()
-    try:
+    with repeating("garbage", work, period, PATIENCE):
         yield
-    finally:
-        stop.set()
-        thread.join(5.0)
 
 
 def _name_of(database: str) -> str:

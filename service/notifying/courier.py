@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
 
-from service.errors import ServiceError
+from service.background import repeating
 from service.redaction import redacted
 from service.store.access import Clock
 from service.store.records import Addressed
@@ -85,23 +84,5 @@ class Courier:
 @contextmanager
 def delivering(courier: Courier, period: float = PERIOD) -> Iterator[None]:
     """Go round in the background; a message that is under way at the end is sent again by whoever comes next."""
-    stop = threading.Event()
-
-    def run() -> None:
-        pause: Callable[[], bool] = stop.is_set
-        while not pause():
-            try:
-                sent = courier.round()
-            except (ServiceError, OSError) as error:
-                log.warning("webhooks wait: %s", error)
-                sent = 0
-            if sent < AT_ONCE:
-                stop.wait(period)
-
-    thread = threading.Thread(target=run, name="webhooks", daemon=True)
-    thread.start()
-    try:
+    with repeating("webhooks", lambda: courier.round() >= AT_ONCE, period, TIMEOUT):
         yield
-    finally:
-        stop.set()
-        thread.join(TIMEOUT)

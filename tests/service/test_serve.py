@@ -261,3 +261,26 @@ def _conductor(service: Serving, of_another: int = -1) -> psutil.Process | None:
             if "service.conductor" in process.cmdline() and process.pid != of_another:
                 return process
     return None
+
+
+SIGNALLED = """
+import os, signal, sys, uvicorn
+from service import serve
+moment, *flags = sys.argv[1:]
+usual = getattr(uvicorn.Server, moment)
+
+def signalled(*given, **named):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return usual(*given, **named)
+
+setattr(uvicorn.Server, moment, signalled)
+sys.exit(serve.main(flags))
+"""
+
+
+@pytest.mark.parametrize("moment", ["run", "startup", "main_loop"])
+def test_a_signal_that_comes_while_it_starts_ends_it(tmp_path: Path, moment: str) -> None:
+    flags = [f"--home={tmp_path / 'home'}", "--port=0", "--only=api", "--no-auth", f"--data-root={tmp_path}"]
+    command = [sys.executable, "-c", SIGNALLED, moment, *flags]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
