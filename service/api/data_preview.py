@@ -56,7 +56,7 @@ class SplitView(View):
     examples: list[list[str]]
     labels: list[LabelView] = Field(description=f"the most frequent {LABELS}, most frequent first")
     spread: SpreadView | None = Field(description="of numeric targets")
-    lengths: LengthsView | None
+    lengths: LengthsView | None = Field(description="null of rows that are no texts")
 
 
 def preview(data: TaskData, tokenizer: Tokenizer | None, max_length: int) -> list[SplitView]:
@@ -141,7 +141,7 @@ def _spread(rows: Rows) -> SpreadView | None:
 
 def _lengths(rows: Rows, tokenizer: Tokenizer | None, max_length: int, between: str) -> LengthsView | None:
     count = min(MEASURED_ROWS, len(rows))
-    if not count:
+    if not count or not rows.written:
         return None
     chosen = np.linspace(0, len(rows) - 1, count).astype(int)
     texts = [between.join(rows.take(np.array([index])).strings()) for index in chosen]

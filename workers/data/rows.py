@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,22 @@ from numpy.typing import NDArray
 Text = str | tuple[str, ...]
 """What a row says, or its words."""
 Targets = NDArray[Any]
+
+
+class Blob(str):
+    """What a row is where it is no text, an image say: as a text, its name. `source` is a file or its bytes, `place`
+    where a table names it, and `digest` the SHA-256 of the bytes."""
+
+    source: Path | bytes
+    place: str
+    digest: str
+
+    @classmethod
+    def of(cls, name: str, source: Path | bytes, place: str, digest: str) -> Blob:
+        """One with all of its parts."""
+        blob = cls(name)
+        blob.source, blob.place, blob.digest = source, place, digest
+        return blob
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,15 @@ class Rows:
         """The rows at `indices` [n], in that order."""
         pairs = None if self.pairs is None else tuple(self.pairs[i] for i in indices)
         return Rows(tuple(self.texts[i] for i in indices), pairs, self.targets[indices])
+
+    @property
+    def written(self) -> bool:
+        """Whether the rows are texts."""
+        return not any(isinstance(text, Blob) for text in self.texts[:1])
+
+    def contents(self) -> list[Any]:
+        """What tells these rows from others, as JSON has it."""
+        return [[text.digest if isinstance(text, Blob) else text for text in self.texts], self.pairs]
 
     def strings(self) -> Iterator[str]:
         """Everything that is written in the rows."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.data.columns import Columns, brief
+from workers.data.digits import read_digits
 from workers.data.files import SUFFIXES, column_names, read_columns
 from workers.data.pycode import read_pycode
 from workers.data.pydocs import read_pydocs
@@ -21,13 +22,14 @@ from workers.data.pysearch import read_pysearch
 from workers.data.pysft import read_pysft
 from workers.data.pytokens import read_pytokens
 from workers.data.rows import Rows, TaskData
-from workers.data.split_files import find_split
+from workers.data.split_files import SPLIT_NAMES, find_split
 from workers.data.splits import balanced_sample, stratified_split
 from workers.errors import InvalidInput
 from workers.tasks.section import TaskSection
 
 DEFAULT_FRACTION = 0.2
 BUILTIN = {
+    "builtin:digits": read_digits,
     "builtin:pycode": read_pycode,
     "builtin:pydocs": read_pydocs,
     "builtin:pyprefs": read_pyprefs,
@@ -36,24 +38,31 @@ BUILTIN = {
     "builtin:pysft": read_pysft,
     "builtin:pytokens": read_pytokens,
 }
+Folders = Callable[[Path, str, str, str, Sequence[str], bool], list[Columns]]
+"""From a folder, names of its two columns, a role, the folders that a split of it may be in, and whether the whole
+folder may be that split, to its rows: none where it is no such folder."""
 Strata = Callable[[Rows], NDArray[np.integer]]
 HUB_DATA = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?")
 
 
-def read_splits(task: TaskSection, texts: Sequence[str], label: str) -> dict[str, list[Columns]]:
+def read_splits(
+    task: TaskSection, texts: Sequence[str], label: str, folders: Folders | None = None
+) -> dict[str, list[Columns]]:
     """The columns `texts` and `label` of the splits that a task's sources have, by role: `train`, `test`, `validation`.
 
     A split lies in one or more parts. Without `validation`, a source that has a validation split of its own uses it.
-    What is missing is to be split off `train`, see `divided`. Raises `InvalidInput` naming the field.
+    What is missing is to be split off `train`, see `divided`. `folders` reads those without tables.
+
+    Raises `InvalidInput` naming the field.
     """
     wanted = list(dict.fromkeys([*texts, label]))
-    found = {"train": _read(task.train, "train", wanted, label)}
+    found = {"train": _read(task.train, "train", wanted, label, folders)}
     for role in ("test", "validation"):
         source = getattr(task, role)
         if isinstance(source, str):
-            found[role] = _read(source, role, wanted, label)
+            found[role] = _read(source, role, wanted, label, folders)
     if task.validation is None and not _is_one_file(task.train):
-        own = _read_if_there(task.train, "validation", wanted, label)
+        own = _read_if_there(task.train, "validation", wanted, label, folders, whole=False)
         found |= {"validation": own} if own else {}
     return found
 
@@ -107,21 +116,27 @@ def _is_one_file(source: str) -> bool:
     return not source.startswith("builtin:") and located(source, "train").is_file()
 
 
-def _read(source: str, role: str, wanted: list[str], label: str) -> list[Columns]:
+def _read(source: str, role: str, wanted: list[str], label: str, folders: Folders | None) -> list[Columns]:
     """Read the split `role` of a source, which must have it."""
-    parts = _read_if_there(source, role, wanted, label)
+    parts = _read_if_there(source, role, wanted, label, folders)
     if not parts:
-        raise InvalidInput(role, source, f"a folder with a `{role}` split (like {role}.csv or {role}-*.parquet)")
+        more = "" if folders is None else ", or with a folder for each class"
+        allowed = f"a folder with a `{role}` split (like {role}.csv or {role}-*.parquet){more}"
+        raise InvalidInput(role, source, allowed)
     return parts
 
 
-def _read_if_there(source: str, role: str, wanted: list[str], label: str) -> list[Columns]:
-    """Read the split `role` of a source; nothing when it is a folder without that split."""
+def _read_if_there(
+    source: str, role: str, wanted: list[str], label: str, folders: Folders | None, whole: bool = True
+) -> list[Columns]:
+    """Read the split `role` of a source; nothing when it is a folder without that split, or not the `whole` of one."""
     parts = (
         [_read_builtin(source, wanted, role)]
         if source.startswith("builtin:")
         else _read_files(source, wanted, label, role)
     )
+    if not parts and folders is not None:
+        parts = folders(located(source, role), wanted[0], label, role, SPLIT_NAMES[role], whole)
     if parts and not any(len(part.numbers) for part in parts):
         raise InvalidInput(role, f"no rows in {source}", "at least one row")
     return parts

@@ -10,7 +10,7 @@ from pathlib import Path
 from workers.data.files import SUFFIXES
 from workers.errors import InvalidInput
 
-_SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}
+SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}
 _SHARD = re.compile(r"-(\d+)-of-(\d+)(?:-[0-9a-f]+)?$")
 
 
@@ -20,7 +20,7 @@ def find_split(folder: Path, role: str, field: str) -> list[Path]:
 
     Raises `InvalidInput` where they may hold the same rows more than once, or where a shard is missing.
     """
-    for name in _SPLIT_NAMES[role]:
+    for name in SPLIT_NAMES[role]:
         try:
             files = sorted(_named(folder, name))
         except OSError as error:

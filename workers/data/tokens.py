@@ -22,17 +22,19 @@ from workers.models.vocabulary import refuse_outside, refuse_unknown
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_FORMAT = 5
-_ARRAYS = ("input_ids", "token_type_ids", "offsets", "targets", "examples", "spans")
+_FORMAT = 6
+_ARRAYS = ("input_ids", "token_type_ids", "offsets", "targets", "examples", "spans", "values", "scale")
 _CHUNK = 4096
+_VALUES_CHUNK = 256
 
 
 Encoded = MutableMapping[str, Any]
 """`input_ids`, `token_type_ids` where the model has them, and `targets` where tokens have them: a list for each row.
 
-Where a row makes several windows, `examples` are the rows of the windows, and `spans` where each token stands."""
-Encode = Callable[[Rows, "PreTrainedTokenizerBase", int], Encoded]
-"""From rows, a tokenizer and the most tokens that a row may have."""
+Where a row makes several windows, `examples` are the rows of the windows, and `spans` where each token stands.
+Rows that are no texts have `values` and `scale` instead, as `Tokens` keeps them, and `lengths`, their tokens."""
+Encode = Callable[[Rows, Any, int], Encoded]
+"""From rows, a tokenizer (or what else the head's `processor` is) and the most tokens that a row may have."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class Tokens:
     `input_ids` int32 [tokens]; `token_type_ids` uint8 [tokens], or None where the model has none; `offsets` int64
     [rows + 1]; `targets` [rows] or [tokens], int32 or float32. Where rows are windows of examples, `examples` int32
     [rows] tells of which, and `spans` int32 [tokens, 2] the first character of each token there and the end.
+
+    Rows that are no texts have no ids: `values` uint8 [rows, channels, height, width] are what the model makes its
+    tokens of, as (value - `scale[0]`) / `scale[1]` of each channel, float32 [2, channels], under `input_name`.
     """
 
     input_ids: NDArray[np.int32]
@@ -50,6 +55,9 @@ class Tokens:
     targets: Targets
     examples: NDArray[np.int32] | None = None
     spans: NDArray[np.int32] | None = None
+    values: NDArray[np.uint8] | None = None
+    scale: NDArray[np.float32] | None = None
+    input_name: str = "input_ids"
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -70,7 +78,7 @@ class TokenisedData:
     test: Tokens | None
 
 
-def tokenise_data(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int, encode: Encode) -> TokenisedData:
+def tokenise_data(data: TaskData, tokenizer: Any, max_length: int, encode: Encode) -> TokenisedData:
     """Tokenise every split, truncating to `max_length` tokens (pairs: the longer text first). A text of which the
     tokenizer makes no token becomes the end token, or the padding token where there is no end token."""
     test = None if data.test is None else tokenise(data.test, tokenizer, max_length, encode)
@@ -83,8 +91,10 @@ def tokenise_data(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length
     )
 
 
-def tokenise(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, encode: Encode) -> Tokens:
+def tokenise(rows: Rows, tokenizer: Any, max_length: int, encode: Encode) -> Tokens:
     """Tokenise one split."""
+    if not rows.written:
+        return _values(rows, tokenizer, max_length, encode)
     with_types = "token_type_ids" in tokenizer.model_input_names
     ids: list[NDArray[np.int32]] = []
     types: list[NDArray[np.uint8]] = []
@@ -113,6 +123,24 @@ def tokenise(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, en
     )
 
 
+def _values(rows: Rows, processor: Any, max_length: int, encode: Encode) -> Tokens:
+    """One split of rows that are no texts, made some at a time: what they are decoded to is much more than is kept."""
+    encoded = [
+        encode(rows.take(np.arange(start, min(start + _VALUES_CHUNK, len(rows)))), processor, max_length)
+        for start in range(0, len(rows), _VALUES_CHUNK)
+    ]
+    lengths = [length for one in encoded for length in one["lengths"]]
+    return Tokens(
+        np.zeros(0, dtype=np.int32),
+        None,
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        rows.targets,
+        values=np.concatenate([one["values"] for one in encoded]),
+        scale=encoded[0]["scale"],
+        input_name=processor.model_input_names[0],
+    )
+
+
 def save_tokens(data: TokenisedData, folder: Path) -> None:
     """Write arrays as `.npy` files and the rest as JSON, all or nothing."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +151,8 @@ def save_tokens(data: TokenisedData, folder: Path) -> None:
             values = None if tokens is None else getattr(tokens, name)
             if values is not None:
                 np.save(draft / f"{split}.{name}.npy", values)
-    (draft / "data.json").write_text(json.dumps({"labels": data.labels, "pad_token_id": data.pad_token_id}))
+    told = {"labels": data.labels, "pad_token_id": data.pad_token_id, "input_name": data.train.input_name}
+    (draft / "data.json").write_text(json.dumps(told))
     try:
         os.rename(draft, folder)
     except OSError:  # another process was faster; its copy holds the same rows
@@ -133,26 +162,33 @@ def save_tokens(data: TokenisedData, folder: Path) -> None:
 def open_tokens(folder: Path) -> TokenisedData:
     """Open what `save_tokens` wrote as read-only memory maps."""
     meta = json.loads((folder / "data.json").read_text())
-    splits = {split: _open_split(folder, split) for split in ("train", "validation", "test")}
+    splits = {split: _open_split(folder, split, meta["input_name"]) for split in ("train", "validation", "test")}
     return TokenisedData(tuple(meta["labels"]), meta["pad_token_id"], **splits)  # type: ignore[arg-type]
 
 
-def fingerprint(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int, encode: Encode) -> str:
+def fingerprint(data: TaskData, tokenizer: Any, max_length: int, encode: Encode) -> str:
     """Content hash of what tokenising would produce: the rows, the tokenizer, the length."""
     digest = hashlib.sha256(
         json.dumps([_FORMAT, *_named(encode), max_length, tokenizer.pad_token_id, data.labels]).encode()
     )
-    tokenizer.backend_tokenizer.no_truncation()  # what is left of an earlier call says nothing of the next
-    tokenizer.backend_tokenizer.no_padding()
-    digest.update(tokenizer.backend_tokenizer.to_str().encode())
+    digest.update(_identity(tokenizer).encode())
     for rows in (data.train, data.validation, data.test):
         digest.update(b"\x00split")
         if rows is not None:
-            digest.update(json.dumps([rows.texts, rows.pairs]).encode())
+            digest.update(json.dumps(rows.contents()).encode())
             several = rows.targets.dtype == object  # an array for each row
             digest.update((np.concatenate(rows.targets) if several else rows.targets).tobytes())
             digest.update(json.dumps([len(row) for row in rows.targets]).encode() if several else b"")
     return digest.hexdigest()[:32]
+
+
+def _identity(processor: Any) -> str:
+    """Everything of a tokenizer, or of what else makes a model's inputs, that its outputs depend on."""
+    if not hasattr(processor, "backend_tokenizer"):
+        return str(processor.identity())
+    processor.backend_tokenizer.no_truncation()  # what is left of an earlier call says nothing of the next
+    processor.backend_tokenizer.no_padding()
+    return str(processor.backend_tokenizer.to_str())
 
 
 def _named(encode: Encode) -> tuple[str, dict[str, Any]]:
@@ -162,9 +198,7 @@ def _named(encode: Encode) -> tuple[str, dict[str, Any]]:
     return encode.__qualname__, {}
 
 
-def shared_tokens(
-    data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int, encode: Encode, cache: Path
-) -> TokenisedData:
+def shared_tokens(data: TaskData, tokenizer: Any, max_length: int, encode: Encode, cache: Path) -> TokenisedData:
     """Tokenise once per machine: later calls, in any process, map the same files."""
     folder = cache / "tokens" / fingerprint(data, tokenizer, max_length, encode)
     if not (folder / "data.json").is_file():
@@ -172,8 +206,10 @@ def shared_tokens(
     return open_tokens(folder)
 
 
-def check_tokens(data: TokenisedData, tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> None:
+def check_tokens(data: TokenisedData, tokenizer: Any, vocabulary: int) -> None:
     """Raise `InvalidInput` where a token has no row in an embedding of `vocabulary` rows, or nearly all are unknown."""
+    if data.train.values is not None:
+        return
     for split in (data.train, data.validation, data.test):
         highest = 0 if split is None else int(split.input_ids.max(initial=0))
         refuse_outside(str(tokenizer.convert_ids_to_tokens(highest)) if highest >= vocabulary else "", vocabulary)
@@ -197,11 +233,11 @@ def encode_texts(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int
     return encoded
 
 
-def _open_split(folder: Path, split: str) -> Tokens | None:
+def _open_split(folder: Path, split: str, input_name: str) -> Tokens | None:
     def array(name: str) -> Any:
         path = folder / f"{split}.{name}.npy"
         return np.load(path, mmap_mode="r") if path.is_file() else None
 
     if array("targets") is None:
         return None
-    return Tokens(**{name: array(name) for name in _ARRAYS})
+    return Tokens(**{name: array(name) for name in _ARRAYS}, input_name=input_name)

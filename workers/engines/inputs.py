@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -50,6 +51,7 @@ class Inputs:
         types = tokens.token_type_ids
         self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64)).to(device)
         self._padding_id = padding_id
+        self._values, self._scale = _on_device(tokens, device)
         self._staged: tuple[RowIndices, Tensor, int] | None = None
 
     def __len__(self) -> int:
@@ -77,8 +79,16 @@ class Inputs:
         return [np.arange(start, min(start + size, len(self))) for start in range(0, len(self), size)]
 
     def batch(self, rows: RowIndices) -> dict[str, Tensor]:
-        """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`."""
+        """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`.
+
+        Of rows that are no texts what the model makes its tokens of: float32 `[rows, channels, height, width]`.
+        """
         index, longest = self.place(rows)
+        if self._values is not None and self._scale is not None:
+            mean, spread = self._scale
+            return {
+                self._tokens.input_name: (self._values[index.to(self._values.device)].to(self.device) - mean) / spread
+            }
         lengths = self._lengths[index, None]
         positions = torch.arange(longest, device=self.device).expand(len(rows), -1)
         real = positions < lengths
@@ -98,6 +108,16 @@ class Inputs:
         order = torch.randperm(len(self) // together, generator=torch.Generator().manual_seed(seed))
         for chosen in order.split(groups):
             yield self.labelled(side_by_side(chosen.numpy(), together))
+
+    def around(self, rows: RowIndices, one_token: bool = False) -> dict[str, Tensor]:
+        """What a model is called with where stored states of `rows` stand for its embeddings: they tell masks and
+        positions of texts, and of other rows nothing. With `one_token` the states are those of one position a row."""
+        if self._values is not None:
+            return {self._tokens.input_name: torch.zeros(len(rows), 1, 1, 1, device=self.device)}
+        if not one_token:
+            return self.batch(rows)
+        one = torch.ones(len(rows), 1, dtype=torch.long, device=self.device)
+        return {"input_ids": one, "attention_mask": one}
 
     def targets(self, rows: RowIndices, length: int | None = None) -> Tensor:
         """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default.
@@ -160,7 +180,7 @@ class Inputs:
     def content_hash(self) -> str:
         """SHA-256 of everything the model reads of this split (not the labels)."""
         digest = hashlib.sha256(np.ascontiguousarray(self.lengths).tobytes())
-        for values in (self._ids, self._types):
+        for values in (self._ids, self._types, self._values, self._scale):
             digest.update(b"none" if values is None else values.cpu().numpy().tobytes())
         return digest.hexdigest()
 
@@ -168,3 +188,17 @@ class Inputs:
     def target_hash(self) -> str:
         """SHA-256 of the targets."""
         return hashlib.sha256(self._targets.cpu().numpy().tobytes()).hexdigest()
+
+
+def _on_device(tokens: Tokens, device: str) -> tuple[Tensor | None, Tensor | None]:
+    """Values of rows that are no texts, and their scale `[2, channels, 1, 1]`; those that a GPU has no room for stay
+    where they are, in a file that is mapped into memory."""
+    if tokens.values is None or tokens.scale is None:
+        return None, None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        values = torch.from_numpy(np.asarray(tokens.values))
+    scale = torch.from_numpy(np.array(tokens.scale))[:, :, None, None].to(device)
+    if torch.device(device).type == "cuda" and 4 * values.nbytes < torch.cuda.mem_get_info()[0]:
+        values = values.to(device)
+    return values, scale

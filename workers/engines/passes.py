@@ -79,8 +79,8 @@ class UpperPass:
 
     def outputs(self, rows: RowIndices) -> Tensor:
         """The head's outputs `[rows, …]`."""
-        batch = self.inputs.batch(rows)
-        self.entry.set(_states_of(self.states, self.inputs, rows, batch["input_ids"].shape[1]))
+        batch = self.inputs.around(rows)
+        self.entry.set(_states_of(self.states, self.inputs, rows, self.inputs.place(rows)[1]))
         return text_outputs(self.model, batch, self.inputs, rows)
 
 
@@ -102,8 +102,7 @@ class HeadPass:
         """The head's outputs `[rows, …]`."""
         self.entry.set(_states_of(self.states, self.inputs, rows, 1))
         # One token per row; which one no longer matters, since its state is given.
-        one = torch.ones(len(rows), 1, dtype=torch.long, device=self.inputs.device)
-        return self.model(input_ids=one, attention_mask=one).logits  # type: ignore[no-any-return]
+        return self.model(**self.inputs.around(rows, one_token=True)).logits  # type: ignore[no-any-return]
 
 
 def _states_of(states: HiddenStates, inputs: Inputs, rows: RowIndices, length: int) -> Tensor:
@@ -123,7 +122,7 @@ def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, row
     outputs = logits_in(model(**batch))
     if criterion.pooling is not None:
         return pooled(outputs, batch["attention_mask"], criterion.pooling)
-    return outputs if criterion.targets == "row" else outputs[:, -batch["input_ids"].shape[1] :]
+    return outputs if criterion.targets == "row" else outputs[:, -inputs.place(rows)[1] :]
 
 
 def measure_in(split: Pass, batches: Iterable[RowIndices]) -> Measure:
@@ -195,9 +194,9 @@ def _states(
             entry = None if below is None else undo.enter_context(without_lower_layers(base, layers - 1))
             captured = undo.enter_context(capturing(base, layers))
             for rows in token_budget_batches(inputs.lengths, EVALUATION_TOKENS):
-                batch = inputs.batch(rows)
+                batch = inputs.batch(rows) if entry is None else inputs.around(rows)
                 if below is not None and entry is not None:
-                    entry.set(_states_of(below, inputs, rows, batch["input_ids"].shape[1]))
+                    entry.set(_states_of(below, inputs, rows, inputs.place(rows)[1]))
                 hidden = run_until_captured(base, captured, batch).to(dtype)
                 if head_only:
                     every = torch.arange(len(rows), device=hidden.device)

@@ -55,9 +55,10 @@ class _Skip(nn.Module):
 
 
 def _carry_layer_type(replaced: nn.Module, standin: nn.Module) -> None:
-    # ModernBERT's loop picks the mask by this attribute of each layer.
-    if hasattr(replaced, "attention_type"):
-        standin.attention_type = replaced.attention_type
+    # ModernBERT's loop picks the mask by the first of a layer; ViT asks its embeddings for their number format.
+    for name in ("attention_type", "patch_embeddings"):
+        if hasattr(replaced, name):
+            setattr(standin, name, getattr(replaced, name))
 
 
 @dataclass
@@ -147,9 +148,10 @@ def run_until_captured(base: Base, captured: list[Tensor], batch: dict[str, Tens
 
 def pooled_positions(kind: ReadToken, batch: dict[str, Tensor], padding_id: int | None) -> Tensor:
     """Positions `[rows]` of the token that the head reads, by the model's own rule."""
-    tokens = batch["input_ids"]
     if kind == "first":
-        return torch.zeros(len(tokens), dtype=torch.long, device=tokens.device)
+        some = next(iter(batch.values()))
+        return torch.zeros(len(some), dtype=torch.long, device=some.device)
+    tokens = batch["input_ids"]
     if padding_id is None:
         return torch.full((len(tokens),), tokens.shape[1] - 1, device=tokens.device)
     positions = torch.arange(tokens.shape[1], device=tokens.device) * (tokens != padding_id)

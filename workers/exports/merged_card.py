@@ -6,12 +6,13 @@ from pathlib import Path
 
 from workers.exports.sentence_vectors import CARD
 from workers.exports.serving import serve_merged
+from workers.models.heads import HEADS, SEQUENCE
 
 _CARD = "README.md"
 _LOAD = """import torch
-from transformers import AutoTokenizer, {kind}
+from transformers import {processor}, {kind}
 
-tokenizer = AutoTokenizer.from_pretrained("this/folder")
+{name} = {processor}.from_pretrained("this/folder"{options})
 model = {kind}.from_pretrained("this/folder", dtype="auto").eval()"""
 _ASK = """
 messages = [{"role": "user", "content": "…"}]
@@ -27,7 +28,10 @@ def write_merged_card(folder: Path, adapter: Path, model_class: str, vectors: bo
     kept = [line for line in header.splitlines() if line.startswith(("base_model:", "pipeline_tag:"))]
     title = next((line[2:] for line in own.splitlines() if line.startswith("# ")), "adapter")
     causal = model_class.endswith(("ForCausalLM", "LMHeadModel"))
-    code = _LOAD.format(kind=_auto_class(model_class, causal))
+    head = next((one for one in HEADS if model_class.endswith(one.endings)), SEQUENCE)
+    plain = head.processor == "AutoTokenizer"
+    name, options = ("tokenizer", "") if plain else ("processor", ', backend="pil"')
+    code = _LOAD.format(kind=_auto_class(model_class, causal), processor=head.processor, name=name, options=options)
     if (folder / "chat_template.jinja").is_file():
         code += _ASK
     serve = f"\nServed by vLLM:\n```bash\n{serve_merged('this/folder')}\n```\n" if causal else ""

@@ -26,7 +26,8 @@ from workers.methods.adapter_file import CONFIG_FILE
 from workers.methods.loading import load_adapter
 from workers.methods.own_adapter import fold
 from workers.methods.registry import method
-from workers.models.loading import load_tokenizer
+from workers.models.heads import head_of
+from workers.models.loading import load_processor
 from workers.models.references import read_config, resolve
 
 if TYPE_CHECKING:
@@ -45,18 +46,19 @@ def merge(adapter: Path, target: Path) -> None:
         raise InvalidInput("folder", f"{target}, which holds something", "a folder that is empty or not there")
     reference = base_of(adapter)
     model = merged(adapter, reference)
-    tokenizer = load_tokenizer(reference)
-    tokenizer.chat_template = chat_template_of(adapter) or tokenizer.chat_template
+    processor = load_processor(reference, head_of(model))
+    if hasattr(processor, "chat_template"):
+        processor.chat_template = chat_template_of(adapter) or processor.chat_template
     nn.Module.to(model, _stored_type(reference))  # typed, unlike the `to` that transformers wraps
     if model.can_generate():
-        model.generation_config = _generation(reference, tokenizer)
+        model.generation_config = _generation(reference, processor)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:  # nobody ever sees half of a checkpoint
         folder = Path(scratch) / "merged"
         section = section_of(adapter)
         kept: Any = model if section is None else model.base_model
         kept.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        processor.save_pretrained(folder)
         if section is not None:
             write_sentence_transformer(folder, model.config.hidden_size, section)
         write_merged_card(folder, adapter, type(model).__name__, vectors=section is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from workers.exports.serving import serve_adapter
 from workers.methods.adapter_names import TASK_FILE
 from workers.methods.attached import AdapterCard
 from workers.methods.snippets import base_snippet, hub_name
-from workers.models.references import is_hub
+from workers.models.pixels import PROCESSOR_FILE
+from workers.models.references import is_hub, resolve
 
 _TEMPLATE = "chat_template"
 _SECTION = "task"
 _VECTORS = """A vector for each token, in `.logits`; a text's own is pooled from its tokens ({pooling}, `normalize:
 {normalize}`). Queries are read behind `{query_prefix}`, documents behind `{document_prefix}`. `peftsearch export
 --merged` writes a folder that sentence-transformers loads, if the method folds into the base."""
+_HEAD = "head"
 _PEFT = """from peft import PeftModel
 {base}
 model = PeftModel.from_pretrained(base, "this/folder").eval()"""
@@ -47,6 +50,7 @@ def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int |
     file with what a base model must be told: its labels, the id of the token that it was padded with, and the chat
     template where the job had one of its own; and with what the adapter can be refined by: configuration and seed."""
     told: dict[str, Any] = {"labels": card.labels, "pad_token_id": padding, **_own_template(card)}
+    told |= {} if card.head.peft_type else {_HEAD: card.head.key}
     told |= {} if card.seed is None else {"config": dict(card.config), "seed": card.seed}
     told |= {_SECTION: dict(card.task)} if card.head.bare else {}
     (folder / TASK_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
@@ -54,7 +58,7 @@ def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int |
     code = (_PEFT if plain_peft else _OURS).format(base=base_snippet(card.base_model, repr(named), card.head))
     kind = card.head.auto_class.replace("AutoModel", "AutoPeftModel")
     before, options = (f"labels = {named!r}\n", _LABELS) if card.head.fresh else ("", "")
-    alone = plain_peft and not card.head.bare
+    alone = plain_peft and not card.head.bare and card.head.peft_type
     auto = _AUTO.format(kind=kind, before=before, options=options, padding=padding) if alone else ""
     metrics = "\n".join(f"| {name} | {value:.6g} |" for name, value in sorted(card.metrics.items()))
     outputs = ", ".join(f"{index} = {name}" for index, name in enumerate(card.labels)) or "not recorded"
@@ -69,7 +73,7 @@ library_name: {"peft" if plain_peft else "peftsearch"}
 # {card.method} adapter for {card.base_model}
 
 Found by peftsearch{f" as trial `{card.trial_id}`" if card.trial_id else ""}. The folder holds the adapter{own}; the
-base model is not in it. Tokens are counted with the base model's tokenizer.
+base model is not in it. {_kept_processor(folder, card)}
 
 ```python
 {code}
@@ -89,6 +93,22 @@ base model is not in it. Tokens are counted with the base model's tokenizer.
 ```
 {_serving(folder, card)}"""
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _kept_processor(folder: Path, card: AdapterCard) -> str:
+    """What makes the model's inputs, which is put into the folder where it is no tokenizer."""
+    if card.head.processor == "AutoTokenizer":
+        return "Tokens are counted with the base model's tokenizer."
+    shutil.copyfile(resolve(card.base_model, weights=False) / PROCESSOR_FILE, folder / PROCESSOR_FILE)
+    upright = '`ImageOps.exif_transpose(Image.open(file)).convert("RGB")`'
+    return f"Its image processor is. It was given images upright: {upright}."
+
+
+def head_named_in(folder: Path) -> str | None:
+    """The head of an exported adapter where peft has no name for it."""
+    file = folder / TASK_FILE
+    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return told.get(_HEAD)
 
 
 def _own_template(card: AdapterCard) -> dict[str, str]:
@@ -132,5 +152,5 @@ def tell_base(model: Any, folder: Path) -> None:
     if len(told["labels"]) == model.config.num_labels:
         model.config.id2label = dict(enumerate(told["labels"]))
         model.config.label2id = {name: index for index, name in enumerate(told["labels"])}
-    if model.config.pad_token_id is None:
+    if getattr(model.config, "pad_token_id", None) is None:
         model.config.pad_token_id = told["pad_token_id"]

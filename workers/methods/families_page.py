@@ -27,7 +27,8 @@ methods' promises in `tests/workers/models/` (`make test-families` takes all pai
   part with its gate, `all` both. `top_layers` counts from the last layer.
 - **engine**: on models marked *reference* nothing is stored of the lower layers, and trials train one by one.
 - **heads** are those that transformers puts on the family (`AutoModelFor` with `SequenceClassification`,
-  `TokenClassification`, `QuestionAnswering` or `CausalLM` behind it). A task that needs another one is refused.
+  `TokenClassification`, `QuestionAnswering`, `CausalLM` or `ImageClassification` behind it). A task that needs another
+  one is refused.
 - **not here** are methods that need what the family has not; spaces leave them out, and naming one is refused.
 
 | family | `model_type` | heads | head reads | engine | not here |

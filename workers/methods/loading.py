@@ -52,11 +52,11 @@ def _load_peft(model: Any, path: Path) -> nn.Module:
     from peft import PeftModel
     from safetensors.torch import load_file
 
-    from workers.methods.adapter_card import tell_base
+    from workers.methods.adapter_card import head_named_in, tell_base
 
     if isinstance(model, str):
         kind = json.loads((path / "adapter_config.json").read_text())["task_type"]
-        model = _from_reference(model, kind, load_file(path / "adapter_model.safetensors"))
+        model = _from_reference(model, str(kind or head_named_in(path)), load_file(path / "adapter_model.safetensors"))
     tell_base(model, path)
     return PeftModel.from_pretrained(model, str(path)).eval()
 
@@ -98,9 +98,9 @@ def _from_reference(reference: str, task_type: str, tensors: dict[str, Any]) -> 
 
 
 def _head_of(task_type: str) -> Head:
-    kind = next((head for head in HEADS if head.peft_type == task_type), None)
+    kind = next((head for head in HEADS if head.key == task_type), None)
     if kind is None:
-        raise ValueError(f"found an adapter for {task_type}, allowed: {', '.join(one.peft_type for one in HEADS)}")
+        raise ValueError(f"found an adapter for {task_type}, allowed: {', '.join(one.key for one in HEADS)}")
     return kind
 
 

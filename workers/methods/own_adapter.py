@@ -133,7 +133,7 @@ class OwnAdapter:
             base_model=self.base.description.reference,
             model_type=self.base.description.anatomy.model_type,
             head=self.base.head,
-            task_type=self.base.kind.peft_type,
+            task_type=self.base.kind.key,
         )
         write_adapter(folder, config, self.tensors())
         if numbers := self._integers():

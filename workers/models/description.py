@@ -127,8 +127,9 @@ def require_head(model: ModelDescription, head: Head) -> None:
 
 
 def with_texts(model: ModelDescription, max_length: int) -> ModelDescription:
-    """The model as a task with texts of up to `max_length` tokens sees it."""
+    """The model as a task with texts of up to `max_length` tokens sees it; 0: rows are as long as the model has it."""
     positions = model.anatomy.positions
+    max_length = max_length or positions
     room = None if model.anatomy.relative_positions else max(positions - max_length, 0)
     return replace(model, prompt_room=room, longest_text=max_length)
 

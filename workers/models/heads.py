@@ -14,12 +14,13 @@ class Head:
 
     Attributes:
         auto_class: the class of transformers that loads a body with it.
-        peft_type: peft's `TaskType`.
+        peft_type: peft's `TaskType`; empty where it has none.
         reads: the one position that stands for a row (`pooled`: which one is the model class's own affair), every
             position, or those that have a target (`labelled`). Engines leave out what no head reads.
         fresh: whether a checkpoint has no such head: it is drawn at random, and every trial trains it.
         endings: how the names of model classes with such a head end.
         bare: whether the head's own layers are left out, so that outputs are the body's hidden states.
+        processor: the class of transformers that makes a model's inputs of a row.
     """
 
     auto_class: str
@@ -28,6 +29,12 @@ class Head:
     fresh: bool
     endings: tuple[str, ...]
     bare: bool = False
+    processor: str = "AutoTokenizer"
+
+    @property
+    def key(self) -> str:
+        """What exports call it: as peft does, where peft has a name for it."""
+        return self.peft_type or self.auto_class
 
 
 SEQUENCE = Head(
@@ -44,7 +51,15 @@ HIDDEN = Head(
     endings=("ForFeatureExtraction",),
     bare=True,
 )
-HEADS = (SEQUENCE, TOKEN, QUESTION, CAUSAL, HIDDEN)
+IMAGE = Head(
+    "AutoModelForImageClassification",
+    "",
+    "pooled",
+    fresh=True,
+    endings=("ForImageClassification",),
+    processor="AutoImageProcessor",
+)
+HEADS = (SEQUENCE, TOKEN, QUESTION, CAUSAL, HIDDEN, IMAGE)
 
 
 def head_of(model: object) -> Head:

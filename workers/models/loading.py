@@ -87,7 +87,9 @@ def load_base(
     check_weights(stored, folder)
     outputs = {"num_labels": labels} if kind.fresh else {}
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **outputs)
-    if not _is_token(config.pad_token_id, config.vocab_size):
+    if expected.anatomy.input_shape:
+        config.pad_token_id = None  # asked for wherever a model is, and some configurations of images have none
+    elif not _is_token(config.pad_token_id, config.vocab_size):
         config.pad_token_id = load_tokenizer(reference).pad_token_id
     with _quiet():
         model, info = getattr(transformers, kind.auto_class).from_pretrained(
@@ -194,6 +196,15 @@ def _quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(verbosity)
         if bar:
             transformers_logging.enable_progress_bar()
+
+
+def load_processor(reference: str, kind: Head) -> Any:
+    """What makes inputs of rows for a model with this kind of head: a tokenizer, or a reader of images."""
+    if kind.processor == "AutoTokenizer":
+        return load_tokenizer(reference)
+    from workers.models.pixels import load_pixels
+
+    return load_pixels(reference)
 
 
 def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:

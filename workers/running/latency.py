@@ -125,8 +125,14 @@ def _median(values: list[float]) -> Ratio:
 
 
 def _batch(model: nn.Module, anatomy: Anatomy, rows: int, tokens: int) -> dict[str, Any]:
-    """Rows of random tokens. Of a model that writes text, the head reads the last, as where a text is gone on with."""
+    """Rows of random tokens, or of noise where they are no texts.
+
+    Of a model that writes text, the head reads the last, as where a text is gone on with.
+    """
     device = next(model.parameters()).device
+    if anatomy.input_shape:
+        drawn = torch.randn(rows, *anatomy.input_shape, generator=torch.Generator().manual_seed(0))
+        return {str(getattr(model, "main_input_name", "")): drawn.to(device)}
     ids = torch.randint(anatomy.vocabulary, (rows, tokens), generator=torch.Generator().manual_seed(0)).to(device)
     more = {"logits_to_keep": 1, "use_cache": False} if head_of(model).reads == "labelled" else {}
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **more}
@@ -134,7 +140,7 @@ def _batch(model: nn.Module, anatomy: Anatomy, rows: int, tokens: int) -> dict[s
 
 @torch.inference_mode()
 def _seconds(model: nn.Module, batch: Mapping[str, Any], clock: Clock) -> float:
-    device = batch["input_ids"].device
+    device = next(iter(batch.values())).device
     _wait(device)
     start = clock()
     model(**batch)

@@ -142,7 +142,8 @@ def training_memory(prepared: PreparedTrial, attached: Attached, remembered: int
         for rows in (1, 2):
             batch = train.labelled(np.full(rows * train.criterion.together, longest))
             if entry is not None:
-                entry.set(torch.zeros(*batch["input_ids"].shape, hidden, device=train.device, dtype=format_of(base)))
+                length = int(train.lengths[longest])
+                entry.set(torch.zeros(len(batch["labels"]), length, hidden, device=train.device, dtype=format_of(base)))
             found.append(costs.training_memory(attached.model, trained, batch, remembered, outputs))
     one, two = found
     together = train.criterion.together

@@ -16,7 +16,7 @@ from typing import Any
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, Decision, Outcome, Report
 from workers.data.tokens import Tokens, tokenise_data
-from workers.models.loading import load_tokenizer
+from workers.models.loading import load_processor
 from workers.running.trial import train
 from workers.running.workbench import Workbench
 from workers.tasks.registry import task as task_named
@@ -43,7 +43,7 @@ def encoded_rows(
     section = _section(task)
     kind = task_named(section.type)
     rows = kind.rows_to_train_on(section, seed)
-    data = tokenise_data(rows, load_tokenizer(section.model), section.max_length, kind.encoding(section))
+    data = tokenise_data(rows, load_processor(section.model, kind.head), section.max_length, kind.encoding(section))
     of_tokens = kind.criterion(section, data.labels).targets == "token"
     return data.labels, _rows(data.train, of_tokens), _rows(data.validation, of_tokens)
 

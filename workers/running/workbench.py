@@ -27,7 +27,7 @@ from workers.methods.attached import Attached
 from workers.models.description import describe
 from workers.models.half_precision import hold_in_bfloat16
 from workers.models.heads import SEQUENCE, Head
-from workers.models.loading import Base, load_base, load_tokenizer
+from workers.models.loading import Base, load_base, load_processor
 from workers.running import latency
 from workers.tasks.registry import task_of
 from workers.tasks.section import TaskSection
@@ -166,10 +166,10 @@ class Workbench:
     def _prepare(self, task: TaskSection, seed: int) -> PreparedData:
         kind = task_of(task)
         rows = kind.rows_to_train_on(task, seed)
-        tokenizer = load_tokenizer(task.model)
-        tokens = shared_tokens(rows, tokenizer, task.max_length, kind.encoding(task), self.home / "cache")
+        processor = load_processor(task.model, kind.head)
+        tokens = shared_tokens(rows, processor, task.max_length, kind.encoding(task), self.home / "cache")
         anatomy = describe(task.model).anatomy
-        check_tokens(tokens, tokenizer, anatomy.vocabulary)
+        check_tokens(tokens, processor, anatomy.vocabulary)
         criterion = kind.criterion_for(task, tokens.labels, tokens.train.targets, anatomy.head_adds_constant)
 
         def inputs(split: Tokens, of: Rows) -> Inputs:

@@ -49,7 +49,8 @@ class TaskSection(TypeSection, ABC):
     path_fields: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
 
     model: Location = Field(
-        description="`builtin:minilm` or `builtin:smollm2`, a folder, or `hub:owner/name` with an optional `@revision`"
+        description="`builtin:minilm`, `builtin:smollm2` or `builtin:vit`, a folder, or `hub:owner/name` with an "
+        "optional `@revision`"
     )
     train: Location = Field(
         description="csv, jsonl or parquet file, a `datasets` folder, `builtin:pydocs` or `hub:owner/name`"

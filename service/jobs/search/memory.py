@@ -48,7 +48,7 @@ def memory_of(
     assert isinstance(spec.task, TaskSection), "only these have a model"
     drawn = space.sample(SAMPLES, np.random.default_rng(0))
     configs = [*drawn, *(config for _, config in references(spec, model))]
-    length = longest(rows, tokenizer, spec.task.max_length)
+    length = longest(rows, tokenizer, spec.task.max_length or model.anatomy.positions)
     task, gpu = task_of(spec.task), spec.resources.gpus_per_trial > 0
     plans = []
     for config in configs:

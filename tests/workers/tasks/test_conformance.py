@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import json
 import random
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from PIL import Image
 from torch import multiprocessing
 
 from peftsearch import load_adapter
 from tests.service.tiny_task import FILLER, WORDS, write_model
 from tests.workers.tiny_chat_model import conversation, write_language_model
+from tests.workers.tiny_vision_model import write_vision_model
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
 from workers.data.tokens import fingerprint, shared_tokens
@@ -26,8 +30,8 @@ from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass, evaluation_batches, measure_in
 from workers.engines.sharded import FirstRankStore
 from workers.errors import InvalidInput
-from workers.models.heads import CAUSAL
-from workers.models.loading import load_base, load_tokenizer
+from workers.models.heads import CAUSAL, IMAGE
+from workers.models.loading import load_base, load_processor
 from workers.running.preparing import prepare
 from workers.running.repeating import train_again
 from workers.running.trial import train, train_prepared
@@ -39,6 +43,16 @@ from workers.tasks.task import Task
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 Row = dict[str, Any]
+
+
+def _pictured(rng: random.Random) -> Row:
+    """An image, dark or bright on its left, and which of the two."""
+    kind = rng.choice(("dark", "bright"))
+    pixels = np.random.default_rng(rng.randrange(1 << 30)).integers(60, 190, (16, 20, 3), dtype=np.uint8)
+    pixels[:, :8] = pixels[:, :8] // 4 + (170 if kind == "bright" else 0)
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return {"image": f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}", "label": kind}
 
 
 @dataclass(frozen=True)
@@ -123,6 +137,19 @@ CASES = {
         ),
         cut=17,
     ),
+    "image-classification": Case(
+        _pictured,
+        (
+            ({"image": None, "label": "dark"}, "image"),
+            ({"image": 3, "label": "dark"}, "image"),
+            ({"image": "nowhere.png", "label": "dark"}, "image"),
+            ({"image": "../elsewhere.png", "label": "dark"}, "image"),
+            ({"image": "data:image/png;base64,AAAA", "label": "dark"}, "image"),
+            ({"image": "data:image/png,AAAA", "label": "dark"}, "image"),
+            (_pictured(random.Random(0)) | {"label": None}, "label"),
+        ),
+        cut=5,
+    ),
     "question-answering": Case(
         _asked,
         (
@@ -197,6 +224,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tasks")
     write_model(folder / "encoder")
     write_language_model(folder / "decoder")
+    write_vision_model(folder / "vision")
     for name, case in CASES.items():
         for role, rows in (("train", 120), ("validation", 40)):
             rng = random.Random(rows)
@@ -215,12 +243,13 @@ def bench(home: Path) -> Workbench:
 
 
 def model_of(home: Path, name: str) -> str:
-    return str(home / ("decoder" if task(name).head is CAUSAL else "encoder"))
+    return str(home / {CAUSAL: "decoder", IMAGE: "vision"}.get(task(name).head, "encoder"))
 
 
 def section(home: Path, name: str, **changes: Any) -> dict[str, Any]:
     files = {role: str(home / f"{name}.{role}.jsonl") for role in ("train", "validation")}
-    return {"type": name, "model": model_of(home, name), "max_length": 32, **files, **CASES[name].fields, **changes}
+    length = {"max_length": 32} if "max_length" in task(name).section.model_fields else {}
+    return {"type": name, "model": model_of(home, name), **length, **files, **CASES[name].fields, **changes}
 
 
 def assignment(home: Path, name: str, **changes: Any) -> Assignment:
@@ -256,7 +285,8 @@ def test_bad_rows_are_refused_by_field(home: Path, tmp_path: Path, name: str) ->
 
 @each
 def test_rows_encode_once_and_come_back_the_same(home: Path, tmp_path: Path, name: str) -> None:
-    one, tokenizer, cut = task(name), load_tokenizer(model_of(home, name)), CASES[name].cut
+    one, cut = task(name), CASES[name].cut
+    tokenizer = load_processor(model_of(home, name), one.head)
     data = one.read(one.section.model_validate(section(home, name)), 0)
     first = shared_tokens(data, tokenizer, cut, one.encode, tmp_path)
     again = shared_tokens(data, tokenizer, cut, one.encode, tmp_path)
@@ -265,8 +295,9 @@ def test_rows_encode_once_and_come_back_the_same(home: Path, tmp_path: Path, nam
     assert first.train.lengths().max() == cut
     for left, right in ((first.train, again.train), (first.validation, again.validation)):
         assert left.targets.dtype == right.targets.dtype
-        for array in ("input_ids", "offsets", "targets"):
+        for array in ("input_ids", "offsets", "targets", "values", "scale"):
             assert np.array_equal(getattr(left, array), getattr(right, array))
+        assert left.input_name == right.input_name
 
 
 @each

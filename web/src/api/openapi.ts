@@ -190,6 +190,9 @@ export interface SplitView {
    * of numeric targets
    */
   spread: SpreadView | null;
+  /**
+   * null of rows that are no texts
+   */
   lengths: LengthsView | null;
 }
 /**

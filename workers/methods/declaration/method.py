@@ -151,6 +151,9 @@ class Method:
             raise InvalidInput("method", f"{self.name} on a model of {error.found}", error.allowed) from error
 
     def _check_class(self, model: ModelDescription) -> None:
+        if self.takes_positions and model.anatomy.input_shape:
+            found = f"{self.name} on a {model.anatomy.model_type} model, whose rows are no texts"
+            raise InvalidInput("method", found, "models that read texts: its vectors stand beside tokens")
         if self._crowded_out(model):
             positions = model.anatomy.positions
             raise InvalidInput(

@@ -42,7 +42,7 @@ def compress(scene: Scene) -> Outcome:
             source.knobs,
             source.seed,
             scene.base.head,
-            scene.base.kind.peft_type,
+            scene.base.kind.key,
             len(scene.prepared.data.tokens.labels),
         )
         told = {f"uncompressed_{name}": value for name, value in before.items()}

@@ -1,0 +1,75 @@
+"""`image-classification`: one class for an image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from workers.bounded import Name
+from workers.data.labels import check_names, check_repeated, class_indices, read_labels
+from workers.data.pictures import class_folders, decoded, pictures_of, require_pillow
+from workers.data.rows import Blob, Rows, TaskData
+from workers.data.sources import divided, read_splits
+from workers.data.tokens import Encoded
+from workers.models.heads import IMAGE
+from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
+from workers.tasks.section import TaskSection
+from workers.tasks.task import Task
+
+if TYPE_CHECKING:
+    from workers.models.pixels import PixelReader
+
+
+class ImageClassificationSpec(TaskSection):
+    """The `task` section of an image classification."""
+
+    type: Literal["image-classification"] = "image-classification"
+    max_length: ClassVar[int] = 0  # type: ignore[misc]  # a row has as many tokens as the model cuts an image into
+    image: Name = Field(
+        default="image",
+        description="column of images: paths below the table's folder, bytes, or data URIs; a folder of folders, one "
+        "for each class, needs no table",
+    )
+    label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
+
+    def text_columns(self) -> tuple[str, ...]:
+        """The column that makes the input."""
+        return (self.image,)
+
+
+def read(task: ImageClassificationSpec, seed: int = 0) -> TaskData:
+    """The rows of a task with the classes of its training rows. Raises `InvalidInput` naming the field."""
+    require_pillow()
+    parts = read_splits(task, (task.image,), task.label, class_folders)
+    labels = {role: read_labels(own, task.label) for role, own in parts.items()}
+    train = labels["train"]
+    classes = train.classes()
+    check_names(train)
+    indices = {role: class_indices(own, classes, train, role) for role, own in labels.items()}
+    check_repeated(train, classes, list(indices.values()))
+    rows = {role: Rows(pictures_of(own, task.image), None, indices[role]) for role, own in parts.items()}
+    return divided(task, seed, classes, rows, strata=lambda rows: rows.targets)
+
+
+def encode(rows: Rows, processor: PixelReader, _max_length: int) -> Encoded:
+    """Pixels of images as the model's own processor resizes them."""
+    channels = processor.shape[0]
+    images = [decoded(one, channels) for one in rows.texts if isinstance(one, Blob)]
+    values: Any = processor.pixels(images) if images else np.zeros((0, *processor.shape), dtype=np.uint8)
+    return {"values": values, "scale": processor.scale(), "lengths": [processor.tokens] * len(images)}
+
+
+TASK = Task(
+    name="image-classification",
+    summary="one class for an image",
+    pipeline_tag="image-classification",
+    section=ImageClassificationSpec,
+    metrics=CLASSIFICATION.metrics,
+    head=IMAGE,
+    read=read,
+    encode=encode,
+    criterion=CLASSIFICATION.criterion,
+    example={"model": "builtin:vit", "train": "builtin:digits", "train_rows": 400},
+)
