@@ -58,3 +58,17 @@ def test_judgements_of_what_is_not_there_are_refused(api: TestClient, spec: dict
     (problem,) = api.post("/v1/checks", json=spec).json()["problems"]
     assert problem["field"] == "task.train"
     assert "'77' in line 2 of " in problem["message"]
+
+
+def test_batches_that_are_compared_are_not_divided(api: TestClient, spec: dict[str, Any]) -> None:
+    task = {**spec["task"], "type": "retrieval"}
+    other = {**spec, "task": task, "reference_trials": ["base"], "resources": {"shards": 2}}
+    problems = api.post("/v1/checks", json=other).json()["problems"]
+    assert [one["field"] for one in problems] == ["resources.shards"]
+    assert "compared with each other" in problems[0]["message"]
+    alone = {**other, "task": {**task, "in_batch": False}}
+    assert api.post("/v1/checks", json=alone).json()["problems"] == []
+    warm = {"preset": "lora", "overrides": {"batch_size": {"value": 2}, "temperature": {"low": 0.01, "high": 0.2}}}
+    assert api.post("/v1/checks", json={**alone, "space": warm}).json()["problems"] == []
+    foreign = {**spec, "space": warm}
+    assert [one["field"] for one in api.post("/v1/checks", json=foreign).json()["problems"]] == ["space.temperature"]
