@@ -130,6 +130,12 @@ class Settings(BaseModel):
         return () if self.hub in {"any", "off"} else tuple(self.hub.split(","))
 
     @property
+    def uploads(self) -> Path | None:
+        """Where data that people send lies: beside the artifacts, which all machines reach; None where that is no
+        folder."""
+        return None if "://" in self.artifacts else Path(self.artifacts).absolute().parent / "uploads"
+
+    @property
     def token_file(self) -> Path:
         """Where the embedded default leaves the admin's token for the CLI."""
         return self.home / "token"

@@ -47,6 +47,7 @@ from service.api.routes import (
     tasks,
     tokens,
     trials,
+    uploads,
     webhooks,
     work,
 )
@@ -60,6 +61,7 @@ from workers.artifacts import ArtifactStore
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     checks.router,
+    uploads.router,
     trials.router,
     remarks.router,
     imports.router,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problem_details import MEDIA_TYPE
+from service.jobs.uploads import MOST_BYTES
 
 LIMIT = 4 * 1024 * 1024
 """Bytes. A JobSpec with 10,000 explicit reference configurations is about 2 MiB; nothing larger is ever sent."""
+
+
+LARGER = {"/v1/uploads": MOST_BYTES}
+"""Bytes of what is written to disk as it comes in."""
 
 
 class _TooLarge(Exception):
@@ -16,19 +23,21 @@ class _TooLarge(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware that answers 413 when a body is longer than `limit` bytes, announced or not."""
+    """ASGI middleware that answers 413 when a body is longer than `limit` bytes, or than its path's limit in `larger`,
+    announced or not."""
 
-    def __init__(self, app: ASGIApp, limit: int = LIMIT) -> None:
-        self.app, self.limit = app, limit
+    def __init__(self, app: ASGIApp, limit: int = LIMIT, larger: Mapping[str, int] = LARGER) -> None:
+        self.app, self.limit, self.larger = app, limit, larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting what is read of its body."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = self.larger.get(scope["path"], self.limit)
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > self.limit:
-            await self._refusal()(scope, receive, send)
+        if announced.isdigit() and int(announced) > limit:
+            await self._refusal(limit)(scope, receive, send)
             return
         read, started = 0, False
 
@@ -36,7 +45,7 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self.limit:
+            if read > limit:
                 raise _TooLarge
             return message
 
@@ -50,13 +59,13 @@ class BodyLimit:
         except _TooLarge:
             if started:
                 raise
-            await self._refusal()(scope, receive, send)
+            await self._refusal(limit)(scope, receive, send)
 
-    def _refusal(self) -> JSONResponse:
+    def _refusal(self, limit: int) -> JSONResponse:
         body = {
             "type": "urn:peftsearch:problem:body-too-large",
             "title": "The request body is too large",
             "status": 413,
-            "detail": f"a request body may have at most {self.limit} bytes",
+            "detail": f"a request body may have at most {limit} bytes",
         }
         return JSONResponse(body, 413, {"Connection": "close"}, MEDIA_TYPE)

@@ -75,7 +75,8 @@ def conduct(settings: Settings, supervised: bool = False) -> None:
             executor.warm_up(usual.shape, usual.workers)
         log.info("ready: %s", executor.machine())
         courier = Courier(store, Allowed(settings.webhooks))
-        with collecting(store, ArtifactStore(settings.artifacts), settings.database), delivering(courier):
+        artifacts = ArtifactStore(settings.artifacts)
+        with collecting(store, artifacts, settings.database, settings.uploads), delivering(courier):
             owner = identity + secrets.token_hex(3)
             Conductor(store, executor, proposer, owner, has_room=lambda: full_disk(settings) is None).run(stop)
     finally:

@@ -1,5 +1,5 @@
 """Deletes what nobody needs any more: adapters and checkpoints that no row refers to (of deleted jobs, lost attempts,
-trials that are over), and the events of reports that have long been told."""
+trials that are over), data that was sent and no job names, and the events of reports that have long been told."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy.engine import make_url
 
 from service.background import repeating
+from service.jobs import uploads
 from service.store.store import Store
 from workers.artifacts import ArtifactStore
 
@@ -20,6 +23,7 @@ MIN_AGE = 3600.0  # seconds for which an artifact may be on its way from its wor
 TELL_REPORTS = 7 * 86400.0  # seconds after a job's end for which its stream still tells every report
 REMEMBER_DEEDS = 366 * 86400.0  # seconds for which the audit trail says who did what
 REMEMBER_DELIVERIES = 30 * 86400.0  # seconds for which it is shown what a webhook was told
+KEEP_UPLOADS = 86400.0  # seconds for which a file that was sent may wait for a job that names it
 FORGET_AT_ONCE = 20_000  # events of a job that go in one transaction
 log = logging.getLogger(__name__)
 
@@ -30,8 +34,11 @@ def collect(store: Store, artifacts: ArtifactStore, min_age: float = MIN_AGE) ->
 
 
 @contextmanager
-def collecting(store: Store, artifacts: ArtifactStore, database: str, period: float = PERIOD) -> Iterator[None]:
-    """Collect and forget in the background, as listing a bucket may take longer than a lease lasts.
+def collecting(
+    store: Store, artifacts: ArtifactStore, database: str, sent: Path | None = None, period: float = PERIOD
+) -> Iterator[None]:
+    """Collect and forget in the background, as listing a bucket may take longer than a lease lasts. `sent`: the folder
+    of data that people have sent.
 
     Artifacts belong to one database: what another one refers to would look like garbage. The first to come marks them
     with its name, and others leave them alone.
@@ -46,10 +53,21 @@ def collecting(store: Store, artifacts: ArtifactStore, database: str, period: fl
         store.forget_deliveries(REMEMBER_DELIVERIES, FORGET_AT_ONCE)
         if ours and (gone := collect(store, artifacts)):
             log.info("collected %d artifacts that nothing refers to", len(gone))
+        if ours and sent is not None and (gone := uploads.collect(sent, _specs(store), KEEP_UPLOADS)):
+            log.info("deleted %d files that were sent and no job names", len(gone))
         return False
 
     with repeating("garbage", work, period, PATIENCE):
         yield
+
+
+def _specs(store: Store) -> Iterator[dict[str, Any]]:
+    cursor = None
+    while True:
+        page = store.list_jobs(cursor, 500)
+        yield from (job.spec for job in page.items)
+        if (cursor := page.next_cursor) is None:
+            return
 
 
 def _name_of(database: str) -> str:

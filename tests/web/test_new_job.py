@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -101,6 +102,28 @@ def test_the_data_is_shown_before_anything_is_trained(page: Page) -> None:
     expect(estimate).to_contain_text(
         re.compile(r"A trial takes about [\d,]+ to [\d,]+ MiB beside [\d,]+ MiB of the base")
     )
+
+
+def test_a_file_is_sent_and_shown_as_data(page: Page, search: Search, tmp_path: Path) -> None:
+    page.expected_errors = ("422",)  # type: ignore[attr-defined]
+    page.goto("/#/new")
+    editor(page).fill(JOB)
+    sent = page.get_by_label("or send a file of training data")
+    wrong = tmp_path / "mine.exe"
+    wrong.write_text("x")
+    sent.set_input_files(wrong)
+    expect(page.locator(".upload").get_by_role("alert")).to_contain_text(".parquet")
+    file = tmp_path / "mine.csv"
+    file.write_text("text,label\n" + "".join(f"word {number},{number % 4}\n" for number in range(100)))
+    sent.set_input_files(file)
+    expect(page.get_by_text("mine.csv is there")).to_be_visible()
+    expect(field(page, "train")).to_have_value(re.compile("/mine.csv$"))
+    data = page.get_by_role("region", name="Data", exact=True)
+    expect(data).to_contain_text("train: 76 rows")  # of each class as many in both splits
+    expect(data.get_by_role("table", name="Label balance")).to_contain_text("25 %")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("from the form")
+    assert search.store.list_jobs().items[0].spec["task"]["train"].endswith("/mine.csv")
 
 
 def test_every_type_of_task_has_a_form(page: Page) -> None:

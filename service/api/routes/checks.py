@@ -19,6 +19,7 @@ from service.jobs.admission import Look, look
 from service.jobs.refine.sources import with_sources
 from service.jobs.search.memory import TrialMemory
 from service.jobs.search.spec import JobSpec
+from service.jobs.uploads import with_uploads
 from service.settings import Settings
 from service.store.store import Store
 
@@ -86,7 +87,7 @@ def _check(body: Any, store: Store, settings: Settings, caller: Caller) -> Check
         body = with_sources(body, store, caller.project)
     except BadInput as error:
         return CheckView(problems=[ProblemView.of(one) for one in error.errors], splits=[], cost=None)
-    seen = look(body, settings)
+    seen = look(body, with_uploads(settings, caller.project))
     read = seen.search
     splits = [] if read is None or read.data is None else preview(read.data, read.tokenizer, read.max_length)
     memory = None if read is None or read.memory is None else MemoryView.of(read.memory)

@@ -18,6 +18,7 @@ from service.jobs.kinds import search_spec
 from service.jobs.refine.sources import with_sources
 from service.jobs.search.problem import build_problem
 from service.jobs.search.spec import JobSpec
+from service.jobs.uploads import with_uploads
 from service.store.records import Choice, JobState
 from service.store.states import JOB_OVER
 from workers import tracing
@@ -114,13 +115,14 @@ def extend_job(job_id: str, more: ExtendRequest, store: StoreDep, settings: Sett
     """Give a job more trials, and more wall clock where it is limited. A job that is over is queued again."""
     if not more.trials and more.wall_clock is None:
         raise BadInput("trials", 0, "at least 1, or more `wall_clock`")
-    spec = search_spec(store.get_job(job_id)).model_dump(mode="json")
+    job = store.get_job(job_id)
+    spec = search_spec(job).model_dump(mode="json")
     budget = {**spec["budget"], "trials": spec["budget"]["trials"] + more.trials}
     if more.wall_clock is not None:
         if budget["wall_clock"] is None:
             raise BadInput("wall_clock", more.wall_clock, "nothing: the wall clock of this job has no limit")
         budget["wall_clock"] += more.wall_clock
-    admitted = admit({**spec, "budget": budget}, settings)
+    admitted = admit({**spec, "budget": budget}, with_uploads(settings, job.project))
     return answer(view_job(store.extend_job(job_id, admitted.model_dump(mode="json")), store, now))
 
 
@@ -135,7 +137,7 @@ def change_space(job_id: str, changes: dict[str, Any], store: StoreDep, settings
     spec = search_spec(job).model_dump(mode="json")
     if job.state in JOB_OVER:
         raise Conflict(f"job {job_id} is {job.state}: extend it before you change its space")
-    admitted = admit({**spec, "space": merge_patch(spec["space"], changes)}, settings)
+    admitted = admit({**spec, "space": merge_patch(spec["space"], changes)}, with_uploads(settings, job.project))
     assert isinstance(admitted, JobSpec), "a search stays one"
     changed = store.extend_job(job_id, admitted.model_dump(mode="json"))
     space = build_problem(admitted).space
@@ -147,7 +149,7 @@ def change_space(job_id: str, changes: dict[str, Any], store: StoreDep, settings
 
 
 def _create(body: Any, store: StoreDep, settings: SettingsDep, now: Now, project: str, key: str | None) -> Response:
-    spec = admit(with_sources(body, store, project), settings)
+    spec = admit(with_sources(body, store, project), with_uploads(settings, project))
     job = store.create_job(spec.name, spec.model_dump(mode="json"), key, project, tracing.current())
     response = answer(view_job(job, store, now), 201)
     response.headers["Location"] = f"/v1/jobs/{job.id}"

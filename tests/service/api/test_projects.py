@@ -38,6 +38,7 @@ is written down here."""
 OF_PROJECTS = {
     "/v1/jobs",
     "/v1/checks",
+    "/v1/uploads",
     "/v1/laws",
     "/v1/recommend",
     "/v1/webhooks",

@@ -1183,6 +1183,14 @@ export interface UncertaintyView {
   trials: number;
   items: FrontSpreadView[];
 }
+/**
+ * A file that was sent. Jobs name it by its `path`.
+ */
+export interface UploadView {
+  path: string;
+  bytes: number;
+  sha256: string;
+}
 export interface FieldProblem {
   /**
    * dotted path

@@ -1,5 +1,6 @@
 /** The `task` section: the type first, then the fields of that type, as `GET /v1/tasks` has them. */
 import type { TaskView } from "../api/openapi";
+import { DataUpload } from "./data-upload";
 import { at } from "./job-document";
 import { Part } from "./form-part";
 import type { Schema } from "./schema";
@@ -42,6 +43,11 @@ export function TaskSection({ form, tasks, type, task }: Props) {
       {needed.map((field) => (
         <SchemaField key={field.name} form={form} path={["task", field.name]} schema={schemaOf(field)} required />
       ))}
+      {[...needed, ...others]
+        .filter(({ name }) => name === "train")
+        .map(({ name }) => (
+          <DataUpload key={name} onDone={(path) => form.write(["task", name], path)} />
+        ))}
       <details open={others.some(({ name }) => at(form.job, ["task", name]) !== undefined)}>
         <summary>{others.length} more fields</summary>
         {others.map((field) => (
