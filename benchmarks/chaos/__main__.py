@@ -28,9 +28,9 @@ from benchmarks.chaos.scene import Played
 WANTED = 200
 AIMS = {"kill_points": WANTED, "lost": 0, "doubled": 0, "out_of_order": 0, "worst_time_ratio": 1.5}
 TRIALS, POINTS, GAP = 72, 16, 2.6
-RAY_TRIALS, RAY_POINTS, RAY_GAP = 10, 4, 8.0
+RAY_TRIALS, RAY_POINTS, RAY_GAP = 16, 4, 12.0
 ORDER = ("sqlite", "postgres", "ray")
-SHARES = {"sqlite": 7, "postgres": 7, "ray": 4}
+SHARES = {"sqlite": 7, "postgres": 7, "ray": 2}
 """Scenes of each kind: 200 points and some more, as a job may end before its last fault."""
 
 LEAST = {"sqlite": 4, "postgres": 4, "ray": 2}
