@@ -429,15 +429,21 @@ def test_what_a_snippet_calls_trains_the_same(bench: Workbench, home: Path, tmp_
         assert again.metrics[metric.name] == pytest.approx(found.metrics[metric.name], rel=1e-6)
 
 
+SHARDED: list[tuple[str, str, Row]] = [
+    *((name, name, {}) for name in CASES),
+    ("shared sequences", "causal-lm", {"packing": "bfd", "batch_size": 2}),
+]
+
+
 def rank_main(rank: int, home: Path) -> None:
     torch.set_num_threads(1)
     rendezvous, timeout = f"file://{home}/rendezvous", datetime.timedelta(seconds=120)
     dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2, timeout=timeout)
-    for name in CASES:
+    for label, name, config in SHARDED:
         bench = Workbench(home / f"rank-{rank}", FirstRankStore(home / "artifacts"))
-        one = assignment(home, name, shards=2)
+        one = assignment(home, name, shards=2, config=config)
         found = train_prepared(prepare(one, bench), bench, lambda _: "continue")
-        (home / f"{name}.{rank}.json").write_text(json.dumps(found.metrics))
+        (home / f"{label}.{rank}.json").write_text(json.dumps(found.metrics))
     dist.barrier()
     dist.destroy_process_group()
 
@@ -445,9 +451,9 @@ def rank_main(rank: int, home: Path) -> None:
 @pytest.mark.slow
 def test_two_shards_make_the_trial_of_one_process(bench: Workbench, home: Path) -> None:
     multiprocessing.spawn(rank_main, (home,), nprocs=2)
-    for name in CASES:
-        whole, _ = outcome(bench, assignment(home, name, engine="reference"))
-        first, second = (json.loads((home / f"{name}.{rank}.json").read_text()) for rank in (0, 1))
+    for label, name, config in SHARDED:
+        whole, _ = outcome(bench, assignment(home, name, engine="reference", config=config))
+        first, second = (json.loads((home / f"{label}.{rank}.json").read_text()) for rank in (0, 1))
         for metric in (*(metric.name for metric in task(name).metrics), "train_loss"):
             assert first[metric] == second[metric] == pytest.approx(whole.metrics[metric], rel=1e-3, abs=1e-5)
 
