@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from predictors.answer import OutOfDomain
 from service.answering.costly import Desk, named
+from service.answering.pool import MEMORY, MEMORY_VARIABLE
 from service.api import problem_details
 from service.errors import BadInput, ServiceError, TooCostly
 from service.settings import Settings
@@ -25,8 +26,6 @@ from service.store.engine import Database
 from service.store.store import Store, utc_now
 from workers.errors import InvalidInput
 
-MEMORY = 1 << 30
-"""Bytes that an answer may take, what is imported included."""
 BETWEEN = 0.1  # seconds between two lines of progress
 LOW_PRIORITY = 10  # added to its niceness: whoever asks for little is answered first
 
@@ -39,13 +38,14 @@ def main() -> None:
     settings = Settings.read()
     store = Store(Database(settings.database), utc_now)
     warm()
-    _bound_memory()
+    memory = int(os.environ.get(MEMORY_VARIABLE) or MEMORY)
+    _bound_memory(memory)
     questions: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin, questions), daemon=True).start()
     while True:
         question = questions.get()
         told = _Progress(replies)
-        replies.write(json.dumps(_answer(question, Desk(store, settings, told))) + "\n")
+        replies.write(json.dumps(_answer(question, Desk(store, settings, told), memory)) + "\n")
 
 
 def warm() -> None:
@@ -69,13 +69,13 @@ class _Progress:
             self._last = time.monotonic()
 
 
-def _answer(question: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
+def _answer(question: Mapping[str, Any], desk: Desk, memory: int) -> dict[str, Any]:
     """`{"status": …, "content": …}`, the content as it goes to whoever asked."""
     try:
         view = named(question["function"])(desk, **question["arguments"])
         return {"status": 200, "content": view.model_dump_json()}
     except MemoryError:
-        error: ServiceError = TooCostly(f"the answer needs more than {MEMORY >> 20} MiB of memory: ask about less")
+        error: ServiceError = TooCostly(f"the answer needs more than {memory >> 20} MiB of memory: ask about less")
     except ServiceError as refused:
         error = refused
     except OutOfDomain as refused:
@@ -92,9 +92,9 @@ def _answer(question: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
     return {"status": response.status_code, "content": bytes(response.body).decode()}
 
 
-def _bound_memory() -> None:
+def _bound_memory(memory: int) -> None:
     """Linux counts private memory here, mapped or not, but no libraries; elsewhere this may bound less."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 
 def _read(source: IO[str], questions: queue.SimpleQueue[dict[str, Any]]) -> None:

@@ -24,6 +24,10 @@ from service.errors import Busy, ServiceError, TooCostly
 PROCESSES = 2
 WAITING = 16
 """Different questions that may wait for a process; the next one is refused."""
+MEMORY = 1 << 30
+"""Bytes that an answer may take, what is imported included, unless a pool says otherwise."""
+MEMORY_VARIABLE = "PEFTSEARCH_ANSWER_MEMORY"
+"""How a pool tells its processes."""
 SECONDS = 120.0
 """That a computation may take."""
 KEPT = 64
@@ -56,10 +60,21 @@ class _Shared:
 class AnswerPool:
     """Processes are started when they are first needed and replaced after a crash, a cancellation or a long silence."""
 
-    def __init__(self, environment: Mapping[str, str], processes: int = PROCESSES, seconds: float = SECONDS) -> None:
-        """`environment`: variables that tell a process the settings."""
-        self._environment = {**os.environ, **ONE_THREAD, "CUDA_VISIBLE_DEVICES": "", **environment}
-        self._size, self._seconds = processes, seconds
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        processes: int = PROCESSES,
+        seconds: float = SECONDS,
+        *,
+        waiting: int = WAITING,
+        memory: int = MEMORY,
+        kept: bool = True,
+    ) -> None:
+        """`environment`: variables that tell a process the settings; `memory`: bytes that each may take. Processes are
+        `kept` for the next question, or end with their answer, so that what they loaded goes with them."""
+        bounds = {"CUDA_VISIBLE_DEVICES": "", MEMORY_VARIABLE: str(memory)}
+        self._environment = {**os.environ, **ONE_THREAD, **bounds, **environment}
+        self._size, self._seconds, self._waiting, self._keeps = processes, seconds, waiting, kept
         self._free = asyncio.Semaphore(processes)
         self._idle: list[Process] = []
         self._shared: dict[str, _Shared] = {}
@@ -110,7 +125,7 @@ class AnswerPool:
             await _end(self._idle.pop())
 
     def _begin(self, key: str, name: str, arguments: Mapping[str, Any], state: object) -> _Shared:
-        if len(self._shared) >= self._size + WAITING:
+        if len(self._shared) >= self._size + self._waiting:
             raise Busy(f"{len(self._shared)} answers are computed or waited for: try again in a few seconds")
         question = json.dumps({"function": name, "arguments": arguments})
 
@@ -145,7 +160,10 @@ class AnswerPool:
             await _end(process)
             raise
         self.computed += 1
-        self._idle.append(process)
+        if self._keeps:
+            self._idle.append(process)
+        else:
+            await _end(process)
         return reply
 
     async def _conversation(self, process: Process, question: str, shared: _Shared) -> Reply:

@@ -26,6 +26,7 @@ from service.api.request_guard import RequestGuard
 from service.api.route_names import VERSION
 from service.api.routes import (
     audit,
+    chat,
     checks,
     confirmation,
     events,
@@ -69,6 +70,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     insights.router,
     surfaces.router,
     confirmation.router,
+    chat.router,
     events.router,
     work.router,
     spaces.router,
@@ -87,16 +89,22 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 
 
+CHATS_WAITING, CHAT_MEMORY = 4, 16 << 30
+"""Prompts that may wait for the one that is answered, and bytes that answering may take: whole models are loaded."""
+
+
 def create_app(
     settings: Settings, store: Store, artifacts: ArtifactStore, clock: Clock = lambda: datetime.now(UTC)
 ) -> FastAPI:
     """The API on a store and its artifacts, with the dashboard at `/`. `clock` gives aware UTC times."""
     pool, trail = AnswerPool(settings.as_environment()), AuditTrail(store, clock)
+    chats = AnswerPool(settings.as_environment(), processes=1, waiting=CHATS_WAITING, memory=CHAT_MEMORY, kept=False)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
         await pool.close()
+        await chats.close()
         await trail.close()
 
     app = Api(
@@ -110,7 +118,7 @@ def create_app(
     )
     rates = RateLimit(settings.rate_limit)
     feed, scheduling = EventFeed(store), OutsideScheduling(store)
-    app.state.surroundings = Surroundings(settings, store, artifacts, clock, feed, pool, rates, scheduling)
+    app.state.surroundings = Surroundings(settings, store, artifacts, clock, feed, pool, chats, rates, scheduling)
     app.state.numbers = Numbers()
     problem_details.install(app)
     app.add_middleware(Audited, trail=trail)

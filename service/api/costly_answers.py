@@ -24,9 +24,18 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 CLIENT_GONE = 499  # nobody reads it; nginx's name for it in logs
 
 
-async def computed(request: Request, function: Costly, arguments: Mapping[str, Any], state: object = None) -> Response:
-    """The answer of `function(desk, **arguments)` as JSON. Raises Busy and whatever the function refuses with."""
-    pool: AnswerPool = request.app.state.surroundings.pool
+async def computed(
+    request: Request,
+    function: Costly,
+    arguments: Mapping[str, Any],
+    state: object = None,
+    pool: AnswerPool | None = None,
+) -> Response:
+    """The answer of `function(desk, **arguments)` as JSON, from the pool of all answers unless another is named.
+
+    Raises Busy and whatever the function refuses with.
+    """
+    pool = pool or request.app.state.surroundings.pool
     if EVENTS in request.headers.get("accept", ""):
         stream = _events(pool, function, arguments, state)
         return StreamingResponse(stream, media_type=EVENTS, headers={"Cache-Control": "no-cache"})

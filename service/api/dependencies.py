@@ -43,6 +43,7 @@ class Surroundings:
     clock: Clock
     feed: EventFeed
     pool: AnswerPool
+    chats: AnswerPool
     rates: RateLimit
     scheduling: OutsideScheduling
 

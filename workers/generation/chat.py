@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from workers.errors import InvalidInput
 from workers.exports.merging import base_of
-from workers.generation.answers import answer
+from workers.generation.answers import Answer, answer
 from workers.generation.prompts import prompt_of
 from workers.generation.settings import GenerationSettings
 from workers.methods.adapter_card import chat_template_of
@@ -66,6 +66,34 @@ def say(side: Side, message: str, tokenizer: Any, settings: GenerationSettings) 
         (found,) = answer(side.model, tokenizer, [prompt_of(side.turns, tokenizer)], settings, streamer=streamer)
     side.turns.append({"role": "assistant", "content": found.text})
     return found.text
+
+
+class _Telling(TextStreamer):
+    """Tells what was written so far, as it comes."""
+
+    def __init__(self, tokenizer: Any, name: str, told: Callable[[str], None]) -> None:
+        super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        self._name, self._told, self._written = name, told, ""
+
+    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002  # as it calls it
+        """A piece of text is sure."""
+        self._written += text
+        self._told(f"{self._name}: {self._written}")
+
+
+def speak(
+    adapter: Path, prompt: str, settings: GenerationSettings, names: Sequence[str], told: Callable[[str], None]
+) -> Iterator[tuple[str, Answer]]:
+    """Each name with what it answers to a prompt: the winner, or base and winner. `told` gets what is written so far.
+
+    Raises `InvalidInput` where the adapter is none of a decoder.
+    """
+    both, tokenizer = sides(adapter)
+    ids = prompt_of([{"role": "user", "content": prompt}], tokenizer)
+    for name, side in zip(names, both[-len(names) :], strict=True):
+        with side.as_it():
+            (found,) = answer(side.model, tokenizer, [ids], settings, streamer=_Telling(tokenizer, name, told))
+        yield name, found
 
 
 def _messages(given: str | None) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def slow(desk: Desk, log: str, seconds: float = 60.0) -> Answered:
 def large(_desk: Desk) -> Answered:
     """Take two gigabytes."""
     return Answered(said=str(np.ones(1 << 28).sum()), process=os.getpid())
+
+
+@costly
+def memory(_desk: Desk) -> Answered:
+    """Say how much may be taken."""
+    return Answered(said=str(resource.getrlimit(resource.RLIMIT_DATA)[0]), process=os.getpid())
 
 
 @costly

@@ -163,3 +163,20 @@ def test_only_what_is_marked_can_be_asked_for(play: Any) -> None:
             await pool.ask(os.getpid, {})  # type: ignore[arg-type]
 
     play(scene)
+
+
+def test_a_process_that_is_not_kept_ends_with_its_answer(play: Callable[..., Any]) -> None:
+    async def scene(pool: AnswerPool) -> list[int]:
+        return [json.loads((await pool.ask(questions.echo, {"word": "a"})).content)["process"] for _ in range(2)]
+
+    first, second = play(scene, kept=False, waiting=0)
+    assert first != second
+    assert not _alive(first)
+    assert not _alive(second)
+
+
+def test_a_pool_says_how_much_memory_its_processes_may_take(play: Callable[..., Any]) -> None:
+    async def scene(pool: AnswerPool) -> str:
+        return str(_said(await pool.ask(questions.memory, {})))
+
+    assert play(scene, memory=3 << 30) == str(3 << 30)

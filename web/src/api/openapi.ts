@@ -145,6 +145,22 @@ export interface EstimateView {
   level: number;
 }
 /**
+ * The base's answer, then those of the trials in the order they were asked for.
+ */
+export interface ChatView {
+  answers: SpokenView[];
+}
+/**
+ * One answer: of a trial, or of the base (then without trial). `finished`: whether it ended by itself.
+ */
+export interface SpokenView {
+  trial: string | null;
+  number: number | null;
+  text: string;
+  tokens: number;
+  finished: boolean;
+}
+/**
  * What submitting the file would say. Nothing is stored.
  */
 export interface CheckView {

@@ -4,13 +4,14 @@ import { useLiveJob } from "../api/live";
 import { useJob, useMetrics, usePareto } from "../api/queries";
 import { useTrials } from "../api/trials";
 import { indexOfNumber } from "../api/trial-set";
-import type { Trial } from "../api/types";
+import type { Job, Trial } from "../api/types";
 import { Failure } from "../shell/failure";
 import { closeQuery, openQuery, parseHash, setQuery, useRoute } from "../shell/router";
 import { Tabs } from "../shell/tabs";
 import { AnswerPanel } from "./answer-panel";
 import { type Clause, clauseText, meets, parseClauses } from "./clauses";
 import { BestPanel } from "./best-panel";
+import { ChatPanel } from "./chat-panel";
 import { ComparePanel } from "./compare-panel";
 import { parseNumbers } from "./comparison";
 import { CurvesPanel } from "./curves-panel";
@@ -29,6 +30,12 @@ import { TrialsPanel } from "./trials-panel";
 const noTrials: Trial[] = [];
 
 /** Back closes the first trial that was opened, however many were looked at since. */
+/** Whether the job's models write text. */
+const writes = (job: Job): boolean => {
+  const task = job.spec.task as { type?: string } | undefined;
+  return task?.type === "causal-lm" || task?.type === "preference";
+};
+
 const select = (number: number): void => (isOpen() ? setQuery : openQuery)({ trial: String(number) });
 const isOpen = (): boolean => parseHash(window.location.hash).query.has("trial");
 
@@ -94,6 +101,7 @@ export function JobPage({ id }: { id: string }) {
               ]),
           ...(job.data.spec.confirm ? [{ id: "confirmed", title: "Confirmed" }] : []),
           ...(compared.length ? [{ id: "compare", title: `Compare ${compared.length}` }] : []),
+          ...(writes(job.data) ? [{ id: "chat", title: "Chat" }] : []),
           { id: "spec", title: "Spec" },
           { id: "log", title: "Log" },
         ]}
@@ -118,6 +126,7 @@ export function JobPage({ id }: { id: string }) {
         {tab === "insights" && <InsightsPanel {...shared} selected={selected} />}
         {tab === "confirmed" && <ConfirmationPanel job={job.data} metrics={metrics} onSelect={select} />}
         {tab === "compare" && <ComparePanel {...shared} trials={compared} chosen={chosen} />}
+        {tab === "chat" && <ChatPanel job={job.data} trials={trials} front={front} />}
         {tab === "spec" && <SpecView job={job.data} />}
         {tab === "log" && <JobLog job={job.data} onSelect={select} />}
       </Tabs>

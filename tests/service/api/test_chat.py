@@ -1,0 +1,88 @@
+"""One prompt, asked of trials and their base: real models in the process that answers, bounded and refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.settings import Settings
+from service.store.records import NewTrial
+from service.store.store import Store
+from tests.workers.tiny_language_model import save_tiny_llama, tiny_llama, tiny_tokenizer
+from workers.artifacts import ArtifactStore
+from workers.assignment import Assignment, Outcome
+from workers.generation.answers import answer
+from workers.generation.prompts import prompt_of
+from workers.generation.settings import GenerationSettings
+from workers.running.trial import train
+from workers.running.workbench import Workbench
+
+EVENTS = {"Accept": "text/event-stream"}
+
+
+@pytest.fixture
+def job(api: TestClient, store: Store, settings: Settings) -> dict[str, str]:
+    """A job with a trial that has trained, and one that waits: their ids."""
+    root = Path(settings.data_roots[0])
+    save_tiny_llama(root / "model")
+    lines = [{"prompt": f"{number}:", "completion": " the cat"} for number in range(40)]
+    (root / "rows.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    task = {"type": "causal-lm", "model": "model", "train": "rows.jsonl", "validation": 0.2, "max_length": 64}
+    config = {"method": "lora", "rank": 4, "learning_rate": 0.02, "batch_size": 8, "warmup_ratio": 0.0}
+    spec = {"name": "talk", "task": task, "space": {"preset": "lora-sft", "overrides": {"batch_size": {"value": 8}}}}
+    made = api.post("/v1/jobs", json=spec | {"objectives": [{"metric": "loss", "direction": "minimize"}]}).json()
+    assert store.lease_job("conductor", 600) is not None
+    trained, waiting = store.add_trials(made["id"], [NewTrial(config, "optimizer", seed) for seed in (0, 1)])
+    claimed = store.claim_trial(made["id"], "w", 600, trial_id=trained.id)
+    assert claimed is not None
+    assignment = Assignment.model_validate(
+        {"trial_id": trained.id, "attempt": claimed.attempt, "task": made["spec"]["task"], "config": config}
+        | {"epochs": 1, "seed": 0, "measure_latency": False, "precision": "fp32"}
+    )
+    bench = Workbench(Path(settings.home), ArtifactStore(settings.artifacts))
+    outcome: Outcome = train(assignment, bench, lambda _report: "continue")
+    assert outcome.status == "completed", outcome.reason
+    store.finish_trial(outcome)
+    return {"job": made["id"], "trained": trained.id, "waiting": waiting.id}
+
+
+def test_base_and_trial_answer_side_by_side(api: TestClient, job: dict[str, str]) -> None:
+    body = {"trials": [job["trained"]], "prompt": "3:", "max_new_tokens": 6}
+    with api.stream("POST", f"/v1/jobs/{job['job']}/chat", json=body, headers=EVENTS) as response:
+        assert response.status_code == 200
+        events = [block.split("\n") for block in "".join(response.iter_text()).strip().split("\n\n")]
+    assert [kind for kind, _ in events][-1] == "event: answer", events[-1]
+    base, trial = json.loads(events[-1][1].removeprefix("data: "))["answers"]
+    tokenizer = tiny_tokenizer()
+    ids = prompt_of([{"role": "user", "content": "3:"}], tokenizer)
+    (alone,) = answer(tiny_llama(), tokenizer, [ids], GenerationSettings(max_new_tokens=6))
+    assert base == {
+        "trial": None,
+        "number": None,
+        "text": alone.text,
+        "tokens": alone.tokens,
+        "finished": alone.finished,
+    }
+    assert (trial["trial"], trial["number"]) == (job["trained"], 0)
+    assert trial["tokens"] <= 6
+    assert any("loading" in data for _, data in events)
+
+
+def test_what_cannot_answer_is_refused_before_anything_is_loaded(
+    api: TestClient, job: dict[str, str], spec: dict[str, Any]
+) -> None:
+    def asked(job_id: str, **body: Any) -> Any:
+        return api.post(f"/v1/jobs/{job_id}/chat", json={"prompt": "hello", "trials": [job["trained"]], **body})
+
+    assert asked(job["job"], trials=[job["waiting"]]).status_code == 409
+    assert asked(job["job"], trials=["absent"]).status_code == 404
+    assert asked(job["job"], trials=[]).status_code == 422
+    assert asked(job["job"], prompt="").json()["errors"][0]["field"] == "prompt"
+    assert asked(job["job"], max_new_tokens=100_000).json()["errors"][0]["field"] == "max_new_tokens"
+    assert asked(job["job"], trials=[job["trained"]] * 5).json()["errors"][0]["field"] == "trials"
+    other = api.post("/v1/jobs", json=spec).json()["id"]
+    assert "other models write nothing" in asked(other).text
