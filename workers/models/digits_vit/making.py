@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from workers.data.digits import all_digits
 
-SIDE, BATCH, STEPS, RATE, SEED = 32, 64, 1500, 1e-3, 0
+SIDE, BATCH, STEPS, RATE, SEED = 32, 64, 900, 1.5e-3, 0
 _COLOURS = 6  # red, green and blue of what is drawn and of what lies behind
 
 Mask = Callable[[Tensor, Tensor], Tensor]
@@ -89,8 +89,8 @@ def make(folder: Path) -> float:
     digits, labels = torch.from_numpy(values[::2].astype(np.float32)) / 255, torch.from_numpy(targets[::2])
     classes = 10 + len(SHAPES) + len(TEXTURES)
     config = ViTConfig(
-        image_size=SIDE, patch_size=8, hidden_size=96, num_hidden_layers=6, num_attention_heads=4,
-        intermediate_size=192, initializer_range=0.07,
+        image_size=SIDE, patch_size=4, hidden_size=96, num_hidden_layers=6, num_attention_heads=4,
+        intermediate_size=192,
     )  # fmt: skip
     config.num_labels = classes + _COLOURS
     model = ViTForImageClassification(config)
