@@ -104,7 +104,7 @@ def _config(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "changes", "said"),
     [
-        ("opt", {"model_type": "vit"}, "model_type 'vit'.*modernbert"),
+        ("opt", {"model_type": "swin"}, "model_type 'swin'.*modernbert"),
         ("opt", {"model_type": "bart", "is_encoder_decoder": True}, "an encoder with a decoder"),
         ("opt", {"model_type": "mixtral", "num_local_experts": 8}, "whose layers hold experts"),
         ("opt", {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}, r"part \(gemma3_text\), saved"),
