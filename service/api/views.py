@@ -183,6 +183,22 @@ class ExploitView(View):
         return cls.model_construct(**{name: getattr(exploit, name) for name in cls.model_fields})
 
 
+class CopyView(View):
+    """At `epoch` trial `number` went on from what trial `donor` had reached."""
+
+    number: int
+    donor: int
+    epoch: float
+    changed: dict[str, Any] = Field(description="what the trial trains with from there on, where that is new to it")
+
+    @classmethod
+    def of(cls, exploit: Exploit) -> CopyView:
+        """The public form of a stored exploit, to be drawn."""
+        number, donor = (int(id.rpartition("-")[2]) for id in (exploit.trial_id, exploit.donor_id))
+        changed = {name: value for name, value in exploit.config.items() if exploit.previous.get(name) != value}
+        return cls(number=number, donor=donor, epoch=exploit.epoch, changed=changed)
+
+
 class StretchView(View):
     """Trial `trial_id` trained from one epoch to another with one configuration."""
 

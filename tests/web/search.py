@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from service.store.records import Job, NewTrial, Trial
 from service.store.store import Store
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Outcome, Report
+from workers.generation.section import ANSWERS_FILE
 
 SPEC: dict[str, Any] = {
     "name": "a search",
@@ -23,6 +26,22 @@ SPEC: dict[str, Any] = {
     "budget": {"trials": 40, "epochs": 2.0},
 }
 REPORTS = 4
+ANSWERS: dict[str, Any] = {
+    "rows": 2,
+    "metrics": {"exact_match": 0.5},
+    "base_metrics": {"exact_match": 0.0},
+    "answers": [
+        {
+            "row": 7,
+            "prompt": "What is 6 times 7?",
+            "reference": "42",
+            "answer": "It is 42.",
+            "scores": {"exact_match": 1.0},
+            "base": {"answer": "A number.", "scores": {"exact_match": 0.0}},
+        }
+    ],
+}
+"""What an adapter's model answered, kept beside its weights."""
 
 
 class Search:
@@ -118,4 +137,9 @@ class Search:
         folder = self.folder / trial.id
         folder.mkdir()
         (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+        shapes = {f"layers.{layer}.query.lora_A.weight": [4, 24 * (layer + 1)] for layer in range(2)}
+        entries = {name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()}
+        header = json.dumps(entries).encode()
+        (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+        (folder / ANSWERS_FILE).write_text(json.dumps(ANSWERS))
         return self.artifacts.put_folder(folder)

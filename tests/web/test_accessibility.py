@@ -47,6 +47,7 @@ def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
         f"{job}?trial=2": "Learning curves",
         f"{job}?tab=parallel": "Drag along an axis",
         f"{job}?tab=curves": "Learning curves of",
+        f"{job}?tab=methods": "Compare methods by",
         f"{job}?tab=compare&compare=1,2": "The same in all",
         f"{job}?tab=spec": "preset",
         f"{job}?tab=log": "completed",

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from service.store.records import NewTrial, Resumption
+from service.store.store import Store
 from tests.web.search import Search
 from tests.web.server import Server
 
@@ -150,26 +151,38 @@ def test_a_trial_in_full(page: Page, search: Search) -> None:
     expect(drawer).to_contain_text("2.13.0")
     expect(drawer.get_by_role("img", name=re.compile("accuracy over 4 reports"))).to_be_visible()
     expect(drawer.get_by_label("Python code of this trial")).to_contain_text("r=4")
+    layers = drawer.get_by_role("table", name="Numbers of trial 2 by layer and module")
+    expect(layers.get_by_role("row").filter(has_text="layer 1")).to_contain_text("192")
+    answers = drawer.locator("section").filter(has=page.get_by_role("heading", name="Answers"))
+    expect(answers).to_contain_text("2 rows answered: exact_match 0.5, base 0")
+    expect(answers).to_contain_text("It is 42.")
+    expect(answers).to_contain_text("A number.")
     with page.expect_download() as download:
         drawer.get_by_role("button", name="Download adapter").click()
-    assert zipfile.ZipFile(download.value.path()).namelist() == ["adapter_config.json"]
+    assert "adapter_config.json" in zipfile.ZipFile(download.value.path()).namelist()
     page.keyboard.press("Escape")
     expect(drawer).to_have_count(0)
     assert "trial=" not in page.url
 
 
-def test_a_trial_that_copied_another_shows_its_lineage(page: Page, search: Search) -> None:
-    search.begin()
-    weak, strong = (search.pause(search.lora(rank), f"{rank}") for rank in (4, 8))
+def test_a_population_shows_its_tree_and_the_schedule_it_found(page: Page, store: Store, search: Search) -> None:
+    population = Search(store, search.artifacts, search.folder, name="a population", scheduler={"name": "pbt"})
+    search.start()  # a conductor takes the oldest job first
+    population.begin()
+    weak, strong = (population.pause(population.lora(rank), f"{rank}") for rank in (4, 8))
     config = {**strong.config, "learning_rate": 6e-4}
-    search.store.resume_trials(search.job.id, [Resumption(weak.id, 1, strong.id, config)])
-    open_job(page, search)
-    row(page, 2).click()
+    store.resume_trials(population.job.id, [Resumption(weak.id, 1, strong.id, config)])
+    page.goto(f"/#/jobs/{population.job.id}?trial=2")
     drawer = page.get_by_role("complementary", name="Trial 2")
     lineage = drawer.locator("section").filter(has=page.get_by_role("heading", name="Lineage"))
     expect(lineage).to_contain_text("trial 3")
     expect(lineage).to_contain_text("trial 2 · learning_rate=6e-4")
-    row(page, 3).click()
+    page.get_by_role("tab", name="Lineage").click()
+    tree = page.get_by_role("img", name=re.compile("The tree of 2 trials and 1 copies"))
+    expect(tree).to_have_attribute("aria-label", re.compile("trial 2 saw the training of 3, 2"))
+    schedule = page.get_by_role("img", name=re.compile("learning_rate over the epochs: 3e-4 from epoch 0, 6e-4 from"))
+    expect(schedule).to_be_visible()
+    page.goto(f"/#/jobs/{population.job.id}?trial=3")
     expect(page.get_by_role("complementary", name="Trial 3")).to_be_visible()
     expect(page.get_by_role("heading", name="Lineage")).to_have_count(0)
 

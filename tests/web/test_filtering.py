@@ -124,6 +124,19 @@ def test_trials_stand_side_by_side_with_their_differences_first(page: Page, sear
     expect(page.get_by_role("tab", name="Compare 1")).to_be_visible()
 
 
+def test_methods_stand_side_by_side_and_follow_the_filter(page: Page, search: Search) -> None:
+    page.goto(f"/#/jobs/{search.job.id}?tab=methods")
+    table = page.get_by_role("table", name="Methods by accuracy")
+    lora = table.get_by_role("row").filter(has_text="lora")
+    expect(lora).to_contain_text("0.7500")
+    expect(table.get_by_role("row").nth(2)).to_contain_text("head")
+    expect(page.get_by_role("img", name="accuracy of 2 methods, the best first: lora, head")).to_be_visible()
+    add_filter(page, "rank", "<=", "20")
+    expect(page.get_by_role("img", name="accuracy of 1 methods, the best first: lora")).to_be_visible()
+    page.goto(f"/#/jobs/{search.job.id}?tab=methods&where=rank==(none)")
+    expect(page.get_by_role("img", name="accuracy of 1 methods, the best first: head")).to_be_visible()
+
+
 def test_all_learning_curves_stand_in_one_chart_and_follow_the_filter(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}?tab=curves")
     all_of_them = page.get_by_role("img", name=re.compile("accuracy over the epochs of 18 trials"))

@@ -14,9 +14,11 @@ from pydantic import ConfigDict, Field
 from service.api.body_reading import PlainRoute
 from service.api.dependencies import READ, AllOfTags, ArtifactsDep, PagingDep, StoreDep
 from service.api.generations import GenerationsView, read_generations
+from service.api.layer_map import LayerMapView, read_layer_map
 from service.api.responses import tagged
 from service.api.trial_table import MEDIA_TYPE, PARQUET, arrow_stream, parquet_file
 from service.api.views import (
+    CopyView,
     CurvesView,
     CurveView,
     ExploitView,
@@ -138,6 +140,14 @@ def get_curves(
     return tagged(request, CurvesView.model_construct(metric=name, items=items))
 
 
+@router.get("/jobs/{job_id}/lineage", response_model=ItemsView[CopyView])
+def get_copies(job_id: str, request: Request, store: StoreDep) -> Response:
+    """Who copied whom under population-based training, oldest first."""
+    store.get_job(job_id)
+    items = [CopyView.of(exploit) for exploit in store.job_exploits(job_id)]
+    return tagged(request, ItemsView[CopyView].model_construct(items=items))
+
+
 @router.get("/trials/{trial_id}", response_model=TrialView)
 def get_trial(trial_id: str, request: Request, store: StoreDep) -> Response:
     """One trial."""
@@ -171,6 +181,12 @@ def get_snippet(trial_id: str, request: Request, store: StoreDep) -> Response:
 def get_generations(trial_id: str, request: Request, store: StoreDep, artifacts: ArtifactsDep) -> Response:
     """What the trial's model answered to held-out rows, beside its base, where the job asked for answers."""
     return tagged(request, read_generations(artifacts, store.get_trial(trial_id).adapter))
+
+
+@router.get("/trials/{trial_id}/layers", response_model=LayerMapView)
+def get_layers(trial_id: str, request: Request, store: StoreDep, artifacts: ArtifactsDep) -> Response:
+    """How many numbers the trial's adapter keeps in each module of each layer."""
+    return tagged(request, read_layer_map(artifacts, store.get_trial(trial_id).adapter))
 
 
 @router.get(

@@ -220,6 +220,15 @@ def test_lineage_tells_whom_a_trial_copied(api: TestClient, spec: Spec, worker: 
     assert [one["trial_id"] for one in found["stretches"]] == [strong.id, weak.id]
     assert [one["config"] for one in found["stretches"]] == [strong.config, config]
     assert api.get("/v1/trials/none-1/lineage").status_code == 404
+    assert api.get(f"/v1/jobs/{id}/lineage").json()["items"] == [
+        {
+            "number": weak.number,
+            "donor": strong.number,
+            "epoch": found["exploits"][0]["epoch"],
+            "changed": {"rank": strong.config["rank"], "learning_rate": 0.5},
+        }
+    ]
+    assert api.get("/v1/jobs/jnone/lineage").status_code == 404
 
 
 def test_curves_of_a_job(api: TestClient, spec: Spec, worker: Any) -> None:

@@ -1,11 +1,21 @@
 /** One function per REST call. Failures throw `ApiError`, which carries the problem details of the service. */
-import type { CheckView, ChoiceView, ExtendRequest, SpaceView, TaskView, UncertaintyView } from "./openapi";
+import type {
+  CheckView,
+  ChoiceView,
+  CopyView,
+  ExtendRequest,
+  SiteView,
+  SpaceView,
+  TaskView,
+  UncertaintyView,
+} from "./openapi";
 import { readToken } from "./token";
 import type {
   Answer,
   Best,
   Config,
   Confirmation,
+  Contour,
   Curves,
   Expectation,
   FieldError,
@@ -120,6 +130,13 @@ export const getCurves = (jobId: string, metric: string, signal?: AbortSignal) =
 export const getStretches = async (trialId: string, signal?: AbortSignal) =>
   (await json<{ stretches: Stretch[] }>(`trials/${trialId}/lineage`, { signal })).stretches;
 
+/** Who went on from whose weights in a population, oldest first. */
+export const getCopies = (jobId: string, signal?: AbortSignal) => itemsOf<CopyView>(`jobs/${jobId}/lineage`, signal);
+
+/** Where the trial's adapter sits. */
+export const getLayers = (trialId: string, signal?: AbortSignal) =>
+  itemsOf<SiteView>(`trials/${trialId}/layers`, signal);
+
 /** What the trial's model answered to held-out rows, beside its base. */
 export const getGenerations = (trialId: string, signal?: AbortSignal) =>
   json<Generations>(`trials/${trialId}/generations`, { signal });
@@ -212,6 +229,16 @@ export const getImportance = (jobId: string, metric: string, signal?: AbortSigna
 /** A metric over one parameter, all else as in a trial. */
 export const getSlice = (jobId: string, trial: number, parameter: string, metric: string, signal?: AbortSignal) =>
   json<Slice>(`jobs/${jobId}/slice?${query({ trial, parameter, metric })}`, { signal });
+
+/** A metric over two parameters, all else as in a trial. */
+export const getContour = (
+  jobId: string,
+  trial: number,
+  across: string,
+  up: string,
+  metric: string,
+  signal?: AbortSignal,
+) => json<Contour>(`jobs/${jobId}/contour?${query({ trial, across, up, metric })}`, { signal });
 
 /** Where the quality of trials on the front lies by what all trials tell. */
 export const getUncertainty = (jobId: string, signal?: AbortSignal) =>

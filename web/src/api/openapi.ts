@@ -379,6 +379,20 @@ export interface ContourView {
   high: (number | null)[][];
 }
 /**
+ * At `epoch` trial `number` went on from what trial `donor` had reached.
+ */
+export interface CopyView {
+  number: number;
+  donor: number;
+  epoch: number;
+  /**
+   * what the trial trains with from there on, where that is new to it
+   */
+  changed: {
+    [k: string]: unknown;
+  };
+}
+/**
  * What a trial had reached in one metric at `epochs`.
  */
 export interface CurveView {
@@ -703,6 +717,9 @@ export interface Service_Api_Routes_Laws__AnswerView {
 export interface ItemsViewOfChoiceView {
   items: ChoiceView[];
 }
+export interface ItemsViewOfCopyView {
+  items: CopyView[];
+}
 export interface ItemsViewOfMethodView {
   items: MethodView[];
 }
@@ -927,6 +944,20 @@ export interface KneeView {
   objectives: {
     [k: string]: number;
   };
+}
+/**
+ * Every place of an adapter; empty for a trial without one.
+ */
+export interface LayerMapView {
+  items: SiteView[];
+}
+/**
+ * A module of a layer (null: beside the layers, such as the head) and the numbers that the adapter keeps there.
+ */
+export interface SiteView {
+  layer: number | null;
+  module: string;
+  numbers: number;
 }
 /**
  * `holder` works on `target` and is believed to until `until`, unless it is heard from before.

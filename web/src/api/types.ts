@@ -3,6 +3,7 @@ import type {
   BestView,
   ConfirmationView,
   ConfirmedView,
+  ContourView,
   CurvesView,
   EstimateView,
   ExpectView,
@@ -78,6 +79,7 @@ export type Expectation = Exact<
   { sensitivity: Exact<ExpectView["sensitivity"][number], { value: Json }>[] }
 >;
 export type Slice = Exact<SliceView, { points: Exact<SliceView["points"][number], { at: Json }>[] }>;
+export type Contour = Exact<ContourView, { across_values: Json[]; up_values: Json[] }>;
 export type Knee = Exact<KneeView, { trial: Trial; objectives: Metrics }>;
 export type FieldError = Exact<FieldProblem, { found?: Json; allowed?: Json }>;
 

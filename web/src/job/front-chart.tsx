@@ -129,9 +129,9 @@ function border(
 
 /** Dashed across the chart where a constraint of the job bounds one of its axes. */
 function limits(bounds: readonly Bound[], axes: Axes, { x, y }: Scales, theme: Theme): LinesSeriesOption {
-  const line = (text: string, coords: number[][], position: "end" | "middle") => ({
+  const line = (text: string, coords: number[][]) => ({
     coords,
-    label: { formatter: text, position },
+    label: { formatter: text, position: "middle" as const },
   });
   return {
     id: "limits",
@@ -143,25 +143,17 @@ function limits(bounds: readonly Bound[], axes: Axes, { x, y }: Scales, theme: T
     data: [
       ...endsOn(bounds, axes.x).map(({ value, text }) => {
         const at = x.toAxis(value);
-        return line(
-          text,
-          [
-            [at, y.min],
-            [at, y.max],
-          ],
-          "end",
-        );
+        return line(text, [
+          [at, y.min],
+          [at, y.max],
+        ]);
       }),
       ...endsOn(bounds, axes.y).map(({ value, text }) => {
         const at = y.toAxis(value);
-        return line(
-          text,
-          [
-            [x.min, at],
-            [x.max, at],
-          ],
-          "end",
-        );
+        return line(text, [
+          [x.min, at],
+          [x.max, at],
+        ]);
       }),
     ],
     lineStyle: { color: theme.failed, width: 1.25, type: "dashed", opacity: 0.9 },

@@ -4,6 +4,8 @@ import { useState } from "react";
 import { ApiError, getImportance, getKnee } from "../api/client";
 import type { Importance, Job, MetricInfo, Trial } from "../api/types";
 import { metricValue, percent } from "../text/numbers";
+import { ContourPanel } from "./contour-panel";
+import { LayerMap } from "./layer-map";
 import { SlicePanel } from "./slice-panel";
 import { WhatIf } from "./what-if";
 
@@ -42,6 +44,8 @@ export function InsightsPanel({ job, selected, metrics, onSelect }: Props) {
         </section>
       )}
       {asked && <SlicePanel job={job} trial={asked} metrics={metrics} />}
+      {asked && <ContourPanel job={job} trial={asked} metrics={metrics} />}
+      {asked && <LayerMap trial={asked} />}
       {asked && <WhatIf job={job} trial={asked} metrics={metrics} />}
     </div>
   );

@@ -20,7 +20,9 @@ import { ConfirmationPanel } from "./confirmation-panel";
 import { InsightsPanel } from "./insights-panel";
 import { JobHeader } from "./job-header";
 import { JobLog } from "./job-log";
+import { hasLineage, LineagePanel } from "./lineage-panel";
 import { useMetricNames } from "./measures";
+import { MethodsPanel } from "./methods-panel";
 import { ParallelPanel } from "./parallel-panel";
 import { ProgressChart } from "./progress-chart";
 import { SpecView } from "./spec-view";
@@ -54,6 +56,7 @@ export function JobPage({ id }: { id: string }) {
     () => (clauses.length ? trials.filter((trial) => meets(trial, clauses)) : trials),
     [trials, clauses],
   );
+  const methods = useMemo(() => new Set(trials.map((trial) => trial.config["method"])).size, [trials]);
   const front = useMemo(() => new Set(pareto?.items.map((trial) => trial.id)), [pareto]);
   if (job.isPending)
     return (
@@ -98,6 +101,8 @@ export function JobPage({ id }: { id: string }) {
                 { id: "insights", title: "Insights" },
                 { id: "parallel", title: "Parallel" },
                 { id: "curves", title: "Curves" },
+                ...(methods > 1 ? [{ id: "methods", title: "Methods" }] : []),
+                ...(hasLineage(job.data) ? [{ id: "lineage", title: "Lineage" }] : []),
               ]),
           ...(job.data.spec.confirm ? [{ id: "confirmed", title: "Confirmed" }] : []),
           ...(compared.length ? [{ id: "compare", title: `Compare ${compared.length}` }] : []),
@@ -121,6 +126,13 @@ export function JobPage({ id }: { id: string }) {
             {table}
           </>
         )}
+        {tab === "methods" && (
+          <>
+            <MethodsPanel {...shared} kept={kept} front={front} />
+            {table}
+          </>
+        )}
+        {tab === "lineage" && <LineagePanel {...shared} selected={selected} />}
         {tab === "answer" && <AnswerPanel job={job.data} />}
         {tab === "best" && <BestPanel {...shared} />}
         {tab === "insights" && <InsightsPanel {...shared} selected={selected} />}

@@ -13,7 +13,7 @@ export type Spread = FrontSpreadView;
 export const spreadValues = (spreads: readonly Spread[], metric: string): number[] =>
   spreads.filter((one) => one.metric === metric).flatMap(({ low, high }) => [low, high]);
 
-/** A bar with feet for each trial and axis; the point itself stays where it was measured. */
+/** A bar for each trial and axis; the point itself stays where it was measured. */
 export function spreadSeries(
   spreads: readonly Spread[],
   front: readonly Trial[],
@@ -39,8 +39,7 @@ export function spreadSeries(
     z: 2,
     clip: true,
     data,
-    symbol: "rect",
-    symbolSize: [9, 1.25],
-    lineStyle: { color: theme.front, width: 1.25, opacity: 0.9 },
+    symbol: "none",
+    lineStyle: { color: theme.front, width: 2.5, opacity: 0.45 },
   };
 }

@@ -14,6 +14,7 @@ import { metricValue } from "../text/numbers";
 import { duration, moment, secondsBetween } from "../text/time";
 import { toYaml } from "../text/yaml";
 import { parseNumbers, toggleNumber } from "./comparison";
+import { LayerMap } from "./layer-map";
 import { LearningCurves } from "./learning-curves";
 import { Pair, Pairs } from "./pairs";
 import { AdapterDownload, Snippet } from "./trial-adapter";
@@ -82,6 +83,7 @@ export function TrialDrawer({ job, trial, onFront, chosen, metrics, onClose }: P
       </dl>
       <Remarks about={`trial ${trial.number}`} said={trial} onSave={(said) => remarkTrial(trial.id, said)} />
       <AdapterDownload trial={trial} />
+      <LayerMap trial={trial} />
       <Section title="Learning curves">
         <LearningCurves trial={trial} />
       </Section>

@@ -1,0 +1,194 @@
+/** A metric over two parameters, all else as in a trial: level lines of the model, or of how unsure it is. */
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { getContour } from "../api/client";
+import type { Contour, Job, Json, MetricInfo, Trial } from "../api/types";
+import { Chart } from "../charts/chart";
+import type { ChartOption, LinesSeriesOption } from "../charts/echarts";
+import { frame, tip } from "../charts/frame";
+import { levelLines, levelsOf } from "../charts/level-lines";
+import { fitScale, type Scale } from "../charts/scale";
+import { useTheme } from "../charts/theme";
+import { configValue } from "../text/config";
+import { metricValue, percent } from "../text/numbers";
+
+interface Props {
+  job: Job;
+  trial: Trial;
+  metrics: ReadonlyMap<string, MetricInfo>;
+}
+
+const LEVELS = 7;
+const SHOWN = ["value", "width of the interval"] as const;
+type Shown = (typeof SHOWN)[number];
+
+export function ContourPanel({ job, trial, metrics }: Props) {
+  const parameters = Object.keys(trial.config).filter((name) => name !== "method");
+  const [wanted, setWanted] = useState<string | null>(null);
+  const [first, setFirst] = useState<string | null>(null);
+  const [second, setSecond] = useState<string | null>(null);
+  const [shown, setShown] = useState<Shown>("value");
+  const metric = wanted ?? job.objectives[0]?.metric ?? "";
+  const across = first !== null && parameters.includes(first) ? first : (parameters[0] ?? "");
+  const others = parameters.filter((name) => name !== across);
+  const up = second !== null && others.includes(second) ? second : (others[0] ?? "");
+  const { data, error } = useQuery({
+    queryKey: ["contour", job.id, trial.number, across, up, metric, job.progress.completed],
+    queryFn: ({ signal }) => getContour(job.id, trial.number, across, up, metric, signal),
+    enabled: up !== "",
+    placeholderData: (previous) => previous,
+    retry: false,
+  });
+  if (up === "") return null;
+  const choice = (label: string, value: string, names: readonly string[], onChange: (name: string) => void) => (
+    <select aria-label={label} value={value} onChange={(event) => onChange(event.target.value)}>
+      {names.map((name) => (
+        <option key={name}>{name}</option>
+      ))}
+    </select>
+  );
+  const metricsOf = job.objectives.map((one) => one.metric);
+  return (
+    <section>
+      <h3>
+        {choice("Metric of the contour", metric, metricsOf, setWanted)} over{" "}
+        {choice("Contour across", across, parameters, setFirst)} and {choice("Contour up", up, others, setSecond)}, all
+        else as in trial {trial.number}: {choice("Contour of", shown, SHOWN, (name) => setShown(name as Shown))}
+      </h3>
+      {error && (
+        <p className="empty" role="alert">
+          {error.message}
+        </p>
+      )}
+      {data && !error && <ContourChart {...{ found: data, trial, shown, metrics }} />}
+    </section>
+  );
+}
+
+/** An axis along which the values that were asked for stand evenly, whatever they are. */
+function evenly(values: readonly Json[]): Scale {
+  const step = Math.max(1, Math.ceil(values.length / 8));
+  return {
+    ...fitScale([0, 1]),
+    min: -0.5,
+    max: values.length - 0.5,
+    ticks: values.flatMap((_, at) => (at % step === 0 ? [at] : [])),
+    label: (position) => configValue(values[position] ?? null),
+  };
+}
+
+/** Where a value stands among those asked for: at the nearest. */
+function placeOf(values: readonly Json[], value: Json | undefined): number {
+  if (typeof value !== "number") return values.indexOf(value ?? null);
+  const away = values.map((one) => Math.abs(Number(one) - value));
+  return away.indexOf(Math.min(...away));
+}
+
+function ContourChart({
+  found,
+  trial,
+  shown,
+  metrics,
+}: Pick<Props, "trial" | "metrics"> & { found: Contour; shown: Shown }) {
+  const theme = useTheme();
+  const grid = useMemo(
+    () =>
+      shown === "value"
+        ? found.value
+        : found.high.map((row, y) =>
+            row.map((high, x) => {
+              const low = found.low[y]?.[x];
+              return high === null || low === null || low === undefined ? null : high - low;
+            }),
+          ),
+    [found, shown],
+  );
+  const levels = useMemo(
+    () =>
+      levelsOf(
+        grid.flat().filter((value) => value !== null),
+        LEVELS,
+      ),
+    [grid],
+  );
+  const unit = metrics.get(found.metric)?.unit;
+  const option = useMemo<ChartOption>(() => {
+    const base = frame(
+      theme,
+      { name: found.across, scale: evenly(found.across_values) },
+      { name: found.up, scale: evenly(found.up_values) },
+    );
+    const lines = levels.map((level, at): LinesSeriesOption => {
+      const segments = levelLines(grid, level);
+      const middle = Math.floor(segments.length / 2);
+      return {
+        id: `level ${at}`,
+        type: "lines",
+        coordinateSystem: "cartesian2d",
+        silent: true,
+        data: segments.map((segment, which) => ({
+          coords: segment.map((end) => [...end]),
+          label: { show: which === middle, formatter: metricValue(level, unit), position: "middle" as const },
+        })),
+        lineStyle: { color: theme.front, width: 0.75 + (2.25 * at) / LEVELS, opacity: 1 },
+        label: {
+          color: theme.text,
+          fontFamily: theme.font,
+          fontSize: 11,
+          textBorderColor: theme.surface,
+          textBorderWidth: 3,
+        },
+      };
+    });
+    const cells = grid.flatMap((row, y) => row.flatMap((value, x) => (value === null ? [] : [[x, y]])));
+    const own = [
+      placeOf(found.across_values, trial.config[found.across]),
+      placeOf(found.up_values, trial.config[found.up]),
+    ];
+    return {
+      ...base,
+      grid: { left: 64, right: 24, top: 30, bottom: 44 },
+      tooltip: {
+        ...base.tooltip,
+        formatter: (event: unknown) => {
+          const [x = 0, y = 0] = (event as { value?: number[] }).value ?? [];
+          const at = (part: "value" | "low" | "high") => metricValue(found[part][y]?.[x] ?? undefined, unit);
+          return tip(
+            `${found.across} ${configValue((found.across_values[x] ?? null) as Json)}, ${found.up} ${configValue((found.up_values[y] ?? null) as Json)}`,
+            [
+              [found.metric, at("value")],
+              ["interval", `${at("low")} to ${at("high")}`],
+            ],
+          );
+        },
+      },
+      series: [
+        { id: "cells", type: "scatter", data: cells, symbolSize: 3, itemStyle: { color: theme.line, opacity: 1 } },
+        ...lines,
+        {
+          id: "now",
+          type: "scatter",
+          silent: true,
+          z: 5,
+          symbol: "diamond",
+          symbolSize: 13,
+          data: own.includes(-1) ? [] : [own],
+          itemStyle: { color: theme.reference },
+        },
+      ],
+    };
+  }, [found, grid, levels, trial, unit, theme]);
+  return (
+    <>
+      <p className="muted">
+        From {found.trials} trials; lines are thicker the higher their level. A measurement lies in an interval with{" "}
+        {percent(found.level)} probability.
+      </p>
+      <Chart
+        className="chart chart-contour"
+        option={option}
+        label={`${shown} of ${found.metric} over ${found.across} and ${found.up}: ${levels.length} levels from ${metricValue(levels[0], unit)} to ${metricValue(levels.at(-1), unit)}; the diamond is where trial ${found.trial} stands`}
+      />
+    </>
+  );
+}
