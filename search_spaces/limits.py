@@ -22,6 +22,8 @@ _WIDEST: tuple[Parameter, ...] = (
     Float("label_smoothing", 0.0, 0.9),
     Float("dpo_beta", 1e-6, 1e3, scale="log"),
     Float("temperature", 1e-4, 1e3, scale="log"),
+    Int("eda_copies", 0, 16),
+    Float("eda_share", 0.01, 0.5),
     Float("max_grad_norm", 0.0, 1e6),
     Float("spike_score", 0.0, 1e3),
     Int("spike_window", 10, 10_000),

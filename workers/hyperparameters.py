@@ -50,6 +50,12 @@ class Hyperparameters(BaseModel):
         gt=0,
         description="of retrieval: similarities are divided by it; the lower, the more near ones count",
     )
+    eda_copies: int = Field(
+        default=0, ge=0, le=16, description="altered copies of each training row beside it (EDA); 0 is off"
+    )
+    eda_share: float = Field(
+        default=0.1, gt=0, le=0.5, description="share of a text's words that each of EDA's changes touches"
+    )
     spike_score: float = Field(
         default=0.0,
         ge=0,

@@ -33,6 +33,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "rows of a batch are compared with each other, and a pass that trials share holds those of others"
     if hyperparameters.spike_score > 0:
         return "a guard against spikes sets a trial back on its own"
+    if hyperparameters.eda_copies > 0:
+        return "its training rows have altered copies beside them"
     if hyperparameters.packing != "none":
         return "its rows share sequences, which members of a pack do not"
     if assignment.task.trained_tokens():

@@ -10,6 +10,7 @@ from typing import Any
 from workers.artifacts import ArtifactDamaged, ArtifactMissing, ArtifactStore
 from workers.assignment import Assignment, EngineName
 from workers.checkpoints import Checkpoint, CheckpointError, read
+from workers.data.eda import Eda
 from workers.engines.frozen import beside_base
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision, base_in_bfloat16, choose
@@ -64,7 +65,7 @@ class PreparedTrial:
 def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     """Check the configuration and load what the trial needs. Raises `InvalidInput`."""
     name, knobs, hyperparameters = split_config(assignment.config)
-    data = workbench.data(assignment.task, assignment.data_seed)
+    data = workbench.data(assignment.task, assignment.data_seed, _augmentation(assignment, hyperparameters))
     if assignment.quantise is not None:
         check_method(assignment.quantise, name)
     check_sharded(name, assignment.shards)
@@ -88,6 +89,14 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     return PreparedTrial(
         assignment, chosen, values, hyperparameters, resident, data, evaluated, base_latency, asked, resume, afresh
     )
+
+
+def _augmentation(assignment: Assignment, hyperparameters: Hyperparameters) -> Eda | None:
+    """What is done to the training rows; raises `InvalidInput` where the type of task does not take it."""
+    copies = hyperparameters.eda_copies
+    if copies and "eda_copies" not in task_of(assignment.task).hyperparameters:
+        raise InvalidInput("eda_copies", f"{copies} on a task of type {assignment.task.type}", 0)
+    return Eda(copies, hyperparameters.eda_share) if copies else None
 
 
 def _training(resident: ResidentBase, tokens: tuple[int, ...]) -> ModelDescription:

@@ -14,6 +14,7 @@ import transformers
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
+from workers.data.eda import Eda, augmented
 from workers.data.rows import Rows
 from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens
 from workers.engines.inputs import Inputs
@@ -102,9 +103,13 @@ class Workbench:
     def __post_init__(self) -> None:
         self.prefixes = PrefixStore(self.home / "cache" / "prefixes", self.prefix_bytes)
 
-    def data(self, task: TaskSection, seed: int) -> PreparedData:
-        """The task's data, split and sampled with `seed`. Raises `InvalidInput` naming the field."""
-        return self._resident(self._data, (task.model_dump_json(), seed), lambda: self._prepare(task, seed))
+    def data(self, task: TaskSection, seed: int, eda: Eda | None = None) -> PreparedData:
+        """The task's data, split and sampled with `seed`, the training rows augmented with the same.
+
+        Raises `InvalidInput` naming the field.
+        """
+        key = (task.model_dump_json(), seed, eda)
+        return self._resident(self._data, key, lambda: self._prepare(task, seed, eda))
 
     def base(
         self,
@@ -163,9 +168,11 @@ class Workbench:
             for name, rows in latency.ROWS.items()
         }
 
-    def _prepare(self, task: TaskSection, seed: int) -> PreparedData:
+    def _prepare(self, task: TaskSection, seed: int, eda: Eda | None) -> PreparedData:
         kind = task_of(task)
         rows = kind.rows_to_train_on(task, seed)
+        if eda is not None:
+            rows = replace(rows, train=augmented(rows.train, eda, seed))
         processor = load_processor(task.model, kind.head)
         tokens = shared_tokens(rows, processor, task.max_length, kind.encoding(task), self.home / "cache")
         anatomy = describe(task.model).anatomy

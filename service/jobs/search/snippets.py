@@ -65,6 +65,8 @@ def _beyond_trainer(
         return f"Trainer does not know the training strategy {hyperparameters.strategy}"
     if hyperparameters.batch_tokens > 0:
         return "Trainer counts rows of a batch, not tokens"
+    if hyperparameters.eda_copies > 0:
+        return "altered copies of its training rows are the search's own"
     if hyperparameters.spike_score > 0:
         return "Trainer does not undo steps whose loss spikes"
     if hyperparameters.schedule == "power":

@@ -52,6 +52,7 @@ TASK = Task(
     pipeline_tag="text-classification",
     section=TextClassificationSpec,
     metrics=(ACCURACY, F1_MACRO, MCC, LOSS),
+    hyperparameters=("eda_copies", "eda_share"),
     head=SEQUENCE,
     read=read,
     encode=encode_texts,
