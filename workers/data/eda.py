@@ -62,13 +62,13 @@ def _changed(text: str, change: _Change, share: float, pool: Sequence[str], rand
 
 def _replace(words: list[str], count: int, pool: Sequence[str], random: _Random) -> list[str]:
     for place in random.choice(len(words), min(count, len(words)), replace=False):
-        words[place] = pool[random.integers(len(pool))]
+        words[place] = pool[int(random.integers(len(pool)))]
     return words
 
 
 def _insert(words: list[str], count: int, pool: Sequence[str], random: _Random) -> list[str]:
     for _ in range(count):
-        words.insert(int(random.integers(len(words) + 1)), pool[random.integers(len(pool))])
+        words.insert(int(random.integers(len(words) + 1)), pool[int(random.integers(len(pool)))])
     return words
 
 
@@ -81,7 +81,7 @@ def _swap(words: list[str], count: int, _pool: Sequence[str], random: _Random) -
 
 def _leave_out(words: list[str], count: int, _pool: Sequence[str], random: _Random) -> list[str]:
     kept = [word for word in words if random.random() >= count / len(words)]
-    return kept or [words[random.integers(len(words))]]
+    return kept or [words[int(random.integers(len(words)))]]
 
 
 _CHANGES: tuple[_Change, ...] = (_replace, _insert, _swap, _leave_out)

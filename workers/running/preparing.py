@@ -95,7 +95,7 @@ def _augmentation(assignment: Assignment, hyperparameters: Hyperparameters) -> E
     """What is done to the training rows; raises `InvalidInput` where the type of task does not take it."""
     copies = hyperparameters.eda_copies
     if copies and "eda_copies" not in task_of(assignment.task).hyperparameters:
-        raise InvalidInput("eda_copies", f"{copies} on a task of type {assignment.task.type}", 0)
+        raise InvalidInput("eda_copies", f"{copies} on a task of type {assignment.task.type}", "0")
     return Eda(copies, hyperparameters.eda_share) if copies else None
 
 
