@@ -8,6 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from service.store.records import Remarks
 from service.store.store import Store
 from tests.web.search import Search
 from tests.web.server import Server
@@ -59,8 +60,38 @@ def test_who_is_no_operator_is_told_what_it_takes(page: Page, store: Store) -> N
     expect(page.get_by_text("this needs a token with the scope `admin`")).to_be_visible()
 
 
-def test_on_a_phone_nothing_scrolls_sideways(page: Page) -> None:
+def test_on_a_phone_nothing_scrolls_sideways(page: Page, search: Search) -> None:
+    search.begin()
+    search.store.remark_job(search.job.id, Remarks(["base", "may"], "a note of some length that has to be broken"))
     page.set_viewport_size({"width": 375, "height": 812})
-    page.goto("/#/system")
-    expect(page.get_by_role("table", name="Tokens")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    job = f"/#/jobs/{search.job.id}"
+    waits = {
+        "/#/": "2 of 40",
+        "/#/new": "Budget",
+        "/#/ask": "Ready to paste",
+        "/#/system": "Make a token",
+        f"/#/compare?jobs={search.job.id}": "by the clock",
+        job: "literature-default",
+        f"{job}?tab=curves": "Learning curves of",
+        f"{job}?trial=1": "Metrics",
+    }
+    wide = {}
+    for path, words in waits.items():
+        page.goto(path)
+        expect(page.get_by_text(words).first).to_be_visible()
+        wide[path] = page.evaluate("document.documentElement.scrollWidth")
+    assert {path: width for path, width in wide.items() if width > 375} == {}
+
+
+def test_on_a_very_wide_screen_charts_stand_beside_the_table(page: Page, search: Search) -> None:
+    search.begin()
+    page.set_viewport_size({"width": 3840, "height": 2160})
+    page.goto(f"/#/jobs/{search.job.id}")
+    table = page.get_by_role("grid", name="Trials")
+    expect(table.locator("tbody tr[data-index]")).to_have_count(2)
+    charts, trials = page.locator(".panels").bounding_box(), table.bounding_box()
+    assert charts is not None
+    assert trials is not None
+    assert charts["x"] + charts["width"] <= trials["x"]
+    assert charts["y"] < trials["y"] + trials["height"]
+    assert trials["x"] + trials["width"] > 0.9 * 3840
