@@ -70,7 +70,7 @@ def averaged(rows: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
 def variables_of(rows: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
     """The sizes that the rows tell apart: the rank only where it does not follow from the trained parameters."""
     names = ["parameters", "tokens"]
-    if all("rank" in row for row in rows):
+    if rows and all("rank" in row for row in rows):
         logs = np.log([[row["parameters"], row["rank"]] for row in rows])
         moves_alone = np.linalg.matrix_rank(logs - logs.mean(axis=0), tol=1e-6 * len(rows)) == 2
         names += ["rank"] if moves_alone else []

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from predictors.answer import OutOfDomain
-from predictors.law_answer import COLUMNS, fitted, from_json, to_json
+from predictors.law_answer import COLUMNS, fitted, from_json, to_json, variables_of
 from predictors.law_fit import Runs, fit_law
 from predictors.loss_model import Scales, fit_loss_model
 
@@ -137,6 +137,11 @@ def test_a_rate_that_nobody_tried_comes_with_a_warning() -> None:
     told = law.answer({"parameters": 1e8, "tokens": 5e10})
     assert told.quantities["learning_rate"].value > law.tried[0].high
     assert any("learning_rate" in warning for warning in told.warnings)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_runs_vary_in_nothing() -> None:
+    assert variables_of([]) == ()
 
 
 @pytest.mark.parametrize("cell", [2, 11])

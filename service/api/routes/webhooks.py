@@ -29,7 +29,13 @@ def list_webhooks(
     return answer(ItemsView[WebhookView](items=[WebhookView.of(webhook) for webhook in found]))
 
 
-@router.post("", response_model=NewWebhookView, status_code=201, dependencies=[SUBMIT])
+@router.post(
+    "",
+    response_model=NewWebhookView,
+    status_code=201,
+    dependencies=[SUBMIT],
+    responses={404: {"description": "there is no such job, or not in the token's project"}},
+)
 def create_webhook(body: WebhookRequest, store: StoreDep, settings: SettingsDep, caller: CallerDep) -> Response:
     """Tell an address of what happens from now on: in one job, or (for operators) in a project or everywhere. The
     secret that signs the messages is in this answer and nowhere else."""

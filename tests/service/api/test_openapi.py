@@ -27,6 +27,12 @@ def test_every_refusal_is_a_problem(api: TestClient) -> None:
                 assert status < 400 or told["content"] == problem, (verb, path, status)
 
 
+def test_a_body_that_may_name_a_job_may_name_one_that_is_not_there(api: TestClient) -> None:
+    asked = {"url": "https://hooks.example.com/", "events": ["job.completed"], "job_id": "nowhere"}
+    assert api.post("/v1/webhooks", json=asked).status_code == 404
+    assert "404" in api.get("/v1/openapi.json").json()["paths"]["/v1/webhooks"]["post"]["responses"]
+
+
 def test_methods_that_do_not_exist_are_405_and_name_those_that_do(api: TestClient) -> None:
     paths: dict[str, Any] = api.get("/v1/openapi.json").json()["paths"]
     for path, operations in paths.items():
