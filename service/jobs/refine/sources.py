@@ -74,11 +74,8 @@ def _winners(store: Store, job: Job) -> Sequence[Trial]:
 
 
 def _job(store: Store, field: str, id: str, project: str | None) -> Job:
-    try:
-        job = store.get_job(id)
-    except NotFound:
-        job = None
-    if job is None or project not in (None, job.project):
+    job = _seen(store, id, project)
+    if job is None:
         raise BadInput(field, id, "a job that is there")
     return job
 
@@ -87,8 +84,18 @@ def _trial(store: Store, field: str, id: Any, project: str | None) -> Trial:
     try:
         trial = store.get_trial(str(id))
     except NotFound:
-        raise BadInput(field, id, "a trial that is there") from None
-    job = _job(store, field, trial.job_id, project)
+        trial = None
+    job = None if trial is None else _seen(store, trial.job_id, project)
+    if trial is None or job is None:
+        raise BadInput(field, id, "a trial that is there")  # of another project: in the same words
     if trial.adapter is None or "task" not in job.spec:
         raise BadInput(field, id, f"a trial with an adapter; this one is {trial.state} and has none")
     return trial
+
+
+def _seen(store: Store, id: str, project: str | None) -> Job | None:
+    try:
+        job = store.get_job(id)
+    except NotFound:
+        return None
+    return job if project in (None, job.project) else None

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from service.api.app import create_app
 from service.store.store import Store
+from workers.assignment import Outcome, Report
 
 Spec = dict[str, Any]
 SECRET = "alpha-secret-name"
@@ -161,6 +162,63 @@ def test_the_past_of_another_project_teaches_nothing(guarded: TestClient, store:
     }
     assert (seen["alpha"]["jobs"], seen["beta"]["jobs"]) == (1, 0)
     assert alpha["trial_id"] in json.dumps(seen["alpha"])
+
+
+def test_the_winners_of_another_project_are_no_source(guarded: TestClient, store: Store, alpha: dict[str, str]) -> None:
+    refine = {"name": "small", "kind": "refine", "steps": [{"step": "compress", "keep": [0.5], "scales": [1]}]}
+    headers = {project: _bearer(store, project, "submit") for project in ("alpha", "beta")}
+
+    def problems(project: str, source: Spec) -> dict[str, str]:
+        told = guarded.post("/v1/checks", json={**refine, "source": source}, headers=headers[project]).json()
+        return {one["field"]: one["allowed"] for one in told["problems"]}
+
+    for field, theirs, nobodys in (
+        ("source.job", {"job": alpha["job_id"]}, {"job": "jnone"}),
+        ("source.trials.0", {"trials": [alpha["trial_id"]]}, {"trials": ["jnone-0"]}),
+    ):
+        assert problems("beta", theirs) == problems("beta", nobodys)
+        assert field in problems("beta", theirs)
+        assert field not in problems("alpha", theirs)
+        refused = guarded.post("/v1/jobs", json={**refine, "source": theirs}, headers=headers["beta"])
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
+    assert guarded.get("/v1/jobs", headers=headers["beta"]).json()["items"] == []
+
+
+def test_a_law_of_another_project_answers_nobody_else(guarded: TestClient, store: Store) -> None:
+    rows = [
+        {"parameters": n, "tokens": d, "learning_rate": 1e-3 * 2.0**rate, "batch": 16 * 2.0**batch, "loss": loss}
+        for n in (1e5, 4e5)
+        for d in (1e6, 4e6)
+        for rate in (-2, -1, 0, 1, 2)
+        for batch in (-2, -1, 0, 1, 2)
+        for loss in (2 + 0.02 * rate**2 + 0.01 * batch**2,)
+    ]
+    headers = {project: _bearer(store, project, "submit") for project in ("alpha", "beta")}
+    kept = guarded.post("/v1/laws", json={"name": LAW, "rows": rows}, headers=headers["alpha"])
+    assert kept.status_code == 201, kept.text
+    asked = {"parameters": 2e5, "tokens": 2e6}  # where it was measured: without a name it would be the one to answer
+    standings = {
+        project: guarded.get("/v1/predict/step-law", params=asked, headers=header).json()["standing"]
+        for project, header in headers.items()
+    }
+    assert standings == {"alpha": "fitted", "beta": "published"}
+
+
+def test_the_costs_of_another_project_are_not_told(
+    guarded: TestClient, store: Store, alpha: dict[str, str], spec: Spec
+) -> None:
+    claimed = store.claim_trial(alpha["job_id"], "timed", 60)
+    assert claimed is not None
+    given = {"trial_id": claimed.id, "attempt": claimed.attempt}
+    store.add_report(Report(**given, step=5, epoch=1, metrics={"accuracy": 0.5}, seconds=2))
+    metrics = {"accuracy": 0.5, "trainable_params": 10.0, "train_seconds": 2.0}
+    store.finish_trial(Outcome(**given, status="completed", metrics=metrics))
+    costs = {
+        project: guarded.post("/v1/checks", json=spec, headers=_bearer(store, project, "submit")).json()["cost"]
+        for project in ("alpha", "beta")
+    }
+    assert costs["alpha"]["jobs"] == [alpha["job_id"]]
+    assert costs["beta"] is None
 
 
 def test_tokens_are_made_for_a_project(guarded: TestClient, store: Store) -> None:

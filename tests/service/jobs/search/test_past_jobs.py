@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def submit(store: Store, **task: Any) -> Job:
+def submit(store: Store, project: str = "default", **task: Any) -> Job:
     document = {
         "name": "t",
         "task": {"model": "builtin:minilm", "train": "builtin:pydocs", "train_rows": 1000, **task},
@@ -39,7 +39,7 @@ def submit(store: Store, **task: Any) -> Job:
         "objectives": [{"metric": "accuracy", "direction": "maximize"}],
     }
     spec = JobSpec.model_validate(document)
-    return store.create_job(spec.name, spec.model_dump(mode="json"))
+    return store.create_job(spec.name, spec.model_dump(mode="json"), project=project)
 
 
 def train(store: Store, job: Job, accuracies: list[float], ends: bool = True) -> None:
@@ -73,3 +73,11 @@ def test_jobs_that_are_unlike_small_running_or_later_do_not_count(store: Store) 
     job, later = submit(store), submit(store)
     train(store, later, [0.1, 0.2, 0.3, 0.4])
     assert past_jobs.alike(store, job) == ()
+
+
+def test_jobs_of_another_project_teach_nothing(store: Store) -> None:
+    ours, theirs = submit(store), submit(store, "vision")
+    for job in (ours, theirs):
+        train(store, job, [0.1, 0.2, 0.3, 0.4])
+    assert [job.id for job in past_jobs.alike(store, submit(store))] == [ours.id]
+    assert [job.id for job in past_jobs.alike(store, submit(store, "vision"))] == [theirs.id]
