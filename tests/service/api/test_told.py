@@ -120,3 +120,28 @@ def test_reports_are_checked_alike(
 def test_metrics_at_lower_ranks_are_taken(api: TestClient, claimed: dict[str, Any]) -> None:
     response = _tell(api, claimed, metrics={**GOOD, "accuracy_at_rank_4": 0.7})
     assert response.status_code < 300, response.json()
+
+
+@pytest.mark.parametrize(
+    ("trial", "field"),
+    [
+        ({"metrics": {"accuracy": 7.0}}, "metrics.accuracy"),
+        ({"metrics": {"accuracy": 1e308}}, "metrics.accuracy"),
+        ({"metrics": {"loss": 0.1}}, "metrics.accuracy"),
+        ({"metrics": {"accuracy": 0.5, "my_score": 1}}, "metrics.my_score"),
+        ({"metrics": {"accuracy": 0.5, "trainable_params": -1}}, "metrics.trainable_params"),
+        ({"config": {"method": "lora", "rank": 0}}, "config"),
+    ],
+)
+def test_imported_trials_are_checked_alike_and_all_or_none_are_taken(
+    api: TestClient, spec: Spec, trial: dict[str, Any], field: str
+) -> None:
+    space = {"method": "lora", "parameters": [{"type": "int", "name": "rank", "low": 1, "high": 64}]}
+    job_id = api.post("/v1/jobs", json=spec | {"space": space}).json()["id"]
+    sound = {"config": {"method": "lora", "rank": 8}, "metrics": {"accuracy": 0.5}}
+    bad = {**sound, "config": {"method": "lora", "rank": 9}, **trial}
+    response = api.post(f"/v1/jobs/{job_id}/trials", json={"trials": [sound, bad]})
+    told = [one["field"] for one in response.json()["errors"]]
+    assert (response.status_code, told) == (422, [f"trials.1.{field}"])
+    assert api.get(f"/v1/jobs/{job_id}/trials").json()["items"] == []
+    assert api.post(f"/v1/jobs/{job_id}/trials", json={"trials": [sound]}).json()["added"] == 1
