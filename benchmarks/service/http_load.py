@@ -137,9 +137,16 @@ def healthz_under_load(seconds: float, rate: float) -> float:
 
 async def _health(api: Served, seconds: float, rate: float) -> float:
     load = asyncio.create_task(_load(api, rate, seconds))
+    latencies = await healthz_latencies(api.port, seconds)
+    await load
+    return round(float(np.percentile(np.asarray(latencies) * 1000, 99)), 1)
+
+
+async def healthz_latencies(port: int, seconds: float) -> list[float]:
+    """Seconds that each `healthz` takes, asked for twenty times a second on one connection."""
     latencies: list[float] = []
     until = time.monotonic() + seconds
-    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while time.monotonic() < until:
         began = time.perf_counter()
         writer.write(b"GET /v1/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -147,5 +154,5 @@ async def _health(api: Served, seconds: float, rate: float) -> float:
         await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0]))
         latencies.append(time.perf_counter() - began)
         await asyncio.sleep(0.05)
-    await load
-    return round(float(np.percentile(np.asarray(latencies) * 1000, 99)), 1)
+    writer.close()
+    return latencies
