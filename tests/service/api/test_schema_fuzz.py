@@ -146,7 +146,7 @@ def test_no_request_breaks_the_api_or_its_document(target: Target) -> None:
         print(f"{operation.label}: {time.monotonic() - began:.1f} s")
     sent = sum(target.answered.values())
     print(f"{sent} requests to {len(operations)} operations: {dict(sorted(_by_status(target).items()))}")
-    assert sent >= CASES * 0.5  # operations without parameters differ in little
+    assert sent >= CASES / 1.3, "operations without parameters differ in little; 13,000 wanted are to be 10,000 sent"
     assert not target.faults, "\n".join(f"{kind}: {said}" for kind, said in target.faults.items())
     assert any(status < 300 for _, status in target.answered)
 
