@@ -6,7 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from service.errors import BadInput
@@ -25,17 +25,17 @@ def read_cursor(cursor: str, order: str, *read: Callable[[Any], Any]) -> list[An
         found, *parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if found == order:
             return [take(part) for take, part in zip(read, parts, strict=True)]
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, RecursionError, OverflowError):
         pass
     raise BadInput("cursor", cursor, "the `next_cursor` of a page of the same list in the same order")
 
 
 def moment(part: Any) -> datetime:
-    """An aware time in a cursor."""
+    """An aware time in a cursor, in UTC: the first and the last day have moments elsewhere that it has no name for."""
     read = datetime.fromisoformat(part)
     if read.tzinfo is None:
         raise ValueError("a time without a time zone")
-    return read
+    return read.astimezone(UTC)
 
 
 def text(part: Any) -> str:
@@ -58,7 +58,8 @@ def sort_key(part: Any) -> float | None:
         return None
     if type(part) not in (int, float) or not math.isfinite(part):
         raise ValueError("no number of ours")
-    return float(part) if abs(part) >= 2**53 else part  # an integer as it was: trials' numbers compare as integers
+    # A trial's number compares as an integer, as which PostgreSQL takes 32 bits.
+    return float(part) if abs(part) >= 2**31 else part
 
 
 def check_limit(limit: int) -> None:

@@ -93,6 +93,8 @@ def _cursor(*parts: Any) -> str:
         _cursor("newest", 1, 2),
         _cursor("newest", "zzz", "a"),
         _cursor("newest", "2024-01-01", "a"),
+        _cursor("newest", "0001-01-01T00:00:00+23:59", "a"),
+        _cursor("newest", "9999-12-31T23:59:59-23:59", "a"),
         _cursor("newest", "2024-01-01T00:00:00+00:00", ["a"]),
         _cursor("newest", "2024-01-01T00:00:00+00:00", "a\x00"),
         _cursor("newest", "2024-01-01T00:00:00+00:00", "a\ud800"),
@@ -107,12 +109,26 @@ def test_cursors_that_we_never_gave_are_refused(api: TestClient, cursor: str) ->
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "cursor")
 
 
-@pytest.mark.parametrize("position", [(10**30, 1), (1, 10**30), ({}, []), (True, True), (1, None), (1, -1), ("1", 1)])
+@pytest.mark.parametrize(
+    "position",
+    [
+        (10**30, 1),
+        (2**40, 1),
+        (10**400, 1),
+        (1, 10**30),
+        (1, 2**31),
+        ({}, []),
+        (True, True),
+        (1, None),
+        (1, -1),
+        ("1", 1),
+    ],
+)
 @pytest.mark.parametrize("sort", ["number", "accuracy"])
 def test_cursors_of_trials_are_read_as_strictly(api: TestClient, spec: Spec, position: Any, sort: str) -> None:
     job = api.post("/v1/jobs", json=spec).json()["id"]
     response = api.get(f"/v1/jobs/{job}/trials", params={"sort": sort, "cursor": _cursor(f"{sort} up", *position)})
-    if position == (10**30, 1):  # beyond every value, but a number
+    if position in ((10**30, 1), (2**40, 1)):  # beyond every value, but a number
         assert response.json() == {"items": [], "next_cursor": None}
     else:
         assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "cursor")
