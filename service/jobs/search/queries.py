@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -173,6 +174,7 @@ def _value(written: str) -> float | str | bool:
     if written.casefold() in {"true", "false"}:
         return written.casefold() == "true"
     try:
-        return float(written.replace("_", ""))
+        number = float(written.replace("_", ""))
     except ValueError:
-        return written.strip("'\"")
+        number = math.inf
+    return number if math.isfinite(number) else written.strip("'\"")  # nothing is compared with `nan` or `1e999`

@@ -11,6 +11,8 @@ from fastapi.testclient import TestClient
 
 from service.api.app import create_app
 from service.api.body_limit import LIMIT
+from service.api.problem_details import problem
+from service.errors import Busy, ServiceError, TooCostly, TooMany, Unavailable
 
 Spec = dict[str, Any]
 
@@ -161,6 +163,15 @@ def test_unknown_paths_and_methods_are_problems_too(api: TestClient) -> None:
         assert response.status_code in {404, 405}
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["status"] == response.status_code
+
+
+@pytest.mark.parametrize(
+    "error", [TooMany("often", 0.2), TooMany("often", 7.5), Busy("many"), TooCostly("long"), Unavailable("away")]
+)
+def test_whoever_may_come_again_is_told_when(error: ServiceError) -> None:
+    answer = problem(error)
+    assert answer.status_code in {429, 503}
+    assert int(answer.headers["retry-after"]) == (8 if getattr(error, "wait", 0) == 7.5 else 1)
 
 
 def test_bad_queries_name_the_parameter(api: TestClient) -> None:

@@ -122,6 +122,8 @@ assert arguments.get_warmup_steps(100) == 6
     [
         ({"where": "trainable_params"}, "where", ["NAME OP VALUE"]),
         ({"where": "accuracy<=high"}, "where", ["number", "high"]),
+        ({"where": "accuracy<nan"}, "where", ["number", "nan"]),
+        ({"where": "accuracy>=-1e999"}, "where", ["number", "1e999"]),
         ({"where": "trainable_parms<=5"}, "where", ["trainable_parms", "trainable_params"]),
         ({"maximize": "acuracy"}, "maximize", ["acuracy", "accuracy"]),
         ({"maximize": "accuracy", "minimize": "loss"}, "minimize", ["not both"]),
