@@ -242,8 +242,8 @@ class Conductor:
             self._mirror_job(job_id)
         for job_id, trial_id in trials:
             with suppress(NotFound):
-                if job_id in self._runs:
-                    self._runs[job_id].put(self.store.get_trial(trial_id))
+                if (run := self._runs.get(job_id)) is not None:
+                    self._guarded(run, Run.put, self.store.get_trial(trial_id))
 
     def _note_event(self, run: Run, event: Event, jobs: set[str], trials: set[tuple[str, str]]) -> None:
         if event.kind in ("job.state", "job.spec"):

@@ -98,7 +98,8 @@ class Packs:
         """Take over what a completed trial measured."""
         given = self.assign(trial)
         self.costs.learn(replace(trial, config=given.config), given.epochs * _rows(given))
-        if (limit := trial.environment.get("pack_limit")) is not None:
+        limit = trial.environment.get("pack_limit", "")
+        if limit.isdecimal():  # outside workers tell what they like
             self.shrink(int(limit))
 
     def key(self, trial: Trial) -> PackKey | None:

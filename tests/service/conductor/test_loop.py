@@ -16,11 +16,12 @@ from service.conductor.loop import GRACE, LEASE, Conductor
 from service.conductor.proposing.proposer import Proposer, Reply, Request
 from service.conductor.takeover import SUSPECT_AFTER, take_over
 from service.conductor.training.executor import Lost, Work
+from service.conductor.training.packs import Packs
 from service.conductor.training.placement import Machine, Shape
 from service.errors import Conflict, Unavailable
 from service.jobs.search.spec import JobSpec
 from service.jobs.seeds import confirmation_seed, trial_seed
-from service.store.records import Job
+from service.store.records import Job, Trial
 from service.store.store import Store, open_store
 from tests.service.conductor.computing_executor import ComputingExecutor, accuracy, complete
 from tests.service.conductor.stored import stored_trial
@@ -581,6 +582,29 @@ def test_what_cannot_be_stored_fails_its_job_only(
     assert (store.get_job(faulty.id).state, store.get_job(sound.id).state) == ("failed", "completed")
     assert store.get_job(faulty.id).reason == "OverflowError: a number that no database holds"
     tick_until(conductor, clock, lambda: not store.get_job(faulty.id).counts["running"], step=LEASE)
+
+
+def test_what_cannot_be_learnt_from_an_outside_worker_fails_its_job_only(
+    make: Make, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    references = {"budget": {"trials": 2, "epochs": 1}}
+    faulty, sound = submit(store, resources={"executor": "external"}, **references), submit(store, **references)
+    real = Packs.learn
+
+    def broken(packs: Packs, trial: Trial) -> None:
+        if trial.job_id == faulty.id:
+            raise OverflowError("a number that no model of costs takes")
+        real(packs, trial)
+
+    monkeypatch.setattr(Packs, "learn", broken)
+    conductor = make()
+    tick_until(conductor, clock, lambda: store.counts(faulty.id)["queued"] == 2)
+    trial = store.claim_trial(faulty.id, "outside", 60)
+    assert trial is not None
+    store.finish_trial(Outcome(trial_id=trial.id, attempt=1, status="completed", metrics={"accuracy": 0.5}))
+    tick_until(conductor, clock, lambda: is_over(store, faulty)() and is_over(store, sound)())
+    assert (store.get_job(faulty.id).state, store.get_job(sound.id).state) == ("failed", "completed")
+    assert store.get_job(faulty.id).reason == "OverflowError: a number that no model of costs takes"
 
 
 def test_a_job_stored_with_what_is_refused_today_fails_alone(make: Make, store: Store, clock: Clock) -> None:

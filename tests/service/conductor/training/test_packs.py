@@ -101,8 +101,9 @@ def test_the_ceiling_sinks_when_a_pack_was_too_large_and_when_a_worker_says_what
     rules = packs()
     assert rules.shrink(16)
     assert not rules.shrink(16)
-    rules.learn(trial(0, "completed", metrics={"train_seconds": 1.0}, environment={"pack_limit": "3"}))
-    assert rules.ceiling == 3
+    for said, ceiling in (("many", 16), ("", 16), ("-1", 16), ("1e999", 16), ("3", 3)):
+        rules.learn(trial(0, "completed", metrics={"train_seconds": 1.0}, environment={"pack_limit": said}))
+        assert rules.ceiling == ceiling, said
     assert rules.shrink(0)
     assert rules.ceiling == 1
 
