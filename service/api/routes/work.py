@@ -57,9 +57,10 @@ def report(
     another worker meanwhile; nothing is stored then."""
     _check_id(trial_id, body.trial_id)
     check_report(body, artifacts)
+    job = store.get_job(store.get_trial(trial_id).job_id)
+    _check_outside(job)
     store.add_report(body)
     store.extend_trial_lease(trial_id, body.attempt, LEASE)
-    job = store.get_job(store.get_trial(trial_id).job_id)
     return answer(DecisionView(decision=scheduling.decide(job, trial_id)))
 
 
@@ -70,7 +71,9 @@ def tell(trial_id: str, body: ToldOutcome, store: StoreDep, artifacts: Artifacts
     _check_id(trial_id, body.trial_id)
     trial = store.get_trial(trial_id)
     if trial.attempt == body.attempt:  # an older attempt is refused as such, whatever it tells
-        check_outcome(body, store.get_job(trial.job_id), trial.metrics, artifacts)
+        job = store.get_job(trial.job_id)
+        _check_outside(job)
+        check_outcome(body, job, trial.metrics, artifacts)
     return answer(TrialView.of(store.finish_trial(body)))
 
 
@@ -78,9 +81,14 @@ def _claim(store: Store, job_id: str, worker_id: str) -> tuple[Job, Trial | None
     job = store.get_job(job_id)
     if job.state in JOB_OVER:
         raise Conflict(f"job {job_id} is {job.state}: there is nothing more to train")
-    if job.spec["resources"]["executor"] != "external":
-        raise Conflict(f"the service trains job {job_id} itself; outside workers need `resources.executor: external`")
+    _check_outside(job)
     return job, store.claim_trial(job_id, worker_id, LEASE)
+
+
+def _check_outside(job: Job) -> None:
+    """Nobody tells of a trial that the service trains itself: its attempt is easily guessed."""
+    if job.spec["resources"]["executor"] != "external":
+        raise Conflict(f"the service trains job {job.id} itself; outside workers need `resources.executor: external`")
 
 
 def _check_id(in_path: str, in_body: str) -> None:

@@ -103,11 +103,21 @@ def test_a_paused_job_hands_nothing_out(api: TestClient, job_id: str) -> None:
     assert _ask(api, job_id).status_code == 204
 
 
-def test_jobs_that_the_service_trains_are_refused(api: TestClient, spec: Spec) -> None:
+def test_jobs_that_the_service_trains_are_refused(api: TestClient, spec: Spec, worker: Any, store: Any) -> None:
     id = api.post("/v1/jobs", json=spec).json()["id"]
-    response = _ask(api, id)
-    assert response.status_code == 409
-    assert "executor: external" in response.json()["detail"]
+    worker.start(id)
+    worker.suggest(id, 1)
+    trial = store.claim_trial(id, "conductor/1", 60)
+    outcome = _outcome({"trial_id": trial.id, "attempt": trial.attempt})
+    report = {"step": 1, "epoch": 1, "metrics": {}, "seconds": 1, "trial_id": trial.id, "attempt": trial.attempt}
+    for response in (
+        _ask(api, id),
+        api.post(f"/v1/trials/{trial.id}/report", json=report),
+        api.post(f"/v1/trials/{trial.id}/tell", json=outcome),
+    ):
+        assert response.status_code == 409
+        assert "executor: external" in response.json()["detail"]
+    assert (store.get_trial(trial.id).state, store.reports(trial.id)) == ("running", ())
 
 
 def test_ids_and_bodies_must_agree(api: TestClient, job_id: str) -> None:
