@@ -52,8 +52,8 @@ test: setup ## every test
 test-families: setup ## every method, and searches to the end, on every family of models (`make test` takes a covering sample)
 	PEFTSEARCH_FAMILIES=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) --dist loadfile tests/workers/models tests/service/test_family_jobs.py
 
-fuzz: setup ## at least 10,000 requests made from the OpenAPI document, with a token and without (ten minutes)
-	PEFTSEARCH_FUZZ_CASES=$(or $(CASES),13000) $(BIN)/python -m pytest -q -s tests/service/api/test_schema_fuzz.py
+fuzz: setup ## at least 10,000 requests made from the OpenAPI document, with a token and without (ten minutes; DATABASE: a URL other than SQLite's)
+	PEFTSEARCH_FUZZ_CASES=$(or $(CASES),13000) PEFTSEARCH_FUZZ_DATABASE='$(DATABASE)' $(BIN)/python -m pytest -q -s tests/service/api/test_schema_fuzz.py
 
 audit: setup ## known vulnerabilities in what is pinned (pip-audit, npm audit); says so where it cannot ask
 	tools/audit-dependencies

@@ -1,7 +1,8 @@
 """The API against its own OpenAPI document: whatever is sent, with a token or without, no 5xx and no answer that the
 document does not tell of.
 
-`make fuzz` sends 10,000 requests and more (`PEFTSEARCH_FUZZ_CASES`); `make test` sends a few hundred.
+`make fuzz` sends 10,000 requests and more (`PEFTSEARCH_FUZZ_CASES`); `make test` sends a few hundred. Both to an API on
+SQLite, unless `PEFTSEARCH_FUZZ_DATABASE` is the URL of an empty database elsewhere.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from schemathesis.specs.openapi import checks  # noqa: E402
 
 CASES = int(os.environ.get("PEFTSEARCH_FUZZ_CASES", "400"))
 """Requests in all, in equal parts over the operations; five of six with a token."""
+
+DATABASE = os.environ.get("PEFTSEARCH_FUZZ_DATABASE", "")
 
 CHECKS = [
     not_a_server_error,
@@ -83,7 +86,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """Jobs in several states with trials in several more, a law and tokens, behind an API that asks for a token."""
     folder: Path = tmp_path_factory.mktemp("fuzz")
     (folder / "train.csv").write_text("text,label\n" + "".join(f"sentence {n},{n % 2}\n" for n in range(40)))
-    settings = Settings.read({"home": folder / "home", "data_roots": [folder], "hub": "off", "webhooks": "any"}, {})
+    given = {"home": folder / "home", "data_roots": [folder], "hub": "off", "webhooks": "any", "database": DATABASE}
+    settings = Settings.read(given, {})
     store, artifacts = open_store(settings.database), ArtifactStore(settings.artifacts)
     app = create_app(settings, store, artifacts)
     secret, _ = store.create_token("fuzz", ["admin"])
