@@ -11,7 +11,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_NAMES = "ARTIFACTS DATABASE DATA_ROOTS HOME HOST HUB LOG NO_AUTH PORT PROGRAMS RATE_LIMIT RAY TOKEN URL WEBHOOKS"
+_NAMES = (
+    "ARTIFACTS DATABASE DATA_ROOTS HOME HOST HUB JUDGES LOG NO_AUTH PORT PROGRAMS RATE_LIMIT RAY TOKEN URL WEBHOOKS"
+)
 VARIABLES = frozenset(f"PEFTSEARCH_{name}" for name in _NAMES.split())
 """Environment variables that mean something; a test compares them with the service's own."""
 

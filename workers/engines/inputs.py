@@ -27,6 +27,8 @@ class Inputs:
     is: they are small, and batches are made where they are used.
     """
 
+    _staged: tuple[RowIndices, Tensor, int] | None = None
+
     def __init__(
         self,
         tokens: Tokens,
@@ -52,7 +54,6 @@ class Inputs:
         self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64)).to(device)
         self._padding_id = padding_id
         self._values, self._scale = _on_device(tokens, device)
-        self._staged: tuple[RowIndices, Tensor, int] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -22,6 +22,10 @@ from service.store.store import Store
 from workers.artifacts import ArtifactDamaged, ArtifactMissing, ArtifactStore
 from workers.bounded import Name
 from workers.generation.settings import GenerationSettings
+from workers.tasks.registry import types
+
+WRITES = "text-generation"
+"""The pipeline of models that write."""
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["trials"], dependencies=[READ], route_class=PlainRoute)
 MOST_TRIALS, LONGEST_PROMPT, MOST_TOKENS = 4, 16_000, 512
@@ -69,8 +73,9 @@ async def chat(job_id: str, body: ChatRequest, request: Request, store: StoreDep
 def _speakers(store: Store, job_id: str, ids: list[str]) -> list[Trial]:
     """The trials. Raises BadInput for those of other jobs or of models that write nothing, Conflict without adapter."""
     kind = store.get_job(job_id).spec.get("task", {}).get("type")
-    if kind not in ("causal-lm", "preference"):
-        raise BadInput("job_id", kind, "a job of type `causal-lm` or `preference`: other models write nothing")
+    writing = [name for name, one in types().items() if one.pipeline_tag == WRITES]
+    if kind not in writing:
+        raise BadInput("job_id", kind, f"a job of type {' or '.join(writing)}: other models write nothing")
     found = []
     for number, id in enumerate(ids):
         trial = store.get_trial(id)

@@ -137,8 +137,16 @@ def test_what_may_change_is_a_hyperparameter_and_not_structure() -> None:
     assert set(MUTABLE) <= {*Hyperparameters.model_fields, "dropout"}
     held = {"strategy", "strategy_knobs"}  # by a checkpoint
     of_one_type = {"dpo_beta", "temperature"}
+    of_data = {"eda_copies", "eda_share"}  # what is read cannot change while it is read
     guard = {"spike_score", "spike_window", "spike_retries"}
-    assert set(Hyperparameters.model_fields) - set(MUTABLE) == {*held, *guard, *of_one_type, "batch_tokens", "packing"}
+    assert set(Hyperparameters.model_fields) - set(MUTABLE) == {
+        *held,
+        *guard,
+        *of_one_type,
+        *of_data,
+        "batch_tokens",
+        "packing",
+    }
 
 
 def test_options_and_jobs_that_do_not_fit_are_refused() -> None:

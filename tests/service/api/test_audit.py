@@ -75,7 +75,7 @@ def test_every_operation_that_changes_something_is_recorded(guarded: TestClient,
 
 def test_every_operation_that_needs_more_than_reading_is_recorded_by_its_scope(guarded: TestClient) -> None:
     """A new route joins the trail by its scope alone: none of those that change something may need only `read`."""
-    asking = {"predict", "recommend", "expect", "fit"}
+    asking = {"predict", "recommend", "expect", "fit", "parquet", "chat"}
     for path, operations in guarded.get("/v1/openapi.json").json()["paths"].items():
         for verb in operations.keys() & {"post", "put", "patch", "delete"}:
             needs = _needs(path, verb)

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from service.jobs.search import queries
@@ -96,10 +97,10 @@ def _mixtures(rows: int, domains: int, seed: int) -> dict[str, Any]:
 
 
 def test_others_are_answered_while_costly_ones_are_computed_and_these_end_with_their_callers(
-    served: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    served: httpx.Client, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """45 fits of 2,000 mixtures took 50 s each and 9.8 GB together, and the API with them."""
-    monkeypatch.setattr("service.answering.pool.WAITING", 1)
+    monkeypatch.setattr(app.state.surroundings.pool, "_waiting", 1)
     bodies = [json.dumps(_mixtures(2000, 5, seed)).encode() for seed in range(8)]
     statuses: list[int] = []
 

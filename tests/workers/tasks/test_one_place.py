@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workers.tasks.registry import tasks
+from workers.tasks.registry import tasks, types
 
 ROOT = Path(__file__).resolve().parents[3]
 DEFAULTS = {"workers/task.py", "peftsearch/cli/recommend.py"}
@@ -23,3 +23,11 @@ def test_no_code_names_a_type_but_its_own_file_and_the_default() -> None:
     }
     assert {(name, path) for name, path in found if not path.startswith(own[name]) and path not in DEFAULTS} == set()
     assert {name for name, path in found if path.startswith(own[name])} == set(tasks())
+
+
+def test_the_page_names_no_type_but_the_default() -> None:
+    scripts = [path for path in (ROOT / "web" / "src").rglob("*.ts*") if ".test." not in path.name]
+    assert len(scripts) > 100
+    read = {path: path.read_text(encoding="utf-8") for path in scripts if path.name != "openapi.ts"}
+    found = {(name, path.name) for path, text in read.items() for name in types() if f'"{name}"' in text}
+    assert {one for one in found if one[0] != "text-classification"} == set()

@@ -11,8 +11,10 @@ import {
   type JobChoice,
   listJobs,
   listMetrics,
+  listTasks,
 } from "./client";
-import type { MetricInfo, Trial } from "./types";
+import type { TaskView } from "./openapi";
+import type { Job, MetricInfo, Trial } from "./types";
 
 export interface LogEntry {
   id: string;
@@ -28,6 +30,7 @@ export const keys = {
   reports: (trialId: string) => ["reports", trialId] as const,
   log: (jobId: string) => ["log", jobId] as const,
   metrics: ["metrics"] as const,
+  tasks: ["tasks"] as const,
 };
 
 /** Jobs of every kind and state. */
@@ -112,6 +115,18 @@ export function useMetrics(): ReadonlyMap<string, MetricInfo> {
     select: byName,
   });
   return data ?? none;
+}
+
+/** Types of task, the same for as long as the page is open. */
+export function useTasks() {
+  return useQuery({ queryKey: keys.tasks, queryFn: ({ signal }) => listTasks(signal), staleTime: Infinity });
+}
+
+/** What the service tells of the type of a job's task; undefined until it has, and of jobs without a task. */
+export function useTaskOf(job: Job | undefined): TaskView | undefined {
+  const { data } = useTasks();
+  const named = (job?.spec["task"] as { type?: string } | undefined)?.type;
+  return data?.find(({ name }) => name === named);
 }
 
 const none: ReadonlyMap<string, MetricInfo> = new Map();

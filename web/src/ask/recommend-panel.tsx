@@ -2,8 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { getLaws, type Recommendation, recommend, type Values } from "../api/asking";
-import { listTasks } from "../api/client";
-import { useMetrics } from "../api/queries";
+import { useMetrics, useTasks } from "../api/queries";
 import { numberOf } from "../api/trial-set";
 import type { Schemas } from "../new-job/schema";
 import { Failure } from "../shell/failure";
@@ -20,7 +19,7 @@ export function RecommendPanel() {
     queryFn: ({ signal }) => getLaws(signal),
     staleTime: Infinity,
   });
-  const tasks = useQuery({ queryKey: ["tasks"], queryFn: ({ signal }) => listTasks(signal), staleTime: Infinity });
+  const tasks = useTasks();
   const answer = useQuery({
     queryKey: ["recommend", asked],
     queryFn: ({ signal }) => recommend(asked ?? {}, signal),

@@ -1,10 +1,10 @@
 /** One job: its state, its front, its trials. What is selected stands in the address. */
 import { useMemo } from "react";
 import { useLiveJob } from "../api/live";
-import { useJob, useMetrics, usePareto } from "../api/queries";
+import { useJob, useMetrics, usePareto, useTaskOf } from "../api/queries";
 import { useTrials } from "../api/trials";
 import { indexOfNumber } from "../api/trial-set";
-import type { Job, Trial } from "../api/types";
+import type { Trial } from "../api/types";
 import { Failure } from "../shell/failure";
 import { closeQuery, openQuery, parseHash, setQuery, useRoute } from "../shell/router";
 import { Tabs } from "../shell/tabs";
@@ -32,12 +32,6 @@ import { TrialsPanel } from "./trials-panel";
 const noTrials: Trial[] = [];
 
 /** Back closes the first trial that was opened, however many were looked at since. */
-/** Whether the job's models write text. */
-const writes = (job: Job): boolean => {
-  const task = job.spec.task as { type?: string } | undefined;
-  return task?.type === "causal-lm" || task?.type === "preference";
-};
-
 const select = (number: number): void => (isOpen() ? setQuery : openQuery)({ trial: String(number) });
 const isOpen = (): boolean => parseHash(window.location.hash).query.has("trial");
 
@@ -48,6 +42,7 @@ export function JobPage({ id }: { id: string }) {
   const trialsQuery = useTrials(id);
   const { data: pareto } = usePareto(id);
   const metrics = useMetrics();
+  const writes = useTaskOf(job.data)?.pipeline_tag === "text-generation";
   const trials = trialsQuery.data ?? noTrials;
   const names = useMetricNames(job.data, trials);
   const where = query.getAll("where").join("\n");
@@ -106,7 +101,7 @@ export function JobPage({ id }: { id: string }) {
               ]),
           ...(job.data.spec.confirm ? [{ id: "confirmed", title: "Confirmed" }] : []),
           ...(compared.length ? [{ id: "compare", title: `Compare ${compared.length}` }] : []),
-          ...(writes(job.data) ? [{ id: "chat", title: "Chat" }] : []),
+          ...(writes ? [{ id: "chat", title: "Chat" }] : []),
           { id: "spec", title: "Spec" },
           { id: "log", title: "Log" },
         ]}
