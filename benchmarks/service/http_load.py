@@ -59,7 +59,8 @@ class _Worker:
             return (await self._post(f"/v1/trials/{given['trial_id']}/tell", outcome))[0]
 
     async def _post(self, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
-        if self.writer is None:
+        # What was silent for some seconds has been closed by the server, as HTTP clients know.
+        if self.writer is None or (self.reader is not None and self.reader.at_eof()):
             self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         assert self.reader is not None
         content = json.dumps(body).encode()

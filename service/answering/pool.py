@@ -110,6 +110,11 @@ class AnswerPool:
                 self._shared.pop(key, None)
                 shared.task.cancel()
 
+    def check_room(self) -> None:
+        """Raise Busy where another question than those that are computed or waited for would be refused."""
+        if len(self._shared) >= self._size + self._waiting:
+            raise Busy(f"{len(self._shared)} answers are computed or waited for: try again in a few seconds")
+
     async def warm(self) -> None:
         """Start a process before anybody asks."""
         if not self._idle:
@@ -125,8 +130,7 @@ class AnswerPool:
             await _end(self._idle.pop())
 
     def _begin(self, key: str, name: str, arguments: Mapping[str, Any], state: object) -> _Shared:
-        if len(self._shared) >= self._size + self._waiting:
-            raise Busy(f"{len(self._shared)} answers are computed or waited for: try again in a few seconds")
+        self.check_room()
         question = json.dumps({"function": name, "arguments": arguments})
 
         async def compute() -> Reply:

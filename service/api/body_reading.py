@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
@@ -11,6 +11,8 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from service.api.plain_data import parse_json
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 AT_ONCE = 1
 """Bodies that are read at a time. Each holds the interpreter for milliseconds on end, and others wait for that."""
@@ -30,6 +32,16 @@ def _readers() -> CapacityLimiter:
     except LookupError:
         _limiter.set(limiter := CapacityLimiter(AT_ONCE))
         return limiter
+
+
+def unread_when_busy(endpoint: Endpoint) -> Endpoint:
+    """Mark an endpoint whose body the pool of answers is asked about: while the pool is full, requests are refused
+    before anybody works on their bodies, which costs more than the refusal."""
+    _UNREAD_WHEN_BUSY.add(endpoint)
+    return endpoint
+
+
+_UNREAD_WHEN_BUSY: set[Callable[..., Any]] = set()
 
 
 class _ReadRequest(Request):
@@ -55,6 +67,8 @@ class PlainRoute(APIRoute):
                 return await handle(request)
             read = _ReadRequest(request.scope, request.receive)
             if await read.body():
+                if self.endpoint in _UNREAD_WHEN_BUSY:
+                    request.app.state.surroundings.pool.check_room()
                 read.document = await parsed(read, parse_json)
             return await handle(read)
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from optimizers.pareto import knee
 from predictors.insights import Estimate, MetricModel, check
 from service.answering.costly import Desk, costly
-from service.api.body_reading import PlainRoute
+from service.api.body_reading import PlainRoute, unread_when_busy
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, StoreDep
 from service.api.evidence import evidence, metric_model
@@ -129,6 +129,7 @@ def importance(desk: Desk, job_id: str, metric: str | None, level: float) -> Imp
 
 
 @router.post("/expect", response_model=ExpectView, responses=RESPONSES)
+@unread_when_busy
 async def post_expect(job_id: str, question: ExpectQuestion, request: Request, store: StoreDep) -> Response:
     """The objectives to expect of a configuration never run, with intervals, and what doubling, halving or changing
     each of its parameters would do."""

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from service.answering.costly import Desk, costly
-from service.api.body_reading import PlainRoute
+from service.api.body_reading import PlainRoute, unread_when_busy
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, SUBMIT, CallerDep, StoreDep
 from service.api.predictions import StoreLawQuestion
@@ -60,6 +60,7 @@ def get_job_answer(job_id: str, request: Request, store: StoreDep) -> Response:
 
 
 @router.post("/laws", response_model=AnswerView, status_code=201, dependencies=[SUBMIT], responses=RESPONSES)
+@unread_when_busy
 async def store_law(question: StoreLawQuestion, request: Request, store: StoreDep, caller: CallerDep) -> Response:
     """Fit a law to a table of runs and keep it under a name; later questions use it where it was measured."""
     fit = await computed(request, fit_to_keep, {"rows": question.model_dump(mode="json")["rows"]}, "rows")

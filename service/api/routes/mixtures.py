@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from predictors.answer import OutOfDomain
 from service.answering.costly import Desk, costly
-from service.api.body_reading import PlainRoute
+from service.api.body_reading import PlainRoute, unread_when_busy
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ
 from service.api.predictions import Question, without_mark
@@ -77,6 +77,7 @@ class MixtureView(View):
 
 
 @router.post("/fit", response_model=MixtureView, responses=RESPONSES)
+@unread_when_busy
 async def fit_mixture(question: MixtureQuestion, request: Request) -> Response:
     """Fit a regression of the loss on the mixture, search the simplex, recommend a mixture with its predicted loss,
     interval and the effect of each domain. Takes seconds to a minute with hundreds of rows."""

@@ -16,7 +16,7 @@ from predictors.power import PowerLaw, power
 from predictors.step_law import step_law
 from service.answering.costly import Desk, costly
 from service.api import predictions as ask
-from service.api.body_reading import PlainRoute
+from service.api.body_reading import PlainRoute, unread_when_busy
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, CallerDep, StoreDep
 from service.api.predictions import PredictionView
@@ -108,6 +108,7 @@ def post_lora_parameters(question: ask.LoraParametersQuestion) -> PredictionView
 
 
 @router.post("/fit-law", response_model=ask.FittedLawView, responses=RESPONSES)
+@unread_when_busy
 async def post_fit_law(question: ask.FitLawQuestion, request: Request) -> Response:
     """Your own learning-rate and batch law from a table of runs, with intervals and leave-one-out error; and what it
     says for `parameters` and `tokens`."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from predictors.transfer import PastJob, PastTrial, plain, recommend
 from service.answering.costly import Desk, costly
-from service.api.body_reading import PlainRoute
+from service.api.body_reading import PlainRoute, unread_when_busy
 from service.api.costly_answers import RESPONSES, computed
 from service.api.dependencies import READ, CallerDep
 from service.api.predictions import Question
@@ -76,6 +76,7 @@ class RecommendView(View):
 
 
 @router.post("/recommend", response_model=RecommendView, responses=RESPONSES)
+@unread_when_busy
 async def post_recommend(question: RecommendQuestion, request: Request, caller: CallerDep) -> Response:
     """The configurations that did best in past jobs on alike tasks and models, each with what to expect and the trials
     it rests on; the literature's default, and a warning, where there is no relevant past."""

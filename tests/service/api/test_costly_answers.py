@@ -96,6 +96,18 @@ def _mixtures(rows: int, domains: int, seed: int) -> dict[str, Any]:
     }
 
 
+def test_while_no_answer_can_be_had_nobody_works_on_questions(
+    api: TestClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """45 that asked again and again kept `healthz` waiting for a second: their bodies were read before each refusal."""
+    assert api.post("/v1/mixtures/fit", json={"rows": 1}).status_code == 422
+    monkeypatch.setattr(app.state.surroundings.pool, "_waiting", -100)
+    for path in ("/v1/mixtures/fit", "/v1/predict/fit-law", "/v1/laws", "/v1/recommend"):
+        refused = api.post(path, json={"rows": 1})
+        assert refused.status_code == 503, path
+        assert refused.headers["retry-after"]
+
+
 def test_others_are_answered_while_costly_ones_are_computed_and_these_end_with_their_callers(
     served: httpx.Client, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
