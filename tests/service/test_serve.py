@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -125,6 +126,23 @@ def test_an_open_event_stream_ends_when_the_service_stops(tmp_path: Path) -> Non
                 pass
         assert service.process.wait(120) == 0
         assert "Traceback" not in service.log.read_text()
+
+
+def test_a_signal_is_heeded_while_hostile_bodies_are_read(tmp_path: Path) -> None:
+    """200,000 brackets had held the event loop, and SIGTERM with it."""
+    with serving(tmp_path / "home", "--only=api", f"--data-root={tmp_path}") as service, ThreadPoolExecutor(4) as many:
+
+        def send() -> None:
+            with suppress(httpx.HTTPError):
+                while True:
+                    kind = {"Content-Type": "application/yaml"}
+                    httpx.post(f"{service.url}/v1/jobs", content=b"[" * 200_000, headers=kind, timeout=60)
+
+        for _ in range(4):
+            many.submit(send)
+        assert httpx.get(f"{service.url}/v1/healthz", timeout=60).status_code == 200
+        os.kill(service.process.pid, signal.SIGTERM)
+        assert service.process.wait(60) == 0
 
 
 def test_a_service_that_is_stopped_lets_its_trials_go_on_where_they_were(tmp_path: Path) -> None:
