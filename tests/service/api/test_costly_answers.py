@@ -99,7 +99,7 @@ def _mixtures(rows: int, domains: int, seed: int) -> dict[str, Any]:
 def test_while_no_answer_can_be_had_nobody_works_on_questions(
     api: TestClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """45 that asked again and again kept `healthz` waiting for a second: their bodies were read before each refusal."""
+    """What is refused anyway is not read first: it is the event loop's time, and everybody's."""
     assert api.post("/v1/mixtures/fit", json={"rows": 1}).status_code == 422
     monkeypatch.setattr(app.state.surroundings.pool, "_waiting", -100)
     for path in ("/v1/mixtures/fit", "/v1/predict/fit-law", "/v1/laws", "/v1/recommend"):
