@@ -7,7 +7,6 @@ the context does not list. Text that every machine has.
 
 from __future__ import annotations
 
-import ast
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pa_compute
 
 from workers.data.cache import table_of_this_python
+from workers.data.documented_functions import documented_functions
 
 _SKIPPED = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "lib2to3"}
 _LISTED = 4  # functions of a context
-_SENTENCE = (20, 120)  # characters
 _HELD_OUT = 100  # contexts of validation, and of test
 _UNANSWERED = 8  # one question in so many has no answer
 _FORMAT = 1
@@ -85,12 +84,5 @@ def _contexts(root: Path) -> Iterator[list[Function]]:
 
 def _functions(path: Path) -> Iterator[Function]:
     """Public functions and methods of a file with the first sentence of their docstrings."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
-            sentence = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split()).partition(". ")[0]
-            if _SENTENCE[0] <= len(sentence) <= _SENTENCE[1] and sentence.isascii():
-                yield node.name, f"{sentence.rstrip('.')}."
+    for node, sentence in documented_functions(path):
+        yield node.name, sentence

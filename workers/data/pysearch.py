@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pa_compute
 
 from workers.data.cache import table_of_this_python
+from workers.data.documented_functions import documented_functions
 
 _SKIPPED = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "lib2to3"}
-_SENTENCE = (20, 120)  # characters
 _CODE = (60, 400)  # characters
 _FILES = (6, 3)  # of so many files in turn, the last so many are for validation and test
 _FORMAT = 1
@@ -57,16 +57,8 @@ def _sources() -> Iterator[Path]:
 
 def _functions(path: Path) -> Iterator[tuple[str, str]]:
     """What the public functions of a file do, and their code without its docstring."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
-            sentence = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split()).partition(". ")[0]
-            if not (_SENTENCE[0] <= len(sentence) <= _SENTENCE[1] and sentence.isascii()):
-                continue
-            node.body = node.body[1:] or [ast.Pass()]
-            code = ast.unparse(node)
-            if len(code) >= _CODE[0] and code.isascii():
-                yield f"{sentence.rstrip('.')}.", code[: _CODE[1]]
+    for node, sentence in documented_functions(path):
+        node.body = node.body[1:] or [ast.Pass()]
+        code = ast.unparse(node)
+        if len(code) >= _CODE[0] and code.isascii():
+            yield sentence, code[: _CODE[1]]
