@@ -21,6 +21,7 @@ from workers.methods.adapter_names import TERNARY_FILE
 from workers.methods.attached import logits_of
 from workers.methods.forms.reweighted import Reweighted
 from workers.models.anatomy import Anatomy
+from workers.strategies.strategy import GRADIENTS_ALONE, StepLosses
 
 BYTES_PER_NUMBER = 4  # float32
 BYTES_PER_TRAINED = 4 * BYTES_PER_NUMBER  # parameter, gradient and two moments
@@ -78,7 +79,13 @@ def sparsity(modules: Iterable[nn.Module], anatomy: Anatomy) -> float:
 
 
 def training_flops(
-    anatomy: Anatomy, lowest_layer: int, trained: int, lengths: NDArray[np.integer], epochs: float, scored: int = 0
+    anatomy: Anatomy,
+    lowest_layer: int,
+    trained: int,
+    lengths: NDArray[np.integer],
+    epochs: float,
+    scored: int = 0,
+    losses: StepLosses = GRADIENTS_ALONE,
 ) -> float:
     """Floating-point operations of a training, from tokens per training row [rows]; a multiply-add counts two.
 
@@ -92,8 +99,10 @@ def training_flops(
     weights = sum(linear.in_features * linear.out_features for linear in anatomy.linears)
     one_layer = 2 * weights * tokens + 4 * anatomy.heads * anatomy.head_size * squares
     passes = (2 * anatomy.layers - lowest_layer) * anatomy.depth / anatomy.layers
-    head = 4 * anatomy.hidden_size * anatomy.vocabulary * scored
-    return epochs * (passes * one_layer + 6 * trained * tokens + head)
+    head = 2 * anatomy.hidden_size * anatomy.vocabulary * scored
+    forward = anatomy.depth * one_layer + 2 * trained * tokens + head
+    both = passes * one_layer + 6 * trained * tokens + 2 * head
+    return epochs * (losses.without_gradients * forward + losses.with_gradients * both)
 
 
 def _dense_parts(tensor: Tensor) -> tuple[Tensor, ...]:

@@ -49,8 +49,9 @@ with the base's (1 where a method merges; [why](decisions/latency.md)). `peak_me
 an account, not a reading: trained parameters, gradients and AdamW's two moments, and the activations that the largest
 batch keeps for the backward pass. The resident size of a process that ran other trials would say nothing.
 `train_tflops` counts forward passes through the whole model and backward passes through the layers from the lowest
-adapted one up, and both through a language model's head for the tokens with a target. `sparsity` is the share of the
-encoder's weights that are zero once the adapter is folded in.
+adapted one up, and both through a language model's head for the tokens with a target; losses that a training strategy
+takes without gradients (all of `spsa_gc`'s, those of `ist` with suppressed layers) go forward alone. `sparsity` is the
+share of the encoder's weights that are zero once the adapter is folded in.
 
 ## Rates of adapters and prefixes
 In `autopeft`, `mam` and the `adapter_…` methods of Houlsby, Pfeiffer and He one learning rate suits modules of every

@@ -27,6 +27,7 @@ from workers.running.outputs import outputs_of
 from workers.running.packing import why_rows_apart
 from workers.running.preparing import PreparedTrial, precision_of
 from workers.running.workbench import Workbench, environment
+from workers.strategies.registry import losses_of_step
 from workers.tasks.registry import task_of
 
 Save = Callable[[Path, AdapterCard], None]
@@ -112,7 +113,8 @@ def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remember
     lengths = train.lengths
     adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
     anatomy = base.description.anatomy
-    flops = costs.training_flops(anatomy, attached.lowest_layer, adapter, lengths, ending.epoch, train.scored)
+    losses = losses_of_step(prepared.hyperparameters)
+    flops = costs.training_flops(anatomy, attached.lowest_layer, adapter, lengths, ending.epoch, train.scored, losses)
     return {
         "trainable_params": float(adapter),
         "head_params": float(base.head_size),
@@ -134,6 +136,8 @@ def training_memory(prepared: PreparedTrial, attached: Attached, remembered: int
     Frozen layers below the lowest trained one keep nothing for a backward pass, so they need not run.
     """
     train, trained = prepared.data.train, list(attached.parameters().values())
+    if not losses_of_step(prepared.hyperparameters).with_gradients:  # then nothing is kept for a way back
+        return float(costs.BYTES_PER_NUMBER * (sum(value.numel() for value in trained) + (remembered or 0)))
     longest, base = int(np.argmax(train.lengths)), prepared.resident.base
     hidden = base.description.anatomy.hidden_size
     outputs = outputs_of(train.criterion)

@@ -10,7 +10,7 @@ from workers.hyperparameters import NO_STRATEGY, Hyperparameters
 from workers.methods.declaration.method import Method
 from workers.models.description import ModelDescription
 from workers.strategies.catalogue import galore, gradnormlorp, hft, ist, lisa, spsa_gc
-from workers.strategies.strategy import Strategy
+from workers.strategies.strategy import GRADIENTS_ALONE, StepLosses, Strategy
 
 _ALL = (
     lisa.LISA,
@@ -45,3 +45,10 @@ def with_strategy_knobs(chosen: Hyperparameters, method: Method, model: ModelDes
         return chosen
     values = strategy(chosen.strategy).complete(method, model, chosen.strategy_knobs)
     return chosen.model_copy(update={"strategy_knobs": values})
+
+
+def losses_of_step(chosen: Hyperparameters) -> StepLosses:
+    """How often a step takes the loss of its rows under these hyperparameters, which have every knob."""
+    if chosen.strategy == NO_STRATEGY:
+        return GRADIENTS_ALONE
+    return strategy(chosen.strategy).losses(chosen.strategy_knobs)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workers.strategies.catalogue.ist import TRIES
 from workers.strategies.strategy import Subject
 from workers.strategies.tensor_adamw import TensorAdamW
 
@@ -94,7 +95,7 @@ class Ist(SampledLayers):
     Suppressed is what a layer has learnt: its parameters lie at a quarter of the way from their start.
     """
 
-    _TRIES, _SUPPRESSED, _FACTOR = 3, 0.5, 0.25
+    _SUPPRESSED, _FACTOR = 0.5, 0.25
 
     def __init__(self, subject: Subject, share: float, interval: int, rate: float) -> None:
         super().__init__(subject)
@@ -126,7 +127,7 @@ class Ist(SampledLayers):
         half = max(1, int(self._SUPPRESSED * len(self.layers)))
         tries = [
             self._draw(np.random.default_rng([self.seed, step, number]), -self.importance, half)
-            for number in range(1, self._TRIES + 1)
+            for number in range(1, TRIES + 1)
         ]
         rewards = [np.exp(-self._loss_without(chosen, probe)) for chosen in tries]
         shares = _sigmoid(self.importance)

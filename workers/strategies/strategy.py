@@ -44,11 +44,22 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class StepLosses:
+    """How often a step takes the loss of its rows, on average: with the gradients, and forward alone."""
+
+    with_gradients: float = 1.0
+    without_gradients: float = 0.0
+
+
+GRADIENTS_ALONE = StepLosses()
+
+
+@dataclass(frozen=True)
 class Strategy:
     """One training strategy.
 
     `knobs` take the model's description; a configuration names them `<strategy>.<knob>`. `refusal` says why a method
-    cannot be trained so, or None.
+    cannot be trained so, or None. `losses` are those of a step with these knobs.
     """
 
     name: str
@@ -57,6 +68,7 @@ class Strategy:
     knobs: Callable[[ModelDescription], tuple[Parameter, ...]]
     refusal: Callable[[Method, ModelDescription], str | None]
     run: Callable[[Subject, KnobValues], TensorAdamW]
+    losses: Callable[[KnobValues], StepLosses] = lambda _knobs: GRADIENTS_ALONE
 
     def require(self, method: Method, model: ModelDescription) -> None:
         """Raise `InvalidInput` when the strategy does not fit the method on this model."""

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from tests.workers.engines.packs import split
 from tests.workers.engines.test_engine_equality import (
     HYPERPARAMETERS,
     TRAIN,
@@ -23,6 +25,7 @@ from tests.workers.engines.test_engine_equality import (
 )
 from tests.workers.tiny_models import LAYERS, tiny_base
 from workers.assignment import Assignment
+from workers.costs import training_flops
 from workers.engines.batches import StepPlan
 from workers.engines.course import TrainStep
 from workers.engines.fast import fast_trainee
@@ -35,17 +38,18 @@ from workers.methods.attached import Attached
 from workers.methods.registry import method, methods
 from workers.methods.space import methods_space
 from workers.models.description import describe
+from workers.models.loading import load_base
 from workers.running.packing import why_not_packed
 from workers.strategies.layers import layers_of
 from workers.strategies.perturbed import SpsaGc
 from workers.strategies.projected import GaLore, GradNormLoRP, leading_subspace, natural_gradient
-from workers.strategies.registry import strategies, strategy, with_strategy_knobs
+from workers.strategies.registry import losses_of_step, strategies, strategy, with_strategy_knobs
 from workers.strategies.running import run_strategy
 from workers.strategies.sampled_layers import Hft, Ist, Lisa
 from workers.strategies.space import with_strategies
 from workers.strategies.strategy import Subject
 from workers.strategies.tensor_adamw import TensorAdamW
-from workers.tasks.catalogue.text_classification import TextClassificationSpec
+from workers.tasks.catalogue.text_classification import TASK, TextClassificationSpec
 
 # A method and knobs for each strategy; what is left out takes its default.
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -358,6 +362,29 @@ def test_an_estimate_is_the_slope_along_its_perturbation_and_leaves_no_trace() -
     assert loss == pytest.approx(float(slope @ start), abs=1e-4)
     torch.testing.assert_close(weight.grad, slope, atol=0.1, rtol=0)
     torch.testing.assert_close(weight.detach(), start, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["spsa_gc", "ist"])
+def test_flops_are_those_that_torch_counts_in_a_step(name: str) -> None:
+    """Losses without gradients go forward alone: `spsa_gc` has no others, `ist` some besides."""
+    resident = ResidentBase.of(load_base("builtin:minilm", labels=3))
+    one, train = method("lora"), split(8, 0, TASK.criterion(None, ("a", "b", "c")), 1000, 3, longest=5)
+    knobs: dict[str, Any] = {"averaged": 2} if name == "spsa_gc" else {"interval": 5, "share": 0.5}
+    hp = HYPERPARAMETERS.model_copy(update={"strategy": name, "strategy_knobs": knobs, "batch_size": 8})
+    hp = with_strategy_knobs(hp, one, resident.base.description)
+    with attached_to(resident, "lora", {"top_layers": 6, "targets": "all"}, 5) as attached:
+        own = run_strategy(hp, attached, resident.base.description, seed=3)
+        trainee = reference_trainee(attached, train, train, hp, strategy=own)
+        with FlopCounterMode(display=False) as counter:
+            for number in range(1, 6):
+                trainee.train_step(TrainStep(number, (np.arange(8),), 1e-3))
+        trained = one.trainable_parameters(
+            resident.base.description, one.complete(resident.base.description, {"top_layers": 6, "targets": "all"})
+        )
+    anatomy = resident.base.description.anatomy
+    found = training_flops(anatomy, 0, trained, train.lengths, 5, losses=losses_of_step(hp))
+    assert found == pytest.approx(counter.get_total_flops(), rel=0.08)
+    assert found != pytest.approx(training_flops(anatomy, 0, trained, train.lengths, 5), rel=0.1)
 
 
 def test_spsa_gc_looks_ahead_of_its_momentum_and_its_rate_falls() -> None:

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 from search_spaces.parameters import Float, Int, Parameter
 from search_spaces.priors import Bell
 from workers.models.description import ModelDescription
-from workers.strategies.strategy import KnobValues, Strategy, Subject, per_layer
+from workers.strategies.strategy import KnobValues, StepLosses, Strategy, Subject, per_layer
 
 if TYPE_CHECKING:
     from workers.strategies.tensor_adamw import TensorAdamW
+
+
+TRIES = 3
+"""Losses with half of the layers suppressed, each time the importance is learnt."""
 
 
 def _knobs(_model: ModelDescription) -> tuple[Parameter, ...]:
@@ -39,4 +43,5 @@ IST = Strategy(
     knobs=_knobs,
     refusal=per_layer,
     run=_run,
+    losses=lambda knobs: StepLosses(without_gradients=TRIES / knobs["interval"]),
 )

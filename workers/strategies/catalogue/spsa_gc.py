@@ -14,7 +14,7 @@ from search_spaces.parameters import Float, Int, Parameter
 from search_spaces.priors import Bell
 from workers.methods.declaration.method import Method
 from workers.models.description import ModelDescription
-from workers.strategies.strategy import KnobValues, Strategy, Subject
+from workers.strategies.strategy import KnobValues, StepLosses, Strategy, Subject
 
 if TYPE_CHECKING:
     from workers.strategies.tensor_adamw import TensorAdamW
@@ -55,4 +55,5 @@ SPSA_GC = Strategy(
     knobs=_knobs,
     refusal=_refusal,
     run=_run,
+    losses=lambda knobs: StepLosses(with_gradients=0.0, without_gradients=2.0 * knobs["averaged"]),
 )
