@@ -21,6 +21,9 @@ Ordinal = Annotated[int, Field(ge=0, le=INT32)]
 TokenId = Annotated[int, Field(ge=0, le=INT32)]
 """A token of a vocabulary."""
 
+NewText = Annotated[str, Field(min_length=1, max_length=100)]
+"""The text of a token that is added to a vocabulary."""
+
 Bytes = Annotated[int, Field(ge=0, le=INT64)]
 
 Number = Annotated[float, Field(ge=-1e18, le=1e18)]

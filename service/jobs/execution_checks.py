@@ -22,9 +22,12 @@ def check_sharding(spec: JobSpec) -> list[FieldProblem]:
     """Settings of a search that exclude a sharded base."""
     if spec.resources.shards == 1:
         return []
-    tokens = spec.task.trained_tokens() if isinstance(spec.task, TaskSection) else ()
+    task = spec.task if isinstance(spec.task, TaskSection) else None
+    tokens = (
+        {} if task is None else {"trainable_token_indices": task.trained_tokens(), "new_tokens": task.added_tokens()}
+    )
     why = "embeddings that are divided cannot be trained token by token"
-    more = [_problem("task.trainable_token_indices", list(tokens), "none", why)] if tokens else []
+    more = [_problem(f"task.{name}", list(found), "none", why) for name, found in tokens.items() if found]
     divided = [_problem("resources.shards", spec.resources.shards, "1", WHOLE_BATCH)]
     own = divided if needs_whole_batch(spec.task) else []
     return [*own, *_resource_problems(spec.resources), *_latency_problems(spec), *more]

@@ -53,7 +53,15 @@ class TaskAdmission:
             headless = _headless(task, model)
             self.problems += [*_too_long(task, model), *headless]
             self._reference = None if headless else model.reference
-        return None if model is None else for_task(model, task)
+        return None if model is None else self._as_seen_by(task, model)
+
+    def _as_seen_by(self, task: TaskSection, model: ModelDescription) -> ModelDescription | None:
+        try:
+            return for_task(model, task)
+        except InvalidInput as error:
+            self.problems.append(FieldProblem(f"task.{error.field}", error.found, error.allowed, error.message))
+            self._reference = None
+            return None
 
     def attempt(self, check: Callable[[], T]) -> T | None:
         """The result of a check, or None after noting why it refused."""

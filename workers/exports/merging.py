@@ -21,7 +21,7 @@ from workers.errors import InvalidInput
 from workers.exports.merged_card import write_merged_card
 from workers.exports.sentence_vectors import write_sentence_transformer
 from workers.generation.stops import stop_tokens
-from workers.methods.adapter_card import chat_template_of, section_of
+from workers.methods.adapter_card import chat_template_of, new_tokens_of, section_of
 from workers.methods.adapter_file import CONFIG_FILE
 from workers.methods.loading import load_adapter
 from workers.methods.own_adapter import fold
@@ -46,7 +46,7 @@ def merge(adapter: Path, target: Path) -> None:
         raise InvalidInput("folder", f"{target}, which holds something", "a folder that is empty or not there")
     reference = base_of(adapter)
     model = merged(adapter, reference)
-    processor = load_processor(reference, head_of(model))
+    processor = load_processor(reference, head_of(model), tuple(one.text for one in new_tokens_of(adapter)))
     if hasattr(processor, "chat_template"):
         processor.chat_template = chat_template_of(adapter) or processor.chat_template
     nn.Module.to(model, _stored_type(reference))  # typed, unlike the `to` that transformers wraps

@@ -22,7 +22,7 @@ from workers.exports.merging import base_of
 from workers.generation.answers import Answer, answer
 from workers.generation.prompts import prompt_of
 from workers.generation.settings import GenerationSettings
-from workers.methods.adapter_card import chat_template_of
+from workers.methods.adapter_card import chat_template_of, new_tokens_of
 from workers.methods.loading import load_adapter
 from workers.models.heads import CAUSAL
 from workers.models.loading import load_base, load_tokenizer
@@ -44,7 +44,8 @@ class Side:
 def sides(adapter: Path) -> tuple[list[Side], Any]:
     """The base and the winner, and their tokenizer. Raises `InvalidInput` where the adapter is none of a decoder."""
     reference = base_of(adapter)
-    tokenizer = load_tokenizer(reference)
+    added = tuple(one.text for one in new_tokens_of(adapter))
+    tokenizer = load_tokenizer(reference, added)
     tokenizer.chat_template = chat_template_of(adapter) or tokenizer.chat_template
     device = "cuda" if torch.cuda.is_available() else "cpu"
     winner: Any = load_adapter(reference, adapter).to(device)
@@ -53,7 +54,7 @@ def sides(adapter: Path) -> tuple[list[Side], Any]:
     if hasattr(winner, "disable_adapter"):  # one model in memory serves both
         base, plain = winner, winner.disable_adapter
     else:
-        base, plain = load_base(reference, 0, device, kind=CAUSAL).model, nullcontext
+        base, plain = load_base(reference, 0, device, kind=CAUSAL, added_tokens=added).model, nullcontext
     return [Side("base", base, plain), Side("winner", winner, nullcontext)], tokenizer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from workers.data.chat.template import chat_template
 from workers.exports.serving import serve_adapter
 from workers.methods.adapter_names import TASK_FILE
 from workers.methods.attached import AdapterCard
-from workers.methods.snippets import base_snippet, hub_name
+from workers.methods.snippets import base_snippet, hub_name, rows_snippet
+from workers.models.new_tokens import NewToken, extend_model, new_tokens, rows_for
 from workers.models.pixels import PROCESSOR_FILE
 from workers.models.references import is_hub, resolve
 
 _TEMPLATE = "chat_template"
 _SECTION = "task"
+_NEW_TOKENS = "new_tokens"
 _VECTORS = """A vector for each token, in `.logits`; a text's own is pooled from its tokens ({pooling}, `normalize:
 {normalize}`). Queries are read behind `{query_prefix}`, documents behind `{document_prefix}`. `peftsearch export
 --merged` writes a folder that sentence-transformers loads, if the method folds into the base."""
@@ -51,11 +54,14 @@ def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int |
     template where the job had one of its own; and with what the adapter can be refined by: configuration and seed."""
     told: dict[str, Any] = {"labels": card.labels, "pad_token_id": padding, **_own_template(card)}
     told |= {} if card.head.peft_type else {_HEAD: card.head.key}
+    added = new_tokens(card.base_model, card.task.get(_NEW_TOKENS) or ())
+    told |= {_NEW_TOKENS: [asdict(one) for one in added]} if added else {}
     told |= {} if card.seed is None else {"config": dict(card.config), "seed": card.seed}
     told |= {_SECTION: dict(card.task)} if card.head.bare else {}
     (folder / TASK_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     named = dict(enumerate(card.labels))
-    code = (_PEFT if plain_peft else _OURS).format(base=base_snippet(card.base_model, repr(named), card.head))
+    base = base_snippet(card.base_model, repr(named), card.head) + rows_snippet(rows_for(0, added))
+    code = (_PEFT if plain_peft else _OURS).format(base=base)
     kind = card.head.auto_class.replace("AutoModel", "AutoPeftModel")
     before, options = (f"labels = {named!r}\n", _LABELS) if card.head.fresh else ("", "")
     alone = plain_peft and not card.head.bare and card.head.peft_type
@@ -96,7 +102,14 @@ base model is not in it. {_kept_processor(folder, card)}
 
 
 def _kept_processor(folder: Path, card: AdapterCard) -> str:
-    """What makes the model's inputs, which is put into the folder where it is no tokenizer."""
+    """What makes the model's inputs, which is put into the folder where it is not the base's tokenizer."""
+    if texts := tuple(card.task.get(_NEW_TOKENS) or ()):
+        from workers.models.loading import load_tokenizer
+
+        tokenizer = load_tokenizer(card.base_model, texts)
+        tokenizer.chat_template = _own_template(card).get(_TEMPLATE, tokenizer.chat_template)
+        tokenizer.save_pretrained(folder)
+        return f"The base model's tokenizer with {len(texts)} new tokens is."
     if card.head.processor == "AutoTokenizer":
         return "Tokens are counted with the base model's tokenizer."
     shutil.copyfile(resolve(card.base_model, weights=False) / PROCESSOR_FILE, folder / PROCESSOR_FILE)
@@ -115,6 +128,13 @@ def _own_template(card: AdapterCard) -> dict[str, str]:
     path = card.task.get("chat_template_path")
     own = None if path is None else chat_template(card.base_model, path)
     return {} if own is None else {_TEMPLATE: own.source}
+
+
+def new_tokens_of(folder: Path) -> tuple[NewToken, ...]:
+    """The tokens that an exported adapter adds to its base."""
+    file = folder / TASK_FILE
+    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return tuple(NewToken(one["text"], one["id"], tuple(one["pieces"])) for one in told.get(_NEW_TOKENS, ()))
 
 
 def chat_template_of(folder: Path) -> str | None:
@@ -144,10 +164,12 @@ def _serving(folder: Path, card: AdapterCard) -> str:
 
 
 def tell_base(model: Any, folder: Path) -> None:
-    """Name the labels of a base model as the adapter in `folder` was trained, and its padding where it has none."""
+    """Name the labels of a base model as the adapter in `folder` was trained, its padding where it has none, and give
+    it rows for the adapter's new tokens."""
     file = folder / TASK_FILE
     if not file.is_file():
         return
+    extend_model(model, new_tokens_of(folder))
     told = json.loads(file.read_text(encoding="utf-8"))
     if len(told["labels"]) == model.config.num_labels:
         model.config.id2label = dict(enumerate(told["labels"]))

@@ -35,6 +35,18 @@ def base_snippet(reference: str, labels: str, head: Head) -> str:
     return f"{_config(reference, labels, head)}\n{_loading(reference, head, 'base')}"
 
 
+def rows_snippet(rows: int) -> str:
+    """Code that gives the embeddings of `base` rows for new tokens, up to so many; nothing for none."""
+    return (
+        ""
+        if not rows
+        else f"""
+tokenizer = AutoTokenizer.from_pretrained("this/folder")  # with the new tokens
+if base.get_input_embeddings().num_embeddings < {rows}:
+    base.resize_token_embeddings({rows}, mean_resizing=False)"""
+    )
+
+
 def fresh_base_snippet(reference: str, labels: str, head: Head, body: str) -> str:
     """The same for training: without the base's own dropout, and with `head`, the names of the modules to train anew.
 

@@ -12,6 +12,7 @@ from workers.models.anatomy import TARGETS, Anatomy, Linear, Norm
 from workers.models.families.registry import anatomy, heads, model_types
 from workers.models.heads import Head
 from workers.models.inferred import Shapes, architecture, infer
+from workers.models.new_tokens import new_tokens, rows_for, untied_output
 from workers.models.references import read_config, read_tensors, resolve
 from workers.models.weights import stored_tensors
 from workers.tasks.registry import task_of
@@ -24,7 +25,8 @@ class ModelDescription:
 
     Of a task, `longest_text` is the number of tokens that its texts are cut to, None where no task is known, and
     `prompt_room` the number that these leave for a prompt; None: no bound. With `fresh_head` every trial trains a head
-    of its own. `baselines` of the task need no model. Embeddings of `trained_tokens` are trained beside an adapter.
+    of its own. `baselines` of the task need no model. Embeddings of `trained_tokens` are trained beside an adapter,
+    and of `trained_outputs`, tokens that are new, the rows of the output layer `untied_output`, too.
     """
 
     reference: str
@@ -35,6 +37,8 @@ class ModelDescription:
     fresh_head: bool = True
     baselines: tuple[str, ...] = ()
     trained_tokens: tuple[int, ...] = ()
+    trained_outputs: tuple[int, ...] = ()
+    untied_output: str = ""
 
     def layer_range(self, top_layers: int | None = None) -> range:
         """Indices of the last `top_layers` encoder layers (all of them when None), lowest first."""
@@ -111,8 +115,23 @@ def describe_for(task: TaskSection) -> ModelDescription:
 def for_task(model: ModelDescription, task: TaskSection) -> ModelDescription:
     """The model as a task sees it: with its texts and baselines, and with or without a head to train."""
     kind = task_of(task)
-    own = {"fresh_head": kind.head.fresh, "baselines": kind.baselines, "trained_tokens": task.trained_tokens()}
-    return replace(with_texts(model, task.max_length), **own)  # type: ignore[arg-type]
+    known = replace(with_texts(model, task.max_length), fresh_head=kind.head.fresh, baselines=kind.baselines)
+    return _with_tokens(known, task)
+
+
+def _with_tokens(model: ModelDescription, task: TaskSection) -> ModelDescription:
+    """The model with the tokens that a task trains, and those that it adds. Raises `InvalidInput`."""
+    added = new_tokens(model.reference, task.added_tokens())
+    if not added:
+        return replace(model, trained_tokens=task.trained_tokens())
+    ids, output = tuple(one.id for one in added), untied_output(model.reference)
+    return replace(
+        model,
+        anatomy=replace(model.anatomy, vocabulary=rows_for(model.anatomy.vocabulary, added)),
+        trained_tokens=(*task.trained_tokens(), *ids),
+        trained_outputs=ids if output else (),
+        untied_output=output,
+    )
 
 
 def require_head(model: ModelDescription, head: Head) -> None:

@@ -24,6 +24,7 @@ from workers.models.agreement import check_loaded, check_weights
 from workers.models.anatomy import Anatomy
 from workers.models.description import ModelDescription, describe, describe_weights, require_head, with_head
 from workers.models.heads import HIDDEN, SEQUENCE, Head, head_of
+from workers.models.new_tokens import extend_model, extend_tokenizer, new_tokens
 from workers.models.quantisation import keep_backward_pass, quantisation
 from workers.models.references import read_config, resolve
 
@@ -73,10 +74,12 @@ def load_base(
     device: str = "cpu",
     quantise: Quantisation | None = None,
     kind: Head = SEQUENCE,
+    added_tokens: tuple[str, ...] = (),
 ) -> Base:
     """Load a base: safetensors only, no code from the hub, float32, frozen, evaluation mode.
 
     A fresh head has `labels` outputs. With `quantise` the weights of its linear layers are kept in so few bits.
+    `added_tokens` get rows of its embeddings.
 
     BERT's pooler, which a checkpoint of a masked-language model does not hold, would be random: it joins the head and
     is trained and exported with it. Raises `InvalidInput` with field `model` where any other part of the body would be.
@@ -107,6 +110,7 @@ def load_base(
     check_parts(expected.anatomy, parts, model)
     if kind.bare:
         leave_out_head(model)
+    extend_model(model, new_tokens(reference, added_tokens))
     return make_base(model, str(folder), missing=tuple(info["missing_keys"]), reference=reference, device=device)
 
 
@@ -198,17 +202,17 @@ def _quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def load_processor(reference: str, kind: Head) -> Any:
+def load_processor(reference: str, kind: Head, added_tokens: tuple[str, ...] = ()) -> Any:
     """What makes inputs of rows for a model with this kind of head: a tokenizer, or a reader of images."""
     if kind.processor == "AutoTokenizer":
-        return load_tokenizer(reference)
+        return load_tokenizer(reference, added_tokens)
     from workers.models.pixels import load_pixels
 
     return load_pixels(reference)
 
 
-def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:
-    """The model's tokenizer, which pads with a token of the model's vocabulary.
+def load_tokenizer(reference: str, added_tokens: tuple[str, ...] = ()) -> PreTrainedTokenizerBase:
+    """The model's tokenizer with further tokens, which pads with a token of the model's vocabulary.
 
     Padding is masked, so any of its tokens will do: the one that config.json or the tokenizer names, where the
     embedding has a row for it, else the end token as decoders do that define none.
@@ -220,6 +224,7 @@ def load_tokenizer(reference: str) -> PreTrainedTokenizerBase:
     padding = next(one for one in candidates if _is_token(one, vocabulary))
     if padding != tokenizer.pad_token_id:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)
+    extend_tokenizer(tokenizer, new_tokens(reference, added_tokens))
     return tokenizer
 
 

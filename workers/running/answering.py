@@ -97,7 +97,7 @@ def keep_answers(folder: Path, written: Written, asked: Asked) -> None:
 
 
 def _tokenizer(task: TaskSection) -> PreTrainedTokenizerBase:
-    tokenizer = load_tokenizer(task.model)
+    tokenizer = load_tokenizer(task.model, task.added_tokens())
     path = getattr(task, "chat_template_path", None)
     own = None if path is None else chat_template(task.model, path)
     if own is not None:

@@ -37,7 +37,7 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "its training rows have altered copies beside them"
     if hyperparameters.packing != "none":
         return "its rows share sequences, which members of a pack do not"
-    if assignment.task.trained_tokens():
+    if assignment.task.trains_embeddings:
         return "embeddings of tokens are trained, which packs cannot stack"
     if hyperparameters.strategy != NO_STRATEGY:
         return f"strategy {hyperparameters.strategy} updates parameters in a way of its own"

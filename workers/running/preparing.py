@@ -28,6 +28,7 @@ from workers.running.sharding import WHOLE_BATCH, check_sharded, needs_whole_bat
 from workers.running.workbench import PreparedData, Workbench
 from workers.strategies.registry import with_strategy_knobs
 from workers.tasks.registry import task_of
+from workers.tasks.section import TaskSection
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,11 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     if assignment.shards > 1 and needs_whole_batch(assignment.task):
         raise InvalidInput("shards", assignment.shards, f"1: {WHOLE_BATCH}")
     check_packing(hyperparameters, describe(assignment.task.model))
-    kind = task_of(assignment.task).head
+    kind, added = task_of(assignment.task).head, assignment.task.added_tokens()
     half = _base_in_bfloat16(assignment, workbench)
-    resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half)
-    if tokens := assignment.task.trained_tokens():
-        resident = replace(resident, base=replace(resident.base, description=_training(resident, tokens)))
+    resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half, added)
+    if assignment.task.trains_embeddings:
+        resident = replace(resident, base=replace(resident.base, description=_training(resident, assignment.task)))
     chosen = method(name)
     values = chosen.complete(for_task(resident.base.description, assignment.task), knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
@@ -99,8 +100,15 @@ def _augmentation(assignment: Assignment, hyperparameters: Hyperparameters) -> E
     return Eda(copies, hyperparameters.eda_share) if copies else None
 
 
-def _training(resident: ResidentBase, tokens: tuple[int, ...]) -> ModelDescription:
-    return replace(resident.base.description, trained_tokens=tokens)
+def _training(resident: ResidentBase, task: TaskSection) -> ModelDescription:
+    """The base's description with the tokens whose embeddings a task trains."""
+    seen, own = for_task(resident.base.description, task), resident.base.description
+    return replace(
+        own,
+        trained_tokens=seen.trained_tokens,
+        trained_outputs=seen.trained_outputs,
+        untied_output=seen.untied_output,
+    )
 
 
 def _base_in_bfloat16(assignment: Assignment, workbench: Workbench) -> bool:

@@ -43,7 +43,8 @@ def encoded_rows(
     section = _section(task)
     kind = task_named(section.type)
     rows = kind.rows_to_train_on(section, seed)
-    data = tokenise_data(rows, load_processor(section.model, kind.head), section.max_length, kind.encoding(section))
+    processor = load_processor(section.model, kind.head, section.added_tokens())
+    data = tokenise_data(rows, processor, section.max_length, kind.encoding(section))
     of_tokens = kind.criterion(section, data.labels).targets == "token"
     return data.labels, _rows(data.train, of_tokens), _rows(data.validation, of_tokens)
 

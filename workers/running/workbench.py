@@ -25,7 +25,7 @@ from workers.errors import InvalidInput
 from workers.generation.evaluation import Written
 from workers.generation.judging.scoring import Bench
 from workers.methods.attached import Attached
-from workers.models.description import describe
+from workers.models.description import describe_for
 from workers.models.half_precision import hold_in_bfloat16
 from workers.models.heads import SEQUENCE, Head
 from workers.models.loading import Base, load_base, load_processor
@@ -118,17 +118,19 @@ class Workbench:
         quantise: Quantisation | None = None,
         kind: Head = SEQUENCE,
         half: bool = False,
+        added_tokens: tuple[str, ...] = (),
     ) -> ResidentBase:
-        """The frozen model with a head of this kind for `labels` outputs, with `half` in bfloat16.
+        """The frozen model with a head of this kind for `labels` outputs, with `half` in bfloat16, and rows for tokens
+        that a job adds.
 
         Raises `InvalidInput`.
         """
 
         def load() -> ResidentBase:
-            base = load_base(reference, labels, self.device, quantise, kind)
+            base = load_base(reference, labels, self.device, quantise, kind, added_tokens)
             return ResidentBase.of(hold_in_bfloat16(base) if half else base)
 
-        return self._resident(self._bases, (reference, labels, quantise, kind, half), load)
+        return self._resident(self._bases, (reference, labels, quantise, kind, half, added_tokens), load)
 
     def judging(self) -> Bench:
         """What judges of answers are asked with."""
@@ -173,9 +175,9 @@ class Workbench:
         rows = kind.rows_to_train_on(task, seed)
         if eda is not None:
             rows = replace(rows, train=augmented(rows.train, eda, seed))
-        processor = load_processor(task.model, kind.head)
+        processor = load_processor(task.model, kind.head, task.added_tokens())
         tokens = shared_tokens(rows, processor, task.max_length, kind.encoding(task), self.home / "cache")
-        anatomy = describe(task.model).anatomy
+        anatomy = describe_for(task).anatomy
         check_tokens(tokens, processor, anatomy.vocabulary)
         criterion = kind.criterion_for(task, tokens.labels, tokens.train.targets, anatomy.head_adds_constant)
 

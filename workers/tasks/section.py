@@ -77,8 +77,17 @@ class TaskSection(TypeSection, ABC):
         """The columns that make the input."""
 
     def trained_tokens(self) -> tuple[int, ...]:
-        """Tokens whose embeddings are trained beside the adapter."""
+        """Tokens of the model whose embeddings are trained beside the adapter."""
         return ()
+
+    def added_tokens(self) -> tuple[str, ...]:
+        """Tokens that the job adds to the model; their embeddings are trained, too."""
+        return ()
+
+    @property
+    def trains_embeddings(self) -> bool:
+        """Whether embeddings of single tokens are trained beside the adapter."""
+        return bool(self.trained_tokens() or self.added_tokens())
 
 
 class TextSection(TaskSection):

@@ -98,3 +98,18 @@ def test_trained_tokens_are_refused_by_field_and_go_with_loras_alone(api: TestCl
     assert ["ssf" in one["message"] for one in with_tokens(3, **other)] == [True]
     sharded = with_tokens(3, resources={"shards": 2, "cpus_per_trial": 2})
     assert "task.trainable_token_indices" in [one["field"] for one in sharded]
+
+
+def test_new_tokens_are_refused_by_field_and_go_with_loras_alone(api: TestClient, spec: dict[str, Any]) -> None:
+    def with_tokens(*tokens: str, **changes: Any) -> list[dict[str, Any]]:
+        return problems(api, spec | {"task": spec["task"] | {"new_tokens": tokens}} | changes)
+
+    assert with_tokens("one fruit", "one tool") == []  # as the answers of the rows begin
+    for token, said in (("user", "token 5 of the model already"), ("<never>", "no training row holds")):
+        (found,) = with_tokens("one fruit", token)
+        assert found["field"] == "task.new_tokens"
+        assert said in found["message"]
+    other = {"space": {"preset": "ssf", "overrides": {"batch_size": {"value": 4}}}, "reference_trials": False}
+    assert ["ssf" in one["message"] for one in with_tokens("one fruit", **other)] == [True]
+    sharded = with_tokens("one fruit", resources={"shards": 2, "cpus_per_trial": 2})
+    assert "task.new_tokens" in [one["field"] for one in sharded]

@@ -102,15 +102,17 @@ def peft_method(
 ) -> Method:
     """A method of peft. `arguments(model, knobs)` are JSON-able ones of `config_class`; the rest is as in `Method`.
 
-    Beside a LoRA the embeddings of the description's `trained_tokens` are trained.
+    Beside a LoRA the embeddings of the description's `trained_tokens` are trained, and rows of an untied output.
     """
 
     def all_arguments(model: ModelDescription, values: KnobValues) -> dict[str, Any]:
         tokens = {model.anatomy.word_embeddings: list(model.trained_tokens)}
+        tokens |= {model.untied_output: list(model.trained_outputs)} if model.trained_outputs else {}
         return arguments(model, values) | ({"trainable_token_indices": tokens} if model.trained_tokens else {})
 
     def all_parameters(model: ModelDescription, values: KnobValues) -> int:
-        return trainable_parameters(model, values) + len(model.trained_tokens) * model.anatomy.embedding_size
+        inputs = len(model.trained_tokens) * model.anatomy.embedding_size
+        return trainable_parameters(model, values) + inputs + len(model.trained_outputs) * model.anatomy.hidden_size
 
     def attach(base: Base, values: KnobValues, seed: int, setup: TrainingSetup | None) -> Attached:
         from workers.methods.peft_adapter import attach_peft

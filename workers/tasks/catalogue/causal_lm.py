@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 import numpy as np
 from pydantic import Field, model_validator
 
-from workers.bounded import Location, Name, TokenId
+from workers.bounded import Location, Name, NewText, TokenId
 from workers.data.chat.forms import MESSAGES, PAIR, TEXT, Form, form_of
 from workers.data.chat.template import chat_template, special_tokens
 from workers.data.chat.writing import Writer, learnt_pieces
@@ -24,6 +24,7 @@ from workers.errors import InvalidInput
 from workers.generation.judging.section import Judge, check_judges
 from workers.generation.section import WRITTEN, GenerationSpec
 from workers.models.heads import CAUSAL
+from workers.models.new_tokens import check_occurring, extend, new_tokens
 from workers.models.references import resolve
 from workers.models.vocabulary import check_tokenizer
 from workers.tasks.criterion import IGNORED, Criterion
@@ -65,6 +66,9 @@ class CausalLMSpec(TaskSection):
     trainable_token_indices: tuple[TokenId, ...] = Field(
         default=(), max_length=10_000, description="tokens whose embeddings are trained beside a LoRA, by their ids"
     )
+    new_tokens: tuple[NewText, ...] = Field(
+        default=(), max_length=1000, description="texts that become tokens of their own, trained beside a LoRA"
+    )
     generation: GenerationSpec | None = Field(
         default=None, description="answers to held-out rows, written and scored at the end of each training"
     )
@@ -91,8 +95,12 @@ class CausalLMSpec(TaskSection):
         return self
 
     def trained_tokens(self) -> tuple[int, ...]:
-        """Tokens whose embeddings are trained beside the adapter."""
+        """Tokens of the model whose embeddings are trained beside the adapter."""
         return self.trainable_token_indices
+
+    def added_tokens(self) -> tuple[str, ...]:
+        """Tokens that the job adds to the model; their embeddings are trained, too."""
+        return self.new_tokens
 
     @model_validator(mode="after")
     def _judges_have_answers(self) -> CausalLMSpec:
@@ -128,6 +136,7 @@ def read(task: CausalLMSpec, seed: int = 0) -> TaskData:
     only = task.completion_only_loss if form is PAIR else task.assistant_only_loss
     writer = writer_of(task, form, names, only)
     rows = {role: writer.rows(parts, tests) for role, parts in splits.items()}
+    check_occurring(task.new_tokens, rows["train"].texts)
     data = divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
     return replace(data, form=form.name)
 
@@ -155,6 +164,8 @@ class WritingSection(Protocol):
     def chat_template_path(self) -> str | None: ...
     @property
     def trainable_token_indices(self) -> tuple[int, ...]: ...
+    @property
+    def new_tokens(self) -> tuple[str, ...]: ...
 
 
 def writer_of(task: WritingSection, form: Form, names: Mapping[str, str], answers_only: bool) -> Writer:
@@ -164,7 +175,10 @@ def writer_of(task: WritingSection, form: Form, names: Mapping[str, str], answer
     tokens = special_tokens(task.model)
     vocabulary = describe(task.model).anatomy.vocabulary
     _check_trained(task.trainable_token_indices, vocabulary)
+    new_tokens(task.model, task.new_tokens)
     tokenizer = check_tokenizer(resolve(task.model, weights=False), vocabulary)
+    if tokenizer is not None:
+        extend(tokenizer, task.new_tokens)
     added = () if tokenizer is None else tokenizer.get_added_tokens_decoder().values()
     end = tokens.get("eos_token", "")
     ends = {one.content for one in added if one.special} | ({end} if end else set())

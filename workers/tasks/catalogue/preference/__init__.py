@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from workers.bounded import Location, Name, TokenId
+from workers.bounded import Location, Name, NewText, TokenId
 from workers.data.rows import Rows, TaskData
 from workers.data.sources import columns_of, divided, read_splits
 from workers.data.tokens import Encoded
 from workers.errors import InvalidInput
 from workers.models.heads import CAUSAL
+from workers.models.new_tokens import check_occurring
 from workers.tasks.catalogue import causal_lm
 from workers.tasks.catalogue.preference.rows import PairWriter, sequences
 from workers.tasks.criterion import Criterion
@@ -74,6 +75,9 @@ class PreferenceSpec(TaskSection):
     trainable_token_indices: tuple[TokenId, ...] = Field(
         default=(), max_length=10_000, description="tokens whose embeddings are trained beside a LoRA, by their ids"
     )
+    new_tokens: tuple[NewText, ...] = Field(
+        default=(), max_length=1000, description="texts that become tokens of their own, trained beside a LoRA"
+    )
     unusable: Literal["refuse", "drop"] = Field(
         default="refuse", description="rows whose answers are equal or empty: refuse the job, or leave them out"
     )
@@ -85,8 +89,12 @@ class PreferenceSpec(TaskSection):
     )
 
     def trained_tokens(self) -> tuple[int, ...]:
-        """Tokens whose embeddings are trained beside the adapter."""
+        """Tokens of the model whose embeddings are trained beside the adapter."""
         return self.trainable_token_indices
+
+    def added_tokens(self) -> tuple[str, ...]:
+        """Tokens that the job adds to the model; their embeddings are trained, too."""
+        return self.new_tokens
 
     def text_columns(self) -> tuple[str, ...]:
         """The columns that make the input."""
@@ -108,6 +116,7 @@ def read(task: PreferenceSpec, seed: int = 0) -> TaskData:
     splits = read_splits(task, columns[1:], columns[0])
     writer = PairWriter.of(task, names)
     rows = {role: writer.pairs(parts) for role, parts in splits.items()}
+    check_occurring(task.new_tokens, rows["train"].texts)
     data = divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
     return replace(data, form="chosen-rejected" if prompt is None else "prompt-chosen-rejected")
 
