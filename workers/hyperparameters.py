@@ -56,6 +56,15 @@ class Hyperparameters(BaseModel):
     eda_share: float = Field(
         default=0.1, gt=0, le=0.5, description="share of a text's words that each of EDA's changes touches"
     )
+    demos: int = Field(
+        default=0, ge=0, le=16, description="training rows like a text that stand before it, answered; 0 is off"
+    )
+    neighbours: int = Field(
+        default=0, ge=0, le=64, description="training rows near a row that vote on it beside the classifier; 0 is off"
+    )
+    neighbour_share: float = Field(
+        default=0.3, ge=0, le=0.95, description="what neighbours count; the classifier counts the rest"
+    )
     spike_score: float = Field(
         default=0.0,
         ge=0,

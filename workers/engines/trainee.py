@@ -15,6 +15,7 @@ from workers.checkpoints import random_states, restore_random_states
 from workers.engines.accumulation import add_gradients, weight_of
 from workers.engines.batches import RowIndices
 from workers.engines.course import TrainStep
+from workers.engines.neighbours import beside_neighbours
 from workers.engines.passes import Pass, evaluation_batches, measure_in
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters
@@ -80,7 +81,11 @@ class AttachedTrainee:
         return add_gradients(step, weight_of(step, self._train.inputs), self._loss)
 
     def _measured(self) -> dict[str, float]:
-        return measure_in(self._validation, evaluation_batches(self._validation)).result()
+        batches = evaluation_batches(self._validation)
+        if self._hyperparameters.neighbours == 0:
+            return measure_in(self._validation, batches).result()
+        with beside_neighbours(self._attached, self._train, self._hyperparameters):
+            return measure_in(self._validation, batches).result()
 
     @torch.no_grad()
     def _probe(self, step: TrainStep) -> float:

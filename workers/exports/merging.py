@@ -7,6 +7,7 @@ generation settings, and with a model card.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import nn
 from transformers import GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
+from workers.data.demonstrations import DEMONSTRATIONS_FILE
 from workers.errors import InvalidInput
 from workers.exports.merged_card import write_merged_card
 from workers.exports.sentence_vectors import write_sentence_transformer
@@ -24,6 +26,7 @@ from workers.generation.stops import stop_tokens
 from workers.methods.adapter_card import chat_template_of, new_tokens_of, section_of
 from workers.methods.adapter_file import CONFIG_FILE
 from workers.methods.loading import load_adapter
+from workers.methods.neighbours import NEIGHBOURS_FILE
 from workers.methods.own_adapter import fold
 from workers.methods.registry import method
 from workers.models.heads import head_of
@@ -44,6 +47,9 @@ def merge(adapter: Path, target: Path) -> None:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InvalidInput("folder", f"{target}, which holds something", "a folder that is empty or not there")
+    if (adapter / NEIGHBOURS_FILE).is_file():
+        allowed = "one without (`neighbours: 0`); export this one as an adapter"
+        raise InvalidInput("adapter", "one that looks up training rows, which no plain checkpoint does", allowed)
     reference = base_of(adapter)
     model = merged(adapter, reference)
     processor = load_processor(reference, head_of(model), tuple(one.text for one in new_tokens_of(adapter)))
@@ -61,6 +67,8 @@ def merge(adapter: Path, target: Path) -> None:
         processor.save_pretrained(folder)
         if section is not None:
             write_sentence_transformer(folder, model.config.hidden_size, section)
+        if (adapter / DEMONSTRATIONS_FILE).is_file():
+            shutil.copyfile(adapter / DEMONSTRATIONS_FILE, folder / DEMONSTRATIONS_FILE)
         write_merged_card(folder, adapter, type(model).__name__, vectors=section is not None)
         if target.exists():
             target.rmdir()

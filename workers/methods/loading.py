@@ -23,7 +23,15 @@ def load_adapter(model: Any, folder: str | Path, rank: int | None = None) -> nn.
     `PeftModel`; ours change the given model in place. `rank` takes an adapter that serves every rank up to its own at a
     lower one. Raises `ValueError` when the folder holds no adapter, or one that does not fit the model or the rank.
     """
+    from workers.methods.neighbours import remember_neighbours
+
     path = Path(folder)
+    loaded = _loaded(model, path, rank)
+    remember_neighbours(loaded, path)
+    return loaded
+
+
+def _loaded(model: Any, path: Path, rank: int | None) -> nn.Module:
     if (path / TERNARY_FILE).is_file():
         return _load_compressed(model, path, rank)
     if (path / "adapter_config.json").is_file():

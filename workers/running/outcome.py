@@ -14,6 +14,7 @@ from workers import costs
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.engines.course import Ending
+from workers.engines.neighbours import keep_neighbours
 from workers.engines.prefix import upper_layers
 from workers.engines.sharded import whole_layers
 from workers.generation.evaluation import Written
@@ -194,6 +195,10 @@ def _export(
     unit = prepared.data.train.criterion.unit
     with tempfile.TemporaryDirectory() as folder, in_label_unit(attached, unit):
         when_there_is_room(lambda: save(Path(folder), card))
+        if prepared.hyperparameters.neighbours > 0:
+            keep_neighbours(Path(folder), attached, prepared.data.train, prepared.hyperparameters)
+        if prepared.data.bank is not None:
+            prepared.data.bank.save(Path(folder))
         if written is not None and prepared.asked is not None:
             keep_answers(Path(folder), written, prepared.asked)
         return float(costs.adapter_bytes(Path(folder))), artifacts.put_folder(Path(folder))

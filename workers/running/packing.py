@@ -35,6 +35,10 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "a guard against spikes sets a trial back on its own"
     if hyperparameters.eda_copies > 0:
         return "its training rows have altered copies beside them"
+    if hyperparameters.demos > 0:
+        return "training rows stand before its texts"
+    if hyperparameters.neighbours > 0:
+        return "it is measured beside training rows that are near in its own states"
     if hyperparameters.packing != "none":
         return "its rows share sequences, which members of a pack do not"
     if assignment.task.trains_embeddings:

@@ -11,6 +11,7 @@ from workers.artifacts import ArtifactDamaged, ArtifactMissing, ArtifactStore
 from workers.assignment import Assignment, EngineName
 from workers.checkpoints import Checkpoint, CheckpointError, read
 from workers.data.eda import Eda
+from workers.data.transforms import Transforms
 from workers.engines.frozen import beside_base
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision, base_in_bfloat16, choose
@@ -66,7 +67,7 @@ class PreparedTrial:
 def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     """Check the configuration and load what the trial needs. Raises `InvalidInput`."""
     name, knobs, hyperparameters = split_config(assignment.config)
-    data = workbench.data(assignment.task, assignment.data_seed, _augmentation(assignment, hyperparameters))
+    data = workbench.data(assignment.task, assignment.data_seed, _transforms(assignment, hyperparameters))
     if assignment.quantise is not None:
         check_method(assignment.quantise, name)
     check_sharded(name, assignment.shards)
@@ -92,12 +93,16 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     )
 
 
-def _augmentation(assignment: Assignment, hyperparameters: Hyperparameters) -> Eda | None:
-    """What is done to the training rows; raises `InvalidInput` where the type of task does not take it."""
+def _transforms(assignment: Assignment, hyperparameters: Hyperparameters) -> Transforms:
+    """What is done to the rows; raises `InvalidInput` where the type of task does not take it."""
+    for name in ("eda_copies", "demos", "neighbours"):
+        found = getattr(hyperparameters, name)
+        if found and name not in task_of(assignment.task).hyperparameters:
+            raise InvalidInput(name, f"{found} on a task of type {assignment.task.type}", "0")
+    if hyperparameters.neighbours and assignment.shards > 1:
+        raise InvalidInput("neighbours", f"{hyperparameters.neighbours} with a base in parts", "0, or `shards: 1`")
     copies = hyperparameters.eda_copies
-    if copies and "eda_copies" not in task_of(assignment.task).hyperparameters:
-        raise InvalidInput("eda_copies", f"{copies} on a task of type {assignment.task.type}", "0")
-    return Eda(copies, hyperparameters.eda_share) if copies else None
+    return Transforms(Eda(copies, hyperparameters.eda_share) if copies else None, hyperparameters.demos)
 
 
 def _training(resident: ResidentBase, task: TaskSection) -> ModelDescription:

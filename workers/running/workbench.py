@@ -14,9 +14,10 @@ import transformers
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
-from workers.data.eda import Eda, augmented
+from workers.data.demonstrations import Bank
 from workers.data.rows import Rows
 from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens
+from workers.data.transforms import PLAIN, Transforms, transformed
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
@@ -47,6 +48,7 @@ class PreparedData:
     validation: Inputs
     test: Inputs | None
     pairs: Mapping[Split, tuple[str, ...] | None] = field(default_factory=dict)  # second texts of what is evaluated
+    bank: Bank | None = None  # what stands before each of its texts
 
     def on(self, device: str) -> PreparedData:
         """The same rows on another device."""
@@ -103,13 +105,13 @@ class Workbench:
     def __post_init__(self) -> None:
         self.prefixes = PrefixStore(self.home / "cache" / "prefixes", self.prefix_bytes)
 
-    def data(self, task: TaskSection, seed: int, eda: Eda | None = None) -> PreparedData:
-        """The task's data, split and sampled with `seed`, the training rows augmented with the same.
+    def data(self, task: TaskSection, seed: int, transforms: Transforms = PLAIN) -> PreparedData:
+        """The task's data, split, sampled and transformed with `seed`.
 
         Raises `InvalidInput` naming the field.
         """
-        key = (task.model_dump_json(), seed, eda)
-        return self._resident(self._data, key, lambda: self._prepare(task, seed, eda))
+        key = (task.model_dump_json(), seed, transforms)
+        return self._resident(self._data, key, lambda: self._prepare(task, seed, transforms))
 
     def base(
         self,
@@ -170,12 +172,11 @@ class Workbench:
             for name, rows in latency.ROWS.items()
         }
 
-    def _prepare(self, task: TaskSection, seed: int, eda: Eda | None) -> PreparedData:
+    def _prepare(self, task: TaskSection, seed: int, transforms: Transforms) -> PreparedData:
         kind = task_of(task)
-        rows = kind.rows_to_train_on(task, seed)
-        if eda is not None:
-            rows = replace(rows, train=augmented(rows.train, eda, seed))
         processor = load_processor(task.model, kind.head, task.added_tokens())
+        plain = kind.rows_to_train_on(task, seed)
+        rows = transformed(plain, transforms, seed, processor, task.max_length)
         tokens = shared_tokens(rows, processor, task.max_length, kind.encoding(task), self.home / "cache")
         anatomy = describe_for(task).anatomy
         check_tokens(tokens, processor, anatomy.vocabulary)
@@ -191,7 +192,8 @@ class Workbench:
             "test": None if rows.test is None else rows.test.pairs,
         }
         train, validation = inputs(tokens.train, rows.train), inputs(tokens.validation, rows.validation)
-        return PreparedData(tokens, train, validation, test, pairs)
+        bank = transforms.bank(plain, task.max_length)
+        return PreparedData(tokens, train, validation, test, pairs, bank)
 
     def _resident(self, cache: dict[Hashable, _Value], key: Hashable, load: Callable[[], _Value]) -> _Value:
         value = cache.pop(key) if key in cache else load()

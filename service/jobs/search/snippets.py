@@ -67,6 +67,10 @@ def _beyond_trainer(
         return "Trainer counts rows of a batch, not tokens"
     if hyperparameters.eda_copies > 0:
         return "altered copies of its training rows are the search's own"
+    if hyperparameters.demos > 0:
+        return "training rows that stand before its texts are found by the search's own code"
+    if hyperparameters.neighbours > 0:
+        return "Trainer does not look up training rows where it measures"
     if hyperparameters.spike_score > 0:
         return "Trainer does not undo steps whose loss spikes"
     if hyperparameters.schedule == "power":

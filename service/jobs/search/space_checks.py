@@ -98,8 +98,12 @@ def check_owned(spec: JobSpec, space: Space) -> list[FieldProblem]:
 
 
 def foreign_to(kind: str) -> dict[str, str]:
-    """Hyperparameters that mean nothing for a type of task, with the type that each belongs to."""
-    return {name: one.name for one in tasks().values() for name in one.hyperparameters if one.name != kind}
+    """Hyperparameters that mean nothing for a type of task, with the types that each belongs to."""
+    owners: dict[str, list[str]] = {}
+    for one in tasks().values():
+        for name in one.hyperparameters:
+            owners.setdefault(name, []).append(one.name)
+    return {name: " or ".join(own) for name, own in owners.items() if kind not in own}
 
 
 def check_batch(spec: JobSpec, space: Space, model: ModelDescription, rows: int) -> list[FieldProblem]:

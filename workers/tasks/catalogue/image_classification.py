@@ -67,6 +67,7 @@ TASK = Task(
     pipeline_tag="image-classification",
     section=ImageClassificationSpec,
     metrics=CLASSIFICATION.metrics,
+    hyperparameters=("neighbours", "neighbour_share"),
     head=IMAGE,
     read=read,
     encode=encode,
