@@ -122,6 +122,11 @@ export interface LawAnswer {
   cells: number;
 }
 
+/** Of every step of a refine job its best trial, with what it reached by the objectives. */
+export interface RefineAnswer {
+  steps: { step: string; trial: number; objectives: Metrics }[];
+}
+
 interface Told {
   name: string;
   version: number;
@@ -129,4 +134,9 @@ interface Told {
 }
 
 /** What a job that follows a plan has learnt. */
-export type Answer = Told & ({ kind: "mixture"; answer: MixtureAnswer } | { kind: "law"; answer: LawAnswer });
+export type Answer = Told &
+  (
+    | { kind: "mixture"; answer: MixtureAnswer }
+    | { kind: "law"; answer: LawAnswer }
+    | { kind: "refine"; answer: RefineAnswer }
+  );

@@ -1,14 +1,16 @@
-/** Questions without a new search: the best of a job under limits, what past jobs recommend, what laws predict. */
+/** Questions without a new search: the best of a job under limits, what past jobs recommend, what laws predict, which mixtures of data are best. */
 import { setQuery, useRoute } from "../shell/router";
 import { Tabs } from "../shell/tabs";
 import { BestUnderLimits } from "./best-under-limits";
 import { LawsPanel } from "./laws-panel";
+import { MixturesPanel } from "./mixtures-panel";
 import { RecommendPanel } from "./recommend-panel";
 
 const TABS = [
   { id: "best", title: "Best under limits" },
   { id: "recommend", title: "For a new task" },
   { id: "laws", title: "Laws" },
+  { id: "mixtures", title: "Mixtures" },
 ];
 
 export function AskPage() {
@@ -24,6 +26,7 @@ export function AskPage() {
         {tab === "best" && <BestUnderLimits />}
         {tab === "recommend" && <RecommendPanel />}
         {tab === "laws" && <LawsPanel />}
+        {tab === "mixtures" && <MixturesPanel />}
       </Tabs>
     </div>
   );

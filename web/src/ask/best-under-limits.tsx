@@ -4,6 +4,7 @@ import { EVERY, useJobs, useMetrics, usePareto } from "../api/queries";
 import type { Direction, Job, MetricInfo, Pareto } from "../api/types";
 import { fitScale, type Scale } from "../charts/scale";
 import { BestAnswer } from "../job/best-answer";
+import { Choice } from "../shell/choice";
 import { Failure } from "../shell/failure";
 import { jobPath, navigate, setQuery, useRoute } from "../shell/router";
 import { metricValue } from "../text/numbers";
@@ -25,16 +26,12 @@ export function BestUnderLimits() {
   if (!job) return <p className="empty">No search has a finished trial yet.</p>;
   return (
     <>
-      <label className="inline">
-        Job
-        <select value={job.id} onChange={(event) => setQuery({ job: event.target.value })}>
-          {searches.map((one) => (
-            <option key={one.id} value={one.id}>
-              {one.name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice
+        label="Job"
+        value={job.id}
+        options={searches.map((one) => [one.id, one.name] as const)}
+        onChange={(id) => setQuery({ job: id })}
+      />
       <LimitedBest key={job.id} job={job} />
     </>
   );
@@ -63,14 +60,7 @@ function LimitedBest({ job }: { job: Job }) {
   return (
     <div className="ask-best">
       <div className="ask-limits">
-        <label className="inline">
-          Best
-          <select value={metric} onChange={(event) => setPicked(event.target.value)}>
-            {ranges.map(({ name }) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
+        <Choice label="Best" value={metric} options={ranges.map(({ name }) => name)} onChange={setPicked} />
         {limits.map((range) => (
           <LimitSlider
             key={range.name}

@@ -6,8 +6,10 @@ import { Chart } from "../charts/chart";
 import type { ChartOption, LineSeriesOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
 import { fitScale } from "../charts/scale";
+import { ScaleChoices, useKinds } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
 import { asked, type Schema, type Schemas } from "../new-job/schema";
+import { Choice } from "../shell/choice";
 import { short } from "../text/numbers";
 
 interface Props {
@@ -35,22 +37,8 @@ export function LawPlot({ law, schema, schemas, values, found }: Props) {
   return (
     <>
       <div className="axes">
-        <label className="inline">
-          Plot
-          <select value={up} onChange={(event) => setOutput(event.target.value)}>
-            {outputs.map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
-        <label className="inline">
-          over
-          <select value={across} onChange={(event) => setInput(event.target.value)}>
-            {inputs.map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
+        <Choice label="Plot" value={up} options={outputs} onChange={setOutput} />
+        <Choice label="over" value={across} options={inputs} onChange={setInput} />
       </div>
       <Sweep {...{ law, values, across, up }} whole={asked(schema.properties?.[across] ?? {}, schemas).whole} />
     </>
@@ -95,10 +83,11 @@ interface Axes {
 
 function Course({ points, across, up }: Axes & { points: readonly { [name: string]: number | undefined }[] }) {
   const theme = useTheme();
+  const { kinds, onKinds } = useKinds();
   const option = useMemo<ChartOption>(() => {
     const column = (name: string) => points.map((point) => point[name] ?? Number.NaN);
-    const x = fitScale(column(across));
-    const y = fitScale([...column(up), ...column("low"), ...column("high")]);
+    const x = fitScale(column(across), kinds.x);
+    const y = fitScale([...column(up), ...column("low"), ...column("high")], kinds.y);
     const base = frame(theme, { name: across, scale: x }, { name: up, scale: y });
     const line = (name: string, width: number, type: "solid" | "dashed"): LineSeriesOption => ({
       id: name,
@@ -122,6 +111,11 @@ function Course({ points, across, up }: Axes & { points: readonly { [name: strin
       },
       series: [line(up, 1.75, "solid"), ...(bounds ? [line("low", 1, "dashed"), line("high", 1, "dashed")] : [])],
     };
-  }, [points, across, up, theme]);
-  return <Chart className="chart chart-law" option={option} label={`${up} over ${across}, ${points.length} points`} />;
+  }, [points, across, up, kinds, theme]);
+  return (
+    <>
+      <ScaleChoices of="law" kinds={kinds} onChange={onKinds} />
+      <Chart className="chart chart-law" option={option} label={`${up} over ${across}, ${points.length} points`} />
+    </>
+  );
 }

@@ -11,6 +11,9 @@ export interface Theme {
   reference: string;
   point: string;
   second: string;
+  rampLow: string;
+  rampMiddle: string;
+  rampHigh: string;
   failed: string;
   running: string;
   stopped: string;
@@ -27,6 +30,9 @@ const tokens: Record<keyof Theme, string> = {
   reference: "--reference",
   point: "--point",
   second: "--second",
+  rampLow: "--ramp-low",
+  rampMiddle: "--ramp-middle",
+  rampHigh: "--ramp-high",
   failed: "--failed",
   running: "--running",
   stopped: "--stopped",

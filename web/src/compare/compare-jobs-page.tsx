@@ -11,7 +11,8 @@ import { JobsCourse } from "./jobs-course";
 import { JobsCurves } from "./jobs-curves";
 import { JobsFacts } from "./jobs-facts";
 import { JobsFront } from "./jobs-front";
-import { type Look, lookOf, MOST } from "./looks";
+import { type Look, lookOf, MOST } from "../charts/looks";
+import { DASHES } from "../charts/line-key";
 
 /** A job with all that is compared. */
 export interface Compared {
@@ -106,12 +107,7 @@ const SHAPES: Record<Look["symbol"], string> = {
 function Mark({ look }: { look: Look }) {
   return (
     <svg viewBox="0 0 40 16" width="40" height="16" aria-hidden="true">
-      <path
-        d="M16 8h24"
-        stroke={look.color}
-        strokeWidth="2"
-        strokeDasharray={{ solid: "", dashed: "6 3", dotted: "2 3" }[look.dashes]}
-      />
+      <path d="M16 8h24" stroke={look.color} strokeWidth="2" strokeDasharray={DASHES[look.dashes]} />
       <path d={SHAPES[look.symbol]} fill={look.color} />
     </svg>
   );

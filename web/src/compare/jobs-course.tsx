@@ -1,17 +1,16 @@
 /** What jobs had found for what they had spent: the best value so far over trials, the clock or training. */
 import { useMemo, useState } from "react";
 import type { MetricInfo } from "../api/types";
-import { Chart } from "../charts/chart";
-import type { ChartOption, LineSeriesOption } from "../charts/echarts";
-import { frame, tip } from "../charts/frame";
+import { CoursePanel } from "../charts/course-panel";
 import { bestSoFar } from "../charts/front";
-import { countScale, fitScale } from "../charts/scale";
+import { type Kind, ScaleChoice } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
-import { axisTitle } from "../job/measures";
 import { inOrder } from "../job/finished";
 import { OVER, type Over, spentAt } from "../job/spent";
-import { metricValue, short } from "../text/numbers";
+import { Choice } from "../shell/choice";
+import { short } from "../text/numbers";
 import type { Compared } from "./compare-jobs-page";
+import { type JobLine, jobLines } from "./job-lines";
 
 interface Props {
   compared: readonly Compared[];
@@ -23,80 +22,45 @@ export function JobsCourse({ compared, metrics }: Props) {
   const choices = useMemo(() => common(compared), [compared]);
   const [picked, setPicked] = useState("");
   const [over, setOver] = useState<Over>("finished trials");
+  const [kind, setKind] = useState<Kind>(null);
   const metric = choices.includes(picked) ? picked : (choices[0] ?? "");
-  const courses = useMemo(
+  const lines = useMemo(
     () =>
-      compared.map(({ job, trials, look }) => {
+      compared.map(({ job, trials, look }): JobLine => {
         const objective = job.objectives.find((one) => one.metric === metric);
         const finished = objective ? inOrder(trials, [objective]) : [];
         const values = finished.map((trial) => trial.metrics[metric] as number);
+        const spent = spentAt(over, finished, job);
         const best = bestSoFar(values, objective?.direction ?? "maximize");
-        return { job, look, spent: spentAt(over, finished, job), best };
+        return { job, look, points: best.map((value, at) => [spent[at] ?? 0, value]) };
       }),
     [compared, metric, over],
   );
-  const option = useMemo<ChartOption>(() => {
-    const scale = fitScale(courses.flatMap(({ best }) => best));
-    const last = Math.max(1, ...courses.map(({ spent }) => spent.at(-1) ?? 0));
-    const base = frame(theme, { name: over, scale: countScale(last) }, { name: axisTitle(metric, metrics), scale });
-    return {
-      ...base,
-      tooltip: {
-        ...base.tooltip,
-        formatter: (point: unknown) => {
-          const { seriesIndex = 0, value } = point as { seriesIndex?: number; value: number[] };
-          const best = metricValue(scale.fromAxis(value[1] ?? 0), metrics.get(metric)?.unit);
-          const rows: [string, string][] = [
-            [over, short(value[0] ?? 0)],
-            [`best ${metric}`, best],
-          ];
-          return tip(courses[seriesIndex]?.job.name ?? "", rows);
-        },
-      },
-      series: courses.map(({ job, look, spent, best }): LineSeriesOption => ({
-        id: job.id,
-        type: "line",
-        step: "end",
-        sampling: "max",
-        data: best.map((value, at) => [spent[at] ?? 0, scale.toAxis(value)]),
-        symbol: look.symbol,
-        symbolSize: 6,
-        showSymbol: best.length < 60,
-        itemStyle: { color: look.color },
-        lineStyle: { color: look.color, width: 1.75, type: look.dashes },
-      })),
-    };
-  }, [courses, metric, over, metrics, theme]);
-  const said = courses.map(({ job, best }) => `${job.name} ${short(best.at(-1) ?? Number.NaN)}`).join(", ");
+  const option = useMemo(
+    () => jobLines(lines, { over, metric, kind, metrics }, theme, { step: "end", sampling: "max" }),
+    [lines, over, metric, kind, metrics, theme],
+  );
+  const said = lines.map(({ job, points }) => `${job.name} ${short(points.at(-1)?.[1] ?? Number.NaN)}`).join(", ");
   return (
-    <section className="panel" aria-labelledby="courses-title">
-      <div className="panel-head">
-        <h2 id="courses-title">Progress</h2>
-        <label className="inline">
-          <span className="sr-only">Show</span>
-          <select value={metric} onChange={({ target }) => setPicked(target.value)}>
-            {choices.map((name) => (
-              <option key={name} value={name}>
-                best {name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label className="inline">
-          over
-          <select value={over} onChange={({ target }) => setOver(target.value as Over)}>
-            {OVER.map((choice) => (
-              <option key={choice}>{choice}</option>
-            ))}
-          </select>
-        </label>
-      </div>
-      <Chart
-        className="chart chart-progress"
-        option={option}
-        label={`Best ${metric} over ${over} of ${compared.length} jobs, in the end: ${said}`}
-      />
-    </section>
+    <CoursePanel
+      id="courses-title"
+      title="Progress"
+      choices={
+        <>
+          <Choice
+            label="Show"
+            quiet
+            value={metric}
+            options={choices.map((name) => [name, `best ${name}`] as const)}
+            onChange={setPicked}
+          />
+          <ScaleChoice label="Scale of the progress" value={kind} onChange={setKind} />
+          <Choice label="over" value={over} options={OVER} onChange={setOver} />
+        </>
+      }
+      option={option}
+      label={`Best ${metric} over ${over} of ${compared.length} jobs, in the end: ${said}`}
+    />
   );
 }
 

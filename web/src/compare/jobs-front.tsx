@@ -8,6 +8,7 @@ import { type Point, stepLine } from "../charts/front";
 import { fitScale } from "../charts/scale";
 import { useTheme } from "../charts/theme";
 import { axisTitle, defaultAxes, measure } from "../job/measures";
+import { Choice } from "../shell/choice";
 import { navigate } from "../shell/router";
 import { configLine } from "../text/config";
 import { metricValue } from "../text/numbers";
@@ -80,8 +81,8 @@ export function JobsFront({ compared, metrics }: Props) {
     <section className="panel" aria-labelledby="fronts-title">
       <div className="panel-head">
         <h2 id="fronts-title">Fronts</h2>
-        <Axis label="Up" value={y} names={names} onChange={(name) => setPicked({ ...picked, y: name })} />
-        <Axis label="Across" value={x} names={names} onChange={(name) => setPicked({ ...picked, x: name })} />
+        <Choice label="Up" value={y} options={names} onChange={(name) => setPicked({ ...picked, y: name })} />
+        <Choice label="Across" value={x} options={names} onChange={(name) => setPicked({ ...picked, x: name })} />
       </div>
       <Chart
         className="chart chart-front"
@@ -93,26 +94,6 @@ export function JobsFront({ compared, metrics }: Props) {
         }}
       />
     </section>
-  );
-}
-
-interface AxisProps {
-  label: string;
-  value: string;
-  names: readonly string[];
-  onChange: (name: string) => void;
-}
-
-function Axis({ label, value, names, onChange }: AxisProps) {
-  return (
-    <label className="inline">
-      {label}
-      <select value={value} onChange={({ target }) => onChange(target.value)}>
-        {names.map((name) => (
-          <option key={name}>{name}</option>
-        ))}
-      </select>
-    </label>
   );
 }
 

@@ -1,12 +1,20 @@
-/** What a job that follows a plan has learnt: a recommended mixture with its check, or a law. */
+/** What a job that follows a plan has learnt: a recommended mixture with its check, a law, or what each step came to. */
 import { useQuery } from "@tanstack/react-query";
 import { ApiError, getAnswer } from "../api/client";
-import type { Job, MixtureAnswer } from "../api/types";
+import type { Job, MixtureAnswer, Trial } from "../api/types";
 import { Failure } from "../shell/failure";
 import { short } from "../text/numbers";
 import { LawTables } from "./law-tables";
+import { MixtureMap } from "./mixture-map";
+import { RefinedSteps } from "./refined-steps";
 
-export function AnswerPanel({ job }: { job: Job }) {
+interface Props {
+  job: Job;
+  trials: readonly Trial[];
+  onSelect: (number: number) => void;
+}
+
+export function AnswerPanel({ job, trials, onSelect }: Props) {
   const { data, error } = useQuery({
     // Each stage that ends may tell more.
     queryKey: ["answer", job.id, job.progress.completed, job.state],
@@ -23,11 +31,15 @@ export function AnswerPanel({ job }: { job: Job }) {
         Looking…
       </p>
     );
-  return data.kind === "mixture" ? (
-    <Mixture answer={data.answer} />
-  ) : (
-    <LawTables answer={data.answer} name={data.name} version={data.version} />
-  );
+  if (data.kind === "mixture")
+    return (
+      <div className="mixture">
+        <Mixture answer={data.answer} />
+        <MixtureMap answer={data.answer} {...{ job, trials, onSelect }} />
+      </div>
+    );
+  if (data.kind === "refine") return <RefinedSteps answer={data.answer} {...{ job, onSelect }} />;
+  return <LawTables answer={data.answer} name={data.name} version={data.version} />;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

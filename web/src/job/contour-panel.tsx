@@ -7,7 +7,8 @@ import { Chart } from "../charts/chart";
 import type { ChartOption, LinesSeriesOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
 import { levelLines, levelsOf } from "../charts/level-lines";
-import { fitScale, type Scale } from "../charts/scale";
+import { gridAxis, nearest } from "../charts/grid-axis";
+import { ScaleChoices, useKinds } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
 import { configValue } from "../text/config";
 import { metricValue, percent } from "../text/numbers";
@@ -65,25 +66,6 @@ export function ContourPanel({ job, trial, metrics }: Props) {
   );
 }
 
-/** An axis along which the values that were asked for stand evenly, whatever they are. */
-function evenly(values: readonly Json[]): Scale {
-  const step = Math.max(1, Math.ceil(values.length / 8));
-  return {
-    ...fitScale([0, 1]),
-    min: -0.5,
-    max: values.length - 0.5,
-    ticks: values.flatMap((_, at) => (at % step === 0 ? [at] : [])),
-    label: (position) => configValue(values[position] ?? null),
-  };
-}
-
-/** Where a value stands among those asked for: at the nearest. */
-function placeOf(values: readonly Json[], value: Json | undefined): number {
-  if (typeof value !== "number") return values.indexOf(value ?? null);
-  const away = values.map((one) => Math.abs(Number(one) - value));
-  return away.indexOf(Math.min(...away));
-}
-
 function ContourChart({
   found,
   trial,
@@ -112,12 +94,14 @@ function ContourChart({
     [grid],
   );
   const unit = metrics.get(found.metric)?.unit;
+  const { kinds, onKinds } = useKinds();
+  const axes = useMemo(
+    () => ({ x: gridAxis(found.across_values, kinds.x), y: gridAxis(found.up_values, kinds.y) }),
+    [found, kinds],
+  );
   const option = useMemo<ChartOption>(() => {
-    const base = frame(
-      theme,
-      { name: found.across, scale: evenly(found.across_values) },
-      { name: found.up, scale: evenly(found.up_values) },
-    );
+    const base = frame(theme, { name: found.across, scale: axes.x.scale }, { name: found.up, scale: axes.y.scale });
+    const place = ([x, y]: readonly [number, number]) => [axes.x.at(x), axes.y.at(y)];
     const lines = levels.map((level, at): LinesSeriesOption => {
       const segments = levelLines(grid, level);
       const middle = Math.floor(segments.length / 2);
@@ -127,7 +111,7 @@ function ContourChart({
         coordinateSystem: "cartesian2d",
         silent: true,
         data: segments.map((segment, which) => ({
-          coords: segment.map((end) => [...end]),
+          coords: segment.map(place),
           label: { show: which === middle, formatter: metricValue(level, unit), position: "middle" as const },
         })),
         lineStyle: { color: theme.front, width: 0.75 + (2.25 * at) / LEVELS, opacity: 1 },
@@ -140,18 +124,20 @@ function ContourChart({
         },
       };
     });
-    const cells = grid.flatMap((row, y) => row.flatMap((value, x) => (value === null ? [] : [[x, y]])));
+    const cells = grid.flatMap((row, y) =>
+      row.flatMap((value, x) => (value === null ? [] : [[...place([x, y]), x, y]])),
+    );
     const own = [
-      placeOf(found.across_values, trial.config[found.across]),
-      placeOf(found.up_values, trial.config[found.up]),
-    ];
+      nearest(found.across_values, trial.config[found.across]),
+      nearest(found.up_values, trial.config[found.up]),
+    ] as const;
     return {
       ...base,
       grid: { left: 64, right: 24, top: 30, bottom: 44 },
       tooltip: {
         ...base.tooltip,
         formatter: (event: unknown) => {
-          const [x = 0, y = 0] = (event as { value?: number[] }).value ?? [];
+          const [, , x = 0, y = 0] = (event as { value?: number[] }).value ?? [];
           const at = (part: "value" | "low" | "high") => metricValue(found[part][y]?.[x] ?? undefined, unit);
           return tip(
             `${found.across} ${configValue((found.across_values[x] ?? null) as Json)}, ${found.up} ${configValue((found.up_values[y] ?? null) as Json)}`,
@@ -172,18 +158,19 @@ function ContourChart({
           z: 5,
           symbol: "diamond",
           symbolSize: 13,
-          data: own.includes(-1) ? [] : [own],
+          data: own.includes(-1) ? [] : [place(own)],
           itemStyle: { color: theme.reference },
         },
       ],
     };
-  }, [found, grid, levels, trial, unit, theme]);
+  }, [found, grid, levels, axes, trial, unit, theme]);
   return (
     <>
       <p className="muted">
         From {found.trials} trials; lines are thicker the higher their level. A measurement lies in an interval with{" "}
         {percent(found.level)} probability.
       </p>
+      <ScaleChoices of="contour" kinds={kinds} onChange={onKinds} has={{ x: axes.x.isNumeric, y: axes.y.isNumeric }} />
       <Chart
         className="chart chart-contour"
         option={option}

@@ -7,11 +7,15 @@ import type { Job, MetricInfo, Trial } from "../api/types";
 import { Chart } from "../charts/chart";
 import type { ChartOption, LineSeriesOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
+import { LineKey } from "../charts/line-key";
 import { countScale, fitScale } from "../charts/scale";
-import { type Theme, useTheme } from "../charts/theme";
+import { type Kind, ScaleChoice } from "../charts/scale-choice";
+import { useTheme } from "../charts/theme";
+import { Choice } from "../shell/choice";
 import { Failure } from "../shell/failure";
 import { configLine } from "../text/config";
 import { metricValue, short } from "../text/numbers";
+import { BY_RUNG, BY_STATE, curveLooks, type ShownCurve, styled } from "./curve-looks";
 import { frontWords } from "./front-words";
 import { axisTitle } from "./measures";
 
@@ -31,6 +35,8 @@ export function CurvesPanel({ job, trials, kept, names, front, metrics, onSelect
   const learnt = names.filter((name) => name === "train_loss" || metrics.get(name)?.kind === "quality");
   const choices = learnt.length ? learnt : [job.objectives[0]?.metric ?? "loss"];
   const metric = picked ?? choices[0] ?? "loss";
+  const [kind, setKind] = useState<Kind>(null);
+  const [wanted, setWanted] = useState(BY_STATE);
   const theme = useTheme();
   const { data, error } = useQuery({
     // Whatever begins, stops or ends adds to some curve; in between the page looks every few seconds.
@@ -48,69 +54,76 @@ export function CurvesPanel({ job, trials, kept, names, front, metrics, onSelect
       }),
     [data, trials, chosen],
   );
+  const parameters = useMemo(() => varying(shown), [shown]);
+  const by = wanted === BY_RUNG || parameters.includes(wanted) ? wanted : BY_STATE;
+  const looks = useMemo(() => curveLooks(by, shown, front, theme), [by, shown, front, theme]);
   const option = useMemo<ChartOption>(() => {
-    const scale = fitScale(shown.flatMap((curve) => curve.values));
+    const values = shown.flatMap((curve) => curve.values);
+    const scale = fitScale(values, kind);
     const last = Math.max(1, ...shown.map((curve) => curve.epochs.at(-1) ?? 0));
     const base = frame(theme, { name: "epoch", scale: countScale(last) }, { name: axisTitle(metric, metrics), scale });
     return {
       ...base,
       tooltip: { ...base.tooltip, formatter: tooltipOf(shown, metric, metrics.get(metric)?.unit) },
-      series: shown.map(({ trial, epochs, values }): LineSeriesOption => ({
-        id: String(trial.number),
+      series: shown.map((curve): LineSeriesOption => ({
+        id: String(curve.number),
         type: "line",
-        data: epochs.map((epoch, at) => [epoch, scale.toAxis(values[at] as number), trial.number]),
-        showSymbol: epochs.length < 3,
+        data: curve.epochs.map((epoch, at) => [epoch, scale.toAxis(curve.values[at] as number), curve.number]),
+        showSymbol: curve.epochs.length < 3,
         symbolSize: 4,
         triggerLineEvent: true,
-        ...lookOf(trial, front.has(trial.id), theme),
+        ...styled(looks.of(curve)),
       })),
     };
-  }, [shown, front, metric, metrics, theme]);
+  }, [shown, looks, kind, metric, metrics, theme]);
   if (error && !data) return <Failure error={error} what="The learning curves" />;
   const words = frontWords(job.objectives);
   return (
     <section className="all-curves">
-      <label className="inline">
-        Learning curves of
-        <select value={metric} onChange={(event) => setPicked(event.target.value)}>
-          {choices.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      </label>
+      <div className="axes">
+        <Choice label="Learning curves of" value={metric} options={choices} onChange={setPicked} />
+        <ScaleChoice label="Scale of the curves" value={kind} onChange={setKind} />
+        <Choice
+          label="coloured by"
+          value={by}
+          options={[BY_STATE, [BY_RUNG, "rung reached"], ...parameters]}
+          onChange={setWanted}
+        />
+      </div>
       {shown.length === 0 ? (
         <p className="empty muted">{data ? "No trial that is shown has reported yet." : "Loading…"}</p>
       ) : (
         <Chart
           className="chart chart-curves"
           option={option}
-          label={`${metric} over the epochs of ${shown.length} trials. Each trial's own curves stand beside it.`}
+          label={`${metric} over the epochs of ${shown.length} trials, coloured by ${by}. Each trial's own curves stand beside it.`}
           onPick={(value) => value[2] !== undefined && onSelect(value[2])}
         />
       )}
-      <ul className="legend">
-        <li data-mark="front">{words.place}</li>
-        <li data-mark="point">{words.others}</li>
-        <li data-mark="stopped">stopped, dashed</li>
-        <li data-mark="running">running</li>
-      </ul>
+      {by === BY_STATE ? (
+        <ul className="legend">
+          <li data-mark="front">{words.place}</li>
+          <li data-mark="point">{words.others}</li>
+          <li data-mark="stopped">stopped, dashed</li>
+          <li data-mark="running">running</li>
+        </ul>
+      ) : (
+        <LineKey title={by === BY_RUNG ? "rung reached" : by} entries={looks.legend} />
+      )}
     </section>
   );
 }
 
-function lookOf(trial: Trial, onFront: boolean, theme: Theme): Pick<LineSeriesOption, "lineStyle" | "itemStyle" | "z"> {
-  if (onFront) return { z: 4, itemStyle: { color: theme.front }, lineStyle: { color: theme.front, width: 1.75 } };
-  if (trial.state === "running")
-    return { z: 3, itemStyle: { color: theme.second }, lineStyle: { color: theme.second, width: 1.75 } };
-  const type = trial.state === "completed" ? "solid" : "dashed";
-  return { z: 1, itemStyle: { color: theme.point }, lineStyle: { color: theme.point, width: 1, opacity: 0.7, type } };
+/** Parameters in which the curves' trials differ. */
+function varying(shown: readonly ShownCurve[]): string[] {
+  const seen = new Map<string, Set<string>>();
+  for (const { trial } of shown)
+    for (const [name, value] of Object.entries(trial.config))
+      seen.set(name, (seen.get(name) ?? new Set<string>()).add(String(value)));
+  return [...seen].flatMap(([name, values]) => (values.size > 1 ? [name] : []));
 }
 
-function tooltipOf(
-  shown: readonly { trial: Trial; epochs: readonly number[]; values: readonly number[] }[],
-  metric: string,
-  unit: string | undefined,
-) {
+function tooltipOf(shown: readonly ShownCurve[], metric: string, unit: string | undefined) {
   return (point: unknown): HTMLElement | string => {
     const { seriesId, dataIndex } = point as { seriesId?: string; dataIndex?: number };
     const found = shown.find((one) => String(one.trial.number) === seriesId);

@@ -65,7 +65,8 @@ export function JobPage({ id }: { id: string }) {
   const chosen = query.get("compare");
   const compared = parseNumbers(chosen).flatMap((one) => trials[indexOfNumber(trials, one)] ?? []);
   const tab = query.get("tab") ?? "trials";
-  const planned = job.data.spec["kind"] === "mixture" || job.data.spec["kind"] === "law";
+  const kind = job.data.spec["kind"] ?? "search";
+  const planned = kind === "mixture" || kind === "law";
   const shared = { job: job.data, trials, names, metrics, onSelect: select };
   const filtered = { kept, clauses, onClauses: (next: readonly Clause[]) => setQuery({ where: next.map(clauseText) }) };
   const table = (
@@ -89,8 +90,9 @@ export function JobPage({ id }: { id: string }) {
         label="About this job"
         tabs={[
           { id: "trials", title: "Trials" },
+          ...(kind === "search" ? [] : [{ id: "answer", title: "Answer" }]),
           ...(planned
-            ? [{ id: "answer", title: "Answer" }]
+            ? []
             : [
                 { id: "best", title: "Best" },
                 { id: "insights", title: "Insights" },
@@ -128,7 +130,7 @@ export function JobPage({ id }: { id: string }) {
           </>
         )}
         {tab === "lineage" && <LineagePanel {...shared} selected={selected} />}
-        {tab === "answer" && <AnswerPanel job={job.data} />}
+        {tab === "answer" && <AnswerPanel {...shared} />}
         {tab === "best" && <BestPanel {...shared} />}
         {tab === "insights" && <InsightsPanel {...shared} selected={selected} />}
         {tab === "confirmed" && <ConfirmationPanel job={job.data} metrics={metrics} onSelect={select} />}

@@ -1,11 +1,12 @@
 /** Reports of one trial over its epochs: validation metrics, and the losses of both sides on one chart. */
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import { useReports } from "../api/queries";
 import type { Report, Trial } from "../api/types";
 import { Chart } from "../charts/chart";
 import type { ChartOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
 import { countScale, fitScale } from "../charts/scale";
+import { type Kind, ScaleChoice } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
 import { short } from "../text/numbers";
 import { attempts, line } from "./curve-line";
@@ -15,6 +16,7 @@ const LOSSES = ["loss", "train_loss"];
 
 export function LearningCurves({ trial }: { trial: Trial }) {
   const { data: reports, isPending, error } = useReports(trial.id);
+  const [kind, setKind] = useState<Kind>(null);
   if (isPending) return <p className="muted">Loading…</p>;
   if (error)
     return (
@@ -30,23 +32,26 @@ export function LearningCurves({ trial }: { trial: Trial }) {
   ];
   return (
     <div className="curves">
+      <p className="inline">
+        up <ScaleChoice label="Scale of the learning curves" value={kind} onChange={setKind} />
+      </p>
       {groups
         .filter((group) => group.length > 0)
         .map((group) => (
-          <Curve key={group.join()} names={group} reports={reports} />
+          <Curve key={group.join()} names={group} reports={reports} kind={kind} />
         ))}
     </div>
   );
 }
 
-function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
+function Curve({ names, reports, kind }: { names: string[]; reports: Report[]; kind: Kind }) {
   const key = names.join(" "); // the same for equal lists
   const theme = useTheme();
   const option = useMemo<ChartOption>(() => {
     const names = key.split(" ");
     const values = reports.flatMap((report) => names.map((name) => report.metrics[name] ?? Number.NaN));
     const epochs = reports.map((report) => report.epoch);
-    const scale = fitScale(values);
+    const scale = fitScale(values, kind);
     const base = frame(theme, { name: "", scale: countScale(Math.max(...epochs)) }, { name: names.join(" · "), scale });
     return {
       ...base,
@@ -62,7 +67,7 @@ function Curve({ names, reports }: { names: string[]; reports: Report[] }) {
         attempts(reports).map((attempt) => line(name, index, attempt, reports, scale, theme)),
       ),
     };
-  }, [key, reports, theme]);
+  }, [key, reports, kind, theme]);
   const last = reports.at(-1);
   const said = names.map((name) => `${name} ${short(last?.metrics[name] ?? Number.NaN)}`).join(", ");
   return (

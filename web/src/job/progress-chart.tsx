@@ -1,7 +1,7 @@
 /** How far the search has come: hypervolume or the best value so far, trial after trial in the order they finished. */
 import { useDeferredValue, useMemo, useState } from "react";
 import type { Job, MetricInfo, Objective, Trial } from "../api/types";
-import { Chart } from "../charts/chart";
+import { CoursePanel } from "../charts/course-panel";
 import type { ChartOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
 import { bestSoFar } from "../charts/front";
@@ -9,6 +9,7 @@ import { hypervolumeSoFar } from "../charts/hypervolume";
 import { countScale, fitScale, type Scale, shareScale } from "../charts/scale";
 import { type Kind, ScaleChoice } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
+import { Choice } from "../shell/choice";
 import { metricValue } from "../text/numbers";
 import { axisTitle } from "./measures";
 import { inOrder } from "./finished";
@@ -81,36 +82,26 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
   }, [shown, over, job, course, finished, metrics, theme]);
   const last = course.soFar.at(-1);
   return (
-    <section className="panel" aria-labelledby="progress-title">
-      <div className="panel-head">
-        <h2 id="progress-title">Search progress</h2>
-        <label className="inline">
-          <span className="sr-only">Show</span>
-          <select value={shown} onChange={(event) => setShown(event.target.value)}>
-            {choices.map((choice) => (
-              <option key={choice} value={choice}>
-                {choice === HYPERVOLUME ? choice : `best ${choice}`}
-              </option>
-            ))}
-          </select>
-        </label>
-        {shown !== HYPERVOLUME && <ScaleChoice label="Scale of the progress" value={kind} onChange={setKind} />}
-        <label className="inline">
-          over
-          <select value={over} onChange={(event) => setOver(event.target.value as Over)}>
-            {OVER.map((choice) => (
-              <option key={choice}>{choice}</option>
-            ))}
-          </select>
-        </label>
-      </div>
-      <Chart
-        className="chart chart-progress"
-        option={option}
-        label={`${shown} after ${finished.length} finished trials: ${last === undefined ? "none yet" : last.toPrecision(4)}`}
-        onPick={(value) => value[2] !== undefined && onSelect(value[2])}
-      />
-    </section>
+    <CoursePanel
+      id="progress-title"
+      title="Search progress"
+      choices={
+        <>
+          <Choice
+            label="Show"
+            quiet
+            value={shown}
+            options={choices.map((name) => [name, name === HYPERVOLUME ? name : `best ${name}`] as const)}
+            onChange={setShown}
+          />
+          {shown !== HYPERVOLUME && <ScaleChoice label="Scale of the progress" value={kind} onChange={setKind} />}
+          <Choice label="over" value={over} options={OVER} onChange={setOver} />
+        </>
+      }
+      option={option}
+      label={`${shown} after ${finished.length} finished trials: ${last === undefined ? "none yet" : last.toPrecision(4)}`}
+      onPick={(value) => value[2] !== undefined && onSelect(value[2])}
+    />
   );
 }
 

@@ -7,6 +7,7 @@ import { Chart } from "../charts/chart";
 import type { ChartOption, LineSeriesOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
 import { fitScale } from "../charts/scale";
+import { ScaleChoices, useKinds } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
 import { configValue } from "../text/config";
 import { metricValue, percent } from "../text/numbers";
@@ -100,11 +101,18 @@ function SliceTable({ found, metrics, now }: { found: Slice; metrics: Props["met
 
 function SliceChart({ found, metrics, now }: { found: Slice; metrics: Props["metrics"]; now: unknown }) {
   const theme = useTheme();
+  const { kinds, onKinds } = useKinds();
   const option = useMemo<ChartOption>(() => {
     const { points, metric, parameter } = found;
     const unit = metrics.get(metric)?.unit;
-    const x = fitScale(points.map(({ at }) => at as number));
-    const y = fitScale(points.flatMap(({ value, low, high }) => [value, low, high]));
+    const x = fitScale(
+      points.map(({ at }) => at as number),
+      kinds.x,
+    );
+    const y = fitScale(
+      points.flatMap(({ value, low, high }) => [value, low, high]),
+      kinds.y,
+    );
     const base = frame(theme, { name: parameter, scale: x }, { name: axisTitle(metric, metrics), scale: y });
     const line = (name: "value" | "low" | "high"): LineSeriesOption => ({
       id: name,
@@ -153,12 +161,15 @@ function SliceChart({ found, metrics, now }: { found: Slice; metrics: Props["met
         },
       ],
     };
-  }, [found, metrics, now, theme]);
+  }, [found, kinds, metrics, now, theme]);
   return (
-    <Chart
-      className="chart chart-slice"
-      option={option}
-      label={`${found.metric} over ${found.parameter} at ${found.points.length} values, with intervals; the diamond is where trial ${found.trial} stands`}
-    />
+    <>
+      <ScaleChoices of="slice" kinds={kinds} onChange={onKinds} />
+      <Chart
+        className="chart chart-slice"
+        option={option}
+        label={`${found.metric} over ${found.parameter} at ${found.points.length} values, with intervals; the diamond is where trial ${found.trial} stands`}
+      />
+    </>
   );
 }

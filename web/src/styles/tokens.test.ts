@@ -51,6 +51,16 @@ describe.each([
     ["on-accent", "accent"],
     ["text-muted", "surface-raised"],
   ])("%s can be read on %s", (word, ground) => expect(contrast(of(word), of(ground))).toBeGreaterThanOrEqual(4.5));
+  it.each(["ramp-low", "ramp-middle", "ramp-high"])("lines in %s can be told from the ground", (name) =>
+    expect(contrast(of(name), of("surface"))).toBeGreaterThanOrEqual(3),
+  );
+  it("a ramp goes one way: who sees no colours sees which end is which", () => {
+    const [low = 0, middle = 0, high = 0] = ["low", "middle", "high"].map((end) =>
+      contrast(of(`ramp-${end}`), of("surface")),
+    );
+    expect(low).toBeLessThan(middle);
+    expect(middle).toBeLessThan(high);
+  });
   it("points can be told from the ground", () =>
     expect(contrast(of("point"), of("surface"))).toBeGreaterThanOrEqual(2.5));
 });

@@ -1,5 +1,5 @@
 /** How each job is told from the others: by its colour, and by its mark and its dashes. */
-import type { Theme } from "../charts/theme";
+import type { Theme } from "./theme";
 
 export interface Look {
   color: string;
