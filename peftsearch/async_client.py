@@ -67,6 +67,10 @@ class AsyncClient:
         """See `Client.check`."""
         return await self._send(calls.check(spec))
 
+    async def upload(self, file: Path) -> Mapping[str, Any]:
+        """See `Client.upload`."""
+        return await self._send(calls.upload(file))
+
     async def jobs(
         self, limit: int | None = None, states: Iterable[str] = (), tags: Iterable[str] = (), text: str | None = None
     ) -> Rows[Job]:

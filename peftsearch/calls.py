@@ -5,13 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from peftsearch.results import Best, Entry, Front, Job, Lineage, Report, Rows, Trial
+from peftsearch.sent_file import SentFile
 
 T = TypeVar("T")
 FITTING_TIMEOUT = 300.0
 """Seconds that a costly answer is waited for: more than the server gives it, others' turn before it included."""
+SENDING_TIMEOUT = 300.0
+"""Seconds that a server may take to store a piece of a file on a slow disk, and to look at the whole."""
 Query = tuple[tuple[str, str], ...]
 
 
@@ -24,6 +28,7 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
     query: Query = ()
     body: Mapping[str, Any] | None = None
+    file: SentFile | None = None  # the body, where that is no JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None  # seconds to wait for the answer where it takes long to make
     repeatable: bool = True  # sending it twice does no more than sending it once
@@ -72,6 +77,13 @@ def submit(spec: Mapping[str, Any], idempotency_key: str | None = None) -> Call[
 def check(spec: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """What submitting a job would say."""
     return Call("POST", "/v1/checks", dict, body=spec)
+
+
+def upload(file: Path) -> Call[Mapping[str, Any]]:
+    """Send a file of data. The server keeps equal content once, so sending it again changes nothing."""
+    headers = {"Content-Type": "application/octet-stream"}
+    sent, query = SentFile(file), _query(name=file.name)
+    return Call("POST", "/v1/uploads", dict, query, file=sent, headers=headers, timeout=SENDING_TIMEOUT)
 
 
 def jobs(

@@ -83,6 +83,12 @@ class Client:
         measured on trials of its model, and `memory` of a trial by the sizes of the model's parts."""
         return self._send(calls.check(spec))
 
+    def upload(self, file: Path) -> Mapping[str, Any]:
+        """Send a file of data; jobs of the token's project name it by the `path` of the answer, which also has its
+        `bytes` and `sha256`. It is kept as long as a job names it, and a day before one does. Raises BadInput for a
+        name that says no kind of data that jobs read, and OSError for a file that cannot be read."""
+        return self._send(calls.upload(file))
+
     def jobs(
         self, limit: int | None = None, states: Iterable[str] = (), tags: Iterable[str] = (), text: str | None = None
     ) -> Rows[Job]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -66,8 +66,20 @@ def request_of(client: httpx.Client | httpx.AsyncClient, call: Call[T]) -> httpx
     """The HTTP request of a call."""
     timeout = httpx.USE_CLIENT_DEFAULT if call.timeout is None else call.timeout
     return client.build_request(
-        call.method, call.path, params=list(call.query), json=call.body, headers=call.headers, timeout=timeout
+        call.method,
+        call.path,
+        params=list(call.query),
+        json=call.body,
+        content=_content(call, client),
+        headers=call.headers,
+        timeout=timeout,
     )
+
+
+def _content(call: Call[T], client: httpx.Client | httpx.AsyncClient) -> Iterator[bytes] | AsyncIterator[bytes] | None:
+    if call.file is None:
+        return None
+    return call.file.pieces() if isinstance(client, httpx.Client) else call.file.pieces_for_asyncio()
 
 
 def result_of(call: Call[T], response: httpx.Response) -> T:

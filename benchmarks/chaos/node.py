@@ -26,6 +26,7 @@ from service.conductor.training.executor import Message, Work
 from service.conductor.training.placement import Machine, Shape
 from service.processes.home import HomeLock, home_identity
 from service.settings import Settings
+from service.store.nodes import Node
 from service.store.store import Store, open_store, utc_now
 from workers.assignment import Assignment, Decision
 from workers.machine_speed import MachineSpeed
@@ -52,6 +53,10 @@ class NoSlots:
     def machine(self) -> Machine:
         """Nothing."""
         return Machine(0, 0, 0)
+
+    def nodes(self) -> Sequence[Node]:
+        """None."""
+        return ()
 
     def speed(self) -> MachineSpeed | None:
         """Never measured."""

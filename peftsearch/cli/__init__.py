@@ -25,6 +25,7 @@ from peftsearch.cli import (
     space,
     tokens,
     trials,
+    upload,
     webhooks,
     worker,
 )
@@ -41,6 +42,7 @@ for part in (
     serve,
     demo,
     check,
+    upload,
     jobs,
     remarks,
     space,

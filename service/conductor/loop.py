@@ -41,6 +41,7 @@ LEAVE = 15.0  # seconds in which trials may write down where they are when the c
 WAIT = 0.1  # seconds that a tick waits for messages
 LOOK_FOR_SILENCE = 5.0  # seconds between looks for workers that hang
 LOOK_FOR_JOBS = 0.5  # seconds between looks for new jobs
+LOOK_AT_NODES = 10.0  # seconds between looks at the cluster, for operators
 EVENT_BATCH = 1000
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class Conductor:
         self._dispatch.fill_workers(self._runs)
         self._dispatch.fill_packs(self._runs)
         self._when_due("silence", LOOK_FOR_SILENCE, self._look_for_silence)
+        self._when_due("nodes", LOOK_AT_NODES, self._tell_nodes)
 
     def hand_back(self) -> None:
         """Let the trials write checkpoints, if that takes no more than `LEAVE` seconds, take those that are left
@@ -115,6 +117,7 @@ class Conductor:
             self._inbox.requeue(trial_id, dispatched.attempt, "the conductor was stopped", blameless=True)
         for job_id in list(self._runs):
             self._forget(job_id)
+        self.store.tell_nodes(self.owner, ())
 
     def _interrupt(self) -> None:
         """Wait until all that are under way have stopped behind a step of theirs."""
@@ -146,6 +149,9 @@ class Conductor:
         else:
             for trial_id in self._dispatched:
                 self._dispatched.heard(trial_id, self.monotonic())
+
+    def _tell_nodes(self) -> None:
+        self.store.tell_nodes(self.owner, self.executor.nodes())
 
     def _keep_leases(self) -> None:
         for job_id, run in list(self._runs.items()):

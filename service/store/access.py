@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from service.store import audit, tokens, under_way, webhooks
+from service.store import audit, nodes, tokens, under_way, webhooks
 from service.store.engine import Database
 from service.store.migrate import check_tables, revision
+from service.store.nodes import Node, Seen
 from service.store.records import (
     DEFAULT_PROJECT,
     Addressed,
@@ -52,6 +53,14 @@ class AccessStore:
         """Conductors on jobs and workers on trials, of all projects, that are believed to live."""
         now = self._clock()
         return self._database.read(lambda c: (under_way.job_leases(c, now), under_way.trial_leases(c, now)))
+
+    def tell_nodes(self, conductor: str, found: Sequence[Node]) -> None:
+        """Say which machines a conductor trains on, in place of what it had said; none: it has left."""
+        self._database.write(lambda c: nodes.tell(c, conductor, found, self._clock()))
+
+    def nodes_seen(self) -> tuple[Seen, ...]:
+        """The machines of all conductors that have looked of late."""
+        return self._database.read(lambda c: nodes.seen(c, self._clock()))
 
     # Tokens
 

@@ -21,6 +21,7 @@ from service.store.states import TRIAL_STATES
 from service.store.tables import (
     AnswerRow,
     AuditRow,
+    ClusterRow,
     DeliveryRow,
     EventRow,
     ExploitRow,
@@ -43,6 +44,7 @@ AUDIT = cast(Table, AuditRow.__table__)
 WEBHOOKS = cast(Table, WebhookRow.__table__)
 DELIVERIES = cast(Table, DeliveryRow.__table__)
 ANSWERS = cast(Table, AnswerRow.__table__)
+CLUSTERS = cast(Table, ClusterRow.__table__)
 
 # Records are built by position: their fields and these columns have the same names and order.
 _JOB_FIELDS = tuple(field.name for field in fields(Job) if field.name != "counts")

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from service.errors import StaleAttempt
 from service.store import (
     answers,
+    courses,
     events,
     fronts,
     imports,
@@ -29,6 +30,7 @@ from service.store import (
     rows,
     trial_columns,
     trials,
+    uses,
 )
 from service.store.access import AccessStore, Clock
 from service.store.engine import Database
@@ -233,6 +235,15 @@ class Store(AccessStore):
     def counts(self, job_id: str) -> dict[TrialState, int]:
         """Trials in each state; raises NotFound."""
         return self._database.read(lambda c: trials.counts(c, job_id))
+
+    def course(self, job_id: str, metric: str, maximize: bool, points: int) -> Sequence[float]:
+        """See `courses.course`."""
+        return self._database.read(lambda c: courses.course(c, job_id, metric, maximize, points))
+
+    def uses(self, trial_id: str) -> tuple[uses.Use, ...]:
+        """Jobs of the trial's project that refine its adapter, newest first."""
+        project = self.project_of(rows.job_id_of(trial_id))
+        return self._database.read(lambda c: uses.uses(c, trial_id, project))
 
     def front(self, job_id: str) -> tuple[Trial, ...]:
         """The trials on the Pareto front, best first by the first objective."""

@@ -4,6 +4,7 @@ jobs ─┬─ trials ─┬─ reports       idempotency_keys: which `create_jo
       ├─ events  └─ exploits      tokens: hashed credentials; audit: who did what
       ├─ webhooks ── deliveries   whom to tell of what, and what is on its way there
       └─ answers                  laws and mixtures learnt, which may outlive their job
+clusters: the machines that each conductor sees
 """
 
 from __future__ import annotations
@@ -284,6 +285,16 @@ class DeliveryRow(Table):
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     body: Mapped[str] = mapped_column(FreeText)
+
+
+class ClusterRow(Table):
+    """The machines on which a conductor trains, as it saw them last."""
+
+    __tablename__ = "clusters"
+
+    conductor: Mapped[str] = mapped_column(FreeText, primary_key=True)
+    seen_at: Mapped[datetime]
+    nodes: Mapped[list[Any]] = mapped_column(JSON)
 
 
 class AnswerRow(Table):

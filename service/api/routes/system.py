@@ -20,6 +20,7 @@ from service.api.responses import answer
 from service.api.views import View
 from service.processes.disk_room import nearest_folder
 from service.settings import Settings
+from service.store.nodes import Seen
 from service.store.store import Store
 from service.store.under_way import Lease
 
@@ -50,6 +51,39 @@ class RoomView(View):
     total_bytes: int
 
 
+class ResourceView(View):
+    """How much of something a machine gives out, and how much of it is taken; memory in bytes."""
+
+    name: str = Field(examples=["CPU"])
+    used: float
+    total: float
+
+
+class NodeView(View):
+    """A machine that a conductor trains on, as it saw it at `seen_at`: what Ray counts, and how full its GPUs are."""
+
+    conductor: str
+    seen_at: datetime
+    name: str
+    alive: bool
+    resources: list[ResourceView]
+    gpus: list[ResourceView] = Field(description="memory in bytes, as the driver says; empty until it has")
+
+    @classmethod
+    def of(cls, seen: Seen) -> NodeView:
+        """The public form of a machine."""
+        node = seen.node
+        resources, gpus = ([ResourceView(**vars(one)) for one in some] for some in (node.resources, node.gpus))
+        return cls(
+            conductor=seen.conductor,
+            seen_at=seen.seen_at,
+            name=node.name,
+            alive=node.alive,
+            resources=resources,
+            gpus=gpus,
+        )
+
+
 class DatabaseView(View):
     """Where jobs and trials are kept; the password is left out."""
 
@@ -65,6 +99,7 @@ class SystemView(View):
     versions: dict[str, str]
     conductors: list[LeaseView]
     workers: list[LeaseView]
+    nodes: list[NodeView] = Field(description="machines that conductors have seen within the last minute")
     jobs: dict[str, int] = Field(description="by state")
     trials: dict[str, int] = Field(description="by state")
     database: DatabaseView
@@ -91,6 +126,7 @@ def get_system(store: StoreDep, settings: SettingsDep) -> Response:
             versions=dict(_versions()),
             conductors=[LeaseView.of(lease) for lease in conductors],
             workers=[LeaseView.of(lease) for lease in workers],
+            nodes=[NodeView.of(one) for one in store.nodes_seen()],
             jobs=dict(jobs),
             trials=dict(trials),
             database=_database(store, settings),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.conductor.training.placement import Machine, Shape
+from service.store.nodes import Node
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
 from workers.programs.assignment import ProgramAssignment
@@ -40,6 +41,10 @@ class Executor(Protocol):
 
     def machine(self) -> Machine:
         """Cores, GPUs and memory in all."""
+        ...
+
+    def nodes(self) -> Sequence[Node]:
+        """The machines that there are, for operators to look at."""
         ...
 
     def speed(self) -> MachineSpeed | None:

@@ -18,11 +18,13 @@ from ray._private import services
 from ray.exceptions import RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
+from service.conductor.training.cluster import Cluster
 from service.conductor.training.executor import Lost, Message, Work
 from service.conductor.training.idle_workers import IdleWorkers
 from service.conductor.training.placement import Machine, Shape
 from service.conductor.training.speed import MeasuredSpeed
 from service.processes.home import write_private
+from service.store.nodes import Node
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
 from workers.programs.assignment import ProgramAssignment
@@ -83,6 +85,7 @@ class RayExecutor:
         self._orphans: list[Lost] = []  # whose worker we killed for the sake of another trial
         self._machine = Machine(0, 0, 0)
         self._machine_asked = -RESOURCES_AGE
+        self._cluster = Cluster()
         self._speed = MeasuredSpeed(home / "machine-speed.json")
 
     def machine(self) -> Machine:
@@ -92,6 +95,10 @@ class RayExecutor:
             self._machine = Machine(resources.get("CPU", 0.0), resources.get("GPU", 0.0), resources.get("memory", 0.0))
             self._machine_asked = time.monotonic()
         return self._machine
+
+    def nodes(self) -> Sequence[Node]:
+        """The cluster's, with what is taken of each."""
+        return self._cluster.nodes()
 
     def speed(self) -> MachineSpeed | None:
         """What was measured here, in this run or an earlier one on this home."""

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from service.api.app import create_app
+from service.store.nodes import GpuMemory, Node, ResourceUse
 from service.store.records import NewTrial
 
 
@@ -34,6 +35,16 @@ def test_a_lease_that_ran_out_is_nobodys(api: TestClient, store: Any, spec: dict
     store.claim_trial(job.id, "worker-1", 0)
     found = api.get("/v1/system").json()
     assert (found["conductors"], found["workers"]) == ([], [])
+
+
+def test_machines_are_shown_as_their_conductor_sees_them(api: TestClient, store: Any) -> None:
+    assert api.get("/v1/system").json()["nodes"] == []
+    node = Node("gpu-1", True, (ResourceUse("GPU", 0.5, 1.0),), (GpuMemory("H200", 3 << 30, 140 << 30),))
+    store.tell_nodes("conductor-1", [node])
+    (found,) = api.get("/v1/system").json()["nodes"]
+    assert (found["conductor"], found["name"], found["alive"]) == ("conductor-1", "gpu-1", True)
+    assert found["resources"] == [{"name": "GPU", "used": 0.5, "total": 1.0}]
+    assert found["gpus"] == [{"name": "H200", "used": 3 << 30, "total": 140 << 30}]
 
 
 def test_only_operators_see_it(settings: Any, store: Any, artifacts: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from service.conductor.training.executor import Message, Work
 from service.conductor.training.placement import Machine, Shape
+from service.store.nodes import Node, ResourceUse
 from workers.assignment import Artifact, Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
 
@@ -54,6 +55,9 @@ class ComputingExecutor:
 
     def machine(self) -> Machine:
         return Machine(self.slots, 0, 1e12)
+
+    def nodes(self) -> list[Node]:
+        return [Node("here", True, (ResourceUse("CPU", len(self.running), self.slots),))]
 
     def speed(self) -> MachineSpeed | None:
         return self.measured

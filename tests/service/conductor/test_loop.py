@@ -378,6 +378,15 @@ def test_a_stopped_conductor_lets_trials_write_checkpoints_and_the_next_goes_on_
     assert resumed == {trial.id: executor.left for trial in begun}
 
 
+def test_operators_see_what_a_conductor_trains_on_until_it_leaves(make: Make, store: Store) -> None:
+    conductor = make()
+    conductor.tick(wait=0)
+    (seen,) = store.nodes_seen()
+    assert (seen.conductor, seen.node.name, seen.node.resources[0].total) == (conductor.owner, "here", 2)
+    conductor.hand_back()
+    assert store.nodes_seen() == ()
+
+
 def test_a_stopped_conductor_waits_for_nobody_for_long(make: Make, store: Store, clock: Clock) -> None:
     def time_passes() -> None:
         clock.seconds += 1

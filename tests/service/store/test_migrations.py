@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,8 @@ def _assert_additions(store: Store, job_id: str, revision: str) -> None:
     assert remarks == ([(["old"], "of then"), (["odd"], None)] if revision >= "0010" else [([], None)] * 2)
     told = [(hook.events, [one.state for one in store.deliveries(hook.id).items]) for hook in store.list_webhooks()]
     assert told == ([(["job.completed"], ["delivered"])] if revision >= "0009" else [])
+    then = Store(store._database, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    assert [seen.node.name for seen in then.nodes_seen()] == (["then"] if revision >= "0012" else [])
     trace = store.get_job(job_id).trace
     assert trace == ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" if revision >= "0011" else None)
 

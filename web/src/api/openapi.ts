@@ -393,6 +393,14 @@ export interface CopyView {
   };
 }
 /**
+ * The best value so far of a job's first objective, at up to 40 finished trials that stand evenly among all.
+ */
+export interface CourseView {
+  job_id: string;
+  metric: string;
+  values: number[];
+}
+/**
  * What a trial had reached in one metric at `epochs`.
  */
 export interface CurveView {
@@ -612,6 +620,14 @@ export interface IntervalView {
   level: number;
 }
 /**
+ * A JobSpec to submit, or to change first.
+ */
+export interface FollowUpView {
+  spec: {
+    [k: string]: unknown;
+  };
+}
+/**
  * Where a metric of trial `number` would lie if it were trained and measured again, on other rows.
  */
 export interface FrontSpreadView {
@@ -719,6 +735,9 @@ export interface ItemsViewOfChoiceView {
 }
 export interface ItemsViewOfCopyView {
   items: CopyView[];
+}
+export interface ItemsViewOfCourseView {
+  items: CourseView[];
 }
 export interface ItemsViewOfMethodView {
   items: MethodView[];
@@ -867,6 +886,18 @@ export interface TokenView {
   expires_at: string | null;
   revoked_at: string | null;
   rate: number | null;
+}
+export interface ItemsViewOfUseView {
+  items: UseView[];
+}
+/**
+ * A refine job that began with the trial's adapter, as its trial `number`.
+ */
+export interface UseView {
+  job_id: string;
+  name: string;
+  state: "queued" | "running" | "paused" | "completed" | "failed" | "cancelled";
+  number: number;
 }
 export interface ItemsViewOfWebhookView {
   items: WebhookView[];
@@ -1056,6 +1087,28 @@ export interface NewWebhookView {
   created_at: string;
   secret: string;
 }
+/**
+ * A machine that a conductor trains on, as it saw it at `seen_at`: what Ray counts, and how full its GPUs are.
+ */
+export interface NodeView {
+  conductor: string;
+  seen_at: string;
+  name: string;
+  alive: boolean;
+  resources: ResourceView[];
+  /**
+   * memory in bytes, as the driver says; empty until it has
+   */
+  gpus: ResourceView[];
+}
+/**
+ * How much of something a machine gives out, and how much of it is taken; memory in bytes.
+ */
+export interface ResourceView {
+  name: string;
+  used: number;
+  total: number;
+}
 export interface PageViewOfAuditView {
   items: AuditView[];
   next_cursor: string | null;
@@ -1161,6 +1214,10 @@ export interface SystemView {
   };
   conductors: LeaseView[];
   workers: LeaseView[];
+  /**
+   * machines that conductors have seen within the last minute
+   */
+  nodes: NodeView[];
   /**
    * by state
    */

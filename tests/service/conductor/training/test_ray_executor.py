@@ -65,6 +65,16 @@ def test_a_local_ray_listens_on_loopback_only_and_has_a_token_of_its_own(executo
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
 
 
+def test_its_nodes_say_what_is_taken_of_them(executor: RayExecutor) -> None:
+    (node,) = executor.nodes()
+    assert node.alive
+    uses = {use.name: use for use in node.resources}
+    assert uses["CPU"].total == executor.machine().cpus
+    assert 0 <= uses["CPU"].used <= uses["CPU"].total
+    assert {"CPU", "memory"} <= set(uses)
+    assert not any(":" in name for name in uses)
+
+
 def test_members_and_one_that_comes_later_all_have_their_outcomes(
     executor: RayExecutor, task: TextClassificationSpec
 ) -> None:
