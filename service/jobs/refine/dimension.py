@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.jobs.plan import Measured
-from workers.refining.spec import DimensionStep
+from workers.refining.sections.dimension import DimensionStep
 
 BYTES = 4  # of a coordinate: with a seed they are all that a subspace's training has found
 

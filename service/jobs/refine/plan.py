@@ -16,7 +16,8 @@ from service.jobs.seeds import trial_seed
 from service.store.records import NewTrial, Trial
 from workers.assignment import Assignment
 from workers.models.description import describe_for
-from workers.refining.spec import DimensionStep, RefineAssignment, Source
+from workers.refining.sections.dimension import DimensionStep
+from workers.refining.spec import RefineAssignment, Source
 from workers.tasks.registry import METRICS
 
 SOURCE = "source"

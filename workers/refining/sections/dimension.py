@@ -1,0 +1,27 @@
+"""The step that measures an intrinsic dimension."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from workers.refining.sections.section import Rate, StepSection
+
+
+class DimensionStep(StepSection):
+    """Intrinsic dimension: trainings in random subspaces, and the smallest one that reaches a share of the source."""
+
+    step: Literal["d90"]
+    dimensions: list[Annotated[int, Field(ge=10, le=10_000)]] = Field(
+        default=[10, 30, 100, 300, 1000, 3000], min_length=2, max_length=20
+    )
+    seeds: int = Field(default=3, ge=1, le=20, description="subspaces of each dimension; their mean counts")
+    share: float = Field(default=0.9, gt=0, le=1, description="of the source's quality that has to be reached")
+    learning_rate: list[Rate] = Field(default=[3e-2], min_length=1, max_length=5)
+    epochs: float = Field(default=3.0, gt=0, le=1000)
+    afresh: ClassVar[bool] = True
+
+    def choices(self) -> list[dict[str, Any]]:
+        """Every dimension and rate with every seed."""
+        return [one | {"repeat": repeat} for one in super().choices() for repeat in range(self.seeds)]

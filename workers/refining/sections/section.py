@@ -1,0 +1,31 @@
+"""What all steps have in common: options whose lists are tried one by one."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+
+
+class StepSection(BaseModel):
+    """A step: every combination of its lists is a trial of its own.
+
+    With `gathers` one trial takes all results of the step before, else there is one for each of the best of them.
+    `afresh` trials are ordinary trainings, which take nothing over from them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    step: str
+    gathers: ClassVar[bool] = False
+    afresh: ClassVar[bool] = False
+
+    def choices(self) -> list[dict[str, Any]]:
+        """Every combination of what is listed, and each time what is not."""
+        values = {name: getattr(self, name) for name in type(self).model_fields if name != "step"}
+        lists = {name: value for name, value in values.items() if isinstance(value, list)}
+        plain = {name: value for name, value in values.items() if name not in lists}
+        return [plain | dict(zip(lists, chosen, strict=True)) for chosen in product(*lists.values())]

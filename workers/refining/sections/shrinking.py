@@ -1,0 +1,43 @@
+"""Steps after which a winner is smaller."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from workers.refining.sections.section import Rate, Share, StepSection
+
+Scale = Annotated[float, Field(gt=0, le=100)]
+
+
+class CompressStep(StepSection):
+    """ComPEFT: of what training changed, the largest entries by their sign and one scale; stored in a coded file."""
+
+    step: Literal["compress"]
+    keep: list[Share] = Field(
+        default=[0.05, 0.1, 0.2, 0.3, 0.5], min_length=1, max_length=20, description="share of entries that are kept"
+    )
+    scales: tuple[Scale, ...] = Field(
+        default=(0.5, 1, 2, 3, 4, 5, 6, 8, 10),
+        min_length=1,
+        max_length=50,
+        description="α, in standard deviations of the change; the best on the validation rows is taken",
+    )
+
+
+class PruneStep(StepSection):
+    """PERP: prune the base under a LoRA winner and retrain the winner's factors, whose update keeps the zeros."""
+
+    step: Literal["prune_retrain"]
+    pattern: list[Literal["free", "2:4"]] = Field(default=["free"], min_length=1, max_length=2)
+    sparsity: list[Annotated[float, Field(ge=0.1, le=0.9)]] = Field(
+        default=[0.5], min_length=1, max_length=9, description="of the pattern `free`"
+    )
+    learning_rate: list[Rate] = Field(default=[1e-3], min_length=1, max_length=10)
+    epochs: float = Field(default=1.0, gt=0, le=1000)
+
+    def choices(self) -> list[dict[str, Any]]:
+        """Every combination; 2:4 has the sparsity that its name says."""
+        whole = super().choices()
+        return [one for one in whole if one["pattern"] == "free" or one["sparsity"] == self.sparsity[0]]
