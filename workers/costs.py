@@ -25,6 +25,7 @@ from workers.strategies.strategy import GRADIENTS_ALONE, StepLosses
 
 BYTES_PER_NUMBER = 4  # float32
 BYTES_PER_TRAINED = 4 * BYTES_PER_NUMBER  # parameter, gradient and two moments
+BYTES_PER_SERVED = 2  # half precision
 MEBIBYTE = 1 << 20
 
 
@@ -76,6 +77,17 @@ def sparsity(modules: Iterable[nn.Module], anatomy: Anatomy) -> float:
     """
     zeros = sum(int((part.weight() == 0).sum()) for part in modules if isinstance(part, Reweighted))
     return zeros / (anatomy.layers * sum(linear.in_features * linear.out_features for linear in anatomy.linears))
+
+
+def layer_bytes(modules: Iterable[nn.Module], anatomy: Anatomy) -> float:
+    """Bytes of the weights of the encoder's linear layers as they would be served: two for a number, unless an adapter
+    puts whole numbers, factors or a smaller matrix in their place."""
+    weights = anatomy.layers * sum(linear.in_features * linear.out_features for linear in anatomy.linears)
+    total = float(BYTES_PER_SERVED * weights)
+    for part in modules:
+        if isinstance(part, Reweighted):
+            total += part.served_bytes() - BYTES_PER_SERVED * part.original.get_parameter("weight").numel()
+    return total
 
 
 def training_flops(

@@ -12,6 +12,7 @@ from workers.errors import InvalidInput
 from workers.refining.scene import Stored, Tensors
 
 FIRST, SECOND = ".lora_A.weight", ".lora_B.weight"
+PREFIX = "base_model.model."  # of names in peft's files
 Updates = dict[str, Tensor]
 """ΔW [out, in] by the name of its layer in peft's files."""
 
@@ -20,11 +21,28 @@ def updates_of(stored: Stored) -> Updates:
     """ΔW = s·BA of every layer that a LoRA is on. Raises `InvalidInput` for adapters of other methods."""
     if stored.method != "lora" or stored.knobs["use_dora"]:
         raise InvalidInput("source", stored.method, "adapters of `lora` without DoRA")
-    rank, alpha = stored.knobs["rank"], stored.knobs["alpha"]
-    scale = alpha / (sqrt(rank) if stored.knobs["use_rslora"] else rank)
-    tensors = stored.tensors
+    scale, tensors = scale_of(stored), stored.tensors
     layers = [name.removesuffix(FIRST) for name in tensors if name.endswith(FIRST)]
     return {layer: scale * (tensors[layer + SECOND] @ tensors[layer + FIRST]) for layer in layers}
+
+
+def scale_of(stored: Stored) -> float:
+    """s of ΔW = s·BA."""
+    rank, alpha = stored.knobs["rank"], stored.knobs["alpha"]
+    return float(alpha / (sqrt(rank) if stored.knobs["use_rslora"] else rank))
+
+
+def in_own_form(stored: Stored, fresh: Mapping[str, Tensor], layers_path: str) -> Tensors:
+    """The tensors of one of our own methods with factors `first` A and `second` B, of equal rank and of scale 1, that
+    carries a LoRA's update and head; layers that the LoRA is not on stay as they are in `fresh`."""
+    scale, found = scale_of(stored), dict(fresh)
+    for name, value in stored.tensors.items():
+        layer = name.removeprefix(f"{PREFIX}{layers_path}.")
+        if name.endswith(FIRST):
+            found[layer.removesuffix(FIRST) + ".first"] = value
+        elif name.endswith(SECOND):
+            found[layer.removesuffix(SECOND) + ".second"] = scale * value
+    return found | {name.removeprefix(PREFIX): value for name, value in rest_of(stored).items()}
 
 
 def rest_of(stored: Stored) -> Tensors:

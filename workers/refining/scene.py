@@ -17,7 +17,7 @@ from workers.engines.course import Ending, OnReport
 from workers.engines.frozen import beside_base
 from workers.engines.inputs import Inputs
 from workers.hyperparameters import split_config
-from workers.methods.attached import AdapterCard, Attached
+from workers.methods.attached import AdapterCard, Attached, TrainingSetup
 from workers.methods.compressed import weights_of
 from workers.methods.registry import method
 from workers.models.description import with_texts
@@ -25,6 +25,7 @@ from workers.models.loading import Base
 from workers.refining.spec import RefineAssignment, Source
 from workers.running.label_unit import from_label_unit
 from workers.running.outcome import outcome_of
+from workers.running.outputs import outputs_of
 from workers.running.preparing import PreparedTrial
 from workers.running.trial import choose_engine, trainee_on
 from workers.running.workbench import Workbench
@@ -66,6 +67,24 @@ class Scene:
         knobs = method(name).complete(with_texts(self.base.description, self.given.task.max_length), given)
         with source_folder(source, self.workbench.artifacts) as folder:
             return Stored(name, knobs, source.seed, weights_of(folder, self.base))
+
+    def quality_of(self, stored: Stored) -> Quality:
+        """What a stored adapter reaches on the validation rows as it is, by its own method."""
+        own = replace(self, prepared=replace(self.prepared, method=method(stored.method), knobs=stored.knobs))
+        with own.attached(stored.seed) as attached, own.measuring(attached) as measured:
+            return measured(stored.tensors)
+
+    def setup(self) -> TrainingSetup:
+        """Training rows for what looks at data without training on it; outputs are those of an export, whose head
+        predicts labels in their own unit."""
+        data, seed = self.prepared.data.train, self.given.seed
+        outputs, unit = outputs_of(data.criterion), data.criterion.unit
+        return TrainingSetup(
+            0,
+            lambda size: data.labelled_batches(size, seed),
+            data.criterion.mean_loss,
+            lambda model, batch: (outputs(model, batch) - unit.mean) / unit.spread,
+        )
 
     @contextmanager
     def attached(self, seed: int) -> Iterator[Attached]:

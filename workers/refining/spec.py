@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from workers.assignment import Artifact, Assignment, Config
+from workers.refining.sections.continuing import GrowStep, WarmStartStep
 from workers.refining.sections.dimension import DimensionStep
 from workers.refining.sections.joining import MergeStep, SoupStep
+from workers.refining.sections.quantising import BlockApStep, PtqStep, QuantisedLoraStep, StepSizesStep
 from workers.refining.sections.section import StepSection
 from workers.refining.sections.shrinking import CompressStep, PruneStep
 
-Step = Annotated[CompressStep | SoupStep | MergeStep | PruneStep | DimensionStep, Field(discriminator="step")]
-ON_LORA = ("soup", "merge", "prune_retrain")
-"""Steps that work on the factors of LoRA."""
+Step = Annotated[
+    CompressStep
+    | SoupStep
+    | MergeStep
+    | PruneStep
+    | GrowStep
+    | WarmStartStep
+    | PtqStep
+    | BlockApStep
+    | StepSizesStep
+    | QuantisedLoraStep
+    | DimensionStep,
+    Field(discriminator="step"),
+]
 
 
 def step_models() -> dict[str, type[StepSection]]:
     """The section of every step, by its name."""
-    models = (CompressStep, SoupStep, MergeStep, PruneStep, DimensionStep)
-    return dict(zip(("compress", "soup", "merge", "prune_retrain", "d90"), models, strict=True))
+    models: tuple[type[StepSection], ...] = get_args(get_args(Step)[0])
+    return {get_args(model.model_fields["step"].annotation)[0]: model for model in models}
 
 
 class Source(BaseModel):

@@ -9,11 +9,17 @@ from workers.engines.course import OnReport
 from workers.engines.faults import failure_reason
 from workers.refining.scene import Scene
 from workers.refining.spec import RefineAssignment
+from workers.refining.steps.block_ap import block_ap
 from workers.refining.steps.compress import compress
+from workers.refining.steps.e2e_qp import e2e_qp
+from workers.refining.steps.grow import grow
+from workers.refining.steps.l4q import l4q
 from workers.refining.steps.measure import measure
 from workers.refining.steps.merge import merge
 from workers.refining.steps.prune_retrain import prune_retrain
+from workers.refining.steps.ptq import ptq
 from workers.refining.steps.soup import soup
+from workers.refining.steps.warm_start import warm_start
 from workers.running.outcome import failed
 from workers.running.preparing import prepare
 from workers.running.workbench import Workbench
@@ -24,6 +30,12 @@ STEPS: Mapping[str, Callable[[Scene], Outcome]] = {
     "soup": soup,
     "merge": merge,
     "prune_retrain": prune_retrain,
+    "grow": grow,
+    "warm_start": warm_start,
+    "ptq": ptq,
+    "block_ap": block_ap,
+    "e2e_qp": e2e_qp,
+    "l4q": l4q,
 }
 
 

@@ -12,6 +12,7 @@ _FREE = (
     "adapter_bytes",
     "peak_memory_mb",
     "sparsity",
+    "layer_bytes",
     "train_seconds",
     "train_tokens",
     "train_tflops",

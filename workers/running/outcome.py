@@ -121,6 +121,7 @@ def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remember
         "head_params": float(base.head_size),
         "peak_memory_mb": training_memory(prepared, attached, remembered) / costs.MEBIBYTE,
         "sparsity": costs.sparsity(whole_layers(attached.model), anatomy),
+        "layer_bytes": costs.layer_bytes(whole_layers(attached.model), anatomy),
         "train_tflops": flops / 1e12,
         "train_tokens": float(lengths.sum()) * _passes(prepared.assignment, ending),
     }

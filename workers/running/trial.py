@@ -75,11 +75,16 @@ def attach(prepared: PreparedTrial, steps: int) -> Attached:
 
 
 def train_prepared(
-    prepared: PreparedTrial, workbench: Workbench, on_report: OnReport, start: Callable[[Attached], None] | None = None
+    prepared: PreparedTrial,
+    workbench: Workbench,
+    on_report: OnReport,
+    start: Callable[[Attached], None] | None = None,
+    measure_more: Callable[[Attached], dict[str, float]] | None = None,
 ) -> Outcome:
     """Train one trial; of a sharded one, this process's part. Raises whatever its configuration provokes.
 
-    `start` gives the adapter other values than its method's before the first step.
+    `start` gives the adapter other values than its method's before the first step; `measure_more` adds to the metrics
+    of what was trained to its end.
     """
     trial = plan_course(prepared, workbench, on_report)
     engine, why_not = choose_engine(prepared)
@@ -104,6 +109,8 @@ def train_prepared(
             ending = drive(course(trial), trainee)
             if ending.status == "completed":
                 ending = replace(ending, metrics=ending.metrics | _at_lower_ranks(prepared, trainee))
+        if measure_more is not None and ending.status == "completed":
+            ending = replace(ending, metrics=ending.metrics | measure_more(attached))
         remembered = None if strategy is None else strategy.most_kept
         return outcome_of(prepared, ending, attached, engine, why_not, workbench, remembered)
 

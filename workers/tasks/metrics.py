@@ -57,6 +57,13 @@ COSTS = (
     Metric("latency_batch_ms", "cost", "minimize", "milliseconds", "the same with 32 rows"),
     Metric("peak_memory_mb", "cost", "minimize", "MiB", "peak memory that training added; see docs/methods.md"),
     Metric("sparsity", "cost", "maximize", "", "share of the adapted model's layer weights that are zero", high=1),
+    Metric(
+        "layer_bytes",
+        "cost",
+        "minimize",
+        "bytes",
+        "the layers' weights as served: in half precision, or packed whole numbers with their steps, or factors",
+    ),
     Metric("train_seconds", "cost", "minimize", "seconds", "wall clock of training, evaluation excluded"),
     Metric("train_tokens", "cost", "minimize", "tokens", "tokens of the training rows, times the passes over them"),
     Metric("train_tflops", "cost", "minimize", "TFLOP", "floating-point operations of the whole training"),

@@ -9,15 +9,16 @@ from service.errors import BadInput, FieldProblem
 from service.jobs.data_paths import locate
 from service.jobs.did_you_mean import unknown_name
 from service.jobs.models import located
+from service.jobs.refine.fitting import misfit
+from service.jobs.refine.results import result_config
 from service.jobs.refine.sources import read_folder
-from service.jobs.refine.spec import MOST_TRIALS, AdapterSpec, RefineSpec
+from service.jobs.refine.spec import MOST_SOURCES, MOST_TRIALS, AdapterSpec, RefineSpec
 from service.jobs.task_admission import TaskAdmission
 from service.settings import Settings
 from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
 from workers.models.description import ModelDescription
-from workers.refining.spec import ON_LORA
 from workers.tasks.registry import metrics_for
 
 
@@ -69,26 +70,43 @@ def _shape_problems(spec: RefineSpec) -> Iterator[FieldProblem]:
 
 
 def _config_problems(spec: RefineSpec, adapters: list[AdapterSpec], model: ModelDescription) -> Iterator[FieldProblem]:
-    configs: list[tuple[str, dict[str, Any]]] = [
-        (f"source.configs.{number}", one) for number, one in enumerate(spec.source.configs)
-    ]
-    configs += [("source", one.config) for one in adapters]
-    for field, config in configs:
+    """What is wrong with the sources' configurations, or with steps that cannot work on them or on one another."""
+    sound = []
+    given = [(f"source.configs.{number}", one) for number, one in enumerate(spec.source.configs)]
+    given += [("source", one.config) for one in adapters]
+    for field, config in given:
+        name = config.get("method")
+        if spec.source.configs and isinstance(name, str) and name not in methods():
+            yield unknown_name(f"{field}.method", name, methods(), "method")
+            continue
         try:
             name, knobs, _ = split_config(config)
-            if name not in methods():
-                yield unknown_name(f"{field}.method", name, methods(), "method")
-                continue
-            completed = method(name).complete(model, knobs)
-            if name != "lora" or completed["use_dora"]:
-                yield from _only_lora(spec, field, "lora with DoRA" if name == "lora" else name)
+            method(name).complete(model, knobs)
         except InvalidInput as error:
             yield FieldProblem(f"{field}.{error.field}", error.found, error.allowed, error.message)
+            continue
+        sound.append((f"{field}.method", config))
+    if len(sound) == len(given):
+        yield from _course_problems(spec, sound, model)
 
 
-def _only_lora(spec: RefineSpec, field: str, found: str) -> Iterator[FieldProblem]:
-    """Steps that do not know what to do with an adapter of another method."""
-    if steps := sorted({step.step for step in spec.steps} & set(ON_LORA)):
-        allowed = "adapters of `lora` without DoRA"
-        told = f"{' and '.join(steps)} work on {allowed}; found {found}"
-        yield FieldProblem(f"{field}.method", found, allowed, told)
+def _course_problems(
+    spec: RefineSpec, begin: list[tuple[str, dict[str, Any]]], model: ModelDescription
+) -> Iterator[FieldProblem]:
+    """The first step that cannot work on what it is given, or whose results could not be attached."""
+    for number, step in enumerate(spec.steps):
+        misfits = [problem for field, one in begin if (problem := misfit(step, field, one, model)) is not None]
+        if misfits:
+            yield from misfits
+            return
+        configs, made = [config for _, config in begin], []
+        for one in configs[:1] if step.gathers else configs:
+            for choice in step.choices():
+                try:
+                    made.append(result_config(step.step, choice, configs if step.gathers else [one], model))
+                    name, knobs, _ = split_config(made[-1])
+                    method(name).complete(model, knobs)
+                except InvalidInput as error:
+                    yield FieldProblem(f"steps.{number}.{error.field}", error.found, error.allowed, error.message)
+                    return
+        begin = [(f"steps.{number + 1}.step", one) for n, one in enumerate(made) if one not in made[:n]][:MOST_SOURCES]

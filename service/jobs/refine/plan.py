@@ -52,8 +52,10 @@ class RefinePlan:
         if trial.label == SOURCE:
             if spec.source.configs:
                 return Assignment(epochs=spec.source.epochs, **common)
+            sources = (spec.adapters[trial.number].source,)
+            head = {"head": getattr(spec.steps[0], "head", "kept")}
             return RefineAssignment(
-                epochs=1.0, step="measure", sources=(spec.adapters[trial.number].source,), **common, **self._criterion()
+                epochs=1.0, step="measure", options=head, sources=sources, **common, **self._criterion()
             )
         step = spec.steps[self._stage(trial.label) - 1]
         options = {n.removeprefix(PREFIX): value for n, value in trial.config.items() if n.startswith(PREFIX)}

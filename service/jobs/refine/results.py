@@ -2,48 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from search_spaces.presets.lora import largest_rank
+from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
 
+Choice = Mapping[str, Any]
+Configs = Sequence[Mapping[str, Any]]
 
-def result_config(
-    step: str, choice: Mapping[str, Any], configs: Sequence[Mapping[str, Any]], model: ModelDescription
-) -> dict[str, Any]:
-    """The result's configuration, from those of the adapters that the step works on, best first."""
-    if step in ("soup", "merge"):
-        return _joint_lora(configs, model)
-    if step == "prune_retrain":
-        return _masked(choice, configs[0], model)
-    if step == "d90":
-        own = {"dimensions": choice["dimensions"], "targets": "all", "top_layers": model.shape.layers}
-        return {"method": "said", **_hyperparameters(configs[0]), **own, "learning_rate": choice["learning_rate"]}
+
+def result_config(step: str, choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    """The result's configuration, from those of the adapters that the step works on, best first.
+
+    Raises `InvalidInput` where they leave no room for it, with the step's option as the field.
+    """
+    return RESULTS[step](choice, configs, model)
+
+
+def _unchanged(_choice: Choice, configs: Configs, _model: ModelDescription) -> dict[str, Any]:
     return dict(configs[0])
 
 
-def _joint_lora(configs: Sequence[Mapping[str, Any]], model: ModelDescription) -> dict[str, Any]:
+def _trained_on(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    """The same method and knobs, trained further."""
+    name, _, _ = split_config(configs[0])
+    own = _knobs(configs[0], model) | {"learning_rate": choice["learning_rate"]}
+    return {"method": name, **_hyperparameters(configs[0]), **own}
+
+
+def _joint_lora(_choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
     """A LoRA with room for all updates: the sum of the ranks, where any of them is; its scale is 1."""
+    rank = min(sum(_knobs(one, model)["rank"] for one in configs), largest_rank(model.shape))
+    return {"method": "lora", **_hyperparameters(configs[0]), **_of_rank(rank), **_covering(configs, model)}
+
+
+def _masked(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    """A masked LoRA of the same rank on all layers, so that all of the base is pruned."""
+    own = _of_rank(_knobs(configs[0], model)["rank"]) | _everywhere(model) | {"pattern": choice["pattern"]}
+    own |= {"sparsity": choice["sparsity"]} if choice["pattern"] == "free" else {}
+    return _afresh("masked_lora", choice, configs, own)
+
+
+def _grown(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    """A LoRA of a multiple of the rank, in the same places."""
+    knobs, most = _knobs(configs[0], model), largest_rank(model.shape)
+    rank = choice["times"] * knobs["rank"]
+    if rank > most:
+        told = f"a rank of {knobs['rank']} grows to {rank}; allowed on this model: up to {most}"
+        raise InvalidInput("times", choice["times"], f"at most {most // knobs['rank']}", told)
+    return _afresh("lora", choice, configs, knobs | _of_rank(rank) | {"use_rslora": False})
+
+
+def _whole_numbers(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    """Steps and whole numbers for all layers; nothing is trained but what a step after it says."""
+    own = {"bits": choice["bits"], "group": choice["group"]} | _everywhere(model)
+    return {"method": "e2e_qp", **_hyperparameters(configs[0]), **own}
+
+
+def _quantised_lora(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    own = {"bits": choice["bits"], "group": choice["group"]} | _everywhere(model)
+    return _afresh("l4q", choice, configs, own | _of_rank(_knobs(configs[0], model)["rank"]))
+
+
+def _subspace(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    return _afresh("said", choice, configs, {"dimensions": choice["dimensions"]} | _everywhere(model))
+
+
+RESULTS: Mapping[str, Callable[[Choice, Configs, ModelDescription], dict[str, Any]]] = {
+    "compress": _unchanged,
+    "soup": _joint_lora,
+    "merge": _joint_lora,
+    "prune_retrain": _masked,
+    "grow": _grown,
+    "warm_start": _trained_on,
+    "ptq": _whole_numbers,
+    "block_ap": _whole_numbers,
+    "e2e_qp": _trained_on,
+    "l4q": _quantised_lora,
+    "d90": _subspace,
+}
+
+
+def _of_rank(rank: int) -> dict[str, int]:
+    """A rank with the scale 1."""
+    return {"rank": rank, "alpha": rank}
+
+
+def _everywhere(model: ModelDescription) -> dict[str, Any]:
+    return {"targets": "all", "top_layers": model.shape.layers}
+
+
+def _covering(configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    """The smallest placement that holds those of all configurations."""
     knobs = [_knobs(config, model) for config in configs]
-    rank = min(sum(one["rank"] for one in knobs), largest_rank(model.shape))
-    layers = max(one["top_layers"] for one in knobs)
     wanted = {linear.name for one in knobs for _, linear in model.linears(one["targets"])}
     covering = [group for group in model.shape.targets if wanted <= {linear.name for _, linear in model.linears(group)}]
     targets = min(covering, key=lambda group: len(list(model.linears(group))))
-    own = {"rank": rank, "alpha": rank, "targets": targets, "top_layers": layers}
-    return {"method": "lora", **_hyperparameters(configs[0]), **own}
+    return {"targets": targets, "top_layers": max(one["top_layers"] for one in knobs)}
 
 
-def _masked(choice: Mapping[str, Any], config: Mapping[str, Any], model: ModelDescription) -> dict[str, Any]:
-    """A masked LoRA of the same rank on all layers, so that all of the base is pruned; its scale is 1."""
-    rank = _knobs(config, model)["rank"]
-    own = {"rank": rank, "alpha": rank, "pattern": choice["pattern"], "targets": "all"}
-    own |= {"sparsity": choice["sparsity"]} if choice["pattern"] == "free" else {}
-    own |= {"top_layers": model.shape.layers, "learning_rate": choice["learning_rate"]}
-    return {"method": "masked_lora", **_hyperparameters(config), **own}
+def _afresh(name: str, choice: Choice, configs: Configs, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """Another method with the hyperparameters of the best source, but the step's own rate."""
+    return {"method": name, **_hyperparameters(configs[0]), **knobs, "learning_rate": choice["learning_rate"]}
 
 
 def _knobs(config: Mapping[str, Any], model: ModelDescription) -> dict[str, Any]:
@@ -52,8 +116,7 @@ def _knobs(config: Mapping[str, Any], model: ModelDescription) -> dict[str, Any]
 
 
 def _hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a configuration is no knob of its method: it stays as it is."""
+    """What of a configuration is no knob of its method: it stays as it is, under names that any method understands."""
     name, knobs, _ = split_config(config)
-    return {
-        key: value for key, value in config.items() if key != "method" and key.removeprefix(f"{name}.") not in knobs
-    }
+    plain = {key.removeprefix(f"{name}."): value for key, value in config.items() if key != "method"}
+    return {key: value for key, value in plain.items() if key not in knobs}

@@ -127,7 +127,20 @@ def test_a_winner_is_trained_compressed_found_exported_and_refined_again(
         (
             {"source": {"configs": [{"method": "head"}]}, "steps": [{"step": "soup"}]},
             "source.configs.0.method",
-            "soup work on adapters of `lora`",
+            "soup works on adapters of `lora`",
+        ),
+        ({"steps": [{"step": "prune_retrain"}, {"step": "soup"}]}, "steps.1.step", "found masked_lora"),
+        ({"steps": [{"step": "e2e_qp"}]}, "source.configs.0.method", "what `ptq` or `block_ap` made"),
+        (
+            {"steps": [{"step": "grow", "times": [2, 32]}]},
+            "steps.0.times",
+            "grows to 128; allowed on this model: up to 64",
+        ),
+        ({"steps": [{"step": "ptq", "group": [100]}]}, "steps.0.group", "96, 128"),
+        (
+            {"source": {"configs": [{"method": "prompt_tuning"}]}, "steps": [{"step": "block_ap"}]},
+            "source.configs.0.method",
+            "fold into the base",
         ),
         ({"steps": [{"step": "d90"}]}, "objectives", "a quality to maximize"),
         ({"steps": [{"step": "compres"}]}, "steps.0.step", "did you mean 'compress'"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def _own(model: ModelDescription) -> tuple[Ordinal, Ordinal]:
-    return (Ordinal("bits", (2, 3, 4, 8)), divisors("group", model, 8, 128))
+    return (Ordinal("bits", (2, 3, 4, 6, 8)), divisors("group", model, 8, 128))
 
 
 def _e2e_knobs(model: ModelDescription) -> Knobs:

@@ -28,7 +28,7 @@ class Quantised(Reweighted):
 
     def __init__(self, original: nn.Module, transposed: bool, bits: int, group: int) -> None:
         super().__init__(original, transposed)
-        self.top, self.group = 2 ** (bits - 1) - 1, group
+        self.top, self.group, self.bits = 2 ** (bits - 1) - 1, group, bits
         self.log_steps = nn.Parameter(least_error_steps(self.grouped(self.frozen().detach()), self.top).log())
 
     @abstractmethod
@@ -47,6 +47,10 @@ class Quantised(Reweighted):
         """W' [out, in] of the equation above."""
         whole = self.whole()
         return (self.steps() * self.grouped(whole)).reshape(whole.shape)
+
+    def served_bytes(self) -> float:
+        """Bytes of the whole numbers, packed, and of the steps in half precision."""
+        return self.original.get_parameter("weight").numel() * self.bits / 8 + 2.0 * self.log_steps.numel()
 
     @torch.no_grad()
     def integers(self) -> dict[str, Tensor]:

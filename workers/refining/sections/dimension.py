@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.refining.sections.section import Rate, StepSection
+from workers.refining.sections.section import Epochs, Rate, StepSection
 
 
 class DimensionStep(StepSection):
@@ -19,7 +19,7 @@ class DimensionStep(StepSection):
     seeds: int = Field(default=3, ge=1, le=20, description="subspaces of each dimension; their mean counts")
     share: float = Field(default=0.9, gt=0, le=1, description="of the source's quality that has to be reached")
     learning_rate: list[Rate] = Field(default=[3e-2], min_length=1, max_length=5)
-    epochs: float = Field(default=3.0, gt=0, le=1000)
+    epochs: Epochs = 3.0
     afresh: ClassVar[bool] = True
 
     def choices(self) -> list[dict[str, Any]]:

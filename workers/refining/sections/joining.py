@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.refining.sections.section import StepSection
+from workers.refining.sections.section import StepSection, Takes
 
 
 class SoupStep(StepSection):
@@ -15,6 +15,7 @@ class SoupStep(StepSection):
     step: Literal["soup"]
     kind: list[Literal["greedy", "uniform"]] = Field(default=["greedy"], min_length=1, max_length=2)
     gathers: ClassVar[bool] = True
+    takes: ClassVar[Takes] = "lora"
 
 
 class MergeStep(StepSection):
@@ -31,6 +32,7 @@ class MergeStep(StepSection):
         default=[0.5], min_length=1, max_length=10, description="share of entries that `ties` and `dare_…` keep"
     )
     gathers: ClassVar[bool] = True
+    takes: ClassVar[Takes] = "lora"
 
     def choices(self) -> list[dict[str, Any]]:
         """Every combination; plain sums keep all entries, so that a density says nothing of them."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.refining.sections.section import Rate, Share, StepSection
+from workers.refining.sections.section import Epochs, Rates, Share, StepSection, Takes
 
 Scale = Annotated[float, Field(gt=0, le=100)]
 
@@ -34,8 +34,9 @@ class PruneStep(StepSection):
     sparsity: list[Annotated[float, Field(ge=0.1, le=0.9)]] = Field(
         default=[0.5], min_length=1, max_length=9, description="of the pattern `free`"
     )
-    learning_rate: list[Rate] = Field(default=[1e-3], min_length=1, max_length=10)
-    epochs: float = Field(default=1.0, gt=0, le=1000)
+    learning_rate: Rates = Field(default=[1e-3])
+    epochs: Epochs = 1.0
+    takes: ClassVar[Takes] = "lora"
 
     def choices(self) -> list[dict[str, Any]]:
         """Every combination; 2:4 has the sparsity that its name says."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from workers.assignment import Outcome
 from workers.methods.compressed import Compressed, change_from, start_tensors
 from workers.methods.ternary_file import Recipe, TernaryChange, changing, start_of
+from workers.refining.retraining import beside
 from workers.refining.scene import Quality, Scene, Tensors
 
 HALF = 2  # bytes of a number in the adapter that sizes are compared with
@@ -45,8 +46,8 @@ def compress(scene: Scene) -> Outcome:
             scene.base.kind.key,
             len(scene.prepared.data.tokens.labels),
         )
-        told = {f"uncompressed_{name}": value for name, value in before.items()}
-        told |= {"scale": best.scale, "by_tensor": float(best.scope == "tensor"), "half_bytes": half_bytes(fresh)}
+        told = beside("uncompressed", before) | {"scale": best.scale, "half_bytes": half_bytes(fresh)}
+        told |= {"by_tensor": float(best.scope == "tensor")}
         stored = Compressed(attached, best.change, recipe, scene.base.model.config.pad_token_id)
         return scene.outcome(attached, best.quality | told, stored.save)
 

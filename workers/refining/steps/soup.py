@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from workers.assignment import Outcome
 from workers.methods.compressed import start_tensors
 from workers.refining.lora_updates import as_lora, mean_of, rest_of, updates_of
-from workers.refining.scene import Quality, Scene, Tensors
+from workers.refining.retraining import beside
+from workers.refining.scene import Scene, Tensors
 
 
 def soup(scene: Scene) -> Outcome:
@@ -36,9 +37,5 @@ def soup(scene: Scene) -> Outcome:
                     if scene.loss(tried) <= scene.loss(quality):
                         members, quality = [*members, candidate], tried
             scene.put(attached, mixed(members))
-        beside = _named("best_member", qualities[order[0]]) | {"members": float(len(members))}
-        return scene.outcome(attached, quality | beside)
-
-
-def _named(prefix: str, quality: Quality) -> Quality:
-    return {f"{prefix}_{name}": value for name, value in quality.items()}
+        told = beside("best_member", qualities[order[0]]) | {"members": float(len(members))}
+        return scene.outcome(attached, quality | told)

@@ -12,7 +12,8 @@ from service.conductor.training.placement import Machine
 from service.jobs.plan import Measured
 from service.jobs.refine.plan import RefinePlan
 from service.jobs.refine.spec import RefineSpec
-from service.store.records import Job, NewTrial
+from service.store.records import Job, NewTrial, Trial
+from workers.refining.spec import RefineAssignment
 
 LORA = {"method": "lora", "rank": 4, "alpha": 8, "targets": "qv"}
 ACCURACY = [{"metric": "accuracy", "direction": "maximize"}]
@@ -82,3 +83,30 @@ def test_d90_is_the_smallest_dimension_whose_mean_reaches_the_share() -> None:
     (told,) = answer["steps"][1]["dimensions"]
     assert (told["source"], told["full"], told["d90"], told["bytes"]) == (1, 0.8, 1000, 4000)
     assert [one["mean"] for one in told["curve"]] == pytest.approx([0.45, 0.71, 0.73])
+
+
+def test_a_winner_of_a_search_over_all_methods_gives_its_hyperparameters_to_another_method() -> None:
+    """There, names stand behind their method's, which another one would take for knobs that it does not have."""
+    winner = {"method": "lora", "lora.rank": 4, "lora.alpha": 8, "lora.targets": "qv", "lora.learning_rate": 5e-3}
+    course = plan({"step": "prune_retrain"}, source={"configs": [winner | {"batch_size": 8}]})
+    (pruned,) = course.conclude(over(course.opening(), 0, [0.5])).more
+    assert pruned.config["learning_rate"] == 1e-3
+    assert (pruned.config["rank"], pruned.config["batch_size"]) == (4, 8)
+    assert not any(name.startswith("lora.") for name in pruned.config)
+
+
+def test_sources_are_measured_with_the_head_that_the_first_step_gives_them() -> None:
+    spec = plan({"step": "warm_start"}).spec
+    stored = [{"config": LORA, "seed": 3, "sha256": "a" * 64, "size": 1}]
+    for steps, head in ((spec.steps, "fresh"), (plan({"step": "soup"}).spec.steps, "kept")):
+        changed = spec.model_dump() | {"source": {"trials": ["t-0"]}, "adapters": stored}
+        course = RefinePlan(RefineSpec.model_validate(changed | {"steps": [step.model_dump() for step in steps]}))
+        (begin,) = course.opening()
+        trial = Trial(**dict.fromkeys(Trial.__dataclass_fields__) | _as_trial(begin))
+        given = course.assignment(trial, [])
+        assert isinstance(given, RefineAssignment)
+        assert given.options == {"head": head}
+
+
+def _as_trial(new: NewTrial) -> dict[str, Any]:
+    return {"id": "j-0", "number": 0, "attempt": 1, "config": new.config, "seed": new.seed, "label": new.label}

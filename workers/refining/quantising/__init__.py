@@ -1,0 +1,1 @@
+"""Whole numbers for the weights of a winner, block after block."""
