@@ -10,7 +10,7 @@ import yaml
 
 from peftsearch.errors import BadInput, Problem
 
-_ELSEWHERE = ("builtin:", "hub:")
+_ELSEWHERE = ("builtin:", "hub:", "domain:")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 
 
@@ -59,7 +59,9 @@ def _beside(path: Any, folder: Path) -> Any:
 
 
 def _located(name: str, value: Any, folder: Path) -> Any:
-    if name not in {"model", "train", "validation", "test", "chat_template_path"} or not isinstance(value, str):
+    if name not in {"model", "train", "validation", "test", "knowledge", "chat_template_path"} or not isinstance(
+        value, str
+    ):
         return value
     path = Path(value).expanduser()
     if value.startswith(_ELSEWHERE) or path.is_absolute():

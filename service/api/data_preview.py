@@ -99,7 +99,7 @@ def _pieces(rows: Rows, form: str) -> Iterator[tuple[str, list[str]]]:
     yield "learnt", [_cell("".join(np.array(pieces, dtype=object)[flags == 1])) for pieces, flags in found]
 
 
-_COLUMN = {"texts": "text", "pairs": "second text", "targets": "target"}
+_COLUMN = {"texts": "text", "pairs": "second text", "targets": "target", "domains": "domain"}
 
 
 def _cell(value: Any) -> str:

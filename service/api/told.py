@@ -16,6 +16,7 @@ from workers.assignment import Artifact, Outcome, Report
 from workers.bounded import Bytes, Digest, Name, Ordinal, Seconds
 from workers.generation.judging.section import Judge
 from workers.running.ranks import measured
+from workers.tasks.domains import metric_of
 from workers.tasks.metrics import Metric
 from workers.tasks.registry import METRICS
 
@@ -59,9 +60,14 @@ class ToldOutcome(Outcome):
     )
 
 
-def check_report(report: ToldReport, artifacts: ArtifactStore) -> None:
+def check_report(report: ToldReport, job: Job, artifacts: ArtifactStore) -> None:
     """Raise BadInput naming every metric that cannot be and every artifact that is not there."""
-    _raise([*_metric_problems(report.metrics), *_artifact_problems(artifacts, checkpoint=report.checkpoint)])
+    _raise(
+        [
+            *_metric_problems(report.metrics, _own_metrics(job)),
+            *_artifact_problems(artifacts, checkpoint=report.checkpoint),
+        ]
+    )
 
 
 def check_outcome(outcome: ToldOutcome, job: Job, known: Mapping[str, float], artifacts: ArtifactStore) -> None:
@@ -85,9 +91,9 @@ def _own_metrics(job: Job) -> Mapping[str, Metric]:
     return {judge.name: judge.metric for judge in judges}
 
 
-def _metric_problems(metrics: Mapping[str, float], own: Mapping[str, Metric] = METRICS) -> Iterator[FieldProblem]:
+def _metric_problems(metrics: Mapping[str, float], own: Mapping[str, Metric]) -> Iterator[FieldProblem]:
     for name, value in metrics.items():
-        metric, field = METRICS.get(measured(name), own.get(name)), f"metrics.{name}"
+        metric, field = METRICS.get(metric_of(measured(name)), own.get(name)), f"metrics.{name}"
         if metric is None:
             yield unknown_name(field, name, METRICS, "metric")
         elif not metric.low <= value <= metric.high:

@@ -19,8 +19,9 @@ from workers.errors import InvalidInput
 from workers.generation.judging.section import Judge
 from workers.models.description import ModelDescription, for_task, require_head
 from workers.models.vocabulary import check_texts
+from workers.tasks.knowledge import knowledge_section
 from workers.tasks.registry import task_of
-from workers.tasks.section import TaskSection
+from workers.tasks.section import DOMAIN, TaskSection
 
 T = TypeVar("T")
 
@@ -84,7 +85,7 @@ class TaskAdmission:
         before = len(self.problems)
         for role in task.path_fields:
             value, field = getattr(task, role), f"task.{role}"
-            if not isinstance(value, str) or value.startswith("builtin:") or not self.sound(field):
+            if not isinstance(value, str) or value.startswith(("builtin:", DOMAIN)) or not self.sound(field):
                 continue
             if value.startswith(HUB):
                 self.attempt(lambda: check_data_id(field, value, self.settings))  # noqa: B023
@@ -106,12 +107,23 @@ class TaskAdmission:
         try:
             self.data = task_of(task).read(task, seed)
             self.max_length = task.max_length
+            self._read_knowledge(task, seed)
             return self.data
         except InvalidInput as error:
             self.problems.append(FieldProblem(f"task.{error.field}", error.found, error.allowed, error.message))
             if error.field == "test":  # it is read before the validation rows, whose problems are others
                 self.read(task.model_copy(update={"test": None}), seed)
             return None
+
+    def _read_knowledge(self, task: TaskSection, seed: int) -> None:
+        """That the data of what the base can do already can be read."""
+        known = knowledge_section(task)
+        if known is None:
+            return
+        try:
+            task_of(known).read(known, seed)
+        except InvalidInput as error:
+            self.problems.append(FieldProblem("task.knowledge", error.found, error.allowed, error.message))
 
     def check_fit(self, model: ModelDescription, data: TaskData | None) -> None:
         """That the model's weights and tokenizer are there, belong together, and know the texts."""

@@ -42,7 +42,10 @@ def augmented(rows: Rows, eda: Eda, seed: int) -> Rows:
             texts.append(rows.texts[row] if second else new)
             if pairs is not None:
                 pairs.append(new if second else pairs[row])
-    return Rows(tuple(texts), None if pairs is None else tuple(pairs), np.tile(rows.targets, eda.copies + 1))
+    times = eda.copies + 1
+    domains = None if rows.domains is None else rows.domains * times
+    seconds = None if pairs is None else tuple(pairs)
+    return Rows(tuple(texts), seconds, np.tile(rows.targets, times), domains=domains)
 
 
 def _words_of_classes(rows: Rows) -> dict[int, list[str]]:

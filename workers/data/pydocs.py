@@ -21,18 +21,26 @@ from workers.data.near_duplicates import first_of_each
 
 CLASSES = ("class", "function", "method", "module")
 HELD_OUT_PER_CLASS = 150
+LARGE_PACKAGES = ("idlelib", "test", "tkinter")
 _FORMAT = 2
 _SIMILAR = 0.5
 _SKIPPED = {"site-packages", "dist-packages", "__pycache__"}
 
 
 def read_pydocs(role: str) -> dict[str, list[Any]]:
-    """Columns `text`, `label` and `log2_words` of one split: `train`, `validation` or `test`."""
+    """Columns `text`, `label`, `log2_words` and `part` of one split: `train`, `validation` or `test`."""
     table = table_of_this_python(f"pydocs-{_FORMAT}", _build)
     chosen = table.filter(pa_compute.equal(table["split"], role))
     texts = chosen["text"].to_pylist()
     words = [math.log2(len(text.split())) for text in texts]
-    return {"text": texts, "label": chosen["label"].to_pylist(), "log2_words": words}
+    parts = [_part(source) for source in chosen["source"].to_pylist()]
+    return {"text": texts, "label": chosen["label"].to_pylist(), "log2_words": words, "part": parts}
+
+
+def _part(source: str) -> str:
+    """The part of the library that a file is of: a large package by its name, one of the others, or a module alone."""
+    package, _, within = source.partition("/")
+    return (package if package in LARGE_PACKAGES else "packages") if within else "modules"
 
 
 def _build() -> pa.Table:

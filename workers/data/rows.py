@@ -59,13 +59,15 @@ class Rows:
     """Texts [rows] (and second texts of pairs) with targets [rows].
 
     A target is the index of a class (int32), a number (float32), or for rows of words an int32 array [words]. `judged`
-    is what rows of queries and documents are about; parts of such rows go without.
+    is what rows of queries and documents are about; parts of such rows go without. `domains` [rows] names what rows
+    are of, where a job tells them apart.
     """
 
     texts: tuple[Text, ...]
     pairs: tuple[str, ...] | None
     targets: Targets
     judged: Judged | None = None
+    domains: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -73,7 +75,12 @@ class Rows:
     def take(self, indices: NDArray[np.integer]) -> Rows:
         """The rows at `indices` [n], in that order."""
         pairs = None if self.pairs is None else tuple(self.pairs[i] for i in indices)
-        return Rows(tuple(self.texts[i] for i in indices), pairs, self.targets[indices])
+        domains = None if self.domains is None else tuple(self.domains[i] for i in indices)
+        return Rows(tuple(self.texts[i] for i in indices), pairs, self.targets[indices], domains=domains)
+
+    def of_domain(self, name: str, wanted: bool = True) -> NDArray[np.int64]:
+        """The places of a domain's rows, or of all others."""
+        return np.flatnonzero([(domain == name) == wanted for domain in self.domains or ()])
 
     @property
     def written(self) -> bool:

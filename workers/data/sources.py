@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from workers.data.columns import Columns, brief
 from workers.data.digits import read_digits
+from workers.data.domains import check_domains, domain_column, without_domain
 from workers.data.files import SUFFIXES, column_names, read_columns
 from workers.data.pycode import read_pycode
 from workers.data.pydocs import read_pydocs
@@ -25,7 +26,7 @@ from workers.data.rows import Rows, TaskData
 from workers.data.split_files import SPLIT_NAMES, find_split
 from workers.data.splits import balanced_sample, stratified_split
 from workers.errors import InvalidInput
-from workers.tasks.section import TaskSection
+from workers.tasks.section import TaskSection, domain_left_out
 
 DEFAULT_FRACTION = 0.2
 BUILTIN = {
@@ -48,18 +49,20 @@ HUB_DATA = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]
 def read_splits(
     task: TaskSection, texts: Sequence[str], label: str, folders: Folders | None = None
 ) -> dict[str, list[Columns]]:
-    """The columns `texts` and `label` of the splits that a task's sources have, by role: `train`, `test`, `validation`.
+    """The columns `texts` and `label` of the splits that a task's sources have, by role: `train`, `test`, `validation`,
+    and that of domains where the job names one.
 
     A split lies in one or more parts. Without `validation`, a source that has a validation split of its own uses it.
     What is missing is to be split off `train`, see `divided`. `folders` reads those without tables.
 
     Raises `InvalidInput` naming the field.
     """
-    wanted = list(dict.fromkeys([*texts, label]))
+    domain = domain_column(task)
+    wanted = list(dict.fromkeys([*texts, label, *([] if domain is None else [domain])]))
     found = {"train": _read(task.train, "train", wanted, label, folders)}
     for role in ("test", "validation"):
         source = getattr(task, role)
-        if isinstance(source, str):
+        if isinstance(source, str) and domain_left_out(source) is None:
             found[role] = _read(source, role, wanted, label, folders)
     if task.validation is None and not _is_one_file(task.train):
         own = _read_if_there(task.train, "validation", wanted, label, folders, whole=False)
@@ -97,6 +100,15 @@ def divided(
         groups: a number [rows] of each row; of equal ones all are split off, or none. Strata do not count then.
     """
     left, test, validation = rows["train"], rows.get("test"), rows.get("validation")
+    check_domains(task, left, test, validation)
+    every = left
+    if (name := domain_left_out(task.test)) is not None:
+        test = _domain(every, name, "test")
+        validation = None if validation is None else without_domain(validation, task.test)
+    if (name := domain_left_out(task.validation)) is not None:
+        validation = _domain(every, name, "validation")
+        test = None if test is None else without_domain(test, task.validation)
+    left = without_domain(without_domain(left, task.test), task.validation)
     # test is split off before validation, so that changing that one leaves the test rows
     if isinstance(task.test, float):
         test, left = _split_off(left, task.test, strata, groups, seed + 2, "test")
@@ -215,6 +227,14 @@ def _split_off(
     if not len(held):
         raise InvalidInput(role, f"{fraction} of {len(train)} rows", "a fraction that leaves rows on each side")
     return train.take(held), train.take(kept)
+
+
+def _domain(rows: Rows, name: str, role: str) -> Rows:
+    found = rows.take(rows.of_domain(name))
+    if not 0 < len(found) < len(rows):
+        known = ", ".join(sorted(set(rows.domains or ())))
+        raise InvalidInput(role, f"domain:{name}", f"one of several domains of train, which are {known}")
+    return found
 
 
 def _sample(rows: Rows, wanted: int | None, strata: Strata, seed: int, field: str) -> Rows:

@@ -17,7 +17,8 @@ from workers.data.tokens import Tokens
 from workers.engines.batches import RowIndices, side_by_side
 from workers.engines.transfers import to_device
 from workers.hyperparameters import Hyperparameters
-from workers.tasks.criterion import IGNORED, LABELS_OWN, ROLES, Criterion
+from workers.tasks.criterion import IGNORED, LABELS_OWN, ROLES, Criterion, Measure
+from workers.tasks.domains import DomainMeasure
 
 
 class Inputs:
@@ -172,6 +173,13 @@ class Inputs:
     def weight(self, rows: RowIndices) -> float:
         """What rows together count in a mean loss."""
         return float(self.weights[rows].sum())
+
+    def add_to(self, measure: Measure, outputs: Tensor, rows: RowIndices) -> None:
+        """Let a measure of this split take in the model's outputs `[rows, …]` for these rows."""
+        if isinstance(measure, DomainMeasure) and self.criterion.domains is not None:
+            measure.add_of(outputs.float(), self.targets(rows), self.criterion.domains[rows])
+        else:
+            measure.add(outputs.float(), self.targets(rows))
 
     def loss(self, outputs: Tensor, rows: RowIndices, hyperparameters: Hyperparameters) -> Tensor:
         """The loss of a model's outputs `[rows, …]` for these rows, summed over their targets."""

@@ -222,9 +222,8 @@ class Pack:
         measures = {member: split.inputs.criterion.measure() for member in members}
         for rows in evaluation_batches(split, max(1, self._way.evaluation_tokens // len(members))):
             outputs = split.outputs(arranged(self._layout, {member.slot: rows for member in members}, split))
-            targets = split.inputs.targets(rows)
             for segment, measure in zip(self._layout.segments, measures.values(), strict=True):
-                measure.add(outputs[segment.rows].float(), targets)
+                split.inputs.add_to(measure, outputs[segment.rows], rows)
         return {member: measure.result() for member, measure in measures.items()}
 
 

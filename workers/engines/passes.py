@@ -129,7 +129,7 @@ def measure_in(split: Pass, batches: Iterable[RowIndices]) -> Measure:
     """The measure of a split's batches, in float32 always: what is reported must hold where it is reloaded."""
     measure = split.inputs.criterion.measure()
     for rows in batches:
-        measure.add(split.outputs(rows).float(), split.inputs.targets(rows))
+        split.inputs.add_to(measure, split.outputs(rows), rows)
     return measure
 
 

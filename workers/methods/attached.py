@@ -38,13 +38,14 @@ class TrainingSetup:
     `batches(size)` iterates over training batches of `size` rows: dicts of `input_ids`, `attention_mask`
     (`token_type_ids`) [rows, tokens] and `labels`, the targets of the rows or of their tokens.
     `loss(outputs, labels)` is the task's mean loss of the model's outputs for a batch, as `outputs(model, batch)` gives
-    them.
+    them. `knowledge(size)` iterates over batches of what the base can do already, where the job names such data.
     """
 
     total_steps: int
     batches: Callable[[int], Iterable[Batch]]
     loss: Callable[[Tensor, Tensor], Tensor]
     outputs: Callable[[nn.Module, Batch], Tensor] = logits_of
+    knowledge: Callable[[int], Iterable[Batch]] | None = None
 
 
 class Attached(Protocol):

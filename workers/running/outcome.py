@@ -76,6 +76,9 @@ def outcome_of(
         longer = _latency(prepared, attached, workbench)
         metrics |= {name: prepared.base_latency[name] * ratio.value for name, ratio in longer.items()}
         where |= {f"{name}_over_base": str(ratio) for name, ratio in longer.items()}
+        if prepared.knowledge is not None and ending.status == "completed":
+            lost, told = prepared.knowledge.forgetting(attached, prepared.resident.base)
+            metrics, where = metrics | lost, where | told
         if prepared.asked is not None and ending.status == "completed":
             written = answers_of(attached, prepared.asked)
             metrics |= written.metrics

@@ -24,6 +24,7 @@ from workers.models.anatomy import Anatomy
 from workers.models.description import ModelDescription, describe, for_task
 from workers.models.quantisation import check_method
 from workers.running.answering import Asked, ask
+from workers.running.knowledge import Knowledge, knowledge_of
 from workers.running.packing import check_packing, why_not_fast
 from workers.running.sharding import WHOLE_BATCH, check_sharded, needs_whole_batch
 from workers.running.workbench import PreparedData, Workbench
@@ -46,6 +47,7 @@ class PreparedTrial:
     base_latency: dict[str, float]
     asked: Asked | None = None
     resume: Checkpoint | None = None
+    knowledge: Knowledge | None = None
     afresh: str | None = None  # why it does not continue from the checkpoint that it was given
 
     @property
@@ -89,7 +91,18 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     asked = ask(assignment.task, data, assignment.evaluate_on, resident, assignment.shards, workbench)
     resume, afresh = _resumption(assignment, workbench.artifacts)
     return PreparedTrial(
-        assignment, chosen, values, hyperparameters, resident, data, evaluated, base_latency, asked, resume, afresh
+        assignment,
+        chosen,
+        values,
+        hyperparameters,
+        resident,
+        data,
+        evaluated,
+        base_latency,
+        asked,
+        resume,
+        knowledge_of(assignment.task, assignment.data_seed, resident, assignment.shards, workbench),
+        afresh,
     )
 
 

@@ -68,6 +68,8 @@ def attach(prepared: PreparedTrial, steps: int) -> Attached:
     seed = prepared.assignment.seed
     outputs = outputs_of(train.criterion)
     setup = TrainingSetup(steps, lambda size: train.labelled_batches(size, seed), train.criterion.mean_loss, outputs)
+    if (known := prepared.knowledge) is not None:
+        setup = replace(setup, knowledge=lambda size: known.train.labelled_batches(size, seed))
     attached = prepared.method.attach(prepared.resident.base, prepared.knobs, seed, setup)
     for parameter in attached.parameters().values():  # some are copies of the base's, which may be in half precision
         parameter.data = parameter.data.float()

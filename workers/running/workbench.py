@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,8 +31,12 @@ from workers.models.half_precision import hold_in_bfloat16
 from workers.models.heads import SEQUENCE, Head
 from workers.models.loading import Base, load_base, load_processor
 from workers.running import latency
+from workers.tasks.domains import by_domain
 from workers.tasks.registry import task_of
 from workers.tasks.section import TaskSection
+
+if TYPE_CHECKING:
+    from workers.running.knowledge import Knowledge
 
 _Value = TypeVar("_Value")
 
@@ -84,6 +88,7 @@ class Workbench:
             wall clock would on a quiet machine.
         programs: folders whose code of jobs may be run, metrics among it.
         judges: addresses that answers may be sent to, as the operator lists them.
+        known: what bases can do with the knowledge of jobs, of the job that was last at it.
         judged: answers of the base with what judges said of them, of the job that was last at it.
         interrupted: whether this process has to end soon: trials then stop behind their present step.
     """
@@ -97,6 +102,7 @@ class Workbench:
     latency_clock: Callable[[], float] = time.perf_counter
     programs: tuple[str, ...] = ()
     judges: str = "off"
+    known: dict[Hashable, Knowledge] = field(default_factory=dict, repr=False)
     judged: dict[str, Written] = field(default_factory=dict, repr=False)
     interrupted: Callable[[], bool] = lambda: False
     _bases: dict[Hashable, ResidentBase] = field(default_factory=dict, repr=False)
@@ -183,7 +189,7 @@ class Workbench:
         criterion = kind.criterion_for(task, tokens.labels, tokens.train.targets, anatomy.head_adds_constant)
 
         def inputs(split: Tokens, of: Rows) -> Inputs:
-            own = kind.criterion_on(criterion, task, of, split)
+            own = by_domain(kind.criterion_on(criterion, task, of, split), of, len(split), kind.primary)
             return Inputs(split, tokens.pad_token_id, own, self.device)
 
         test = None if tokens.test is None or rows.test is None else inputs(tokens.test, rows.test)

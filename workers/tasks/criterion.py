@@ -79,6 +79,7 @@ class Criterion:
         pooling: how the hidden states of a row's tokens become its one vector, where these are the model's outputs.
         leading: rows, the first ones of a split, that an evaluation reads before all others.
         examples: what the metrics of a split are means over, where these are not its rows.
+        domains: the number of each row's domain, where metrics of domains are measured beside those of all rows.
         baselines: what is reached on a split without the model, by the name of the trial's method.
     """
 
@@ -93,6 +94,7 @@ class Criterion:
     leading: int = 0
     examples: int | None = None
     baselines: Mapping[str, Callable[[], Baseline]] = field(default_factory=dict)
+    domains: NDArray[np.int64] | None = None
 
     def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss averaged over all targets, without what regularises training."""

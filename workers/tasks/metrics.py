@@ -36,6 +36,18 @@ MCC = Metric("mcc", "quality", "maximize", "", "Matthews correlation, multi-clas
 LOSS = Metric("loss", "quality", "minimize", "nats", "mean cross-entropy on the validation rows")
 TRAIN_LOSS = Metric("train_loss", "quality", "minimize", "nats", "mean training loss since the last report")
 
+WORST_DOMAIN = Metric(
+    "worst_domain", "quality", "maximize", "", "the type's first metric in the domain where it is worst", low=-1e18
+)
+FORGETTING = Metric(
+    "forgetting",
+    "quality",
+    "minimize",
+    "",
+    "what the trial lost of the base's knowledge: accuracy of a probe, or nats of a token, before and after",
+    low=-1e18,
+)
+
 COSTS = (
     Metric(
         "trainable_params",

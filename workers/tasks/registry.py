@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from workers.errors import InvalidInput
 from workers.tasks import catalogue
-from workers.tasks.metrics import COSTS, TRAIN_LOSS, Metric
+from workers.tasks.metrics import COSTS, FORGETTING, TRAIN_LOSS, WORST_DOMAIN, Metric
 from workers.tasks.section import TaskSection, TypeSection
 from workers.tasks.task import Task, TaskType
 
@@ -64,14 +64,34 @@ def metrics_for(section: TaskSection) -> Mapping[str, Metric]:
     one = task_of(section)
     asked = {metric.name: metric for metric in one.written if metric.name in section.written_metrics()}
     own = {metric.name: metric for metric in section.judged_metrics()}
-    return MappingProxyType(dict(metrics_of(one)) | asked | own)
+    options = {metric.name: metric for field, metric in _optional(one).items() if getattr(section, field) is not None}
+    return MappingProxyType(dict(metrics_of(one)) | asked | own | options)
+
+
+def option_of(metric: str) -> str | None:
+    """The field of the section that a metric needs; None for metrics that need none."""
+    return next((field for field, one in _OPTIONAL.items() if one.name == metric), None)
+
+
+_OPTIONAL = {"domain": WORST_DOMAIN, "knowledge": FORGETTING}
+"""Metrics that every type has whose section has the field, where a job fills it in."""
+
+
+def _optional(one: TaskType) -> dict[str, Metric]:
+    fields = one.section.model_fields
+    found = {field: metric for field, metric in _OPTIONAL.items() if field in fields}
+    if "domain" in found:
+        first = one.metrics[0]
+        found["domain"] = replace(WORST_DOMAIN, direction=first.direction, unit=first.unit)
+    return found
 
 
 def measurable(one: TaskType) -> Mapping[str, Metric]:
     """What trials of a type can report, by name, whatever their job asks for."""
     if not one.metrics:
         return MappingProxyType({})
-    return MappingProxyType(dict(metrics_of(one)) | {metric.name: metric for metric in one.written})
+    more = {metric.name: metric for metric in (*one.written, *_optional(one).values())}
+    return MappingProxyType(dict(metrics_of(one)) | more)
 
 
 def _all_metrics() -> Mapping[str, Metric]:
@@ -81,7 +101,7 @@ def _all_metrics() -> Mapping[str, Metric]:
             known = found.setdefault(metric.name, metric)
             if known.direction != metric.direction:
                 raise ValueError(f"{one.name} gives the metric {metric.name!r} another direction")
-    return MappingProxyType(found | {metric.name: metric for metric in (TRAIN_LOSS, *COSTS)})
+    return MappingProxyType(found | {one.name: one for one in (TRAIN_LOSS, *_OPTIONAL.values(), *COSTS)})
 
 
 METRICS = _all_metrics()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from workers.bounded import INT32, Location, Name
-from workers.tasks.metrics import Metric
+from workers.tasks.metrics import FORGETTING, Metric
 
+DOMAIN = "domain:"
 Source = Location | Annotated[float, Field(gt=0, lt=1)] | None
+
+
+def domain_left_out(source: object) -> str | None:
+    """The domain that a split's source, `domain:NAME`, stands for; None for any other source."""
+    return source.removeprefix(DOMAIN) if isinstance(source, str) and source.startswith(DOMAIN) else None
 
 
 class TypeSection(BaseModel):
@@ -90,7 +96,45 @@ class TaskSection(TypeSection, ABC):
         return bool(self.trained_tokens() or self.added_tokens())
 
 
-class TextSection(TaskSection):
+class DomainSection(TaskSection):
+    """A section whose rows may say which domain they are of: a genre, a customer, a place."""
+
+    domain: Name | None = Field(
+        default=None,
+        description="column of each row's domain: `worst_domain` is measured, and `domain:NAME` as `test` or "
+        "`validation` is that domain, which no other split then has",
+    )
+
+    @model_validator(mode="after")
+    def _domains_are_told(self) -> Self:
+        left_out = [source for source in (self.validation, self.test) if domain_left_out(source) is not None]
+        if left_out and self.domain is None:
+            raise ValueError(f"found {left_out[0]!r} without `domain`; allowed: with the column of the domains")
+        if len(left_out) > len(set(left_out)):
+            raise ValueError(f"found {left_out[0]!r} as `validation` and as `test`; allowed: two domains")
+        return self
+
+
+class KnowledgeSection(TaskSection):
+    """A section of texts, whose model may be watched for what it forgets."""
+
+    path_fields: ClassVar[tuple[str, ...]] = (*TaskSection.path_fields, "knowledge")
+
+    knowledge: Location | None = Field(
+        default=None,
+        description="data of what the base can do already, a source like `train`: `forgetting` of it is measured",
+    )
+    knowledge_text: Name = Field(default="text", description="column of the texts of `knowledge`")
+    knowledge_label: Name = Field(
+        default="label", description="column of their classes, for models that read; what writes needs none"
+    )
+
+    def written_metrics(self) -> tuple[str, ...]:
+        """Metrics that are there at a trial's end alone."""
+        return () if self.knowledge is None else (FORGETTING.name,)
+
+
+class TextSection(DomainSection, KnowledgeSection):
     """A section whose rows are texts or pairs of texts."""
 
     text: Name | None = Field(default=None, description="column of the text (default `text`)")

@@ -56,8 +56,8 @@ def report(
     """Store what the trial has reached, renew its lease and learn whether to go on. 409 when the trial was given to
     another worker meanwhile; nothing is stored then."""
     _check_id(trial_id, body.trial_id)
-    check_report(body, artifacts)
     job = store.get_job(store.get_trial(trial_id).job_id)
+    check_report(body, job, artifacts)
     _check_outside(job)
     store.add_report(body)
     store.extend_trial_lease(trial_id, body.attempt, LEASE)

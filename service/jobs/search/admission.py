@@ -28,7 +28,7 @@ from service.jobs.task_admission import TaskAdmission
 from workers.data.rows import TaskData
 from workers.models.description import ModelDescription
 from workers.tasks.catalogue.program import ProgramSpec
-from workers.tasks.registry import METRICS, metrics_for, task_of
+from workers.tasks.registry import METRICS, metrics_for, option_of, task_of
 from workers.tasks.section import TaskSection
 
 _TEST_NEEDED = "`task.test`, a data source that the search never sees or a fraction of `train` to split off"
@@ -131,6 +131,8 @@ def _metric_problems(spec: JobSpec, given: TaskSection) -> list[FieldProblem]:
             field, name, "metrics of every trial", f"{name} is measured in `confirm` alone (`confirm_only`)"
         )
         if name in later
+        else FieldProblem(field, name, f"with `task.{option}`", f"{field}: found {name}, which needs `task.{option}`")
+        if (option := option_of(name)) is not None and option in type(given).model_fields
         else unknown_name(field, name, usable, "metric")
         for field, name in named
         if name not in usable

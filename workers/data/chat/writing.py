@@ -19,6 +19,7 @@ from workers.data.chat.forms import ALPACA, DIALOGUE, PAIR, SHAREGPT, TEXT, Form
 from workers.data.chat.template import ChatTemplate, RefusedError
 from workers.data.chat.turns import Messages, fitted, messages_of, tools_of
 from workers.data.columns import Columns, brief
+from workers.data.domains import domain_at
 from workers.data.rows import Rows
 from workers.errors import InvalidInput
 
@@ -51,8 +52,11 @@ class Writer:
     drop_overlong: bool
     tokenizer: Tokenizer | None
 
-    def rows(self, parts: Sequence[Columns], tests: str | None = None) -> Rows:
-        """The rows of one split, with the programs of the column `tests` as their pairs. Raises `InvalidInput`."""
+    def rows(self, parts: Sequence[Columns], tests: str | None = None, domain: str | None = None) -> Rows:
+        """The rows of one split, with the programs of the column `tests` as their pairs, and their domains of another.
+
+        Raises `InvalidInput`.
+        """
         written: list[Written] = []
         places: list[tuple[Columns, int]] = []
         for part in parts:
@@ -68,7 +72,8 @@ class Writer:
         flags = np.empty(len(written), dtype=object)
         flags[:] = [np.array(learnt, dtype=np.int32) for _, learnt in written]
         programs = None if tests is None else tuple(_program(*place, tests) for place in places)
-        return Rows(tuple(pieces for pieces, _ in written), programs, flags)
+        domains = None if domain is None else tuple(domain_at(domain, *place) for place in places)
+        return Rows(tuple(pieces for pieces, _ in written), programs, flags, domains=domains)
 
     def _row(self, part: Columns, row: int) -> Written:
         cell = {name: part.values[column][row] for name, column in self.names.items()}

@@ -1,10 +1,11 @@
 """`corda`, `lora_ga`: LoRA whose factors start from what the data says about each weight W.
 
 CorDA: with the covariance C of the layer's inputs, WC = USVᵀ and W = US(VᵀC⁻¹); the factors start as r components of
-this sum and the others stay frozen. `ipm` (instruction previewed) trains the r largest, `kpm` (knowledge preserved) the
-r smallest. Certain: the decomposition and which components are trained. Choices: C comes from the task's own texts for
-both, so `kpm` preserves what the base does on these texts; C is scaled to a mean diagonal of 1 and gets 1 % of it on
-the diagonal, to be invertible.
+this sum and the others stay frozen. `ipm` (instruction previewed) trains the r largest, `kpm` (knowledge preserved)
+the r smallest. Certain: the decomposition and which components are trained; C of `ipm` comes from the task's own
+texts, that of `kpm` from the job's `task.knowledge`. Choices: where a job names no such data `kpm` takes the task's
+texts, too, and preserves what the base does on these; C is scaled to a mean diagonal of 1 and gets 1 % of it on the
+diagonal, to be invertible.
 
 LoRA-GA: with the gradient USVᵀ of the loss at W, A starts as the first r rows of Vᵀ and B as the next r columns of U,
 both times ⁴√out / √γ, scaled by α/√r; so the first step follows the gradient of full fine-tuning. Certain: this start.
@@ -16,6 +17,7 @@ Both leave the base weights as they are and subtract the start in the adapter, w
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Categorical, Ordinal
@@ -67,6 +69,8 @@ def _start_corda(base: Base, knobs: KnobValues, setup: TrainingSetup) -> None:
     from workers.methods.forms.low_rank import StartedLora
 
     layers = layers_of(base, StartedLora)
+    if knobs["variant"] == "kpm" and setup.knowledge is not None:
+        setup = replace(setup, batches=setup.knowledge)
     for layer, covariance in zip(layers, input_covariances(base, layers, setup, knobs["samples"]), strict=True):
         layer.start_from(*corda_factors(layer.frozen(), covariance, knobs["rank"], knobs["variant"]))
 

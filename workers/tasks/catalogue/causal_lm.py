@@ -29,7 +29,7 @@ from workers.models.references import resolve
 from workers.models.vocabulary import check_tokenizer
 from workers.tasks.criterion import IGNORED, Criterion
 from workers.tasks.metrics import Metric
-from workers.tasks.section import TaskSection
+from workers.tasks.section import DomainSection, KnowledgeSection
 from workers.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ PERPLEXITY = Metric("perplexity", "quality", "minimize", "", "e to the power of 
 TOKEN_ACCURACY = Metric("token_accuracy", "quality", "maximize", "", "share of tokens that are the likeliest", high=1)
 
 
-class CausalLMSpec(TaskSection):
+class CausalLMSpec(DomainSection, KnowledgeSection):
     """The `task` section of a fine-tuning of a language model. The columns are found by their usual names."""
 
-    path_fields: ClassVar[tuple[str, ...]] = (*TaskSection.path_fields, "chat_template_path")
+    path_fields: ClassVar[tuple[str, ...]] = (*KnowledgeSection.path_fields, "chat_template_path")
 
     type: Literal["causal-lm"] = "causal-lm"
     max_length: int = Field(default=1024, ge=4, le=8192, description="tokens; longer rows are cut at their end")
@@ -111,7 +111,7 @@ class CausalLMSpec(TaskSection):
 
     def written_metrics(self) -> tuple[str, ...]:
         """Metrics that are there at a trial's end alone: of written answers, and of the job's own."""
-        own = tuple(metric.name for metric in self.judged_metrics())
+        own = (*super().written_metrics(), *(metric.name for metric in self.judged_metrics()))
         return own if self.generation is None else (*self.generation.metrics, *own)
 
     def judged_metrics(self) -> tuple[Metric, ...]:
@@ -135,7 +135,7 @@ def read(task: CausalLMSpec, seed: int = 0) -> TaskData:
     splits = read_splits(task, columns[1:], columns[0])
     only = task.completion_only_loss if form is PAIR else task.assistant_only_loss
     writer = writer_of(task, form, names, only)
-    rows = {role: writer.rows(parts, tests) for role, parts in splits.items()}
+    rows = {role: writer.rows(parts, tests, task.domain) for role, parts in splits.items()}
     check_occurring(task.new_tokens, rows["train"].texts)
     data = divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
     return replace(data, form=form.name)

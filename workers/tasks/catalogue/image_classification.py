@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from workers.bounded import Name
+from workers.data.domains import domains_of
 from workers.data.labels import check_names, check_repeated, class_indices, read_labels
 from workers.data.pictures import class_folders, decoded, pictures_of, require_pillow
 from workers.data.rows import Blob, Rows, TaskData
@@ -15,14 +16,14 @@ from workers.data.sources import divided, read_splits
 from workers.data.tokens import Encoded
 from workers.models.heads import IMAGE
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
-from workers.tasks.section import TaskSection
+from workers.tasks.section import DomainSection
 from workers.tasks.task import Task
 
 if TYPE_CHECKING:
     from workers.models.pixels import PixelReader
 
 
-class ImageClassificationSpec(TaskSection):
+class ImageClassificationSpec(DomainSection):
     """The `task` section of an image classification."""
 
     type: Literal["image-classification"] = "image-classification"
@@ -49,7 +50,10 @@ def read(task: ImageClassificationSpec, seed: int = 0) -> TaskData:
     check_names(train)
     indices = {role: class_indices(own, classes, train, role) for role, own in labels.items()}
     check_repeated(train, classes, list(indices.values()))
-    rows = {role: Rows(pictures_of(own, task.image), None, indices[role]) for role, own in parts.items()}
+    rows = {
+        role: Rows(pictures_of(own, task.image), None, indices[role], domains=domains_of(task, own))
+        for role, own in parts.items()
+    }
     return divided(task, seed, classes, rows, strata=lambda rows: rows.targets)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from workers.bounded import Name
+from workers.data.domains import domains_of
 from workers.data.labels import check_names, check_repeated, class_indices, read_labels
 from workers.data.rows import Rows, TaskData
 from workers.data.sources import divided, read_splits, texts_of
@@ -34,7 +35,10 @@ def read(task: TextClassificationSpec, seed: int = 0) -> TaskData:
     classes = train.classes()
     check_names(train)
     indices = {role: class_indices(own, classes, train, role) for role, own in labels.items()}
-    rows = {role: Rows(first, second[0] if second else None, indices[role]) for role, (first, *second) in texts.items()}
+    rows = {
+        role: Rows(first, second[0] if second else None, indices[role], domains=domains_of(task, parts[role]))
+        for role, (first, *second) in texts.items()
+    }
     check_repeated(train, classes, list(indices.values()))
     return divided(task, seed, classes, rows, strata=lambda rows: rows.targets)
 

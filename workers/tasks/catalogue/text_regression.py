@@ -13,6 +13,7 @@ from pydantic import Field
 
 from workers.bounded import Name
 from workers.data.columns import Columns, brief
+from workers.data.domains import domains_of
 from workers.data.rows import Rows, Targets, TaskData
 from workers.data.sources import divided, read_splits, texts_of
 from workers.data.tokens import encode_texts
@@ -50,7 +51,8 @@ def read(task: TextRegressionSpec, seed: int = 0) -> TaskData:
     rows = {}
     for role, parts in read_splits(task, task.text_columns(), task.label).items():
         first, *second = (texts_of(parts, name, role) for name in task.text_columns())
-        rows[role] = Rows(first, second[0] if second else None, _numbers(parts, task.label))
+        pairs, domains = second[0] if second else None, domains_of(task, parts)
+        rows[role] = Rows(first, pairs, _numbers(parts, task.label), domains=domains)
     if len(set(rows["train"].targets.tolist())) < 2:
         raise InvalidInput("label", f"the same number in every row of {task.train}", "numbers that differ")
     return divided(task, seed, (task.label,), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))

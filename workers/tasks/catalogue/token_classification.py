@@ -15,6 +15,7 @@ from pydantic import Field
 
 from workers.bounded import Name
 from workers.data.columns import Columns, brief
+from workers.data.domains import domains_of
 from workers.data.rows import Rows, TaskData
 from workers.data.sources import divided, read_splits
 from workers.data.tokens import Encoded
@@ -22,7 +23,7 @@ from workers.errors import InvalidInput
 from workers.models.heads import TOKEN
 from workers.tasks.criterion import IGNORED, Criterion
 from workers.tasks.metrics import ACCURACY, F1_MACRO, LOSS, Metric
-from workers.tasks.section import TaskSection
+from workers.tasks.section import DomainSection, KnowledgeSection
 from workers.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ Span = tuple[str, int, int]
 """Type, first and last word."""
 
 
-class TokenClassificationSpec(TaskSection):
+class TokenClassificationSpec(DomainSection, KnowledgeSection):
     """The `task` section of a token classification."""
 
     type: Literal["token-classification"] = "token-classification"
@@ -63,7 +64,7 @@ def read(task: TokenClassificationSpec, seed: int = 0) -> TaskData:
             raise InvalidInput(role, found, f"the tags of train, {', '.join(map(repr, labels[:20]))}")
         targets = np.empty(len(own), dtype=object)  # made first: rows of one length would become a matrix
         targets[:] = [np.array([index[tag] for tag in row], dtype=np.int32) for row in own]
-        rows[role] = Rows(tuple(words[role]), None, targets)
+        rows[role] = Rows(tuple(words[role]), None, targets, domains=domains_of(task, splits[role]))
     return divided(task, seed, labels, rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
 
 

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from workers.bounded import Name
-from workers.tasks.section import TaskSection
+from workers.tasks.section import KnowledgeSection
 
 
-class RankingSection(TaskSection):
+class RankingSection(KnowledgeSection):
     """Queries, documents and judgements. Columns are found by their usual names."""
 
     query: Name | None = Field(default=None, description="column of the queries (default `query`)")

@@ -23,7 +23,7 @@ from workers.tasks.catalogue import causal_lm
 from workers.tasks.catalogue.preference.rows import PairWriter, sequences
 from workers.tasks.criterion import Criterion
 from workers.tasks.metrics import Metric
-from workers.tasks.section import TaskSection
+from workers.tasks.section import DomainSection, KnowledgeSection
 from workers.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ CHOSEN_LOGP = Metric(
 PREFERENCE_LOSS = Metric("loss", "quality", "minimize", "nats", "the task's loss at β = 0.1, of all trials alike")
 
 
-class PreferenceSpec(TaskSection):
+class PreferenceSpec(DomainSection, KnowledgeSection):
     """The `task` section of a preference optimisation. The columns are found by their usual names."""
 
-    path_fields: ClassVar[tuple[str, ...]] = (*TaskSection.path_fields, "chat_template_path")
+    path_fields: ClassVar[tuple[str, ...]] = (*KnowledgeSection.path_fields, "chat_template_path")
 
     type: Literal["preference"] = "preference"
     max_length: int = Field(
@@ -115,7 +115,7 @@ def read(task: PreferenceSpec, seed: int = 0) -> TaskData:
     columns = list(names.values())
     splits = read_splits(task, columns[1:], columns[0])
     writer = PairWriter.of(task, names)
-    rows = {role: writer.pairs(parts) for role, parts in splits.items()}
+    rows = {role: writer.pairs(parts, task.domain) for role, parts in splits.items()}
     check_occurring(task.new_tokens, rows["train"].texts)
     data = divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
     return replace(data, form="chosen-rejected" if prompt is None else "prompt-chosen-rejected")

@@ -16,6 +16,7 @@ from workers.data.chat.sides import Sides, UnfitSideError, sides_of
 from workers.data.chat.template import RefusedError
 from workers.data.chat.writing import Writer, Written
 from workers.data.columns import Columns
+from workers.data.domains import domain_at
 from workers.data.rows import Rows
 from workers.errors import InvalidInput
 from workers.tasks.catalogue import causal_lm
@@ -44,8 +45,8 @@ class PairWriter(Writer):
             **{one.name: getattr(plain, one.name) for one in fields(plain)}, drop_unusable=task.unusable == "drop"
         )
 
-    def pairs(self, parts: Sequence[Columns]) -> Rows:
-        """The pairs of one split. Raises `InvalidInput` with the row."""
+    def pairs(self, parts: Sequence[Columns], domain: str | None = None) -> Rows:
+        """The pairs of one split, with their domains of a column. Raises `InvalidInput` with the row."""
         places = [(part, row) for part in parts for row in range(len(part.numbers))]
         found = [(place, pair) for place in places if (pair := self._pair_of(*place)) is not None]
         if places and not found:
@@ -56,7 +57,9 @@ class PairWriter(Writer):
             np.array([*first[1], *(_REJECTED + one for one in second[1])], dtype=np.int32)
             for _, (first, second) in found
         ]
-        return Rows(tuple((*first[0], *second[0]) for _, (first, second) in found), None, flags)
+        domains = None if domain is None else tuple(domain_at(domain, *place) for place, _ in found)
+        texts = tuple((*first[0], *second[0]) for _, (first, second) in found)
+        return Rows(texts, None, flags, domains=domains)
 
     def _pair_of(self, part: Columns, row: int) -> tuple[Written, Written] | None:
         """Both rows of a pair; None for one that is left out."""

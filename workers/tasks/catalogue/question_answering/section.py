@@ -8,10 +8,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from workers.bounded import Name
 from workers.tasks.catalogue.question_answering.answers import Language
-from workers.tasks.section import TaskSection
+from workers.tasks.section import KnowledgeSection
 
 
-class QuestionAnsweringSpec(TaskSection):
+class QuestionAnsweringSpec(KnowledgeSection):
     """The `task` section of an extractive question answering: an answer is a span of its context."""
 
     type: Literal["question-answering"] = "question-answering"
