@@ -25,6 +25,7 @@ from workers.engines.packed import Aboard, pack_on
 from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
+from workers.engines.stacked.capture import capture_on
 from workers.engines.stacked.reading import read_updates
 from workers.engines.stacked.room import Room
 from workers.engines.stacked.stack import Stack
@@ -122,13 +123,13 @@ def pack(case: Case, device: torch.device, half: bool, members: int, clock: Cloc
         logs.append(log)
     way = way_on(device) if device.type == "cuda" else STACKED
     precision: Precision = "bf16" if half else "fp32"
+    capture = capture_on(device, way.captured)
     with (
         _store() as store,
-        pack_on(resident, stack, 0, (rows, rows), store, precision, Room(), way) as together,
+        pack_on(resident, stack, 0, (rows, rows), store, precision, Room(), way, capture) as together,
     ):
         milliseconds = clock.milliseconds(lambda: together.run(aboard, lambda: True))
-        reason = together.capture_reason
-    return Measured(milliseconds, tuple(tuple(float(loss) for loss in log) for log in logs), reason)
+    return Measured(milliseconds, tuple(tuple(float(loss) for loss in log) for log in logs), capture.reason)
 
 
 def frozen(case: Case, device: torch.device, half: bool, members: int, clock: Clock) -> float:

@@ -30,7 +30,7 @@ from workers.engines.passes import Pass, WholePass, evaluation_batches, upper_pa
 from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
-from workers.engines.stacked.capture import capture_on
+from workers.engines.stacked.capture import Capture
 from workers.engines.stacked.joint_pass import JointPass, Share, arranged
 from workers.engines.stacked.layout import Layout
 from workers.engines.stacked.pace import Pace
@@ -38,6 +38,7 @@ from workers.engines.stacked.placing import updates_on
 from workers.engines.stacked.room import UNLIMITED, Room
 from workers.engines.stacked.stack import Stack
 from workers.engines.stacked.streams import CounterStreams, HostStreams, stream_key
+from workers.engines.stacked.unpadding import unpadded_layers, why_padded
 from workers.engines.stacked.way import Way
 from workers.engines.transfers import to_device
 from workers.models.half_precision import format_of, holds_bfloat16, without_autocast
@@ -58,18 +59,18 @@ class Pack:
     """Trains members together. Open it with `pack_on`."""
 
     def __init__(
-        self, stack: Stack, layout: Layout, passes: tuple[Pass, Pass], precision: Precision, room: Room, way: Way
+        self,
+        stack: Stack,
+        layout: Layout,
+        passes: tuple[Pass, Pass],
+        joint: JointPass,
+        room: Room,
+        way: Way,
+        capture: Capture,
     ) -> None:
         self._stack, self._layout, self._way, self._room = stack, layout, way, room
         self._train, self._validation = passes
-        self._capture = capture_on(layout.device, way.captured)
-        self._pace = Pace(layout.device)
-        self._joint = JointPass(layout, self._train, precision, self._capture)
-
-    @property
-    def capture_reason(self) -> str | None:
-        """Why passes are not captured; None where they are."""
-        return self._capture.reason
+        self._pace, self._joint, self._capture = Pace(layout.device), joint, capture
 
     def run(self, aboard: Aboard, interrupted: Callable[[], bool]) -> dict[Member, Ending | Fault]:
         """Train until a member ends or `interrupted` says so. Those that ended leave `aboard` and are returned."""
@@ -110,13 +111,15 @@ class Pack:
         """One optimizer step of every member; its time goes by tokens."""
         started = time.perf_counter()
         losses: dict[Member, float | Tensor | Fault] = {}
-        needed = {member: member.bytes_needed for member in steps}
-        for group in self._room.groups(needed, self._room.width.of(len(steps)) if self._way.narrowing else UNLIMITED):
-            losses |= self._accumulate({member: steps[member] for member in group})
+        at = {member.slot: member for member in steps}
+        needed = {slot: member.bytes_needed for slot, member in at.items()}
+        widest = self._room.width.of(len(steps)) if self._way.narrowing else UNLIMITED
+        for group in self._room.groups(needed, widest, self._stack.bytes):
+            losses |= self._accumulate({at[slot]: steps[at[slot]] for slot in group})
         trained = {member: loss for member, loss in losses.items() if not isinstance(loss, Fault)}
         self._stack.clear_gradients(member.slot for member in steps if member not in trained)
         if trained:
-            self._stack.step({member.slot: steps[member].learning_rate for member in trained})
+            self._update({member.slot: steps[member].learning_rate for member in trained})
         tokens = {member: self._tokens(steps[member]) for member in steps}
         total = sum(tokens.values())
         if self._way.narrowing:
@@ -127,6 +130,12 @@ class Pack:
         return faults | {
             member: Trained(loss, seconds * tokens[member] / max(total, 1)) for member, loss in trained.items()
         }
+
+    def _update(self, rates: Mapping[int, float]) -> None:
+        """One optimizer step of all members; where passes are captured, it is too."""
+        controls = {"controls": self._stack.controls(rates)}
+        key = ("update", self._stack.structure, self._stack.used)
+        self._capture.run(key, controls, lambda own: self._stack.apply(own["controls"]))
 
     def _tokens(self, step: TrainStep) -> int:
         return sum(int(self._train.inputs.lengths[rows].sum()) for rows in step.micro_batches)
@@ -256,24 +265,33 @@ def pack_on(
     precision: Precision,
     room: Room,
     way: Way,
+    capture: Capture,
 ) -> Iterator[Pack]:
     """A pack of the stack's members, who change nothing below `lowest_layer`. The base is whole afterwards.
 
-    `splits` are the rows to train and to evaluate on.
+    `splits` are the rows to train and to evaluate on. Room and captures outlive the pack: they are those of all packs
+    of one stack, one after another, as members come and go.
     """
     base = resident.base
     if holds_bfloat16(base):  # then all is brought into its format, which is quicker than autocast
         precision = "fp32"
     layout = Layout(stack.slots, splits[0].device, way.looped)
+    capture.begin(stack.generation)
     with ExitStack() as undo:
         undo.enter_context(without_autocast(base))
-        undo.enter_context(updates_on(base, stack, layout))
+        unpadding = way.unpadding if math.isfinite(way.unpadding) and why_padded(base, splits[0]) is None else None
+        modules = undo.enter_context(updates_on(base, stack, layout))
+        narrowed = False
         if lowest_layer < base.description.anatomy.layers:
-            undo.enter_context(last_layer_for_one_token(base))
+            narrowed = undo.enter_context(last_layer_for_one_token(base))
         passes: tuple[Pass, Pass] | None = None
         if lowest_layer > 0:
             number = format_of(base)
             passes = undo.enter_context(upper_passes(resident, base.model, splits, lowest_layer, store, number))
         if passes is None:
             passes = (WholePass(base.model, splits[0]), WholePass(base.model, splits[1]))
-        yield Pack(stack, layout, passes, precision, room, way)
+        if unpadding is not None and not undo.enter_context(unpadded_layers(base, layout, lowest_layer, narrowed)):
+            unpadding = None
+        reads = (stack.structure, lowest_layer)
+        joint = JointPass(layout, passes[0], precision, capture, unpadding, reads, modules)
+        yield Pack(stack, layout, passes, joint, room, way, capture)

@@ -15,10 +15,11 @@ from workers.engines.course import INTERRUPTED, Ending, OnReport, Training, cour
 from workers.engines.faults import failure_reason
 from workers.engines.pack_member import Member
 from workers.engines.packed import Aboard, Fault, pack_on
+from workers.engines.stacked.capture import Capture, capture_on
 from workers.engines.stacked.reading import read_updates
 from workers.engines.stacked.room import UNLIMITED, Room
 from workers.engines.stacked.stack import Stack
-from workers.engines.stacked.way import way_on
+from workers.engines.stacked.way import Way, way_on
 from workers.engines.trainee import EXTRA
 from workers.errors import InvalidInput
 from workers.models.description import describe
@@ -58,8 +59,10 @@ def train_pack(
     places = at_once or len(assignments)
     stack = Stack(places, torch.device(workbench.device))
     room = Room(bytes=_SHARE * torch.cuda.mem_get_info()[0] if stack.device.type == "cuda" else math.inf)
+    way = way_on(stack.device)
+    capture = capture_on(stack.device, way.captured)
     yield from _PackRun(
-        workbench, on_report, key, places, deque(assignments), arrivals or Arrivals(), stack, room
+        workbench, on_report, key, places, deque(assignments), arrivals or Arrivals(), stack, room, way, capture
     ).outcomes()
 
 
@@ -98,9 +101,10 @@ class _PackRun:
     arrivals: Arrivals
     stack: Stack
     room: Room
+    way: Way
+    capture: Capture
     joined: dict[Member, _Joined] = field(default_factory=dict)
     aboard: Aboard = field(default_factory=dict)
-    not_captured: str | None = None
 
     def outcomes(self) -> Iterator[Outcome]:
         """One for each trial, as they end."""
@@ -145,10 +149,10 @@ class _PackRun:
             self.workbench.prefixes,
             precision_of(first.assignment, "fast", self.workbench, first.resident.base.description.anatomy),
             self.room,
-            way_on(self.stack.device),
+            self.way,
+            self.capture,
         ) as pack:
             ended = pack.run(self.aboard, self._may_come_aboard)
-            self.not_captured = pack.capture_reason
         for member, ending in ended.items():
             yield self._outcome(self.joined.pop(member), member, ending)
 
@@ -163,8 +167,8 @@ class _PackRun:
         shared = {"packed_with": ", ".join(sorted(joined.companions))} if joined.companions else {}
         if self.room.members < UNLIMITED:
             shared["pack_limit"] = str(self.room.members)
-        if self.stack.device.type != "cpu" and self.not_captured is not None:
-            shared["not_captured"] = self.not_captured
+        if self.stack.device.type != "cpu" and self.capture.reason is not None:
+            shared["not_captured"] = self.capture.reason
         return outcome.model_copy(update={"engine": "fast", "environment": outcome.environment | shared})
 
 

@@ -20,6 +20,7 @@ from workers.engines.pack_member import Member
 from workers.engines.packed import Aboard, Fault, Pack, pack_on
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
+from workers.engines.stacked.capture import Capture, capture_on
 from workers.engines.stacked.reading import read_updates
 from workers.engines.stacked.room import Room
 from workers.engines.stacked.stack import Stack
@@ -109,6 +110,7 @@ def train_together(
     steps: int | Sequence[int],
     store: PrefixStore,
     way: Way,
+    capture: Capture | None = None,
 ) -> list[Made | Fault]:
     """In one pack; `steps` may differ from member to member."""
     counts = [steps] * len(members) if isinstance(steps, int) else list(steps)
@@ -129,13 +131,13 @@ def train_together(
         )
         aboard[member], logs[member] = None, log
     order, made = list(aboard), dict[Member, Made | Fault]()
-    room = Room()
+    room, capture = Room(), capture or capture_on(stack.device, way.captured)
     while aboard:
         lowest = min(member.lowest_layer for member in aboard)
         # A pass that fails would go through in halves, and nobody would know.
         with (
             patch.object(Pack, "_learn_from", _refuse),
-            pack_on(resident, stack, lowest, splits, store, "fp32", room, way) as pack,
+            pack_on(resident, stack, lowest, splits, store, "fp32", room, way, capture) as pack,
         ):
             ended = pack.run(aboard, lambda: False)
         for member, ending in ended.items():

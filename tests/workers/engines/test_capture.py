@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tests.workers.engines.packs import Made, Tiny, assert_alike, split, train_alone, train_together
 from tests.workers.tiny_models import CLASSES, VOCABULARY, tiny_base
-from workers.engines import packed
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.capture import Capture, Recording, capture_on
@@ -53,7 +52,7 @@ def test_a_shape_is_captured_after_a_few_passes_and_reads_its_new_inputs() -> No
             given = {"x": torch.full((2,), float(number))}
             assert capture.run(key, given, lambda own: 2 * own["x"]).tolist() == [2.0 * number] * 2
     assert [one.count for one in graphs.made] == [5, 5]
-    capture.forget()
+    capture.begin(1)
     capture.run("short", {"x": torch.zeros(2)}, lambda own: own["x"])
     assert len(graphs.made) == 2
 
@@ -73,12 +72,9 @@ def test_without_a_gpu_or_with_the_switch_off_nothing_is_captured() -> None:
     assert (capture_on(torch.device("cpu"), wanted=True).reason or "").startswith("no GPU")
 
 
-def test_replayed_passes_train_members_as_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_replayed_passes_train_members_as_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
     """All that a pass depends on goes through the tensors that a captured one reads."""
     graphs = StandIn()
-    monkeypatch.setattr(packed, "capture_on", lambda _device, _wanted: Capture(graphs))
     criterion = TASK.criterion(None, tuple(map(str, range(CLASSES))))
     splits = split(64, 0, criterion, VOCABULARY, CLASSES), split(20, 1, criterion, VOCABULARY, CLASSES)
     resident, store = ResidentBase.of(tiny_base("bert")), PrefixStore(tmp_path_factory.mktemp("p"), 1 << 30)
@@ -88,7 +84,7 @@ def test_replayed_passes_train_members_as_alone(
         Tiny("autopeft", {"serial_size": 6, "parallel_size": 3, "prefix_length": 3}, {}, 3),
     ]
     way = Way(False, float("inf"), 4096, host_streams=True, captured=True)
-    together = train_together(resident, members, splits, 20, store, way)
+    together = train_together(resident, members, splits, 20, store, way, Capture(graphs))
     assert sum(one.count for one in graphs.made) > 10
     for tiny, made in zip(members, together, strict=True):
         assert isinstance(made, Made)

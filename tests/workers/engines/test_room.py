@@ -36,7 +36,7 @@ def test_a_full_device_gets_the_narrowest_pass_that_fills_it() -> None:
 def test_one_more_member_than_before_is_measured_anew_and_fewer_are_not() -> None:
     width = Width(clock=lambda: 0.0)
     assert width.of(8) == 8
-    assert width.of(5) == 5
+    assert width.of(5) == 8
     assert width.of(12) == 12
 
 
@@ -50,8 +50,14 @@ def test_the_device_is_waited_for_at_the_ends_of_a_timing_alone() -> None:
 
 
 def test_groups_hold_what_fits_and_never_more_members_than_allowed() -> None:
-    room = Room(members=3, bytes=100.0)
-    needed = {"a": 40.0, "b": 40.0, "c": 40.0, "d": 150.0, "e": 1.0, "f": 1.0, "g": 1.0, "h": 1.0}
-    assert list(room.groups(needed)) == [["a", "b"], ["c"], ["d"], ["e", "f", "g"], ["h"]]
-    assert list(room.groups(dict.fromkeys("abc", 0.0), widest=2)) == [["a", "b"], ["c"]]
-    assert list(Room().groups(dict.fromkeys("abcdef", 0.0))) == [list("abcdef")]
+    needed = dict(enumerate([40.0, 40.0, 40.0, 150.0, 1.0, 1.0, 1.0, 1.0]))
+    assert list(Room(bytes=100.0).groups(needed)) == [[0, 1], [2], [3], [4, 5, 6, 7]]
+    assert list(Room(bytes=100.0).groups(needed, taken=50.0)) == [[0], [1], [2], [3], [4, 5, 6, 7]]
+    assert list(Room(members=3).groups(needed)) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert list(Room().groups(dict.fromkeys(range(6), 0.0))) == [list(range(6))]
+
+
+def test_who_leaves_or_comes_changes_its_own_group_alone() -> None:
+    whole = list(Room().groups(dict.fromkeys(range(8), 0.0), widest=4))
+    left = list(Room().groups(dict.fromkeys([7, 6, 5, 4, 3, 1, 0], 0.0), widest=4))
+    assert (whole, left) == ([[0, 1, 2, 3], [4, 5, 6, 7]], [[0, 1, 3], [4, 5, 6, 7]])

@@ -28,7 +28,9 @@ CRITERION = TASK.criterion(None, tuple(map(str, range(CLASSES))))
 SPLITS = tuple(split(rows, seed, CRITERION, VOCABULARY, CLASSES) for rows, seed in ((60, 0), (20, 1)))
 PACKED = [name for name in CASES if method(name).forms is not None]
 PADDED = replace(STACKED, padding=math.inf)  # all members in one pass, as on a GPU
+UNPADDED = replace(PADDED, unpadding=0.0)  # always, however little it saves
 WAYS = [pytest.param(LOOPED, id="looped"), pytest.param(PADDED, id="stacked")]
+EVERY_WAY = [*WAYS, pytest.param(UNPADDED, id="unpadded")]
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +43,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> PrefixStore:
     return PrefixStore(tmp_path_factory.mktemp("prefixes"), 1 << 30)
 
 
-def assert_as_alone(resident: ResidentBase, members: list[Tiny], steps: int, store: PrefixStore, way: Way) -> None:
-    together = train_together(resident, members, SPLITS, steps, store, way)
-    for tiny, made in zip(members, together, strict=True):
-        assert_alike(made, train_alone(resident, tiny, SPLITS, steps, store))
+def assert_as_alone(resident: ResidentBase, members: list[Tiny], steps: int, store: PrefixStore, *ways: Way) -> None:
+    alone = [train_alone(resident, tiny, SPLITS, steps, store) for tiny in members]
+    for way in ways:
+        for made, expected in zip(train_together(resident, members, SPLITS, steps, store, way), alone, strict=True):
+            assert_alike(made, expected)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -89,10 +92,10 @@ def test_the_spaces_of_lora_and_autopeft_pack_wholly(bert: ResidentBase, store: 
             knobs = {one.name for one in method(name).knobs(bert.base.description).parameters}
             own = {key: value for key, value in config.items() if key in knobs}
             members.append(Tiny(name, own, {"batch_size": 4 + seed, "learning_rate": 2e-3}, seed))
-    assert_as_alone(bert, members, 6, store, PADDED)
+    assert_as_alone(bert, members, 6, store, PADDED, UNPADDED)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", EVERY_WAY)
 def test_losses_agree_over_fifty_steps(bert: ResidentBase, store: PrefixStore, way: Way) -> None:
     members = [
         Tiny("lora", {"rank": 1, "targets": "qv"}, {"label_smoothing": 0.1}, 1),
@@ -116,7 +119,7 @@ def test_ranks_from_1_to_64_share_a_pack(store: PrefixStore, way: Way) -> None:
     assert_as_alone(resident, members, 8, store, way)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", EVERY_WAY)
 def test_who_ends_or_turns_nan_changes_nothing_for_the_others(bert: ResidentBase, store: PrefixStore, way: Way) -> None:
     members = [
         Tiny("lora", {"rank": 6, "targets": "all"}, {}, 1),
@@ -152,7 +155,7 @@ ALONE = {"albert", "deberta-v2"}
 def test_every_class_of_model_takes_every_form_that_it_knows(kind: str, store: PrefixStore) -> None:
     resident = ResidentBase.of(tiny_base(kind))
     members = [one for one in FAMILY_MEMBERS if method(one.method).supports(resident.base.description)]
-    assert_as_alone(resident, members, 4, store, PADDED)
+    assert_as_alone(resident, members, 4, store, PADDED, UNPADDED)
 
 
 def test_dropout_by_counters_is_a_members_own_whoever_trains_beside_it(bert: ResidentBase, store: PrefixStore) -> None:
@@ -168,7 +171,7 @@ def test_dropout_by_counters_is_a_members_own_whoever_trains_beside_it(bert: Res
     assert not np.allclose(first.losses, undropped.losses, rtol=1e-3)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", EVERY_WAY)
 def test_language_models(store: PrefixStore, way: Way) -> None:
     """Scores of wanted tokens in place of logits, a head that nobody trains, members that smooth differently."""
     config = transformers.LlamaConfig(
@@ -189,7 +192,7 @@ def test_language_models(store: PrefixStore, way: Way) -> None:
         assert_alike(made, train_alone(resident, tiny, splits, 8, store))
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", EVERY_WAY)
 def test_a_task_with_a_target_for_every_token(store: PrefixStore, way: Way) -> None:
     config = transformers.BertConfig(
         vocab_size=VOCABULARY, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,

@@ -1,7 +1,15 @@
-"""Attention that sees each member's own prefix: one more function in transformers' table, as for a prefix alone."""
+"""Attention that sees each member's own prefix, and rows whose tokens lie side by side without padding.
+
+One more function in transformers' table serves every class of model, as for a prefix alone. Where tokens lie without
+padding, rows are padded for the moment of attention alone, or not at all where PyTorch has a kernel for rows of unequal
+lengths: on a GPU, in 16 bits, for rows that see all of themselves or what is in front.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from inspect import signature
 from typing import Any
 
 import torch
@@ -10,15 +18,87 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
+from workers.engines.stacked.layout import Layout
 from workers.engines.stacked.places import stacked_prefix_of
+from workers.engines.stacked.unpadded import Unpadded
 
-IMPLEMENTATION = "sdpa_with_stacked_prefix"
+IMPLEMENTATION = "sdpa_of_members"
+CURRENT: ContextVar[Layout | None] = ContextVar("layout", default=None)
+"""Of the pack whose passes have no padding inside the layers."""
+Fused = Callable[..., Tensor]
 
 
-def attention_with_stacked_prefix(
+def attention_of_members(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, Tensor | None]:
-    """Scaled dot-product attention; query [rows, heads, tokens, size], key and value [rows, kv heads, tokens, size]."""
+    """Scaled dot-product attention; query [rows, heads, tokens, size], key and value [rows, kv heads, tokens, size].
+
+    Without padding these are [blocks, heads, block, size], and the mask that of padded rows; the result
+    [blocks, block, heads, size].
+    """
+    layout = CURRENT.get()
+    if layout is None or not layout.inside or layout.unpadded is None:
+        return _with_prefix(module, query, key, value, attention_mask, **options)
+    tokens, layout.attentions = layout.unpadded, layout.attentions + 1
+    parts = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)  # [blocks, block, heads, size]
+    fused = fused_on(query) if _plain(module, tokens.longest, options) else None
+    if fused is not None:
+        flat = parts[0].flatten(0, 1), parts[1].flatten(0, 1), parts[2].flatten(0, 1)
+        return _fused(fused, tokens, module, flat, options).unflatten(0, (tokens.blocks, tokens.block)), None
+    queries, keys, values = (tokens.padded(part).transpose(1, 2) for part in parts)
+    with layout.in_rows():
+        attended = _with_prefix(module, queries, keys, values, attention_mask, **options)[0]
+    return tokens.tokens(attended), None
+
+
+_KNOWN = {"scaling", "is_causal", "position_ids", "cache_position", "use_cache", "output_attentions"}
+
+
+def _plain(module: nn.Module, longest: int, options: Mapping[str, Any]) -> bool:
+    """Whether rows see all of themselves, or what is in front, and nothing else: a window as long as they are is none.
+    What is not known here is not plain."""
+    given = {name: value for name, value in options.items() if value is not None and name not in _KNOWN}
+    window, chunk = given.pop("sliding_window", longest), getattr(getattr(module, "config", None), _CHUNK, None)
+    whole = window >= longest and (chunk is None or chunk >= longest) and given.pop("dropout", 0.0) == 0.0
+    return whole and not given and stacked_prefix_of(module) is None
+
+
+_CHUNK = "attention_chunk_size"
+
+
+def fused_on(query: Tensor) -> Fused | None:
+    """PyTorch's attention over rows of unequal lengths; None where it is not for these queries."""
+    if query.device.type != "cuda" or query.dtype not in (torch.float16, torch.bfloat16) or query.shape[-1] > 256:
+        return None
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    # Before PyTorch 2.13 grouped heads or windows are lacking.
+    known = {"window_size", "enable_gqa"} <= signature(varlen_attn).parameters.keys()
+    return varlen_attn if known else None  # type: ignore[return-value]  # a pair only where it is asked for
+
+
+def _fused(
+    attend: Fused,
+    tokens: Unpadded,
+    module: nn.Module,
+    parts: tuple[Tensor, Tensor, Tensor],
+    options: Mapping[str, Any],
+) -> Tensor:
+    """`[places, heads, size]` of queries, keys and values of that shape."""
+    causal = options.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal
+    grouped = parts[0].shape[1] != parts[1].shape[1]
+    return attend(
+        *parts, tokens.bounds, tokens.bounds, tokens.longest, tokens.longest, scale=options.get("scaling"),
+        window_size=(-1, 0) if causal else (-1, -1), enable_gqa=grouped,
+    )  # fmt: skip
+
+
+def _with_prefix(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
+) -> tuple[Tensor, Tensor | None]:
     prefix = stacked_prefix_of(module)
     if prefix is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
@@ -38,5 +118,5 @@ def attention_with_stacked_prefix(
     return sdpa_attention_forward(module, query, key, value, mask, is_causal=False, **options)
 
 
-AttentionInterface.register(IMPLEMENTATION, attention_with_stacked_prefix)
+AttentionInterface.register(IMPLEMENTATION, attention_of_members)
 AttentionMaskInterface.register(IMPLEMENTATION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])

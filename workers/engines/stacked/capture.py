@@ -55,15 +55,26 @@ class _Shape:
     inputs: dict[str, Tensor]
     passes: int = 0
     recorded: tuple[Recording, Tensor] | None = None
+    made_by: Callable[[Mapping[str, Tensor]], Tensor] | None = None  # holds on to all that the recording reads
 
 
 @dataclass
 class Capture:
-    """Captured passes of a pack. `reason` says why there are none, and is None where passes are captured."""
+    """Captured passes of a pack over its whole life, as members come and go.
+
+    `reason` says why there are none, and is None where passes are captured.
+    """
 
     graphs: Graphs | None
     reason: str | None = None
     _shapes: dict[Hashable, _Shape] = field(default_factory=dict)
+    _generation: int | None = None
+
+    def begin(self, generation: int) -> None:
+        """Passes of this generation come; what was captured of another one reads memory that is nobody's any more."""
+        if generation != self._generation:
+            self._shapes.clear()
+        self._generation = generation
 
     def run(
         self, key: Hashable, inputs: Mapping[str, Tensor], make: Callable[[Mapping[str, Tensor]], Tensor]
@@ -77,9 +88,12 @@ class Capture:
         """
         if self.graphs is None:
             return make(inputs)
-        if key not in self._shapes and len(self._shapes) >= _MOST:
-            self._shapes.pop(next(iter(self._shapes)))
-        shape = self._shapes.setdefault(key, _Shape({name: value.clone() for name, value in inputs.items()}))
+        shape = self._shapes.pop(key, None)
+        if shape is None:
+            while len(self._shapes) >= _MOST:  # the one that was used longest ago
+                self._shapes.pop(next(iter(self._shapes)))
+            shape = _Shape({name: value.clone() for name, value in inputs.items()})
+        self._shapes[key] = shape
         shape.passes += 1
         for name, value in inputs.items():
             shape.inputs[name].copy_(value)
@@ -91,14 +105,10 @@ class Capture:
         recording.replay()
         return result.clone()
 
-    def forget(self) -> None:
-        """Drop what was captured: members came or went, and what they read lies elsewhere."""
-        self._shapes.clear()
-
     def _record(self, shape: _Shape, make: Callable[[Mapping[str, Tensor]], Tensor]) -> None:
         assert self.graphs is not None
         try:
-            shape.recorded = self.graphs.record(lambda: make(shape.inputs))
+            shape.recorded, shape.made_by = self.graphs.record(lambda: make(shape.inputs)), make
         except Exception as error:  # whatever is in the way of capturing is in no one else's
             self.graphs, self.reason = None, f"a pass could not be captured: {type(error).__name__}: {str(error)[:200]}"
             self._shapes.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,13 @@ from workers.engines.passes import Pass
 from workers.engines.precision import Precision, computing_in
 from workers.engines.stacked.capture import Capture
 from workers.engines.stacked.layout import Layout
-from workers.engines.stacked.losses import differing_numbers, row_losses
+from workers.engines.stacked.losses import common_numbers, differing_numbers, row_losses
 from workers.engines.stacked.streams import CounterStreams
+from workers.engines.stacked.unpadded import Plan, Unpadded, plan
 from workers.engines.transfers import to_device
 from workers.hyperparameters import Hyperparameters
 
+_PLAN = "plan/"
 _BUCKET = 16  # tokens: lengths of captured passes are multiples of it, so that few shapes are captured
 
 
@@ -36,10 +38,24 @@ class Share:
 
 
 class JointPass:
-    """Makes passes of the training rows."""
+    """Makes passes of the training rows.
 
-    def __init__(self, layout: Layout, split: Pass, precision: Precision, capture: Capture) -> None:
+    `unpadding` is how many positions a padded pass must have for each of one without padding to be made without; None
+    where it never is. `reads` is what else captured passes depend on; `held` lives as long as these do.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        split: Pass,
+        precision: Precision,
+        capture: Capture,
+        unpadding: float | None = None,
+        reads: Hashable = None,
+        held: object = None,
+    ) -> None:
         self._layout, self._split, self._precision, self._capture = layout, split, precision, capture
+        self._unpadding, self._reads, self._held = unpadding, reads, held
 
     def gradients(self, shares: Sequence[Share]) -> Tensor:
         """Add the gradients of each member's loss to its factors; these losses `[members]`."""
@@ -50,9 +66,29 @@ class JointPass:
         longest = int(self._split.inputs.lengths[rows].max())
         if self._capture.graphs is not None:
             longest = -(-longest // _BUCKET) * _BUCKET
-        key = (tuple((share.slot, len(share.rows)) for share in shares), longest, tuple(inputs))
-        common = shares[0].hyperparameters
-        return self._capture.run(key, inputs, lambda own: self._together(rows, longest, own, len(shares), common))
+        planned = self._planned(rows, longest)
+        if planned is not None:
+            sent = self._sent({f"{_PLAN}{name}": values for name, values in planned.arrays().items()})
+            inputs |= sent
+        trained_with = [share.hyperparameters for share in shares]
+        key = (
+            self._reads, tuple((share.slot, len(share.rows)) for share in shares), longest,
+            tuple((name, value.shape) for name, value in inputs.items()), common_numbers(trained_with),
+        )  # fmt: skip
+        block = 0 if planned is None else planned.block
+        return self._capture.run(
+            (*key, block),
+            inputs,
+            lambda own: self._together(rows, longest, own, len(shares), trained_with[0], block),
+        )
+
+    def _planned(self, rows: RowIndices, longest: int) -> Plan | None:
+        """How the pass is made without padding, where that is worth it."""
+        if self._unpadding is None:
+            return None
+        lengths = self._split.inputs.lengths[rows]
+        found = plan(self._layout.stretches, lengths, longest, self._capture.graphs is not None)
+        return found if len(rows) * longest >= self._unpadding * found.positions else None
 
     def _one_by_one(self, rows: RowIndices, shares: Sequence[Share]) -> Tensor:
         with computing_in(self._precision, self._split.inputs.device.type):
@@ -76,16 +112,27 @@ class JointPass:
         arrays: dict[str, NDArray[Any]] = {"rows": rows, "owner": owners, "share": counted, "dropout": keys}
         for name, values in differing_numbers([share.hyperparameters for share in shares]).items():
             arrays[f"hyperparameters/{name}"] = values[owners]
+        return self._sent(arrays)
+
+    def _sent(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
         device = self._split.inputs.device
         return {name: to_device(values, device) for name, values in arrays.items()}
 
     def _together(
-        self, rows: RowIndices, longest: int, given: Mapping[str, Tensor], members: int, common: Hyperparameters
+        self,
+        rows: RowIndices,
+        longest: int,
+        given: Mapping[str, Tensor],
+        members: int,
+        common: Hyperparameters,
+        block: int,
     ) -> Tensor:
         split, streams = self._split.inputs, self._layout.streams
+        arrays = {name.removeprefix(_PLAN): one for name, one in given.items() if name.startswith(_PLAN)}
+        unpadded = Unpadded(block, longest=longest, **arrays) if block else None
         if isinstance(streams, CounterStreams):
             streams.rows = given["dropout"]
-        with split.staged(rows, given["rows"], longest):
+        with split.staged(rows, given["rows"], longest), self._layout.without_padding(unpadded):
             with computing_in(self._precision, split.device.type):
                 outputs = self._split.outputs(rows)
             targets = split.targets(rows, outputs.shape[1])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workers.engines.stacked.streams import Streams
+from workers.engines.stacked.unpadded import Unpadded
 from workers.engines.transfers import to_device
 
 # Rows that padding a pass to equal blocks may add, as a share of the real ones.
@@ -32,17 +34,26 @@ class Segment:
         return int(self.rows.stop - self.rows.start)
 
 
+Stretch = tuple[int, slice, int]
+"""Slot, rows in the pass, and how many of these are real: the others repeat the last to fill a block."""
+
+
 class Layout:
-    """Where members' rows lie.
+    """Where members' rows lie, and inside the layers their tokens, if the pass has no padding there.
 
     Rows of a member are next to each other. They form blocks of equal size, each with one owner, so that a factor
-    stacked over slots `[slots, …]` becomes one over blocks, and one batched product serves all members.
+    stacked over slots `[slots, …]` becomes one over blocks, and one batched product serves all members. Without padding
+    the blocks are of tokens, and what is called rows here is blocks of them.
     """
 
     def __init__(self, slots: int, device: torch.device, looped: bool) -> None:
         self.device, self.looped, self.training = device, looped, True
         self.slots = slots
         self.segments: tuple[Segment, ...] = ()
+        self.stretches: tuple[Stretch, ...] = ()
+        self.unpadded: Unpadded | None = None  # of the pass at hand
+        self.inside = False  # whether tokens lie without padding at the moment
+        self.attentions = 0  # that were computed without padding
         self.streams: Streams | None = None
         self._owners: dict[tuple[int, ...], Tensor] = {}
         self._owner: Tensor | None = None
@@ -59,14 +70,16 @@ class Layout:
         owners: list[int] = []
         sources: list[NDArray[np.int64]] = []
         segments: list[Segment] = []
+        stretches: list[Stretch] = []
         start = taken = 0
         for slot, count, length in counts:
             padded = -(-count // block) * block
             owners += [slot] * (padded // block)
             sources.append(start + np.minimum(np.arange(padded), count - 1))
             segments.append(Segment(slot, slice(taken, taken + count), length))
+            stretches.append((slot, slice(taken, taken + padded), count))
             start, taken = start + count, taken + padded
-        self.segments, self._blocks = tuple(segments), len(owners)
+        self.segments, self.stretches, self._blocks = tuple(segments), tuple(stretches), len(owners)
         self._owner = None if owners == list(range(self.slots)) else self._on_device(tuple(owners))
         return None if taken == start else np.concatenate(sources)
 
@@ -78,15 +91,39 @@ class Layout:
 
     def of(self, stacked: Tensor) -> Tensor:
         """From `[slots, …]` to `[blocks, …]`."""
+        if self.inside and self.unpadded is not None:
+            return stacked.index_select(0, self.unpadded.owners)
         return stacked if self._owner is None else stacked.index_select(0, self._owner)
+
+    @property
+    def _count(self) -> int:
+        return self.unpadded.blocks if self.inside and self.unpadded is not None else self._blocks
+
+    @contextmanager
+    def without_padding(self, unpadded: Unpadded | None) -> Iterator[None]:
+        """Inside, the layers compute on tokens that lie so; None: on padded rows."""
+        self.unpadded = unpadded
+        try:
+            yield
+        finally:
+            self.unpadded, self.inside = None, False
+
+    @contextmanager
+    def in_rows(self) -> Iterator[None]:
+        """Inside, rows are padded for the moment, as attention may need them."""
+        before, self.inside = self.inside, False
+        try:
+            yield
+        finally:
+            self.inside = before
 
     def blocks(self, x: Tensor) -> Tensor:
         """From `[rows, …, features]` to `[blocks, rows and positions of a block, features]`."""
-        return x.reshape(self._blocks, -1, x.shape[-1])
+        return x.reshape(self._count, -1, x.shape[-1])
 
     def rows_of(self, stacked: Tensor, rows: int) -> Tensor:
         """From `[slots, …]` to `[rows, …]`."""
-        return self.of(stacked).repeat_interleave(rows // self._blocks, 0, output_size=rows)
+        return self.of(stacked).repeat_interleave(rows // self._count, 0, output_size=rows)
 
     def beside(self, stacked: Tensor, x: Tensor) -> Tensor:
         """A vector of each slot `[slots, features]` as it meets `x` `[rows, …, features]`: it broadcasts."""

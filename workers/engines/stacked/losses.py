@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,15 +12,32 @@ from torch import Tensor
 from workers.hyperparameters import Hyperparameters
 from workers.tasks.criterion import Criterion
 
+_OF_STEPS = frozenset(
+    {"learning_rate", "weight_decay", "warmup_ratio", "power_amplitude", "power_warmup", "max_grad_norm"}
+)
+"""Numbers that no loss reads."""
+
 
 def differing_numbers(trained_with: Sequence[Hyperparameters]) -> dict[str, NDArray[np.float32]]:
-    """The numbers in which members' hyperparameters differ, of each of them `[members]`, by name."""
-    first = trained_with[0]
+    """The numbers in which members' losses may differ, of each of them `[members]`, by name."""
     return {
         name: np.array([getattr(own, name) for own in trained_with], dtype=np.float32)
-        for name, value in first
-        if isinstance(value, float) and any(getattr(own, name) != value for own in trained_with)
+        for name, value in _numbers(trained_with[0])
+        if any(getattr(own, name) != value for own in trained_with)
     }
+
+
+def common_numbers(trained_with: Sequence[Hyperparameters]) -> tuple[tuple[str, float], ...]:
+    """Those in which they do not, with their value: constants of a pass."""
+    return tuple(
+        (name, value)
+        for name, value in _numbers(trained_with[0])
+        if all(getattr(own, name) == value for own in trained_with)
+    )
+
+
+def _numbers(hyperparameters: Hyperparameters) -> Iterator[tuple[str, float]]:
+    return ((name, value) for name, value in hyperparameters if isinstance(value, float) and name not in _OF_STEPS)
 
 
 def row_losses(

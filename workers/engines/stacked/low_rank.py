@@ -91,8 +91,8 @@ class LowRank:
     def _dropped(self, x: Tensor) -> Tensor:
         """`x` with every member's own dropout on its rows."""
         layout, updates = self._layout, self._stack.updates(self._place, "low-rank")
-        rates = {slot: update.numbers["dropout"] for slot, update in updates.items()}
-        if not layout.training or not any(rates.get(segment.slot, 0.0) for segment in layout.segments):
+        # Of all members, not of those in this pass: a captured one may have others in the same slots.
+        if not layout.training or not any(update.numbers["dropout"] for update in updates.values()):
             return x
         assert layout.streams is not None
         return x * layout.streams.masks(x, self._place, layout, self._stack.number(self._place, "low-rank", "dropout"))

@@ -27,23 +27,29 @@ _AROUND: frozenset[Form] = frozenset({"serial", "parallel"})
 
 
 @contextmanager
-def updates_on(base: Base, stack: Stack, layout: Layout) -> Iterator[None]:
-    """Inside, the base computes with each member's updates on its rows; behind it the base is whole."""
+def updates_on(base: Base, stack: Stack, layout: Layout) -> Iterator[tuple[nn.Module, ...]]:
+    """Inside, the base computes with each member's updates on its rows; behind it the base is whole.
+
+    Yields the modules that do it: what is captured reads tensors of theirs.
+    """
     forms: dict[str, set[Form]] = {}
     for place, form in sorted(stack.places()):
         forms.setdefault(place, set()).add(form)
     # Sublayers last: what lies inside them is replaced under its own name first.
     order = sorted(forms, key=lambda place: (bool(forms[place] & _AROUND), place))
+    modules: list[nn.Module] = []
     with ExitStack() as undo:
         for place in order:
             own = forms[place]
             if "prefix" in own:
                 undo.enter_context(_with_prefix(base, place, StackedPrefix(place, stack, layout)))
             if own & _AROUND:
-                undo.enter_context(_replaced(base.model, place, _around(base, place, own, stack, layout)))
+                modules.append(_around(base, place, own, stack, layout))
             elif own - {"prefix"}:
-                undo.enter_context(_replaced(base.model, place, _instead(base, place, own, stack, layout)))
-        yield
+                modules.append(_instead(base, place, own, stack, layout))
+            if own - {"prefix"}:
+                undo.enter_context(_replaced(base.model, place, modules[-1]))
+        yield tuple(modules)
 
 
 def _instead(base: Base, place: str, forms: set[Form], stack: Stack, layout: Layout) -> nn.Module:

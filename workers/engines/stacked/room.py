@@ -6,9 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-M = TypeVar("M")
 
 UNLIMITED = 1 << 30
 """More members than any pack has."""
@@ -43,7 +40,7 @@ class Width:
         if members > self._members:  # more than it was found with
             self._members, self._width, self._found = members, members, False
             self._rates, self._steps = {}, 0
-        return min(self._width, members)
+        return self._width
 
     def timed(self, tokens: int, wait: Callable[[], None]) -> None:
         """A step of so many tokens was made. `wait` waits for the device, which timing needs at its ends alone."""
@@ -85,15 +82,19 @@ class Room:
     bytes: float = math.inf
     width: Width = field(default_factory=Width)
 
-    def groups(self, needed: Mapping[M, float], widest: int = UNLIMITED) -> Iterator[list[M]]:
-        """Members in groups that fit, by what each needs in bytes; who fits nowhere goes by himself."""
-        group: list[M] = []
-        taken = 0.0
-        for member, own in needed.items():
-            if group and (len(group) >= min(self.members, widest) or taken + own > self.bytes):
+    def groups(self, needed: Mapping[int, float], widest: int = UNLIMITED, taken: float = 0.0) -> Iterator[list[int]]:
+        """Slots in groups whose members fit, by what each needs in bytes; who fits nowhere goes by himself.
+
+        Where groups are limited in number, a slot is in the same one whoever else there is: members that come and go
+        change their own group, and passes of the others are as they were. `taken` is in use already.
+        """
+        most, group = min(self.members, widest), list[int]()
+        left = self.bytes - taken
+        for slot, own in sorted(needed.items()):
+            if group and (slot // most != group[0] // most or own > left):
                 yield group
-                group, taken = [], 0.0
-            group.append(member)
-            taken += own
+                group, left = [], self.bytes - taken
+            group.append(slot)
+            left -= own
         if group:
             yield group

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,7 +53,8 @@ class _Stacked:
 
 
 class Stack:
-    """Room for `slots` members. `generation` counts how often their tensors moved in memory."""
+    """Room for `slots` members. `generation` counts how often their tensors moved in memory; as long as it stays, and
+    `structure` with it, a pass over some slots is made of the same operations on the same memory."""
 
     def __init__(self, slots: int, device: torch.device) -> None:
         self.slots, self.device, self.generation = slots, device, 0
@@ -64,9 +65,12 @@ class Stack:
         self._numbers: dict[tuple[str, Form, str], Tensor] = {}
         self._buffers = {kind: torch.zeros(slots, 0, device=device) for kind in _KINDS}
         self._gradients = self._buffers["parameter"].clone()
-        self._factors: Tensor | None = None  # multiples of the rate, 0 where a row has something frozen
-        self._decay: Tensor | None = None
+        self._factors = self._gradients.clone()  # multiples of the rate, 0 where a row has something frozen
+        self._decay = self._gradients.clone()
+        self._varied = self._decayed = False  # whether any factor is not 1, any decay not 0
         self._steps = [0] * slots
+        self._structures: dict[Hashable, int] = {}
+        self.structure = 0
 
     def add(self, tenant: Tenant) -> int:
         """Give a member a slot; what it starts from is copied."""
@@ -94,6 +98,13 @@ class Stack:
                 stacked.tensor[slot] = 0
         self._describe()
 
+    @property
+    def bytes(self) -> int:
+        """What all numbers of all slots take, gradients and moments included."""
+        buffers = [*self._buffers.values(), self._gradients, self._factors, self._decay]
+        frozen = [one.tensor for one in self._stacked.values() if one.start is None]
+        return sum(tensor.nbytes for tensor in (*buffers, *frozen))
+
     def places(self) -> set[tuple[str, Form]]:
         """Where a member of now has an update of which form."""
         return set(self._updates)
@@ -120,14 +131,14 @@ class Stack:
 
     def step(self, rates: Mapping[int, float]) -> None:
         """Clip and update the members at their learning rates, by slot; gradients are zero behind it."""
-        for slot in rates:
-            self._steps[slot] += 1
         self.apply(self.controls(rates))
 
     def controls(self, rates: Mapping[int, float]) -> Tensor:
-        """What a step needs of the host, `[4, slots]`: rate, √ of the squares' correction, rate over the means'
-        correction and largest norm. Who takes no step has rate 0."""
+        """Count a step of these members; what it needs of the host, `[4, slots]`: rate, √ of the squares' correction,
+        rate over the means' correction and largest norm. Who takes no step has rate 0."""
         columns = []
+        for slot in rates:
+            self._steps[slot] += 1
         for slot in range(self.slots):
             rate, steps = rates.get(slot, 0.0), max(1, self._steps[slot])
             mean, square = (1.0 - beta**steps for beta in BETAS)
@@ -138,19 +149,28 @@ class Stack:
             host = host.pin_memory()
         return host.to(self.device, non_blocking=True)
 
+    @property
+    def used(self) -> int:
+        """Slots up to the last member's: free ones behind it cost nothing."""
+        return 1 + max(self.tenants, default=-1)
+
     @torch.no_grad()
-    def apply(self, controls: Tensor) -> None:
-        """One AdamW step of every member. Nothing here waits for the device."""
-        used = 1 + max(self.tenants, default=-1)  # free slots behind the last member cost nothing
+    def apply(self, controls: Tensor) -> Tensor:
+        """One AdamW step of every member; the norms of their gradients `[slots, 1]`. Nothing waits for the device.
+
+        PyTorch's own fused AdamW takes one rate and one decay for all that it is given, so it would be called for each
+        member. This is a dozen operations for all of them together, and one launch where it is captured.
+        """
+        used = self.used
         rate, square_correction, over_mean, max_norm = (row[:used, None] for row in controls)
         values, mean, square = (self._buffers[kind][:used] for kind in _KINDS)
         gradients = self._gradients[:used]
-        factors = None if self._factors is None else self._factors[:used]
+        factors = self._factors[:used] if self._varied else None
         if factors is not None:
             gradients.mul_(factors != 0)
-        norm = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
+        norm: Tensor = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
         gradients.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
-        if self._decay is not None:
+        if self._decayed:
             values.mul_(1.0 - rate * self._decay[:used])
         mean.lerp_(gradients, 1.0 - BETAS[0])
         square.mul_(BETAS[1]).addcmul_(gradients, gradients, value=1.0 - BETAS[1])
@@ -159,6 +179,7 @@ class Stack:
         # A member without a step has rate 0, and 0 times what a NaN left in its row would still be NaN.
         values.sub_(torch.where(over_mean == 0, 0.0, change * over_mean))
         gradients.zero_()
+        return norm
 
     def clear_gradients(self, slots: Iterable[int] | None = None) -> None:
         """Set the gradients of some slots, or of all, to zero."""
@@ -215,7 +236,10 @@ class Stack:
         before, buffers = self._stacked, self._buffers
         columns = sum(math.prod(shapes[key]) for key in trained)
         self._buffers = {kind: torch.zeros(self.slots, columns, device=self.device) for kind in _KINDS}
-        self._gradients = torch.zeros(self.slots, columns, device=self.device)
+        self._gradients, self._factors, self._decay = (
+            torch.zeros(self.slots, columns, device=self.device) for _ in range(3)
+        )
+        self._numbers = {}
         self._stacked, start = {}, 0
         for key, shape in shapes.items():
             size = math.prod(shape)
@@ -245,6 +269,22 @@ class Stack:
             _corner(parts[1], both).copy_(_corner(parts[0], both))
 
     def _shapes(self) -> tuple[dict[Key, tuple[int, ...]], set[Key]]:
+        """The shape of each role, and which are trained by anyone.
+
+        Room that members left stays, as long as no more than half of all is theirs alone: the next one may need it, and
+        whenever there is too little, all that was captured is lost.
+        """
+        shapes, trained = self._needed()
+        kept, were = dict(shapes), set(trained)
+        for key, old in self._stacked.items():
+            own = kept.get(key, old.shape)
+            if len(own) == len(old.shape):
+                kept[key] = tuple(map(max, own, old.shape))
+                were |= {key} if old.start is not None else set()
+        sizes = [sum(math.prod(shape) for shape in found.values()) for found in (kept, shapes)]
+        return (kept, were) if sizes[0] <= _SPARE * sizes[1] else (shapes, trained)
+
+    def _needed(self) -> tuple[dict[Key, tuple[int, ...]], set[Key]]:
         """The largest shape of each role among those there are, and which are trained by anyone."""
         shapes: dict[Key, tuple[int, ...]] = {}
         trained: set[Key] = set()
@@ -273,12 +313,23 @@ class Stack:
             for update in tenant.updates:
                 for name, value in update.numbers.items():
                     numbers.setdefault((update.place, update.form, name), [0.0] * self.slots)[slot] = value
-        self._numbers = {key: torch.tensor(values, device=self.device) for key, values in numbers.items()}
-        self._factors, self._decay = self._multiples()
+        for name_of, values in numbers.items():  # in place: what was captured reads them where they are
+            self._numbers.setdefault(name_of, torch.zeros(self.slots, device=self.device)).copy_(torch.tensor(values))
+        self._multiply()
+        kinds = frozenset(
+            (update.place, update.form, name, _DECIDING[name](value))
+            for tenant in self.tenants.values()
+            for update in tenant.updates
+            for name, value in update.numbers.items()
+            if name in _DECIDING
+        )
+        shape = (frozenset(self._owners), kinds, self._varied, self._decayed)
+        self.structure = self._structures.setdefault(shape, len(self._structures))
 
-    def _multiples(self) -> tuple[Tensor | None, Tensor | None]:
-        """Multiples of the rate and of the decay for each entry; None where all are 1 and 0."""
-        factors, decay = torch.ones_like(self._gradients), torch.zeros_like(self._gradients)
+    def _multiply(self) -> None:
+        """Bring up to date multiples of the rate and of the decay for each entry."""
+        self._factors.fill_(1.0)
+        self._decay.zero_()
         varied = decayed = False
         for slot, tenant in self.tenants.items():
             for key, part in tenant.parts():
@@ -288,14 +339,17 @@ class Stack:
                 columns = slice(stacked.start, stacked.start + math.prod(stacked.shape))
                 factor = 0.0 if part.name is None else tenant.rate_factors.get(part.name, 1.0)
                 varied |= factor != 1.0
-                factors[slot, columns] = factor
+                self._factors[slot, columns] = factor
                 if len(part.shape) >= 2 and tenant.weight_decay:  # vectors (biases, norms, scales) do not decay
                     decayed = True
-                    decay[slot, columns] = tenant.weight_decay * factor
-        return factors if varied else None, decay if decayed else None
+                    self._decay[slot, columns] = tenant.weight_decay * factor
+        self._varied, self._decayed = varied, decayed
 
 
 _KINDS = ("parameter", "mean", "square")
+_SPARE = 2.0  # numbers that there is room for over those that members need
+# Constants that decide which operations a pass is made of, and what of them does.
+_DECIDING: Mapping[str, Callable[[float], float]] = {"activation": float, "dropout": lambda rate: float(rate > 0)}
 
 
 def _corner(tensor: Tensor, shape: Sequence[int]) -> Tensor:

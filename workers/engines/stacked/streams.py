@@ -35,14 +35,15 @@ class HostStreams:
 
     def masks(self, x: Tensor, _place: str, layout: Layout, rates: Tensor) -> Tensor:
         """See `Streams`."""
-        masks, own = x.new_ones(x.shape), rates.tolist()
+        whole, own = layout.unpadded if layout.inside else None, rates.tolist()
+        masks = x.new_ones(x.shape if whole is None else (whole.rows, whole.longest, x.shape[-1]))
         for segment in layout.segments:
             if rate := own[segment.slot]:
                 # The last layer may be narrowed to one token, and companions may have longer rows.
                 mask = self._draw(segment.slot, (segment.count, segment.length, x.shape[-1]), rate)
-                length = min(x.shape[1], segment.length)
+                length = min(masks.shape[1], segment.length)
                 masks[segment.rows, :length] = mask[:, :length].to(x)
-        return masks
+        return masks if whole is None else whole.tokens(masks)
 
 
 class CounterStreams:
@@ -58,10 +59,13 @@ class CounterStreams:
         """See `Streams`."""
         rows, length, features = x.shape
         words = -(-features // 4)  # one word of 64 bits for four features
-        where = torch.arange(length, device=x.device) * _ODD[0] + zlib.crc32(place.encode())
+        whole = layout.unpadded if layout.inside else None
+        position = torch.arange(length, device=x.device) if whole is None else whole.position
         number = torch.arange(words, device=x.device) * _ODD[1]
         of_rows = _mixed(self.rows[:, 0] + self.rows[:, 1] * _ODD[2])
-        bits = _mixed(_mixed(of_rows[:, None] + where)[..., None] + number).view(torch.int16)[..., :features]
+        of_rows = of_rows[:, None] if whole is None else of_rows[whole.row]
+        where = position * _ODD[0] + zlib.crc32(place.encode())
+        bits = _mixed(_mixed(of_rows + where)[..., None] + number).view(torch.int16)[..., :features]
         limit = layout.rows_of((rates * _LEVELS).round().clamp(max=_LEVELS - 1), rows)[:, None, None]
         return (bits.int() >= limit - _LEVELS // 2).to(x.dtype) * (_LEVELS / (_LEVELS - limit)).to(x.dtype)
 

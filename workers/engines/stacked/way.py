@@ -19,6 +19,9 @@ from workers.engines.stacked.update import Part, Update
 # Tokens of a joint pass over the tokens of the same batches alone. On a CPU a padded token costs what a real one does.
 _CPU_PADDING = 1.1
 _GPU_EVALUATION_TOKENS = 32_768
+# What leaving padding out must save: on the way tokens are moved twice in all, and for attention in each layer where no
+# kernel takes rows of unequal lengths.
+_UNPADDING = 1.25
 
 # What is measured on a CPU: members of these ranks, with so many rows of so many tokens each, on a layer so wide.
 _RANKS, _ROWS, _TOKENS, _HIDDEN = (1, 4, 8, 16), 8, 16, 384
@@ -35,6 +38,8 @@ class Way:
         evaluation_tokens: of a pass without training, of all members together.
         host_streams: dropout from each member's own generator, as alone, in place of counters on the device.
         narrowing: passes have no more members than the device gains from, found by timing steps.
+        unpadding: positions of a padded pass over those of one without padding inside the layers from which the latter
+            is made, where the model's layers take it.
         captured: passes are captured once for each shape and replayed, where the device can.
     """
 
@@ -44,11 +49,14 @@ class Way:
     host_streams: bool
     captured: bool = False
     narrowing: bool = False
+    unpadding: float = math.inf
 
 
 LOOPED = Way(True, _CPU_PADDING, EVALUATION_TOKENS, host_streams=True)
 STACKED = Way(False, _CPU_PADDING, EVALUATION_TOKENS, host_streams=True)
-ON_GPU = Way(False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=False, captured=True, narrowing=True)
+ON_GPU = Way(
+    False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=False, captured=True, narrowing=True, unpadding=_UNPADDING
+)
 
 
 def way_on(device: torch.device) -> Way:
