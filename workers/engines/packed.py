@@ -40,7 +40,7 @@ from workers.engines.stacked.stack import Stack
 from workers.engines.stacked.streams import CounterStreams, HostStreams, stream_key
 from workers.engines.stacked.unpadding import unpadded_layers, why_padded
 from workers.engines.stacked.way import Way
-from workers.engines.transfers import to_device
+from workers.engines.transfers import Staging, to_device
 from workers.models.half_precision import format_of, holds_bfloat16, without_autocast
 
 
@@ -67,10 +67,11 @@ class Pack:
         room: Room,
         way: Way,
         capture: Capture,
+        staging: Staging,
     ) -> None:
         self._stack, self._layout, self._way, self._room = stack, layout, way, room
         self._train, self._validation = passes
-        self._pace, self._joint, self._capture = Pace(layout.device), joint, capture
+        self._pace, self._joint, self._capture, self._staging = Pace(layout.device), joint, capture, staging
 
     def run(self, aboard: Aboard, interrupted: Callable[[], bool]) -> dict[Member, Ending | Fault]:
         """Train until a member ends or `interrupted` says so. Those that ended leave `aboard` and are returned."""
@@ -133,7 +134,7 @@ class Pack:
 
     def _update(self, rates: Mapping[int, float]) -> None:
         """One optimizer step of all members; where passes are captured, it is too."""
-        controls = {"controls": self._stack.controls(rates)}
+        controls = self._staging.send({"controls": self._stack.controls(rates)})
         key = ("update", self._stack.structure, self._stack.used)
         self._capture.run(key, controls, lambda own: self._stack.apply(own["controls"]))
 
@@ -293,5 +294,6 @@ def pack_on(
         if unpadding is not None and not undo.enter_context(unpadded_layers(base, layout, lowest_layer, narrowed)):
             unpadding = None
         reads = (stack.structure, lowest_layer)
-        joint = JointPass(layout, passes[0], precision, capture, unpadding, reads, modules)
-        yield Pack(stack, layout, passes, joint, room, way, capture)
+        staging = Staging(layout.device)
+        joint = JointPass(layout, passes[0], precision, capture, staging, unpadding, reads, modules)
+        yield Pack(stack, layout, passes, joint, room, way, capture, staging)

@@ -111,28 +111,21 @@ def train_together(
     store: PrefixStore,
     way: Way,
     capture: Capture | None = None,
+    places: int | None = None,
 ) -> list[Made | Fault]:
-    """In one pack; `steps` may differ from member to member."""
+    """In one pack; `steps` may differ from member to member. With fewer `places` than members each that ends makes room
+    for the next."""
     counts = [steps] * len(members) if isinstance(steps, int) else list(steps)
-    stack, aboard = Stack(len(members), torch.device("cpu")), Aboard()
-    logs: dict[Member, tuple[list[float], dict[str, float]]] = {}
-    for tiny, count in zip(members, counts, strict=True):
-        attached = tiny.attach(resident, splits[0], count)
-        try:
-            updates = tuple(read_updates(attached, resident.base))
-            factors, lowest = attached.rate_factors(), attached.lowest_layer
-        finally:
-            attached.detach()
-        log: tuple[list[float], dict[str, float]] = ([], {})
-        torch.manual_seed(tiny.seed)
-        course = _course(tiny.steps(splits[0], count), *log)
-        member = Member(
-            course, tiny.hyperparameters(), updates, torch.get_rng_state(), factors, lowest, stack, tiny.seed
-        )
-        aboard[member], logs[member] = None, log
-    order, made = list(aboard), dict[Member, Made | Fault]()
+    stack, aboard = Stack(places or len(members), torch.device("cpu")), Aboard()
     room, capture = Room(), capture or capture_on(stack.device, way.captured)
-    while aboard:
+    waiting, made = list(enumerate(zip(members, counts, strict=True))), dict[int, Made | Fault]()
+    on_board: dict[Member, tuple[int, list[float], dict[str, float]]] = {}
+    while waiting or aboard:
+        while waiting and len(aboard) < stack.slots:
+            number, (tiny, count) = waiting.pop(0)
+            losses, metrics = list[float](), dict[str, float]()
+            member = _member(resident, tiny, splits[0], count, stack, losses, metrics)
+            aboard[member], on_board[member] = None, (number, losses, metrics)
         lowest = min(member.lowest_layer for member in aboard)
         # A pass that fails would go through in halves, and nobody would know.
         with (
@@ -141,10 +134,29 @@ def train_together(
         ):
             ended = pack.run(aboard, lambda: False)
         for member, ending in ended.items():
-            trained = member.leave()
-            losses, metrics = logs[member]
-            made[member] = ending if isinstance(ending, Fault) else Made(np.array(losses), metrics, trained)
-    return [made[member] for member in order]
+            trained, (number, losses, metrics) = member.leave(), on_board.pop(member)
+            made[number] = ending if isinstance(ending, Fault) else Made(np.array(losses), metrics, trained)
+    return [made[number] for number in sorted(made)]
+
+
+def _member(
+    resident: ResidentBase,
+    tiny: Tiny,
+    train: Inputs,
+    steps: int,
+    stack: Stack,
+    losses: list[float],
+    metrics: dict[str, float],
+) -> Member:
+    attached = tiny.attach(resident, train, steps)
+    try:
+        updates = tuple(read_updates(attached, resident.base))
+        factors, lowest = attached.rate_factors(), attached.lowest_layer
+    finally:
+        attached.detach()
+    torch.manual_seed(tiny.seed)
+    course, state = _course(tiny.steps(train, steps), losses, metrics), torch.get_rng_state()
+    return Member(course, tiny.hyperparameters(), updates, state, factors, lowest, stack, tiny.seed)
 
 
 def _refuse(_pack: Pack, error: Exception, _members: int) -> None:

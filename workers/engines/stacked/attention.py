@@ -51,7 +51,7 @@ def attention_of_members(
     return tokens.tokens(attended), None
 
 
-_KNOWN = {"scaling", "is_causal", "position_ids", "cache_position", "use_cache", "output_attentions"}
+_KNOWN = {"scaling", "is_causal", "position_ids", "cache_position", "use_cache", "output_attentions", "deterministic"}
 
 
 def _plain(module: nn.Module, longest: int, options: Mapping[str, Any]) -> bool:

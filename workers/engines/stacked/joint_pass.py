@@ -19,7 +19,7 @@ from workers.engines.stacked.layout import Layout
 from workers.engines.stacked.losses import common_numbers, differing_numbers, row_losses
 from workers.engines.stacked.streams import CounterStreams
 from workers.engines.stacked.unpadded import Plan, Unpadded, plan
-from workers.engines.transfers import to_device
+from workers.engines.transfers import Staging
 from workers.hyperparameters import Hyperparameters
 
 _PLAN = "plan/"
@@ -50,26 +50,28 @@ class JointPass:
         split: Pass,
         precision: Precision,
         capture: Capture,
+        staging: Staging,
         unpadding: float | None = None,
         reads: Hashable = None,
         held: object = None,
     ) -> None:
         self._layout, self._split, self._precision, self._capture = layout, split, precision, capture
         self._unpadding, self._reads, self._held = unpadding, reads, held
+        self._staging = staging
 
     def gradients(self, shares: Sequence[Share]) -> Tensor:
         """Add the gradients of each member's loss to its factors; these losses `[members]`."""
         rows = arranged(self._layout, {share.slot: share.rows for share in shares}, self._split)
         if self._layout.looped:
             return self._one_by_one(rows, shares)
-        inputs = self._inputs(rows, shares)
+        arrays = self._arrays(rows, shares)
         longest = int(self._split.inputs.lengths[rows].max())
         if self._capture.graphs is not None:
             longest = -(-longest // _BUCKET) * _BUCKET
         planned = self._planned(rows, longest)
         if planned is not None:
-            sent = self._sent({f"{_PLAN}{name}": values for name, values in planned.arrays().items()})
-            inputs |= sent
+            arrays |= {f"{_PLAN}{name}": values for name, values in planned.arrays().items()}
+        inputs = self._staging.send(arrays)
         trained_with = [share.hyperparameters for share in shares]
         key = (
             self._reads, tuple((share.slot, len(share.rows)) for share in shares), longest,
@@ -101,8 +103,8 @@ class JointPass:
         ]
         return _backward(torch.stack(losses))
 
-    def _inputs(self, rows: RowIndices, shares: Sequence[Share]) -> dict[str, Tensor]:
-        """All that differs between passes of one shape, on the device."""
+    def _arrays(self, rows: RowIndices, shares: Sequence[Share]) -> dict[str, NDArray[Any]]:
+        """All that differs between passes of one shape."""
         owners = np.zeros(len(rows), dtype=np.int64)
         counted = np.zeros(len(rows), dtype=np.float32)
         keys = np.zeros((len(rows), 2), dtype=np.int64)
@@ -112,11 +114,7 @@ class JointPass:
         arrays: dict[str, NDArray[Any]] = {"rows": rows, "owner": owners, "share": counted, "dropout": keys}
         for name, values in differing_numbers([share.hyperparameters for share in shares]).items():
             arrays[f"hyperparameters/{name}"] = values[owners]
-        return self._sent(arrays)
-
-    def _sent(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
-        device = self._split.inputs.device
-        return {name: to_device(values, device) for name, values in arrays.items()}
+        return arrays
 
     def _together(
         self,

@@ -12,11 +12,14 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workers.engines.flat_adamw import BETAS, EPSILON
 from workers.engines.stacked.update import Part, Update
+from workers.engines.transfers import to_device
 from workers.methods.declaration.update_forms import Form
 
 # Columns of a row-major buffer are no contiguous tensors, and need not be: nothing exchanges these gradients.
@@ -131,9 +134,9 @@ class Stack:
 
     def step(self, rates: Mapping[int, float]) -> None:
         """Clip and update the members at their learning rates, by slot; gradients are zero behind it."""
-        self.apply(self.controls(rates))
+        self.apply(to_device(self.controls(rates), self.device))
 
-    def controls(self, rates: Mapping[int, float]) -> Tensor:
+    def controls(self, rates: Mapping[int, float]) -> NDArray[np.float32]:
         """Count a step of these members; what it needs of the host, `[4, slots]`: rate, √ of the squares' correction,
         rate over the means' correction and largest norm. Who takes no step has rate 0."""
         columns = []
@@ -144,10 +147,7 @@ class Stack:
             mean, square = (1.0 - beta**steps for beta in BETAS)
             norm = self.tenants[slot].max_grad_norm if slot in self.tenants else 0.0
             columns.append((rate, math.sqrt(square), rate / mean, norm if norm > 0 else math.inf))
-        host = torch.tensor(columns, dtype=torch.float32).T.contiguous()
-        if self.device.type == "cuda":
-            host = host.pin_memory()
-        return host.to(self.device, non_blocking=True)
+        return np.array(columns, dtype=np.float32).T.copy()
 
     @property
     def used(self) -> int:
