@@ -19,7 +19,7 @@ from benchmarks.methods.picture import picture
 from benchmarks.methods.results import front, results
 from benchmarks.methods.tuning import TRIALS, tuned, tuning_entries
 from benchmarks.trials.__main__ import DATA, FOLDER, RECORDING, record
-from benchmarks.trials.plan import Entry
+from benchmarks.trials.plan import Entry, comparable
 from benchmarks.trials.recording import read_lines
 from benchmarks.trials.table import TABLE, RecordedTrial, trials, trials_of, write_table
 from workers.methods.measured import MEASURED
@@ -42,7 +42,7 @@ def main() -> None:
     if not given.export:
         measure(given.folder, given.data, given.table, 4 if given.quick else given.minutes)
     write_table(read_lines(given.folder / RECORDING), given.table)
-    measured = results(methods().values(), _recorded(given.folder, given.table).values())
+    measured = results(comparable(methods().values()), _recorded(given.folder, given.table).values())
     write(measured)
     summary = {
         "measured": len(measured["methods"]),
@@ -55,14 +55,14 @@ def main() -> None:
 
 def measure(folder: Path, data: Path, table: Path, minutes: float) -> None:
     """Record what is missing, one method after another: its tuning, then its confirmation."""
-    left = record(_entries(folder, table), len(methods()) * TRIALS, folder, data, minutes, table)
+    left = record(_entries(folder, table), len(comparable(methods().values())) * TRIALS, folder, data, minutes, table)
     if left:
         print(f"{left} trials are still missing: run again to go on", file=sys.stderr)
 
 
 def _entries(folder: Path, table: Path) -> Iterator[Entry]:
     """Every trial of the comparison; those that confirm are known once the method's tuning is recorded."""
-    for one in methods().values():
+    for one in comparable(methods().values()):
         yield from tuning_entries(one)
         best = tuned(one, _recorded(folder, table))
         yield from best.confirmations() if best else ()

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, zip_longest
@@ -108,12 +108,18 @@ class Entry:
 def plan() -> Iterator[Entry]:
     """Every trial of the table, in the order of recording."""
     dense = iter(lora_configurations())
-    rounds = list(zip(*(method_configurations(one) for one in methods().values()), strict=True))
+    rounds = list(zip(*(method_configurations(one) for one in comparable(methods().values())), strict=True))
     share = LORA_CONFIGURATIONS // len(rounds)
     for number, round_ in enumerate(rounds):
         own = [next(dense) for _ in range(share)]
         for part, config in _interleaved(round_, own):
             yield from _trials(part, config, paired=number == 0)
+
+
+def comparable(among: Iterable[Method]) -> list[Method]:
+    """The methods that work on the model of the table: those of language models are left out."""
+    model = describe(MODEL)
+    return [one for one in among if one.supports(model)]
 
 
 def method_entries(one: Method, data_set: str) -> list[Entry]:

@@ -36,6 +36,8 @@ How to read the tables:
   tell their metrics at every power of two below their rank (`accuracy_at_rank_4`), and for a search each of these is a
   trial of that rank. Cut to rank 1 of 16 it beat a LoRA that was trained at 16 and cut, however rescaled (loss 0.39
   against 0.84); at rank 2 it did not (0.16 against 0.07; one seed, small data).
+- `–` stands where a method is not for such a model or task: `cpt` is for `causal-lm` alone, and
+  `tests/workers/methods/test_cpt.py` and `tests/workers/tasks/test_language_model_methods.py` hold it to the same.
 - **models** are those it works on, when not all of the [families](models.md).
 - `e2e_qp` and `l4q` train steps as logarithms, so that a rate is the share by which a step changes (`rate_ratio`: that
   of `l4q`'s steps, in multiples of the rate of its LoRA). Their exports hold `quantised.safetensors` besides: for each
@@ -84,7 +86,6 @@ _NOT_REGISTERED = """## Not registered, and why
 | shira | is `apet` here: peft's has one mask for all seeds and alike layers, and counts by rank |
 | shadow | peft's leaves parameters of the last layer without gradients |
 | xlora, arrow (a LoRA option) | mix trained LoRA adapters; a trial starts from none |
-| cpt | its prompt is labelled examples which a decoder continues with the name of the class; trials here train a head |
 | poly, multitask_prompt_tuning | need the id of a task with every row |
 | trainable_tokens | leaves the classification head untrained |
 | osf | trains most of the model and is made for continual learning |
@@ -123,16 +124,20 @@ def _row(one: Method, model: ModelDescription) -> str:
     cells = (
         name,
         one.summary,
-        f"{one.trainable_parameters(model, one.complete(model, {})):,}",
+        f"{one.trainable_parameters(model, one.complete(model, {})):,}" if one.supports(model) else "–",
         f"{rates.low:g}-{rates.high:g} ({rates.mode:g})",
         "yes" if one.mergeable else "no",
         "base" if one.unchanged_at_start else "other",
         "peft" if one.format == "peft" else "own",
         "; ".join(_knob(parameter) for parameter in one.knobs(model).parameters) or "none",
-        "; ".join(need.says for need in one.needs) or "all",
+        "; ".join([*(need.says for need in one.needs), *_tasks(one)]) or "all",
         one.source,
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _tasks(one: Method) -> list[str]:
+    return [f"tasks of type {' or '.join(one.tasks)}"] if one.tasks else []
 
 
 def _knob(parameter: Parameter) -> str:

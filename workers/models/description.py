@@ -24,9 +24,10 @@ class ModelDescription:
     """A model by its `config.json`. `shape` is what spaces are scaled with; `anatomy` names the parts.
 
     Of a task, `longest_text` is the number of tokens that its texts are cut to, None where no task is known, and
-    `prompt_room` the number that these leave for a prompt; None: no bound. With `fresh_head` every trial trains a head
-    of its own. `baselines` of the task need no model. Embeddings of `trained_tokens` are trained beside an adapter,
-    and of `trained_outputs`, tokens that are new, the rows of the output layer `untied_output`, too.
+    `prompt_room` the number that these leave for a prompt; None: no bound. `task` is its type, empty where none is
+    known. With `fresh_head` every trial trains a head of its own. `baselines` of the task need no model. Embeddings of
+    `trained_tokens` are trained beside an adapter, and of `trained_outputs`, tokens that are new, the rows of the
+    output layer `untied_output`, too.
     """
 
     reference: str
@@ -39,6 +40,7 @@ class ModelDescription:
     trained_tokens: tuple[int, ...] = ()
     trained_outputs: tuple[int, ...] = ()
     untied_output: str = ""
+    task: str = ""
 
     def layer_range(self, top_layers: int | None = None) -> range:
         """Indices of the last `top_layers` encoder layers (all of them when None), lowest first."""
@@ -115,7 +117,8 @@ def describe_for(task: TaskSection) -> ModelDescription:
 def for_task(model: ModelDescription, task: TaskSection) -> ModelDescription:
     """The model as a task sees it: with its texts and baselines, and with or without a head to train."""
     kind = task_of(task)
-    known = replace(with_texts(model, task.max_length), fresh_head=kind.head.fresh, baselines=kind.baselines)
+    own = {"fresh_head": kind.head.fresh, "baselines": kind.baselines, "task": task.type}
+    known = replace(with_texts(model, task.max_length), **own)  # type: ignore[arg-type]
     return _with_tokens(known, task)
 
 

@@ -82,7 +82,7 @@ def _view(method: Method, model: ModelDescription) -> MethodView:
         family=method.family,
         summary=method.summary,
         source=method.source,
-        task_types=list(tasks()),
+        task_types=list(method.tasks or tasks()),
         mergeable=method.mergeable,
         format=method.format,
         learning_rate={"low": rates.low, "high": rates.high, "mode": rates.mode},

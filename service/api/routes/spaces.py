@@ -15,6 +15,7 @@ from service.api.responses import tagged
 from service.api.views import ItemsView
 from service.jobs.models import DEFAULT_MODEL, described
 from service.jobs.search.problem import all_presets, preset_space
+from workers.methods.registry import methods
 from workers.models.description import ModelDescription
 from workers.tasks.registry import tasks
 
@@ -27,10 +28,14 @@ def list_spaces(
     settings: SettingsDep,
     model: Annotated[str, Query(max_length=4096, description="the model that sizes are scaled to")] = DEFAULT_MODEL,
 ) -> Response:
-    """Every preset with its parameters as they are on the model."""
+    """Every preset that suits the model, with its parameters as they are on it."""
     description = described(model, settings)
-    items = [_view(name, description) for name in all_presets()]
+    items = [_view(name, description) for name in all_presets() if _suits(name, description)]
     return tagged(request, ItemsView[SpaceView](items=items))
+
+
+def _suits(name: str, model: ModelDescription) -> bool:
+    return name not in methods() or methods()[name].supports(model)
 
 
 def _view(name: str, model: ModelDescription) -> SpaceView:

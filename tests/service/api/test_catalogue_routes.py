@@ -11,14 +11,17 @@ from fastapi.testclient import TestClient
 from service.api import dashboard
 from service.api.app import create_app
 from service.jobs.search.problem import FORMULAS, all_presets
+from service.settings import Settings
+from tests.workers.tiny_chat_model import write_language_model
 from workers.methods.registry import methods
+from workers.models.description import describe
 from workers.strategies.registry import strategies
 from workers.tasks.registry import METRICS, tasks, types
 
 
 def test_spaces_are_scaled_to_the_model(api: TestClient) -> None:
     spaces = {space["name"]: space for space in api.get("/v1/spaces").json()["items"]}
-    assert set(spaces) == set(all_presets())
+    assert set(all_presets()) - set(spaces) == {"cpt"}  # which is for decoders
     assert {"autopeft", "lora"} <= set(spaces)
     names = [parameter["name"] for parameter in spaces["autopeft"]["parameters"]]
     assert [name for name in names if name.startswith("layer_")] == [f"layer_{index}" for index in range(6)]
@@ -28,7 +31,7 @@ def test_spaces_are_scaled_to_the_model(api: TestClient) -> None:
 
 def test_methods_come_with_knobs_and_sources(api: TestClient) -> None:
     found = {method["name"]: method for method in api.get("/v1/methods").json()["items"]}
-    assert set(found) == set(methods())
+    assert set(found) == {name for name, one in methods().items() if one.supports(describe("builtin:minilm"))}
     assert "rank" in {knob["name"] for knob in found["lora"]["knobs"]}
     assert all(method["source"] and method["learning_rate"]["low"] > 0 for method in found.values())
 
@@ -40,6 +43,16 @@ def test_strategies_say_what_they_can_train(api: TestClient) -> None:
     assert {"lora", "full_ft"} < set(found["lisa"]["methods"])
     assert "head" not in found["lisa"]["methods"]
     assert [knob["name"] for knob in found["lisa"]["knobs"]] == ["layers", "interval"]
+
+
+def test_catalogues_of_a_decoder_leave_out_what_does_not_suit_it(api: TestClient, settings: Settings) -> None:
+    write_language_model(Path(settings.data_roots[0]) / "chat")
+    for path in ("/v1/spaces", "/v1/methods"):
+        names = {one["name"] for one in api.get(path, params={"model": "chat"}).raise_for_status().json()["items"]}
+        assert {"lora", "cpt"} <= names
+        assert "prompt_tuning" not in names  # of encoders
+    found = {one["name"]: one for one in api.get("/v1/methods", params={"model": "chat"}).json()["items"]}
+    assert found["cpt"]["task_types"] == ["causal-lm"]
 
 
 def test_tasks_say_how_to_write_a_job(api: TestClient) -> None:

@@ -113,3 +113,14 @@ def test_new_tokens_are_refused_by_field_and_go_with_loras_alone(api: TestClient
     assert ["ssf" in one["message"] for one in with_tokens("one fruit", **other)] == [True]
     sharded = with_tokens("one fruit", resources={"shards": 2, "cpus_per_trial": 2})
     assert "task.new_tokens" in [one["field"] for one in sharded]
+
+
+def test_a_method_for_language_models_is_refused_elsewhere_by_name(api: TestClient, spec: dict[str, Any]) -> None:
+    alone = {"space": {"preset": "cpt", "overrides": {"batch_size": {"value": 4}}}, "reference_trials": False}
+    assert problems(api, spec | alone) == []
+    other = {"type": "text-classification", "model": "chat", "train": "builtin:pydocs"}
+    (found,) = problems(
+        api, spec | alone | {"task": other, "objectives": [{"metric": "accuracy", "direction": "maximize"}]}
+    )
+    assert "cpt on a task of type text-classification" in found["message"]
+    assert "causal-lm" in found["message"]

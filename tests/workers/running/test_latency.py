@@ -97,7 +97,7 @@ def test_a_machine_measures_its_base_once_for_all_its_processes(tmp_path: Path) 
     assert [file.suffix for file in (tmp_path / "cache" / "latency").iterdir()] == [".json", ".json"]
 
 
-@pytest.mark.parametrize("name", sorted(name for name, one in methods().items() if not one.mergeable))
+@pytest.mark.parametrize("name", sorted(name for name, one in methods().items() if not one.mergeable and not one.tasks))
 def test_an_adapter_is_taken_off_and_put_back_as_it_was(name: str) -> None:
     base = tiny_base("bert")
     knobs = method(name).complete(base.description, {})

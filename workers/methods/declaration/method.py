@@ -83,7 +83,8 @@ class Method:
     each step by the gradients of all of its parameters. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a
     trained adapter at a lower rank, where one training serves them all; `serve(base, rank)` makes an attached one be
     evaluated there. With `whole_rows` it looks along a row in ways of its own, or stands in front of it, so that rows
-    cannot share a sequence. With `trains_tokens` embeddings of single tokens can be trained beside it.
+    cannot share a sequence. It is for types of task `tasks` alone, if there are some. With `trains_tokens` embeddings
+    of single tokens can be trained beside it.
     `forms` names the forms of all that it trains besides the head, where all of it has one: then trials of a pack can
     stack it with others; None where something has none.
     A `baseline` is what tasks name that measure it without a model.
@@ -101,6 +102,7 @@ class Method:
     attach: Attach
     peft_config: Callable[[ModelDescription, KnobValues], tuple[str, dict[str, Any]]] | None = None
     trains_plainly: bool = False
+    tasks: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     mergeable: bool = False
     unchanged_at_start: bool = True
@@ -151,6 +153,9 @@ class Method:
             raise InvalidInput("method", f"{self.name} on a model of {error.found}", error.allowed) from error
 
     def _check_class(self, model: ModelDescription) -> None:
+        if self.tasks and model.task and model.task not in self.tasks:
+            found = f"{self.name} on a task of type {model.task}"
+            raise InvalidInput("method", found, f"tasks of type {' or '.join(self.tasks)}, which it is made for")
         if self.takes_positions and model.anatomy.input_shape:
             found = f"{self.name} on a {model.anatomy.model_type} model, whose rows are no texts"
             raise InvalidInput("method", found, "models that read texts: its vectors stand beside tokens")

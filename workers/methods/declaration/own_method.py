@@ -67,6 +67,7 @@ def own_method(
     forms: tuple[Form, ...] | None = None,
     at_rank: AtRank | None = None,
     serve: Serve | None = None,
+    tasks: tuple[str, ...] = (),
     needs: tuple[Need, ...] = (),
 ) -> Method:
     """A method of our own, saved in our own format."""
@@ -94,6 +95,7 @@ def own_method(
         knobs=knobs,
         trainable_parameters=trainable_parameters,
         attach=attach,
+        tasks=tasks,
         needs=needs,
         mergeable=mergeable,
         unchanged_at_start=unchanged_at_start,
