@@ -11,7 +11,8 @@ from service.api.views import View
 from service.jobs.search.spec import JobSpec
 from service.store.records import Job, Trial
 from service.store.store import Store
-from workers.hyperparameters import Hyperparameters
+from workers.errors import InvalidInput
+from workers.hyperparameters import split_config
 
 JOBS = 50
 """Newest jobs that are looked through for one with the same model and type of task."""
@@ -66,9 +67,17 @@ def _alike(spec: JobSpec, store: Store, project: str | None) -> Iterator[Job]:
 
 
 def _seconds_per_row(trial: Trial, store: Store) -> float | None:
-    """Training time of one row: the steps of the last report were made of batches of rows."""
-    last = max((report.step for report in store.reports(trial.id)), default=0)
-    batch = trial.config.get("batch_size", Hyperparameters().batch_size)
-    if last <= 0 or not isinstance(batch, int):
+    """Training time of one row: by the rows of the data and the passes over them, or, of a trial that does not tell
+    the former, by the batches of rows that its steps were made of. None where neither tells, as tokens were counted."""
+    last = max(store.reports(trial.id), key=lambda report: report.step, default=None)
+    if last is None or last.step <= 0:
         return None
-    return trial.metrics["train_seconds"] / (last * batch)
+    seconds, told = trial.metrics["train_seconds"], trial.environment.get("train_rows", "")
+    if told.isdecimal() and int(told) > 0 and last.epoch > 0:
+        return seconds / (last.epoch * int(told))
+    try:
+        _, _, chosen = split_config(trial.config)
+    except InvalidInput:
+        return None
+    counted = chosen.batch_tokens or chosen.packing != "none"
+    return None if counted else seconds / (last.step * chosen.batch_size * chosen.gradient_accumulation)

@@ -63,6 +63,7 @@ def outcome_of(
     assignment = prepared.assignment
     anatomy = prepared.resident.base.description.anatomy
     where = environment(precision_of(assignment, engine, workbench, anatomy), prepared.data.train.device.type)
+    where |= _rows(prepared)
     if assignment.shards > 1:
         where["shards"] = str(assignment.shards)
     if prepared.sequence and (why_apart := why_rows_apart(prepared.method)):
@@ -99,6 +100,15 @@ def outcome_of(
         evaluated_rows=prepared.examples,
         reason=reason,
     )
+
+
+def _rows(prepared: PreparedTrial) -> dict[str, str]:
+    """How many training rows the data has, and the tokens of the longest: what a trial's costs are told by."""
+    train, copies = prepared.data.train, prepared.hyperparameters.eda_copies
+    return {
+        "train_rows": str(len(train) // train.criterion.together // (1 + copies)),
+        "longest_row": str(int(train.lengths.max())),
+    }
 
 
 def _ending_of(

@@ -28,7 +28,7 @@ class Kind:
 class _Measured:
     seconds: float  # per epoch
     memory: float | None  # bytes that training added to the base
-    rows: int  # per forward pass
+    tokens: int  # of the largest forward pass
 
 
 @dataclass
@@ -37,6 +37,7 @@ class CostModel:
 
     model: ModelDescription
     _known: dict[Kind, dict[str, _Measured]] = field(default_factory=dict)  # by trial
+    _longest: int = 0  # tokens of the data's longest row, as trials tell
     _precision: str = "fp32"  # of the last trial that ended: workers of one machine choose alike
 
     def learn(self, trial: Trial, epochs: float) -> None:
@@ -47,8 +48,10 @@ class CostModel:
             return
         memory = trial.metrics.get("peak_memory_mb")
         self._precision = trial.environment.get("precision", self._precision)
-        _, _, rows = _parts(trial.config)
-        measured = _Measured(seconds / epochs, None if memory is None else memory * MEBIBYTE, rows)
+        told = trial.environment.get("longest_row", "")
+        self._longest = int(told[:9]) if told.isdecimal() else self._longest
+        tokens = self._tokens(trial.config)
+        measured = _Measured(seconds / epochs, None if memory is None else memory * MEBIBYTE, tokens)
         self._known.setdefault(self.kind(trial.config), {})[trial.id] = measured
 
     def kind(self, config: Mapping[str, Any]) -> Kind:
@@ -69,11 +72,18 @@ class CostModel:
 
     def bytes_of(self, config: Mapping[str, Any]) -> float | None:
         """Memory that training would add to the base: the most that similar trials took, more for larger batches."""
-        _, _, rows = _parts(config)
+        tokens = self._tokens(config)
         return max(
-            (one.memory * max(1.0, rows / one.rows) for one in self._alike(config) if one.memory is not None),
+            (one.memory * max(1.0, tokens / one.tokens) for one in self._alike(config) if one.memory is not None),
             default=None,
         )
+
+    def _tokens(self, config: Mapping[str, Any]) -> int:
+        """Tokens of a configuration's largest forward pass, whether its batches count rows, sequences or tokens."""
+        _, _, hyperparameters = _parts(config)
+        most = self.model.longest_text or self.model.anatomy.positions
+        longest = min(self._longest or most, most)
+        return hyperparameters.rows_at_once(longest, most) * longest
 
     def _alike(self, config: Mapping[str, Any]) -> list[_Measured]:
         """The trials of the most similar kind that any has run of."""
@@ -85,10 +95,10 @@ class CostModel:
         return list(self._known[min(self._known, key=distance)].values()) if self._known else []
 
 
-def _parts(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], int]:
-    """Method, knobs and rows per forward pass. What no worker could train (it will fail there) costs like any other."""
+def _parts(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Hyperparameters]:
+    """Method, knobs and training hyperparameters; what no worker could train (it fails there) costs like any other."""
     try:
         method, knobs, hyperparameters = split_config(config)
     except InvalidInput:
-        return "", {}, Hyperparameters().batch_size
-    return method, knobs, hyperparameters.batch_size
+        return "", {}, Hyperparameters()
+    return method, knobs, hyperparameters

@@ -92,6 +92,30 @@ def test_costs_come_from_trials_of_the_same_model(api: TestClient, store: Store)
     assert check(api, task=other)["cost"]["measured"] == 1
 
 
+@pytest.mark.parametrize("config", [{"batch_tokens": 500}, {"packing": "bfd", "batch_size": 2}, {"batch_size": 8}])
+def test_costs_count_rows_of_the_data_however_batches_are_counted(
+    api: TestClient, store: Store, config: dict[str, Any]
+) -> None:
+    job_id = api.post("/v1/jobs", json=SPEC).json()["id"]
+    store.lease_job("conductor", 600)
+
+    def ended(told: dict[str, str]) -> dict[str, Any] | None:
+        (trial,) = store.add_trials(job_id, [NewTrial({"method": "lora", **config}, "optimizer", 0)])
+        assert store.claim_trial(job_id, "worker", 600, trial_id=trial.id) is not None
+        report = Report(trial_id=trial.id, attempt=1, step=7, epoch=2, metrics={"accuracy": 0.5}, seconds=2)
+        store.add_reports([report])
+        metrics = {"accuracy": 0.5, "train_seconds": 4.0}
+        outcome = Outcome(trial_id=trial.id, attempt=1, status="completed", metrics=metrics, environment=told)
+        store.finish_trial(outcome)
+        return check(api)["cost"]  # type: ignore[no-any-return]
+
+    if config != {"batch_size": 8}:
+        assert ended({}) is None  # its steps say nothing of rows
+    found = ended({"train_rows": "40"})  # twice 40 rows took 4 s; 10 trials of 2 epochs of 30 rows are 600 rows
+    assert found is not None
+    assert found["seconds_high"] == pytest.approx(30.0)
+
+
 def test_the_memory_of_a_trial_is_told_before_any_has_run(api: TestClient) -> None:
     found = check(api)["memory"]
     assert 80 < found["base_mb"] < 95  # 22.6 million numbers of four bytes

@@ -14,7 +14,7 @@ from service.jobs.assignments import assignment_of
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from tests.service.conductor.stored import stored_trial
-from workers.models.description import describe
+from workers.models.description import describe, with_texts
 
 MODEL = describe("builtin:minilm")
 WIDE = Placement(1, Shape(1, 0), places=4, memory=1e12)
@@ -125,6 +125,23 @@ def test_costs_come_from_the_most_similar_trials() -> None:
     assert costs.bytes_of(lora | {"batch_size": 8}) == 12.0 * MEBIBYTE  # what does not depend on rows stays
     costs.learn(measured(5, 2.0, 10.0, "bf16", top_layers=2), 1.0)
     assert costs.seconds_per_epoch(lora) == 2.0  # workers compute in bfloat16 now
+
+
+def test_memory_follows_the_tokens_of_a_pass_however_batches_are_counted() -> None:
+    costs = CostModel(with_texts(MODEL, 512))
+    one = trial(
+        0,
+        "completed",
+        metrics={"train_seconds": 5.0, "peak_memory_mb": 10.0},
+        environment={"longest_row": "128"},
+        config={"method": "lora", "batch_size": 8},  # 1,024 tokens
+    )
+    costs.learn(one, 1.0)
+    lora = {"method": "lora"}
+    assert costs.bytes_of(lora | {"batch_size": 16}) == 20.0 * MEBIBYTE
+    assert costs.bytes_of(lora | {"batch_tokens": 4096}) == 40.0 * MEBIBYTE
+    assert costs.bytes_of(lora | {"packing": "bfd", "batch_size": 4}) == 20.0 * MEBIBYTE  # sequences of 512
+    assert costs.bytes_of(lora | {"packing": "bfd", "batch_size": 64, "batch_tokens": 1024}) == 10.0 * MEBIBYTE
 
 
 @pytest.mark.parametrize("config", [{}, {"method": "lora", "batch_size": 0}, {"method": "no such"}])
