@@ -51,7 +51,7 @@ def test_what_is_imported_is_declared_and_nothing_else() -> None:
     found = {package: imported(package) - OPTIONAL for package in PACKAGES}
     assert set.union(*found.values()) <= declared(*extras)
     assert declared(*extras) - set.union(*found.values()) - UNSEEN == {"bitsandbytes"}  # transformers loads it
-    assert found["workers"] <= declared("workers", "gguf", "images", "lm-eval")
+    assert found["workers"] <= declared("workers", "gguf", "images", "lm-eval", "sounds")
     assert found["service"] - {"ray"} <= declared("service")  # the conductor needs the workers' extra, too
 
 

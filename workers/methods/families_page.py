@@ -27,8 +27,8 @@ methods' promises in `tests/workers/models/` (`make test-families` takes all pai
   part with its gate, `all` both. `top_layers` counts from the last layer.
 - **engine**: on models marked *reference* nothing is stored of the lower layers, and trials train one by one.
 - **heads** are those that transformers puts on the family (`AutoModelFor` with `SequenceClassification`,
-  `TokenClassification`, `QuestionAnswering`, `CausalLM` or `ImageClassification` behind it). A task that needs another
-  one is refused.
+  `TokenClassification`, `QuestionAnswering`, `CausalLM`, `ImageClassification` or `AudioClassification` behind it). A
+  task that needs another one is refused.
 - **not here** are methods that need what the family has not; spaces leave them out, and naming one is refused.
 
 | family | `model_type` | heads | head reads | engine | not here |
@@ -43,9 +43,10 @@ compared with the model once that is loaded; what each of them is for is not kno
 methods are left out: {absent}.
 The base is not quantised, and nothing of it is stored.
 
-Refused by name: encoders with a decoder (BART; of T5 the encoder serves), layers that hold experts (Mixtral, GPT-OSS),
-models that also read images or sound (of Gemma 3 take the language part, saved by itself), layers that are not alike
-(Qwen3.5, Jamba), weights that no linear layer holds (the first GPT, SqueezeBERT, I-BERT), and code of a model's own.
+Refused by name: encoders with a decoder (BART; of T5 and Whisper the encoder serves), layers that hold experts (Mixtral,
+GPT-OSS), models that also read images or sound (of Gemma 3 take the language part, saved by itself), layers that are
+not alike (Qwen3.5, Jamba), weights that no linear layer holds (the first GPT, SqueezeBERT, I-BERT), and code of a
+model's own.
 """
 _READS = {"first": "the first token", "last": "the last token", "all": "all tokens"}
 

@@ -77,10 +77,11 @@ def _config(reference: str, labels: str, head: Head) -> str:
     if reference.startswith("builtin:"):
         imports = f"{builtin(reference).imports}\n"
     if head.processor != "AutoTokenizer":
+        backend = ', backend="pil"' if head.processor == "AutoImageProcessor" else ""
         return f"""import torch
 {imports}from transformers import AutoConfig, {head.auto_class}, {head.processor}
 
-processor = {head.processor}.from_pretrained({_where(reference)}, backend="pil")
+processor = {head.processor}.from_pretrained({_where(reference)}{backend})
 {_labels(reference, labels)}"""
     return f"""import torch
 {imports}from transformers import AutoConfig, {head.auto_class}, AutoTokenizer

@@ -17,6 +17,8 @@ TARGETS: Mapping[str, frozenset[str]] = {
 }
 
 ReadToken = Literal["first", "last", "all"]
+Modality = Literal["text", "image", "sound"]
+"""What a row is that a model reads."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ class Anatomy:
     mixed_precision: bool = True  # its code takes what products in bfloat16 give it, whatever adapters are in it
     tells_rows_apart: bool = True  # rows that share a sequence are kept apart by their positions
     known_parts: bool = True  # what each linear layer is for is known, as in a family
-    input_shape: tuple[int, ...] = ()  # of a row that is no text, for an image [channels, height, width]
+    modality: Modality = "text"
+    input_shape: tuple[int, ...] = ()  # of a row that is no text: an image [channels, height, width], a spectrogram
+    stem: tuple[str, ...] = ()  # convolutions of the body that make the states below the layers, where it has no module
     stored_names: tuple[tuple[str, str], ...] = ()  # what checkpoints call parts that the model calls otherwise
 
     def __post_init__(self) -> None:

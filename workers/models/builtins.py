@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from workers.errors import InvalidInput
-from workers.models import digits_vit, smollm2
+from workers.models import digits_vit, smollm2, whisper_base
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,16 @@ BUILTINS: Mapping[str, Builtin] = MappingProxyType(
         ),
         "builtin:vit": Builtin(
             digits_vit.folder, "from workers.models import digits_vit  # of peftsearch", "str(digits_vit.folder())"
+        ),
+        "builtin:whisper-base": Builtin(
+            whisper_base.folder,
+            "from workers.models import whisper_base  # of peftsearch",
+            "str(whisper_base.folder())",
+        ),
+        "builtin:whisper-base-2s": Builtin(
+            whisper_base.two_seconds,
+            "from workers.models import whisper_base  # of peftsearch",
+            "str(whisper_base.folder(seconds=2))",
         ),
     }
 )

@@ -59,7 +59,15 @@ IMAGE = Head(
     endings=("ForImageClassification",),
     processor="AutoImageProcessor",
 )
-HEADS = (SEQUENCE, TOKEN, QUESTION, CAUSAL, HIDDEN, IMAGE)
+SOUND = Head(
+    "AutoModelForAudioClassification",
+    "",
+    "pooled",
+    fresh=True,
+    endings=("ForAudioClassification",),
+    processor="AutoFeatureExtractor",
+)
+HEADS = (SEQUENCE, TOKEN, QUESTION, CAUSAL, HIDDEN, IMAGE, SOUND)
 
 
 def head_of(model: object) -> Head:

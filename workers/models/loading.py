@@ -203,12 +203,17 @@ def _quiet() -> Iterator[None]:
 
 
 def load_processor(reference: str, kind: Head, added_tokens: tuple[str, ...] = ()) -> Any:
-    """What makes inputs of rows for a model with this kind of head: a tokenizer, or a reader of images."""
-    if kind.processor == "AutoTokenizer":
-        return load_tokenizer(reference, added_tokens)
-    from workers.models.pixels import load_pixels
+    """What makes inputs of rows for a model with this kind of head: a tokenizer, or a reader of images or sounds."""
+    match kind.processor:
+        case "AutoImageProcessor":
+            from workers.models.pixels import load_pixels
 
-    return load_pixels(reference)
+            return load_pixels(reference)
+        case "AutoFeatureExtractor":
+            from workers.models.spectrograms import load_spectrograms
+
+            return load_spectrograms(reference)
+    return load_tokenizer(reference, added_tokens)
 
 
 def load_tokenizer(reference: str, added_tokens: tuple[str, ...] = ()) -> PreTrainedTokenizerBase:

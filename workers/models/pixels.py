@@ -15,27 +15,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.errors import InvalidInput
 from workers.models.anatomy import Anatomy
 from workers.models.description import describe
+from workers.models.processors import check_processor, unfit
 from workers.models.references import resolve
-from workers.models.weights import refuse_pointer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PROCESSOR_FILE = "preprocessor_config.json"
 BACKEND = "pil"
 
 
 @dataclass(frozen=True)
 class PixelReader:
-    """A model's image processor with the shape `[channels, height, width]` and the number of tokens of a row."""
+    """A model's image processor, and the model that reads what it makes."""
 
     processor: Any
-    shape: tuple[int, ...]
-    tokens: int
+    parts: Anatomy
     pad_token_id: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`[channels, height, width]` of a row."""
+        return self.parts.input_shape
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a row: as many as the model has positions."""
+        return self.parts.positions
 
     @property
     def model_input_names(self) -> list[str]:
@@ -47,7 +54,7 @@ class PixelReader:
         found = self.processor(images=list(images), do_rescale=False, do_normalize=False, return_tensors="np")
         values = np.asarray(found[self.model_input_names[0]])
         if values.shape[1:] != self.shape:
-            raise _unfit(values.shape[1:], self.shape)
+            raise unfit(values.shape[1:], self.parts)
         whole: NDArray[np.uint8] = np.clip(values.round(), 0, 255).astype(np.uint8)
         return whole
 
@@ -74,33 +81,4 @@ def load_pixels(reference: str) -> PixelReader:
 
     parts, folder = describe(reference).anatomy, resolve(reference)
     check_processor(folder, parts)
-    return PixelReader(AutoImageProcessor.from_pretrained(folder, backend=BACKEND), parts.input_shape, parts.positions)
-
-
-def check_processor(folder: Path, parts: Anatomy) -> None:
-    """Raise `InvalidInput` with field `model` unless a folder has the processor of its model. Imports no transformers.
-
-    Of sizes that are not written there, loading looks at what comes out.
-    """
-    path = folder / PROCESSOR_FILE
-    if not path.is_file():
-        raise InvalidInput("model", f"{folder} without {PROCESSOR_FILE}", "a folder with the model's image processor")
-    refuse_pointer(path)
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InvalidInput("model", f"{path}: {error}", "an image processor that can be read") from error
-    size = written.get("crop_size" if written.get("do_center_crop") else "size") if isinstance(written, dict) else None
-    if isinstance(size, int):
-        size = {"height": size, "width": size}
-    if isinstance(size, dict) and {"height", "width"} <= size.keys():
-        sides = (size["height"], size["width"])
-        if sides != parts.input_shape[1:]:
-            raise _unfit((parts.input_shape[0], *sides), parts.input_shape)
-
-
-def _unfit(found: tuple[int, ...], wanted: tuple[int, ...]) -> InvalidInput:
-    text = f"an image processor that makes {' x '.join(map(str, found))}, and a model that reads "
-    return InvalidInput(
-        "model", text + " x ".join(map(str, wanted)), "a model and an image processor that belong together"
-    )
+    return PixelReader(AutoImageProcessor.from_pretrained(folder, backend=BACKEND), parts)

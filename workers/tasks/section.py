@@ -55,7 +55,7 @@ class TaskSection(TypeSection, ABC):
     path_fields: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
 
     model: Location = Field(
-        description="`builtin:minilm`, `builtin:smollm2` or `builtin:vit`, a folder, or `hub:owner/name` with an "
+        description="a built-in model as `builtin:minilm` (docs/models.md), a folder, or `hub:owner/name` with an "
         "optional `@revision`"
     )
     train: Location = Field(

@@ -22,6 +22,7 @@ from torch import multiprocessing
 from peftsearch import load_adapter
 from tests.service.tiny_task import FILLER, WORDS, write_model
 from tests.workers.tiny_chat_model import conversation, write_language_model
+from tests.workers.tiny_sound_model import RATE, tone, write_sound_model, written
 from tests.workers.tiny_vision_model import write_vision_model
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
@@ -30,7 +31,7 @@ from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass, evaluation_batches, measure_in
 from workers.engines.sharded import FirstRankStore
 from workers.errors import InvalidInput
-from workers.models.heads import CAUSAL, IMAGE
+from workers.models.heads import CAUSAL, IMAGE, SOUND
 from workers.models.loading import load_base, load_processor
 from workers.running.preparing import prepare
 from workers.running.repeating import train_again
@@ -53,6 +54,16 @@ def _pictured(rng: random.Random) -> Row:
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return {"image": f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}", "label": kind}
+
+
+def _heard(rng: random.Random) -> Row:
+    """A high or a low tone somewhere in noise, and which of the two."""
+    kind = rng.choice(("high", "low"))
+    random = np.random.default_rng(rng.randrange(1 << 30))
+    samples = 0.05 * random.normal(size=random.integers(RATE // 2, RATE))
+    start = random.integers(0, len(samples) - RATE // 4)
+    samples[start : start + RATE // 4] += tone(random.uniform(0.8, 1.2) * (2000 if kind == "high" else 600), 0.25)
+    return {"audio": f"data:audio/wav;base64,{b64encode(written(samples)).decode()}", "label": kind}
 
 
 @dataclass(frozen=True)
@@ -136,6 +147,17 @@ CASES = {
             (_turns(("user", "pear " * 40), ("assistant", "fruit")), "max_length"),
         ),
         cut=17,
+    ),
+    "audio-classification": Case(
+        _heard,
+        (
+            ({"audio": None, "label": "low"}, "audio"),
+            ({"audio": "nowhere.wav", "label": "low"}, "audio"),
+            ({"audio": "../elsewhere.wav", "label": "low"}, "audio"),
+            ({"audio": "data:audio/wav;base64,AAAA", "label": "low"}, "audio"),
+            (_heard(random.Random(0)) | {"label": None}, "label"),
+        ),
+        cut=10,
     ),
     "image-classification": Case(
         _pictured,
@@ -225,6 +247,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_model(folder / "encoder")
     write_language_model(folder / "decoder")
     write_vision_model(folder / "vision")
+    write_sound_model(folder / "sound")
     for name, case in CASES.items():
         for role, rows in (("train", 120), ("validation", 40)):
             rng = random.Random(rows)
@@ -243,7 +266,7 @@ def bench(home: Path) -> Workbench:
 
 
 def model_of(home: Path, name: str) -> str:
-    return str(home / {CAUSAL: "decoder", IMAGE: "vision"}.get(task(name).head, "encoder"))
+    return str(home / {CAUSAL: "decoder", IMAGE: "vision", SOUND: "sound"}.get(task(name).head, "encoder"))
 
 
 def section(home: Path, name: str, **changes: Any) -> dict[str, Any]:

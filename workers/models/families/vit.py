@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from workers.models.anatomy import Anatomy, Norm, linear, norm_parameters
@@ -22,17 +23,34 @@ _STORED = (
 
 def vit(config: Mapping[str, Any]) -> Anatomy:
     """Describe a model of the family by its configuration."""
-    body = config["model_type"]
-    hidden, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
-    size = config.get("head_dim") or hidden // heads
-    wide, bias = (hidden, heads * size), config.get("qkv_bias", True)
+    body, hidden = config["model_type"], config["hidden_size"]
     channels, sides, patch = config.get("num_channels", 3), _sides(config["image_size"]), _sides(config["patch_size"])
     own = ("cls_token",) if body == "vit" else ("cls_token", "distillation_token")
     tokens = (sides[0] // patch[0]) * (sides[1] // patch[1]) + len(own)
-    norms = (Norm("layernorm_before", hidden, True), Norm("layernorm_after", hidden, True))
     embeddings = f"{body}.embeddings"
+    return replace(
+        vit_layers(config, body, tokens),
+        outside=(
+            *((f"{embeddings}.{name}", (1, 1, hidden)) for name in own),
+            (f"{embeddings}.position_embeddings", (1, tokens, hidden)),
+            (f"{embeddings}.patch_embeddings.projection.weight", (hidden, channels, *patch)),
+            (f"{embeddings}.patch_embeddings.projection.bias", (hidden,)),
+            *norm_parameters(f"{body}.layernorm", hidden),
+        ),
+        reads="first",
+        modality="image",
+        input_shape=(channels, *sides),
+    )
+
+
+def vit_layers(config: Mapping[str, Any], body: str, tokens: int) -> Anatomy:
+    """The layers of a `body` that reads rows of so many tokens; what lies outside of them is to be added."""
+    hidden, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
+    size = config.get("head_dim") or hidden // heads
+    wide, bias = (hidden, heads * size), config.get("qkv_bias", True)
+    norms = (Norm("layernorm_before", hidden, True), Norm("layernorm_after", hidden, True))
     return Anatomy(
-        model_type=body,
+        model_type=config["model_type"],
         hidden_size=hidden,
         layers=config["num_hidden_layers"],
         intermediate_size=inner,
@@ -56,18 +74,11 @@ def vit(config: Mapping[str, Any]) -> Anatomy:
         norms=norms,
         first_layer_norms=norms,
         word_embeddings="",
-        outside=(
-            *((f"{embeddings}.{name}", (1, 1, hidden)) for name in own),
-            (f"{embeddings}.position_embeddings", (1, tokens, hidden)),
-            (f"{embeddings}.patch_embeddings.projection.weight", (hidden, channels, *patch)),
-            (f"{embeddings}.patch_embeddings.projection.bias", (hidden,)),
-            *norm_parameters(f"{body}.layernorm", hidden),
-        ),
+        outside=(),
         head=("classifier",),
         causal=False,
-        reads="first",
+        reads=None,
         takes_past=False,
-        input_shape=(channels, *sides),
         stored_names=_STORED,
     )
 

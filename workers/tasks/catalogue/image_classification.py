@@ -8,11 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from workers.bounded import Name
-from workers.data.domains import domains_of
-from workers.data.labels import check_names, check_repeated, class_indices, read_labels
-from workers.data.pictures import class_folders, decoded, pictures_of, require_pillow
+from workers.data.classified_files import classified_files
+from workers.data.pictures import PICTURES, decoded, require_pillow
 from workers.data.rows import Blob, Rows, TaskData
-from workers.data.sources import divided, read_splits
 from workers.data.tokens import Encoded
 from workers.models.heads import IMAGE
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
@@ -43,18 +41,7 @@ class ImageClassificationSpec(DomainSection):
 def read(task: ImageClassificationSpec, seed: int = 0) -> TaskData:
     """The rows of a task with the classes of its training rows. Raises `InvalidInput` naming the field."""
     require_pillow()
-    parts = read_splits(task, (task.image,), task.label, class_folders)
-    labels = {role: read_labels(own, task.label) for role, own in parts.items()}
-    train = labels["train"]
-    classes = train.classes()
-    check_names(train)
-    indices = {role: class_indices(own, classes, train, role) for role, own in labels.items()}
-    check_repeated(train, classes, list(indices.values()))
-    rows = {
-        role: Rows(pictures_of(own, task.image), None, indices[role], domains=domains_of(task, own))
-        for role, own in parts.items()
-    }
-    return divided(task, seed, classes, rows, strata=lambda rows: rows.targets)
+    return classified_files(task, task.image, task.label, PICTURES, seed)
 
 
 def encode(rows: Rows, processor: PixelReader, _max_length: int) -> Encoded:
