@@ -43,10 +43,10 @@ compared with the model once that is loaded; what each of them is for is not kno
 methods are left out: {absent}.
 The base is not quantised, and nothing of it is stored.
 
-Refused by name: encoders with a decoder (BART; of T5 and Whisper the encoder serves), layers that hold experts (Mixtral,
-GPT-OSS), models that also read images or sound (of Gemma 3 take the language part, saved by itself), layers that are
-not alike (Qwen3.5, Jamba), weights that no linear layer holds (the first GPT, SqueezeBERT, I-BERT), and code of a
-model's own.
+Refused by name: encoders with a decoder (BART; of T5 and Whisper the encoder serves), layers that hold experts
+(Mixtral, GPT-OSS), models that also read images or sound (of Gemma 3 take the language part, saved by itself), layers
+that are not alike (Qwen3.5, Jamba), weights that no linear layer holds (the first GPT, SqueezeBERT, I-BERT), and code
+of a model's own.
 """
 _READS = {"first": "the first token", "last": "the last token", "all": "all tokens"}
 

@@ -53,7 +53,8 @@ class Base:
     def initialise_head(self, seed: int) -> None:
         """Draw the head afresh: weights normal with the model's initializer range, biases zero, norms one."""
         generator = torch.Generator().manual_seed(seed)
-        std = float(getattr(self.model.config, "initializer_range", 0.02))
+        config = self.model.config
+        std = float(getattr(config, "initializer_range", getattr(config, "init_std", 0.02)))
         with torch.no_grad():
             for module in self.head_modules().values():
                 for name, parameter in module.named_parameters():
