@@ -27,6 +27,8 @@ _WIDEST: tuple[Parameter, ...] = (
     Int("demos", 0, 16),
     Int("neighbours", 0, 64),
     Float("neighbour_share", 0.0, 0.95),
+    Int("self_training", 0, 5),
+    Float("pool_share", 0.01, 1.0),
     Float("max_grad_norm", 0.0, 1e6),
     Float("spike_score", 0.0, 1e3),
     Int("spike_window", 10, 10_000),

@@ -65,6 +65,12 @@ class Hyperparameters(BaseModel):
     neighbour_share: float = Field(
         default=0.3, ge=0, le=0.95, description="what neighbours count; the classifier counts the rest"
     )
+    self_training: int = Field(
+        default=0, ge=0, le=5, description="rounds in which a teacher names the classes of the task's unlabelled texts"
+    )
+    pool_share: float = Field(
+        default=0.5, gt=0, le=1, description="of the texts that a teacher gives a class those it is surest of"
+    )
     spike_score: float = Field(
         default=0.0,
         ge=0,

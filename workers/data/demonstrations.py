@@ -132,10 +132,9 @@ def read_bank(folder: str | Path) -> Bank:
 def demonstrated(data: TaskData, bank: Bank, tokenizer: Any) -> TaskData:
     """All splits with demonstrations before their rows; only what is read grows, nothing more is learnt."""
     put = _before_pieces if bank.whole else _before_texts
-    test = None if data.test is None else put(data.test, bank, tokenizer)
-    return replace(
-        data, train=put(data.train, bank, tokenizer), validation=put(data.validation, bank, tokenizer), test=test
-    )
+    train, validation = put(data.train, bank, tokenizer), put(data.validation, bank, tokenizer)
+    test, pool = (None if one is None else put(one, bank, tokenizer) for one in (data.test, data.pool))
+    return replace(data, train=train, validation=validation, test=test, pool=pool)
 
 
 def _before_texts(rows: Rows, bank: Bank, tokenizer: Any) -> Rows:
@@ -161,6 +160,11 @@ def _before_pieces(rows: Rows, bank: Bank, tokenizer: Any) -> Rows:
 def _prompt(rows: Rows, row: int) -> str:
     learnt = rows.targets[row].tolist()
     return "".join(rows.texts[row][: learnt.index(1)])
+
+
+def said(rows: Rows, row: int) -> tuple[str, ...]:
+    """The words of a row of texts: rows that differ in case and punctuation alone have the same."""
+    return _words(_joined(rows, row))
 
 
 def _joined(rows: Rows, row: int) -> str:

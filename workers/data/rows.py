@@ -101,7 +101,8 @@ class Rows:
 class TaskData:
     """A task's data: names of the model's outputs in their order (of classes, say), and the splits.
 
-    `form` is how the source writes its rows, such as `sharegpt`, for types that read several forms.
+    `form` is how the source writes its rows, such as `sharegpt`, for types that read several forms. `pool` are rows
+    whose targets nobody knows (they are all 0).
     """
 
     labels: tuple[str, ...]
@@ -109,6 +110,7 @@ class TaskData:
     validation: Rows
     test: Rows | None
     form: str = ""
+    pool: Rows | None = None
 
     @property
     def in_pieces(self) -> bool:

@@ -72,6 +72,21 @@ def read_splits(
     return found
 
 
+def read_unlabelled(source: str, texts: Sequence[str]) -> list[Columns]:
+    """The columns `texts` of a source whose labels nobody reads: a file, of a folder its split without labels or else
+    its training rows, of a built-in set these. Raises `InvalidInput` for the job field `unlabelled`."""
+    role, wanted = "unlabelled", list(texts)
+    if source.startswith("builtin:"):
+        return [_columns_of_builtin(source, _builtin(source, role)("train"), wanted, role)]
+    path = located(source, role)
+    own = not path.is_dir() or bool(find_split(path, role, role))
+    files = _files(source, role) if own else find_split(path, "train", role)
+    parts = [read_columns(file, wanted, wanted[0], role) for file in files]
+    if not any(len(part.numbers) for part in parts):
+        raise InvalidInput(role, f"no rows in {source}", "at least one row")
+    return parts
+
+
 def columns_of(source: str, role: str) -> list[str]:
     """The columns of a source's split, by its first file. Raises `InvalidInput` for the job field `role`."""
     if source.startswith("builtin:"):
@@ -157,7 +172,10 @@ def _read_if_there(
 
 
 def _read_builtin(source: str, wanted: list[str], role: str) -> Columns:
-    values = _builtin(source, role)(role)
+    return _columns_of_builtin(source, _builtin(source, role)(role), wanted, role)
+
+
+def _columns_of_builtin(source: str, values: dict[str, list[Any]], wanted: list[str], role: str) -> Columns:
     missing = next((name for name in wanted if name not in values), None)
     if missing is not None:
         raise InvalidInput(role, f"column {missing!r} of {source}", values)

@@ -10,7 +10,12 @@ from pathlib import Path
 from workers.data.files import SUFFIXES
 from workers.errors import InvalidInput
 
-SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}
+SPLIT_NAMES = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "dev", "val"),
+    "test": ("test",),
+    "unlabelled": ("unlabelled", "unlabeled", "unsupervised"),
+}
 _SHARD = re.compile(r"-(\d+)-of-(\d+)(?:-[0-9a-f]+)?$")
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,6 +139,22 @@ def _values(rows: Rows, processor: Any, max_length: int, encode: Encode) -> Toke
         values=np.concatenate([one["values"] for one in encoded]),
         scale=encoded[0].get("scale"),
         input_name=processor.model_input_names[0],
+    )
+
+
+def with_rows(tokens: Tokens, more: Tokens, rows: NDArray[np.integer], targets: Targets) -> Tokens:
+    """Rows of texts with `rows` [n] of `more` behind them, whose targets are `targets` [n]."""
+    places = [slice(more.offsets[row], more.offsets[row + 1]) for row in rows]
+    ids = [tokens.input_ids, *(more.input_ids[place] for place in places)]
+    kinds = tokens.token_type_ids
+    types = None if kinds is None else [kinds, *(more.token_type_ids[place] for place in places)]  # type: ignore[index]
+    ends = tokens.offsets[-1] + np.cumsum(more.lengths()[rows])
+    return replace(
+        tokens,
+        input_ids=np.concatenate(ids),
+        token_type_ids=None if types is None else np.concatenate(types),
+        offsets=np.concatenate([tokens.offsets, ends]).astype(np.int64),
+        targets=np.concatenate([tokens.targets, targets.astype(tokens.targets.dtype)]),
     )
 
 

@@ -65,6 +65,10 @@ class Inputs:
             return self
         return Inputs(self._tokens, self._padding_id, self.criterion, device, self._frozen)
 
+    def like(self, tokens: Tokens) -> Inputs:
+        """Other rows of the same task, in the same place."""
+        return Inputs(tokens, self._padding_id, self.criterion, str(self.device))
+
     def beside(self, frozen: Tensor) -> Inputs:
         """The same rows with what the untouched base says of them: negative log-likelihoods `[tokens]`."""
         return Inputs(self._tokens, self._padding_id, self.criterion, str(self.device), frozen)

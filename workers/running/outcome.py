@@ -13,7 +13,7 @@ import torch
 from workers import costs
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
-from workers.engines.course import Ending
+from workers.engines.course import Ending, Status
 from workers.engines.neighbours import keep_neighbours
 from workers.engines.prefix import upper_layers
 from workers.engines.sharded import whole_layers
@@ -26,7 +26,7 @@ from workers.running.answering import answers_of, keep_answers
 from workers.running.label_unit import in_label_unit
 from workers.running.outputs import outputs_of
 from workers.running.packing import why_rows_apart
-from workers.running.preparing import PreparedTrial, precision_of
+from workers.running.preparing import PreparedTrial, Taught, precision_of
 from workers.running.workbench import Workbench, environment
 from workers.strategies.registry import losses_of_step
 from workers.tasks.registry import task_of
@@ -34,12 +34,12 @@ from workers.tasks.registry import task_of
 Save = Callable[[Path, AdapterCard], None]
 
 
-def failed(assignment: Assignment, reason: str, workbench: Workbench) -> Outcome:
+def failed(assignment: Assignment, reason: str, workbench: Workbench, status: Status = "failed") -> Outcome:
     """The outcome of a trial that could not go on."""
     return Outcome(
         trial_id=assignment.trial_id,
         attempt=assignment.attempt,
-        status="failed",
+        status=status,
         reason=reason,
         environment=environment(precision_of(assignment, "fast", workbench), workbench.device),
     )
@@ -70,7 +70,9 @@ def outcome_of(
         where["not_packed"] = why_apart
     if prepared.afresh is not None:
         where["started_afresh"] = prepared.afresh
-    metrics = dict(ending.metrics) | {"train_seconds": ending.seconds}
+    before = prepared.taught or Taught(0, 0.0, 0.0, 0.0)
+    where |= {} if prepared.taught is None else {"pool_rows": str(before.rows)}
+    metrics = dict(ending.metrics) | {"train_seconds": ending.seconds + before.seconds}
     adapter, written = None, None
     if ending.status in ("completed", "stopped"):
         metrics |= _costs(prepared, attached, ending, remembered)
@@ -123,21 +125,27 @@ def _ending_of(
 
 
 def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remembered: int | None) -> dict[str, float]:
-    base, train = prepared.resident.base, prepared.data.train
-    lengths = train.lengths
-    adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
-    anatomy = base.description.anatomy
-    losses = losses_of_step(prepared.hyperparameters)
-    flops = costs.training_flops(anatomy, attached.lowest_layer, adapter, lengths, ending.epoch, train.scored, losses)
+    base, before = prepared.resident.base, prepared.taught or Taught(0, 0.0, 0.0, 0.0)
+    tokens = float(prepared.data.train.lengths.sum()) * _passes(prepared.assignment, ending)
     return {
-        "trainable_params": float(adapter),
+        "trainable_params": float(prepared.method.trainable_parameters(base.description, prepared.knobs)),
         "head_params": float(base.head_size),
         "peak_memory_mb": training_memory(prepared, attached, remembered) / costs.MEBIBYTE,
-        "sparsity": costs.sparsity(whole_layers(attached.model), anatomy),
-        "layer_bytes": costs.layer_bytes(whole_layers(attached.model), anatomy),
-        "train_tflops": flops / 1e12,
-        "train_tokens": float(lengths.sum()) * _passes(prepared.assignment, ending),
+        "sparsity": costs.sparsity(whole_layers(attached.model), base.description.anatomy),
+        "layer_bytes": costs.layer_bytes(whole_layers(attached.model), base.description.anatomy),
+        "train_tflops": (flops_of(prepared, attached, ending) + before.flops) / 1e12,
+        "train_tokens": tokens + before.tokens,
     }
+
+
+def flops_of(prepared: PreparedTrial, attached: Attached, ending: Ending) -> float:
+    """Floating-point operations of a training that ended so."""
+    base, train = prepared.resident.base, prepared.data.train
+    adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
+    anatomy, losses = base.description.anatomy, losses_of_step(prepared.hyperparameters)
+    return costs.training_flops(
+        anatomy, attached.lowest_layer, adapter, train.lengths, ending.epoch, train.scored, losses
+    )
 
 
 def _passes(assignment: Assignment, ending: Ending) -> float:

@@ -37,6 +37,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "its training rows have altered copies beside them"
     if hyperparameters.demos > 0:
         return "training rows stand before its texts"
+    if hyperparameters.self_training > 0:
+        return "teachers train before it"
     if hyperparameters.neighbours > 0:
         return "it is measured beside training rows that are near in its own states"
     if hyperparameters.packing != "none":

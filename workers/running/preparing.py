@@ -34,6 +34,16 @@ from workers.tasks.section import TaskSection
 
 
 @dataclass(frozen=True)
+class Taught:
+    """What went before a student's own training: rows of the pool that it learns from, and what its teachers cost."""
+
+    rows: int
+    seconds: float
+    flops: float
+    tokens: float
+
+
+@dataclass(frozen=True)
 class PreparedTrial:
     """A trial with everything it needs except its adapter."""
 
@@ -49,6 +59,7 @@ class PreparedTrial:
     resume: Checkpoint | None = None
     knowledge: Knowledge | None = None
     afresh: str | None = None  # why it does not continue from the checkpoint that it was given
+    taught: Taught | None = None  # what teachers have done for it
 
     @property
     def examples(self) -> int:
@@ -108,12 +119,15 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
 
 def _transforms(assignment: Assignment, hyperparameters: Hyperparameters) -> Transforms:
     """What is done to the rows; raises `InvalidInput` where the type of task does not take it."""
-    for name in ("eda_copies", "demos", "neighbours"):
+    for name in ("eda_copies", "demos", "neighbours", "self_training"):
         found = getattr(hyperparameters, name)
         if found and name not in task_of(assignment.task).hyperparameters:
             raise InvalidInput(name, f"{found} on a task of type {assignment.task.type}", "0")
-    if hyperparameters.neighbours and assignment.shards > 1:
-        raise InvalidInput("neighbours", f"{hyperparameters.neighbours} with a base in parts", "0, or `shards: 1`")
+    for name in ("neighbours", "self_training"):
+        if (found := getattr(hyperparameters, name)) and assignment.shards > 1:
+            raise InvalidInput(name, f"{found} with a base in parts", "0, or `shards: 1`")
+    if hyperparameters.self_training and getattr(assignment.task, "unlabelled", None) is None:
+        raise InvalidInput("unlabelled", None, "a source of texts without labels, which `self_training` needs")
     copies = hyperparameters.eda_copies
     return Transforms(Eda(copies, hyperparameters.eda_share) if copies else None, hyperparameters.demos)
 

@@ -16,6 +16,7 @@ from workers.checkpoints import Checkpoint, write
 from workers.engines.course import OnReport, Trainee, Training, course, drive
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
+from workers.engines.inputs import Inputs
 from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import reference_trainee
 from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, shard
@@ -23,11 +24,12 @@ from workers.engines.updates import Updates
 from workers.methods.attached import Attached, TrainingSetup
 from workers.room import when_there_is_room
 from workers.running.baseline_trial import baseline_outcome
-from workers.running.outcome import failed, outcome_of
+from workers.running.outcome import failed, flops_of, outcome_of
 from workers.running.outputs import outputs_of
 from workers.running.packing import why_not_fast, why_rows_apart
 from workers.running.preparing import PreparedTrial, precision_of, prepare
 from workers.running.ranks import at_rank, lower_ranks
+from workers.running.self_training import Lesson, TeacherFailed, after_teachers, said_of
 from workers.running.workbench import Workbench
 from workers.strategies.running import run_strategy
 
@@ -39,6 +41,8 @@ def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> 
         if (baseline := prepared.evaluated.criterion.baselines.get(prepared.method.name)) is not None:
             return baseline_outcome(assignment, baseline(), prepared.examples, workbench)
         return train_prepared(prepared, workbench, on_report)
+    except TeacherFailed as error:
+        return failed(assignment, str(error), workbench, error.ending.status)
     except Exception as error:  # whatever a configuration can provoke must end this trial and no other
         return failed(assignment, failure_reason(error), workbench)
 
@@ -88,6 +92,8 @@ def train_prepared(
     `start` gives the adapter other values than its method's before the first step; `measure_more` adds to the metrics
     of what was trained to its end.
     """
+    if prepared.hyperparameters.self_training > 0:
+        prepared = after_teachers(prepared, lambda teacher, pool: _lesson(teacher, pool, workbench))
     trial = plan_course(prepared, workbench, on_report)
     engine, why_not = choose_engine(prepared)
     seed, sharded = prepared.assignment.seed, prepared.assignment.shards > 1
@@ -115,6 +121,24 @@ def train_prepared(
             ending = replace(ending, metrics=ending.metrics | measure_more(attached))
         remembered = None if strategy is None else strategy.most_kept
         return outcome_of(prepared, ending, attached, engine, why_not, workbench, remembered)
+
+
+def _lesson(teacher: PreparedTrial, pool: Inputs, workbench: Workbench) -> Lesson:
+    """Train a teacher to its end, telling nobody, and have it say what it thinks of a pool."""
+    silent = {"reports_per_epoch": 0, "report_at": (), "pause_every": None, "keep_checkpoints": False}
+    teacher = replace(teacher, assignment=teacher.assignment.model_copy(update=silent), resume=None)
+    trial, seed = plan_course(teacher, workbench, lambda _report: "continue"), teacher.assignment.seed
+    with ExitStack() as undo:
+        attached = attach(teacher, trial.plan().steps)
+        undo.callback(attached.detach)
+        if teacher.assignment.gradient_checkpointing:
+            undo.enter_context(recomputing_layers(teacher.resident.base))
+        strategy = run_strategy(teacher.hyperparameters, attached, teacher.resident.base.description, seed)
+        torch.manual_seed(seed)
+        with trainee_on(choose_engine(teacher)[0], teacher, attached, strategy, workbench) as trainee:
+            ending = drive(course(trial), trainee)
+        tokens = float(teacher.data.train.lengths.sum()) * ending.epoch
+        return Lesson(ending, flops_of(teacher, attached, ending), tokens, said_of(attached, pool))
 
 
 def _at_lower_ranks(prepared: PreparedTrial, trainee: Trainee) -> dict[str, float]:

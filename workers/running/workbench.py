@@ -16,7 +16,7 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
 from workers.data.demonstrations import Bank
 from workers.data.rows import Rows
-from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens
+from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens, tokenise
 from workers.data.transforms import PLAIN, Transforms, transformed
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
@@ -53,6 +53,7 @@ class PreparedData:
     test: Inputs | None
     pairs: Mapping[Split, tuple[str, ...] | None] = field(default_factory=dict)  # second texts of what is evaluated
     bank: Bank | None = None  # what stands before each of its texts
+    pool: Tokens | None = None  # rows whose targets nobody knows
 
     def on(self, device: str) -> PreparedData:
         """The same rows on another device."""
@@ -199,7 +200,8 @@ class Workbench:
         }
         train, validation = inputs(tokens.train, rows.train), inputs(tokens.validation, rows.validation)
         bank = transforms.bank(plain, task.max_length)
-        return PreparedData(tokens, train, validation, test, pairs, bank)
+        pool = None if rows.pool is None else tokenise(rows.pool, processor, task.max_length, kind.encoding(task))
+        return PreparedData(tokens, train, validation, test, pairs, bank, pool)
 
     def _resident(self, cache: dict[Hashable, _Value], key: Hashable, load: Callable[[], _Value]) -> _Value:
         value = cache.pop(key) if key in cache else load()

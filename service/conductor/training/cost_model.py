@@ -17,11 +17,13 @@ MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True)
 class Kind:
-    """What the time of a trial follows from, the data being the job's: layers trained, method and number format."""
+    """What the time of a trial follows from, the data being the job's: layers trained, method, number format, and how
+    many teachers train before it."""
 
     method: str
     layers: int
     precision: str
+    teachers: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ class CostModel:
 
     def kind(self, config: Mapping[str, Any]) -> Kind:
         """The kind of a configuration, as it would train now."""
-        method, knobs, _ = _parts(config)
+        method, knobs, hyperparameters = _parts(config)
         layers = 0 if method == "head" else int(knobs.get("top_layers", self.model.anatomy.layers))
-        return Kind(method, layers, self._precision)
+        return Kind(method, layers, self._precision, hyperparameters.self_training)
 
     def seconds_per_epoch(self, config: Mapping[str, Any]) -> float | None:
         """Expected training time of one pass over the rows: the median of the most similar trials."""
@@ -68,7 +70,10 @@ class CostModel:
     def knows(self, config: Mapping[str, Any]) -> bool:
         """Whether a trial of the same method, with as many layers to train at least, has been measured."""
         wanted = self.kind(config)
-        return any(kind.method == wanted.method and kind.layers >= wanted.layers for kind in self._known)
+        return any(
+            kind.method == wanted.method and kind.layers >= wanted.layers and kind.teachers >= wanted.teachers
+            for kind in self._known
+        )
 
     def bytes_of(self, config: Mapping[str, Any]) -> float | None:
         """Memory that training would add to the base: the most that similar trials took, more for larger batches."""
@@ -89,8 +94,10 @@ class CostModel:
         """The trials of the most similar kind that any has run of."""
         wanted = self.kind(config)
 
-        def distance(kind: Kind) -> tuple[bool, bool, int]:
-            return kind.method != wanted.method, kind.precision != wanted.precision, abs(kind.layers - wanted.layers)
+        def distance(kind: Kind) -> tuple[int, bool, bool, int]:
+            teachers = abs(kind.teachers - wanted.teachers)
+            other = kind.method != wanted.method
+            return teachers, other, kind.precision != wanted.precision, abs(kind.layers - wanted.layers)
 
         return list(self._known[min(self._known, key=distance)].values()) if self._known else []
 

@@ -145,7 +145,11 @@ class Packs:
         given = [self.assign(trial) for trial in trials]
         if not all(self.costs.knows(one.config) for one in given):
             return None
-        return sum((self.costs.seconds_per_epoch(one.config) or 0.0) * _rows(one) for one in given)
+        return sum((self.costs.seconds_per_epoch(one.config) or 0.0) * _rows(one) * self._epochs(one) for one in given)
+
+    def _epochs(self, given: Assignment) -> float:
+        """Epochs of its whole training until a trial speaks: one, or all where its teachers tell nobody."""
+        return given.epochs if self.costs.kind(given.config).teachers else 1.0
 
 
 def _rows(given: Assignment) -> int:

@@ -69,6 +69,8 @@ def _beyond_trainer(
         return "altered copies of its training rows are the search's own"
     if hyperparameters.demos > 0:
         return "training rows that stand before its texts are found by the search's own code"
+    if hyperparameters.self_training > 0:
+        return "Trainer does not train teachers before it"
     if hyperparameters.neighbours > 0:
         return "Trainer does not look up training rows where it measures"
     if hyperparameters.spike_score > 0:

@@ -90,11 +90,15 @@ def check_owned(spec: JobSpec, space: Space) -> list[FieldProblem]:
     if not isinstance(spec.reference_trials, bool):
         own = enumerate(spec.reference_trials)
         found |= {f"reference_trials.{n}.{name}": name for n, one in own if isinstance(one, dict) for name in one}
-    return [
+    problems = [
         FieldProblem(field, name, f"a job of type {foreign[name]}", f"{name} belongs to tasks of type {foreign[name]}")
         for field, name in found.items()
         if name in foreign
     ]
+    if "self_training" in found.values() and getattr(spec.task, "unlabelled", "") is None:
+        allowed = "a source of texts without labels"
+        problems.append(FieldProblem("task.unlabelled", None, allowed, f"self_training: needs {allowed}"))
+    return problems
 
 
 def foreign_to(kind: str) -> dict[str, str]:

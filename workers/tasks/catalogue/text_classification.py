@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
-from workers.bounded import Name
+from workers.bounded import INT32, Location, Name
+from workers.data.demonstrations import said
 from workers.data.domains import domains_of
 from workers.data.labels import check_names, check_repeated, class_indices, read_labels
 from workers.data.rows import Rows, TaskData
-from workers.data.sources import divided, read_splits, texts_of
+from workers.data.sources import divided, read_splits, read_unlabelled, texts_of
 from workers.data.tokens import encode_texts
+from workers.errors import InvalidInput
 from workers.models.heads import SEQUENCE
 from workers.tasks.criterion import Criterion
 from workers.tasks.metrics import ACCURACY, F1_MACRO, LOSS, MCC
@@ -24,6 +28,13 @@ class TextClassificationSpec(TextSection):
 
     type: Literal["text-classification"] = "text-classification"
     label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
+    path_fields: ClassVar[tuple[str, ...]] = (*TextSection.path_fields, "unlabelled")
+    unlabelled: Location | None = Field(
+        default=None, description="texts without labels, a data source like `train`, for trials with `self_training`"
+    )
+    unlabelled_rows: int | None = Field(
+        default=None, ge=1, le=INT32, description="use a seeded sample of so many of them"
+    )
 
 
 def read(task: TextClassificationSpec, seed: int = 0) -> TaskData:
@@ -40,7 +51,26 @@ def read(task: TextClassificationSpec, seed: int = 0) -> TaskData:
         for role, (first, *second) in texts.items()
     }
     check_repeated(train, classes, list(indices.values()))
-    return divided(task, seed, classes, rows, strata=lambda rows: rows.targets)
+    data = divided(task, seed, classes, rows, strata=lambda rows: rows.targets)
+    return data if task.unlabelled is None else replace(data, pool=_pool(task, task.unlabelled, data, seed))
+
+
+def _pool(task: TextClassificationSpec, source: str, data: TaskData, seed: int) -> Rows:
+    """Texts without labels that stand in none of the splits, in any case and punctuation."""
+    parts = read_unlabelled(source, task.text_columns())
+    first, *second = [texts_of(parts, name, "unlabelled") for name in task.text_columns()]
+    rows = Rows(first, second[0] if second else None, np.zeros(len(first), dtype=np.int32))
+    splits = (data.train, data.validation, *(() if data.test is None else (data.test,)))
+    known = {said(split, row) for split in splits for row in range(len(split))}
+    kept = np.array([row for row in range(len(rows)) if said(rows, row) not in known], dtype=np.int64)
+    if not len(kept):
+        raise InvalidInput("unlabelled", f"{source}, all of whose texts stand in a split", "texts of its own")
+    if task.unlabelled_rows is not None:
+        if task.unlabelled_rows > len(kept):
+            allowed = f"at most the {len(kept)} rows there are"
+            raise InvalidInput("unlabelled_rows", task.unlabelled_rows, allowed)
+        kept = np.sort(np.random.default_rng(seed).permutation(kept)[: task.unlabelled_rows])
+    return rows.take(kept)
 
 
 def _criterion(_task: TextClassificationSpec, classes: tuple[str, ...]) -> Criterion:
@@ -56,7 +86,7 @@ TASK = Task(
     pipeline_tag="text-classification",
     section=TextClassificationSpec,
     metrics=(ACCURACY, F1_MACRO, MCC, LOSS),
-    hyperparameters=("eda_copies", "eda_share", "demos", "neighbours", "neighbour_share"),
+    hyperparameters=("eda_copies", "eda_share", "demos", "neighbours", "neighbour_share", "self_training", "pool_share"),
     head=SEQUENCE,
     read=read,
     encode=encode_texts,
