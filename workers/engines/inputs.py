@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -67,7 +68,7 @@ class Inputs:
 
     def like(self, tokens: Tokens) -> Inputs:
         """Other rows of the same task, in the same place."""
-        return Inputs(tokens, self._padding_id, self.criterion, str(self.device))
+        return Inputs(tokens, self._padding_id, replace(self.criterion, domains=None), str(self.device))
 
     def beside(self, frozen: Tensor) -> Inputs:
         """The same rows with what the untouched base says of them: negative log-likelihoods `[tokens]`."""

@@ -43,6 +43,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "compacter": [{"size": 8, "order": 4}, {"size": 12, "order": 2, "top_layers": 1}],
     "colora": [{"rank": 3, "samples": 32}, {"least_rank": 0, "samples": 32, "targets": "mlp", "top_layers": 1}],
     "corda": [{"rank": 3, "samples": 16}, {"variant": "kpm", "samples": 32, "targets": "mlp", "top_layers": 1}],
+    "das": [{"size": 6}, {"size": 3, "skipped": 1, "search_share": 0.3}],
     "deft": [{"rank": 3}, {"decomposition": "qr", "targets": "all", "top_layers": 1}],
     "delora": [{"rank": 3}, {"bound": 30.0, "targets": "mlp", "top_layers": 1}],
     "difffit": [{}, {"scaled": "mlp", "norms": False, "top_layers": 1}],

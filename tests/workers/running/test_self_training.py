@@ -41,9 +41,7 @@ def bench(tmp_path: Path) -> Workbench:
 
 
 def assignment(task: TextClassificationSpec = TASK, **config: Any) -> Assignment:
-    return Assignment(
-        trial_id="t", attempt=1, task=task, config=HEAD | config, epochs=2, seed=1, measure_latency=False
-    )
+    return Assignment(trial_id="t", attempt=1, task=task, config=HEAD | config, epochs=2, seed=1, measure_latency=False)
 
 
 def test_the_surest_rows_of_each_class_are_taken() -> None:
