@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from workers.engines.course import Course
+from workers.engines.stacked.sampling import Strategy
 from workers.engines.stacked.stack import Stack, Tenant
 from workers.engines.stacked.update import Update
 from workers.hyperparameters import Hyperparameters
@@ -46,6 +47,12 @@ class Member:
     def __post_init__(self) -> None:
         own = self.hyperparameters
         self.slot = self.stack.add(Tenant(self.updates, own.weight_decay, self.rate_factors, own.max_grad_norm))
+
+    def follow(self, strategy: Callable[[Mapping[str, nn.Parameter]], Strategy]) -> Strategy:
+        """Let a strategy, made for the member's parameters, decide what its steps train."""
+        made = strategy({name: nn.Parameter(value) for name, value in self.stack.parameters(self.slot).items()})
+        self.stack.follow(self.slot, made)
+        return made
 
     def leave(self) -> dict[str, Tensor]:
         """Give the slot back; what was trained, by name."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,8 @@ class Pack:
     def _step(self, steps: Mapping[Member, TrainStep]) -> dict[Member, Trained | Fault]:
         """One optimizer step of every member; its time goes by tokens."""
         started = time.perf_counter()
-        losses: dict[Member, float | Tensor | Fault] = {}
+        losses: dict[Member, float | Tensor | Fault] = dict(self._begun(steps))
+        steps = {member: step for member, step in steps.items() if member not in losses}
         at = {member.slot: member for member in steps}
         needed = {slot: member.bytes_needed for slot, member in at.items()}
         widest = self._room.width.of(len(steps)) if self._way.narrowing else UNLIMITED
@@ -121,7 +123,7 @@ class Pack:
         self._stack.clear_gradients(member.slot for member in steps if member not in trained)
         if trained:
             self._update({member.slot: steps[member].learning_rate for member in trained})
-        tokens = {member: self._tokens(steps[member]) for member in steps}
+        tokens = {member: self._tokens(step) for member, step in steps.items()}
         total = sum(tokens.values())
         if self._way.narrowing:
             self._room.width.timed(total, self._pace.wait)
@@ -131,6 +133,27 @@ class Pack:
         return faults | {
             member: Trained(loss, seconds * tokens[member] / max(total, 1)) for member, loss in trained.items()
         }
+
+    def _begun(self, steps: Mapping[Member, TrainStep]) -> Iterator[tuple[Member, Fault]]:
+        """Let members with a strategy draw what their steps train; who fails in that."""
+        for member, step in steps.items():
+            try:
+                self._stack.begin(member.slot, step.number, partial(self._probe, member, step))
+            except Exception as error:  # its own rows alone were in the pass
+                yield member, Fault(failure_reason(error))
+
+    @torch.no_grad()
+    def _probe(self, member: Member, step: TrainStep) -> float:
+        """The mean loss of a member's rows as things are, without dropout."""
+        split, self._layout.training = self._train, False
+        try:
+            total = 0.0
+            for rows in step.micro_batches:
+                outputs = split.outputs(arranged(self._layout, {member.slot: rows}, split))
+                total += split.inputs.loss(outputs[: len(rows)], rows, member.hyperparameters).item()
+        finally:
+            self._layout.training = True
+        return total / weight_of(step, split.inputs)
 
     def _update(self, rates: Mapping[int, float]) -> None:
         """One optimizer step of all members; where passes are captured, it is too."""

@@ -12,6 +12,7 @@ from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
+from workers.strategies.registry import strategy
 from workers.tasks.registry import task_of
 
 PackKey = tuple[str, int, str, str]
@@ -45,7 +46,7 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "its rows share sequences, which members of a pack do not"
     if assignment.task.trains_embeddings:
         return "embeddings of tokens are trained, which packs cannot stack"
-    if hyperparameters.strategy != NO_STRATEGY:
+    if hyperparameters.strategy != NO_STRATEGY and not strategy(hyperparameters.strategy).samples:
         return f"strategy {hyperparameters.strategy} updates parameters in a way of its own"
     if chosen.forms is None:
         return f"{chosen.name} trains something of a form that packs cannot stack"

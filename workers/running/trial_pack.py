@@ -18,6 +18,7 @@ from workers.engines.packed import Aboard, Fault, pack_on
 from workers.engines.stacked.capture import Capture, capture_on
 from workers.engines.stacked.reading import read_updates
 from workers.engines.stacked.room import UNLIMITED, Room
+from workers.engines.stacked.sampling import Strategy
 from workers.engines.stacked.stack import Stack
 from workers.engines.stacked.way import Way, way_on
 from workers.engines.trainee import EXTRA
@@ -28,6 +29,7 @@ from workers.running.packing import Arrivals, PackKey, in_a_pack_of_one, pack_ke
 from workers.running.preparing import PreparedTrial, precision_of, prepare
 from workers.running.trial import attach, plan_course, train
 from workers.running.workbench import Workbench
+from workers.strategies.running import strategy_of
 
 _SHARE = 0.8  # of the free memory of a GPU that passes may take; the rest is for what nobody measured
 
@@ -82,6 +84,7 @@ class _Joined:
 
     prepared: PreparedTrial
     steps: int
+    strategy: Strategy | None = None
     companions: set[str] = field(default_factory=set)
 
     @property
@@ -176,7 +179,9 @@ def _join(prepared: PreparedTrial, trial: Training, stack: Stack) -> tuple[Membe
     """Attach the method as alone, take over what it changes and where, and take it off again."""
     steps = trial.plan().steps
     attached = attach(prepared, steps)
+    seed, own = prepared.assignment.seed, prepared.hyperparameters
     try:
+        strategy = strategy_of(own, attached, prepared.resident.base.description, seed)
         extra = {f"{EXTRA}{name}": value for name, value in attached.extra_state().items()}
         if trial.resume is not None:  # before it is read: what an adapter starts from may be in there
             saved = trial.resume.tensors
@@ -188,19 +193,17 @@ def _join(prepared: PreparedTrial, trial: Training, stack: Stack) -> tuple[Membe
         needed = 0.0 if stack.device.type == "cpu" else training_memory(prepared, attached)
     finally:
         attached.detach()
-    seed = prepared.assignment.seed
     torch.manual_seed(seed)
     state = torch.get_rng_state()
-    member = Member(
-        course(trial), prepared.hyperparameters, updates, state, factors, lowest, stack, seed, extra, needed
-    )
-    if trial.resume is not None:
-        try:
+    member = Member(course(trial), own, updates, state, factors, lowest, stack, seed, extra, needed)
+    try:
+        running = None if strategy is None else member.follow(strategy)
+        if trial.resume is not None:
             member.load(trial.resume.tensors)
-        except BaseException:
-            member.leave()
-            raise
-    return member, _Joined(prepared, steps)
+    except BaseException:
+        member.leave()
+        raise
+    return member, _Joined(prepared, steps, running)
 
 
 def _finish(one: _Joined, member: Member, ending: Ending | Fault, workbench: Workbench) -> Outcome:
@@ -212,6 +215,7 @@ def _finish(one: _Joined, member: Member, ending: Ending | Fault, workbench: Wor
         with torch.no_grad():
             for name, parameter in attached.parameters().items():
                 parameter.copy_(trained[name])
-        return outcome_of(one.prepared, ending, attached, "fast", None, workbench)
+        remembered = None if one.strategy is None else one.strategy.most_kept
+        return outcome_of(one.prepared, ending, attached, "fast", None, workbench, remembered)
     finally:
         attached.detach()

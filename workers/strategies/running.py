@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from torch import nn
+
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters
 from workers.methods.attached import Attached
 from workers.models.description import ModelDescription
@@ -16,14 +20,21 @@ def run_strategy(chosen: Hyperparameters, attached: Attached, model: ModelDescri
 
     `chosen` has every knob of its strategy; `seed` decides what the strategy draws.
     """
+    make = strategy_of(chosen, attached, model, seed)
+    return None if make is None else make(attached.parameters())
+
+
+def strategy_of(
+    chosen: Hyperparameters, attached: Attached, model: ModelDescription, seed: int
+) -> Callable[[Mapping[str, nn.Parameter]], TensorAdamW] | None:
+    """The same for parameters of these names that lie elsewhere."""
     if chosen.strategy == NO_STRATEGY:
         return None
-    parameters = attached.parameters()
-    subject = Subject(
-        parameters,
-        layers_of(attached.model, model.anatomy.layers_path, parameters),
-        chosen.weight_decay,
-        attached.rate_factors(),
-        seed,
-    )
-    return strategy(chosen.strategy).run(subject, chosen.strategy_knobs)
+    layers = layers_of(attached.model, model.anatomy.layers_path, attached.parameters())
+    factors = attached.rate_factors()
+
+    def make(parameters: Mapping[str, nn.Parameter]) -> TensorAdamW:
+        subject = Subject(parameters, layers, chosen.weight_decay, factors, seed)
+        return strategy(chosen.strategy).run(subject, chosen.strategy_knobs)
+
+    return make

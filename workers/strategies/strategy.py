@@ -59,7 +59,8 @@ class Strategy:
     """One training strategy.
 
     `knobs` take the model's description; a configuration names them `<strategy>.<knob>`. `refusal` says why a method
-    cannot be trained so, or None. `losses` are those of a step with these knobs.
+    cannot be trained so, or None. `losses` are those of a step with these knobs. One that
+    `samples` decides what a step updates and leaves the step to AdamW: trials with it share passes.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Strategy:
     refusal: Callable[[Method, ModelDescription], str | None]
     run: Callable[[Subject, KnobValues], TensorAdamW]
     losses: Callable[[KnobValues], StepLosses] = lambda _knobs: GRADIENTS_ALONE
+    samples: bool = False
 
     def require(self, method: Method, model: ModelDescription) -> None:
         """Raise `InvalidInput` when the strategy does not fit the method on this model."""

@@ -28,6 +28,8 @@ from workers.engines.stacked.way import Way
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.registry import method
+from workers.strategies.registry import with_strategy_knobs
+from workers.strategies.running import strategy_of
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,24 @@ class Tiny:
     knobs: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 7
+    strategy: tuple[str, Mapping[str, Any]] | None = None
 
     def hyperparameters(self) -> Hyperparameters:
         """Those of most tests with its own."""
-        usual = {"learning_rate": 2e-3, "batch_size": 8, "weight_decay": 0.02, "max_grad_norm": 0.5}
+        usual: dict[str, Any] = {"learning_rate": 2e-3, "batch_size": 8, "weight_decay": 0.02, "max_grad_norm": 0.5}
+        if self.strategy is not None:
+            usual |= {"strategy": self.strategy[0], "strategy_knobs": dict(self.strategy[1])}
         return Hyperparameters(**usual | dict(self.training))
+
+    def makes_strategy(self, resident: ResidentBase, attached: Attached) -> Any:
+        """What makes its strategy for parameters, if it has one."""
+        description = resident.base.description
+        return strategy_of(
+            with_strategy_knobs(self.hyperparameters(), method(self.method), description),
+            attached,
+            description,
+            self.seed,
+        )
 
     def attach(self, resident: ResidentBase, train: Inputs, steps: int) -> Attached:
         """Put it on the base as it is before its first step."""
@@ -94,7 +109,9 @@ def train_alone(
     attached = tiny.attach(resident, splits[0], steps)
     try:
         torch.manual_seed(tiny.seed)
-        with fast_trainee(resident, attached, *splits, tiny.hyperparameters(), store) as trainee:
+        make = tiny.makes_strategy(resident, attached)
+        own = None if make is None else make(attached.parameters())
+        with fast_trainee(resident, attached, *splits, tiny.hyperparameters(), store, strategy=own) as trainee:
             losses = [float(trainee.train_step(step)) for step in tiny.steps(splits[0], steps)]
             metrics = trainee.evaluate()
         trained = {name: value.detach().clone() for name, value in attached.parameters().items()}
@@ -152,11 +169,15 @@ def _member(
     try:
         updates = tuple(read_updates(attached, resident.base))
         factors, lowest = attached.rate_factors(), attached.lowest_layer
+        strategy = tiny.makes_strategy(resident, attached)
     finally:
         attached.detach()
     torch.manual_seed(tiny.seed)
     course, state = _course(tiny.steps(train, steps), losses, metrics), torch.get_rng_state()
-    return Member(course, tiny.hyperparameters(), updates, state, factors, lowest, stack, tiny.seed)
+    member = Member(course, tiny.hyperparameters(), updates, state, factors, lowest, stack, tiny.seed)
+    if strategy is not None:
+        member.follow(strategy)
+    return member
 
 
 def _refuse(_pack: Pack, error: Exception, _members: int) -> None:

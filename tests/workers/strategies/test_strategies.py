@@ -455,12 +455,15 @@ def test_in_a_space_of_several_methods_a_strategy_goes_with_those_it_fits() -> N
         with_strategies(method("lora").space(model), ["galore"], model)
 
 
-def test_packs_take_no_trial_with_a_strategy() -> None:
+def test_packs_take_trials_whose_strategy_samples_what_a_step_trains_and_no_others() -> None:
     model, task = describe("builtin:minilm"), TextClassificationSpec(model="builtin:minilm", train="builtin:pydocs")
     plain = Assignment(trial_id="t", attempt=1, task=task, config={"method": "lora", "rank": 4}, epochs=1, seed=0)
-    strange = plain.model_copy(update={"config": plain.config | {"strategy": "lisa"}})
     assert why_not_packed(plain, model) is None
-    assert why_not_packed(strange, model) == "strategy lisa updates parameters in a way of its own"
+    for name in ("lisa", "hft", "ist"):
+        assert why_not_packed(plain.model_copy(update={"config": plain.config | {"strategy": name}}), model) is None
+    for name in set(CASES) - {"lisa", "hft", "ist"}:
+        strange = plain.model_copy(update={"config": plain.config | {"strategy": name}})
+        assert why_not_packed(strange, model) == f"strategy {name} updates parameters in a way of its own"
 
 
 def test_listing_strategies_needs_no_torch() -> None:

@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from workers.engines.flat_adamw import BETAS, EPSILON
+from workers.engines.stacked.sampling import Moments, Sampled, Strategy
 from workers.engines.stacked.update import Part, Update
+from workers.engines.stacked.vector_adamw import no_step, one_step, vector_adamw
 from workers.engines.transfers import to_device
 from workers.methods.declaration.update_forms import Form
 
@@ -72,6 +73,9 @@ class Stack:
         self._decay = self._gradients.clone()
         self._varied = self._decayed = False  # whether any factor is not 1, any decay not 0
         self._steps = [0] * slots
+        self._sampled: dict[int, Sampled] = {}
+        self._trained_keys: dict[Key, int] = {}
+        self._key_of_column = torch.zeros(0, dtype=torch.int64, device=device)
         self._structures: dict[Hashable, int] = {}
         self.structure = 0
 
@@ -94,6 +98,7 @@ class Stack:
     def remove(self, slot: int) -> None:
         """Free a slot; a member that leaves the last of its kind behind leaves room for the next."""
         del self.tenants[slot]
+        self._sampled.pop(slot, None)
         for buffer in (*self._buffers.values(), self._gradients):
             buffer[slot] = 0
         for stacked in self._stacked.values():
@@ -132,22 +137,38 @@ class Stack:
         """What members have there, by slot."""
         return self._updates.get((place, form), {})
 
+    def follow(self, slot: int, strategy: Strategy) -> None:
+        """Let a strategy decide what a member's steps train; its parameters become those of the stack."""
+        self._sampled[slot] = Sampled(strategy)
+        self._sampled[slot].lie(self.parameters(slot), self._moments(slot))
+        self._describe()
+
+    def begin(self, slot: int, step: int, probe: Callable[[], float]) -> None:
+        """A member's step `step` comes next; `probe` gives the loss of its rows as things are."""
+        if slot in self._sampled:
+            self._sampled[slot].begin(step, probe, self._moments(slot))
+
     def step(self, rates: Mapping[int, float]) -> None:
         """Clip and update the members at their learning rates, by slot; gradients are zero behind it."""
         self.apply(to_device(self.controls(rates), self.device))
 
     def controls(self, rates: Mapping[int, float]) -> NDArray[np.float32]:
-        """Count a step of these members; what it needs of the host, `[4, slots]`: rate, √ of the squares' correction,
-        rate over the means' correction and largest norm. Who takes no step has rate 0."""
-        columns = []
-        for slot in rates:
+        """Count a step of these members; what `vector_adamw` needs of the host, `[5, slots, 1]`, or `[5, slots, keys]`
+        where any member lets tensors rest."""
+        width = max(1, len(self._trained_keys)) if self._sampled else 1
+        found = no_step(self.slots, width)
+        for slot, rate in rates.items():
             self._steps[slot] += 1
-        for slot in range(self.slots):
-            rate, steps = rates.get(slot, 0.0), max(1, self._steps[slot])
-            mean, square = (1.0 - beta**steps for beta in BETAS)
-            norm = self.tenants[slot].max_grad_norm if slot in self.tenants else 0.0
-            columns.append((rate, math.sqrt(square), rate / mean, norm if norm > 0 else math.inf))
-        return np.array(columns, dtype=np.float32).T.copy()
+            steps = dict.fromkeys(range(width), self._steps[slot])
+            if slot in self._sampled:
+                counts = self._sampled[slot].steps(self._moments(slot))
+                steps = {self._trained_keys[key]: counts[name] for name, key in self._keys(slot) if name in counts}
+            for column, count in steps.items():
+                found[:, slot, column] = one_step(rate, count, self.tenants[slot].max_grad_norm)
+        return found
+
+    def _keys(self, slot: int) -> Iterable[tuple[str, Key]]:
+        return ((str(part.name), key) for key, part in self._trained(slot))
 
     @property
     def used(self) -> int:
@@ -156,30 +177,20 @@ class Stack:
 
     @torch.no_grad()
     def apply(self, controls: Tensor) -> Tensor:
-        """One AdamW step of every member; the norms of their gradients `[slots, 1]`. Nothing waits for the device.
-
-        PyTorch's own fused AdamW takes one rate and one decay for all that it is given, so it would be called for each
-        member. This is a dozen operations for all of them together, and one launch where it is captured.
-        """
+        """One AdamW step of every member; the norms of their gradients `[slots, 1]`. Nothing waits for the device."""
         used = self.used
-        rate, square_correction, over_mean, max_norm = (row[:used, None] for row in controls)
+        own = controls[:, :used, self._key_of_column] if self._sampled else controls[:, :used]
         values, mean, square = (self._buffers[kind][:used] for kind in _KINDS)
-        gradients = self._gradients[:used]
-        factors = self._factors[:used] if self._varied else None
-        if factors is not None:
-            gradients.mul_(factors != 0)
-        norm: Tensor = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
-        gradients.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
-        if self._decayed:
-            values.mul_(1.0 - rate * self._decay[:used])
-        mean.lerp_(gradients, 1.0 - BETAS[0])
-        square.mul_(BETAS[1]).addcmul_(gradients, gradients, value=1.0 - BETAS[1])
-        denominator = square.sqrt().div_(square_correction).add_(EPSILON)
-        change = (mean if factors is None else mean * factors) / denominator
-        # A member without a step has rate 0, and 0 times what a NaN left in its row would still be NaN.
-        values.sub_(torch.where(over_mean == 0, 0.0, change * over_mean))
-        gradients.zero_()
-        return norm
+        return vector_adamw(
+            values,
+            mean,
+            square,
+            self._gradients[:used],
+            own,
+            self._factors[:used] if self._varied else None,
+            self._decay[:used] if self._decayed else None,
+            resting=bool(self._sampled),
+        )
 
     def clear_gradients(self, slots: Iterable[int] | None = None) -> None:
         """Set the gradients of some slots, or of all, to zero."""
@@ -194,12 +205,17 @@ class Stack:
 
     def save(self, slot: int) -> dict[str, Tensor]:
         """Parameters, moments and steps under the names that every engine uses."""
+        if slot in self._sampled:
+            return self._sampled[slot].strategy.save()
         saved = {f"{kind}/{name}": value.clone() for kind in _KINDS for name, value in self._named(slot, kind).items()}
         return saved | {"steps": torch.tensor(self._steps[slot])}
 
     @torch.no_grad()
     def load(self, slot: int, saved: Mapping[str, Tensor]) -> None:
         """Continue from what an engine saved; a missing parameter raises `KeyError`."""
+        if slot in self._sampled:
+            self._sampled[slot].load(saved, self._moments(slot))
+            return
         for kind in _KINDS:
             for key, part in self._trained(slot):
                 view = self._region(kind, key, slot, part)
@@ -213,6 +229,10 @@ class Stack:
 
     def _trained(self, slot: int) -> Iterable[tuple[Key, Part]]:
         return ((key, part) for key, part in self.tenants[slot].parts() if part.name is not None)
+
+    def _moments(self, slot: int) -> Moments:
+        means, squares = self._named(slot, "mean"), self._named(slot, "square")
+        return lambda name: (means[name], squares[name])
 
     def _region(self, kind: str, key: Key, slot: int, part: Part) -> Tensor:
         """A member's own part of a buffer, in the shape in which it is stacked."""
@@ -252,9 +272,14 @@ class Stack:
                 start = stop
             else:
                 self._stacked[key] = _Stacked(torch.zeros(self.slots, *shape, device=self.device), shape, None, present)
+        self._trained_keys = {key: number for number, key in enumerate(key for key in shapes if key in trained)}
+        sizes = [math.prod(shapes[key]) for key in self._trained_keys]
+        self._key_of_column = torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)).to(self.device)
         for key, old in before.items():
             if key in self._stacked:
                 self._move(old, buffers, self._stacked[key])
+        for slot, sampled in self._sampled.items():
+            sampled.lie(self.parameters(slot), self._moments(slot))
 
     def _move(self, old: _Stacked, buffers: Mapping[str, Tensor], new: _Stacked) -> None:
         both = (self.slots, *map(min, old.shape, new.shape))  # there is less than before where a large one has left
@@ -323,7 +348,7 @@ class Stack:
             for name, value in update.numbers.items()
             if name in _DECIDING
         )
-        shape = (frozenset(self._owners), kinds, self._varied, self._decayed)
+        shape = (frozenset(self._owners), kinds, self._varied, self._decayed, bool(self._sampled))
         self.structure = self._structures.setdefault(shape, len(self._structures))
 
     def _multiply(self) -> None:

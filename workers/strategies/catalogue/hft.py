@@ -40,4 +40,5 @@ HFT = Strategy(
     knobs=_knobs,
     refusal=per_layer,
     run=_run,
+    samples=True,
 )

@@ -43,5 +43,6 @@ IST = Strategy(
     knobs=_knobs,
     refusal=per_layer,
     run=_run,
+    samples=True,
     losses=lambda knobs: StepLosses(without_gradients=TRIES / knobs["interval"]),
 )

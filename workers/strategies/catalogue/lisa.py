@@ -39,4 +39,5 @@ LISA = Strategy(
     knobs=_knobs,
     refusal=per_layer,
     run=_run,
+    samples=True,
 )
