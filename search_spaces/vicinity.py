@@ -26,6 +26,11 @@ def vicinity(space: Space, config: Mapping[str, Any], reach: float = REACH) -> d
     return found
 
 
+def _short(parameter: Float | Int, end: float) -> float:
+    """A bound of a number in three digits, as people read it; never beyond those that it has."""
+    return end if isinstance(parameter, Int) else min(max(float(f"{end:.3g}"), parameter.low), parameter.high)
+
+
 def _near(parameter: Parameter, value: Any, reach: float) -> dict[str, Any]:
     if isinstance(parameter, Categorical):
         return {"value": value}
@@ -33,7 +38,8 @@ def _near(parameter: Parameter, value: Any, reach: float) -> dict[str, Any]:
         return {}
     if isinstance(parameter, Float | Int):
         near = [value, *parameter.near(value, reach)]
-        return {"low": min(near), "high": max(near)}
+        low, high = (_short(parameter, end) for end in (min(near), max(near)))
+        return {"low": min(low, value), "high": max(high, value)}
     if isinstance(parameter, Ordinal):
         near = [value, *parameter.near(value)]
         return {"values": [one for one in parameter.values if one in near]}

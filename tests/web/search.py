@@ -45,11 +45,11 @@ ANSWERS: dict[str, Any] = {
 
 
 class Search:
-    """One job, from suggestions to results."""
+    """One job, from suggestions to results. `changes` to the spec: None takes a field away."""
 
     def __init__(self, store: Store, artifacts: ArtifactStore, folder: Path, **changes: Any) -> None:
         self.store, self.artifacts, self.folder = store, artifacts, folder
-        spec = {**SPEC, **changes}
+        spec = {name: value for name, value in {**SPEC, **changes}.items() if value is not None}
         self.job: Job = store.create_job(spec["name"], spec)
 
     def start(self) -> None:
@@ -113,7 +113,7 @@ class Search:
     def finish(self, claimed: Trial, accuracy: float, params: int, adapter: bool = False) -> Trial:
         """The worker ends the trial well."""
         metrics = {"accuracy": accuracy, "trainable_params": params, "latency_ms": 2.5, "adapter_bytes": params * 4}
-        return self._end(
+        return self.end(
             claimed, status="completed", metrics=metrics, adapter=self._adapter(claimed) if adapter else None
         )
 
@@ -121,13 +121,14 @@ class Search:
         """A worker takes the trial, and the scheduler stops it before its end."""
         claimed = self.claim(trial)
         self.report(claimed, 1, accuracy)
-        return self._end(claimed, status="stopped", metrics={"accuracy": accuracy, "trainable_params": 1000})
+        return self.end(claimed, status="stopped", metrics={"accuracy": accuracy, "trainable_params": 1000})
 
     def fail(self, trial: Trial, reason: str) -> Trial:
         """A worker takes the trial and fails."""
-        return self._end(self.claim(trial), status="failed", reason=reason)
+        return self.end(self.claim(trial), status="failed", reason=reason)
 
-    def _end(self, claimed: Trial, **outcome: Any) -> Trial:
+    def end(self, claimed: Trial, **outcome: Any) -> Trial:
+        """The worker ends the trial in some way."""
         environment = {"torch": "2.13.0", "platform": "Linux"}
         return self.store.finish_trial(
             Outcome(trial_id=claimed.id, attempt=claimed.attempt, engine="fast", environment=environment, **outcome)

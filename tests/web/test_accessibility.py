@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from service.store.records import Remarks
+from service.store.nodes import Node, ResourceUse
+from service.store.records import Remarks, Resumption
+from tests.web.made_jobs import STUDIED, mixture_job, study
 from tests.web.search import Search
 
 pytestmark = pytest.mark.browser
@@ -34,8 +36,16 @@ def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
     search.fail(search.lora(8), "out_of_memory: 3 GiB")
     search.stop(search.lora(16), 0.5)
     search.store.remark_job(search.job.id, Remarks(["base"], "the first one"))
+    studied = Search(
+        search.store, search.artifacts, search.folder, name="studied", space=STUDIED, scheduler={"name": "pbt"}
+    )
+    study(studied)
+    weak, strong = (studied.pause(studied.lora(rank), f"{rank}") for rank in (4, 8))
+    search.store.resume_trials(studied.job.id, [Resumption(weak.id, 1, strong.id, strong.config)])
+    mixture_job(search)
     other = Search(search.store, search.artifacts, search.folder, name="another", seed=1)
-    job = f"/#/jobs/{search.job.id}"
+    search.store.tell_nodes("conductor", [Node("gpu-1", True, (ResourceUse("CPU", 3.0, 16.0),))])
+    job, insights = (f"/#/jobs/{one.job.id}" for one in (search, studied))
     waits = {
         "/#/": "a search",
         f"/#/compare?jobs={search.job.id},{other.job.id}": "where their specs differ",
@@ -43,7 +53,12 @@ def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
         "/#/ask": "Ready to paste",
         "/#/ask?tab=recommend": "Say what you know",
         "/#/ask?tab=laws&law=step-law": "Holds for",
-        "/#/system": "Nobody trains a trial",
+        "/#/ask?tab=mixtures": "A mixture lies the nearer",
+        "/#/system": "3 of 16",
+        f"{insights}?tab=insights": "Knee of the front",
+        f"{insights}?tab=insights&trial=3": "lines are thicker",
+        f"{insights}?tab=lineage": "Who went on from whom",
+        f"/#/new?trial={search.job.id}-2&how=around": "Budget",
         f"{job}?trial=2": "Learning curves",
         f"{job}?tab=parallel": "Drag along an axis",
         f"{job}?tab=curves": "Learning curves of",

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.web.drawings import drawn_anew
 from tests.web.search import Search
 
 pytestmark = pytest.mark.browser
@@ -48,6 +49,10 @@ def test_a_law_answers_as_it_is_asked_and_says_where_it_holds(page: Page) -> Non
     expect(answer.get_by_role("row").filter(has_text="learning_rate")).to_contain_text(re.compile(r"\de-\d"))
     expect(page.get_by_text("Holds for")).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("learning_rate over parameters, 11 points"))).to_be_visible()
+    chart = page.get_by_role("img", name=re.compile("learning_rate over parameters"))
+    drawing = chart.screenshot()
+    page.get_by_label("Scale of the law across").select_option("linear")
+    drawn_anew(chart, drawing)
     before = answer.inner_text()
     page.get_by_label("parameters").first.fill("3e8")
     expect(answer).not_to_have_text(before, use_inner_text=True)

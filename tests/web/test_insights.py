@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from service.store.records import Trial
 from service.store.store import Store
+from tests.web.drawings import drawn_anew
+from tests.web.made_jobs import STUDIED, study
 from tests.web.search import SPEC, Search
 from workers.artifacts import ArtifactStore
 
 pytestmark = pytest.mark.browser
-RANK = {"type": "int", "name": "rank", "low": 1, "high": 64}
-RATE = {"type": "float", "name": "learning_rate", "low": 1e-4, "high": 1e-2, "scale": "log"}
 
 
 @pytest.fixture
@@ -25,27 +24,14 @@ def search(store: Store, data_root: Path) -> Search:
         store,
         ArtifactStore(str(data_root / "home" / "artifacts")),
         data_root,
-        space={"method": "lora", "parameters": [RANK, RATE]},
+        space=STUDIED,
         task={**SPEC["task"], "test": 0.2},
         confirm={"seeds": 3, "split": "test"},
     )
 
 
-def finished_search(search: Search) -> tuple[Trial, Trial]:
-    """Sixteen trials whose accuracy depends on the learning rate alone; a reference and the best one."""
-    search.start()
-    default = search.suggest({"method": "lora", "rank": 8, "learning_rate": 1e-3}, "reference", "literature-default")
-    reference = search.complete(default, 0.6, 8_000)
-    trials = []
-    for number in range(16):
-        rate, rank = 10 ** (-4 + number / 8), 1 + (7 * number) % 64
-        trial = search.suggest({"method": "lora", "rank": rank, "learning_rate": rate})
-        trials.append(search.complete(trial, 0.8 - 0.1 * (number / 8 - 1.2) ** 2, rank * 1000))
-    return reference, max(trials, key=lambda trial: trial.metrics["accuracy"])
-
-
 def test_insights_name_what_matters_the_knee_and_what_a_change_would_do(page: Page, search: Search) -> None:
-    finished_search(search)
+    study(search)
     page.goto(f"/#/jobs/{search.job.id}?tab=insights")
     importance = page.get_by_role("table", name="Importance for accuracy, from 17 trials")
     # A costly answer is worked out in a process of its own, which starts with the first one.
@@ -61,6 +47,11 @@ def test_insights_name_what_matters_the_knee_and_what_a_change_would_do(page: Pa
     expect(contour).to_be_visible()
     page.get_by_label("Contour of").select_option("width of the interval")
     expect(page.get_by_role("img", name=re.compile("width of the interval of accuracy"))).to_be_visible()
+    for axis in ("contour up", "contour across", "slice across"):
+        chart = page.get_by_role("img", name=re.compile("levels from" if "contour" in axis else "at 33 values"))
+        before = chart.screenshot()
+        page.get_by_label(f"Scale of the {axis}").select_option("linear")  # over decades it was logarithmic
+        drawn_anew(chart, before)
     changes = page.get_by_role("table", name="Expected changes")
     expect(changes.get_by_role("row").filter(has_text="learning_rate = ").first).to_contain_text("to")
     page.get_by_label("uncertainty").check()
@@ -78,7 +69,7 @@ def test_too_few_trials_are_said_to_be_too_few(page: Page, search: Search) -> No
 
 
 def test_a_confirmation_grows_live_beside_the_search(page: Page, search: Search) -> None:
-    reference, best = finished_search(search)
+    reference, best = study(search)
     page.goto(f"/#/jobs/{search.job.id}?tab=confirmed")
     expect(page.get_by_text("The front is trained again as soon as the search is over.")).to_be_visible()
     search.confirm(reference, [0.58, 0.6, 0.62])

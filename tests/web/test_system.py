@@ -8,6 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from service.store.nodes import GpuMemory, Node, ResourceUse
 from service.store.records import Remarks
 from service.store.store import Store
 from tests.web.search import Search
@@ -31,6 +32,11 @@ def test_workers_and_room_are_shown_as_they_are(page: Page, search: Search) -> N
     expect(page.get_by_role("table", name="Conductors")).to_contain_text(search.job.id)
     expect(page.get_by_role("region", name="Queue")).to_contain_text("running trials")
     expect(page.get_by_role("region", name="Machine")).to_contain_text(re.compile(r"free, \d+ %"))
+    gpu = GpuMemory("H200", 35 << 30, 140 << 30)
+    search.store.tell_nodes("conductor", [Node("gpu-1", True, (ResourceUse("CPU", 3.0, 16.0),), (gpu,))])
+    node = page.get_by_role("table", name="Ray nodes").get_by_role("row").filter(has_text="gpu-1")
+    expect(node).to_contain_text("3 of 16")
+    expect(node.get_by_role("meter", name="H200 of gpu-1")).to_have_attribute("value", str(35 << 30))
     search.finish(trial, 0.7, 1000)
     expect(page.get_by_text("Nobody trains a trial.")).to_be_visible()
 

@@ -3,11 +3,13 @@ import type {
   CheckView,
   ChoiceView,
   CopyView,
+  CourseView,
   ExtendRequest,
   SiteView,
   SpaceView,
   TaskView,
   UncertaintyView,
+  UseView,
 } from "./openapi";
 import { readToken } from "./token";
 import type {
@@ -23,6 +25,7 @@ import type {
   Importance,
   Job,
   JobAction,
+  Json,
   Knee,
   MetricInfo,
   Page,
@@ -132,6 +135,17 @@ export const getStretches = async (trialId: string, signal?: AbortSignal) =>
 
 /** Who went on from whose weights in a population, oldest first. */
 export const getCopies = (jobId: string, signal?: AbortSignal) => itemsOf<CopyView>(`jobs/${jobId}/lineage`, signal);
+
+/** The spec of a job that goes on from a trial: the same training with another seed, or a search around it. */
+export const getFollowUp = async (trialId: string, how: string, signal?: AbortSignal) =>
+  (await json<{ spec: { [key: string]: Json } }>(`trials/${trialId}/follow-up?${query({ how })}`, { signal })).spec;
+
+/** The refine jobs that began with the trial's adapter. */
+export const listUses = (trialId: string, signal?: AbortSignal) => itemsOf<UseView>(`trials/${trialId}/uses`, signal);
+
+/** How far jobs have come, in a few numbers each. */
+export const listCourses = (jobIds: readonly string[], signal?: AbortSignal) =>
+  itemsOf<CourseView>(`courses?${new URLSearchParams(jobIds.map((id) => ["job", id]))}`, signal);
 
 /** Where the trial's adapter sits. */
 export const getLayers = (trialId: string, signal?: AbortSignal) =>

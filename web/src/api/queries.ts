@@ -9,11 +9,12 @@ import {
   getStretches,
   getTrial,
   type JobChoice,
+  listCourses,
   listJobs,
   listMetrics,
   listTasks,
 } from "./client";
-import type { TaskView } from "./openapi";
+import type { CourseView, TaskView } from "./openapi";
 import type { Job, MetricInfo, Trial } from "./types";
 
 export interface LogEntry {
@@ -46,6 +47,24 @@ export const useJobs = (choice: JobChoice) =>
     getNextPageParam: (page) => page.next_cursor,
     refetchInterval: 3000,
   });
+
+/** The course of each job of a list by its id: of those that are over once, of the others whenever a trial of theirs ends. */
+export function useCourses(jobs: readonly Job[]): ReadonlyMap<string, CourseView> {
+  const over = jobs.filter((job) => job.finished_at !== null);
+  const others = jobs.filter((job) => job.finished_at === null);
+  const asked = (some: readonly Job[]) => {
+    const ids = some.map(({ id }) => id);
+    return {
+      queryKey: ["courses", some.map(({ id, progress }) => [id, progress.completed])],
+      queryFn: ({ signal }: { signal: AbortSignal }) => listCourses(ids, signal),
+      enabled: ids.length > 0,
+      staleTime: Infinity,
+      placeholderData: (previous: CourseView[] | undefined) => previous,
+    };
+  };
+  const found = useQueries({ queries: [asked(over), asked(others)] });
+  return new Map(found.flatMap(({ data = [] }) => data.map((course) => [course.job_id, course] as const)));
+}
 
 const jobOf = (id: string) => queryOptions({ queryKey: keys.job(id), queryFn: ({ signal }) => getJob(id, signal) });
 const paretoOf = (jobId: string) =>

@@ -1,10 +1,13 @@
 /** Questions without a new search: the best of a job under limits, what past jobs recommend, what laws predict, which mixtures of data are best. */
+import { lazy } from "react";
 import { setQuery, useRoute } from "../shell/router";
 import { Tabs } from "../shell/tabs";
 import { BestUnderLimits } from "./best-under-limits";
 import { LawsPanel } from "./laws-panel";
-import { MixturesPanel } from "./mixtures-panel";
 import { RecommendPanel } from "./recommend-panel";
+
+// Trials come in a format that no other question needs to read.
+const MixturesPanel = lazy(() => import("./mixtures-panel").then((panel) => ({ default: panel.MixturesPanel })));
 
 const TABS = [
   { id: "best", title: "Best under limits" },

@@ -12,6 +12,7 @@ import type { Clause } from "./clauses";
 import { FrontChart } from "./front-chart";
 import { FrontSpace } from "./front-space";
 import { frontWords } from "./front-words";
+import { isPlanned } from "./kind";
 import { defaultAxes, defaultDepth, gain, isUnfinished, NUMBER, type Space } from "./measures";
 import { MomentSlider, useMoment } from "./moment";
 import type { Spread } from "./spreads";
@@ -40,7 +41,6 @@ export function FrontPanel({ job, trials, kept, names, pareto, metrics, selected
   const [bars, setBars] = useState(false);
   const spreads = useSpreads(job, bars);
   const shown = { ...moment, objectives: job.objectives, reference, metrics, selected, onSelect };
-  const isPlanned = job.spec["kind"] === "mixture" || job.spec["kind"] === "law";
   return (
     <section className="panel" aria-labelledby="front-title">
       <div className="panel-head">
@@ -66,7 +66,7 @@ export function FrontPanel({ job, trials, kept, names, pareto, metrics, selected
           <li data-mark="reference">reference</li>
           {bounds.length > 0 && !axes.z && <li data-mark="limit">constraint</li>}
         </ul>
-        {!axes.z && !isPlanned && (
+        {!axes.z && !isPlanned(job) && (
           <label className="inline">
             <input type="checkbox" checked={bars} onChange={(event) => setBars(event.target.checked)} /> uncertainty
           </label>

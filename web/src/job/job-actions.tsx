@@ -4,6 +4,7 @@ import { actOnJob, deleteJob } from "../api/client";
 import { keys } from "../api/queries";
 import type { Job, JobAction } from "../api/types";
 import { ExtendJob } from "./extend-job";
+import { isSearch } from "./kind";
 import { Confirmed } from "../shell/confirmed";
 import { navigate } from "../shell/router";
 
@@ -67,5 +68,3 @@ export function JobActions({ job }: { job: Job }) {
     </div>
   );
 }
-
-const isSearch = ({ spec }: Job): boolean => (spec["kind"] ?? "search") === "search";

@@ -11,6 +11,8 @@ import { useNow } from "../shell/use-now";
 import { integer, percent } from "../text/numbers";
 import { duration, moment, secondsBetween, timeLeft } from "../text/time";
 import { JobActions } from "./job-actions";
+import { startsOf } from "./refined-from";
+import { TrialLink } from "./trial-relations";
 
 export function JobHeader({ job, status }: { job: Job; status: StreamStatus }) {
   const cache = useQueryClient();
@@ -32,12 +34,32 @@ export function JobHeader({ job, status }: { job: Job; status: StreamStatus }) {
       )}
       <ProgressBar progress={job.progress} label="Progress of the job" />
       <ProgressText job={job} />
+      <BeganWith job={job} />
       <Remarks
         about="the job"
         said={job}
         onSave={async (said) => cache.setQueryData(keys.job(job.id), await remarkJob(job.id, said))}
       />
     </header>
+  );
+}
+
+/** The trials of other jobs that a refine job works on. */
+function BeganWith({ job }: { job: Job }) {
+  const starts = startsOf(job).filter((id) => id !== null);
+  if (starts.length === 0) return null;
+  return (
+    <p className="facts">
+      <span>
+        begins with{" "}
+        {starts.map((id, at) => (
+          <span key={id}>
+            {at > 0 && ", "}
+            <TrialLink id={id} />
+          </span>
+        ))}
+      </span>
+    </p>
   );
 }
 

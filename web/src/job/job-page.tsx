@@ -20,6 +20,7 @@ import { ConfirmationPanel } from "./confirmation-panel";
 import { InsightsPanel } from "./insights-panel";
 import { JobHeader } from "./job-header";
 import { JobLog } from "./job-log";
+import { isPlanned, isSearch } from "./kind";
 import { hasLineage, LineagePanel } from "./lineage-panel";
 import { useMetricNames } from "./measures";
 import { MethodsPanel } from "./methods-panel";
@@ -65,8 +66,6 @@ export function JobPage({ id }: { id: string }) {
   const chosen = query.get("compare");
   const compared = parseNumbers(chosen).flatMap((one) => trials[indexOfNumber(trials, one)] ?? []);
   const tab = query.get("tab") ?? "trials";
-  const kind = job.data.spec["kind"] ?? "search";
-  const planned = kind === "mixture" || kind === "law";
   const shared = { job: job.data, trials, names, metrics, onSelect: select };
   const filtered = { kept, clauses, onClauses: (next: readonly Clause[]) => setQuery({ where: next.map(clauseText) }) };
   const table = (
@@ -90,8 +89,8 @@ export function JobPage({ id }: { id: string }) {
         label="About this job"
         tabs={[
           { id: "trials", title: "Trials" },
-          ...(kind === "search" ? [] : [{ id: "answer", title: "Answer" }]),
-          ...(planned
+          ...(isSearch(job.data) ? [] : [{ id: "answer", title: "Answer" }]),
+          ...(isPlanned(job.data)
             ? []
             : [
                 { id: "best", title: "Best" },

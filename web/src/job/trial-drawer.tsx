@@ -14,12 +14,14 @@ import { metricValue } from "../text/numbers";
 import { duration, moment, secondsBetween } from "../text/time";
 import { toYaml } from "../text/yaml";
 import { parseNumbers, toggleNumber } from "./comparison";
+import { isPlanned } from "./kind";
 import { LayerMap } from "./layer-map";
 import { LearningCurves } from "./learning-curves";
 import { Pair, Pairs } from "./pairs";
 import { AdapterDownload, Snippet } from "./trial-adapter";
 import { TrialAnswers } from "./trial-answers";
 import { TrialLineage } from "./trial-lineage";
+import { TrialRelations } from "./trial-relations";
 import { FrontMark, ReferenceMark } from "./trial-marks";
 
 interface Props {
@@ -99,10 +101,13 @@ export function TrialDrawer({ job, trial, onFront, chosen, metrics, onClose }: P
         />
       </Section>
       <Answers trial={trial} />
+      <TrialRelations {...{ job, trial, metrics }} />
       <Lineage trial={trial} />
-      <Section title="Code">
-        <Snippet trialId={trial.id} />
-      </Section>
+      {!isPlanned(job) && (
+        <Section title="Code">
+          <Snippet trialId={trial.id} />
+        </Section>
+      )}
       <Section title="Run">
         <Run trial={trial} />
       </Section>

@@ -1,13 +1,15 @@
 /** Jobs as a table: sorted by what is clicked, some of them selected. */
 import { useState } from "react";
 import type { Job } from "../api/types";
-import { useMetrics } from "../api/queries";
+import type { CourseView } from "../api/openapi";
+import { useCourses, useMetrics } from "../api/queries";
 import { Tags } from "../remarks/tags";
 import { ProgressBar } from "../shell/progress-bar";
 import { jobPath } from "../shell/router";
 import { StateBadge } from "../shell/state-badge";
 import { useNow } from "../shell/use-now";
 import { integer, metricValue, percent } from "../text/numbers";
+import { Sparkline } from "./sparkline";
 import { age, moment, timeLeft } from "../text/time";
 
 interface Props {
@@ -35,6 +37,7 @@ export function JobsTable({ jobs, selected, onSelect }: Props) {
   const now = useNow(10_000);
   const [order, setOrder] = useState({ title: "Created", reversed: false });
   const shown = sorted(jobs, COLUMNS.find(({ title }) => title === order.title)?.sortBy, order.reversed);
+  const courses = useCourses(jobs);
   const all = shown.every((job) => selected.has(job.id));
   const toggle = (id: string) => {
     const next = new Set(selected);
@@ -61,7 +64,14 @@ export function JobsTable({ jobs, selected, onSelect }: Props) {
         </thead>
         <tbody>
           {shown.map((job) => (
-            <JobRow key={job.id} job={job} now={now} selected={selected.has(job.id)} onToggle={() => toggle(job.id)} />
+            <JobRow
+              key={job.id}
+              job={job}
+              course={courses.get(job.id)}
+              now={now}
+              selected={selected.has(job.id)}
+              onToggle={() => toggle(job.id)}
+            />
           ))}
         </tbody>
       </table>
@@ -106,12 +116,13 @@ function sorted(jobs: readonly Job[], by: Column["sortBy"], reversed: boolean): 
 
 interface RowProps {
   job: Job;
+  course: CourseView | undefined;
   now: number;
   selected: boolean;
   onToggle: () => void;
 }
 
-function JobRow({ job, now, selected, onToggle }: RowProps) {
+function JobRow({ job, course, now, selected, onToggle }: RowProps) {
   const { progress } = job;
   const done = progress.completed + progress.stopped + progress.failed;
   return (
@@ -141,6 +152,7 @@ function JobRow({ job, now, selected, onToggle }: RowProps) {
       </td>
       <td>
         <BestValues job={job} />
+        <Sparkline course={course} />
       </td>
       <td className="number" data-label="Front">
         {job.objectives.length > 1 ? job.front_size : "–"}

@@ -1,7 +1,7 @@
 /** Write a job as a form, as text, or as both at once. The service checks it while it is being written. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, lazy, Suspense, useMemo, useRef } from "react";
-import { ApiError, getJob, submitJob } from "../api/client";
+import { ApiError, getFollowUp, getJob, submitJob } from "../api/client";
 import { keys } from "../api/queries";
 import type { FieldError, Job } from "../api/types";
 import { Failure } from "../shell/failure";
@@ -17,6 +17,7 @@ import { readJob, writeJob } from "./job-document";
 import { JobForm } from "./job-form";
 import { lineOf } from "./line-of-field";
 import type { Form } from "./schema-field";
+import type { Start } from "./start";
 import { useCheck } from "./use-check";
 import type { EditorHandle } from "./yaml-editor";
 import quickstart from "../../../examples/quickstart.yaml?raw";
@@ -24,22 +25,26 @@ import quickstart from "../../../examples/quickstart.yaml?raw";
 const YamlEditor = lazy(() => import("./yaml-editor"));
 const noProblems: FieldError[] = [];
 
-/** `from` is the job whose spec the editor starts with. */
-export function NewJobPage({ from }: { from: string | null }) {
+export function NewJobPage({ start }: { start: Start }) {
   const source = useQuery({
-    queryKey: keys.job(from ?? ""),
-    queryFn: ({ signal }) => getJob(from ?? "", signal),
-    enabled: from !== null,
+    queryKey: ["start", start],
+    queryFn: async ({ signal }) => {
+      if (start === null) return {};
+      return "from" in start ? (await getJob(start.from, signal)).spec : getFollowUp(start.trial, start.how, signal);
+    },
+    enabled: start !== null,
+    staleTime: Infinity,
   });
-  if (from === null) return <Editor key="" origin={null} start={quickstart} />;
+  if (start === null) return <Editor key="" origin={null} start={quickstart} />;
   if (source.isPending)
     return (
       <p className="page muted" role="status">
         Loading the spec…
       </p>
     );
-  if (source.isError) return <Failure error={source.error} what="The job to copy" />;
-  return <Editor key={from} origin={from} start={toYaml(source.data.spec)} />;
+  if (source.isError) return <Failure error={source.error} what="What this job starts with" />;
+  const origin = "from" in start ? start.from : `${start.how} ${start.trial}`;
+  return <Editor key={origin} origin={origin} start={toYaml(source.data)} />;
 }
 
 function Editor({ origin, start }: { origin: string | null; start: string }) {

@@ -1,5 +1,6 @@
 /** The frame around every page, and which page the address names. */
 import { lazy, type ReactNode, Suspense } from "react";
+import { startIn } from "../new-job/start";
 import { JobsPage } from "../jobs/jobs-page";
 import { type Route, useRoute } from "./router";
 
@@ -60,7 +61,7 @@ function Loading() {
 function pageOf({ path, query }: Route): ReactNode {
   const [first, id] = path;
   if (first === undefined) return <JobsPage />;
-  if (first === "new") return <NewJobPage from={query.get("from")} key={query.get("from")} />;
+  if (first === "new") return <NewJobPage start={startIn(query)} key={query.toString()} />;
   if (first === "system") return <SystemPage />;
   if (first === "ask") return <AskPage />;
   if (first === "compare") return <CompareJobsPage ids={(query.get("jobs") ?? "").split(",").filter(Boolean)} />;

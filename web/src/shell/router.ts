@@ -1,4 +1,4 @@
-/** Hash routes: `#/`, `#/new?from=<job>`, `#/jobs/<id>?tab=…&trial=<number>&where=…`. The address is the only copy of this state. */
+/** Hash routes: `#/`, `#/new?from=<job>`, `#/new?trial=<id>&how=…`, `#/jobs/<id>?tab=…&trial=<number>&where=…`. The address is the only copy of this state. */
 import { useMemo, useSyncExternalStore } from "react";
 
 export interface Route {

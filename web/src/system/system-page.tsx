@@ -6,6 +6,7 @@ import { Pairs } from "../job/pairs";
 import { Failure } from "../shell/failure";
 import { bytes, integer, percent } from "../text/numbers";
 import { LeasesTable } from "./leases-table";
+import { NodesTable } from "./nodes-table";
 import { TokensPanel } from "./tokens-panel";
 
 /** How often the page looks again while it is visible. */
@@ -90,6 +91,7 @@ function Found({ system }: { system: SystemView }) {
         </section>
       </div>
       <LeasesTable title="Conductors" none="No conductor drives a job." leases={system.conductors} />
+      <NodesTable nodes={system.nodes} />
       <LeasesTable title="Workers" none="Nobody trains a trial." leases={system.workers} />
       <TokensPanel />
     </>

@@ -1,0 +1,125 @@
+"""From one trial to the next job and back: again, around, refined, confirmed; what lists and curves tell of many."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.drawings import drawn_anew
+from tests.web.made_jobs import mixture_job
+from tests.web.search import Search
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_trial_is_gone_on_from_and_says_what_became_of_it(page: Page, search: Search) -> None:
+    search.begin()
+    winner = search.complete(search.lora(4), 0.7, 36_864, adapter=True)
+    adapters = [{"trial": winner.id, "config": winner.config, "seed": 0, "sha256": None, "size": 0, "folder": None}]
+    changes = {"adapters": adapters, "source": {"trials": [winner.id]}, "steps": [{"step": "compress", "keep": [0.5]}]}
+    refined = Search(
+        search.store,
+        search.artifacts,
+        search.folder,
+        kind="refine",
+        name="smaller",
+        space=None,
+        budget=None,
+        **changes,
+    )
+    refined.store.set_job_state(search.job.id, "completed")
+    refined.start()
+    source = refined.complete(refined.suggest(winner.config, "refine", "source"), 0.7, 36_864)
+    result = refined.complete(refined.suggest({**winner.config, "refine.of": "0"}, "refine", "compress"), 0.69, 9_216)
+    step = {"step": "compress", "trial": result.number, "objectives": {"accuracy": 0.69, "trainable_params": 9216}}
+    refined.store.add_answer("refine", "smaller", {"steps": [step]}, refined.job.id)
+
+    page.goto(f"/#/jobs/{search.job.id}?trial={winner.number}")
+    drawer = page.get_by_role("complementary")
+    drawer.get_by_role("list", name="Refined in").get_by_role("link", name="smaller").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("smaller")
+    expect(drawer.get_by_role("heading", name=f"Trial {source.number}")).to_be_visible()
+    expect(page.locator(".job-header")).to_contain_text(f"begins with {winner.id}")
+    page.get_by_role("tab", name="Answer").click()
+    page.get_by_role("table", name="Steps").get_by_role("button", name=f"Trial {result.number}").click()
+    drawer.get_by_role("link", name=source.id).click()
+    drawer.get_by_role("link", name=winner.id).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("a search")
+
+    drawer.get_by_role("link", name="Run again with another seed").click()
+    editor = page.get_by_label("Job file (YAML)")
+    expect(editor).to_contain_text(f"name: a search, trial {winner.number} again")
+    expect(page.get_by_text("No problems found")).to_be_visible()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"a search, trial {winner.number} again")
+    spec = next(job for job in search.store.list_jobs().items if job.name.endswith("again")).spec
+    assert (spec["reference_trials"], spec["budget"]["trials"]) == ([winner.config], 1)
+
+    page.goto(f"/#/new?trial={winner.id}&how=around")
+    expect(editor).to_contain_text(f"around trial {winner.number}")
+    expect(editor).to_contain_text("rank: {low: 2, high: 7}")
+
+
+def test_a_confirmed_trial_says_what_is_left_of_it(page: Page, search: Search) -> None:
+    job = Search(
+        search.store,
+        search.artifacts,
+        search.folder,
+        name="checked",
+        task={**search.job.spec["task"], "test": 0.2},
+        confirm={"seeds": 3, "split": "test"},
+    )
+    search.start()  # a conductor takes the oldest job first
+    job.start()
+    best = job.complete(job.lora(4), 0.7, 36_864)
+    job.confirm(best, [0.66, 0.68, 0.7])
+    page.goto(f"/#/jobs/{job.job.id}?trial={best.number}")
+    drawer = page.get_by_role("complementary")
+    expect(drawer).to_contain_text(re.compile(r"3 fresh seeds, measured on the test rows.*accuracy 0\.6800", re.DOTALL))
+    drawer.get_by_role("button", name="Beside the others").click()
+    expect(page.get_by_role("table", name="Confirmed trials")).to_be_visible()
+
+
+def test_lists_and_curves_tell_of_many_trials(page: Page, search: Search) -> None:
+    search.begin()
+    for rank in (2, 8, 32):
+        search.complete(search.lora(rank), 0.6 + rank / 100, rank * 9216)
+    search.stop(search.lora(64), 0.5)
+    page.goto("/#/")
+    expect(page.get_by_role("img", name="Best accuracy so far, from 0.475 to 0.92")).to_be_visible()
+    page.goto(f"/#/jobs/{search.job.id}?tab=curves")
+    chart = page.get_by_role("img", name=re.compile("accuracy over the epochs of 6 trials, coloured by state"))
+    expect(chart).to_be_visible()
+    before = chart.screenshot()
+    page.get_by_role("combobox", name="coloured by").select_option("rank")
+    chart = page.get_by_role("img", name=re.compile("coloured by rank"))
+    before = drawn_anew(chart, before)
+    expect(page.get_by_role("list", name="rank").get_by_role("listitem")).to_have_text(["2", "8", "32", "64", "none"])
+    page.get_by_role("combobox", name="coloured by").select_option("rung reached")
+    rungs = page.get_by_role("list", name="rung reached").get_by_role("listitem")
+    expect(rungs).to_have_text(["0.5 epochs", "2 epochs"])
+    before = drawn_anew(page.get_by_role("img", name=re.compile("coloured by rung")), before)
+    page.get_by_label("Scale of the curves").select_option("log")
+    drawn_anew(page.get_by_role("img", name=re.compile("coloured by rung")), before)
+
+
+def test_mixtures_stand_on_the_simplex_of_their_domains(page: Page, search: Search) -> None:
+    search.start()  # a conductor takes the oldest job first
+    job = mixture_job(search)
+    page.goto("/#/ask?tab=mixtures")
+    label = re.compile("9 measured mixtures of code, prose, web; recommended: code 60 %, prose 30 %, web 10 %")
+    expect(page.get_by_role("img", name=label)).to_be_visible()
+    expect(page.get_by_role("table", name="Recommended mixture")).to_contain_text("60.0 %")
+    page.goto(f"/#/jobs/{job.job.id}?tab=answer")
+    chart = page.get_by_role("img", name=label)
+    expect(chart).to_be_visible()
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    # The corner of the first domain is on top; of the trials the pure one of the last domain lies on its own.
+    middle, top = box["x"] + box["width"] / 2, box["y"]
+    reach = box["height"] / 2 / 1.25
+    page.mouse.click(middle - reach * 0.866, top + box["height"] / 2 + reach / 2)
+    expect(page.get_by_role("complementary", name="Trial 0")).to_be_visible()
