@@ -22,6 +22,9 @@ def ask(law: str, question: Mapping[str, Any], as_json: bool, url: str | None, t
     )
     if "curve" in answer:
         console.print(rows_table(answer["curve"], ("tokens", "loss")))
+    if layouts := answer.get("layouts", ()):
+        console.print(rows_table(layouts, tuple(name for name in layouts[0] if name != "settings")))
+        console.print(layouts[0]["settings"], markup=False, highlight=False)
     messages.print(f"{answer['standing']}: {answer['source']}. Valid for {answer['valid_for']}.", highlight=False)
     for warning in answer["warnings"]:
         messages.print(f"warning: {warning}", markup=False, highlight=False)

@@ -95,6 +95,46 @@ def lora_params(
     ask("lora-params", {"model": model, "rank": rank}, as_json, url, token)
 
 
+@app.command("parallel-layout")
+def parallel_layout(
+    layers: Annotated[int, typer.Option(help="Layers of the decoder")],
+    hidden_size: Annotated[int, typer.Option(help="Its width")],
+    heads: Annotated[int, typer.Option(help="Its heads of attention")],
+    vocabulary: Annotated[int, typer.Option(help="Its tokens")],
+    gpus: Annotated[int, typer.Option(help="GPUs in all")],
+    batch: Annotated[int, typer.Option(help="Rows of a step")],
+    sequence_length: Annotated[int, typer.Option(help="Tokens a row")] = 2048,
+    trained: Annotated[float, typer.Option(help="Share of the weights that are trained")] = 1.0,
+    gpus_per_node: Annotated[int, typer.Option(help="GPUs of a node")] = 8,
+    memory: Annotated[float, typer.Option(help="GiB of a GPU")] = 80.0,
+    teraflops: Annotated[float, typer.Option(help="What a GPU reaches by itself")] = 160.0,
+    inside: Annotated[float, typer.Option(help="Gigabytes a second in a node")] = 300.0,
+    between: Annotated[float, typer.Option(help="Gigabytes a second of a GPU to other nodes")] = 25.0,
+    shown: Annotated[int, typer.Option(help="Layouts to list")] = 8,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """How to spread a training over GPUs."""
+    question = {
+        "layers": layers,
+        "hidden_size": hidden_size,
+        "heads": heads,
+        "vocabulary": vocabulary,
+        "gpus": gpus,
+        "batch": batch,
+        "sequence_length": sequence_length,
+        "trained": trained,
+        "gpus_per_node": gpus_per_node,
+        "memory": memory,
+        "teraflops": teraflops,
+        "inside": inside,
+        "between": between,
+        "shown": shown,
+    }
+    ask("parallel-layout", question, as_json, url, token)
+
+
 @app.command("loss-curve")
 def loss_curve(
     params: Parameters,

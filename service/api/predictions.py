@@ -75,6 +75,25 @@ class LoraParametersQuestion(Question):
     rank: int = Field(1, ge=1, le=INT32, description="rank of every adapter")
 
 
+class LayoutQuestion(Question):
+    """How to spread the training of a decoder over GPUs."""
+
+    layers: int = Field(ge=1, le=10_000, examples=[32])
+    hidden_size: int = Field(ge=1, le=1_000_000, description="width of the model", examples=[4096])
+    heads: int = Field(ge=1, le=100_000, examples=[32])
+    vocabulary: int = Field(ge=1, le=10_000_000, examples=[32_000])
+    gpus: int = Field(ge=1, le=1 << 20, examples=[64])
+    batch: int = Field(ge=1, le=1 << 24, description="rows of a step", examples=[256])
+    sequence_length: int = Field(2048, ge=1, le=10_000_000, description="tokens a row")
+    trained: float = Field(1.0, gt=0, le=1, description="share of the weights that are trained: of adapters, little")
+    gpus_per_node: int = Field(8, ge=1, le=1024)
+    memory: float = Field(80.0, gt=0, le=1e6, description="GiB of a GPU")
+    teraflops: float = Field(160.0, gt=0, le=1e6, description="what a GPU reaches by itself")
+    inside: float = Field(300.0, gt=0, le=1e6, description="gigabytes a second between GPUs of a node")
+    between: float = Field(25.0, gt=0, le=1e6, description="gigabytes a second of a GPU to other nodes")
+    shown: int = Field(8, ge=1, le=100, description="layouts in the answer, the quickest first")
+
+
 class LossCurveQuestion(Question):
     """How the loss of a pretraining run falls."""
 
@@ -196,4 +215,5 @@ PowerQuery = Annotated[PowerQuestion, Query()]
 CriticalBatchQuery = Annotated[CriticalBatchQuestion, Query()]
 LoraRateQuery = Annotated[LoraRateQuestion, Query()]
 LoraParametersQuery = Annotated[LoraParametersQuestion, Query()]
+LayoutQuery = Annotated[LayoutQuestion, Query()]
 LossCurveQuery = Annotated[LossCurveQuestion, Query()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from predictors.answer import OutOfDomain, positive
 from predictors.critical_batch import critical_batch, loss_trajectory
 from predictors.lora_learning_rate import lora_learning_rate
 from predictors.lora_parameters import lora_parameters
+from predictors.parallel_layout import Cluster, Decoder, parallel_layout
 from predictors.power import PowerLaw, power
 from predictors.step_law import step_law
 from service.answering.costly import Desk, costly
@@ -105,6 +106,23 @@ def get_lora_parameters(question: ask.LoraParametersQuery) -> PredictionView:
 def post_lora_parameters(question: ask.LoraParametersQuestion) -> PredictionView:
     """Parameters that LoRA trains on a known model."""
     return PredictionView.of(lora_parameters(**question.model_dump()))
+
+
+@router.get("/parallel-layout")
+def get_parallel_layout(question: ask.LayoutQuery) -> PredictionView:
+    """Tensor, pipeline and data parallel layout of a decoder's training, with Megatron-LM's settings."""
+    return post_parallel_layout(question)
+
+
+@router.post("/parallel-layout")
+def post_parallel_layout(question: ask.LayoutQuestion) -> PredictionView:
+    """Tensor, pipeline and data parallel layout of a decoder's training, with Megatron-LM's settings."""
+    one = question
+    model = Decoder(one.layers, one.hidden_size, one.heads, one.vocabulary, one.sequence_length, one.trained)
+    cluster = Cluster(one.gpus, one.gpus_per_node, one.memory, one.teraflops, one.inside, one.between)
+    answer, found = parallel_layout(model, cluster, one.batch)
+    shown = [asdict(layout) | {"settings": layout.settings(one.batch, one.layers)} for layout in found[: one.shown]]
+    return PredictionView.of(answer, layouts=shown)
 
 
 @router.post("/fit-law", response_model=ask.FittedLawView, responses=RESPONSES)

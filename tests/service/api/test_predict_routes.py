@@ -14,6 +14,16 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "critical-batch": {"loss": 2.5, "steps": 1000, "batch_tokens": 5e5},
     "lora-lr": {"hidden_size": 4096, "family": "llama"},
     "lora-params": {"model": "llama-3.1-8b", "rank": 8},
+    "parallel-layout": {
+        "layers": 96,
+        "hidden_size": 12288,
+        "heads": 96,
+        "vocabulary": 51200,
+        "gpus": 768,
+        "batch": 1536,
+        "memory": 80.0,
+        "trained": 1.0,
+    },
     "loss-curve": {"parameters": 1e9, "tokens": 2e10, "batch_tokens": 5e5, "points": 5},
 }
 SIZES = [
