@@ -11,6 +11,7 @@ from typing import Any
 
 from search_spaces.parameters import Categorical, Float, Int, Parameter
 from workers.methods.declaration.method import Method
+from workers.methods.declaration.needs import IMAGES
 from workers.methods.measured import measured_section, read_measured
 from workers.methods.registry import methods
 from workers.models.description import ModelDescription, describe
@@ -36,8 +37,10 @@ How to read the tables:
   tell their metrics at every power of two below their rank (`accuracy_at_rank_4`), and for a search each of these is a
   trial of that rank. Cut to rank 1 of 16 it beat a LoRA that was trained at 16 and cut, however rescaled (loss 0.39
   against 0.84); at rank 2 it did not (0.16 against 0.07; one seed, small data).
-- `–` stands where a method is not for such a model or task: `cpt` is for `causal-lm` alone, and
-  `tests/workers/methods/test_cpt.py` and `tests/workers/tasks/test_language_model_methods.py` hold it to the same.
+- `–` stands where a method is not for such a model or task: `cpt` is for `causal-lm` alone, `pyra` for
+  `image-classification` (its knobs are those on `builtin:vit`). `tests/workers/methods/test_cpt.py`,
+  `tests/workers/tasks/test_language_model_methods.py` and `tests/workers/methods/test_token_merging.py` hold them to
+  the same.
 - **models** are those it works on, when not all of the [families](models.md).
 - `e2e_qp` and `l4q` train steps as logarithms, so that a rate is the share by which a step changes (`rate_ratio`: that
   of `l4q`'s steps, in multiples of the rate of its LoRA). Their exports hold `quantised.safetensors` besides: for each
@@ -120,6 +123,7 @@ def page(measured: Mapping[str, Any] | None) -> str:
 
 def _row(one: Method, model: ModelDescription) -> str:
     rates = one.learning_rates
+    shown = describe("builtin:vit") if IMAGES in one.needs else model
     name = f"`{one.name}`" + (f" (variant of `{one.variant_of}`)" if one.variant_of else "")
     cells = (
         name,
@@ -129,7 +133,7 @@ def _row(one: Method, model: ModelDescription) -> str:
         "yes" if one.mergeable else "no",
         "base" if one.unchanged_at_start else "other",
         "peft" if one.format == "peft" else "own",
-        "; ".join(_knob(parameter) for parameter in one.knobs(model).parameters) or "none",
+        "; ".join(_knob(parameter) for parameter in one.knobs(shown).parameters) or "none",
         "; ".join([*(need.says for need in one.needs), *_tasks(one)]) or "all",
         one.source,
     )

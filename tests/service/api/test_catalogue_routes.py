@@ -21,7 +21,7 @@ from workers.tasks.registry import METRICS, tasks, types
 
 def test_spaces_are_scaled_to_the_model(api: TestClient) -> None:
     spaces = {space["name"]: space for space in api.get("/v1/spaces").json()["items"]}
-    assert set(all_presets()) - set(spaces) == {"cpt"}  # which is for decoders
+    assert set(all_presets()) - set(spaces) == {"cpt", "pyra"}  # which are for decoders and for images
     assert {"autopeft", "lora"} <= set(spaces)
     names = [parameter["name"] for parameter in spaces["autopeft"]["parameters"]]
     assert [name for name in names if name.startswith("layer_")] == [f"layer_{index}" for index in range(6)]

@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.workers.tiny_language_model import save_tiny_llama, tiny_tokenizer
+from tests.workers.tiny_sound_model import write_sound_model
+from tests.workers.tiny_vision_model import write_vision_model
 from workers.errors import InvalidInput
 from workers.exports.merging import merge
 from workers.methods.adapter_names import TASK_FILE
 from workers.methods.attached import AdapterCard
 from workers.methods.registry import method
-from workers.models.heads import CAUSAL
+from workers.models.heads import CAUSAL, IMAGE, SOUND, Head
 from workers.models.loading import load_base
 
 IDS = torch.tensor([tiny_tokenizer().encode("what is the sum of 12 and 4?")])
@@ -130,3 +133,26 @@ def test_what_cannot_be_merged_is_refused(tmp_path: Path) -> None:
         merge(tmp_path / "base", tmp_path / "merged")
     with pytest.raises(InvalidInput, match="holds something"):
         merge(tmp_path / "prompt", tmp_path / "base")
+
+
+@pytest.mark.parametrize("kind", [IMAGE, SOUND])
+def test_a_merged_model_of_images_or_sounds_is_a_folder_for_plain_transformers(tmp_path: Path, kind: Head) -> None:
+    base_at, adapter_at, merged_at = (tmp_path / name for name in ("base", "adapter", "merged"))
+    (write_vision_model if kind is IMAGE else write_sound_model)(base_at)
+    base = load_base(str(base_at), 3, kind=kind)
+    base.initialise_head(1)
+    rows = torch.randn(2, *base.description.anatomy.input_shape, generator=torch.Generator().manual_seed(0))
+    chosen, name = method("lora"), base.model.main_input_name
+    attached = chosen.attach(base, chosen.complete(base.description, {"rank": 2, "targets": "all"}), 0, None)
+    with torch.no_grad():
+        for value in attached.parameters().values():
+            value.add_(0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(2)))
+        wanted = attached.model(**{name: rows}).logits
+    card = AdapterCard("lora", str(base_at), labels=("a", "b", "c"), head=kind)
+    attached.save(adapter_at, card)
+    merge(adapter_at, merged_at)
+    plain = getattr(transformers, kind.auto_class).from_pretrained(merged_at, dtype=torch.float32).eval()
+    with torch.no_grad():
+        assert plain(**{name: rows}).logits == pytest.approx(wanted, abs=1e-5)
+    assert plain.config.id2label == {0: "a", 1: "b", 2: "c"}
+    assert getattr(transformers, kind.processor).from_pretrained(merged_at) is not None

@@ -33,6 +33,7 @@ def _value_projection_has_bias(anatomy: Anatomy) -> bool:
 
 ENCODER = Need("encoders, not decoders", lambda anatomy: not anatomy.causal)
 DECODER = Need("decoders, which read from left to right", lambda anatomy: anatomy.causal)
+IMAGES = Need("models that read images", lambda anatomy: anatomy.modality == "image")
 PLAIN_LINEARS = Need(
     "models that store weights [out, in], unlike GPT-2",
     lambda anatomy: not any(linear.transposed for linear in anatomy.linears),
