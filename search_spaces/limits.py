@@ -13,6 +13,7 @@ _WIDEST: tuple[Parameter, ...] = (
     Int("batch_size", 1, 65_536),
     Int("batch_tokens", 0, 1 << 24),
     Categorical("packing", ("none", "bfd")),
+    Int("position_scale", 1, 64),
     Int("gradient_accumulation", 1, 4_096),
     Float("weight_decay", 0.0, 10.0),
     Float("warmup_ratio", 0.0, 0.99),

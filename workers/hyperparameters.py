@@ -28,6 +28,12 @@ class Hyperparameters(BaseModel):
         default="none",
         description="`bfd`: rows share sequences of up to `max_length` tokens, best-fit decreasing, each seeing itself",
     )
+    position_scale: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="rows train as if they stood anywhere in a text up to so many times as long (E²-LLM); 1 is off",
+    )
     gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimizer step")
     weight_decay: float = Field(default=0.0, ge=0, description="decoupled, on matrices only (not biases and norms)")
     warmup_ratio: float = Field(

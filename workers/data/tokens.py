@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from workers.data.rows import Rows, Targets, TaskData
 from workers.models.vocabulary import refuse_outside, refuse_unknown
+from workers.tasks.criterion import IGNORED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -156,6 +158,27 @@ def with_rows(tokens: Tokens, more: Tokens, rows: NDArray[np.integer], targets: 
         offsets=np.concatenate([tokens.offsets, ends]).astype(np.int64),
         targets=np.concatenate([tokens.targets, targets.astype(tokens.targets.dtype)]),
     )
+
+
+def windows(tokens: Tokens, length: int) -> tuple[Tokens, NDArray[np.int64]]:
+    """Rows cut into windows of at most `length` tokens, and the row `[windows]` that each is of.
+
+    Of tokens that have targets; a window without any is left out, as nothing is learnt of it. A window's last target is
+    the next one's first token.
+    """
+    offsets = np.asarray(tokens.offsets)
+    starts = [np.arange(first, last, length) for first, last in pairwise(offsets)]
+    begin = np.concatenate(starts)
+    row = np.repeat(np.arange(len(starts)), [len(one) for one in starts])
+    end = np.minimum(begin + length, offsets[1:][row])
+    learnt = np.concatenate([[0], np.cumsum(np.asarray(tokens.targets) != IGNORED)])
+    kept = learnt[end] > learnt[begin]
+    begin, end, row = begin[kept], end[kept], row[kept]
+    places = np.concatenate([np.arange(first, last) for first, last in zip(begin, end, strict=True)])
+    types = None if tokens.token_type_ids is None else tokens.token_type_ids[places]
+    cut = np.concatenate([[0], np.cumsum(end - begin)]).astype(np.int64)
+    ids, targets = tokens.input_ids[places], tokens.targets[places]
+    return replace(tokens, input_ids=ids, token_type_ids=types, offsets=cut, targets=targets), row
 
 
 def save_tokens(data: TokenisedData, folder: Path) -> None:

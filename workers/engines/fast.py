@@ -13,6 +13,7 @@ from workers.engines.flat_adamw import FlatAdamW
 from workers.engines.inputs import Inputs
 from workers.engines.one_token import last_layer_for_one_token
 from workers.engines.passes import Pass, WholePass, upper_passes
+from workers.engines.positions import DrawnPositions
 from workers.engines.precision import Precision, computing_in
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
@@ -35,6 +36,7 @@ def fast_trainee(
     precision: Precision = "fp32",
     strategy: Updates | None = None,
     sequence: int = 0,
+    positions: DrawnPositions | None = None,
 ) -> Iterator[AttachedTrainee]:
     """A trainee that skips every layer it may. On leaving, base and adapter are whole again.
 
@@ -44,7 +46,7 @@ def fast_trainee(
         passes: tuple[Pass, Pass] | None = None
         if attached.lowest_layer < resident.base.description.anatomy.layers:
             undo.enter_context(last_layer_for_one_token(resident.base))
-        if attached.lowest_layer > 0:
+        if attached.lowest_layer > 0 and positions is None:  # else no layer's states stay as they are
             passes = undo.enter_context(
                 upper_passes(
                     resident,
@@ -60,7 +62,7 @@ def fast_trainee(
         passes = in_sequences(passes[0], sequence), passes[1]
         updates = strategy or FlatAdamW(attached.parameters(), hyperparameters.weight_decay, attached.rate_factors())
         trainee = AttachedTrainee(
-            attached, passes, updates, hyperparameters, lambda: computing_in(precision, train.device.type)
+            attached, passes, updates, hyperparameters, lambda: computing_in(precision, train.device.type), positions
         )
         try:
             yield trainee

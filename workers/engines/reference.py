@@ -9,6 +9,7 @@ import torch
 
 from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass
+from workers.engines.positions import DrawnPositions
 from workers.engines.precision import Precision
 from workers.engines.sequences import in_sequences
 from workers.engines.torch_adamw import TorchAdamW
@@ -28,6 +29,7 @@ def reference_trainee(
     precision: Precision = "fp32",
     strategy: Updates | None = None,
     sequence: int = 0,
+    positions: DrawnPositions | None = None,
     kind: type[_Trainee] = AttachedTrainee,  # type: ignore[assignment]  # a type variable has no default in 3.11
 ) -> _Trainee:
     """A trainee that runs every layer and updates by PyTorch's AdamW, or by a training strategy.
@@ -40,4 +42,4 @@ def reference_trainee(
 
     updates = strategy or TorchAdamW(attached.parameters(), hyperparameters.weight_decay, attached.rate_factors())
     passes = in_sequences(WholePass(attached.model, train), sequence), WholePass(attached.model, validation)
-    return kind(attached, passes, updates, hyperparameters, computing)
+    return kind(attached, passes, updates, hyperparameters, computing, positions)

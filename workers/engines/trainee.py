@@ -6,7 +6,7 @@ They differ in how rows go through the model (a pass), in which number format, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from workers.engines.batches import RowIndices
 from workers.engines.course import TrainStep
 from workers.engines.neighbours import beside_neighbours
 from workers.engines.passes import Pass, evaluation_batches, measure_in
+from workers.engines.positions import DrawnPositions
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached
@@ -37,15 +38,17 @@ class AttachedTrainee:
         updates: Updates,
         hyperparameters: Hyperparameters,
         computing: Callable[[], AbstractContextManager[object]],
+        positions: DrawnPositions | None = None,
     ) -> None:
         self._attached, self._updates = attached, updates
         self._train, self._validation = passes
-        self._hyperparameters, self._computing = hyperparameters, computing
+        self._hyperparameters, self._computing, self._positions = hyperparameters, computing, positions
 
     def train_step(self, step: TrainStep) -> float:
         """One optimizer step; the mean loss over its targets, auxiliary loss included."""
-        known = self._updates.begin(step.number, lambda: self._probe(step))
-        total = self._gradients(step) if known is None else known
+        with nullcontext() if self._positions is None else self._positions.drawn_for(step.number):
+            known = self._updates.begin(step.number, lambda: self._probe(step))
+            total = self._gradients(step) if known is None else known
         self._updates.clip(self._hyperparameters.max_grad_norm)
         self._updates.step(step.learning_rate)
         self._updates.forget(self._attached.after_step(step.number))

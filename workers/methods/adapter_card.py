@@ -12,14 +12,17 @@ from workers.data.chat.template import chat_template
 from workers.exports.serving import serve_adapter
 from workers.methods.adapter_names import TASK_FILE
 from workers.methods.attached import AdapterCard
-from workers.methods.snippets import base_snippet, hub_name, rows_snippet
+from workers.methods.snippets import base_snippet, hub_name, rows_snippet, scale_snippet
+from workers.models.description import describe_config
 from workers.models.new_tokens import NewToken, extend_model, new_tokens, rows_for
+from workers.models.positions import stretch
 from workers.models.processors import PROCESSOR_FILE
 from workers.models.references import is_hub, resolve
 
 _TEMPLATE = "chat_template"
 _SECTION = "task"
 _NEW_TOKENS = "new_tokens"
+_SCALE = "position_scale"
 _VECTORS = """A vector for each token, in `.logits`; a text's own is pooled from its tokens ({pooling}, `normalize:
 {normalize}`). Queries are read behind `{query_prefix}`, documents behind `{document_prefix}`. `peftsearch export
 --merged` writes a folder that sentence-transformers loads, if the method folds into the base."""
@@ -62,15 +65,17 @@ def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int |
     told |= {} if card.head.peft_type else {_HEAD: card.head.key}
     added = new_tokens(card.base_model, card.task.get(_NEW_TOKENS) or ())
     told |= {_NEW_TOKENS: [asdict(one) for one in added]} if added else {}
+    told |= {_SCALE: card.position_scale} if card.position_scale > 1 else {}
     told |= {} if card.seed is None else {"config": dict(card.config), "seed": card.seed}
     told |= {_SECTION: dict(card.task)} if card.head.bare else {}
     (folder / TASK_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     named = dict(enumerate(card.labels))
     base = base_snippet(card.base_model, repr(named), card.head) + rows_snippet(rows_for(0, added))
+    base += scale_snippet(card.position_scale)
     code = (_PEFT if plain_peft else _OURS).format(base=base)
     kind = card.head.auto_class.replace("AutoModel", "AutoPeftModel")
     before, options = (f"labels = {named!r}\n", _LABELS) if card.head.fresh else ("", "")
-    alone = plain_peft and not card.head.bare and card.head.peft_type
+    alone = plain_peft and not card.head.bare and card.head.peft_type and card.position_scale == 1
     auto = _AUTO.format(kind=kind, before=before, options=options, padding=padding) if alone else ""
     metrics = "\n".join(f"| {name} | {value:.6g} |" for name, value in sorted(card.metrics.items()))
     outputs = ", ".join(f"{index} = {name}" for index, name in enumerate(card.labels)) or "not recorded"
@@ -161,6 +166,9 @@ def _serving(folder: Path, card: AdapterCard) -> str:
     if card.head.peft_type != "CAUSAL_LM":
         return ""
     base = hub_name(card.base_model)[0] if is_hub(card.base_model) else card.base_model
+    if card.position_scale > 1:
+        why = "vLLM does not divide positions for an adapter; merge it first"
+        return f"\n## Serving\n{why} (`peftsearch export --merged`).\n"
     try:
         line = serve_adapter(folder, base, card.trial_id or "winner").replace(str(folder), "this/folder")
     except ValueError as error:
@@ -176,6 +184,8 @@ def tell_base(model: Any, folder: Path) -> None:
         return
     extend_model(model, new_tokens_of(folder))
     told = json.loads(file.read_text(encoding="utf-8"))
+    if (scale := told.get(_SCALE, 1)) > 1:
+        stretch(model, describe_config(model.config.to_dict()).anatomy, scale)
     if len(told["labels"]) == model.config.num_labels:
         model.config.id2label = dict(enumerate(told["labels"]))
         model.config.label2id = {name: index for index, name in enumerate(told["labels"])}

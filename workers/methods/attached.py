@@ -138,6 +138,7 @@ class AdapterCard:
     pipeline_tag: str = ""
     trial_id: str = ""
     seed: int | None = None
+    position_scale: int = 1  # by what positions of the text are divided when it is served
 
 
 def factors_by_name(

@@ -47,6 +47,16 @@ if base.get_input_embeddings().num_embeddings < {rows}:
     )
 
 
+def scale_snippet(scale: int) -> str:
+    """Code that has `base` divide rotary positions by `scale`, as training did; nothing for 1."""
+    if scale == 1:
+        return ""
+    return f"""
+for part in base.modules():  # positions are divided, as in training
+    if hasattr(part, "inv_freq"):
+        part.inv_freq /= {scale}"""
+
+
 def fresh_base_snippet(reference: str, labels: str, head: Head, body: str) -> str:
     """The same for training: without the base's own dropout, and with `head`, the names of the modules to train anew.
 

@@ -78,6 +78,7 @@ class Anatomy:
     layers_return_tuples: bool = False
     projects_positions: bool = False  # some projections are applied to tables of relative positions
     mixed_precision: bool = True  # its code takes what products in bfloat16 give it, whatever adapters are in it
+    rotary: bool = False  # one module makes plain rotary positions for all layers
     tells_rows_apart: bool = True  # rows that share a sequence are kept apart by their positions
     known_parts: bool = True  # what each linear layer is for is known, as in a family
     modality: Modality = "text"

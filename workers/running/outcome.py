@@ -15,6 +15,7 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.engines.course import Ending, Status
 from workers.engines.neighbours import keep_neighbours
+from workers.engines.positions import serving_scale
 from workers.engines.prefix import upper_layers
 from workers.engines.sharded import whole_layers
 from workers.generation.evaluation import Written
@@ -191,6 +192,13 @@ def _latency(prepared: PreparedTrial, attached: Attached, workbench: Workbench) 
     return measured
 
 
+def _position_scale(prepared: PreparedTrial) -> int:
+    task = prepared.assignment.task
+    if prepared.hyperparameters.position_scale == 1:
+        return 1
+    return serving_scale(task.max_length, task.training_window() or task.max_length)
+
+
 def _export(
     prepared: PreparedTrial,
     attached: Attached,
@@ -213,6 +221,7 @@ def _export(
         pipeline_tag=task.pipeline_tag,
         trial_id=assignment.trial_id,
         seed=assignment.seed,
+        position_scale=_position_scale(prepared),
     )
     unit = prepared.data.train.criterion.unit
     with tempfile.TemporaryDirectory() as folder, in_label_unit(attached, unit):

@@ -42,6 +42,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "teachers train before it"
     if hyperparameters.neighbours > 0:
         return "it is measured beside training rows that are near in its own states"
+    if hyperparameters.position_scale > 1:
+        return "positions of its steps are drawn for it alone"
     if hyperparameters.packing != "none":
         return "its rows share sequences, which members of a pack do not"
     if assignment.task.trains_embeddings:

@@ -22,6 +22,7 @@ from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.models.anatomy import Anatomy
 from workers.models.description import ModelDescription, describe, for_task
+from workers.models.positions import check_scaled
 from workers.models.quantisation import check_method
 from workers.running.answering import Asked, ask
 from workers.running.knowledge import Knowledge, knowledge_of
@@ -87,6 +88,7 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     if assignment.shards > 1 and needs_whole_batch(assignment.task):
         raise InvalidInput("shards", assignment.shards, f"1: {WHOLE_BATCH}")
     check_packing(hyperparameters, describe(assignment.task.model))
+    check_scaled(hyperparameters.position_scale, describe(assignment.task.model))
     kind, added = task_of(assignment.task).head, assignment.task.added_tokens()
     half = _base_in_bfloat16(assignment, workbench)
     resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half, added)

@@ -17,6 +17,7 @@ from workers.engines.course import OnReport, Trainee, Training, course, drive
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
 from workers.engines.inputs import Inputs
+from workers.engines.positions import DrawnPositions, drawn_positions
 from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import reference_trainee
 from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, shard
@@ -109,9 +110,10 @@ def train_prepared(
         if sharded:
             shard(attached.model, prepared.resident.base, own)
             prepared = prepared.on(device_of_rank())
+        positions = _positions(prepared, attached)
         strategy = run_strategy(prepared.hyperparameters, attached, prepared.resident.base.description, seed)
         torch.manual_seed(rank_seed(seed) if sharded else seed)
-        with trainee_on(engine, prepared, attached, strategy, workbench) as trainee:
+        with trainee_on(engine, prepared, attached, strategy, workbench, positions) as trainee:
             if trial.resume is not None:
                 trainee.load(trial.resume.tensors)
             ending = drive(course(trial), trainee)
@@ -164,19 +166,32 @@ def choose_engine(prepared: PreparedTrial) -> tuple[EngineName, str | None]:
 
 @contextmanager
 def trainee_on(
-    engine: EngineName, prepared: PreparedTrial, attached: Attached, strategy: Updates | None, workbench: Workbench
+    engine: EngineName,
+    prepared: PreparedTrial,
+    attached: Attached,
+    strategy: Updates | None,
+    workbench: Workbench,
+    positions: DrawnPositions | None = None,
 ) -> Iterator[Trainee]:
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
     precision = precision_of(prepared.assignment, engine, workbench, resident.base.description.anatomy)
     sequence = prepared.sequence if why_rows_apart(prepared.method) is None else 0
     if prepared.assignment.shards > 1:
         yield reference_trainee(
-            attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, sequence, ShardedTrainee
+            attached,
+            data.train,
+            prepared.evaluated,
+            hyperparameters,
+            precision,
+            strategy,
+            sequence,
+            positions,
+            ShardedTrainee,
         )
         return
     if engine == "reference":
         yield reference_trainee(
-            attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, sequence
+            attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, sequence, positions
         )
         return
     with fast_trainee(
@@ -189,8 +204,15 @@ def trainee_on(
         precision,
         strategy,
         sequence,
+        positions,
     ) as trainee:
         yield trainee
+
+
+def _positions(prepared: PreparedTrial, attached: Attached) -> DrawnPositions | None:
+    task, seed = prepared.assignment.task, prepared.assignment.seed
+    window = task.training_window() or task.max_length
+    return drawn_positions(prepared.hyperparameters, prepared.resident.base, attached, window, task.max_length, seed)
 
 
 def _keep(checkpoint: Checkpoint, artifacts: ArtifactStore) -> Artifact:

@@ -16,7 +16,7 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
 from workers.data.demonstrations import Bank
 from workers.data.rows import Rows
-from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens, tokenise
+from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens, tokenise, windows
 from workers.data.transforms import PLAIN, Transforms, transformed
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision
@@ -198,7 +198,11 @@ class Workbench:
             "validation": rows.validation.pairs,
             "test": None if rows.test is None else rows.test.pairs,
         }
-        train, validation = inputs(tokens.train, rows.train), inputs(tokens.validation, rows.validation)
+        learnt, of = tokens.train, rows.train
+        if window := task.training_window():
+            learnt, whole = windows(learnt, window)
+            of, tokens = of.take(whole), replace(tokens, train=learnt)
+        train, validation = inputs(learnt, of), inputs(tokens.validation, rows.validation)
         bank = transforms.bank(plain, task.max_length)
         pool = None if rows.pool is None else tokenise(rows.pool, processor, task.max_length, kind.encoding(task))
         return PreparedData(tokens, train, validation, test, pairs, bank, pool)

@@ -90,6 +90,10 @@ class TaskSection(TypeSection, ABC):
         """Tokens that the job adds to the model; their embeddings are trained, too."""
         return ()
 
+    def training_window(self) -> int | None:
+        """Tokens of the windows that training rows are cut into; None where they stay whole."""
+        return None
+
     @property
     def trains_embeddings(self) -> bool:
         """Whether embeddings of single tokens are trained beside the adapter."""

@@ -17,6 +17,7 @@ from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.methods.registry import method, methods
 from workers.models.description import ModelDescription
+from workers.models.positions import check_scaled
 from workers.running.packing import check_packing
 
 
@@ -85,6 +86,7 @@ def _untrainable(spec: LawSpec, model: ModelDescription) -> list[FieldProblem]:
             name, chosen, hyperparameters = split_config({"method": spec.method, **spec.fixed, **knobs})
             method(name).complete(model, chosen)
             check_packing(hyperparameters, model)
+            check_scaled(hyperparameters.position_scale, model)
         except InvalidInput as error:
             if error.field == "max_length":
                 return [FieldProblem("task.max_length", error.found, error.allowed, error.message)]

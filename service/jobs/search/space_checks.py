@@ -18,6 +18,7 @@ from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.declaration.untrained import UNTRAINED
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
+from workers.models.positions import check_scaled
 from workers.running.packing import check_packing
 from workers.strategies.registry import strategies, with_strategy_knobs
 from workers.tasks.registry import tasks
@@ -156,6 +157,7 @@ def _untrainable(field: str, config: Mapping[str, Any], model: ModelDescription)
         name, knobs, hyperparameters = split_config(config)
         method(name).complete(model, knobs)
         check_packing(hyperparameters, model)
+        check_scaled(hyperparameters.position_scale, model)
         with_strategy_knobs(hyperparameters, method(name), model)
     except InvalidInput as error:
         where = _ELSEWHERE.get(error.field, f"{field}.{error.field}")

@@ -22,7 +22,7 @@ def gemma(config: Mapping[str, Any]) -> Anatomy:
     third = kind == "gemma3_text"
     parts = gated_decoder(config, **biases, head_size=256, norms=_AROUND, head_norms=third)
     # Gemma 2 caps the logits of its attention, which transformers does in a function of another name.
-    return replace(parts, plain_attention=kind != "gemma2")
+    return replace(parts, plain_attention=kind != "gemma2", rotary=not third)
 
 
 FAMILY = Family("Gemma, Gemma 2, Gemma 3 (text)", ("gemma", "gemma2", "gemma3_text"), gemma)

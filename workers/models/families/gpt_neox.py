@@ -45,6 +45,7 @@ def gpt_neox(config: Mapping[str, Any]) -> Anatomy:
         causal=True,
         reads="last",
         relative_positions=True,
+        rotary=True,
         fused_by_head=True,
     )
 

@@ -70,6 +70,7 @@ def gated_decoder(
         causal=True,
         reads="last",
         relative_positions=True,
+        rotary=True,
     )
 
 

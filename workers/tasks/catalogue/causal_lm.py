@@ -47,6 +47,9 @@ class CausalLMSpec(DomainSection, KnowledgeSection):
 
     type: Literal["causal-lm"] = "causal-lm"
     max_length: int = Field(default=1024, ge=4, le=8192, description="tokens; longer rows are cut at their end")
+    train_length: int | None = Field(
+        default=None, ge=4, le=8192, description="training rows are cut into windows of so many tokens, others are not"
+    )
     messages: Name | None = Field(default=None, description="column of conversations: a list of `role` and `content`")
     prompt: Name | None = Field(
         default=None, description="column of what is read, a text or messages; needs `completion`"
@@ -80,6 +83,12 @@ class CausalLMSpec(DomainSection, KnowledgeSection):
     )
 
     @model_validator(mode="after")
+    def _windows_are_shorter(self) -> CausalLMSpec:
+        if self.train_length is not None and self.train_length > self.max_length:
+            raise ValueError(f"train_length: found {self.train_length}; allowed: at most max_length, {self.max_length}")
+        return self
+
+    @model_validator(mode="after")
     def _one_form(self) -> CausalLMSpec:
         given = [name for name in ("messages", "prompt", "completion", "text") if getattr(self, name) is not None]
         if given not in ([], ["messages"], ["prompt", "completion"], ["text"]):
@@ -101,6 +110,10 @@ class CausalLMSpec(DomainSection, KnowledgeSection):
     def added_tokens(self) -> tuple[str, ...]:
         """Tokens that the job adds to the model; their embeddings are trained, too."""
         return self.new_tokens
+
+    def training_window(self) -> int | None:
+        """Tokens of the windows that training rows are cut into; None where they stay whole."""
+        return self.train_length
 
     @model_validator(mode="after")
     def _judges_have_answers(self) -> CausalLMSpec:
@@ -246,7 +259,7 @@ TASK = Task(
     section=CausalLMSpec,
     metrics=(NATS, PERPLEXITY, TOKEN_ACCURACY),
     written=WRITTEN,
-    hyperparameters=("packing", "demos"),
+    hyperparameters=("packing", "position_scale", "demos"),
     head=CAUSAL,
     read=read,
     encode=encode,
