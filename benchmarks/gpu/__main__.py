@@ -16,6 +16,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from benchmarks.gpu.clock import Clock
 from benchmarks.gpu.commit import commit
 from benchmarks.gpu.profiling import profile
 from benchmarks.gpu.record import Line, Record
+from benchmarks.gpu.search import SIZES as SIZES_OF_SEARCH
+from benchmarks.gpu.search import Asked, Size, in_packs, script_trial
 
 RECORD = Path(__file__).resolve().parents[1] / "results" / "gpu.json"
 SIZES = {"whole": (1, 4, 8, 16, 32), "quick": (1, 8, 32), "tiny": (1, 2)}
@@ -53,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     started = time.monotonic()
     for case in cases:
         _measure(case, device, form, record)
+    if form in SIZES_OF_SEARCH and not given.no_search:
+        _search(cases[0], device, SIZES_OF_SEARCH[form], record)
     record.save()
     print(f"stored in {path} after {time.monotonic() - started:.0f} s")
 
@@ -112,6 +117,35 @@ def _measure(case: Case, device: torch.device, form: str, record: Record) -> Non
         record.measure(case.name, "autopeft pack", AUTOPEFT[form], partial(pack, AUTOPEFT[form], "autopeft"))
 
 
+def _search(case: Case, device: torch.device, size: Size, record: Record) -> None:
+    """A whole search on both sides. Trials of the script are lines of their own: a run that was cut off goes on."""
+    asked, what = Asked(size), "search, trial of the script"
+
+    def script(number: int) -> Line:
+        config = asked.ask(number)
+        seconds, loss = script_trial(case, device, config, size.steps)
+        asked.tell(loss)
+        return {"seconds": round(seconds, 3), "loss": round(loss, 4), "config": asdict(config), "asked": asked.by}
+
+    for number in range(size.trials):
+        if (known := record.find(case.name, what, number + 1)) is not None and "loss" in known:
+            asked.know(known["config"], known["loss"])
+        record.measure(case.name, what, number + 1, partial(script, number))
+
+    def ours() -> Line:
+        seconds, losses, reason = in_packs(case, device, device.type == "cuda", size)
+        trials = [record.find(case.name, what, number + 1) for number in range(size.trials)]
+        spent = [float(one["seconds"]) for one in trials if one is not None and "seconds" in one]
+        ratio = round(sum(spent) / seconds, 2) if len(spent) == size.trials else None
+        return {
+            "seconds": round(seconds, 3), "over_script": ratio, "steps": size.steps, "trials": len(losses),
+            "not_captured": reason,
+        }  # fmt: skip
+
+    _fresh(device.type == "cuda")
+    record.measure(case.name, "search", size.trials, ours)
+
+
 def _ratios(record: Record, case: Case, milliseconds: float, members: int) -> Line:
     """Over Trainer one after another, over the same captured, and of the frozen base alone."""
     found: Line = {}
@@ -151,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--tiny", action="store_true", help="small models, to see that the script runs")
     parser.add_argument("--quick", action="store_true", help="two models and fewer sizes: at most two minutes")
+    parser.add_argument("--no-search", action="store_true", help="leave the whole search out (it is not in --quick)")
     parser.add_argument("--profile", action="store_true", help="where the time of one step of a pack goes, by part")
     parser.add_argument("--out", type=Path, help="file to store lines in, in place of the record")
     return parser

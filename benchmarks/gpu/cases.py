@@ -33,6 +33,13 @@ class Case:
         return ["query", "value"] if self.kind is SEQUENCE else ["q_proj", "v_proj"]
 
     @property
+    def attention(self) -> list[str]:
+        """All linear layers of attention, as peft names them."""
+        if self.kind is SEQUENCE:
+            return ["query", "key", "value", "attention.output.dense"]
+        return ["q_proj", "k_proj", "v_proj", "o_proj"]
+
+    @property
     def vocabulary(self) -> int:
         """Token ids below it are in the model's table."""
         return int(self.config().vocab_size)

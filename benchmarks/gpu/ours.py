@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +67,12 @@ def inputs(case: Case, device: torch.device) -> Inputs:
     return Inputs(Tokens(ids, None, offsets, targets), 0, criterion, device.type)
 
 
-def attached(resident: ResidentBase, rows: Inputs, seed: int, name: str) -> Attached:
-    """A member's adapter before its first step."""
-    model = resident.base.description
-    own: dict[str, Any] = {"rank": RANK, "alpha": ALPHA, "targets": "qv"} if name == "lora" else {}
-    knobs = method(name).complete(model, own)
+def attached(
+    resident: ResidentBase, rows: Inputs, seed: int, name: str, own: Mapping[str, Any] | None = None
+) -> Attached:
+    """A member's adapter before its first step, with knobs of its own or the usual ones."""
+    usual: Mapping[str, Any] = {"rank": RANK, "alpha": ALPHA, "targets": "qv"} if name == "lora" else {}
+    knobs = method(name).complete(resident.base.description, usual if own is None else own)
     return method(name).attach(
         resident.base, knobs, seed, TrainingSetup(1000, lambda _: iter(()), rows.criterion.mean_loss)
     )
@@ -82,11 +83,15 @@ def hyperparameters(case: Case, seed: int) -> Hyperparameters:
     return Hyperparameters(learning_rate=RATE * (1 + 0.1 * seed), batch_size=case.rows)
 
 
+def plan_of(case: Case, rows: Inputs, seed: int) -> StepPlan:
+    """The batches of a trial, over and over."""
+    return StepPlan(rows.lengths, case.rows, 1, 1e6, seed)
+
+
 def steps(case: Case, rows: Inputs, seed: int) -> Iterator[TrainStep]:
     """Steps without end."""
     own = hyperparameters(case, seed)
-    plan = StepPlan(rows.lengths, case.rows, 1, 1e6, seed)
-    for number, batches in enumerate(plan.after(0), 1):
+    for number, batches in enumerate(plan_of(case, rows, seed).after(0), 1):
         yield TrainStep(number, batches, own.learning_rate)
 
 
@@ -95,7 +100,7 @@ def alone(case: Case, device: torch.device, half: bool, clock: Clock) -> Measure
     resident, rows = case.resident(device, half), inputs(case, device)
     adapter = attached(resident, rows, 0, "lora")
     with (
-        _store() as store,
+        kept_nowhere() as store,
         fast_trainee(
             resident, adapter, rows, rows, hyperparameters(case, 0), store, "bf16" if half else "fp32"
         ) as trainee,
@@ -125,7 +130,7 @@ def pack(case: Case, device: torch.device, half: bool, members: int, clock: Cloc
     precision: Precision = "bf16" if half else "fp32"
     capture = capture_on(device, way.captured)
     with (
-        _store() as store,
+        kept_nowhere() as store,
         pack_on(resident, stack, 0, (rows, rows), store, precision, Room(), way, capture) as together,
     ):
         milliseconds = clock.milliseconds(lambda: together.run(aboard, lambda: True))
@@ -162,6 +167,7 @@ def _endless(feed: Iterator[TrainStep], log: list[Any]) -> Generator[Request, An
 
 
 @contextmanager
-def _store() -> Iterator[PrefixStore]:
+def kept_nowhere() -> Iterator[PrefixStore]:
+    """Every layer has an adapter, so no hidden states are stored."""
     with TemporaryDirectory() as folder:
         yield PrefixStore(Path(folder), 0)

@@ -37,7 +37,7 @@ def table(record: dict[str, Any]) -> str:
         line: Line = next(
             (one for one in lines if (one["case"], one["what"], one["members"]) == (case, what, members)), {}
         )
-        measured = record["summary"][name]["measured"]
+        measured = record["summary"]["aims"][name]["measured"]
         others = (_shown(line, "over_captured", "x"), _shown(line, "of_frozen", ""))
         shown = "not measured" if measured is None else f"{measured:g}"
         rows.append(f"| {name} | {shown} | {aim:g} | {others[0]} | {others[1]} |")

@@ -20,6 +20,13 @@ AIMS: Mapping[str, tuple[str, str, int, str, float]] = {
     "decoder-1.2b 2x512, 32 members over Trainer": ("decoder-1.2b 2x512", "pack", 32, "over_trainer", 6.0),
     "decoder-1.2b 2x512, 32 members of the frozen base": ("decoder-1.2b 2x512", "pack", 32, "of_frozen", 0.9),
     "bert-base 8x64, 16 autopeft members of 16 of lora": ("bert-base 8x64", "autopeft pack", 16, "of_lora_pack", 0.8),
+    "bert-base 8x64, search of 64 trials over Optuna, Trainer": (
+        "bert-base 8x64",
+        "search",
+        64,
+        "over_script",
+        30.0,
+    ),
 }
 """By name: case, what was measured, members, which number of the line, and how much it should be."""
 
@@ -60,18 +67,33 @@ class Record:
 
     def save(self) -> None:
         """Write the file; a reader sees the old or the new one, never a half."""
-        content = {"summary": summary(self.lines), "environment": self._environment, "lines": self.lines}
+        content = {
+            "summary": summary(self.lines, self._environment),
+            "environment": self._environment,
+            "lines": self.lines,
+        }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps(content, indent=1) + "\n")
         partial.replace(self._path)
 
 
-def summary(lines: list[Line]) -> dict[str, dict[str, float | None]]:
-    """Each aim with what was measured, null where nothing was."""
-    found: dict[str, dict[str, float | None]] = {}
+def summary(lines: list[Line], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The GPU and the commit that were measured, and each aim with what was: null with a reason where nothing was."""
+    aims: dict[str, dict[str, float | str | None]] = {}
     for name, (case, what, members, number, aim) in AIMS.items():
         wanted = (case, what, members)
-        values = [line.get(number) for line in lines if (line["case"], line["what"], line["members"]) == wanted]
-        found[name] = {"measured": values[0] if values else None, "aim": aim}
-    return found
+        line = next((one for one in lines if (one["case"], one["what"], one["members"]) == wanted), None)
+        measured = None if line is None else line.get(number)
+        aims[name] = {"measured": measured, "aim": aim}
+        if measured is None:
+            aims[name]["reason"] = _why_not(line, environment)
+    return {"gpu": environment.get("gpu"), "commit": environment.get("commit"), "aims": aims}
+
+
+def _why_not(line: Line | None, environment: Mapping[str, str]) -> str:
+    if environment.get("gpu") in (None, "none"):
+        return "no GPU was at hand"
+    if line is None:
+        return f"not in this run ({environment.get('form', 'unknown')})"
+    return str(line.get("failed", "what it is compared with was not measured"))

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.gpu.cases import CASES
 from benchmarks.gpu.page import PAGE, RECORD, filled
 from benchmarks.gpu.record import AIMS, Record, summary
 
-# A bare GPU machine has none of these, and nothing of ours needs them here.
-_ABSENT = ("ray", "optuna", "fastapi", "sqlalchemy", "botorch")
+# A bare GPU machine has none of these, and nothing of ours needs them here; Optuna is the script's, where it is there.
+_ABSENT = ("ray", "fastapi", "sqlalchemy", "botorch")
 _RUN = f"""
 import sys
 from benchmarks.gpu.__main__ import main
@@ -41,9 +43,15 @@ def test_the_whole_script_runs_without_a_gpu_and_goes_on_where_it_was(tmp_path: 
         assert lines[case.name, "pack", 2]["loss_difference"] < 1e-4
         assert lines[case.name, "trainer", 1]["ms"] > 0
     assert [line["what"] for line in record["lines"] if "failed" in line] == ["trainer, captured"] * len(CASES)
-    removed = record["lines"].pop()
+    script = [line for line in record["lines"] if line["what"] == "search, trial of the script"]
+    search = lines["bert-base 8x64", "search", 3]
+    assert search["trials"] == len(script) == 3
+    assert search["over_script"] == pytest.approx(sum(line["seconds"] for line in script) / search["seconds"], rel=0.02)
+    # Cut off within the search: the script's last trial and ours are missing.
+    removed = [record["lines"].pop() for _ in range(2)][::-1]
     path.write_text(json.dumps(record))
-    assert [json.loads(line)["what"] for line in _run(path).splitlines() if line.startswith('{"')] == [removed["what"]]
+    again = [json.loads(line) for line in _run(path).splitlines() if line.startswith('{"')]
+    assert [(line["what"], line["members"]) for line in again] == [(one["what"], one["members"]) for one in removed]
 
 
 def test_lines_of_another_gpu_or_commit_are_left_behind(tmp_path: Path) -> None:
@@ -61,10 +69,18 @@ def test_what_fails_is_a_line_that_says_why(tmp_path: Path) -> None:
     assert line["failed"] == "RuntimeError: CUDA out of memory"
 
 
-def test_without_lines_every_aim_is_open() -> None:
-    assert {one["measured"] for one in summary([]).values()} == {None}
-    line = {"case": "bert-base 8x64", "what": "pack", "members": 8, "over_trainer": 51.0}
-    assert summary([line])["bert-base 8x64, 8 members over Trainer"] == {"measured": 51.0, "aim": 50.0}
+def test_an_aim_without_a_measurement_says_why() -> None:
+    nowhere = summary([], {"gpu": "none"})
+    assert {(one["measured"], one["reason"]) for one in nowhere["aims"].values()} == {(None, "no GPU was at hand")}
+    lines = [
+        {"case": "bert-base 8x64", "what": "pack", "members": 8, "over_trainer": 51.0},
+        {"case": "bert-base 8x64", "what": "pack", "members": 32, "failed": "RuntimeError: CUDA out of memory"},
+    ]
+    found = summary(lines, {"gpu": "H200", "commit": "abc", "form": "quick"})
+    assert (found["gpu"], found["commit"]) == ("H200", "abc")
+    assert found["aims"]["bert-base 8x64, 8 members over Trainer"] == {"measured": 51.0, "aim": 50.0}
+    assert found["aims"]["bert-base 8x64, 32 members over Trainer"]["reason"] == "RuntimeError: CUDA out of memory"
+    assert found["aims"]["decoder-1.2b 2x512, 32 members over Trainer"]["reason"] == "not in this run (quick)"
     assert {case for case, *_ in AIMS.values()} <= {case.name for case in CASES}
 
 

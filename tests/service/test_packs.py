@@ -21,7 +21,7 @@ def test_a_job_packs_what_can_be_packed_and_trains_the_rest_alone(tmp_path: Path
     job_file = tiny_job(
         tmp_path,
         trials=8,
-        space={"method": "lora", "parameters": parameters, "strategies": ["none", "lisa"]},
+        space={"method": "lora", "parameters": parameters, "strategies": ["none", "spsa_gc"]},
         resources={"pack": 4, "concurrency": 4, "cpus_per_trial": 1},
     )
     with serving(tmp_path / "home", f"--data-root={tmp_path}") as service, service.client() as client:
@@ -32,9 +32,9 @@ def test_a_job_packs_what_can_be_packed_and_trains_the_rest_alone(tmp_path: Path
     assert {trial.engine for trial in trials} == {"fast"}
     companions = {trial.id: trial.environment.get("packed_with", "") for trial in trials}
     packed = {trial_id: names.split(", ") for trial_id, names in companions.items() if names}
-    lisa = {trial.id for trial in trials if trial.config.get("strategy") == "lisa"}
+    apart = {trial.id for trial in trials if trial.config.get("strategy") == "spsa_gc"}
     assert packed
-    assert not lisa & packed.keys()
+    assert not apart & packed.keys()
     for trial_id, others in packed.items():
         assert trial_id not in others
         assert all(trial_id in packed[other] for other in others)

@@ -118,7 +118,7 @@ class Dispatch:
     def _start_next(self, run: Run) -> bool:
         """Claim the job's next trial and those that train with it, and start them; False when none was there."""
         waiting = run.waiting()
-        group = run.packs.group(waiting[0], waiting, run.startable(), run.placement)
+        group = run.packs.group(waiting[0], waiting, self._share(run), run.placement)
         self._started += 1
         run.last_start = self._started
         worker = f"{self.owner}/{self._started}"
@@ -129,6 +129,12 @@ class Dispatch:
         self._begin(run, claimed, worker, places)
         self.executor.start([_work(run, trial) for trial in claimed], run.shape, places)
         return True
+
+    def _share(self, run: Run) -> int:
+        """Trials that the next worker may begin with: no more than its part, where others are free for the job, too."""
+        busy = sum(self.under_way[trial_ids[0]].job_id == run.job.id for trial_ids in self.under_way.workers().values())
+        free = max(1, min(run.placement.workers - busy, self.executor.free(run.shape)))
+        return -(-run.startable() // free)
 
     def _begin(self, run: Run, trials: Iterable[Trial], worker: str, places: int) -> None:
         for trial in trials:

@@ -48,13 +48,15 @@ class ComputingExecutor:
     measured: MachineSpeed | None = None
     running: dict[str, list[Message]] = field(default_factory=dict)
     packs: list[list[str]] = field(default_factory=list)  # the trials that each worker began with
+    shapes: list[tuple[Shape, int]] = field(default_factory=list)  # of each worker, with its places
     boarded: list[str] = field(default_factory=list)
     worker_of: dict[str, int] = field(default_factory=dict)
+    gpus: int = 0
     left: Artifact | None = LEFT  # of interrupted trials; None: they do not heed it
     waits: Callable[[], None] = lambda: None  # what happens while messages are waited for
 
     def machine(self) -> Machine:
-        return Machine(self.slots, 0, 1e12)
+        return Machine(self.slots, self.gpus, 1e12)
 
     def nodes(self) -> list[Node]:
         return [Node("here", True, (ResourceUse("CPU", len(self.running), self.slots),))]
@@ -68,6 +70,7 @@ class ComputingExecutor:
     def start(self, assignments: Sequence[Work], shape: Shape, places: int = 1) -> None:
         assert self.free(shape) > 0
         assert len(assignments) <= places
+        self.shapes.append((shape, places))
         self.packs.append([assignment.trial_id for assignment in assignments])
         for assignment in assignments:
             self._begin(assignment, len(self.packs) - 1)

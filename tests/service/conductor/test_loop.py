@@ -17,7 +17,7 @@ from service.conductor.proposing.proposer import Proposer, Reply, Request
 from service.conductor.takeover import SUSPECT_AFTER, take_over
 from service.conductor.training.executor import Lost, Work
 from service.conductor.training.packs import Packs
-from service.conductor.training.placement import Machine, Shape
+from service.conductor.training.placement import MOST_MEMBERS, Machine, Shape
 from service.errors import Conflict, Unavailable
 from service.jobs.search.spec import JobSpec
 from service.jobs.seeds import confirmation_seed, trial_seed
@@ -26,6 +26,7 @@ from service.store.store import Store, open_store
 from tests.service.conductor.computing_executor import ComputingExecutor, accuracy, complete
 from tests.service.conductor.stored import stored_trial
 from workers.assignment import Assignment, Outcome, Report
+from workers.machine_speed import MachineSpeed
 
 SPEC: dict[str, Any] = {
     "name": "ranks",
@@ -705,14 +706,42 @@ def test_trials_of_a_packed_job_start_together_and_others_take_the_places_of_tho
 
 
 def test_what_cannot_be_packed_trains_alone_in_a_job_that_packs(make: Make, store: Store, clock: Clock) -> None:
-    space = {**LORA_ONLY, "strategies": ["none", "lisa"]}
-    executor, job = ComputingExecutor(slots=2), submit(store, space=space, resources=PACKED)
+    space = {**LORA_ONLY, "strategies": ["none", "spsa_gc"]}
+    executor, budget = ComputingExecutor(slots=2), {"trials": 16, "epochs": 2}
+    job = submit(store, space=space, resources=PACKED, budget=budget)
     tick_until(make(executor), clock, is_over(store, job))
-    lisa = {trial.id for trial in store.searched_trials(job.id) if trial.config.get("strategy") == "lisa"}
-    assert lisa
-    assert not lisa & set(executor.boarded)
-    assert all(len(pack) == 1 for pack in executor.packs if lisa & set(pack))
-    assert store.counts(job.id)["completed"] == 6
+    apart = {trial.id for trial in store.searched_trials(job.id) if trial.config.get("strategy") == "spsa_gc"}
+    assert apart
+    assert not apart & set(executor.boarded)
+    assert all(len(pack) == 1 for pack in executor.packs if apart & set(pack))
+    assert store.counts(job.id)["completed"] == 16
+
+
+def test_a_job_with_a_gpu_for_each_trial_has_a_pack_on_each_gpu_without_a_word_about_packs(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    """A machine of two GPUs: trials are shared out between their workers, which have places for many."""
+    executor = ComputingExecutor(slots=2, gpus=2)
+    resources = {"gpus_per_trial": 1}
+    job = submit(store, space=LORA_ONLY, resources=resources, reference_trials=False, budget={"trials": 8, "epochs": 2})
+    tick_until(make(executor), clock, is_over(store, job))
+    assert store.counts(job.id)["completed"] == 8
+    assert {shape.gpus for shape, _ in executor.shapes} == {1}
+    assert {places for _, places in executor.shapes} == {MOST_MEMBERS}
+    assert len(executor.packs) + len(executor.boarded) <= 8
+    together = [len(pack) + sum(executor.worker_of[one] == number for one in executor.boarded)
+                for number, pack in enumerate(executor.packs)]  # fmt: skip
+    assert min(together[:2]) > 1
+
+
+def test_a_job_whose_gpu_gains_nothing_from_packs_has_none(make: Make, store: Store, clock: Clock) -> None:
+    slow = MachineSpeed(threads={1: 1.0}, pack_gain=1.0, device="a GPU", device_bytes=80 * 10**9)
+    executor = ComputingExecutor(slots=2, gpus=2, measured=slow)
+    resources = {"gpus_per_trial": 1}
+    job = submit(store, space=LORA_ONLY, resources=resources, reference_trials=False, budget={"trials": 6, "epochs": 2})
+    tick_until(make(executor), clock, is_over(store, job))
+    assert {len(pack) for pack in executor.packs} == {1}
+    assert not executor.boarded
 
 
 def test_a_job_that_waits_for_a_worker_is_not_kept_waiting_by_a_pack(make: Make, store: Store, clock: Clock) -> None:
