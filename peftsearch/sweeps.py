@@ -12,7 +12,8 @@ _FINEST = 100
 
 
 def job_of(sweep: Mapping[str, Any], job: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """`job`, a JobSpec, with what the sweep searches in place of what it searches itself; its method stays.
+    """`job`, a JobSpec, with what the sweep searches in place of what it searches itself; its method stays,
+    configurations that it lists as `reference_trials` do not.
 
     `names` maps the sweep's names to ours (to "": left out). A fixed parameter `epochs` and `run_cap` are the budget.
     Raises ValueError naming what has no counterpart.
@@ -31,6 +32,8 @@ def job_of(sweep: Mapping[str, Any], job: Mapping[str, Any], names: Mapping[str,
         budget["epochs"] = named.pop("epochs")["value"]
     kept = {name: value for name, value in job.get("space", {}).items() if name == "method"}
     found = {**job, "space": kept | {"parameters": [_parameter(name, one) for name, one in named.items()]}}
+    if isinstance(job.get("reference_trials"), list):  # configurations of the space that is gone
+        del found["reference_trials"]
     if metric is not None:
         name, goal = str(metric.get("name")), str(metric.get("goal", "minimize"))
         found["objectives"] = [{"metric": names.get(name, name), "direction": goal}]

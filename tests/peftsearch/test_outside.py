@@ -202,6 +202,34 @@ def test_a_sweep_file_becomes_a_job_that_is_admitted(
     }
 
 
+PROGRAM_SWEEP = """
+program: train.py
+command: ["${env}", python, "${program}", "${args}"]
+method: random
+metric: {name: val_accuracy, goal: maximize}
+run_cap: 6
+parameters:
+  learning_rate: {distribution: log_uniform_values, min: 0.001, max: 0.03}
+  hidden: {values: [16, 32, 64]}
+  epochs: {value: 2}
+"""
+
+
+def test_a_sweep_over_a_script_becomes_a_job_over_that_program(run: Any, client: Any, tmp_path: Path) -> None:
+    example = yaml.safe_load((Path(__file__).resolve().parents[2] / "examples" / "program.yaml").read_text())
+    (tmp_path / "program.yaml").write_text(yaml.safe_dump(example))
+    (tmp_path / "sweep.yaml").write_text(PROGRAM_SWEEP)
+    renamed = ("--rename", "val_accuracy=accuracy")
+    done = run("sweep", str(tmp_path / "sweep.yaml"), str(tmp_path / "program.yaml"), *renamed)
+    assert done.code == 0, done.err
+    job = client.submit(yaml.safe_load(done.out))
+    assert (job.spec["task"], job.spec["optimizer"]["name"]) == (job.spec["task"] | example["task"], "random")
+    assert (job.spec["budget"]["trials"], job.spec["budget"]["epochs"]) == (6, 2)
+    assert job.spec["objectives"] == [{"metric": "accuracy", "direction": "maximize"}]
+    assert [one["name"] for one in yaml.safe_load(done.out)["space"]["parameters"]] == ["learning_rate", "hidden"]
+    client.cancel(job.id)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
