@@ -16,7 +16,8 @@ from workers.data.rows import Judged, Rows, TaskData
 from workers.data.tokens import Tokens, encode_texts
 from workers.errors import InvalidInput
 from workers.models.heads import SEQUENCE
-from workers.tasks.criterion import Criterion, Measure
+from workers.tasks.criterion import Criterion
+from workers.tasks.ranking.arranging import BASELINES, arranged, judged_of, no_measure
 from workers.tasks.ranking.metrics import METRICS
 from workers.tasks.ranking.mining import Miner, candidates
 from workers.tasks.ranking.reading import read
@@ -53,30 +54,23 @@ def arrange(task: RerankingSpec, data: TaskData, seed: int) -> TaskData:
 
     Raises `InvalidInput` where there is nothing to compare.
     """
-    test = None if data.test is None else _ranked(task, data.test, "test")
-    validation = _ranked(task, data.validation, "validation")
-    return replace(data, train=_grouped(task, data.train, seed), validation=validation, test=test)
+    return arranged(data, lambda rows: _grouped(task, rows, seed), lambda rows, role: _ranked(task, rows, role))
 
 
 def _grouped(task: RerankingSpec, rows: Rows, seed: int) -> Rows:
-    judged = _judged(rows)
+    judged = judged_of(rows)
     groups = Miner(judged, task.mined, seed).groups(task.negatives)
     places = [(query, one) for query, document, others in groups for one in (document, *others)]
     return _pairs(replace(judged, together=1 + task.negatives), np.array(places, dtype=np.int32).reshape(-1, 2))
 
 
 def _ranked(task: RerankingSpec, rows: Rows, role: str) -> Rows:
-    judged = _judged(rows)
+    judged = judged_of(rows)
     places = candidates(judged, task.candidates)
     if not any(judged.grades[query].get(document, 0) > 0 for query, document in places.tolist()):
         found = f"no relevant document among the {task.candidates} best by BM25 of any query"
         raise InvalidInput(role, found, "more `candidates`, or pairs that list what is to be ranked")
     return _pairs(judged, places)
-
-
-def _judged(rows: Rows) -> Judged:
-    assert rows.judged is not None
-    return rows.judged
 
 
 def _pairs(judged: Judged, places: Any) -> Rows:
@@ -95,19 +89,15 @@ def criterion(task: RerankingSpec, _labels: tuple[str, ...]) -> Criterion:
 
     size, kind = 1 + task.negatives, task.loss_type
     return Criterion(
-        "row", lambda outputs, _targets, own: list_loss(outputs, size, kind, own), _nothing_to_rank, together=size
+        "row", lambda outputs, _targets, own: list_loss(outputs, size, kind, own), no_measure, together=size
     )
-
-
-def _nothing_to_rank() -> Measure:
-    raise ValueError("rankings are measured on a split, by `on_split`")
 
 
 def on_split(criterion: Criterion, _task: RerankingSpec, rows: Rows, _tokens: Tokens) -> Criterion:
     """The criterion of one split: of one that is ranked, rows stand for themselves."""
     from workers.tasks.catalogue.reranking.lists import ListMeasure, bm25_of_lists
 
-    judged = _judged(rows)
+    judged = judged_of(rows)
     if judged.together:
         return criterion
     return replace(
@@ -132,7 +122,7 @@ TASK = Task(
     criterion=criterion,
     on_split=on_split,
     rows_each=lambda task: 1 + task.negatives,
-    baselines=("bm25",),
+    baselines=BASELINES,
     example={
         "model": "builtin:minilm",
         "train": "builtin:pysearch",

@@ -17,7 +17,8 @@ from workers.data.rows import Judged, Rows, TaskData
 from workers.data.tokens import Tokens, encode_texts
 from workers.errors import InvalidInput
 from workers.models.heads import HIDDEN
-from workers.tasks.criterion import Criterion, Measure, Pooling
+from workers.tasks.criterion import Criterion, Pooling
+from workers.tasks.ranking.arranging import BASELINES, arranged, judged_of, no_measure
 from workers.tasks.ranking.metrics import METRICS
 from workers.tasks.ranking.mining import Miner
 from workers.tasks.ranking.reading import read
@@ -54,13 +55,11 @@ def arrange(task: RetrievalSpec, data: TaskData, seed: int) -> TaskData:
 
     Raises `InvalidInput` where there is nothing to compare.
     """
-    test = None if data.test is None else _searched(task, data.test, "test")
-    validation = _searched(task, data.validation, "validation")
-    return replace(data, train=_grouped(task, data.train, seed), validation=validation, test=test)
+    return arranged(data, lambda rows: _grouped(task, rows, seed), lambda rows, role: _searched(task, rows, role))
 
 
 def _grouped(task: RetrievalSpec, rows: Rows, seed: int) -> Rows:
-    judged = _judged(rows)
+    judged = judged_of(rows)
     groups = Miner(judged, task.mined, seed).groups(task.negatives)
     places = [
         (query, one) for query, document, others in groups for one in (-1, document, *others)
@@ -69,18 +68,13 @@ def _grouped(task: RetrievalSpec, rows: Rows, seed: int) -> Rows:
 
 
 def _searched(task: RetrievalSpec, rows: Rows, role: str) -> Rows:
-    judged = _judged(rows)
+    judged = judged_of(rows)
     asked = [number for number, grades in enumerate(judged.grades) if any(grade > 0 for grade in grades.values())]
     if not asked:
         raise InvalidInput(role, "no query with a relevant document", "some with one")
     queries = [(number, -1) for number in asked]
     documents = [(-1, number) for number in range(len(judged.documents))]
     return _texts(task, judged, np.array([*queries, *documents], dtype=np.int32))
-
-
-def _judged(rows: Rows) -> Judged:
-    assert rows.judged is not None
-    return rows.judged
 
 
 def _texts(task: RetrievalSpec, judged: Judged, places: Any) -> Rows:
@@ -93,15 +87,11 @@ def _texts(task: RetrievalSpec, judged: Judged, places: Any) -> Rows:
 
 def criterion(task: RetrievalSpec, _labels: tuple[str, ...]) -> Criterion:
     """Loss and measure belong to a split: they know which documents are relevant."""
-    return Criterion("row", _unknown, _nothing_to_search, pooling=task.pooling, together=2 + task.negatives)
+    return Criterion("row", _unknown, no_measure, pooling=task.pooling, together=2 + task.negatives)
 
 
 def _unknown(*_: Any) -> Any:
     raise ValueError("what is relevant is known of a split, by `on_split`")
-
-
-def _nothing_to_search() -> Measure:
-    raise ValueError("rankings are measured on a split, by `on_split`")
 
 
 def on_split(criterion: Criterion, task: RetrievalSpec, rows: Rows, _tokens: Tokens) -> Criterion:
@@ -109,7 +99,7 @@ def on_split(criterion: Criterion, task: RetrievalSpec, rows: Rows, _tokens: Tok
     from workers.tasks.catalogue.retrieval.contrast import Contrast
     from workers.tasks.catalogue.retrieval.search import SearchMeasure, bm25_of_corpus
 
-    judged = _judged(rows)
+    judged = judged_of(rows)
     if judged.together:
         return replace(criterion, loss=Contrast(judged, task.normalize, task.in_batch))
     queries = int((judged.places[:, 1] < 0).sum())
@@ -137,7 +127,7 @@ TASK = Task(
     on_split=on_split,
     rows_each=lambda task: 2 + task.negatives,
     compares_batch=lambda task: task.in_batch,
-    baselines=("bm25",),
+    baselines=BASELINES,
     hyperparameters=("temperature",),
     example={
         "model": "builtin:minilm",
