@@ -6,15 +6,17 @@ import { trialsFrom } from "./trial-columns";
 import type { Trial } from "./types";
 
 /** The first piece is short: it is what the reader waits for. */
-const PIECES = [1000, 25_000] as const;
+const [FIRST, PIECE] = [1000, 25_000];
 /** Trials that one request may name. */
 const NAMED = 200;
 
+const fetched = async (jobId: string, parameters: string, signal?: AbortSignal): Promise<ArrayBuffer> =>
+  (await request(`jobs/${jobId}/columns?${parameters}`, { signal })).arrayBuffer();
 const load = async (jobId: string, parameters: string, signal?: AbortSignal): Promise<Trial[]> =>
-  trialsFrom(await (await request(`jobs/${jobId}/columns?${parameters}`, { signal })).arrayBuffer(), jobId);
+  trialsFrom(await fetched(jobId, parameters, signal), jobId);
 
 /** All trials of a job by number; grows while it loads, newest first, later only by what `useLiveJob` patches. */
-const trialsOf = (cache: QueryClient, jobId: string) =>
+export const trialsOf = (cache: QueryClient, jobId: string) =>
   queryOptions({
     queryKey: keys.trials(jobId),
     queryFn: ({ signal }) => loadTrials(jobId, signal, (some) => cache.setQueryData(keys.trials(jobId), some)),
@@ -32,13 +34,21 @@ export function useTrialsOfAll(jobIds: readonly string[]) {
 }
 
 async function loadTrials(jobId: string, signal: AbortSignal, show: (some: Trial[]) => void): Promise<Trial[]> {
-  let loaded: Trial[] = [];
-  for (let limit: number = PIECES[0]; ; limit = PIECES[1]) {
-    const older = await load(jobId, query({ limit, before: loaded[0]?.number }), signal);
-    loaded = loaded.length ? [...older, ...loaded] : older;
-    if (older.length < limit) return loaded;
+  let loaded = await load(jobId, query({ limit: FIRST }), signal);
+  let before = loaded[0]?.number ?? 0;
+  if (loaded.length < FIRST || before === 0) return loaded;
+  const piece = (end: number) => fetched(jobId, query({ limit: PIECE, before: end }), signal);
+  for (let sent = piece(before); before > 0;) {
     show(loaded);
+    const [here, start] = [sent, Math.max(0, before - PIECE)];
+    // While this piece is read the next one is on its way; numbers may have gaps, so it may begin with what is here.
+    if (start > 0) sent = piece(start);
+    sent.catch(() => undefined); // told by whoever waits for it
+    const older = trialsFrom(await here, jobId).filter(({ number }) => number >= start);
+    loaded = [...older, ...loaded];
+    before = start;
   }
+  return loaded;
 }
 
 /** Some trials by number. Those that are no more are left out, and so are confirmations. */
