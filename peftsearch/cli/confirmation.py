@@ -47,7 +47,7 @@ def _row(trial: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, str]:
     return {
         "trial": trial["label"] or trial["id"],
         "metric": one["metric"],
-        "searched": number(one["searched"]),
+        "searched": "" if one["searched"] is None else number(one["searched"]),
         "promised": interval(one["promised"]),
         "confirmed": interval(one["confirmed"]),
         "kept": {True: "yes", False: "no", None: ""}[one["kept"]],

@@ -37,6 +37,10 @@ class TypeSection(BaseModel):
         """Metrics of the job's own that every trial is measured by at its end."""
         return ()
 
+    def confirmed_metrics(self) -> tuple[Metric, ...]:
+        """Metrics of the job's own that confirmations alone are measured by."""
+        return ()
+
     def longest_attempt(self) -> float:
         """Seconds after which a worker ends an attempt by itself; 0 where it never does."""
         return 0.0

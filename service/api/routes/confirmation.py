@@ -38,11 +38,12 @@ class GainView(View):
 
 
 class ConfirmedView(View):
-    """One objective: as searched, the mean over fresh `seeds` on unseen rows, and the interval in which that mean
-    should lie by all that the search had measured. Null where it is not known (yet)."""
+    """One objective, or a metric that confirmations alone measure: as searched, the mean over fresh `seeds` on unseen
+    rows, and the interval in which that mean should lie by all that the search had measured. Null where it is not known
+    (yet)."""
 
     metric: str
-    searched: float
+    searched: float | None
     confirmed: EstimateView | None
     seeds: int
     promised: EstimateView | None
@@ -128,5 +129,6 @@ def report(desk: Desk, job_id: str, level: float) -> ConfirmationView:
     confirmed = (store.get_trial(id) for id in {str(trial.confirms) for trial in repeats})
     told = (*store.newest_completed(job_id, 2 * MOST_TRIALS), *store.reference_trials(job_id), *confirmed)
     searched = sorted({trial.id: trial for trial in told}.values(), key=lambda trial: trial.number)
-    found = confirmation(build_problem(spec), searched, repeats, level)
+    further = [metric.name for metric in spec.task.confirmed_metrics()]
+    found = confirmation(build_problem(spec), searched, repeats, level, further)
     return ConfirmationView.of(found, spec.confirm.split, spec.confirm.seeds)

@@ -123,7 +123,7 @@ def _metric_problems(spec: JobSpec, given: TaskSection) -> list[FieldProblem]:
     named += [(f"constraints.{number}.metric", one.metric) for number, one in enumerate(spec.constraints)]
     usable = metrics_for(given)
     written = {metric.name for metric in task_of(given).written}
-    later = {one.name for one in getattr(given, "judges", ()) if one.confirm_only}
+    later = {one.name for one in given.confirmed_metrics()}
     return [
         FieldProblem(field, name, "written answers", f"{name} needs `task.generation` with {name} among its metrics")
         if name in written

@@ -32,10 +32,13 @@ class Gain:
 
 @dataclass(frozen=True)
 class Confirmed:
-    """One objective of a configuration: as the search measured it, as promised, and over fresh seeds on unseen rows."""
+    """One metric of a configuration: as the search measured it, as promised, and over fresh seeds on unseen rows.
+
+    `searched` is None of a metric that confirmations alone measure: nothing was promised of it.
+    """
 
     metric: str
-    searched: float
+    searched: float | None
     confirmed: Estimate | None
     seeds: int
     promised: Estimate | None
@@ -45,7 +48,7 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Item:
-    """A configuration of the front, or a reference, with each of its objectives."""
+    """A configuration of the front, or a reference, with its objectives and what confirmations measure besides."""
 
     trial: Trial
     objectives: tuple[Confirmed, ...]
@@ -65,13 +68,20 @@ class Confirmation:
 
 
 def confirmation(
-    problem: Problem, searched: Sequence[Trial], repeats: Sequence[Trial], level: float = 0.9
+    problem: Problem,
+    searched: Sequence[Trial],
+    repeats: Sequence[Trial],
+    level: float = 0.9,
+    further: Sequence[str] = (),
 ) -> Confirmation:
-    """Build the report from the trials of the search and their confirmations, whether or not all of these are there."""
+    """Build the report from the trials of the search and their confirmations, whether or not all of these are there.
+
+    `further` are metrics that confirmations alone measure.
+    """
     by_trial: dict[str, list[Trial]] = {}
     for trial in repeats:
         by_trial.setdefault(str(trial.confirms), []).append(trial)
-    report = _Report(problem, searched, by_trial, level)
+    report = _Report(problem, searched, by_trial, level, further)
     items = tuple(report.item(trial) for trial in searched if trial.id in by_trial)
     told = [one for item in items for one in item.objectives if one.kept is not None]
     promised = sum(one.promised is not None for item in items for one in item.objectives)
@@ -93,9 +103,14 @@ class _Report:
     """What the items of one report share: the models of the search and the references to beat."""
 
     def __init__(
-        self, problem: Problem, searched: Sequence[Trial], repeats: Mapping[str, Sequence[Trial]], level: float
+        self,
+        problem: Problem,
+        searched: Sequence[Trial],
+        repeats: Mapping[str, Sequence[Trial]],
+        level: float,
+        further: Sequence[str],
     ) -> None:
-        self._problem, self._repeats, self._level = problem, repeats, level
+        self._problem, self._repeats, self._level, self._further = problem, repeats, level, further
         completed = [trial for trial in searched if trial.state == "completed"]
         self._references = [trial for trial in completed if trial.origin == "reference"]
         self._models = {one.metric: self._model(one.metric, completed) for one in problem.objectives}
@@ -106,7 +121,8 @@ class _Report:
             for one in self._problem.objectives
             if one.metric in trial.metrics
         )
-        return Item(trial, objectives, sum(again.state == "failed" for again in self._repeats[trial.id]))
+        later = tuple(self._later(trial, metric) for metric in self._further)
+        return Item(trial, (*objectives, *later), sum(again.state == "failed" for again in self._repeats[trial.id]))
 
     def _objective(self, trial: Trial, metric: str, sign: float) -> Confirmed:
         values = self._values(trial, metric)
@@ -115,6 +131,12 @@ class _Report:
         kept = None if promised is None or confirmed is None else promised.low <= confirmed.value <= promised.high
         gain = self._gain(trial, metric, sign, values)
         return Confirmed(metric, trial.metrics[metric], confirmed, len(values), promised, kept, gain)
+
+    def _later(self, trial: Trial, metric: str) -> Confirmed:
+        """A metric that the search has not measured."""
+        values = self._values(trial, metric)
+        confirmed = mean_interval(list(values.values()), self._level) if len(values) > 1 else None
+        return Confirmed(metric, None, confirmed, len(values), None, None, None)
 
     def _values(self, trial: Trial, metric: str) -> dict[int, float]:
         """What the confirmations measured, by seed."""

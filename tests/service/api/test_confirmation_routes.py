@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from service.answering.costly import Desk
+from service.api.routes.confirmation import report
+from service.settings import Settings
 from service.store.records import NewTrial
 from workers.assignment import Outcome
+from workers.tasks.catalogue.causal_lm import CausalLMSpec
+from workers.tasks.section import TypeSection
 
 Spec = dict[str, Any]
 SPACE = {"method": "lora", "parameters": [{"type": "int", "name": "rank", "low": 1, "high": 64}]}
@@ -109,3 +114,26 @@ def test_a_job_that_confirms_nothing_says_so(api: TestClient, spec: Spec) -> Non
     id = api.post("/v1/jobs", json=spec).json()["id"]
     refused = api.get(f"/v1/jobs/{id}/confirmation")
     assert (refused.status_code, "`confirm`" in refused.json()["detail"]) == (404, True)
+
+
+def test_metrics_that_confirmations_alone_measure_are_in_the_report(
+    job_id: str, worker: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = {"type": "http", "name": "helpful", "url": "http://127.0.0.1/score", "confirm_only": True}
+    task = CausalLMSpec.model_validate({"model": "m", "train": "t", "generation": {"metrics": []}, "judges": [judge]})
+    assert [metric.name for metric in task.confirmed_metrics()] == ["helpful"]
+    assert task.judged_metrics() == ()
+    monkeypatch.setattr(TypeSection, "confirmed_metrics", lambda _self: task.confirmed_metrics())
+    trial = worker.store.get_trial(f"{job_id}-7")
+    for seed, value in enumerate((0.25, 0.75)):
+        (again,) = worker.store.add_trials(job_id, [NewTrial(trial.config, "confirmation", seed, None, trial.id)])
+        claimed = worker.store.claim_trial(job_id, f"again-{seed}", 60, again.id)
+        metrics = {"accuracy": 0.8, "helpful": value}
+        worker.store.finish_trial(
+            Outcome(trial_id=again.id, attempt=claimed.attempt, status="completed", metrics=metrics)
+        )
+    (item,) = report(Desk(worker.store, settings), job_id, 0.9).items  # here: what is patched is so in this process
+    found = {one.metric: one for one in item.objectives}["helpful"]
+    assert (found.searched, found.promised, found.kept, found.gain) == (None, None, None, None)
+    assert found.confirmed is not None
+    assert (found.confirmed.value, found.seeds) == (0.5, 2)

@@ -326,12 +326,13 @@ export interface ConfirmedTrialView {
   failed: number;
 }
 /**
- * One objective: as searched, the mean over fresh `seeds` on unseen rows, and the interval in which that mean
- * should lie by all that the search had measured. Null where it is not known (yet).
+ * One objective, or a metric that confirmations alone measure: as searched, the mean over fresh `seeds` on unseen
+ * rows, and the interval in which that mean should lie by all that the search had measured. Null where it is not known
+ * (yet).
  */
 export interface ConfirmedView {
   metric: string;
-  searched: number;
+  searched: number | null;
   confirmed: EstimateView | null;
   seeds: number;
   promised: EstimateView | null;

@@ -92,7 +92,7 @@ function Row({ trial, one, failed, unit, onSelect }: RowProps) {
         <ReferenceMark trial={trial} />
       </td>
       <td>{one.metric}</td>
-      <td className="number">{metricValue(one.searched, unit)}</td>
+      <td className="number">{one.searched === null ? "–" : metricValue(one.searched, unit)}</td>
       <td>
         <EstimateText estimate={one.promised} unit={unit} />
       </td>

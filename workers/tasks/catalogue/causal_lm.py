@@ -131,6 +131,10 @@ class CausalLMSpec(DomainSection, KnowledgeSection):
         """Metrics of the job's own, but those of `confirm` alone."""
         return tuple(one.metric for one in self.judges if not one.confirm_only)
 
+    def confirmed_metrics(self) -> tuple[Metric, ...]:
+        """Metrics of the job's own that confirmations alone are measured by."""
+        return tuple(one.metric for one in self.judges if one.confirm_only)
+
     def text_columns(self) -> tuple[str, ...]:
         """The columns that the job names; none where they are found by their usual names."""
         return tuple(name for name in (self.messages, self.prompt, self.completion, self.text) if name is not None)
