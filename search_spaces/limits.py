@@ -28,6 +28,8 @@ _WIDEST: tuple[Parameter, ...] = (
     Int("demos", 0, 16),
     Int("neighbours", 0, 64),
     Float("neighbour_share", 0.0, 0.95),
+    Float("mixup", 0.0, 4.0),
+    Float("contrast", 0.0, 10.0),
     Int("self_training", 0, 5),
     Float("pool_share", 0.01, 1.0),
     Float("max_grad_norm", 0.0, 1e6),

@@ -77,6 +77,12 @@ class Hyperparameters(BaseModel):
     pool_share: float = Field(
         default=0.5, gt=0, le=1, description="of the texts that a teacher gives a class those it is surest of"
     )
+    mixup: float = Field(
+        default=0.0, ge=0, le=4, description="α of Beta(α, α), by which training rows of a batch are mixed; 0 is off"
+    )
+    contrast: float = Field(
+        default=0.0, ge=0, le=10, description="weight of a loss that draws rows of a class together; 0 is off"
+    )
     spike_score: float = Field(
         default=0.0,
         ge=0,

@@ -21,6 +21,8 @@ from workers.engines.positions import DrawnPositions
 from workers.engines.updates import Updates
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached
+from workers.methods.head_states import HeadStates
+from workers.tasks.losses import supervised_contrast
 
 EXTRA = "extra/"  # where the method's own part of saved tensors is filed
 
@@ -43,6 +45,7 @@ class AttachedTrainee:
         self._attached, self._updates = attached, updates
         self._train, self._validation = passes
         self._hyperparameters, self._computing, self._positions = hyperparameters, computing, positions
+        self._head = HeadStates(attached.model, attached.heads()) if hyperparameters.contrast > 0 else None
 
     def train_step(self, step: TrainStep) -> float:
         """One optimizer step; the mean loss over its targets, auxiliary loss included."""
@@ -104,8 +107,11 @@ class AttachedTrainee:
     def _loss(self, rows: RowIndices) -> Tensor:
         """The loss summed over the rows' targets; the method's own part counts for each of them."""
         train = self._train.inputs
-        with self._computing():
+        with self._computing(), self._head or nullcontext():
             outputs = self._train.outputs(rows)
         loss = train.loss(outputs, rows, self._hyperparameters)
+        if self._head is not None:
+            contrast = supervised_contrast(self._head.states, train.targets(rows))
+            loss = loss + self._hyperparameters.contrast * contrast * train.weight(rows)
         auxiliary = self._attached.auxiliary_loss()
         return loss if auxiliary is None else loss + auxiliary * train.weight(rows)

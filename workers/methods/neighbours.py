@@ -22,6 +22,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, normalize
 
+from workers.methods.head_states import HeadStates
+
 NEIGHBOURS_FILE = "adapter_neighbours.safetensors"
 _CARD = """
 ## Neighbours
@@ -92,51 +94,28 @@ def looking_up(
 
 
 class _Lookup:
-    """Sees what the last linear layer of a model's head reads, and answers for the model once it has a memory."""
+    """Answers for a model once it has a memory."""
 
     def __init__(self, model: nn.Module, heads: Sequence[str]) -> None:
-        self._seen: Tensor | None = None
         self._memory: Memory | None = None
-        self._model = model
-        linear = [
-            module
-            for name, module in model.named_modules()
-            if isinstance(module, nn.Linear) and set(heads) & set(name.split("."))
-        ]
-        self._handles = [module.register_forward_pre_hook(self._see) for module in linear]
-        self._handles.append(model.register_forward_hook(self._answer, with_kwargs=True))
+        self._head = HeadStates(model, heads).__enter__()
+        self._handle = model.register_forward_hook(self._answer)  # behind the one that sees the states
 
     def use(self, memory: Memory) -> None:
         self._memory = memory
 
     def states(self) -> Tensor:
         """States `[rows, width]` of the last pass."""
-        assert self._seen is not None, "the pass went through no linear layer of the head"
-        return self._seen
+        return self._head.states.detach()
 
     def remove(self) -> None:
-        for handle in self._handles:
-            handle.remove()
+        self._handle.remove()
+        self._head.__exit__()
 
-    def _see(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._seen = inputs[0].detach()
-
-    def _answer(self, _model: nn.Module, _given: Any, named: dict[str, Any], output: Any) -> Any:
-        if self._seen is not None and self._seen.ndim == 3:  # the scores of every position, of which one counts
-            self._seen = self._at_read_position(self._seen, named)
+    def _answer(self, _model: nn.Module, _given: Any, output: Any) -> Any:
         if self._memory is not None:
             output["logits"] = self._memory.beside(output["logits"], self.states())
         return output
-
-    def _at_read_position(self, states: Tensor, named: dict[str, Any]) -> Tensor:
-        """The state of the last token that is no padding, as models with such heads read it."""
-        config: Any = self._model.config
-        if states.shape[1] == 1 or config.pad_token_id is None or named.get("input_ids") is None:
-            return states[:, -1]
-        tokens: Tensor = named["input_ids"]
-        places = (torch.arange(tokens.shape[1], device=tokens.device) * (tokens != config.pad_token_id)).argmax(-1)
-        ahead = states.shape[1] - tokens.shape[1]  # what a prompt put in front
-        return states[torch.arange(len(states), device=states.device), places + ahead]
 
 
 def _directions(states: Tensor) -> Tensor:

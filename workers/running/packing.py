@@ -38,6 +38,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "its training rows have altered copies beside them"
     if hyperparameters.demos > 0:
         return "training rows stand before its texts"
+    if hyperparameters.mixup > 0 or hyperparameters.contrast > 0:
+        return "rows of a batch are mixed or compared, and a pass that trials share holds those of others"
     if hyperparameters.self_training > 0:
         return "teachers train before it"
     if hyperparameters.neighbours > 0:

@@ -121,11 +121,11 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
 
 def _transforms(assignment: Assignment, hyperparameters: Hyperparameters) -> Transforms:
     """What is done to the rows; raises `InvalidInput` where the type of task does not take it."""
-    for name in ("eda_copies", "demos", "neighbours", "self_training"):
+    for name in ("eda_copies", "demos", "neighbours", "self_training", "mixup", "contrast"):
         found = getattr(hyperparameters, name)
         if found and name not in task_of(assignment.task).hyperparameters:
             raise InvalidInput(name, f"{found} on a task of type {assignment.task.type}", "0")
-    for name in ("neighbours", "self_training"):
+    for name in ("neighbours", "self_training", "mixup", "contrast"):
         if (found := getattr(hyperparameters, name)) and assignment.shards > 1:
             raise InvalidInput(name, f"{found} with a base in parts", "0, or `shards: 1`")
     if hyperparameters.self_training and getattr(assignment.task, "unlabelled", None) is None:

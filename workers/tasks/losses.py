@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, normalize
 
 from workers.hyperparameters import Hyperparameters
 from workers.models.token_scores import EVENNESS, LIKELIHOOD
 from workers.tasks.criterion import IGNORED
+
+_CONTRAST_TEMPERATURE = 0.1
 
 
 def classification_loss(outputs: Tensor, targets: Tensor, hyperparameters: Hyperparameters) -> Tensor:
@@ -21,6 +24,38 @@ def classification_loss(outputs: Tensor, targets: Tensor, hyperparameters: Hyper
         label_smoothing=hyperparameters.label_smoothing,
         reduction="sum",
     )
+
+
+def row_loss(outputs: Tensor, targets: Tensor, hyperparameters: Hyperparameters) -> Tensor:
+    """`classification_loss` of rows `[rows, classes]`; with `mixup` of pairs of them, drawn anew.
+
+    Zhang et al. 2018, arXiv 1710.09412, on what the head gives: logits λ·zᵢ + (1 - λ)·zⱼ count λ for the class of i and
+    1 - λ for that of j, with λ from Beta(α, α). Before a linear head this is to mix the states that it reads, as
+    senMixup does (Guo et al. 2019, arXiv 1905.08941).
+    """
+    if hyperparameters.mixup == 0:
+        return classification_loss(outputs, targets, hyperparameters)
+    alpha = torch.tensor(float(hyperparameters.mixup))
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    others = torch.randperm(len(outputs)).to(outputs.device)
+    mixed = share * outputs + (1 - share) * outputs[others]
+    own = classification_loss(mixed, targets, hyperparameters)
+    return share * own + (1 - share) * classification_loss(mixed, targets[others], hyperparameters)
+
+
+def supervised_contrast(states: Tensor, targets: Tensor) -> Tensor:
+    """How little states `[rows, width]` lie by those of their class `[rows]`: the mean over rows with a companion.
+
+    Khosla et al. 2020, arXiv 2004.11362: the mean of -log(exp(sᵢ·sₚ / τ) / Σ exp(sᵢ·sₐ / τ)) over the other rows p of
+    the class, a being all other rows and s directions; τ = 0.1 as published. 0 where no row has a companion.
+    """
+    near = normalize(states.float(), dim=-1) @ normalize(states.float(), dim=-1).T / _CONTRAST_TEMPERATURE
+    itself = torch.eye(len(states), dtype=torch.bool, device=states.device)
+    likelihood = near.masked_fill(itself, -torch.inf).log_softmax(-1)
+    companions = (targets[:, None] == targets[None]) & ~itself
+    count = companions.sum(-1)
+    sums = likelihood.where(companions, 0.0).sum(-1)
+    return -(sums / count.clamp(min=1)).sum() / (count > 0).sum().clamp(min=1)
 
 
 def _smoothed(logits: Tensor, targets: Tensor, smoothing: Tensor) -> Tensor:

@@ -69,6 +69,8 @@ def _beyond_trainer(
         return "altered copies of its training rows are the search's own"
     if hyperparameters.demos > 0:
         return "training rows that stand before its texts are found by the search's own code"
+    if hyperparameters.mixup > 0 or hyperparameters.contrast > 0:
+        return "Trainer neither mixes rows of a batch nor compares them"
     if hyperparameters.self_training > 0:
         return "Trainer does not train teachers before it"
     if hyperparameters.neighbours > 0:

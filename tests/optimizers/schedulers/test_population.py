@@ -136,7 +136,7 @@ def test_reaches_the_optimum_that_a_grid_misses() -> None:
 def test_what_may_change_is_a_hyperparameter_and_not_structure() -> None:
     assert set(MUTABLE) <= {*Hyperparameters.model_fields, "dropout"}
     held = {"strategy", "strategy_knobs"}  # by a checkpoint
-    of_one_type = {"dpo_beta", "temperature", "neighbours", "neighbour_share"}
+    of_one_type = {"dpo_beta", "temperature", "neighbours", "neighbour_share", "mixup", "contrast"}
     of_data = {
         "eda_copies",
         "eda_share",

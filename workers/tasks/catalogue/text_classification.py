@@ -74,10 +74,10 @@ def _pool(task: TextClassificationSpec, source: str, data: TaskData, seed: int) 
 
 
 def _criterion(_task: TextClassificationSpec, classes: tuple[str, ...]) -> Criterion:
-    from workers.tasks.losses import classification_loss
+    from workers.tasks.losses import row_loss
     from workers.tasks.measures import ClassificationMeasure
 
-    return Criterion("row", classification_loss, lambda: ClassificationMeasure(len(classes)))
+    return Criterion("row", row_loss, lambda: ClassificationMeasure(len(classes)))
 
 
 TASK = Task(
@@ -89,6 +89,8 @@ TASK = Task(
     hyperparameters=(
         "eda_copies",
         "eda_share",
+        "mixup",
+        "contrast",
         "demos",
         "neighbours",
         "neighbour_share",
