@@ -56,6 +56,15 @@ class Hyperparameters(BaseModel):
         gt=0,
         description="of retrieval: similarities are divided by it; the lower, the more near ones count",
     )
+    task_sampling: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="of several tasks: they come in proportion to their rows to the power of this; 0: all alike",
+    )
+    task_weights: tuple[float, ...] = Field(
+        default=(), description="of several tasks: the share of each, in place of `task_sampling`; a simplex in a space"
+    )
     eda_copies: int = Field(
         default=0, ge=0, le=16, description="altered copies of each training row beside it (EDA); 0 is off"
     )

@@ -59,6 +59,11 @@ def _beside(path: Any, folder: Path) -> Any:
 
 
 def _located(name: str, value: Any, folder: Path) -> Any:
+    if name == "tasks" and isinstance(value, dict):  # tasks that a task is made of, by their names
+        return {
+            part: {field: _located(field, one, folder) for field, one in own.items()} if isinstance(own, dict) else own
+            for part, own in value.items()
+        }
     if name not in {"model", "train", "validation", "test", "knowledge", "chat_template_path"} or not isinstance(
         value, str
     ):

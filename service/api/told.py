@@ -16,12 +16,14 @@ from workers.assignment import Artifact, Outcome, Report
 from workers.bounded import Bytes, Digest, Name, Ordinal, Seconds
 from workers.generation.judging.section import Judge
 from workers.running.ranks import measured
+from workers.task import AnyType
 from workers.tasks.domains import metric_of
 from workers.tasks.metrics import Metric
 from workers.tasks.registry import METRICS
 
 Metrics = Annotated[dict[Name, float], Field(max_length=100)]
 _JUDGE: TypeAdapter[Judge] = TypeAdapter(Judge)
+_SECTION: TypeAdapter[AnyType] = TypeAdapter(AnyType)
 Text = Annotated[str, Field(max_length=20_000)]
 
 
@@ -87,8 +89,10 @@ def _objectives(job: Job) -> list[str]:
 
 def _own_metrics(job: Job) -> Mapping[str, Metric]:
     """Metrics that the job declares beside ours."""
-    judges = [_JUDGE.validate_python(one) for one in job.spec.get("task", {}).get("judges", ())]
-    return {judge.name: judge.metric for judge in judges}
+    given = job.spec.get("task", {})
+    judges = [_JUDGE.validate_python(one) for one in given.get("judges", ())]
+    further = _SECTION.validate_python(given).further_metrics() if given else ()
+    return {one.name: one for one in (*(judge.metric for judge in judges), *further)}
 
 
 def _metric_problems(metrics: Mapping[str, float], own: Mapping[str, Metric]) -> Iterator[FieldProblem]:

@@ -83,14 +83,7 @@ class TaskAdmission:
                 return None
             changes["model"] = self._reference
         before = len(self.problems)
-        for role in task.path_fields:
-            value, field = getattr(task, role), f"task.{role}"
-            if not isinstance(value, str) or value.startswith(("builtin:", DOMAIN)) or not self.sound(field):
-                continue
-            if value.startswith(HUB):
-                self.attempt(lambda: check_data_id(field, value, self.settings))  # noqa: B023
-            else:
-                changes[role] = str(self.attempt(lambda: locate(field, value, self.settings.data_roots)))  # noqa: B023
+        changes |= self._paths(task, "task")
         judges: tuple[Judge, ...] = getattr(task, "judges", ())
         if judges and self.sound("task.judges"):
             changes["judges"] = tuple(
@@ -100,7 +93,28 @@ class TaskAdmission:
         sound = len(self.problems) == before and self.sound(
             *(f"task.{name}" for name in type(task).model_fields if name not in ("model", "max_length"))
         )
-        return task.model_copy(update=changes) if sound else None
+        if not sound:
+            return None
+        parts = {
+            name: part.model_copy(update=self._paths(part, f"task.tasks.{name}")) for name, part in task.parts().items()
+        }
+        if len(self.problems) > before:
+            return None
+        located = task.model_copy(update=changes)
+        return located.with_parts(parts) if parts else located
+
+    def _paths(self, task: TaskSection, at: str) -> dict[str, Any]:
+        """The fields of a section at `at` that name files, with absolute paths."""
+        found: dict[str, Any] = {}
+        for role in task.path_fields:
+            value, field = getattr(task, role), f"{at}.{role}"
+            if not isinstance(value, str) or value.startswith(("builtin:", DOMAIN)) or not self.sound(field):
+                continue
+            if value.startswith(HUB):
+                self.attempt(lambda: check_data_id(field, value, self.settings))  # noqa: B023
+            else:
+                found[role] = str(self.attempt(lambda: locate(field, value, self.settings.data_roots)))  # noqa: B023
+        return found
 
     def read(self, task: TaskSection, seed: int) -> TaskData | None:
         """The rows of the task; None when they cannot be read."""

@@ -26,7 +26,9 @@ WINDOW_BATCHES = 64
 EVALUATION_TOKENS = 512
 
 
-def epoch_batches(lengths: NDArray[np.integer], batch_size: int, seed: int, epoch: int) -> list[RowIndices]:
+def epoch_batches(
+    lengths: NDArray[np.integer], batch_size: int, seed: int, epoch: int, times: NDArray[np.float64] | None = None
+) -> list[RowIndices]:
     """The batches of one epoch.
 
     Args:
@@ -34,12 +36,18 @@ def epoch_batches(lengths: NDArray[np.integer], batch_size: int, seed: int, epoc
         batch_size: rows per batch; only one batch of the epoch may be smaller.
         seed: the trial's seed.
         epoch: counted from 0.
+        times: `[rows]` how often each row comes in the mean of many epochs; together as often as there are rows.
 
     Returns:
-        Row indices per batch; together every row exactly once.
+        Row indices per batch; together every row exactly once, or a whole number of times beside its `times`.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))
+    if times is not None:
+        # Points one apart on the rows laid end to end, in random order: each comes as often as they fall on it.
+        ends = np.cumsum(times[order])
+        order = order[np.searchsorted(ends * len(order) / ends[-1], np.arange(len(order)) + random.random())]
+        order = order[random.permutation(len(order))]
     window = WINDOW_BATCHES * batch_size
     batches: list[RowIndices] = []
     for start in range(0, len(order), window):
@@ -82,7 +90,8 @@ class StepPlan:
     the rows of every epoch as they come. With `batch_tokens` a batch is a bin of rows of so many tokens together, the
     same ones in every epoch, in passes of like length; `batch_size` then means nothing. With `sequence`, rows share
     sequences of so many tokens and `batch_size` counts these; where they are computed `apart` all the same, it is in
-    passes of like length. Each `together` rows in turn share every batch, and count as one in its size.
+    passes of like length. `times` [rows] says how often each row comes in an epoch, in the mean. Each `together` rows
+    in turn share every batch, and count as one in its size.
     """
 
     def __init__(
@@ -97,12 +106,13 @@ class StepPlan:
         together: int = 1,
         sequence: int = 0,
         apart: bool = False,
+        times: NDArray[np.float64] | None = None,
     ) -> None:
         tokens = batch_tokens or sequence
         if in_order and tokens:
             raise ValueError("batches of so many tokens do not keep the order of rows")
         self._lengths, self._batch_size, self._seed = longest_of(lengths, together), batch_size, seed
-        self._in_order, self._together = in_order, together
+        self._in_order, self._together, self._times = in_order, together, times
         self._accumulation = gradient_accumulation
         self._bins = best_fit_decreasing(together * self._lengths, tokens, seed) if tokens else []
         self._in_passes = bool(self._bins) and (apart or not sequence)
@@ -150,7 +160,7 @@ class StepPlan:
         if self._in_order:
             size, rows = self._batch_size, np.arange(len(self._lengths))
             return [rows[start : start + size] for start in range(0, len(rows), size)]
-        return epoch_batches(self._lengths, self._batch_size, self._seed, epoch)
+        return epoch_batches(self._lengths, self._batch_size, self._seed, epoch, self._times)
 
     def _joined(self, bins: NDArray[np.int64]) -> RowIndices:
         """The rows of some bins, longest first."""

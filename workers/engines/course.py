@@ -133,7 +133,8 @@ class Training:
     `interrupted`: whether it has to end before its next step, where another worker can go on. `in_order`: batches
     take the rows as they come, for data whose order means something. `untrained`: there is nothing to train, so it is
     measured and over. `together`: so many rows in turn share every batch. `sequence`: rows share sequences of so many
-    tokens; 0: none do. `apart`: they would, but the method has to see each by itself.
+    tokens; 0: none do. `apart`: they would, but the method has to see each by itself. `times`: how
+    often each row comes in an epoch; None: once.
     """
 
     assignment: Assigned
@@ -148,6 +149,7 @@ class Training:
     together: int = 1
     sequence: int = 0
     apart: bool = False
+    times: NDArray[np.float64] | None = None
     interrupted: Callable[[], bool] = lambda: False
 
     def plan(self) -> StepPlan:
@@ -164,6 +166,7 @@ class Training:
             self.together,
             self.sequence,
             self.apart,
+            self.times,
         )
 
 

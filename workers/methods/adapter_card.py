@@ -79,6 +79,7 @@ def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int |
     auto = _AUTO.format(kind=kind, before=before, options=options, padding=padding) if alone else ""
     metrics = "\n".join(f"| {name} | {value:.6g} |" for name, value in sorted(card.metrics.items()))
     outputs = ", ".join(f"{index} = {name}" for index, name in enumerate(card.labels)) or "not recorded"
+    outputs = f"{outputs}. {card.reading}" if card.reading else outputs
     outputs = outputs if card.head.fresh else "The next token, by the base model's own head."
     outputs = _VECTORS.format(**card.task) if card.head.bare and card.task else outputs
     own = " and its head" if card.head.fresh else ""

@@ -126,7 +126,9 @@ class Attached(Protocol):
 
 @dataclass(frozen=True)
 class AdapterCard:
-    """What an exported adapter says about itself in its README.md. `labels` names the outputs of its head in order."""
+    """What an exported adapter says about itself in its README.md. `labels` names the outputs of its head in order,
+    `reading` says more about them where that is needed.
+    """
 
     method: str
     base_model: str
@@ -136,6 +138,7 @@ class AdapterCard:
     labels: tuple[str, ...] = ()
     head: Head = SEQUENCE
     pipeline_tag: str = ""
+    reading: str = ""
     trial_id: str = ""
     seed: int | None = None
     position_scale: int = 1  # by what positions of the text are divided when it is served

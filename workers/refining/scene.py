@@ -23,7 +23,7 @@ from workers.methods.registry import method
 from workers.models.description import with_texts
 from workers.models.loading import Base
 from workers.refining.spec import RefineAssignment, Source
-from workers.running.label_unit import from_label_unit
+from workers.running.label_unit import from_label_unit, in_training_unit
 from workers.running.outcome import outcome_of
 from workers.running.outputs import outputs_of
 from workers.running.preparing import PreparedTrial
@@ -78,12 +78,12 @@ class Scene:
         """Training rows for what looks at data without training on it; outputs are those of an export, whose head
         predicts labels in their own unit."""
         data, seed = self.prepared.data.train, self.given.seed
-        outputs, unit = outputs_of(data.criterion), data.criterion.unit
+        outputs = outputs_of(data.criterion)
         return TrainingSetup(
             0,
             lambda size: data.labelled_batches(size, seed),
             data.criterion.mean_loss,
-            lambda model, batch: (outputs(model, batch) - unit.mean) / unit.spread,
+            lambda model, batch: in_training_unit(outputs(model, batch), data.criterion),
         )
 
     @contextmanager
@@ -100,7 +100,7 @@ class Scene:
     def put(self, attached: Attached, tensors: Mapping[str, Tensor]) -> None:
         """Give the adapter the tensors of an export."""
         attached.load(tensors)
-        from_label_unit(attached, self.prepared.data.train.criterion.unit)
+        from_label_unit(attached, self.prepared.data.train.criterion)
 
     @contextmanager
     def measuring(self, attached: Attached) -> Iterator[Callable[[Mapping[str, Tensor]], Quality]]:

@@ -219,12 +219,13 @@ def _export(
         labels=prepared.data.tokens.labels,
         head=task.head,
         pipeline_tag=task.pipeline_tag,
+        reading=task.reading,
         trial_id=assignment.trial_id,
         seed=assignment.seed,
         position_scale=_position_scale(prepared),
     )
-    unit = prepared.data.train.criterion.unit
-    with tempfile.TemporaryDirectory() as folder, in_label_unit(attached, unit):
+    criterion = prepared.data.train.criterion
+    with tempfile.TemporaryDirectory() as folder, in_label_unit(attached, criterion):
         when_there_is_room(lambda: save(Path(folder), card))
         if prepared.hyperparameters.neighbours > 0:
             keep_neighbours(Path(folder), attached, prepared.data.train, prepared.hyperparameters)

@@ -30,6 +30,7 @@ from workers.running.outputs import outputs_of
 from workers.running.packing import why_not_fast, why_rows_apart
 from workers.running.preparing import PreparedTrial, precision_of, prepare
 from workers.running.ranks import at_rank, lower_ranks
+from workers.running.sampling import times_of
 from workers.running.self_training import Lesson, TeacherFailed, after_teachers, said_of
 from workers.running.workbench import Workbench
 from workers.strategies.running import run_strategy
@@ -63,6 +64,7 @@ def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnRepo
         together=data.train.criterion.together,
         sequence=prepared.sequence,
         apart=why_rows_apart(prepared.method) is not None,
+        times=times_of(data.train.criterion, prepared.hyperparameters),
         interrupted=workbench.interrupted,
     )
 

@@ -15,6 +15,7 @@ import transformers
 from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
 from workers.data.demonstrations import Bank
+from workers.data.domains import domain_column
 from workers.data.rows import Rows
 from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens, tokenise, windows
 from workers.data.transforms import PLAIN, Transforms, transformed
@@ -187,10 +188,11 @@ class Workbench:
         tokens = shared_tokens(rows, processor, task.max_length, kind.encoding(task), self.home / "cache")
         anatomy = describe_for(task).anatomy
         check_tokens(tokens, processor, anatomy.vocabulary)
-        criterion = kind.criterion_for(task, tokens.labels, tokens.train.targets, anatomy.head_adds_constant)
+        criterion = kind.criterion_for(task, tokens.labels, tokens.train, anatomy.head_adds_constant)
 
         def inputs(split: Tokens, of: Rows) -> Inputs:
-            own = by_domain(kind.criterion_on(criterion, task, of, split), of, len(split), kind.primary)
+            own = kind.criterion_on(criterion, task, of, split)
+            own = own if domain_column(task) is None else by_domain(own, of, len(split), kind.primary)
             return Inputs(split, tokens.pad_token_id, own, self.device)
 
         test = None if tokens.test is None or rows.test is None else inputs(tokens.test, rows.test)

@@ -79,6 +79,9 @@ class Criterion:
         pooling: how the hidden states of a row's tokens become its one vector, where these are the model's outputs.
         leading: rows, the first ones of a split, that an evaluation reads before all others.
         examples: what the metrics of a split are means over, where these are not its rows.
+        by_row: whether each row weighs one in a mean loss, however many of its tokens have targets.
+        units: of each output of the head, where these have units of their own that the loss knows.
+        tasks: the number of each row's task, where rows are of several.
         domains: the number of each row's domain, where metrics of domains are measured beside those of all rows.
         baselines: what is reached on a split without the model, by the name of the trial's method.
     """
@@ -95,10 +98,14 @@ class Criterion:
     examples: int | None = None
     baselines: Mapping[str, Callable[[], Baseline]] = field(default_factory=dict)
     domains: NDArray[np.int64] | None = None
+    by_row: bool = False
+    units: tuple[Unit, ...] = ()
+    tasks: NDArray[np.int64] | None = None
 
     def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss averaged over all targets, without what regularises training."""
-        count = int((targets != IGNORED).sum()) if self.targets == "token" else len(targets)
+        by_token = self.targets == "token" and not self.by_row
+        count = int((targets != IGNORED).sum()) if by_token else len(targets)
         count = count if self.together == 1 else len(targets) // self.together
         return self.loss(outputs, targets, Hyperparameters()) / max(count, 1)
 
@@ -107,7 +114,7 @@ class Criterion:
 
         `targets` is `[rows]` or `[tokens]`; row i has the tokens `offsets[i]` to `offsets[i + 1]`.
         """
-        if self.targets != "token" or self.together > 1:
+        if self.targets != "token" or self.together > 1 or self.by_row:
             return np.full(len(offsets) - 1, 1 / self.together)
         counted = np.concatenate([[0], np.cumsum(targets != IGNORED)])
         weights: NDArray[np.float64] = np.diff(counted[offsets]).astype(np.float64)

@@ -72,10 +72,9 @@ class DomainMeasure:
 
 
 def by_domain(criterion: Criterion, rows: Rows, read: int, first: Metric) -> Criterion:
-    """The criterion of a split whose rows tell their domains: `read` rows for the model are made of them. Another
-    split's is as it was."""
+    """The criterion of a split whose rows tell their domains: `read` rows for the model are made of them."""
     if rows.domains is None:
-        return criterion
+        raise ValueError("the rows tell no domains")
     names, numbers = np.unique(np.array(rows.domains, dtype=object).astype(str), return_inverse=True)
     measure = partial(DomainMeasure, criterion.measure, tuple(map(str, names)), first)
     return replace(criterion, measure=measure, domains=np.repeat(numbers, read // len(rows)).astype(np.int64))

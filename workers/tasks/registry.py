@@ -63,7 +63,7 @@ def metrics_for(section: TaskSection) -> Mapping[str, Metric]:
     for, and its own."""
     one = task_of(section)
     asked = {metric.name: metric for metric in one.written if metric.name in section.written_metrics()}
-    own = {metric.name: metric for metric in section.judged_metrics()}
+    own = {metric.name: metric for metric in (*section.judged_metrics(), *section.further_metrics())}
     options = {metric.name: metric for field, metric in _optional(one).items() if getattr(section, field) is not None}
     return MappingProxyType(dict(metrics_of(one)) | asked | own | options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -39,6 +40,10 @@ class TypeSection(BaseModel):
 
     def confirmed_metrics(self) -> tuple[Metric, ...]:
         """Metrics of the job's own that confirmations alone are measured by."""
+        return ()
+
+    def further_metrics(self) -> tuple[Metric, ...]:
+        """Metrics of the job's own that every evaluation measures beside those of its type."""
         return ()
 
     def longest_attempt(self) -> float:
@@ -81,6 +86,18 @@ class TaskSection(TypeSection, ABC):
         description="use a seeded sample of this many rows, balanced over classes",
     )
     validation_rows: int | None = Field(default=None, ge=2, le=INT32)
+
+    def parts(self) -> Mapping[str, TaskSection]:
+        """The sections of tasks that the task is made of, under `tasks`; none where it is one."""
+        return {}
+
+    def with_parts(self, parts: Mapping[str, TaskSection]) -> Self:
+        """The section with other parts of the same names."""
+        raise NotImplementedError(f"{self.type} has no parts, found {sorted(parts)}")
+
+    def holds_out_test(self) -> bool:
+        """Whether there are rows that the search never sees."""
+        return self.test is not None
 
     @abstractmethod
     def text_columns(self) -> tuple[str, ...]:

@@ -64,6 +64,8 @@ class Task(TaskType):
         criterion: loss and measure, for a section and the names of the model's outputs.
         fit: of types whose targets are numbers: the criterion in a unit that follows from the training rows' targets
             `[rows]`, and from whether the head can add a constant.
+        fit_rows: the same for types that look at more: from the section, the names of outputs and the training rows.
+        reading: what a model card says of the outputs, where their names do not say enough.
         encode_options: fields of the section that `encode` takes by their names.
         on_split: from the criterion, a section, the rows of a split and their tokens to the criterion of that split,
             where it compares with more than targets.
@@ -88,12 +90,14 @@ class Task(TaskType):
     compares_batch: Callable[[Any], bool] = lambda _section: False
     baselines: tuple[str, ...] = ()
     fit: Callable[[Targets, bool], Criterion] | None = None
+    fit_rows: Callable[[Any, tuple[str, ...], Tokens, bool], Criterion] | None = None
+    reading: str = ""
 
-    def criterion_for(
-        self, section: TaskSection, labels: tuple[str, ...], targets: Targets, constant: bool
-    ) -> Criterion:
-        """The criterion of a section to train by on these names of outputs and training targets."""
-        return self.criterion(section, labels) if self.fit is None else self.fit(targets, constant)
+    def criterion_for(self, section: TaskSection, labels: tuple[str, ...], tokens: Tokens, constant: bool) -> Criterion:
+        """The criterion of a section to train by on these names of outputs and training rows."""
+        if self.fit_rows is not None:
+            return self.fit_rows(section, labels, tokens, constant)
+        return self.criterion(section, labels) if self.fit is None else self.fit(tokens.targets, constant)
 
     def encoding(self, section: TaskSection) -> Encode:
         """How the rows of a section are encoded."""

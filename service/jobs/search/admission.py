@@ -73,7 +73,7 @@ class SearchAdmission(TaskAdmission):
             if problem is not None:
                 self._check_space(spec, problem, model, data, references_sound=not unsound)
         self._check_search(spec, problem, () if model is None else references_of(spec, model))
-        if spec.confirm is not None and given.test is None:
+        if spec.confirm is not None and not given.holds_out_test():
             self.problems.append(FieldProblem("task.test", None, _TEST_NEEDED, f"confirm: needs {_TEST_NEEDED}"))
         if task is None or model is None:
             return spec

@@ -133,6 +133,16 @@ def _turns(*turns: Any) -> Row:
     return {"messages": [{"role": role, "content": content} for role, content in turns]}
 
 
+def _of_each(rng: random.Random) -> Row:
+    """A row that two tasks read: the kind of a text, and tags of its words."""
+    row = _tagged(rng)
+    return {**row, "text": " ".join(row["tokens"]), "label": row["tags"][-1] if False else _kind_of(row)}
+
+
+def _kind_of(row: Row) -> str:
+    return next(kind for kind, words in sorted(WORDS.items()) if set(words) & set(row["tokens"]))
+
+
 CASES = {
     "causal-lm": Case(
         conversation,
@@ -171,6 +181,15 @@ CASES = {
             (_pictured(random.Random(0)) | {"label": None}, "label"),
         ),
         cut=5,
+    ),
+    "multi-task": Case(
+        _of_each,
+        (
+            ({"text": 3, "label": "fruit", "tokens": ["a"], "tags": ["O"]}, "tasks.kind.train"),
+            ({"text": "a", "label": None, "tokens": ["a"], "tags": ["O"]}, "tasks.kind.label"),
+            ({"text": "a", "label": "fruit", "tokens": ["a"], "tags": ["O", "O"]}, "tasks.parts.tags"),
+        ),
+        fields={"tasks": {"kind": {"type": "text-classification"}, "parts": {"type": "token-classification"}}},
     ),
     "question-answering": Case(
         _asked,

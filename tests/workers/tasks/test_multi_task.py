@@ -1,0 +1,209 @@
+"""Several tasks on one backbone: whose rows reach which parameters, how often they come, and what is measured."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from tests.service.tiny_task import FILLER, WORDS, write_model
+from tests.workers.stored_models import write_decoder
+from workers.artifacts import ArtifactStore
+from workers.assignment import Assignment
+from workers.engines.batches import StepPlan
+from workers.engines.passes import WholePass
+from workers.errors import InvalidInput
+from workers.hyperparameters import Hyperparameters
+from workers.running.preparing import prepare
+from workers.running.sampling import times_of
+from workers.running.trial import attach, train
+from workers.running.workbench import Workbench
+from workers.tasks.catalogue.multi_task.parts import coded, indices_in, numbers_in, tasks_of
+from workers.tasks.criterion import IGNORED
+from workers.tasks.registry import metrics_for, task
+
+LORA = {"method": "lora", "rank": 4, "alpha": 8, "targets": "all", "learning_rate": 1e-2, "batch_size": 8}
+TASKS = ("kind", "size", "words")
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    rng = random.Random(count)
+    found = []
+    for _ in range(count):
+        kind = rng.choice(sorted(WORDS))
+        words = [*rng.choices(FILLER, k=rng.randint(2, 6)), rng.choice(WORDS[kind])]
+        tags = [*("O" for _ in words[1:]), f"B-{kind}"]
+        found.append({"text": " ".join(words), "label": kind, "size": len(words), "tokens": words, "tags": tags})
+    return found
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("several")
+    write_model(folder / "encoder")
+    write_decoder(folder / "decoder")
+    for name, count in (("kind", 90), ("size", 40), ("words", 20)):
+        write(folder / f"{name}.jsonl", rows(count))
+    write(folder / "validation.jsonl", rows(30))
+    return folder
+
+
+def section(home: Path, model: str = "encoder", **changes: Any) -> dict[str, Any]:
+    own: dict[str, dict[str, Any]] = {
+        "kind": {"type": "text-classification"},
+        "size": {"type": "text-regression", "label": "size"},
+        "words": {"type": "token-classification"},
+    }
+    tasks = {
+        name: {"train": str(home / f"{name}.jsonl"), "validation": str(home / "validation.jsonl"), **fields}
+        for name, fields in own.items()
+    }
+    return {"type": "multi-task", "model": str(home / model), "max_length": 16, "tasks": tasks, **changes}
+
+
+def trial(home: Path, config: dict[str, Any] | None = None, **changes: Any) -> Assignment:
+    fields = {"trial_id": "t", "attempt": 1, "epochs": 2, "seed": 1, "measure_latency": False}
+    return Assignment.model_validate({**fields, "task": section(home, **changes), "config": LORA | (config or {})})
+
+
+def bench(home: Path) -> Workbench:
+    return Workbench(home, ArtifactStore(home / "artifacts"))
+
+
+def test_rows_of_one_task_reach_no_output_of_another(home: Path) -> None:
+    prepared = prepare(trial(home), bench(home))
+    data = prepared.data.train
+    columns = {"kind": slice(0, 2), "size": slice(2, 3), "words": slice(3, 6)}
+    assert prepared.data.tokens.labels[2] == "size: size"
+    for number, name in enumerate(TASKS):
+        attached = attach(prepared, 1)
+        try:
+            mine = np.flatnonzero(data.criterion.tasks == number)
+            data.loss(WholePass(attached.model, data).outputs(mine), mine, prepared.hyperparameters).backward()  # type: ignore[no-untyped-call]
+            (head,) = attached.heads().values()
+            for parameter in (head["weight"], head["bias"]):
+                assert parameter.grad is not None
+                inside = torch.zeros(len(parameter), dtype=torch.bool)
+                inside[columns[name]] = True
+                assert not parameter.grad[~inside].any()
+                assert parameter.grad[inside].any()
+            shared = [one for key, one in attached.parameters().items() if "lora_B" in key]
+            assert any(one.grad is not None and bool(one.grad.any()) for one in shared)
+        finally:
+            attached.detach()
+
+
+def test_targets_of_all_tasks_lie_in_one_array() -> None:
+    numbers = np.array([0.0, -1.5, 3.14159, 1e-7, -2.5e8], dtype=np.float32)
+    for number in (0, 7, 15):
+        codes = coded(number, numbers)
+        assert codes.dtype == np.int32
+        assert (codes >= 0).all()
+        assert set(tasks_of(codes)) == {number}
+        assert numbers_in(codes) == pytest.approx(numbers, rel=2e-5)
+        assert list(indices_in(coded(number, np.array([0, 5, 150_000])))) == [0, 5, 150_000]
+    assert tasks_of(np.array([IGNORED])) < 0
+
+
+def test_tasks_come_by_their_rows_to_a_power_or_by_a_mixture(home: Path) -> None:
+    criterion = prepare(trial(home), bench(home)).data.train.criterion
+    assert criterion.tasks is not None
+    counts = np.bincount(criterion.tasks)
+    assert list(counts) == [90, 40, 20]
+    assert times_of(criterion, Hyperparameters()) is None
+
+    def share(**hyperparameters: Any) -> list[float]:
+        times = times_of(criterion, Hyperparameters(**hyperparameters))
+        assert times is not None
+        plan = StepPlan(np.full(150, 5), 10, 1, 40, 0, times=times)
+        drawn = np.concatenate([batch for step in plan.after(0) for batch in step])
+        assert len(drawn) == 150 * 40
+        first = next(iter(plan.after(3)))[0]
+        assert np.array_equal(first, list(plan.after(0))[3][0])  # a resumed trial goes on with the same rows
+        return list(np.bincount(criterion.tasks[drawn], minlength=3) / len(drawn))  # type: ignore[index]
+
+    assert share(task_sampling=0.0) == pytest.approx([1 / 3] * 3, abs=0.01)
+    root = np.sqrt(counts) / np.sqrt(counts).sum()
+    assert share(task_sampling=0.5) == pytest.approx(root, abs=0.01)
+    assert share(task_weights=(0.2, 0.0, 0.8)) == pytest.approx([0.2, 0.0, 0.8], abs=0.01)
+    every = StepPlan(np.full(150, 5), 10, 1, 1, 0)
+    assert sorted(np.concatenate([batch for step in every.after(0) for batch in step])) == list(range(150))
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"task_weights": [0.5, 0.5]}, "task_weights"),
+        ({"task_weights": [0.0, 0.0, 0.0]}, "task_weights"),
+        ({"task_sampling": 0.5, "batch_tokens": 64}, "batch_tokens"),
+    ],
+)
+def test_a_mixture_that_cannot_be_fails_its_trial_by_name(home: Path, config: dict[str, Any], field: str) -> None:
+    found = train(trial(home, config), bench(home), lambda _: "continue")
+    assert found.status == "failed"
+    assert f"{field}: found" in str(found.reason)
+
+
+def test_mean_and_worst_are_those_of_the_tasks_and_each_is_measured_as_alone(home: Path) -> None:
+    found = train(trial(home, {"task_weights": [0.4, 0.2, 0.4]}), bench(home), lambda _: "continue")
+    assert found.status == "completed", found.reason
+    first = [found.metrics[name] for name in ("kind.accuracy", "size.spearman", "words.f1_span")]
+    assert found.metrics["mean"] == pytest.approx(np.mean(first))
+    assert found.metrics["worst"] == pytest.approx(min(first))
+    usable = metrics_for(trial(home).task)
+    assert usable["size.rmse"].direction == "minimize"
+    prepared = prepare(trial(home), bench(home))
+    prepared.resident.base.initialise_head(0)
+    data, model = prepared.evaluated, prepared.resident.base.model
+    with torch.no_grad():
+        measure = data.criterion.measure()
+        every = np.arange(len(data))
+        data.add_to(measure, WholePass(model, data).outputs(every), every)
+        mine = np.flatnonzero(data.criterion.tasks == 0)
+        logits = model(**data.batch(mine)).logits[:, 0, :2]  # the first token of each text
+    wanted = [("fruit", "tool").index(row["label"]) for row in rows(30)]
+    right = float((logits.argmax(-1).numpy() == np.array(wanted)).mean())
+    assert measure.result()["kind.accuracy"] == pytest.approx(right)
+
+
+def test_a_decoder_is_read_at_the_last_token(home: Path) -> None:
+    one = trial(home, model="decoder")
+    tokens = bench(home).data(one.task, 0).tokens.train
+    for row in (0, 100):  # of the first task, and of the second
+        targets = tokens.targets[tokens.offsets[row] : tokens.offsets[row + 1]]
+        assert list(targets[:-1]) == [IGNORED] * (len(targets) - 1)
+        assert targets[-1] >= 0
+    found = train(one, bench(home), lambda _: "continue")
+    assert found.status == "completed", found.reason
+
+
+def test_sections_that_cannot_be_are_refused(home: Path) -> None:
+    kind = task("multi-task").section
+    good = section(home)
+    parts = good["tasks"]
+    test = {"test": str(home / "validation.jsonl")}
+    for wrong, said in (
+        ({"kind": parts["kind"]}, "at least 2 items"),
+        (parts | {"chat": {"type": "causal-lm", "train": "x.jsonl"}}, "causal-lm"),
+        (parts | {"a.b": parts["kind"]}, "letters, digits"),
+        (parts | {"kind": parts["kind"] | test}, "test of kind and none of size"),
+        (parts | {"kind": parts["kind"] | {"domain": "place"}}, "domain of kind"),
+    ):
+        with pytest.raises(ValidationError, match=said):
+            kind.model_validate(good | {"tasks": wrong})
+    assert not kind.model_validate(good).holds_out_test()
+    assert kind.model_validate(good | {"test": 0.2}).holds_out_test()
+    with pytest.raises(InvalidInput) as caught:
+        task("multi-task").read(kind.model_validate(section(home) | {"validation_rows": 9999}), 0)
+    assert caught.value.field == "tasks.kind.validation_rows"

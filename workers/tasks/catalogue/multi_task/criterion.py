@@ -1,0 +1,149 @@
+"""Loss and measure of several tasks whose outputs lie side by side: each task's are its own columns. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workers.data.rows import Targets
+from workers.data.tokens import Tokens
+from workers.hyperparameters import Hyperparameters
+from workers.tasks.catalogue.multi_task.parts import KINDS, PAYLOAD, numbers_in, tasks_of
+from workers.tasks.catalogue.multi_task.rows import BETWEEN
+from workers.tasks.catalogue.multi_task.section import MultiTaskSpec
+from workers.tasks.criterion import IGNORED, LABELS_OWN, Criterion, Measure
+
+
+@dataclass(frozen=True)
+class Part:
+    """One task: its number, its columns of the outputs, its own criterion, and how many targets a row has."""
+
+    number: int
+    name: str
+    columns: slice
+    criterion: Criterion
+    first: str
+    numbers: bool
+    each: float
+
+    def of(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The task's outputs and targets as its own criterion has them; None where no row is of the task."""
+        mine = (targets >= 0) & (targets >> PAYLOAD == self.number)
+        rows = mine.any(-1)
+        if not bool(rows.any()):
+            return None
+        payload = targets & ((1 << PAYLOAD) - 1)
+        if self.criterion.targets == "token":
+            return outputs[rows][..., self.columns], payload.where(mine, IGNORED)[rows]
+        wanted = payload[mine]
+        if self.numbers:
+            unit = self.criterion.unit
+            bits = (wanted << (32 - PAYLOAD)).to(torch.int64)
+            bits = torch.where(bits >= 1 << 31, bits - (1 << 32), bits).to(torch.int32)
+            return outputs[mine][:, self.columns], (bits.view(torch.float32) - unit.mean) / unit.spread
+        return outputs[mine][:, self.columns], wanted
+
+
+def parts_of(
+    section: MultiTaskSpec, labels: tuple[str, ...], targets: Targets | None = None, constant: bool = True
+) -> tuple[Part, ...]:
+    """The tasks of a section on these names of outputs; numbers in the unit of training `targets` [tokens]."""
+    found, start = [], 0
+    for number, (name, one) in enumerate(section.parts().items()):
+        kind = KINDS[one.type]
+        own = tuple(label.partition(BETWEEN)[2] for label in labels if label.partition(BETWEEN)[0] == name)
+        codes = None if targets is None else np.asarray(targets)[tasks_of(np.asarray(targets)) == number]
+        criterion = kind.criterion(one, own)
+        if kind.fit is not None and codes is not None:
+            criterion = kind.fit(numbers_in(codes), constant)
+        columns = slice(start, start + len(own))
+        found.append(Part(number, name, columns, criterion, kind.primary.name, kind.fit is not None, 1.0))
+        start += len(own)
+    return tuple(found)
+
+
+def fitted(
+    section: MultiTaskSpec, labels: tuple[str, ...], tokens: Tokens | None = None, constant: bool = True
+) -> Criterion:
+    """The criterion of all tasks together. A row weighs one: of words, each so much less as there are more of them."""
+    parts = parts_of(section, labels, None if tokens is None else tokens.targets, constant)
+    if tokens is not None:
+        each = [_targets_each(tokens, part.number) for part in parts]
+        parts = tuple(
+            Part(**(vars(part) | {"each": count if part.criterion.targets == "token" else 1.0}))
+            for part, count in zip(parts, each, strict=True)
+        )
+
+    def loss(outputs: Tensor, targets: Tensor, hyperparameters: Hyperparameters) -> Tensor:
+        total = outputs.sum() * 0
+        for part in parts:
+            if (own := part.of(outputs, targets)) is not None:
+                total = total + part.criterion.loss(*own, hyperparameters) / part.each
+        return total
+
+    units = tuple(part.criterion.unit for part in parts for _ in range(part.columns.stop - part.columns.start))
+    return Criterion(
+        "token",
+        loss,
+        lambda: MultiTaskMeasure(parts),
+        by_row=True,
+        units=() if all(unit == LABELS_OWN for unit in units) else units,
+    )
+
+
+def _targets_each(tokens: Tokens, number: int) -> float:
+    """How many targets a row of a task has, in the mean."""
+    codes = np.asarray(tokens.targets)
+    mine = np.concatenate([[0], np.cumsum((codes >= 0) & (tasks_of(codes) == number))])
+    counts = np.diff(mine[np.asarray(tokens.offsets)])
+    return float(counts[counts > 0].mean()) if counts.any() else 1.0
+
+
+def task_of_rows(tokens: Tokens) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The number of each row's task [rows]: that of its targets, which are all of one."""
+    numbers = tasks_of(np.asarray(tokens.targets))
+    highest: np.ndarray[tuple[int], np.dtype[np.int64]] = np.maximum.reduceat(numbers, np.asarray(tokens.offsets)[:-1])
+    return highest.clip(min=0)
+
+
+class MultiTaskMeasure:
+    """Each task's own metrics, and of their first ones the mean and the worst."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = tuple(parts)
+        self._named = [(part.name, part.first) for part in parts]
+        self._own: list[Measure] = [part.criterion.measure() for part in parts]
+        self._seen = [False] * len(parts)
+
+    def add(self, outputs: Tensor, targets: Tensor) -> None:
+        """Take in outputs `[rows, tokens, outputs of all tasks]` and coded targets `[rows, tokens]`."""
+        for number, (part, measure) in enumerate(zip(self._parts, self._own, strict=True)):
+            if (own := part.of(outputs, targets)) is not None:
+                measure.add(*own)
+                self._seen[number] = True
+
+    def merge(self, other: Self) -> None:
+        """Take in the rows of another part of the evaluation."""
+        for number, seen in enumerate(other._seen):
+            if seen and self._seen[number]:
+                self._own[number].merge(other._own[number])
+            elif seen:
+                self._own[number], self._seen[number] = other._own[number], True
+
+    def result(self) -> dict[str, float]:
+        """The metrics of all rows."""
+        own = {name: measure.result() for (name, _), measure in zip(self._named, self._own, strict=True)}
+        first = [own[name][metric] for name, metric in self._named]
+        named = {f"{name}.{metric}": value for name, found in own.items() for metric, value in found.items()}
+        losses = [found["loss"] for found in own.values()]
+        summary = {"mean": float(np.mean(first)), "worst": min(first), "loss": float(np.mean(losses))}
+        return summary | named
+
+    def __getstate__(self) -> dict[str, object]:
+        """What other processes merge."""
+        return self.__dict__ | {"_parts": ()}
