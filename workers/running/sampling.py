@@ -1,7 +1,7 @@
 """How often rows of several tasks come: in proportion to the rows of each to a power, or as a mixture says.
 
 With n_t rows, task t has the share n_t^τ / Σ n^τ (τ = 1: every row once an epoch; τ = 0: every task alike), as
-multi-task training is usually tempered. An epoch stays as long as it is. Imports no torch.
+such training is usually tempered. An epoch stays as long as it is. Imports no torch.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 from workers.data.rows import Rows
 from workers.data.tokens import Tokens
 from workers.models.heads import TOKEN
+from workers.tasks.catalogue.multi_task.parts import CLASSIFICATION, REGRESSION, TOKENS
 from workers.tasks.catalogue.multi_task.rows import encode, read
 from workers.tasks.catalogue.multi_task.section import MultiTaskSpec
 from workers.tasks.criterion import Criterion
@@ -45,7 +46,7 @@ def _on_split(criterion: Criterion, _section: Any, _rows: Rows, tokens: Tokens) 
 TASK = Task(
     name="multi-task",
     summary="several tasks of texts on one backbone, each with outputs of its own",
-    pipeline_tag="token-classification",
+    pipeline_tag=TOKENS.pipeline_tag,
     section=MultiTaskSpec,
     metrics=(MEAN, WORST, MEAN_LOSS),
     objectives=(("mean", "maximize"), ("worst", "maximize")),
@@ -67,9 +68,9 @@ TASK = Task(
         "max_length": 64,
         "train_rows": 600,
         "tasks": {
-            "kind": {"type": "text-classification", "train": "builtin:pydocs"},
-            "length": {"type": "text-regression", "train": "builtin:pydocs", "label": "log2_words"},
-            "names": {"type": "token-classification", "train": "builtin:pytokens"},
+            "kind": {"type": CLASSIFICATION.name, "train": "builtin:pydocs"},
+            "length": {"type": REGRESSION.name, "train": "builtin:pydocs", "label": "log2_words"},
+            "names": {"type": TOKENS.name, "train": "builtin:pytokens"},
         },
     },
 )

@@ -59,8 +59,8 @@ class MultiTaskSpec(TaskSection):
     tasks: dict[str, Part] = Field(
         min_length=2,
         max_length=MOST_TASKS,
-        description="tasks by name: `text-classification`, `text-regression` or `token-classification`, each with its "
-        "own `type`, `train` and columns",
+        description="tasks by name, each with its own `type` (one of a class, a number or tags for texts), `train` and "
+        "columns",
     )
 
     @field_validator("tasks")
