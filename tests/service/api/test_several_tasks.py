@@ -57,6 +57,7 @@ def test_a_job_is_admitted_with_the_files_of_each_task_and_its_metrics_are_told(
     answer = api.post("/v1/jobs", json=spec)
     assert answer.status_code == 201, answer.text
     kept = JobSpec.model_validate(store.get_job(answer.json()["id"]).spec)
+    assert JobSpec.model_validate(kept.model_dump(mode="json")) == kept
     place = str(Path(settings.data_roots[0]) / "rows.jsonl")
     assert {part.train for part in kept.task.parts().values()} == {place}  # type: ignore[union-attr]
     worker.start(answer.json()["id"])

@@ -199,6 +199,8 @@ def test_sections_that_cannot_be_are_refused(home: Path) -> None:
         (parts | {"a.b": parts["kind"]}, "letters, digits"),
         (parts | {"kind": parts["kind"] | test}, "test of kind and none of size"),
         (parts | {"kind": parts["kind"] | {"domain": "place"}}, "domain of kind"),
+        (parts | {"kind": parts["kind"] | {"max_length": 64}}, "max_length of kind"),
+        (parts | {"kind": parts["kind"] | {"model": "other"}}, "model of kind"),
     ):
         with pytest.raises(ValidationError, match=said):
             kind.model_validate(good | {"tasks": wrong})

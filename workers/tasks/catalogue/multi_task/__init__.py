@@ -13,9 +13,11 @@ from typing import Any
 from workers.data.rows import Rows
 from workers.data.tokens import Tokens
 from workers.models.heads import TOKEN
-from workers.tasks.catalogue.multi_task.parts import CLASSIFICATION, REGRESSION, TOKENS
 from workers.tasks.catalogue.multi_task.rows import encode, read
 from workers.tasks.catalogue.multi_task.section import MultiTaskSpec
+from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
+from workers.tasks.catalogue.text_regression import TASK as REGRESSION
+from workers.tasks.catalogue.token_classification import TASK as TOKENS
 from workers.tasks.criterion import Criterion
 from workers.tasks.metrics import Metric
 from workers.tasks.task import Task

@@ -69,10 +69,18 @@ class MultiTaskSpec(TaskSection):
         for name, part in value.items():
             if not _NAME.fullmatch(name):
                 raise ValueError(f"found a task named {name!r}; allowed: letters, digits, `_` and `-`, at most 40")
-            for field in ("domain", "knowledge"):
-                if getattr(part, field) is not None:
+            for field in ("domain", "knowledge", "unlabelled"):
+                if getattr(part, field, None) is not None:
                     raise ValueError(f"found {field} of {name}; allowed: none of a task among others")
         return value
+
+    @model_validator(mode="after")
+    def _what_is_shared_is_said_once(self) -> Self:
+        for name, part in self.tasks.items():
+            for field in ("model", "max_length"):
+                if field in part.model_fields_set and getattr(part, field) not in ("", getattr(self, field)):
+                    raise ValueError(f"found {field} of {name}; allowed: beside `tasks`, for all of them")
+        return self
 
     @model_validator(mode="after")
     def _tests_are_complete(self) -> Self:
@@ -92,7 +100,9 @@ class MultiTaskSpec(TaskSection):
 
     def with_parts(self, parts: Mapping[str, Any]) -> Self:
         """The section with other tasks of the same names."""
-        return self.model_copy(update={"tasks": dict(parts)})
+        return self.model_copy(
+            update={"tasks": {name: part.model_copy(update={"model": ""}) for name, part in parts.items()}}
+        )
 
     def text_columns(self) -> tuple[str, ...]:
         """The columns that make the input, of all tasks."""
