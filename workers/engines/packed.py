@@ -189,6 +189,7 @@ class Pack:
     def _learn_from(self, error: Exception, members: int) -> None:
         if is_out_of_memory(error):
             self._room.members = min(self._room.members, (members + 1) // 2)
+            self._capture.forget()
 
     def _accumulated(self, steps: Mapping[Member, TrainStep]) -> dict[Member, float | Tensor]:
         members, inputs = list(steps), self._train.inputs

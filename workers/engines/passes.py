@@ -163,7 +163,7 @@ def upper_passes(
         return
     head_only = layers == base.description.anatomy.layers and kind in ("first", "last")
     states = [_states(resident, inputs, layers, head_only, store, dtype) for inputs in splits]
-    found = [one.on(splits[0].device) for one in states if one is not None]
+    found = [store.near(one, splits[0].device) for one in states if one is not None]
     if len(found) < len(splits):
         yield None
         return

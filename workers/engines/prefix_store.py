@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -24,10 +25,11 @@ _SUFFIX = ".hidden"
 
 
 class HiddenStates:
-    """`[tokens, hidden]` states of all rows, one row after another: in a file, or copied to where the model is."""
+    """`[tokens, hidden]` states of all rows, one row after another: in a file, or copied to where the model is. `name`
+    is that of the file."""
 
-    def __init__(self, tokens: Tensor, lengths: NDArray[np.int64]) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: Tensor, lengths: NDArray[np.int64], name: str = "") -> None:
+        self._tokens, self.name = tokens, name
         self._lengths = torch.from_numpy(lengths.astype(np.int64)).to(tokens.device)
         self._starts = self._lengths.cumsum(0) - self._lengths
 
@@ -40,7 +42,7 @@ class HiddenStates:
         """The same on `device`; where it has no room to spare, as they are."""
         if device.type != "cuda" or 2 * self._tokens.nbytes > torch.cuda.mem_get_info(device)[0]:
             return self
-        return HiddenStates(self._tokens.to(device), self._lengths.numpy())
+        return HiddenStates(self._tokens.to(device), self._lengths.numpy(), self.name)
 
     def flat(self) -> Tensor:
         """All states `[tokens, hidden]`, one row after another."""
@@ -74,6 +76,7 @@ class PrefixStore:
 
     def __init__(self, folder: Path, limit: int) -> None:
         self._folder, self._limit = folder, limit
+        self._near: WeakValueDictionary[tuple[str, str], HiddenStates] = WeakValueDictionary()
         folder.mkdir(parents=True, exist_ok=True)
 
     def get_or_compute(
@@ -105,7 +108,14 @@ class PrefixStore:
                     return None
                 self._create(path, shape, dtype, lengths, compute)
             os.utime(path)  # the mark of use that eviction goes by
-            return HiddenStates(_map(path, shape, dtype, shared=False), lengths)
+            return HiddenStates(_map(path, shape, dtype, shared=False), lengths, name)
+
+    def near(self, states: HiddenStates, device: torch.device) -> HiddenStates:
+        """The states on `device`; where somebody holds them there already, such as captured passes, the very same."""
+        key = states.name, str(device)
+        if (found := self._near.get(key)) is None:
+            self._near[key] = found = states.on(device)
+        return found
 
     def fits(self, needed: int) -> bool:
         """Whether `needed` bytes are at most half of the limit, so that storing them drives out little else."""

@@ -58,6 +58,12 @@ def test_a_shape_is_captured_after_a_few_passes_and_reads_its_new_inputs() -> No
     capture.begin(1)
     capture.run("short", {"x": torch.zeros(2)}, lambda own: own["x"])
     assert len(graphs.made) == 2
+    for _ in range(4):
+        capture.run("short", {"x": torch.zeros(2)}, lambda own: own["x"])
+    assert len(graphs.made) == 3
+    capture.forget()  # memory has run out
+    capture.run("short", {"x": torch.zeros(2)}, lambda own: own["x"])
+    assert [one.count for one in graphs.made] == [5, 5, 2]
 
 
 def test_what_cannot_be_captured_runs_as_ever_and_says_why() -> None:

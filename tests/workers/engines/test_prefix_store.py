@@ -44,6 +44,33 @@ def test_rows_come_back_padded_with_something_finite(tmp_path: Path) -> None:
     assert torch.isfinite(batch).all()
 
 
+def test_states_lie_on_a_device_once_however_often_they_are_asked_for_and_as_long_as_somebody_holds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What captured passes read stays theirs while members come and go, and there is one copy of it."""
+    copies: list[str] = []
+
+    def on(states: HiddenStates, _device: torch.device) -> HiddenStates:
+        copies.append(states.name)
+        return HiddenStates(states.flat().clone(), LENGTHS, states.name)
+
+    monkeypatch.setattr(HiddenStates, "on", on)
+    store, gpu = PrefixStore(tmp_path, 10_000), torch.device("cuda")
+
+    def near(name: str) -> HiddenStates:
+        stored = get(store, name, 1)
+        assert stored is not None
+        return store.near(stored, gpu)
+
+    held = near("a")
+    assert near("a") is held
+    assert near("b") is not held
+    del held
+    near("a")
+    assert len(copies) == 3
+    assert len(set(copies)) == 2
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_what_is_stored_is_not_computed_again_by_any_store_on_the_folder(tmp_path: Path, dtype: torch.dtype) -> None:
     calls: list[int] = []

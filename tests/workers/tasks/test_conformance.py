@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import random
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,11 @@ from workers.data.tokens import fingerprint, shared_tokens
 from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass, evaluation_batches, measure_in
 from workers.engines.sharded import FirstRankStore
+from workers.engines.stacked.way import LOOPED, STACKED
 from workers.errors import InvalidInput
 from workers.models.heads import CAUSAL, IMAGE, SOUND
 from workers.models.loading import load_base, load_processor
+from workers.running import trial_pack
 from workers.running.preparing import prepare
 from workers.running.repeating import train_again
 from workers.running.trial import train, train_prepared
@@ -404,7 +407,10 @@ def test_micro_batches_make_the_step_of_the_whole_batch(bench: Workbench, home: 
 
 
 @each
-def test_reference_fast_and_packed_trials_agree(bench: Workbench, home: Path, name: str) -> None:
+def test_reference_fast_and_packed_trials_agree(
+    bench: Workbench, home: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packed as on a CPU, and as on a GPU: stacked, and with rows of unequal length side by side without padding."""
     alone: tuple[dict[str, Any], ...] = ({"method": "head"},) if task(name).head.fresh else ()
     tokens = {"batch_tokens": 90, "gradient_accumulation": 2}
     for config in ({"top_layers": 1}, {"top_layers": 2, "gradient_accumulation": 3}, tokens, *alone):
@@ -415,11 +421,13 @@ def test_reference_fast_and_packed_trials_agree(bench: Workbench, home: Path, na
         fast, quick = outcome(bench, trial)
         assert (reference.engine, fast.engine) == ("reference", "fast")
         other = trial.model_copy(update={"trial_id": "u", "config": LORA | {"rank": 2, "dropout": 0.2}})
-        packed = {one.trial_id: one for one in train_pack([trial, other], bench, lambda _: "continue")}["t"]
         for left, right in zip(quick, reports, strict=True):
             assert left.metrics == pytest.approx(right.metrics, rel=1e-3, abs=1e-5)
-        for metric in task(name).metrics:
-            assert packed.metrics[metric.name] == pytest.approx(fast.metrics[metric.name], rel=1e-3, abs=1e-5)
+        for way in (LOOPED, replace(STACKED, padding=math.inf, unpadding=0.0)):
+            monkeypatch.setattr(trial_pack, "way_on", lambda _device, way=way: way)
+            packed = {one.trial_id: one for one in train_pack([trial, other], bench, lambda _: "continue")}["t"]
+            for metric in task(name).metrics:
+                assert packed.metrics[metric.name] == pytest.approx(fast.metrics[metric.name], rel=1e-3, abs=1e-5)
 
 
 @each

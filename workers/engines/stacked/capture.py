@@ -76,6 +76,10 @@ class Capture:
             self._shapes.clear()
         self._generation = generation
 
+    def forget(self) -> None:
+        """Give back what captured passes hold: memory has run out."""
+        self._shapes.clear()
+
     def run(
         self, key: Hashable, inputs: Mapping[str, Tensor], make: Callable[[Mapping[str, Tensor]], Tensor]
     ) -> Tensor:
