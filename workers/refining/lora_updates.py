@@ -45,6 +45,23 @@ def in_own_form(stored: Stored, fresh: Mapping[str, Tensor], layers_path: str) -
     return found | {name.removeprefix(PREFIX): value for name, value in rest_of(stored).items()}
 
 
+def padded_factors(stored: Sequence[Stored], rank: int) -> dict[str, tuple[Tensor, Tensor]]:
+    """A [sources, rank, in] and s·B [sources, out, rank] of every layer that one of the LoRAs is on, by its name in
+    peft's files, padded with zeros. Raises `InvalidInput` for adapters of other methods."""
+    updates = [updates_of(one) for one in stored]
+    found = {}
+    for layer in sorted({name for one in updates for name in one}):
+        shape = next(one[layer].shape for one in updates if layer in one)
+        first, second = torch.zeros(len(stored), rank, shape[1]), torch.zeros(len(stored), shape[0], rank)
+        for number, one in enumerate(stored):
+            if layer in updates[number]:
+                own = one.tensors[layer + FIRST]
+                first[number, : len(own)] = own
+                second[number, :, : len(own)] = scale_of(one) * one.tensors[layer + SECOND]
+        found[layer] = first, second
+    return found
+
+
 def rest_of(stored: Stored) -> Tensors:
     """What of a LoRA's export is no factor: the head."""
     return {name: value for name, value in stored.tensors.items() if not name.endswith((FIRST, SECOND))}

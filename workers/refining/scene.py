@@ -68,9 +68,13 @@ class Scene:
         with source_folder(source, self.workbench.artifacts) as folder:
             return Stored(name, knobs, source.seed, weights_of(folder, self.base))
 
+    def of(self, stored: Stored) -> Scene:
+        """The same scene with the method and knobs of a stored adapter in place of the result's."""
+        return replace(self, prepared=replace(self.prepared, method=method(stored.method), knobs=stored.knobs))
+
     def quality_of(self, stored: Stored) -> Quality:
-        """What a stored adapter reaches on the validation rows as it is, by its own method."""
-        own = replace(self, prepared=replace(self.prepared, method=method(stored.method), knobs=stored.knobs))
+        """What a stored adapter reaches on the validation rows as it is."""
+        own = self.of(stored)
         with own.attached(stored.seed) as attached, own.measuring(attached) as measured:
             return measured(stored.tensors)
 

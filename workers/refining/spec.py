@@ -9,16 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from workers.assignment import Artifact, Assignment, Config
 from workers.refining.sections.continuing import GrowStep, WarmStartStep
 from workers.refining.sections.dimension import DimensionStep
-from workers.refining.sections.joining import MergeStep, SoupStep
+from workers.refining.sections.joining import ComposeStep, ExpertsStep, MergeStep, ScaLearnStep, SoupStep
 from workers.refining.sections.quantising import BlockApStep, PtqStep, QuantisedLoraStep, StepSizesStep
 from workers.refining.sections.section import StepSection
-from workers.refining.sections.shrinking import CompressStep, PruneStep
+from workers.refining.sections.shrinking import CompressStep, PelaStep, PruneExpertsStep, PruneStep
 
 Step = Annotated[
     CompressStep
     | SoupStep
     | MergeStep
     | PruneStep
+    | ScaLearnStep
+    | ComposeStep
+    | ExpertsStep
+    | PruneExpertsStep
+    | PelaStep
     | GrowStep
     | WarmStartStep
     | PtqStep

@@ -16,9 +16,12 @@ from workers.refining.steps.grow import grow
 from workers.refining.steps.l4q import l4q
 from workers.refining.steps.measure import measure
 from workers.refining.steps.merge import merge
+from workers.refining.steps.pela import pela
+from workers.refining.steps.prune_experts import prune_experts
 from workers.refining.steps.prune_retrain import prune_retrain
 from workers.refining.steps.ptq import ptq
 from workers.refining.steps.soup import soup
+from workers.refining.steps.together import experts, put_together
 from workers.refining.steps.warm_start import warm_start
 from workers.running.outcome import failed
 from workers.running.preparing import prepare
@@ -30,6 +33,11 @@ STEPS: Mapping[str, Callable[[Scene], Outcome]] = {
     "soup": soup,
     "merge": merge,
     "prune_retrain": prune_retrain,
+    "scalearn": put_together,
+    "compose": put_together,
+    "experts": experts,
+    "prune_experts": prune_experts,
+    "pela": pela,
     "grow": grow,
     "warm_start": warm_start,
     "ptq": ptq,

@@ -84,7 +84,7 @@ async def check_job(request: Request, store: StoreDep, settings: SettingsDep, ca
 
 def _check(body: Any, store: Store, settings: Settings, caller: Caller) -> CheckView:
     try:
-        body = with_sources(body, store, caller.project)
+        body = with_sources(body, store, caller.sees)
     except BadInput as error:
         return CheckView(problems=[ProblemView.of(one) for one in error.errors], splits=[], cost=None)
     seen = look(body, with_uploads(settings, caller.project))

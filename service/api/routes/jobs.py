@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service.api.body_reading import PlainRoute
-from service.api.dependencies import READ, SUBMIT, AllOfTags, CallerDep, Now, PagingDep, SettingsDep, StoreDep
+from service.api.dependencies import READ, SUBMIT, AllOfTags, Caller, CallerDep, Now, PagingDep, SettingsDep, StoreDep
 from service.api.job_views import begun, view_job
 from service.api.responses import answer, has_version, tagged
 from service.api.spec_reading import SPEC_BODY, merge_patch, read_body
@@ -55,7 +56,7 @@ def create_job(
 ) -> Response:
     """Submit a JobSpec as JSON or YAML. It is checked against the data, the model and the space; every problem found
     is in the 422, and nothing is stored then."""
-    return _create(body, store, settings, now, caller.project, idempotency_key)
+    return _create(body, store, settings, now, caller, idempotency_key)
 
 
 @router.get("/{job_id}", response_model=JobView, dependencies=[READ])
@@ -103,11 +104,18 @@ def cancel_job(job_id: str, store: StoreDep, now: Now) -> Response:
 
 @router.post("/{job_id}/clone", response_model=JobView, status_code=201, dependencies=[SUBMIT])
 def clone_job(
-    job_id: str, changes: dict[str, Any], store: StoreDep, settings: SettingsDep, now: Now, idempotency_key: Key = None
+    job_id: str,
+    changes: dict[str, Any],
+    store: StoreDep,
+    settings: SettingsDep,
+    now: Now,
+    caller: CallerDep,
+    idempotency_key: Key = None,
 ) -> Response:
     """Submit the job's spec again with the body merged into it (RFC 7396: null removes a field)."""
     job = store.get_job(job_id)
-    return _create(merge_patch(job.spec, changes), store, settings, now, job.project, idempotency_key)
+    asking = replace(caller, project=job.project)
+    return _create(merge_patch(job.spec, changes), store, settings, now, asking, idempotency_key)
 
 
 @router.post("/{job_id}/extend", response_model=JobView, dependencies=[SUBMIT])
@@ -148,9 +156,9 @@ def change_space(job_id: str, changes: dict[str, Any], store: StoreDep, settings
     return answer(view_job(changed, store, now))
 
 
-def _create(body: Any, store: StoreDep, settings: SettingsDep, now: Now, project: str, key: str | None) -> Response:
-    spec = admit(with_sources(body, store, project), with_uploads(settings, project))
-    job = store.create_job(spec.name, spec.model_dump(mode="json"), key, project, tracing.current())
+def _create(body: Any, store: StoreDep, settings: SettingsDep, now: Now, caller: Caller, key: str | None) -> Response:
+    spec = admit(with_sources(body, store, caller.sees), with_uploads(settings, caller.project))
+    job = store.create_job(spec.name, spec.model_dump(mode="json"), key, caller.project, tracing.current())
     response = answer(view_job(job, store, now), 201)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return response

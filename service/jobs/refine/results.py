@@ -8,6 +8,7 @@ from typing import Any
 from search_spaces.presets.lora import largest_rank
 from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
+from workers.methods.declaration.expert_counts import halved
 from workers.methods.registry import method
 from workers.models.description import ModelDescription
 
@@ -68,6 +69,28 @@ def _quantised_lora(choice: Choice, configs: Configs, model: ModelDescription) -
     return _afresh("l4q", choice, configs, own | _of_rank(_knobs(configs[0], model)["rank"]))
 
 
+def _side_by_side(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    """Room for the factors of all sources, and how their parts are weighed."""
+    rank = max(_knobs(one, model)["rank"] for one in configs)
+    how = {name: choice[name] for name in ("variant", "gate") if name in choice}
+    own = {"sources": len(configs), "rank": rank} | _covering(configs, model) | how
+    return _afresh("scalearn" if "variant" in choice else "composed", choice, configs, own)
+
+
+def _experts(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    own = _of_rank(max(_knobs(one, model)["rank"] for one in configs)) | _covering(configs, model)
+    return _afresh("mola", choice, configs, own | {"experts": choice["experts"], "top_k": choice["top_k"]})
+
+
+def _fewer_experts(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    knobs = _knobs(configs[0], model)
+    return _afresh("mola", choice, configs, knobs | {"experts": halved(knobs["experts"])})
+
+
+def _factorised(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    return _afresh("factorised", choice, configs, {"keep": choice["keep"]} | _everywhere(model))
+
+
 def _subspace(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
     return _afresh("said", choice, configs, {"dimensions": choice["dimensions"]} | _everywhere(model))
 
@@ -83,6 +106,11 @@ RESULTS: Mapping[str, Callable[[Choice, Configs, ModelDescription], dict[str, An
     "block_ap": _whole_numbers,
     "e2e_qp": _trained_on,
     "l4q": _quantised_lora,
+    "pela": _factorised,
+    "scalearn": _side_by_side,
+    "compose": _side_by_side,
+    "experts": _experts,
+    "prune_experts": _fewer_experts,
     "d90": _subspace,
 }
 

@@ -182,6 +182,9 @@ def test_the_winners_of_another_project_are_no_source(guarded: TestClient, store
         refused = guarded.post("/v1/jobs", json={**refine, "source": theirs}, headers=headers["beta"])
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
     assert guarded.get("/v1/jobs", headers=headers["beta"]).json()["items"] == []
+    operator = _bearer(store, "beta", "admin")  # for whom all jobs exist
+    created = guarded.post("/v1/jobs", json={**refine, "source": {"job": alpha["job_id"]}}, headers=operator)
+    assert (created.status_code, created.json().get("project")) == (201, "beta"), created.text
 
 
 def test_a_law_of_another_project_answers_nobody_else(guarded: TestClient, store: Store) -> None:

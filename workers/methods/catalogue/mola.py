@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from search_spaces.conditions import Condition
 from search_spaces.parameters import Categorical, Float, Int, Ordinal
 from search_spaces.priors import Bell
+from workers.methods.declaration.expert_counts import EXPERT_COUNTS, experts_of
 from workers.methods.declaration.knob_kinds import alpha, placed, placement, rank
 from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
 from workers.methods.declaration.needs import KNOWN_PARTS, TOKENS_ALONE
@@ -33,12 +34,11 @@ if TYPE_CHECKING:
     from workers.methods.forms.lora_experts import LinearRouter, RecurrentRouter
     from workers.models.loading import Base
 
-_QUARTERS = ("5-5-5-5", "2-4-6-8", "8-6-4-2", "8-2-2-8", "2-8-8-2")
 _RECURRENT = "gru"
 
 
 def _knobs(model: ModelDescription) -> Knobs:
-    own = (rank(model, high=16, mode=8), Categorical("experts", _QUARTERS), Int("top_k", 1, 2))
+    own = (rank(model, high=16, mode=8), Categorical("experts", EXPERT_COUNTS), Int("top_k", 1, 2))
     balance = Float("balance", 1e-4, 0.1, scale="log")
     routing = (
         Categorical("router", ("linear", _RECURRENT)),
@@ -53,7 +53,7 @@ def _knobs(model: ModelDescription) -> Knobs:
 
 def _experts(model: ModelDescription, layer: int, knobs: KnobValues) -> int:
     """How many experts the weights of a layer have, lowest quarter of the model first."""
-    return int(knobs["experts"].split("-")[4 * layer // model.anatomy.layers])
+    return experts_of(knobs["experts"], layer, model.anatomy.layers)
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:

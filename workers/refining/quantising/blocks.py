@@ -59,7 +59,7 @@ def record(model: nn.Module, blocks: Iterable[nn.Module], setup: TrainingSetup, 
             loss = setup.loss(setup.outputs(model, batch), batch["labels"])
             gradients = torch.autograd.grad(loss, [output for *_, output in seen])
         found.begin += begin
-        real = _real(batch, gradients[0])
+        real = real_tokens(batch, gradients[0])
         for calls, (arguments, options, output), gradient in zip(found.calls, seen, gradients, strict=True):
             calls.append(Call(arguments, options, output.detach(), _weights(gradient, real)))
     return found
@@ -94,8 +94,8 @@ def _repeatable(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in _OF_ONE_CALL}
 
 
-def _real(batch: Batch, like: Tensor) -> Tensor:
-    """1 at tokens, 0 at padding, to multiply with states [rows, tokens, hidden]; 1 where rows are no texts."""
+def real_tokens(batch: Batch, like: Tensor) -> Tensor:
+    """1 at tokens and 0 at padding, to multiply with states [rows, tokens, hidden]; 1 where rows are no texts."""
     mask = batch.get("attention_mask")
     fits = mask is not None and mask.shape == like.shape[:2]
     return mask[..., None].to(like.dtype) if fits and mask is not None else torch.ones_like(like[..., :1])

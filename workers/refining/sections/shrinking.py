@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.refining.sections.section import Epochs, Rates, Share, StepSection, Takes
+from workers.refining.sections.section import Epochs, Rate, Rates, Share, StepSection, Takes
 
 Scale = Annotated[float, Field(gt=0, le=100)]
 
@@ -42,3 +42,32 @@ class PruneStep(StepSection):
         """Every combination; 2:4 has the sparsity that its name says."""
         whole = super().choices()
         return [one for one in whole if one["pattern"] == "free" or one["sparsity"] == self.sparsity[0]]
+
+
+class PruneExpertsStep(StepSection):
+    """Of every mixture of a `mola` the half of its experts that is used most, trained on."""
+
+    step: Literal["prune_experts"]
+    choose: list[Literal["most_used", "random"]] = Field(
+        default=["most_used"], min_length=1, max_length=2, description="`random`: any half, to compare with"
+    )
+    rows: int = Field(default=128, ge=1, le=65_536, description="training rows whose tokens are counted")
+    learning_rate: Rates = Field(default=[1e-3])
+    epochs: Epochs = 1.0
+    takes: ClassVar[Takes] = "mola"
+
+
+class PelaStep(StepSection):
+    """PELA: weights become products of thin matrices, distilled from the winner, then tuned on the task."""
+
+    step: Literal["pela"]
+    keep: list[Annotated[float, Field(ge=0.05, le=0.95)]] = Field(
+        default=[0.33, 0.5, 0.67], min_length=1, max_length=10, description="share of the layers' parameters"
+    )
+    distil_steps: list[Annotated[int, Field(ge=0, le=100_000)]] = Field(
+        default=[100], min_length=1, max_length=5, description="batches of 16 rows; 0: truncation alone"
+    )
+    distil_rate: Rate = Field(default=3e-4, description="learning rate of the distillation")
+    learning_rate: Rates = Field(default=[1e-4])
+    epochs: Epochs = 1.0
+    takes: ClassVar[Takes] = "mergeable"
