@@ -12,7 +12,7 @@ from workers.refining.sections.dimension import DimensionStep
 from workers.refining.sections.joining import ComposeStep, ExpertsStep, MergeStep, ScaLearnStep, SoupStep
 from workers.refining.sections.quantising import BlockApStep, PtqStep, QuantisedLoraStep, StepSizesStep
 from workers.refining.sections.section import StepSection
-from workers.refining.sections.shrinking import CompressStep, PelaStep, PruneExpertsStep, PruneStep
+from workers.refining.sections.shrinking import CompressStep, DseeStep, PelaStep, PruneExpertsStep, PruneStep
 
 Step = Annotated[
     CompressStep
@@ -24,6 +24,7 @@ Step = Annotated[
     | ExpertsStep
     | PruneExpertsStep
     | PelaStep
+    | DseeStep
     | GrowStep
     | WarmStartStep
     | PtqStep

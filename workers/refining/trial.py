@@ -11,6 +11,7 @@ from workers.refining.scene import Scene
 from workers.refining.spec import RefineAssignment
 from workers.refining.steps.block_ap import block_ap
 from workers.refining.steps.compress import compress
+from workers.refining.steps.dsee import dsee
 from workers.refining.steps.e2e_qp import e2e_qp
 from workers.refining.steps.grow import grow
 from workers.refining.steps.l4q import l4q
@@ -38,6 +39,7 @@ STEPS: Mapping[str, Callable[[Scene], Outcome]] = {
     "experts": experts,
     "prune_experts": prune_experts,
     "pela": pela,
+    "dsee": dsee,
     "grow": grow,
     "warm_start": warm_start,
     "ptq": ptq,

@@ -91,6 +91,12 @@ def _factorised(choice: Choice, configs: Configs, model: ModelDescription) -> di
     return _afresh("factorised", choice, configs, {"keep": choice["keep"]} | _everywhere(model))
 
 
+def _smaller(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    """Half of the winner's rank, so that the sparse update has something to say."""
+    own = {name: choice[name] for name in ("pruned_heads", "sparsity", "entries")}
+    return _afresh("dsee", choice, configs, own | {"rank": max(1, _knobs(configs[0], model)["rank"] // 2)})
+
+
 def _subspace(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
     return _afresh("said", choice, configs, {"dimensions": choice["dimensions"]} | _everywhere(model))
 
@@ -107,6 +113,7 @@ RESULTS: Mapping[str, Callable[[Choice, Configs, ModelDescription], dict[str, An
     "e2e_qp": _trained_on,
     "l4q": _quantised_lora,
     "pela": _factorised,
+    "dsee": _smaller,
     "scalearn": _side_by_side,
     "compose": _side_by_side,
     "experts": _experts,

@@ -71,3 +71,18 @@ class PelaStep(StepSection):
     learning_rate: Rates = Field(default=[1e-4])
     epochs: Epochs = 1.0
     takes: ClassVar[Takes] = "mergeable"
+
+
+class DseeStep(StepSection):
+    """DSEE: attention heads are taken out of the base, weights pruned, and a low-rank and a sparse update trained."""
+
+    step: Literal["dsee"]
+    pruned_heads: list[Annotated[float, Field(ge=0, le=0.75)]] = Field(
+        default=[0.25], min_length=1, max_length=10, description="share of the heads of every layer"
+    )
+    sparsity: Annotated[float, Field(ge=0, le=0.9)] = Field(default=0.5, description="of the weights that are left")
+    entries: int = Field(default=64, ge=1, le=4096, description="of the sparse update of every weight")
+    rows: int = Field(default=128, ge=1, le=65_536, description="training rows that tell which heads count")
+    learning_rate: Rates = Field(default=[1e-3])
+    epochs: Epochs = 1.0
+    takes: ClassVar[Takes] = "lora"

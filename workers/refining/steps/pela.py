@@ -1,8 +1,8 @@
 """`pela`: compression by low rank before tuning (Guo et al. 2023, PELA, arXiv 2310.10700).
 
 Certain: weights are truncated by their singular values, the small model learns the features of the large one, then it
-is tuned. Choices: the large model is a winner folded into its base; features are what the last layer gives, on the
-task's texts; the bound on how far weights may move while they learn is left out.
+is tuned. Choices: the large model is a winner folded into its base; features are what each layer gives, on the task's
+texts, so that every layer knows what it has to do; the bound on how far weights may move while they learn is left out.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ def pela(scene: Scene) -> Outcome:
     `feature_error` and `truncated_feature_error` are squared errors of the last layer's states over their size.
     """
     large, setup, given = folded(scene), scene.setup(), scene.given.options
-    block = f"{scene.base.description.anatomy.layers_path}.{scene.base.description.anatomy.layers - 1}"
+    anatomy = scene.base.description.anatomy
+    blocks = [f"{anatomy.layers_path}.{number}" for number in range(anatomy.layers)]
     with scene.attached(scene.given.seed) as attached:
         start = _truncated(large, attached, scene)
         with scene.measuring(attached) as measured:
             truncated = measured(start)
-        before = _error(attached.model, large, block, setup)
-        _distil(attached, large, block, setup, given["distil_steps"], given["distil_rate"])
-        after = _error(attached.model, large, block, setup)
+        before = _error(attached.model, large, blocks, setup)
+        _distil(attached, large, blocks, setup, given["distil_steps"], given["distil_rate"])
+        after = _error(attached.model, large, blocks, setup)
         learnt = {name: value.detach().clone() for name, value in attached.tensors().items()} | _head(large, scene)
     outcome = retrained(scene, lambda _attached: learnt, "distilled")
     told = beside("truncated", truncated) | {"feature_error": after, "truncated_feature_error": before}
@@ -61,7 +62,9 @@ def _head(large: nn.Module, scene: Scene) -> Tensors:
     return {name: value for name, value in large.state_dict().items() if name.startswith(head_prefixes(scene.base))}
 
 
-def _distil(attached: Attached, large: nn.Module, block: str, setup: TrainingSetup, steps: int, rate: float) -> None:
+def _distil(
+    attached: Attached, large: nn.Module, blocks: list[str], setup: TrainingSetup, steps: int, rate: float
+) -> None:
     """Train the factors to give the large model's features."""
     factors = [
         value
@@ -72,8 +75,8 @@ def _distil(attached: Attached, large: nn.Module, block: str, setup: TrainingSet
     optimizer = torch.optim.Adam(factors, rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
     for batch in islice(_again_and_again(setup), steps):
-        off, size = _squares(attached.model, large, block, setup, batch)
-        for value, gradient in zip(factors, torch.autograd.grad(off / size, factors), strict=True):
+        off, size = _squares(attached.model, large, blocks, setup, batch)
+        for value, gradient in zip(factors, torch.autograd.grad((off / size).mean(), factors), strict=True):
             value.grad = gradient
         optimizer.step()
         schedule.step()
@@ -87,28 +90,33 @@ def _again_and_again(setup: TrainingSetup) -> Iterator[Batch]:
 
 
 @torch.no_grad()
-def _error(small: nn.Module, large: nn.Module, block: str, setup: TrainingSetup) -> float:
-    """The squared error of features over their own squares, on up to 64 rows."""
-    sums = [_squares(small, large, block, setup, batch) for batch in islice(setup.batches(_ROWS), 4)]
-    return sum(float(off) for off, _ in sums) / sum(float(size) for _, size in sums)
+def _error(small: nn.Module, large: nn.Module, blocks: list[str], setup: TrainingSetup) -> float:
+    """The squared error of the last block's features over their own squares, on up to 64 rows."""
+    sums = [_squares(small, large, blocks, setup, batch) for batch in islice(setup.batches(_ROWS), 4)]
+    return float(sum(off[-1] for off, _ in sums) / sum(size[-1] for _, size in sums))
 
 
 def _squares(
-    small: nn.Module, large: nn.Module, block: str, setup: TrainingSetup, batch: Batch
+    small: nn.Module, large: nn.Module, blocks: list[str], setup: TrainingSetup, batch: Batch
 ) -> tuple[Tensor, Tensor]:
-    """The sums of squared errors and of squares of the features of a batch, padding left out."""
+    """The sums of squared errors and of squares of every block's features of a batch [blocks], padding left out."""
     with torch.no_grad():
-        wanted = _features(large, block, setup, batch)
-    real = real_tokens(batch, wanted)
-    return ((_features(small, block, setup, batch) - wanted).square() * real).sum(), (wanted.square() * real).sum()
+        wanted = _features(large, blocks, setup, batch)
+    real, found = real_tokens(batch, wanted[0]), _features(small, blocks, setup, batch)
+    off = [((mine - theirs).square() * real).sum() for mine, theirs in zip(found, wanted, strict=True)]
+    return torch.stack(off), torch.stack([(theirs.square() * real).sum() for theirs in wanted])
 
 
-def _features(model: nn.Module, block: str, setup: TrainingSetup, batch: Batch) -> Tensor:
-    """What a block gives for a batch [rows, tokens, hidden]."""
+def _features(model: nn.Module, blocks: list[str], setup: TrainingSetup, batch: Batch) -> list[Tensor]:
+    """What blocks give for a batch, each [rows, tokens, hidden]."""
     seen: list[Tensor] = []
-    handle = model.get_submodule(block).register_forward_hook(lambda _module, _given, out: seen.append(first_of(out)))
+    handles = [
+        model.get_submodule(block).register_forward_hook(lambda _module, _given, out: seen.append(first_of(out)))
+        for block in blocks
+    ]
     try:
         setup.outputs(model, batch)
     finally:
-        handle.remove()
-    return seen[0]
+        for handle in handles:
+            handle.remove()
+    return seen
