@@ -22,7 +22,7 @@ def test_factors_are_as_small_as_asked_and_nearer_to_the_features_after_the_dist
     outcome = refined(bench, "pela", choice, [lora], config)
     found = outcome.metrics
     assert outcome.adapter is not None, outcome.reason
-    assert found["feature_error"] < 0.9 * found["truncated_feature_error"]
+    assert found["feature_error"] < 0.95 * found["truncated_feature_error"]
     assert found["distilled_loss"] != found["truncated_loss"]
     assert found["layer_bytes"] == 2 * found["trainable_params"]
     assert 0.48 * WEIGHTS < found["trainable_params"] <= 0.5 * WEIGHTS
