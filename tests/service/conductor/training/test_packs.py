@@ -158,3 +158,16 @@ def test_a_kind_is_known_when_one_that_does_as_much_was_measured() -> None:
     assert costs.knows({"method": "lora", "top_layers": 2})
     assert not costs.knows({"method": "lora", "top_layers": 5})
     assert not costs.knows({"method": "full_ft"})  # a head trains in no time: it says nothing about this one
+
+
+def test_a_trial_whose_teachers_tell_nobody_is_awaited_for_its_whole_training() -> None:
+    some = packs()
+    taught, alone = {"self_training": 2}, {"self_training": 0}
+    assert spec().budget.epochs > 1
+    some.learn(measured(0, 30.0, 10.0, **alone))
+    waited = some.expected_silence([trial(1, config=alone)])
+    assert waited == pytest.approx(30.0 / spec().budget.epochs)
+    assert some.expected_silence([trial(2, config=taught)]) is None  # nothing like it was measured
+    some.learn(measured(3, 90.0, 10.0, **taught))
+    assert some.expected_silence([trial(4, config=taught)]) == pytest.approx(90.0)
+    assert some.expected_silence([trial(5, config=alone)]) == pytest.approx(waited)
