@@ -119,7 +119,6 @@ def test_mixtures_stand_on_the_simplex_of_their_domains(page: Page, search: Sear
     box = chart.bounding_box()
     assert box is not None
     # The corner of the first domain is on top; of the trials the pure one of the last domain lies on its own.
-    middle, top = box["x"] + box["width"] / 2, box["y"]
-    reach = box["height"] / 2 / 1.25
-    page.mouse.click(middle - reach * 0.866, top + box["height"] / 2 + reach / 2)
+    radius = box["height"] / 2  # of the triangle, which has a quarter of it above and below
+    page.mouse.click(box["x"] + box["width"] / 2 - 0.866 * radius, box["y"] + 1.75 * radius)
     expect(page.get_by_role("complementary", name="Trial 0")).to_be_visible()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { corners, gridLines, placeOf } from "./simplex";
+import { corners, gridLines, placeOf, view } from "./simplex";
 
 const near = (found: readonly number[] | null, wanted: readonly number[]) => {
   for (const [at, value] of wanted.entries()) expect(found?.[at]).toBeCloseTo(value);
@@ -18,6 +18,18 @@ describe("placeOf", () => {
   it("spans a line by two parts and a polygon by more", () => {
     near(placeOf([0.25, 0.75], corners(2)), [0.5, 0]);
     near(placeOf([0, 0, 0, 0, 1], corners(5)), corners(5)[4] ?? []);
+  });
+});
+
+describe("view", () => {
+  it.each([2, 3, 6])("holds all of %s corners, undistorted, with the shape in its middle", (parts) => {
+    const { x, y } = view(corners(parts), 1.3);
+    expect((x[1] - x[0]) / (y[1] - y[0])).toBeCloseTo(1.3);
+    for (const [across, up] of corners(parts)) {
+      expect(Math.abs(across)).toBeLessThan(x[1]);
+      expect(up).toBeGreaterThan(y[0]);
+      expect(up).toBeLessThan(y[1]);
+    }
   });
 });
 

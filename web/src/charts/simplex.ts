@@ -25,6 +25,19 @@ export function placeOf(shares: readonly number[], ends: readonly Point[]): Poin
   );
 }
 
+/** What to show of a shape, with room for names round it; as wide for its height as `ratio` says. */
+export function view(ends: readonly Point[], ratio: number): { x: [number, number]; y: [number, number] } {
+  const heights = ends.map(([, y]) => y);
+  const [low, high] = [Math.min(...heights), Math.max(...heights)];
+  const wide = Math.max(...ends.map(([x]) => x)) + NAMES.x;
+  const half = Math.max((high - low) / 2 + NAMES.y, wide / ratio);
+  const middle = (low + high) / 2;
+  return { x: [-half * ratio, half * ratio], y: [middle - half, middle + half] };
+}
+
+/** Room for a name beside a corner and above one, in radii. */
+const NAMES = { x: 0.42, y: 0.25 };
+
 /** Lines of equal shares inside a triangle, at each tenth that `steps` names; of other shapes there are none. */
 export function gridLines(ends: readonly Point[], steps: readonly number[]): [Point, Point][] {
   if (ends.length !== 3) return [];

@@ -8,7 +8,7 @@ import { frame, tip } from "../charts/frame";
 import type { Point } from "../charts/front";
 import { rampColor } from "../charts/ramp";
 import { fitScale } from "../charts/scale";
-import { corners, gridLines, placeOf } from "../charts/simplex";
+import { corners, gridLines, placeOf, view } from "../charts/simplex";
 import { type Theme, useTheme } from "../charts/theme";
 import { short } from "../text/numbers";
 
@@ -25,8 +25,8 @@ interface Measured {
   loss: number;
 }
 
-/** Half of what is drawn in each direction: the shape's radius is 1, and names stand outside. */
-const REACH = { x: 1.45, y: 1.25 };
+/** Width by height; the style sheet says the same. */
+const RATIO = 1.3;
 const TENTHS = [0.2, 0.4, 0.6, 0.8];
 
 export function MixtureMap({ job, answer, trials, onSelect }: Props) {
@@ -40,11 +40,12 @@ export function MixtureMap({ job, answer, trials, onSelect }: Props) {
   );
   const option = useMemo<ChartOption>(() => {
     const place = (weights: Record<string, number>) => placeOf(sharesOf(weights, domains), ends);
+    const shown = view(ends, RATIO);
     const blank = { ...fitScale([0, 1]), ticks: [] };
     const base = frame(
       theme,
-      { name: "", scale: { ...blank, min: -REACH.x, max: REACH.x } },
-      { name: "", scale: { ...blank, min: -REACH.y, max: REACH.y } },
+      { name: "", scale: { ...blank, min: shown.x[0], max: shown.x[1] } },
+      { name: "", scale: { ...blank, min: shown.y[0], max: shown.y[1] } },
     );
     return {
       ...base,
