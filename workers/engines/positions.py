@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from workers.hyperparameters import Hyperparameters
-from workers.methods.attached import Attached
 from workers.models.loading import Base
 from workers.models.positions import rotary
 
@@ -61,13 +60,13 @@ class DrawnPositions:
 
 
 def drawn_positions(
-    hyperparameters: Hyperparameters, base: Base, attached: Attached, window: int, longest: int, seed: int
+    hyperparameters: Hyperparameters, base: Base, window: int, longest: int, seed: int
 ) -> DrawnPositions | None:
-    """Let positions be drawn in the training of an attached adapter; None where its configuration does not ask for it.
+    """Let positions be drawn in the training of an adapter; None where its configuration does not ask for it.
 
-    `window` are the tokens of the longest training row, `longest` those that rows may have where it is measured.
+    The adapter has to be on the base already: taking it off takes this off, too. `window` are the tokens of the longest
+    training row, `longest` those that rows may have where it is measured.
     """
-    del attached  # it has to be on the base already: taking it off takes this off, too
     if hyperparameters.position_scale == 1:
         return None
     found = DrawnPositions(hyperparameters.position_scale, window, serving_scale(longest, window), seed)

@@ -128,11 +128,16 @@ def _kept_processor(folder: Path, card: AdapterCard) -> str:
     return _GIVEN[card.head.processor]
 
 
+def _told(folder: Path) -> dict[str, Any]:
+    """What an exported adapter says of itself; nothing where another program wrote it."""
+    file = folder / TASK_FILE
+    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return told
+
+
 def head_named_in(folder: Path) -> str | None:
     """The head of an exported adapter where peft has no name for it."""
-    file = folder / TASK_FILE
-    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return told.get(_HEAD)
+    return _told(folder).get(_HEAD)
 
 
 def _own_template(card: AdapterCard) -> dict[str, str]:
@@ -143,23 +148,18 @@ def _own_template(card: AdapterCard) -> dict[str, str]:
 
 def new_tokens_of(folder: Path) -> tuple[NewToken, ...]:
     """The tokens that an exported adapter adds to its base."""
-    file = folder / TASK_FILE
-    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return tuple(NewToken(one["text"], one["id"], tuple(one["pieces"])) for one in told.get(_NEW_TOKENS, ()))
+    told = _told(folder).get(_NEW_TOKENS, ())
+    return tuple(NewToken(one["text"], one["id"], tuple(one["pieces"])) for one in told)
 
 
 def chat_template_of(folder: Path) -> str | None:
     """The chat template that an exported adapter was trained with, where that is not its base's."""
-    file = folder / TASK_FILE
-    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return told.get(_TEMPLATE)
+    return _told(folder).get(_TEMPLATE)
 
 
 def section_of(adapter: Path) -> dict[str, Any] | None:
     """The `task` section that an exported adapter of a model of vectors was trained by; None of all others."""
-    file = adapter / TASK_FILE
-    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return told.get(_SECTION)
+    return _told(adapter).get(_SECTION)
 
 
 def _serving(folder: Path, card: AdapterCard) -> str:

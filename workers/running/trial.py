@@ -112,7 +112,7 @@ def train_prepared(
         if sharded:
             shard(attached.model, prepared.resident.base, own)
             prepared = prepared.on(device_of_rank())
-        positions = _positions(prepared, attached)
+        positions = _positions(prepared)
         strategy = run_strategy(prepared.hyperparameters, attached, prepared.resident.base.description, seed)
         torch.manual_seed(rank_seed(seed) if sharded else seed)
         with trainee_on(engine, prepared, attached, strategy, workbench, positions) as trainee:
@@ -211,10 +211,10 @@ def trainee_on(
         yield trainee
 
 
-def _positions(prepared: PreparedTrial, attached: Attached) -> DrawnPositions | None:
+def _positions(prepared: PreparedTrial) -> DrawnPositions | None:
     task, seed = prepared.assignment.task, prepared.assignment.seed
     window = task.training_window() or task.max_length
-    return drawn_positions(prepared.hyperparameters, prepared.resident.base, attached, window, task.max_length, seed)
+    return drawn_positions(prepared.hyperparameters, prepared.resident.base, window, task.max_length, seed)
 
 
 def _keep(checkpoint: Checkpoint, artifacts: ArtifactStore) -> Artifact:
