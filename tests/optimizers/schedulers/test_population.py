@@ -137,19 +137,16 @@ def test_what_may_change_is_a_hyperparameter_and_not_structure() -> None:
     assert set(MUTABLE) <= {*Hyperparameters.model_fields, "dropout"}
     held = {"strategy", "strategy_knobs"}  # by a checkpoint
     of_one_type = {"dpo_beta", "temperature", "neighbours", "neighbour_share", "mixup", "contrast"}
-    of_data = {
-        "eda_copies",
-        "eda_share",
-        "demos",
-        "self_training",
-        "pool_share",
-    }  # what is read cannot change while it is read
+    # What is read cannot change while it is read.
+    of_data = {"eda_copies", "eda_share", "demos", "self_training", "pool_share", "task_sampling", "task_weights"}
+    of_positions = {"position_scale"}  # by the length of what is read
     guard = {"spike_score", "spike_window", "spike_retries"}
     assert set(Hyperparameters.model_fields) - set(MUTABLE) == {
         *held,
         *guard,
         *of_one_type,
         *of_data,
+        *of_positions,
         "batch_tokens",
         "packing",
     }
