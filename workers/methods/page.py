@@ -37,8 +37,8 @@ How to read the tables:
   tell their metrics at every power of two below their rank (`accuracy_at_rank_4`), and for a search each of these is a
   trial of that rank. Cut to rank 1 of 16 it beat a LoRA that was trained at 16 and cut, however rescaled (loss 0.39
   against 0.84); at rank 2 it did not (0.16 against 0.07; one seed, small data).
-- `–` stands where a method is not for such a model or task: `cpt` is for `causal-lm` alone, `pyra` for
-  `image-classification` (its knobs are those on `builtin:vit`). `tests/workers/methods/test_cpt.py`,
+- `–` stands where a method is not for such a model or task; the column **models** says what it is for, and the knobs of
+  a method for images are those on `builtin:vit`. `tests/workers/methods/test_cpt.py`,
   `tests/workers/tasks/test_language_model_methods.py` and `tests/workers/methods/test_token_merging.py` hold them to
   the same.
 - **models** are those it works on, when not all of the [families](models.md).
@@ -102,7 +102,7 @@ _NOT_REGISTERED = """## Not registered, and why
 | lily | its router averages over the tokens of a batch, so a row's outputs depend on its neighbours and on padding |
 | cartridge | is `prefix_tuning` with a frozen part |
 | mtlora | needs several tasks with a head each; a job has one task |
-| scalearn | combines trained adapters of other tasks; a trial starts from none |
+| scalearn | combines trained adapters of other tasks: a step of [refine jobs](refine.md) |
 """
 
 
