@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -29,6 +30,7 @@ WITHOUT_PROJECT = {
     "/v1/mixtures/fit",
     "/v1/predict/power",
     "/v1/predict/critical-batch",
+    "/v1/predict/parallel-layout",
     "/v1/predict/lora-lr",
     "/v1/predict/lora-params",
     "/v1/predict/fit-law",
@@ -38,6 +40,7 @@ WITHOUT_PROJECT = {
 is written down here."""
 OF_PROJECTS = {
     "/v1/jobs",
+    "/v1/courses",
     "/v1/checks",
     "/v1/uploads",
     "/v1/laws",
@@ -85,18 +88,29 @@ def _state(store: Store, job: str) -> Any:
     return store.get_job(job), store.list_webhooks(job_id=job), store.searched_trials(job), store.events_after(0, job)
 
 
+def _required(operation: dict[str, Any]) -> set[str]:
+    """What its query cannot leave out: without it, an operation would be refused before it looks at anything."""
+    return {
+        one["name"] for one in operation.get("parameters", []) if one["in"] == "query" and one.get("required", False)
+    }
+
+
 def test_no_operation_shows_or_changes_what_is_anothers(
     guarded: TestClient, store: Store, alpha: dict[str, str]
 ) -> None:
     beta = _bearer(store, "beta", "submit", "work")
     before = _state(store, alpha["job_id"])
     operations = [
-        (verb, path) for path, verbs in guarded.get("/v1/openapi.json").json()["paths"].items() for verb in verbs
+        (verb, path, _required(told))
+        for path, verbs in guarded.get("/v1/openapi.json").json()["paths"].items()
+        for verb, told in verbs.items()
     ]
     assert len(operations) > 50
-    named = 0
-    for verb, path in operations:
-        filled = path.format(**alpha, token_id="t1")
+    named = asked = 0
+    for verb, path, required in operations:
+        query = {"job": alpha["job_id"]} if "job" in required else {}
+        asked += len(query)
+        filled = str(httpx.URL(path.format(**alpha, token_id="t1")).copy_merge_params(query))
         body = {"content": json.dumps({"worker_id": "w"}), "headers": beta | {"Content-Type": "application/json"}}
         response = guarded.request(verb, filled, **(body if verb in {"post", "patch", "put"} else {"headers": beta}))
         where = f"{verb} {path}: {response.status_code} {response.text[:200]}"
@@ -110,7 +124,9 @@ def test_no_operation_shows_or_changes_what_is_anothers(
             assert LAW not in response.text, where
             assert alpha["job_id"] not in response.text, where
             assert path in OF_PROJECTS, where
+            assert response.is_success or not query, where
     assert named > 20
+    assert asked > 0
     assert _state(store, alpha["job_id"]) == before
 
 
