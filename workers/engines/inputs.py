@@ -18,6 +18,7 @@ from workers.data.tokens import Tokens
 from workers.engines.batches import RowIndices, side_by_side
 from workers.engines.transfers import to_device
 from workers.hyperparameters import Hyperparameters
+from workers.models.row_tasks import TASK_IDS
 from workers.tasks.criterion import IGNORED, LABELS_OWN, ROLES, Criterion, Measure
 from workers.tasks.domains import DomainMeasure
 
@@ -108,8 +109,14 @@ class Inputs:
         return (values - scale[0]) / scale[1]
 
     def labelled(self, rows: RowIndices) -> dict[str, Tensor]:
-        """The batch of these rows with their targets as `labels`."""
-        return {**self.batch(rows), "labels": self.targets(rows)}
+        """The batch of these rows with their targets as `labels`, and the tasks that they are of."""
+        return {**self.batch(rows), **self.tasks(rows), "labels": self.targets(rows)}
+
+    def tasks(self, rows: RowIndices) -> dict[str, Tensor]:
+        """The numbers of the rows' tasks, int64 `[rows]`, by the name of the input that takes them; nothing where all
+        are of one."""
+        tasks = self.criterion.tasks
+        return {} if tasks is None else {TASK_IDS: to_device(tasks[rows], self.device)}
 
     def labelled_batches(self, groups: int, seed: int) -> Iterator[dict[str, Tensor]]:
         """Labelled batches of `groups` groups of rows in random order: files may be sorted."""

@@ -26,6 +26,7 @@ from workers.engines.prefix_store import HiddenStates, PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.methods.attached import logits_in
 from workers.models.pooling import pooled
+from workers.models.row_tasks import read_by
 from workers.models.token_scores import token_scores
 from workers.tasks.criterion import Measure
 
@@ -119,7 +120,7 @@ def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, row
     if criterion.scored:
         scores, frozen = token_scores(model, batch, inputs.targets(rows)), inputs.frozen(rows)
         return scores if frozen is None else torch.cat([scores, frozen[..., None]], dim=-1)
-    outputs = logits_in(model(**batch))
+    outputs = logits_in(model(**read_by(model, batch | inputs.tasks(rows))))
     if criterion.pooling is not None:
         return pooled(outputs, batch["attention_mask"], criterion.pooling)
     return outputs if criterion.targets == "row" else outputs[:, -inputs.place(rows)[1] :]
@@ -197,7 +198,8 @@ def _states(
                 batch = inputs.batch(rows) if entry is None else inputs.around(rows)
                 if below is not None and entry is not None:
                     entry.set(_states_of(below, inputs, rows, inputs.place(rows)[1]))
-                hidden = run_until_captured(base, captured, batch).to(dtype)
+                told = read_by(base.model, batch | inputs.tasks(rows))
+                hidden = run_until_captured(base, captured, told).to(dtype)
                 if head_only:
                     every = torch.arange(len(rows), device=hidden.device)
                     hidden = hidden[every, pooled_positions(kind, batch, padding_id)][:, None]

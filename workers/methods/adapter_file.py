@@ -27,7 +27,7 @@ FORMAT_VERSION = 1
 class AdapterConfig:
     """What rebuilds an adapter on its base model. `seed` redraws frozen random parts of methods that have some.
 
-    `task_type` names the kind of head as peft does.
+    `task_type` names the kind of head as peft does, `row_tasks` the tasks of rows, where these are several.
     """
 
     method: str
@@ -38,13 +38,17 @@ class AdapterConfig:
     head: tuple[str, ...]
     task_type: str = SEQUENCE.peft_type
     format_version: int = FORMAT_VERSION
+    row_tasks: tuple[str, ...] = ()
 
 
 def write_adapter(folder: Path, config: AdapterConfig, tensors: dict[str, Tensor]) -> None:
     """Write both files; tensors are stored contiguous and on the CPU."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS_FILE)
-    (folder / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    told = asdict(config)
+    if not config.row_tasks:
+        del told["row_tasks"]  # which versions before there were several do not know
+    (folder / CONFIG_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def write_quantised(folder: Path, tensors: dict[str, Tensor]) -> None:
@@ -54,14 +58,20 @@ def write_quantised(folder: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def read_adapter(folder: Path) -> tuple[AdapterConfig, dict[str, Tensor]]:
-    """Read what `write_adapter` wrote. Raises `ValueError` for another format version or missing fields."""
+    """Read what `write_adapter` wrote. Raises as `read_config` does."""
+    return read_config(folder), load_file(folder / WEIGHTS_FILE)
+
+
+def read_config(folder: Path) -> AdapterConfig:
+    """Read what rebuilds an adapter. Raises `ValueError` for another format version or missing fields."""
     data = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     if data.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{folder / CONFIG_FILE}: format_version is {data.get('format_version')!r}, allowed: {FORMAT_VERSION}"
         )
     try:
-        config = AdapterConfig(**{**data, "head": tuple(data["head"])})
+        lists = {"head": tuple(data["head"]), "row_tasks": tuple(data.get("row_tasks", ()))}
+        config = AdapterConfig(**{**data, **lists})
     except (TypeError, KeyError) as error:
         raise ValueError(f"{folder / CONFIG_FILE}: {error}") from error
-    return config, load_file(folder / WEIGHTS_FILE)
+    return config

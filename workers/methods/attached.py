@@ -17,8 +17,10 @@ Batch = Mapping[str, "Tensor"]
 
 
 def logits_of(model: nn.Module, batch: Batch) -> Tensor:
-    """float32 logits of a model for a batch that may hold `labels`, too."""
-    return logits_in(model(**{name: value for name, value in batch.items() if name != "labels"})).float()
+    """float32 logits of a model for a batch that may hold `labels`, and the tasks of its rows, too."""
+    from workers.models.row_tasks import read_by
+
+    return logits_in(model(**read_by(model, batch))).float()
 
 
 def logits_in(output: Any) -> Tensor:
@@ -36,7 +38,8 @@ class TrainingSetup:
     """What some methods must know before training: how long it will be, and what the data looks like.
 
     `batches(size)` iterates over training batches of `size` rows: dicts of `input_ids`, `attention_mask`
-    (`token_type_ids`) [rows, tokens] and `labels`, the targets of the rows or of their tokens.
+    (`token_type_ids`) [rows, tokens] and `labels`, the targets of the rows or of their tokens, and `task_ids` [rows]
+    where rows are of several tasks.
     `loss(outputs, labels)` is the task's mean loss of the model's outputs for a batch, as `outputs(model, batch)` gives
     them. `knowledge(size)` iterates over batches of what the base can do already, where the job names such data.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from workers.models.heads import HEADS, Head
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from workers.models.loading import Base
 
 
 def load_adapter(model: Any, folder: str | Path, rank: int | None = None) -> nn.Module:
@@ -44,6 +47,7 @@ def _loaded(model: Any, path: Path, rank: int | None) -> nn.Module:
 
 
 def _load_compressed(model: Any, path: Path, rank: int | None) -> nn.Module:
+    from workers.methods.adapter_file import CONFIG_FILE, read_config
     from workers.methods.compressed import expand
     from workers.methods.ternary_file import read_recipe
     from workers.models.loading import load_base, make_base
@@ -52,7 +56,9 @@ def _load_compressed(model: Any, path: Path, rank: int | None) -> nn.Module:
     if isinstance(model, str):
         model = load_base(model, recipe.labels, kind=_head_of(recipe.task_type)).model
     with tempfile.TemporaryDirectory() as scratch:
-        plain = expand(path, Path(scratch) / "adapter", make_base(model, str(path), head=recipe.head))
+        own = read_config(path).row_tasks if (path / CONFIG_FILE).is_file() else ()
+        base = _of_tasks(make_base(model, str(path), head=recipe.head), own)
+        plain = expand(path, Path(scratch) / "adapter", base)
         return load_adapter(model, plain, rank)
 
 
@@ -88,13 +94,18 @@ def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
     if model.config.model_type != config.model_type:
         raise ValueError(f"{path}: made for a {config.model_type} model, found {model.config.model_type}")
     tell_base(model, path)
-    base = make_base(model, str(path), head=config.head)
+    base = _of_tasks(make_base(model, str(path), head=config.head), config.row_tasks)
     attached = chosen.attach(base, knobs, config.seed, None)
     if not isinstance(attached, OwnAdapter):
         raise ValueError(f"{path}: method {config.method!r} is saved in peft's own format")
     attached.load(tensors)
     adapted: nn.Module = attached.model.eval()
     return adapted.requires_grad_(False)
+
+
+def _of_tasks(base: Base, names: tuple[str, ...]) -> Base:
+    """A base whose rows are of several tasks, where an adapter names some."""
+    return replace(base, description=replace(base.description, row_tasks=names))
 
 
 def _from_reference(reference: str, task_type: str, tensors: dict[str, Any]) -> Any:

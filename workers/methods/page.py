@@ -40,7 +40,8 @@ How to read the tables:
 - `–` stands where a method is not for such a model or task; the column **models** says what it is for, and the knobs of
   a method for images are those on `builtin:vit`. `tests/workers/methods/test_cpt.py`,
   `tests/workers/tasks/test_language_model_methods.py` and `tests/workers/methods/test_token_merging.py` hold them to
-  the same.
+  the same; `mtlora`, which is for [`multi-task`](tasks.md#multi-task) and counted here for one task, is held to it by
+  `tests/workers/methods/test_mtlora.py`.
 - **models** are those it works on, when not all of the [families](models.md).
 - `e2e_qp` and `l4q` train steps as logarithms, so that a rate is the share by which a step changes (`rate_ratio`: that
   of `l4q`'s steps, in multiples of the rate of its LoRA). Their exports hold `quantised.safetensors` besides: for each
@@ -101,7 +102,6 @@ _NOT_REGISTERED = """## Not registered, and why
 | alora, a LoRA option | acts behind a given text inside the prompt of a decoder |
 | lily | its router averages over the tokens of a batch, so a row's outputs depend on its neighbours and on padding |
 | cartridge | is `prefix_tuning` with a frozen part |
-| mtlora | needs several tasks with a head each; a job has one task |
 | scalearn | combines trained adapters of other tasks: a step of [refine jobs](refine.md) |
 """
 

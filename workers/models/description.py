@@ -27,7 +27,7 @@ class ModelDescription:
     `prompt_room` the number that these leave for a prompt; None: no bound. `task` is its type, empty where none is
     known. With `fresh_head` every trial trains a head of its own. `baselines` of the task need no model. Embeddings of
     `trained_tokens` are trained beside an adapter, and of `trained_outputs`, tokens that are new, the rows of the
-    output layer `untied_output`, too.
+    output layer `untied_output`, too. `row_tasks` names the tasks that rows are of, where these are several.
     """
 
     reference: str
@@ -41,6 +41,7 @@ class ModelDescription:
     trained_outputs: tuple[int, ...] = ()
     untied_output: str = ""
     task: str = ""
+    row_tasks: tuple[str, ...] = ()
 
     def layer_range(self, top_layers: int | None = None) -> range:
         """Indices of the last `top_layers` encoder layers (all of them when None), lowest first."""
@@ -118,7 +119,7 @@ def for_task(model: ModelDescription, task: TaskSection) -> ModelDescription:
     """The model as a task sees it: with its texts and baselines, and with or without a head to train."""
     kind = task_of(task)
     own = {"fresh_head": kind.head.fresh, "baselines": kind.baselines, "task": task.type}
-    known = replace(with_texts(model, task.max_length), **own)  # type: ignore[arg-type]
+    known = replace(with_texts(model, task.max_length), **own, row_tasks=tuple(task.parts()))  # type: ignore[arg-type]
     return _with_tokens(known, task)
 
 

@@ -25,6 +25,7 @@ from torch import nn
 
 from workers.models.anatomy import Anatomy
 from workers.models.heads import head_of
+from workers.models.row_tasks import TASK_IDS, asks_tasks
 
 ROWS: Mapping[str, int] = {"latency_ms": 1, "latency_batch_ms": 32}
 """Rows of a pass, by the metric that its time is."""
@@ -73,9 +74,11 @@ def times_longer(
 
     In blocks of four passes, the base's outside: a machine that slows down steadily makes no difference. 15 blocks
     after one to warm up; slow models stop after three seconds, with seven at least, quick ones go on until 0.4 seconds
-    or 200 blocks. Attaching is not timed.
+    or 200 blocks. Attaching is not timed. Where an adapter asks for the tasks of rows, these are of the first.
     """
     batch = _batch(plain, anatomy, rows, tokens)
+    asked = {TASK_IDS: torch.zeros(rows, dtype=torch.long, device=next(plain.parameters()).device)}
+    adapted_batch = batch | (asked if asks_tasks(model) else {})
     ratios: list[float] = []
     spent = 0.0
 
@@ -84,7 +87,7 @@ def times_longer(
             return _seconds(plain, batch, clock)
 
     while _wants_more(len(ratios) - 1, spent):
-        before, adapted = base(), _seconds(model, batch, clock) + _seconds(model, batch, clock)
+        before, adapted = base(), _seconds(model, adapted_batch, clock) + _seconds(model, adapted_batch, clock)
         plainly = before + base()
         spent += plainly + adapted
         ratios.append(adapted / plainly)

@@ -92,8 +92,7 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     kind, added = task_of(assignment.task).head, assignment.task.added_tokens()
     half = _base_in_bfloat16(assignment, workbench)
     resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half, added)
-    if assignment.task.trains_embeddings:
-        resident = replace(resident, base=replace(resident.base, description=_training(resident, assignment.task)))
+    resident = replace(resident, base=replace(resident.base, description=_seen(resident, assignment.task)))
     chosen = method(name)
     values = chosen.complete(for_task(resident.base.description, assignment.task), knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
@@ -134,14 +133,15 @@ def _transforms(assignment: Assignment, hyperparameters: Hyperparameters) -> Tra
     return Transforms(Eda(copies, hyperparameters.eda_share) if copies else None, hyperparameters.demos)
 
 
-def _training(resident: ResidentBase, task: TaskSection) -> ModelDescription:
-    """The base's description with the tokens whose embeddings a task trains."""
+def _seen(resident: ResidentBase, task: TaskSection) -> ModelDescription:
+    """The base's description with the tokens whose embeddings a task trains, and the tasks that it is made of."""
     seen, own = for_task(resident.base.description, task), resident.base.description
     return replace(
         own,
         trained_tokens=seen.trained_tokens,
         trained_outputs=seen.trained_outputs,
         untied_output=seen.untied_output,
+        row_tasks=seen.row_tasks,
     )
 
 

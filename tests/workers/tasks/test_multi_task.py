@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tests.service.tiny_task import FILLER, WORDS, write_model
-from tests.workers.stored_models import write_decoder
+from tests.workers.several_tasks import TASKS, rows, section, write_home
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
 from workers.engines.batches import StepPlan
@@ -29,47 +26,13 @@ from workers.tasks.criterion import IGNORED
 from workers.tasks.registry import metrics_for, task
 
 LORA = {"method": "lora", "rank": 4, "alpha": 8, "targets": "all", "learning_rate": 1e-2, "batch_size": 8}
-TASKS = ("kind", "size", "words")
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
-
-
-def rows(count: int) -> list[dict[str, Any]]:
-    rng = random.Random(count)
-    found = []
-    for _ in range(count):
-        kind = rng.choice(sorted(WORDS))
-        words = [*rng.choices(FILLER, k=rng.randint(2, 6)), rng.choice(WORDS[kind])]
-        tags = [*("O" for _ in words[1:]), f"B-{kind}"]
-        found.append({"text": " ".join(words), "label": kind, "size": len(words), "tokens": words, "tags": tags})
-    return found
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("several")
-    write_model(folder / "encoder")
-    write_decoder(folder / "decoder")
-    for name, count in (("kind", 90), ("size", 40), ("words", 20)):
-        write(folder / f"{name}.jsonl", rows(count))
-    write(folder / "validation.jsonl", rows(30))
+    write_home(folder)
     return folder
-
-
-def section(home: Path, model: str = "encoder", **changes: Any) -> dict[str, Any]:
-    own: dict[str, dict[str, Any]] = {
-        "kind": {"type": "text-classification"},
-        "size": {"type": "text-regression", "label": "size"},
-        "words": {"type": "token-classification"},
-    }
-    tasks = {
-        name: {"train": str(home / f"{name}.jsonl"), "validation": str(home / "validation.jsonl"), **fields}
-        for name, fields in own.items()
-    }
-    return {"type": "multi-task", "model": str(home / model), "max_length": 16, "tasks": tasks, **changes}
 
 
 def trial(home: Path, config: dict[str, Any] | None = None, **changes: Any) -> Assignment:
