@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from workers.models.new_tokens import NewToken, extend_model, new_tokens, rows_f
 from workers.models.positions import stretch
 from workers.models.processors import PROCESSOR_FILE
 from workers.models.references import is_hub, resolve
+from workers.models.row_tasks import TASK_IDS
 
 _TEMPLATE = "chat_template"
 _SECTION = "task"
@@ -27,6 +29,7 @@ _VECTORS = """A vector for each token, in `.logits`; a text's own is pooled from
 {normalize}`). Queries are read behind `{query_prefix}`, documents behind `{document_prefix}`. `peftsearch export
 --merged` writes a folder that sentence-transformers loads, if the method folds into the base."""
 _HEAD = "head"
+_ROW_TASKS = """ The model is called with `{name}`, too: a tensor with the number of each row's task ({numbers})."""
 _GIVEN = {
     "AutoImageProcessor": "Its image processor is. It was given images upright: "
     '`ImageOps.exif_transpose(Image.open(file)).convert("RGB")`.',
@@ -57,10 +60,13 @@ from peft import {kind}
 """
 
 
-def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int | None) -> None:
+def write_card(
+    folder: Path, card: AdapterCard, plain_peft: bool, padding: int | None, row_tasks: Sequence[str] = ()
+) -> None:
     """Write README.md with the configuration, the metrics, the outputs and the lines that load the adapter, and a JSON
     file with what a base model must be told: its labels, the id of the token that it was padded with, and the chat
-    template where the job had one of its own; and with what the adapter can be refined by: configuration and seed."""
+    template where the job had one of its own; and with what the adapter can be refined by: configuration and seed.
+    `row_tasks` are the tasks that the model must be told of its rows."""
     told: dict[str, Any] = {"labels": card.labels, "pad_token_id": padding, **_own_template(card)}
     told |= {} if card.head.peft_type else {_HEAD: card.head.key}
     added = new_tokens(card.base_model, card.task.get(_NEW_TOKENS) or ())
@@ -80,6 +86,8 @@ def write_card(folder: Path, card: AdapterCard, plain_peft: bool, padding: int |
     metrics = "\n".join(f"| {name} | {value:.6g} |" for name, value in sorted(card.metrics.items()))
     outputs = ", ".join(f"{index} = {name}" for index, name in enumerate(card.labels)) or "not recorded"
     outputs = f"{outputs}. {card.reading}" if card.reading else outputs
+    numbers = ", ".join(f"{number} = {name}" for number, name in enumerate(row_tasks))
+    outputs += _ROW_TASKS.format(name=TASK_IDS, numbers=numbers) if row_tasks else ""
     outputs = outputs if card.head.fresh else "The next token, by the base model's own head."
     outputs = _VECTORS.format(**card.task) if card.head.bare and card.task else outputs
     own = " and its head" if card.head.fresh else ""

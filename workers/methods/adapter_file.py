@@ -27,7 +27,7 @@ FORMAT_VERSION = 1
 class AdapterConfig:
     """What rebuilds an adapter on its base model. `seed` redraws frozen random parts of methods that have some.
 
-    `task_type` names the kind of head as peft does, `row_tasks` the tasks of rows, where these are several.
+    `task_type` names the kind of head as peft does, `row_tasks` the tasks of rows where the adapter must be told them.
     """
 
     method: str
@@ -60,6 +60,11 @@ def write_quantised(folder: Path, tensors: dict[str, Tensor]) -> None:
 def read_adapter(folder: Path) -> tuple[AdapterConfig, dict[str, Tensor]]:
     """Read what `write_adapter` wrote. Raises as `read_config` does."""
     return read_config(folder), load_file(folder / WEIGHTS_FILE)
+
+
+def row_tasks_in(folder: Path) -> tuple[str, ...]:
+    """The tasks that an exported adapter must be told of its rows; none of most, and of those of peft."""
+    return read_config(folder).row_tasks if (folder / CONFIG_FILE).is_file() else ()
 
 
 def read_config(folder: Path) -> AdapterConfig:

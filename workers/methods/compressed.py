@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from workers.methods.adapter_card import write_card
-from workers.methods.adapter_file import CONFIG_FILE, WEIGHTS_FILE
+from workers.methods.adapter_file import CONFIG_FILE, WEIGHTS_FILE, row_tasks_in
 from workers.methods.adapter_names import PEFT_CONFIG, PEFT_WEIGHTS, TERNARY_FILE
 from workers.methods.attached import AdapterCard, Attached
 from workers.methods.registry import method
@@ -82,6 +82,6 @@ class Compressed:
         for name in (PEFT_WEIGHTS, WEIGHTS_FILE):
             (folder / name).unlink(missing_ok=True)
         write_ternary(folder / TERNARY_FILE, self.change, self.recipe)
-        write_card(folder, card, plain_peft=False, padding=self.padding)
+        write_card(folder, card, plain_peft=False, padding=self.padding, row_tasks=row_tasks_in(folder))
         if not (folder / PEFT_CONFIG).is_file() and not (folder / CONFIG_FILE).is_file():
             raise ValueError("only adapters can be compressed")

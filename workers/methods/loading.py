@@ -47,7 +47,7 @@ def _loaded(model: Any, path: Path, rank: int | None) -> nn.Module:
 
 
 def _load_compressed(model: Any, path: Path, rank: int | None) -> nn.Module:
-    from workers.methods.adapter_file import CONFIG_FILE, read_config
+    from workers.methods.adapter_file import row_tasks_in
     from workers.methods.compressed import expand
     from workers.methods.ternary_file import read_recipe
     from workers.models.loading import load_base, make_base
@@ -56,8 +56,7 @@ def _load_compressed(model: Any, path: Path, rank: int | None) -> nn.Module:
     if isinstance(model, str):
         model = load_base(model, recipe.labels, kind=_head_of(recipe.task_type)).model
     with tempfile.TemporaryDirectory() as scratch:
-        own = read_config(path).row_tasks if (path / CONFIG_FILE).is_file() else ()
-        base = _of_tasks(make_base(model, str(path), head=recipe.head), own)
+        base = _of_tasks(make_base(model, str(path), head=recipe.head), row_tasks_in(path))
         plain = expand(path, Path(scratch) / "adapter", base)
         return load_adapter(model, plain, rank)
 

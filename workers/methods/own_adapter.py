@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from workers.methods.declaration.own_method import NO_HOOKS, OwnHooks
 from workers.methods.forms.dropout import quicken
 from workers.methods.snapshot import ModelSnapshot, taken_off
 from workers.models.loading import Base
-from workers.models.row_tasks import TASK_IDS, asks_tasks
+from workers.models.row_tasks import asks_tasks
 
 
 class OwnAdapter:
@@ -136,12 +135,12 @@ class OwnAdapter:
             model_type=self.base.description.anatomy.model_type,
             head=self.base.head,
             task_type=self.base.kind.key,
-            row_tasks=self.base.description.row_tasks,
+            row_tasks=self.base.description.row_tasks if asks_tasks(self.model) else (),
         )
         write_adapter(folder, config, self.tensors())
         if numbers := self._integers():
             write_quantised(folder, numbers | {name: self._parameters[name] for name in self._head})
-        write_card(folder, self._telling_tasks(card), plain_peft=False, padding=self.model.config.pad_token_id)
+        write_card(folder, card, plain_peft=False, padding=self.model.config.pad_token_id, row_tasks=config.row_tasks)
 
     def without(self) -> AbstractContextManager[None]:
         """Inside, the base is as before; behind it the adapter is on again."""
@@ -154,14 +153,6 @@ class OwnAdapter:
     def tensors(self) -> dict[str, Tensor]:
         """Everything that an export holds."""
         return {**self._parameters, **self._kept()}
-
-    def _telling_tasks(self, card: AdapterCard) -> AdapterCard:
-        """The card, saying what number stands for which task where the model must be told."""
-        if not asks_tasks(self.model):
-            return card
-        numbers = ", ".join(f"{number} = {name}" for number, name in enumerate(self.base.description.row_tasks))
-        asked = f"The model is called with `{TASK_IDS}`, too: a tensor with the number of each row's task ({numbers})."
-        return replace(card, reading=f"{card.reading} {asked}".strip())
 
     def _integers(self) -> dict[str, Tensor]:
         """Whole numbers and steps of quantised layers by full name: `integers()` of the modules that have it."""

@@ -18,8 +18,10 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
 from workers.engines.passes import WholePass
 from workers.errors import InvalidInput
-from workers.methods.attached import Attached
+from workers.methods.attached import AdapterCard, Attached
+from workers.methods.compressed import Compressed, start_tensors
 from workers.methods.registry import method
+from workers.methods.ternary_file import Recipe, TernaryChange, changing, start_of
 from workers.models.description import describe_for
 from workers.models.loading import Base
 from workers.models.row_tasks import TASK_IDS
@@ -177,6 +179,31 @@ def test_engines_agree_and_an_export_predicts_the_same_elsewhere(home: Path, tmp
     for name in ("kind.loss", "size.rmse", "words.loss"):  # ranks and counts may turn on the last digit
         assert told[name] == pytest.approx(fast.metrics[name], rel=1e-3), name
     assert prepared.resident.base.description.row_tasks == TASKS
+
+
+def test_a_compressed_one_loads_with_its_tasks(home: Path, tmp_path: Path) -> None:
+    prepared = prepare(trial(home), Workbench(home, ArtifactStore(home / "artifacts")))
+    base, knobs, labels = prepared.resident.base, prepared.knobs, prepared.data.tokens.labels
+    fresh = start_tensors(base, "mtlora", knobs, 1)
+    change = TernaryChange(
+        np.resize(np.array([1, 0, -1], dtype=np.int8), sum(value.numel() for value in changing(fresh).values())),
+        np.full(len(changing(fresh)), 0.1, dtype=np.float32),
+        start_of(fresh),
+    )
+    attached, rows = prepared.method.attach(base, knobs, 1, None), np.arange(20)
+    try:
+        recipe = Recipe("mtlora", knobs, 1, base.head, base.kind.key, len(labels))
+        Compressed(attached, change, recipe, 0).save(tmp_path / "small", AdapterCard("mtlora", "", labels=labels))
+        attached.load(change.applied(fresh))
+        attached.set_training(False)
+        with torch.no_grad():
+            expected = WholePass(attached.model, prepared.evaluated).outputs(rows)
+    finally:
+        attached.detach()
+    loaded = load_adapter(str(home / "encoder"), tmp_path / "small")
+    with torch.no_grad():
+        torch.testing.assert_close(WholePass(loaded, prepared.evaluated).outputs(rows), expected)
+    assert "0 = kind, 1 = size, 2 = words" in (tmp_path / "small" / "README.md").read_text()
 
 
 def test_training_on_one_task_leaves_the_factors_of_others_as_they_were(home: Path) -> None:
