@@ -225,6 +225,18 @@ class AsyncClient:
         """See `Client.confirmation`."""
         return await self._send(calls.confirmation(job_id))
 
+    async def stages(self, job_id: str) -> list[Mapping[str, Any]]:
+        """See `Client.stages`."""
+        return await self._send(calls.stages(job_id))
+
+    async def follow_up(self, trial_id: str, how: str = "again") -> Mapping[str, Any]:
+        """See `Client.follow_up`."""
+        return await self._send(calls.follow_up(trial_id, how))
+
+    async def uses(self, trial_id: str) -> list[Mapping[str, Any]]:
+        """See `Client.uses`."""
+        return await self._send(calls.uses(trial_id))
+
     async def recommend(self, **question: Any) -> Mapping[str, Any]:
         """See `Client.recommend`."""
         return await self._send(calls.recommend(question))

@@ -227,6 +227,21 @@ def confirmation(job_id: str) -> Call[Mapping[str, Any]]:
     return _costly("GET", f"/v1/jobs/{job_id}/confirmation", dict)
 
 
+def stages(job_id: str) -> Call[list[Mapping[str, Any]]]:
+    """The seven stages of a job."""
+    return Call("GET", f"/v1/jobs/{job_id}/stages", lambda data: list(data["items"]))
+
+
+def follow_up(trial_id: str, how: str) -> Call[Mapping[str, Any]]:
+    """The spec of a job that goes on from a trial."""
+    return Call("GET", f"/v1/trials/{trial_id}/follow-up", lambda data: dict(data["spec"]), _query(how=how))
+
+
+def uses(trial_id: str) -> Call[list[Mapping[str, Any]]]:
+    """The refine jobs that began with a trial's adapter."""
+    return Call("GET", f"/v1/trials/{trial_id}/uses", lambda data: list(data["items"]))
+
+
 def recommend(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """Configurations for a new task from past jobs."""
     body = {name: value for name, value in question.items() if value is not None}

@@ -247,6 +247,20 @@ class Client:
         their gain is left; for jobs with `confirm` in their spec."""
         return self._send(calls.confirmation(job_id))
 
+    def stages(self, job_id: str) -> list[Mapping[str, Any]]:
+        """The seven stages of a job in their order, from its data to what was exported: `name`, `state` (`done`,
+        `running`, `ahead`, `unfinished` or `not asked for`), times, and as `products` what each has brought forth."""
+        return self._send(calls.stages(job_id))
+
+    def follow_up(self, trial_id: str, how: str = "again") -> Mapping[str, Any]:
+        """The JobSpec of a job that goes on from a trial, to submit or to change first: the same training with another
+        seed (`again`), or a search of a space narrowed round it (`around`)."""
+        return self._send(calls.follow_up(trial_id, how))
+
+    def uses(self, trial_id: str) -> list[Mapping[str, Any]]:
+        """The refine jobs that began with the trial's adapter, newest first."""
+        return self._send(calls.uses(trial_id))
+
     def recommend(self, **question: Any) -> Mapping[str, Any]:
         """What to try first on a new task (`model`, `rows`, `max_length`, `type`, `metric`, `where`, `count`), from
         past jobs on alike tasks and models; the literature's default, with a warning, where there is none."""

@@ -45,6 +45,7 @@ from service.api.routes import (
     remarks,
     search_methods,
     spaces,
+    stages,
     surfaces,
     system,
     tasks,
@@ -63,6 +64,7 @@ from workers.artifacts import ArtifactStore
 
 ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
+    stages.router,
     checks.router,
     uploads.router,
     trials.router,

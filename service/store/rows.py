@@ -25,6 +25,7 @@ from service.store.tables import (
     DeliveryRow,
     EventRow,
     ExploitRow,
+    ExportRow,
     IdempotencyKeyRow,
     JobRow,
     ReportRow,
@@ -44,6 +45,7 @@ AUDIT = cast(Table, AuditRow.__table__)
 WEBHOOKS = cast(Table, WebhookRow.__table__)
 DELIVERIES = cast(Table, DeliveryRow.__table__)
 ANSWERS = cast(Table, AnswerRow.__table__)
+EXPORTS = cast(Table, ExportRow.__table__)
 CLUSTERS = cast(Table, ClusterRow.__table__)
 
 # Records are built by position: their fields and these columns have the same names and order.

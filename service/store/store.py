@@ -18,11 +18,13 @@ from service.store import (
     answers,
     courses,
     events,
+    exports,
     fronts,
     imports,
     jobs,
     leases,
     lineage,
+    provenance,
     references,
     remarks,
     reports,
@@ -34,7 +36,9 @@ from service.store import (
 )
 from service.store.access import AccessStore, Clock
 from service.store.engine import Database
+from service.store.exports import Export
 from service.store.migrate import upgrade
+from service.store.provenance import Provenance
 from service.store.records import (
     DEFAULT_PROJECT,
     EVERY,
@@ -57,6 +61,7 @@ from service.store.records import (
 )
 from service.store.trial_columns import TrialColumns
 from service.store.trials import Bound
+from service.store.uses import Refinement, Use
 from workers.assignment import Outcome, Report
 
 
@@ -240,10 +245,27 @@ class Store(AccessStore):
         """See `courses.course`."""
         return self._database.read(lambda c: courses.course(c, job_id, metric, maximize, points))
 
-    def uses(self, trial_id: str) -> tuple[uses.Use, ...]:
+    def uses(self, trial_id: str) -> tuple[Use, ...]:
         """Jobs of the trial's project that refine its adapter, newest first."""
         project = self.project_of(rows.job_id_of(trial_id))
         return self._database.read(lambda c: uses.uses(c, trial_id, project))
+
+    def refinements(self, job_id: str) -> tuple[Refinement, ...]:
+        """Jobs of the job's project that refine adapters of its trials, newest first."""
+        project = self.project_of(job_id)
+        return self._database.read(lambda c: uses.refinements(c, job_id, project))
+
+    def provenance(self, job_id: str) -> tuple[Provenance, ...]:
+        """The job's trials by what they say they were trained on, most trials first."""
+        return self._database.read(lambda c: provenance.provenance(c, job_id))
+
+    def exported(self, trial: Trial, adapter: str) -> None:
+        """The trial's adapter, with this hash, was downloaded once more."""
+        self._database.write(lambda c: exports.exported(c, trial, adapter, self._clock()))
+
+    def exports(self, job_id: str) -> tuple[Export, ...]:
+        """The job's adapters that were downloaded, the latest first."""
+        return self._database.read(lambda c: exports.exports(c, job_id))
 
     def front(self, job_id: str) -> tuple[Trial, ...]:
         """The trials on the Pareto front, best first by the first objective."""

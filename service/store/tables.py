@@ -3,6 +3,7 @@
 jobs ─┬─ trials ─┬─ reports       idempotency_keys: which `create_job` request made which job
       ├─ events  └─ exploits      tokens: hashed credentials; audit: who did what
       ├─ webhooks ── deliveries   whom to tell of what, and what is on its way there
+      ├─ exports                  adapters that were downloaded
       └─ answers                  laws and mixtures learnt, which may outlive their job
 clusters: the machines that each conductor sees
 """
@@ -285,6 +286,20 @@ class DeliveryRow(Table):
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     body: Mapped[str] = mapped_column(FreeText)
+
+
+class ExportRow(Table):
+    """The adapter of a trial was downloaded, `times` so far."""
+
+    __tablename__ = "exports"
+    __table_args__ = (Index(None, "job_id", "last_at"),)
+
+    trial_id: Mapped[str] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    adapter: Mapped[str] = mapped_column(String(64))
+    times: Mapped[int] = mapped_column(Integer)
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
 
 
 class ClusterRow(Table):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from peftsearch import AsyncClient
 from service.store.records import NewTrial
@@ -104,11 +105,36 @@ def test_a_space_that_cannot_be_is_refused_and_nothing_changes(run: Any, client:
     assert client.job(job_id).spec == before
 
 
+def test_a_job_tells_its_stages_and_a_trial_what_goes_on_from_it(
+    run: Any, client: Any, job_id: str, tmp_path: Path
+) -> None:
+    found = run("stages", job_id, "--json").json
+    assert found == client.stages(job_id)
+    lines = run("stages", job_id).out.splitlines()
+    assert [line.split()[0] for line in lines[1:] if not line.startswith(" ")] == [one["name"] for one in found]
+    assert "not asked for" in next(line for line in lines if line.startswith("refine"))
+    assert run("stages", "jnone").code == 2
+
+    trial = f"{job_id}-3"
+    again = tmp_path / "again.yaml"
+    again.write_text(run("follow-up", trial).out)
+    assert yaml.safe_load(again.read_text()) == client.follow_up(trial)
+    assert run("follow-up", trial, "--how", "around", "--json").json == client.follow_up(trial, "around")
+    assert run("submit", str(again)).code == 0
+    assert run("follow-up", trial, "--how", "sideways").code == 2
+
+    assert run("uses", trial, "--json").json == client.uses(trial) == []
+    assert run("uses", "jnone-1").code == 2
+
+
 def test_the_asynchronous_twin_asks_the_same(url: str, client: Any, job_id: str) -> None:
     async def use() -> None:
         async with AsyncClient(url) as twin:
             assert await twin.snippet(f"{job_id}-3") == client.snippet(f"{job_id}-3")
             assert await twin.knee(job_id) == client.knee(job_id)
+            assert await twin.stages(job_id) == client.stages(job_id)
+            assert await twin.follow_up(f"{job_id}-3") == client.follow_up(f"{job_id}-3")
+            assert await twin.uses(f"{job_id}-3") == client.uses(f"{job_id}-3")
             changed = await twin.change_space(job_id, {"overrides": {"rank": {"value": 8}}})
             assert changed.spec == client.job(job_id).spec
 

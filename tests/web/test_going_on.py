@@ -36,6 +36,25 @@ def test_a_trial_is_gone_on_from_and_says_what_became_of_it(page: Page, search: 
     step = {"step": "compress", "trial": result.number, "objectives": {"accuracy": 0.69, "trainable_params": 9216}}
     refined.store.add_answer("refine", "smaller", {"steps": [step]}, refined.job.id)
 
+    page.set_viewport_size({"width": 375, "height": 812})
+    page.goto(f"/#/jobs/{search.job.id}")
+    stages = page.get_by_role("list", name="Stages").get_by_role("listitem")
+    expect(stages).to_have_text(
+        [
+            re.compile("^dataunfinished.*no trial has told which rows"),
+            re.compile("^baseunfinished.*no trial has told which weights"),
+            re.compile(r"^spacedone\d+ parameters"),
+            re.compile("^searchdone.*on the front"),
+            "confirmnot asked for",
+            re.compile("^refinerunningsmaller: running"),
+            "exportnot asked for",
+        ]
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    search.store.exported(winner, str(winner.adapter))
+    stages.nth(6).get_by_role("button", name=f"trial {winner.number}").click()
+    expect(page.get_by_role("complementary")).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(f"/#/jobs/{search.job.id}?trial={winner.number}")
     drawer = page.get_by_role("complementary")
     drawer.get_by_role("list", name="Refined in").get_by_role("link", name="smaller").click()

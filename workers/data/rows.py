@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +94,13 @@ class Rows:
         """What tells these rows from others, as JSON has it."""
         return [[text.digest if isinstance(text, Blob) else text for text in self.texts], self.pairs]
 
+    def digest_into(self, digest: hashlib._Hash) -> None:
+        """Add what the rows say, and their targets."""
+        several = self.targets.dtype == object  # an array for each row
+        digest.update(json.dumps(self.contents()).encode())
+        digest.update((np.concatenate(self.targets) if several else self.targets).tobytes())
+        digest.update(json.dumps([len(row) for row in self.targets]).encode() if several else b"")
+
     def strings(self) -> Iterator[str]:
         """Everything that is written in the rows."""
         for text in (*self.texts, *(self.pairs or ())):
@@ -111,6 +121,16 @@ class TaskData:
     test: Rows | None
     form: str = ""
     pool: Rows | None = None
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of the labels and of what stands in every split and in the pool: that these are the same data."""
+        digest = hashlib.sha256(json.dumps(self.labels).encode())
+        for rows in (self.train, self.validation, self.test, self.pool):
+            digest.update(b"\x00split")
+            if rows is not None:
+                rows.digest_into(digest)
+        return digest.hexdigest()
 
     @property
     def in_pieces(self) -> bool:

@@ -106,11 +106,14 @@ def outcome_of(
 
 
 def _rows(prepared: PreparedTrial) -> dict[str, str]:
-    """How many training rows the data has, and the tokens of the longest: what a trial's costs are told by."""
+    """How many training rows the data has, and the tokens of the longest: what a trial's costs are told by; and by
+    their hashes, which rows and which frozen weights they were."""
     train, copies = prepared.data.train, prepared.hyperparameters.eda_copies
     return {
         "train_rows": str(len(train) // train.criterion.together // (1 + copies)),
         "longest_row": str(int(train.lengths.max())),
+        "data_sha256": prepared.data.content_hash,
+        "base_sha256": prepared.resident.weights_hash,
     }
 
 

@@ -55,6 +55,7 @@ class PreparedData:
     pairs: Mapping[Split, tuple[str, ...] | None] = field(default_factory=dict)  # second texts of what is evaluated
     bank: Bank | None = None  # what stands before each of its texts
     pool: Tokens | None = None  # rows whose targets nobody knows
+    content_hash: str = ""  # of the rows as they were read, before they are transformed
 
     def on(self, device: str) -> PreparedData:
         """The same rows on another device."""
@@ -207,7 +208,7 @@ class Workbench:
         train, validation = inputs(learnt, of), inputs(tokens.validation, rows.validation)
         bank = transforms.bank(plain, task.max_length)
         pool = None if rows.pool is None else tokenise(rows.pool, processor, task.max_length, kind.encoding(task))
-        return PreparedData(tokens, train, validation, test, pairs, bank, pool)
+        return PreparedData(tokens, train, validation, test, pairs, bank, pool, plain.content_hash)
 
     def _resident(self, cache: dict[Hashable, _Value], key: Hashable, load: Callable[[], _Value]) -> _Value:
         value = cache.pop(key) if key in cache else load()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Query, Request, Response
@@ -31,11 +33,12 @@ from service.api.views import (
     TrialView,
     View,
 )
-from service.errors import BadInput, Damaged, NotFound
+from service.errors import BadInput, Damaged, NotFound, ServiceError
 from service.jobs.did_you_mean import unknown_name
 from service.jobs.search.lineage import past_of
 from service.jobs.snippets import snippet_of
-from service.store.records import TrialOrigin, TrialState
+from service.store.records import Trial, TrialOrigin, TrialState
+from service.store.store import Store
 from workers.artifacts import ArtifactDamaged, ArtifactMissing
 from workers.tasks.registry import METRICS
 
@@ -49,6 +52,7 @@ MOST_ROWS = 200_000
 """Trials that are read for one file."""
 SMALL = 4096
 """Bytes that are not worth compressing."""
+log = logging.getLogger(__name__)
 
 
 class ChosenTrials(View):
@@ -209,10 +213,20 @@ def get_adapter(trial_id: str, store: StoreDep, artifacts: ArtifactsDep) -> Stre
     except ArtifactDamaged as error:
         raise Damaged(f"the adapter of trial {trial_id} cannot be given out: {error}") from None
     headers = {"Content-Disposition": f'attachment; filename="{trial_id}.zip"', "ETag": f'"{trial.adapter}"'}
-    return StreamingResponse(_chunks(content), media_type="application/zip", headers=headers)
+    whole = _chunks(content, partial(_exported, store, trial, trial.adapter))
+    return StreamingResponse(whole, media_type="application/zip", headers=headers)
 
 
-def _chunks(content: BinaryIO) -> Iterator[bytes]:
+def _chunks(content: BinaryIO, handed_out: Callable[[], None]) -> Iterator[bytes]:
     with content:
         while chunk := content.read(CHUNK):
             yield chunk
+    handed_out()
+
+
+def _exported(store: Store, trial: Trial, adapter: str) -> None:
+    """Note that the adapter went out; where that fails, whoever asked for it has it all the same."""
+    try:
+        store.exported(trial, adapter)
+    except ServiceError as error:
+        log.warning("that the adapter of trial %s was exported is not noted: %s", trial.id, error.detail)

@@ -91,6 +91,8 @@ def _assert_additions(store: Store, job_id: str, revision: str) -> None:
     assert told == ([(["job.completed"], ["delivered"])] if revision >= "0009" else [])
     then = Store(store._database, lambda: datetime(2026, 1, 1, tzinfo=UTC))
     assert [seen.node.name for seen in then.nodes_seen()] == (["then"] if revision >= "0012" else [])
+    exported = [(one.trial_id, one.times) for one in store.exports(job_id)]
+    assert exported == ([(f"{job_id}-0", 2)] if revision >= "0013" else [])
     trace = store.get_job(job_id).trace
     assert trace == ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" if revision >= "0011" else None)
 

@@ -34,6 +34,10 @@ def test_statements_find_their_rows_through_an_index(tmp_path: Path) -> None:
     page = store.list_trials(job.id, sort="accuracy", limit=1)
     store.list_trials(job.id, sort="accuracy", limit=1, cursor=page.next_cursor)
     store.list_trials(job.id, states=["completed"])
+    store.provenance(job.id)
+    store.exported(trial, "a" * 64)
+    store.exports(job.id)
+    store.refinements(job.id)
     store.newest_completed(job.id, 5)
     for front_only in (True, False):
         store.ranked(job.id, [("accuracy", -1.0), ("loss", 1.0)], [Bound("loss", "<=", 1.0)], front_only, 1)

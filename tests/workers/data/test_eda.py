@@ -86,6 +86,7 @@ def test_a_configuration_augments_its_own_training_rows_and_nothing_else(tmp_pat
     plain, more = prepared(), prepared(eda_copies=3)
     assert (len(plain.train), len(more.train)) == (100, 400)  # type: ignore[attr-defined]
     assert more.validation.content_hash == plain.validation.content_hash  # type: ignore[attr-defined]
+    assert more.content_hash == plain.content_hash != ""  # type: ignore[attr-defined]
     assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 2  # the copies are part of the fingerprint
     assert np.array_equal(more.tokens.train.input_ids[: plain.tokens.train.offsets[-1]], plain.tokens.train.input_ids)  # type: ignore[attr-defined]
 

@@ -7,6 +7,7 @@ import type {
   ExtendRequest,
   SiteView,
   SpaceView,
+  StageView,
   TaskView,
   UncertaintyView,
   UseView,
@@ -142,6 +143,9 @@ export const getFollowUp = async (trialId: string, how: string, signal?: AbortSi
 
 /** The refine jobs that began with the trial's adapter. */
 export const listUses = (trialId: string, signal?: AbortSignal) => itemsOf<UseView>(`trials/${trialId}/uses`, signal);
+
+/** Where a job stands, from its data to what was exported. */
+export const listStages = (jobId: string, signal?: AbortSignal) => itemsOf<StageView>(`jobs/${jobId}/stages`, signal);
 
 /** How far jobs have come, in a few numbers each. */
 export const listCourses = (jobIds: readonly string[], signal?: AbortSignal) =>

@@ -40,6 +40,7 @@ class Updates {
   private readonly log: LogEntry[] = [];
   private job = false;
   private front = false;
+  private stages = false;
   private scheduled = false;
 
   constructor(
@@ -57,6 +58,7 @@ class Updates {
       this.log.push({ id, kind, payload });
       this.job = true;
       if (kind === "front") this.front = true;
+      if (kind === "front" || kind.startsWith("job.")) this.stages = true;
       if (trialId) this.takeTrial(kind, trialId);
     }
     this.schedule();
@@ -90,7 +92,8 @@ class Updates {
     const stale = [...drain(this.reported)].map((id) => keys.reports(id) as readonly string[]);
     if (this.job) stale.push(keys.job(this.jobId));
     if (this.front) stale.push(keys.pareto(this.jobId));
-    this.job = this.front = false;
+    if (this.stages) stale.push(keys.stages(this.jobId));
+    this.job = this.front = this.stages = false;
     await Promise.allSettled([
       this.patchTrials(),
       ...stale.map((queryKey) => this.cache.invalidateQueries({ queryKey })),

@@ -824,6 +824,31 @@ export interface SpaceView {
     [k: string]: unknown;
   }[];
 }
+export interface ItemsViewOfStageView {
+  items: StageView[];
+}
+/**
+ * One stage. It is done only with something to show; `unfinished` when the job is over and it never came to its
+ * end. Times are null where they are not known.
+ */
+export interface StageView {
+  name: "data" | "base" | "space" | "search" | "confirm" | "refine" | "export";
+  state: "done" | "running" | "ahead" | "unfinished" | "not asked for";
+  products: ProductView[];
+  started_at: string | null;
+  finished_at: string | null;
+  note: string;
+}
+/**
+ * What a stage brought forth, where the API has it; `id` is a hash, or that of a job.
+ */
+export interface ProductView {
+  kind:
+    "rows" | "weights" | "space" | "steps" | "design" | "front" | "answer" | "confirmation" | "refine job" | "adapter";
+  text: string;
+  path: string;
+  id: string | null;
+}
 export interface ItemsViewOfStrategyView {
   items: StrategyView[];
 }

@@ -29,6 +29,7 @@ export const keys = {
   trials: (jobId: string) => ["trials", jobId] as const,
   pareto: (jobId: string) => ["pareto", jobId] as const,
   reports: (trialId: string) => ["reports", trialId] as const,
+  stages: (jobId: string) => ["stages", jobId] as const,
   log: (jobId: string) => ["log", jobId] as const,
   metrics: ["metrics"] as const,
   tasks: ["tasks"] as const,

@@ -27,6 +27,7 @@ import { MethodsPanel } from "./methods-panel";
 import { ParallelPanel } from "./parallel-panel";
 import { ProgressChart } from "./progress-chart";
 import { SpecView } from "./spec-view";
+import { Stages } from "./stages";
 import { TrialDrawer } from "./trial-drawer";
 import { TrialsPanel } from "./trials-panel";
 
@@ -81,6 +82,7 @@ export function JobPage({ id }: { id: string }) {
   return (
     <div className="page job" data-drawer={selected ? "open" : undefined}>
       <JobHeader job={job.data} status={status} />
+      <Stages job={job.data} />
       <div className="panels">
         <FrontPanel {...shared} {...filtered} pareto={pareto} selected={selected} />
         <ProgressChart {...shared} />
