@@ -98,12 +98,13 @@ def stages(told: Told) -> tuple[Stage, ...]:
 def _read(
     told: Told, name: Literal["data", "base"], kind: ProductKind, said: Callable[[Provenance], str | None]
 ) -> Stage:
-    """What was read from outside: told by the trials that did, all of which should have read the same."""
+    """What was read from outside: told by the trials that did. Where these do not tell the same, files have changed
+    since the job began, or its trials were to differ (in their rows, or in the number format of the base)."""
     hashes = list(dict.fromkeys(hash for one in told.provenance if (hash := said(one)) is not None))
     products = tuple(Product(kind, f"SHA-256 {hash[:12]}", told.path, hash) for hash in hashes)
     started = _first(one.started_at for one in told.provenance)
     if len(products) > 1:
-        note = f"{len(products)} that differ: trials have not all read the same {kind}"
+        note = f"{len(products)} that differ: not all trials read the same {kind}"
     elif told.over and not products:
         note = f"no trial has told which {kind} it read"
     else:

@@ -141,7 +141,7 @@ def test_trials_that_read_other_rows_are_told_of() -> None:
     other = Provenance(False, "e" * 64, "b" * 64, 1, at(3), at(4))
     found = by_name(Told(job(completed=5), [SAID, other]))
     assert [one.id for one in found["data"].products] == ["d" * 64, "e" * 64]
-    assert found["data"].note == "2 that differ: trials have not all read the same rows"
+    assert found["data"].note == "2 that differ: not all trials read the same rows"
     assert (len(found["base"].products), found["base"].note) == (1, "")
 
 
