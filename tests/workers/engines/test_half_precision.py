@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.workers.methods.test_conformance import CASES, attach, logits, train
+from tests.workers.methods.test_conformance import CASES, SUITED, attach, logits, train
 from tests.workers.tiny_models import tiny_base, tiny_description, tiny_model
 from workers.errors import InvalidInput
 from workers.methods.attached import AdapterCard
@@ -27,7 +27,7 @@ def _rows() -> list[Any]:
     """Every method on one kind of model in one format, all nine pairs in turn, and a second format on another kind."""
     pairs = [(kind, dtype) for dtype in ROUNDING for kind in KINDS]
     rows = []
-    for number, name in enumerate(CASES):
+    for number, name in enumerate(SUITED):
         able = [kind for kind in KINDS if method(name).supports(tiny_description(kind))]
         for kind, dtype in (pairs[number % 9], pairs[(number + 4) % 9]):
             own = kind if kind in able else able[0]

@@ -97,7 +97,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"experts": "2-4-6-8", "top_k": 1, "targets": "mlp", "top_layers": 1},
     ],
     "mos": [{"rank": 6, "shards": 4}, {"pool": 1, "private": 2, "shards": 2, "targets": "mlp", "top_layers": 1}],
-    "mtlora": [{"rank": 2}, {"rank": 0, "sharing": "half", "task_layers": 1, "targets": "mlp"}],
+    "mtlora": [{"rank": 2}, {"rank": 0, "sharing": "half", "targets": "mlp", "top_layers": 1}],
     "nola": [{"rank": 2, "bases": 8}, {"bases": 16, "targets": "mlp", "top_layers": 1}],
     "oft": [{"block_size": 4}, {"block_share": True, "targets": "mlp", "top_layers": 1}],
     "olora": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
@@ -129,6 +129,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "waveft": [{"coefficients": 20}, {"targets": "mlp", "top_layers": 1}],
 }
 DECODERS = ("gpt2", "llama")
+OF_ENCODERS = [name for name in CASES if method(name).supports(tiny_description("bert"))]
 # Methods for some types of task are held to it by tests of their own, and by those of these types.
 SUITED = [name for name in CASES if not method(name).tasks]
 

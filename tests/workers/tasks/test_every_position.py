@@ -11,7 +11,7 @@ import pytest
 import torch
 import transformers
 
-from tests.workers.methods.test_conformance import CASES
+from tests.workers.methods.test_conformance import CASES, OF_ENCODERS
 from tests.workers.tiny_models import BUILDERS, VOCABULARY, tiny_model
 from workers.data.tokens import Tokens
 from workers.engines.batches import StepPlan
@@ -96,7 +96,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> PrefixStore:
     return PrefixStore(Path(tmp_path_factory.mktemp("prefixes")), 1 << 28)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", OF_ENCODERS)
 def test_every_method_trains_alike_on_both_engines(bert: ResidentBase, store: PrefixStore, name: str) -> None:
     knobs = CASES[name][-1]
     assert trained(bert, name, knobs, store) == pytest.approx(trained(bert, name, knobs, None), rel=1e-4)
