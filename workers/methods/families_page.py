@@ -29,7 +29,8 @@ methods' promises in `tests/workers/models/` (`make test-families` takes all pai
 - **heads** are those that transformers puts on the family (`AutoModelFor` with `SequenceClassification`,
   `TokenClassification`, `QuestionAnswering`, `CausalLM`, `ImageClassification` or `AudioClassification` behind it). A
   task that needs another one is refused.
-- **not here** are methods that need what the family has not; spaces leave them out, and naming one is refused.
+- **not here** are methods that need what the family has not; spaces leave them out, and naming one is refused. Those
+  that are made for one type of task ([methods](methods.md)) are not listed.
 
 | family | `model_type` | heads | head reads | engine | not here |
 |---|---|---|---|---|---|
@@ -89,7 +90,7 @@ def _cells(model: ModelDescription) -> str:
 
 
 def _absent(model: ModelDescription) -> str:
-    return ", ".join(f"`{name}`" for name, one in sorted(methods().items()) if not one.supports(model))
+    return ", ".join(f"`{name}`" for name, one in sorted(methods().items()) if not (one.tasks or one.supports(model)))
 
 
 if __name__ == "__main__":
