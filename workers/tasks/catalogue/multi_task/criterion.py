@@ -33,20 +33,37 @@ class Part:
 
     def of(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor] | None:
         """The task's outputs and targets as its own criterion has them; None where no row is of the task."""
-        mine = (targets >= 0) & (targets >> PAYLOAD == self.number)
+        mine = self._mine(targets)
         rows = mine.any(-1)
         if not bool(rows.any()):
             return None
-        payload = targets & ((1 << PAYLOAD) - 1)
         if self.criterion.targets == "token":
-            return outputs[rows][..., self.columns], payload.where(mine, IGNORED)[rows]
-        wanted = payload[mine]
+            return outputs[rows][..., self.columns], _payload(targets).where(mine, IGNORED)[rows]
+        wanted = _payload(targets)[mine]
+        return outputs[mine][:, self.columns], self._numbers(wanted) if self.numbers else wanted
+
+    def among_all(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs `[rows · tokens, columns]` and targets `[rows · tokens]` of all tasks' rows, where those of others
+        add nothing to a sum: which these are is nowhere asked of the host, so that members of a pack share a pass."""
+        mine, wanted, own = self._mine(targets), _payload(targets), outputs[..., self.columns]
         if self.numbers:
-            unit = self.criterion.unit
-            bits = (wanted << (32 - PAYLOAD)).to(torch.int64)
-            bits = torch.where(bits >= 1 << 31, bits - (1 << 32), bits).to(torch.int32)
-            return outputs[mine][:, self.columns], (bits.view(torch.float32) - unit.mean) / unit.spread
-        return outputs[mine][:, self.columns], wanted
+            own = own.where(mine[..., None], 0.0)
+            return own.flatten(0, -2), self._numbers(wanted).where(mine, 0.0).flatten()
+        return own.flatten(0, -2), wanted.where(mine, IGNORED).flatten()
+
+    def _mine(self, targets: Tensor) -> Tensor:
+        return (targets >= 0) & (targets >> PAYLOAD == self.number)
+
+    def _numbers(self, wanted: Tensor) -> Tensor:
+        """What coded numbers stand for, in the unit of the outputs."""
+        unit = self.criterion.unit
+        bits = (wanted << (32 - PAYLOAD)).to(torch.int64)
+        bits = torch.where(bits >= 1 << 31, bits - (1 << 32), bits).to(torch.int32)
+        return (bits.view(torch.float32) - unit.mean) / unit.spread
+
+
+def _payload(targets: Tensor) -> Tensor:
+    return targets & ((1 << PAYLOAD) - 1)
 
 
 def parts_of(
@@ -82,8 +99,7 @@ def fitted(
     def loss(outputs: Tensor, targets: Tensor, hyperparameters: Hyperparameters) -> Tensor:
         total = outputs.sum() * 0
         for part in parts:
-            if (own := part.of(outputs, targets)) is not None:
-                total = total + part.criterion.loss(*own, hyperparameters) / part.each
+            total = total + part.criterion.loss(*part.among_all(outputs, targets), hyperparameters) / part.each
         return total
 
     units = tuple(part.criterion.unit for part in parts for _ in range(part.columns.stop - part.columns.start))
