@@ -129,7 +129,7 @@ def test_a_mixture_that_begins_as_winners_is_ahead_at_its_start_and_loses_little
         fewer = result_config("prune_experts", how, [config], describe_for(skills.first))
         assert fewer["experts"] == "3-3-3-3"
         halves[choose] = refined(bench, "prune_experts", how, [whole], fewer, task=skills.first)
-        assert halves["most_used"].metrics["kept_uses"] > halves["random"].metrics["kept_uses"]
+    assert halves["most_used"].metrics["kept_uses"] > halves["random"].metrics["kept_uses"]
     half = halves["most_used"].adapter
     assert half is not None
     tensors = load_file(bench.artifacts.extract(half.sha256, tmp_path / "half") / "adapter.safetensors")
