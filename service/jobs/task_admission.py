@@ -100,8 +100,7 @@ class TaskAdmission:
         }
         if len(self.problems) > before:
             return None
-        located = task.model_copy(update=changes)
-        return located.with_parts(parts) if parts else located
+        return task.model_copy(update=changes).with_parts(parts)
 
     def _paths(self, task: TaskSection, at: str) -> dict[str, Any]:
         """The fields of a section at `at` that name files, with absolute paths."""

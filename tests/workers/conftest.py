@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from tests.workers.judge_server import JudgeServer
+from workers.artifacts import ArtifactStore
+from workers.running.workbench import Workbench
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -18,6 +20,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """What a worker trains with, in a home of the module's own."""
+    home = tmp_path_factory.mktemp("home")
+    return Workbench(home, ArtifactStore(home / "artifacts"))
 
 
 @pytest.fixture

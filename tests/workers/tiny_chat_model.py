@@ -16,8 +16,8 @@ _SPECIAL = ("<|pad|>", "<|unk|>", "<|im_start|>", "<|im_end|>")
 _ROLES = ("system", "user", "assistant", "tool")
 
 
-def write_language_model(folder: Path, template: str | None = TEMPLATE) -> Path:
-    """A randomly initialised Llama with tied embeddings and its tokenizer of words, as Hugging Face folders are."""
+def write_language_model(folder: Path, template: str | None = TEMPLATE, tied: bool = True) -> Path:
+    """A randomly initialised Llama and its tokenizer of words, as Hugging Face folders are."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -44,7 +44,7 @@ def write_language_model(folder: Path, template: str | None = TEMPLATE) -> Path:
         intermediate_size=64,
         max_position_embeddings=128,
         initializer_range=0.3,
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
         bos_token_id=None,
         eos_token_id=vocabulary["<|im_end|>"],
         pad_token_id=vocabulary["<|pad|>"],

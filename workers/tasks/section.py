@@ -91,9 +91,9 @@ class TaskSection(TypeSection, ABC):
         """The sections of tasks that the task is made of, under `tasks`; none where it is one."""
         return {}
 
-    def with_parts(self, parts: Mapping[str, TaskSection]) -> Self:
-        """The section with other parts of the same names."""
-        raise NotImplementedError(f"{self.type} has no parts, found {sorted(parts)}")
+    def with_parts(self, _parts: Mapping[str, TaskSection]) -> Self:
+        """The section with other parts of the same names; itself where it is one."""
+        return self
 
     def holds_out_test(self) -> bool:
         """Whether there are rows that the search never sees."""

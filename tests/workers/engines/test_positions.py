@@ -16,7 +16,6 @@ from transformers import AutoModelForCausalLM
 from peftsearch import load_adapter
 from tests.workers.tiny_chat_model import conversation, write_language_model
 from tests.workers.tiny_models import BUILDERS, tiny_base, tiny_description
-from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.data.tokens import Tokens, windows
 from workers.engines.positions import DrawnPositions, serving_scale
@@ -31,12 +30,6 @@ from workers.tasks.criterion import IGNORED
 
 LORA = {"method": "lora", "rank": 2, "targets": "all", "top_layers": 1, "learning_rate": 2e-2, "batch_size": 4}
 LENGTH, WINDOW = 48, 12
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    home = tmp_path_factory.mktemp("home")
-    return Workbench(home, ArtifactStore(home / "artifacts"))
 
 
 @pytest.fixture(scope="module")

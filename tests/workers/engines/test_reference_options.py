@@ -11,7 +11,6 @@ import pytest
 from tests.workers.engines.test_engine_equality import TRAIN, VALIDATION, attached_to, train
 from tests.workers.methods.test_conformance import CASES
 from tests.workers.tiny_models import BUILDERS, batch, tiny_base
-from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.costs import training_memory
 from workers.engines.recomputing import recomputing_layers
@@ -65,12 +64,6 @@ def test_recomputing_keeps_less_and_is_undone() -> None:
 TASK = TextClassificationSpec(
     model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=32, validation_rows=16
 )
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    home = tmp_path_factory.mktemp("home")
-    return Workbench(home, ArtifactStore(home / "artifacts"))
 
 
 def outcome(bench: Workbench, method: str = "lora", **changes: Any) -> Outcome:

@@ -11,19 +11,12 @@ import torch
 
 from peftsearch import load_adapter
 from tests.workers.stored_models import write_decoder, write_rows
-from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
 from workers.running.trial import train
 from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
 TEXTS = ["the old red apple", "my new big good small axe"]
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    home = tmp_path_factory.mktemp("home")
-    return Workbench(home, ArtifactStore(home / "artifacts"))
 
 
 @pytest.fixture(scope="module")

@@ -26,12 +26,6 @@ from workers.tasks.catalogue.text_classification import TextClassificationSpec
 CONFIG = {"method": "lora", "rank": 4, "targets": "all", "learning_rate": 3e-2, "batch_size": 8}
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    home = tmp_path_factory.mktemp("home")
-    return Workbench(home, ArtifactStore(home / "artifacts"))
-
-
 def _task(kind: str, folder: Path) -> TextClassificationSpec:
     """The model without its head in bfloat16 and shards; a decoder's config.json names no padding token."""
     folder.mkdir(exist_ok=True)

@@ -14,7 +14,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from peftsearch import load_adapter
 from tests.workers.tiny_chat_model import conversation, write_language_model
-from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.errors import InvalidInput
 from workers.exports.merging import merge
@@ -35,21 +34,10 @@ LORA = {"method": "lora", "rank": 2, "targets": "all", "top_layers": 1, "learnin
 NEW = ("<fruit>", "<tool>")
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    home = tmp_path_factory.mktemp("home")
-    return Workbench(home, ArtifactStore(home / "artifacts"))
-
-
 @pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("data")
-    write_language_model(made / "model")
-    if not request.param:
-        model = AutoModelForCausalLM.from_pretrained(made / "model")
-        model.config.tie_word_embeddings = False
-        torch.manual_seed(0)
-        AutoModelForCausalLM.from_config(model.config).save_pretrained(made / "model")
+    write_language_model(made / "model", tied=request.param)
     rng = random.Random(0)
     for role, rows in (("train", 24), ("validation", 8)):
         (made / f"{role}.jsonl").write_text("".join(json.dumps(_marked(rng)) + "\n" for _ in range(rows)))

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.workers.tiny_chat_model import conversation, write_language_model
-from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.models.description import describe
 from workers.running.packing import why_not_packed
@@ -19,12 +18,6 @@ from workers.running.trial_pack import train_pack
 from workers.running.workbench import Workbench
 
 LORA = {"method": "lora", "rank": 2, "targets": "all", "top_layers": 1, "learning_rate": 1e-2, "batch_size": 2}
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    home = tmp_path_factory.mktemp("home")
-    return Workbench(home, ArtifactStore(home / "artifacts"))
 
 
 @pytest.fixture(scope="module")

@@ -1,39 +1,22 @@
 /** A job, a metric and limits on sliders: the best trial follows them. */
 import { useState } from "react";
-import { EVERY, useJobs, useMetrics, usePareto } from "../api/queries";
+import { useMetrics, usePareto } from "../api/queries";
 import type { Direction, Job, MetricInfo, Pareto } from "../api/types";
 import { fitScale, type Scale } from "../charts/scale";
 import { BestAnswer } from "../job/best-answer";
 import { Choice } from "../shell/choice";
-import { Failure } from "../shell/failure";
-import { jobPath, navigate, setQuery, useRoute } from "../shell/router";
+import { jobPath, navigate } from "../shell/router";
 import { metricValue } from "../text/numbers";
+import { JobChoice } from "./job-choice";
 
 export function BestUnderLimits() {
-  const { query } = useRoute();
-  const jobs = useJobs(EVERY);
-  if (jobs.isError && !jobs.data) return <Failure error={jobs.error} what="Jobs" />;
-  if (!jobs.data)
-    return (
-      <p className="muted" role="status">
-        Loading…
-      </p>
-    );
-  const searches = jobs.data.pages
-    .flatMap((page) => page.items)
-    .filter((job) => job.spec["kind"] === "search" && job.front_size > 0);
-  const job = searches.find((one) => one.id === query.get("job")) ?? searches[0];
-  if (!job) return <p className="empty">No search has a finished trial yet.</p>;
   return (
-    <>
-      <Choice
-        label="Job"
-        value={job.id}
-        options={searches.map((one) => [one.id, one.name] as const)}
-        onChange={(id) => setQuery({ job: id })}
-      />
-      <LimitedBest key={job.id} job={job} />
-    </>
+    <JobChoice
+      fits={(job) => job.spec["kind"] === "search" && job.front_size > 0}
+      none="No search has a finished trial yet."
+    >
+      {(job) => <LimitedBest key={job.id} job={job} />}
+    </JobChoice>
   );
 }
 
