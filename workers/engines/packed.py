@@ -145,15 +145,13 @@ class Pack:
     @torch.no_grad()
     def _probe(self, member: Member, step: TrainStep) -> float:
         """The mean loss of a member's rows as things are, without dropout."""
-        split, self._layout.training = self._train, False
+        self._layout.training = False
         try:
-            total = 0.0
-            for rows in step.micro_batches:
-                outputs = split.outputs(arranged(self._layout, {member.slot: rows}, split))
-                total += split.inputs.loss(outputs[: len(rows)], rows, member.hyperparameters).item()
+            losses = (self._joint.loss(member.slot, rows, member.hyperparameters) for rows in step.micro_batches)
+            total = sum(loss.item() for loss in losses)
         finally:
             self._layout.training = True
-        return total / weight_of(step, split.inputs)
+        return total / weight_of(step, self._train.inputs)
 
     def _update(self, rates: Mapping[int, float]) -> None:
         """One optimizer step of all members; where passes are captured, it is too."""

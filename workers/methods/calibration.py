@@ -27,22 +27,28 @@ def some_batches(setup: TrainingSetup, rows: int) -> Iterator[Batch]:
     return islice(setup.batches(min(rows, _ROWS)), max(1, rows // _ROWS))
 
 
+def real_tokens(batch: Batch, like: Tensor) -> Tensor:
+    """1 at tokens and 0 at padding, to multiply with states [rows, tokens, hidden]; 1 where rows are no texts."""
+    mask = batch.get("attention_mask")
+    fits = mask is not None and mask.shape == like.shape[:2]
+    return mask[..., None].to(like.dtype) if fits and mask is not None else torch.ones_like(like[..., :1])
+
+
 @torch.no_grad()
 def input_covariances(base: Base, layers: Sequence[nn.Module], setup: TrainingSetup, rows: int) -> list[Tensor]:
     """E[xxᵀ] [in, in] of the inputs x of each layer over the real tokens of about `rows` rows."""
     sums: dict[int, Tensor] = {}
     tokens: dict[int, int] = {}
-    real = torch.ones(0, dtype=torch.bool)
+    batch: Batch = {}
 
     def see(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        x = inputs[0][real].float()  # [tokens, in]
+        x = inputs[0][real_tokens(batch, inputs[0])[..., 0] > 0].float()  # [tokens, in]
         sums[id(layer)] = sums.get(id(layer), 0) + x.T @ x
         tokens[id(layer)] = tokens.get(id(layer), 0) + len(x)
 
     handles = [layer.register_forward_pre_hook(see) for layer in layers]
     try:
         for batch in some_batches(setup, rows):
-            real = batch["attention_mask"].bool()
             setup.outputs(base.model, batch)
     finally:
         for handle in handles:

@@ -18,6 +18,7 @@ from workers.engines.fast import fast_trainee
 from workers.engines.inputs import Inputs
 from workers.engines.pack_member import Member
 from workers.engines.packed import Aboard, Fault, Pack, pack_on
+from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.capture import Capture, capture_on
@@ -103,7 +104,12 @@ def split(rows: int, seed: int, criterion: Any, vocabulary: int, targets: int, l
 
 
 def train_alone(
-    resident: ResidentBase, tiny: Tiny, splits: tuple[Inputs, Inputs], steps: int, store: PrefixStore
+    resident: ResidentBase,
+    tiny: Tiny,
+    splits: tuple[Inputs, Inputs],
+    steps: int,
+    store: PrefixStore,
+    precision: Precision = "fp32",
 ) -> Made:
     """On the fast engine, as a trial by itself."""
     attached = tiny.attach(resident, splits[0], steps)
@@ -111,7 +117,7 @@ def train_alone(
         torch.manual_seed(tiny.seed)
         make = tiny.makes_strategy(resident, attached)
         own = None if make is None else make(attached.parameters())
-        with fast_trainee(resident, attached, *splits, tiny.hyperparameters(), store, strategy=own) as trainee:
+        with fast_trainee(resident, attached, *splits, tiny.hyperparameters(), store, precision, own) as trainee:
             losses = [float(trainee.train_step(step)) for step in tiny.steps(splits[0], steps)]
             metrics = trainee.evaluate()
         trained = {name: value.detach().clone() for name, value in attached.parameters().items()}
@@ -129,6 +135,7 @@ def train_together(
     way: Way,
     capture: Capture | None = None,
     places: int | None = None,
+    precision: Precision = "fp32",
 ) -> list[Made | Fault]:
     """In one pack; `steps` may differ from member to member. With fewer `places` than members each that ends makes room
     for the next."""
@@ -147,7 +154,7 @@ def train_together(
         # A pass that fails would go through in halves, and nobody would know.
         with (
             patch.object(Pack, "_learn_from", _refuse),
-            pack_on(resident, stack, lowest, splits, store, "fp32", room, way, capture) as pack,
+            pack_on(resident, stack, lowest, splits, store, precision, room, way, capture) as pack,
         ):
             ended = pack.run(aboard, lambda: False)
         for member, ending in ended.items():

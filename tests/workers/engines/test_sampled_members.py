@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +17,12 @@ from tests.workers.engines.test_stacked_forms import PADDED, SPLITS, UNPADDED
 from tests.workers.tiny_models import VOCABULARY, tiny_base
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
+from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.capture import Capture
 from workers.engines.stacked.way import LOOPED, Way
+from workers.methods.attached import Attached
 from workers.running.trial import train
 from workers.running.trial_pack import train_pack
 from workers.running.workbench import Workbench
@@ -52,6 +57,46 @@ def test_members_that_rest_tensors_train_as_alone(resident: ResidentBase, tmp_pa
 def made_losses(made: object) -> np.ndarray:  # type: ignore[type-arg]
     assert isinstance(made, Made)
     return made.losses
+
+
+@dataclass(frozen=True)
+class Watched(Tiny):
+    """A trial that keeps the losses which its strategy asked for."""
+
+    asked: list[float] = field(default_factory=list)
+
+    def makes_strategy(self, resident: ResidentBase, attached: Attached) -> Any:
+        make = super().makes_strategy(resident, attached)
+
+        def watched(parameters: Any) -> Any:
+            strategy = make(parameters)
+            begin = strategy.begin
+
+            def noting(step: int, probe: Callable[[], float]) -> Any:
+                return begin(step, lambda: (self.asked.append(probe()), self.asked[-1])[1])
+
+            strategy.begin = noting
+            return strategy
+
+        return watched
+
+
+def test_what_a_strategy_decides_by_is_computed_in_the_number_format_of_training(
+    resident: ResidentBase, tmp_path: Path
+) -> None:
+    """Rates are so low that only the format tells losses apart."""
+    store, found = PrefixStore(tmp_path, 1 << 30), {}
+    formats: tuple[Precision, ...] = ("fp32", "bf16")
+    for precision in formats:
+        alone, packed = (
+            Watched("lora", LORA, {"learning_rate": 1e-9}, 2, ("ist", {"share": 0.5, "interval": 5})) for _ in range(2)
+        )
+        train_alone(resident, alone, SPLITS, 5, store, precision)
+        train_together(resident, [packed, MEMBERS[3]], SPLITS, 5, store, PADDED, precision=precision)
+        assert packed.asked == pytest.approx(alone.asked, rel=1e-5)
+        assert len(packed.asked) == 3
+        found[precision] = packed.asked[0]
+    assert found["bf16"] != pytest.approx(found["fp32"], rel=1e-4)
 
 
 def test_captured_steps_take_what_was_drawn(resident: ResidentBase, tmp_path: Path) -> None:

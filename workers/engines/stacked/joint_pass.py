@@ -84,6 +84,13 @@ class JointPass:
             lambda own: self._together(rows, longest, own, len(shares), trained_with[0], block),
         )
 
+    def loss(self, slot: int, rows: RowIndices, hyperparameters: Hyperparameters) -> Tensor:
+        """The loss of one member's rows as things are, summed over their targets, in the number format of training."""
+        arranged_rows = arranged(self._layout, {slot: rows}, self._split)
+        with computing_in(self._precision, self._split.inputs.device.type):
+            outputs = self._split.outputs(arranged_rows)
+        return self._split.inputs.loss(outputs[: len(rows)], rows, hyperparameters)
+
     def _planned(self, rows: RowIndices, longest: int) -> Plan | None:
         """How the pass is made without padding, where that is worth it."""
         if self._unpadding is None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from workers.methods.attached import Batch, TrainingSetup
+from workers.methods.calibration import real_tokens
 
 _FLOOR = 1e-2  # of the mean weight: an output that the loss never looked at here may matter elsewhere
 _OF_ONE_CALL = {"hidden_states", "past_key_values", "past_key_value", "use_cache"}
@@ -92,13 +93,6 @@ def _watching(
 def _repeatable(options: dict[str, Any]) -> dict[str, Any]:
     """Options of a call without its states, and without the keys and values of decoders, which every call adds to."""
     return {name: value for name, value in options.items() if name not in _OF_ONE_CALL}
-
-
-def real_tokens(batch: Batch, like: Tensor) -> Tensor:
-    """1 at tokens and 0 at padding, to multiply with states [rows, tokens, hidden]; 1 where rows are no texts."""
-    mask = batch.get("attention_mask")
-    fits = mask is not None and mask.shape == like.shape[:2]
-    return mask[..., None].to(like.dtype) if fits and mask is not None else torch.ones_like(like[..., :1])
 
 
 def _weights(gradient: Tensor, real: Tensor) -> Tensor:

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from workers.assignment import Outcome
 from workers.methods.attached import Attached, Batch, TrainingSetup
+from workers.methods.calibration import real_tokens
 from workers.methods.forms.factorised import Factorised, nearest_factors
 from workers.refining.folding import folded, head_prefixes
-from workers.refining.quantising.blocks import first_of, real_tokens
+from workers.refining.quantising.blocks import first_of
 from workers.refining.retraining import beside, retrained
 from workers.refining.scene import Scene, Tensors
 

@@ -7,17 +7,17 @@ largest gates an expert is among; every weight keeps the more used half of its o
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 
 import torch
 from torch import Tensor
 
 from workers.assignment import Outcome
+from workers.methods.attached import Batch
+from workers.methods.calibration import real_tokens, some_batches
 from workers.methods.forms.lora_experts import LoraExperts
 from workers.refining.retraining import retrained
 from workers.refining.scene import Scene, Stored, Tensors
 
-_ROWS = 16  # of a batch
 _OF_EXPERTS = ("first", "second", "router")
 
 
@@ -44,11 +44,12 @@ def _uses(scene: Scene, source: Stored) -> dict[str, Tensor]:
         def count(module: LoraExperts, given: tuple[Tensor, ...], _output: Tensor) -> None:
             gates = module.gates(module.router(given[0].float()).float())
             used = (gates > 0).flatten(0, -2)
-            counts[name] = counts.get(name, 0) + used[seen[0].bool().flatten()].sum(0).float()
+            real = real_tokens(batch, given[0]).flatten() > 0
+            counts[name] = counts.get(name, 0) + used[real].sum(0).float()
 
         return count
 
-    seen: list[Tensor] = [torch.ones(0)]
+    batch: Batch = {}
     with own.attached(source.seed) as attached, torch.no_grad():
         own.put(attached, source.tensors)
         attached.set_training(False)
@@ -56,8 +57,7 @@ def _uses(scene: Scene, source: Stored) -> dict[str, Tensor]:
             if isinstance(module, LoraExperts):
                 module.register_forward_hook(counting(name.removeprefix(path)))
         setup = scene.setup()
-        for batch in islice(setup.batches(_ROWS), max(1, scene.given.options["rows"] // _ROWS)):
-            seen[0] = batch["attention_mask"]
+        for batch in some_batches(setup, scene.given.options["rows"]):
             setup.outputs(attached.model, batch)
     return counts
 
