@@ -143,9 +143,12 @@ def _as_dicts(rows: Inputs) -> list[dict[str, Any]]:
 
 
 def in_packs(case: Case, device: torch.device, half: bool, size: Size) -> tuple[float, list[float], str | None]:
-    """Seconds of the whole search in one pack whose places are refilled, losses, and why nothing was captured."""
-    resident, rows = case.resident(device, half), inputs(case, device)
+    """Seconds of the whole search in one pack whose places are refilled, its model's making included, losses, and why
+    nothing was captured."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
     started = time.perf_counter()
+    resident, rows = case.resident(device, half), inputs(case, device)
     stack, aboard = Stack(size.places, device), Aboard()
     way = way_on(device) if device.type == "cuda" else STACKED
     capture, room, found = capture_on(device, way.captured), Room(), dict[Member, float]()

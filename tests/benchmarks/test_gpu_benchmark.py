@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from benchmarks.gpu import search
 from benchmarks.gpu.cases import CASES
 from benchmarks.gpu.page import PAGE, RECORD, filled
 from benchmarks.gpu.record import AIMS, Record, summary
@@ -52,6 +54,17 @@ def test_the_whole_script_runs_without_a_gpu_and_goes_on_where_it_was(tmp_path: 
     path.write_text(json.dumps(record))
     again = [json.loads(line) for line in _run(path).splitlines() if line.startswith('{"')]
     assert [(line["what"], line["members"]) for line in again] == [(one["what"], one["members"]) for one in removed]
+
+
+def test_a_search_in_packs_counts_the_making_of_its_model_as_the_script_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    own, real = CASES[0], search.inputs
+    monkeypatch.setattr(search.time, "perf_counter", lambda: float(len(order.append("clock") or order)))
+    monkeypatch.setattr(type(own), "resident", lambda *_: order.append("model"))
+    monkeypatch.setattr(search, "inputs", lambda *given: order.append("rows") or real(*given))
+    monkeypatch.setattr(search, "drawn", lambda _size: [])
+    search.in_packs(own, torch.device("cpu"), False, search.SIZES["tiny"])
+    assert order == ["clock", "model", "rows", "clock"]
 
 
 def test_lines_of_another_gpu_or_commit_are_left_behind(tmp_path: Path) -> None:

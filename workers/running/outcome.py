@@ -71,7 +71,7 @@ def outcome_of(
         where["not_packed"] = why_apart
     if prepared.afresh is not None:
         where["started_afresh"] = prepared.afresh
-    before = prepared.taught or Taught(0, 0.0, 0.0, 0.0)
+    before = prepared.taught or Taught()
     where |= {} if prepared.taught is None else {"pool_rows": str(before.rows)}
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds + before.seconds}
     adapter, written = None, None
@@ -109,8 +109,9 @@ def _rows(prepared: PreparedTrial) -> dict[str, str]:
     """How many training rows the data has, and the tokens of the longest: what a trial's costs are told by; and by
     their hashes, which rows and which frozen weights they were."""
     train, copies = prepared.data.train, prepared.hyperparameters.eda_copies
+    own = len(train) - (prepared.taught or Taught()).rows  # those of the pool have no altered copies
     return {
-        "train_rows": str(len(train) // train.criterion.together // (1 + copies)),
+        "train_rows": str(own // train.criterion.together // (1 + copies)),
         "longest_row": str(int(train.lengths.max())),
         "data_sha256": prepared.data.content_hash,
         "base_sha256": prepared.resident.weights_hash,
@@ -129,7 +130,7 @@ def _ending_of(
 
 
 def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remembered: int | None) -> dict[str, float]:
-    base, before = prepared.resident.base, prepared.taught or Taught(0, 0.0, 0.0, 0.0)
+    base, before = prepared.resident.base, prepared.taught or Taught()
     tokens = float(prepared.data.train.lengths.sum()) * _passes(prepared.assignment, ending)
     return {
         "trainable_params": float(prepared.method.trainable_parameters(base.description, prepared.knobs)),

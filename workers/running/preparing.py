@@ -38,10 +38,10 @@ from workers.tasks.section import TaskSection
 class Taught:
     """What went before a student's own training: rows of the pool that it learns from, and what its teachers cost."""
 
-    rows: int
-    seconds: float
-    flops: float
-    tokens: float
+    rows: int = 0
+    seconds: float = 0.0
+    flops: float = 0.0
+    tokens: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Lesson:
-    """How the training of a teacher ended, what it cost, and what it says of the pool `[rows, classes]`."""
+    """What the training of a teacher cost, and what it says of the pool `[rows, classes]`."""
 
-    ending: Ending
+    seconds: float
     flops: float
     tokens: float
     classes: FloatArray
@@ -48,18 +48,17 @@ class TeacherFailed(Exception):
 
 
 def after_teachers(prepared: PreparedTrial, teach: Teach) -> PreparedTrial:
-    """The trial with the rows that its teachers have named among those it trains on. Raises `TeacherFailed`."""
+    """The trial with the rows that its teachers have named among those it trains on. Raises what
+    `teach` raises, `TeacherFailed` among it."""
     own, pool = prepared.data, prepared.data.pool
     assert pool is not None, "a task without a pool was refused"
     unnamed, labelled = own.train.like(pool), own.tokens.train
-    student, taught = prepared, Taught(0, 0.0, 0.0, 0.0)
+    student, taught = prepared, Taught()
     for number in range(prepared.hyperparameters.self_training):
         lesson = teach(_as_long(student, prepared, len(pool)) if number == 0 else student, unnamed)
-        if lesson.ending.status != "completed":
-            raise TeacherFailed(lesson.ending)
         rows = surest(lesson.classes, prepared.hyperparameters.pool_share)
         tokens = with_rows(labelled, pool, rows, lesson.classes[rows].argmax(axis=1))
-        seconds, flops = taught.seconds + lesson.ending.seconds, taught.flops + lesson.flops
+        seconds, flops = taught.seconds + lesson.seconds, taught.flops + lesson.flops
         taught = Taught(len(rows), seconds, flops, taught.tokens + lesson.tokens)
         data = replace(own, train=own.train.like(tokens), tokens=replace(own.tokens, train=tokens))
         student = replace(prepared, data=data, taught=taught)
@@ -83,11 +82,13 @@ def said_of(attached: Attached, pool: Inputs) -> FloatArray:
     attached.set_training(False)
     split = WholePass(attached.model, pool)
     found: FloatArray | None = None
-    for rows in evaluation_batches(split):
-        part = torch.softmax(split.outputs(rows).double(), dim=-1).cpu().numpy()
-        found = np.zeros((len(pool), part.shape[1])) if found is None else found
-        found[rows] = part
-    attached.set_training(True)
+    try:
+        for rows in evaluation_batches(split):
+            part = torch.softmax(split.outputs(rows).double(), dim=-1).cpu().numpy()
+            found = np.zeros((len(pool), part.shape[1])) if found is None else found
+            found[rows] = part
+    finally:
+        attached.set_training(True)
     assert found is not None, "a pool has rows"
     return found
 

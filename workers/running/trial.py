@@ -34,6 +34,7 @@ from workers.running.sampling import times_of
 from workers.running.self_training import Lesson, TeacherFailed, after_teachers, said_of
 from workers.running.workbench import Workbench
 from workers.strategies.running import run_strategy
+from workers.strategies.tensor_adamw import TensorAdamW
 
 
 def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:
@@ -99,22 +100,9 @@ def train_prepared(
         prepared = after_teachers(prepared, lambda teacher, pool: _lesson(teacher, pool, workbench))
     trial = plan_course(prepared, workbench, on_report)
     engine, why_not = choose_engine(prepared)
-    seed, sharded = prepared.assignment.seed, prepared.assignment.shards > 1
-    own = set(prepared.resident.base.model.parameters())
-    with ExitStack() as undo:
-        attached = attach(prepared, trial.plan().steps)
-        if not sharded:  # where it is, the process ends with its trial
-            undo.callback(attached.detach)
-        if start is not None:
-            start(attached)
-        if prepared.assignment.gradient_checkpointing:
-            undo.enter_context(recomputing_layers(prepared.resident.base))
-        if sharded:
-            shard(attached.model, prepared.resident.base, own)
+    with _ready(prepared, trial.plan().steps, start) as (attached, strategy, positions):
+        if prepared.assignment.shards > 1:
             prepared = prepared.on(device_of_rank())
-        positions = _positions(prepared)
-        strategy = run_strategy(prepared.hyperparameters, attached, prepared.resident.base.description, seed)
-        torch.manual_seed(rank_seed(seed) if sharded else seed)
         with trainee_on(engine, prepared, attached, strategy, workbench, positions) as trainee:
             if trial.resume is not None:
                 trainee.load(trial.resume.tensors)
@@ -128,21 +116,45 @@ def train_prepared(
 
 
 def _lesson(teacher: PreparedTrial, pool: Inputs, workbench: Workbench) -> Lesson:
-    """Train a teacher to its end, telling nobody, and have it say what it thinks of a pool."""
+    """Train a teacher to its end, telling nobody, and have it say what it thinks of a pool. Raises `TeacherFailed`."""
     silent = {"reports_per_epoch": 0, "report_at": (), "pause_every": None, "keep_checkpoints": False}
     teacher = replace(teacher, assignment=teacher.assignment.model_copy(update=silent), resume=None)
-    trial, seed = plan_course(teacher, workbench, lambda _report: "continue"), teacher.assignment.seed
-    with ExitStack() as undo:
-        attached = attach(teacher, trial.plan().steps)
-        undo.callback(attached.detach)
-        if teacher.assignment.gradient_checkpointing:
-            undo.enter_context(recomputing_layers(teacher.resident.base))
-        strategy = run_strategy(teacher.hyperparameters, attached, teacher.resident.base.description, seed)
-        torch.manual_seed(seed)
-        with trainee_on(choose_engine(teacher)[0], teacher, attached, strategy, workbench) as trainee:
+    trial = plan_course(teacher, workbench, lambda _report: "continue")
+    with _ready(teacher, trial.plan().steps) as (attached, strategy, positions):
+        with trainee_on(choose_engine(teacher)[0], teacher, attached, strategy, workbench, positions) as trainee:
             ending = drive(course(trial), trainee)
+        if ending.status != "completed":
+            raise TeacherFailed(ending)
         tokens = float(teacher.data.train.lengths.sum()) * ending.epoch
-        return Lesson(ending, flops_of(teacher, attached, ending), tokens, said_of(attached, pool))
+        return Lesson(ending.seconds, flops_of(teacher, attached, ending), tokens, said_of(attached, pool))
+
+
+@contextmanager
+def _ready(
+    prepared: PreparedTrial, steps: int, start: Callable[[Attached], None] | None = None
+) -> Iterator[tuple[Attached, TensorAdamW | None, DrawnPositions | None]]:
+    """The adapter on the base as before its first step of `steps`, its training strategy, and how it draws positions.
+
+    Inside, the generators of random numbers are those of its training. Afterwards the base is as it was, but for a
+    sharded one: there the process ends with its trial.
+    """
+    seed, sharded = prepared.assignment.seed, prepared.assignment.shards > 1
+    base = prepared.resident.base
+    own = set(base.model.parameters())
+    with ExitStack() as undo:
+        attached = attach(prepared, steps)
+        if not sharded:
+            undo.callback(attached.detach)
+        if start is not None:
+            start(attached)
+        if prepared.assignment.gradient_checkpointing:
+            undo.enter_context(recomputing_layers(base))
+        if sharded:
+            shard(attached.model, base, own)
+        positions = _positions(prepared)
+        strategy = run_strategy(prepared.hyperparameters, attached, base.description, seed)
+        torch.manual_seed(rank_seed(seed) if sharded else seed)
+        yield attached, strategy, positions
 
 
 def _at_lower_ranks(prepared: PreparedTrial, trainee: Trainee) -> dict[str, float]:

@@ -11,14 +11,15 @@ import pytest
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
 from workers.data.demonstrations import said
-from workers.engines.course import Ending
 from workers.engines.inputs import Inputs
 from workers.errors import InvalidInput
+from workers.methods.attached import Attached
 from workers.models.description import describe
+from workers.running import trial
 from workers.running.packing import why_not_packed
 from workers.running.preparing import PreparedTrial, prepare
-from workers.running.self_training import Lesson, TeacherFailed, after_teachers, surest
-from workers.running.trial import train
+from workers.running.self_training import Lesson, after_teachers, said_of, surest
+from workers.running.trial import attach, train
 from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
@@ -83,7 +84,7 @@ def test_each_student_learns_what_its_teacher_was_surest_of_and_teaches_the_next
         seen.append((len(teacher.data.train), teacher.assignment.epochs))
         classes = np.full((len(pool), 4), 0.1)
         classes[:, len(seen)] = np.linspace(0.5, 0.9, len(pool))
-        return Lesson(Ending("completed", 2.0, 3.0), 5.0, 7.0, classes)
+        return Lesson(3.0, 5.0, 7.0, classes)
 
     student = after_teachers(prepared, teach)
     assert seen == [(32, pytest.approx(2 * 62 / 32)), (62, 2)]
@@ -96,13 +97,60 @@ def test_each_student_learns_what_its_teacher_was_surest_of_and_teaches_the_next
     assert student.data.validation is prepared.data.validation
     assert student.taught is not None
     assert (student.taught.rows, student.taught.seconds, student.taught.flops, student.taught.tokens) == (30, 6, 10, 14)
-    with pytest.raises(TeacherFailed, match="out of numbers"):
-        after_teachers(
-            prepared,
-            lambda _teacher, _pool: Lesson(
-                Ending("failed", 0.0, 0.0, reason="out of numbers"), 0.0, 0.0, np.zeros((1, 2))
-            ),
-        )
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "rate", "ended"), [(True, 3e-3, "interrupted"), (False, 1e37, "failed")], ids=str
+)
+def test_a_teacher_that_does_not_come_to_its_end_is_not_asked(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, interrupted: bool, rate: float, ended: str
+) -> None:
+    def said_of(_attached: Attached, _pool: Inputs) -> None:
+        raise AssertionError("it was asked what it thinks of the pool")
+
+    monkeypatch.setattr(trial, "said_of", said_of)
+    bench.interrupted = lambda: interrupted
+    outcome = train(assignment(self_training=1, learning_rate=rate), bench, lambda _report: "continue")
+    assert outcome.status == ended, outcome.reason
+    assert str(outcome.reason).startswith("teacher: ")
+    assert outcome.adapter is None
+
+
+def test_training_goes_on_in_training_mode_after_a_pool_that_could_not_be_read(bench: Workbench) -> None:
+    prepared = prepare(assignment(self_training=1, method="lora", rank=2), bench)
+    attached = attach(prepared, 1)
+    refusal = attached.model.register_forward_pre_hook(_refuse)
+
+    def training() -> list[str]:
+        return [name for name, module in attached.model.named_modules() if module.training]
+
+    try:
+        before = training()
+        with pytest.raises(RuntimeError, match="no pass"):
+            said_of(attached, prepared.data.validation)
+        assert training() == before != []
+    finally:
+        refusal.remove()
+        attached.detach()
+
+
+def _refuse(*_: Any) -> None:
+    raise RuntimeError("no pass")
+
+
+def test_a_teacher_draws_positions_as_its_student_does(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[object] = []
+    told = trial.trainee_on
+    monkeypatch.setattr(trial, "_positions", lambda _prepared: object())
+
+    def trainee_on(*given: Any) -> Any:
+        drawn.append(given[5])
+        return told(*given[:5])
+
+    monkeypatch.setattr(trial, "trainee_on", trainee_on)
+    assert train(assignment(self_training=1), bench, lambda _report: "continue").status == "completed"
+    assert len(drawn) == 2
+    assert None not in drawn
 
 
 def test_a_trial_tells_what_its_teachers_cost(bench: Workbench) -> None:
@@ -110,6 +158,9 @@ def test_a_trial_tells_what_its_teachers_cost(bench: Workbench) -> None:
     assert {one.status for one in found.values()} == {"completed"}, found
     alone, taught = found[0].metrics, found[1].metrics
     assert 20 <= int(found[1].environment["pool_rows"]) <= 40
+    assert {one.environment["train_rows"] for one in found.values()} == {"32"}
+    copied = train(assignment(self_training=1, eda_copies=1), bench, lambda _report: "continue")
+    assert copied.environment["train_rows"] == "32"
     assert taught["train_tokens"] > 3 * alone["train_tokens"]
     assert taught["train_tflops"] > 3 * alone["train_tflops"]
     assert taught["loss"] != alone["loss"]
