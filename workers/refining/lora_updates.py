@@ -17,13 +17,21 @@ Updates = dict[str, Tensor]
 """ΔW [out, in] by the name of its layer in peft's files."""
 
 
-def updates_of(stored: Stored) -> Updates:
-    """ΔW = s·BA of every layer that a LoRA is on. Raises `InvalidInput` for adapters of other methods."""
+def refuse_others(stored: Stored) -> None:
+    """Raise `InvalidInput` for adapters whose update is not ΔW = s·BA."""
     if stored.method != "lora" or stored.knobs["use_dora"]:
         raise InvalidInput("source", stored.method, "adapters of `lora` without DoRA")
+
+
+def updates_of(stored: Stored) -> Updates:
+    """ΔW = s·BA of every layer that a LoRA is on. Raises `InvalidInput` for adapters of other methods."""
+    refuse_others(stored)
     scale, tensors = scale_of(stored), stored.tensors
-    layers = [name.removesuffix(FIRST) for name in tensors if name.endswith(FIRST)]
-    return {layer: scale * (tensors[layer + SECOND] @ tensors[layer + FIRST]) for layer in layers}
+    return {layer: scale * (tensors[layer + SECOND] @ tensors[layer + FIRST]) for layer in _layers_of(stored)}
+
+
+def _layers_of(stored: Stored) -> list[str]:
+    return [name.removesuffix(FIRST) for name in stored.tensors if name.endswith(FIRST)]
 
 
 def scale_of(stored: Stored) -> float:
@@ -48,16 +56,18 @@ def in_own_form(stored: Stored, fresh: Mapping[str, Tensor], layers_path: str) -
 def padded_factors(stored: Sequence[Stored], rank: int) -> dict[str, tuple[Tensor, Tensor]]:
     """A [sources, rank, in] and s·B [sources, out, rank] of every layer that one of the LoRAs is on, by its name in
     peft's files, padded with zeros. Raises `InvalidInput` for adapters of other methods."""
-    updates = [updates_of(one) for one in stored]
+    for one in stored:
+        refuse_others(one)
     found = {}
-    for layer in sorted({name for one in updates for name in one}):
-        shape = next(one[layer].shape for one in updates if layer in one)
-        first, second = torch.zeros(len(stored), rank, shape[1]), torch.zeros(len(stored), shape[0], rank)
-        for number, one in enumerate(stored):
-            if layer in updates[number]:
-                own = one.tensors[layer + FIRST]
-                first[number, : len(own)] = own
-                second[number, :, : len(own)] = scale_of(one) * one.tensors[layer + SECOND]
+    for layer in sorted({layer for one in stored for layer in _layers_of(one)}):
+        there = {number: one for number, one in enumerate(stored) if layer + FIRST in one.tensors}
+        any_of = next(iter(there.values())).tensors
+        inputs, outputs = any_of[layer + FIRST].shape[1], any_of[layer + SECOND].shape[0]
+        first, second = torch.zeros(len(stored), rank, inputs), torch.zeros(len(stored), outputs, rank)
+        for number, one in there.items():
+            own = one.tensors[layer + FIRST]
+            first[number, : len(own)] = own
+            second[number, :, : len(own)] = scale_of(one) * one.tensors[layer + SECOND]
         found[layer] = first, second
     return found
 

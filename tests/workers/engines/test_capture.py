@@ -16,7 +16,9 @@ from tests.workers.tiny_models import CLASSES, VOCABULARY, tiny_base
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.capture import Capture, Recording, capture_on
+from workers.engines.stacked.losses import common_numbers, differing_numbers
 from workers.engines.stacked.way import Way
+from workers.hyperparameters import Hyperparameters
 from workers.tasks.catalogue.text_classification import TASK
 
 
@@ -129,6 +131,16 @@ def test_whoever_takes_a_place_uses_what_was_captured_for_it(resident: ResidentB
     assert len(whole) == 2
     # At the end places stay empty: passes of two members and of one, with an update of fewer rows at most.
     assert len(graphs.made) <= 2 + 2 * 2
+
+
+def test_numbers_that_no_loss_reads_make_no_pass_another_one() -> None:
+    plain = Hyperparameters()
+    elsewhere = Hyperparameters(task_sampling=0.5, eda_share=0.2, neighbour_share=0.1, pool_share=0.9, spike_score=3.0)
+    assert differing_numbers([plain, elsewhere]) == {}
+    assert common_numbers(plain, {}) == common_numbers(elsewhere, {})
+    smoothed = differing_numbers([plain, Hyperparameters(label_smoothing=0.1)])
+    assert {name: values.tolist() for name, values in smoothed.items()} == {"label_smoothing": [0, pytest.approx(0.1)]}
+    assert "label_smoothing" not in dict(common_numbers(plain, smoothed))
 
 
 def test_only_what_members_change_is_captured_anew(resident: ResidentBase, store: PrefixStore) -> None:

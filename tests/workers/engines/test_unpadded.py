@@ -19,7 +19,7 @@ from tests.workers.engines.test_stacked_forms import ALONE, CRITERION, PADDED, S
 from tests.workers.tiny_models import BUILDERS, VOCABULARY, tiny_base
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
-from workers.engines.stacked import attention
+from workers.engines.stacked import attention, joint_pass
 from workers.engines.stacked.layout import Layout
 from workers.engines.stacked.unpadded import Plan, plan
 from workers.engines.stacked.unpadding import on_device, why_padded
@@ -83,6 +83,26 @@ def test_moving_there_and_back_has_the_gradients_of_copying() -> None:
     torch.testing.assert_close(back[real], x[real])
     (back * weight)[real].sum().backward()
     torch.testing.assert_close(x.grad, torch.where(real[..., None], weight, 0.0))
+
+
+def test_nothing_is_laid_out_where_leaving_padding_out_cannot_be_worth_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A pass has no fewer positions without padding than it has tokens: whether a plan is made shows in no result."""
+    store, resident = PrefixStore(tmp_path_factory.mktemp("p"), 1 << 30), ResidentBase.of(tiny_base("bert"))
+    laid_out: list[bool] = []
+
+    def noted(*given: Any) -> Any:
+        found = plan(*given)
+        laid_out.append(True)
+        return found
+
+    monkeypatch.setattr(joint_pass, "plan", noted)
+    members = [Tiny("lora", {"rank": 2}, {}, 5), Tiny("head", {}, {"batch_size": 5}, 2)]
+    train_together(resident, members, SPLITS, 3, store, replace(PADDED, unpadding=100.0))
+    assert not laid_out
+    train_together(resident, members, SPLITS, 3, store, UNPADDED)
+    assert len(laid_out) == 3
 
 
 PADDED_CLASSES = {"gemma2": "eager", "mpnet": "eager"}

@@ -31,8 +31,10 @@ from workers.data.tokens import fingerprint, shared_tokens
 from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass, evaluation_batches, measure_in
 from workers.engines.sharded import FirstRankStore
+from workers.engines.stacked.losses import READ_BY_LOSSES
 from workers.engines.stacked.way import LOOPED, STACKED
 from workers.errors import InvalidInput
+from workers.hyperparameters import Hyperparameters
 from workers.models.heads import CAUSAL, IMAGE, SOUND
 from workers.models.loading import load_base, load_processor
 from workers.running import trial_pack
@@ -404,6 +406,32 @@ def test_micro_batches_make_the_step_of_the_whole_batch(bench: Workbench, home: 
         parts = sum(train_rows.loss(split.outputs(rows), rows, prepared.hyperparameters) for rows in np.split(whole, 5))
     assert float(one) == pytest.approx(float(parts), rel=1e-5)
     assert train_rows.weight(whole) == sum(train_rows.weight(rows) for rows in np.split(whole, 5))
+
+
+class Noting:
+    """Hyperparameters that note which of them are looked at."""
+
+    def __init__(self, whole: Hyperparameters, seen: set[str]) -> None:
+        self._whole, self._seen = whole, seen
+
+    def __getattr__(self, name: str) -> Any:
+        self._seen.add(name)
+        return getattr(self._whole, name)
+
+
+def test_what_losses_read_is_what_packs_tell_them_of_each_member(bench: Workbench, home: Path) -> None:
+    """Another number that a loss looks at would be one member's for all of a pack."""
+    seen = set[str]()
+    for name in CASES:
+        prepared = prepare(assignment(home, name), bench)
+        split, rows = WholePass(prepared.resident.base.model, prepared.data.train), np.arange(8)
+        prepared.resident.base.initialise_head(0)
+        with torch.no_grad():
+            outputs = split.outputs(rows)
+            for more in ({}, {"mixup": 0.5, "label_smoothing": 0.1}):
+                own: Any = Noting(prepared.hyperparameters.model_copy(update=more), seen)
+                split.inputs.loss(outputs, rows, own)
+    assert seen == set(READ_BY_LOSSES)
 
 
 @each

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import cache
 from inspect import signature
 from typing import Any
 
@@ -37,9 +38,10 @@ def attention_of_members(
     [blocks, block, heads, size].
     """
     layout = CURRENT.get()
-    if layout is None or not layout.inside or layout.unpadded is None:
+    tokens = None if layout is None else layout.current
+    if layout is None or tokens is None:
         return _with_prefix(module, query, key, value, attention_mask, **options)
-    tokens, layout.attentions = layout.unpadded, layout.attentions + 1
+    layout.attentions += 1
     parts = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)  # [blocks, block, heads, size]
     fused = fused_on(query) if _plain(module, tokens.longest, options) else None
     if fused is not None:
@@ -70,6 +72,12 @@ def fused_on(query: Tensor) -> Fused | None:
     """PyTorch's attention over rows of unequal lengths; None where it is not for these queries."""
     if query.device.type != "cuda" or query.dtype not in (torch.float16, torch.bfloat16) or query.shape[-1] > 256:
         return None
+    return _varlen()
+
+
+@cache
+def _varlen() -> Fused | None:
+    """PyTorch's attention over rows of unequal lengths, where this PyTorch has one that takes all that models ask."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:

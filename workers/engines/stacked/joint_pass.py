@@ -64,7 +64,9 @@ class JointPass:
         rows = arranged(self._layout, {share.slot: share.rows for share in shares}, self._split)
         if self._layout.looped:
             return self._one_by_one(rows, shares)
-        arrays = self._arrays(rows, shares)
+        trained_with = [share.hyperparameters for share in shares]
+        differing = differing_numbers(trained_with)
+        arrays = self._arrays(rows, shares, differing)
         longest = int(self._split.inputs.lengths[rows].max())
         if self._capture.graphs is not None:
             longest = -(-longest // _BUCKET) * _BUCKET
@@ -72,10 +74,9 @@ class JointPass:
         if planned is not None:
             arrays |= {f"{_PLAN}{name}": values for name, values in planned.arrays().items()}
         inputs = self._staging.send(arrays)
-        trained_with = [share.hyperparameters for share in shares]
         key = (
             self._reads, tuple((share.slot, len(share.rows)) for share in shares), longest,
-            tuple((name, value.shape) for name, value in inputs.items()), common_numbers(trained_with),
+            tuple((name, value.shape) for name, value in inputs.items()), common_numbers(trained_with[0], differing),
         )  # fmt: skip
         block = 0 if planned is None else planned.block
         return self._capture.run(
@@ -96,6 +97,9 @@ class JointPass:
         if self._unpadding is None:
             return None
         lengths = self._split.inputs.lengths[rows]
+        tokens = sum(int(lengths[own][:real].sum()) for _, own, real in self._layout.stretches)
+        if len(rows) * longest < self._unpadding * tokens:  # no plan has fewer positions than there are tokens
+            return None
         found = plan(self._layout.stretches, lengths, longest, self._capture.graphs is not None)
         return found if len(rows) * longest >= self._unpadding * found.positions else None
 
@@ -110,7 +114,9 @@ class JointPass:
         ]
         return _backward(torch.stack(losses))
 
-    def _arrays(self, rows: RowIndices, shares: Sequence[Share]) -> dict[str, NDArray[Any]]:
+    def _arrays(
+        self, rows: RowIndices, shares: Sequence[Share], differing: Mapping[str, NDArray[np.float32]]
+    ) -> dict[str, NDArray[Any]]:
         """All that differs between passes of one shape."""
         owners = np.zeros(len(rows), dtype=np.int64)
         counted = np.zeros(len(rows), dtype=np.float32)
@@ -119,7 +125,7 @@ class JointPass:
             owners[segment.rows], counted[segment.rows] = number, 1.0 / share.weight
             keys[segment.rows, 0], keys[segment.rows, 1] = share.key, np.arange(segment.count)
         arrays: dict[str, NDArray[Any]] = {"rows": rows, "owner": owners, "share": counted, "dropout": keys}
-        for name, values in differing_numbers([share.hyperparameters for share in shares]).items():
+        for name, values in differing.items():
             arrays[f"hyperparameters/{name}"] = values[owners]
         return arrays
 

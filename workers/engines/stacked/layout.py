@@ -89,15 +89,20 @@ class Layout:
             self._owners[owners] = to_device(np.array(owners, dtype=np.int64), self.device)
         return self._owners[owners]
 
+    @property
+    def current(self) -> Unpadded | None:
+        """How tokens lie at the moment; None while rows are padded."""
+        return self.unpadded if self.inside else None
+
     def of(self, stacked: Tensor) -> Tensor:
         """From `[slots, …]` to `[blocks, …]`."""
-        if self.inside and self.unpadded is not None:
-            return stacked.index_select(0, self.unpadded.owners)
+        if (tokens := self.current) is not None:
+            return stacked.index_select(0, tokens.owners)
         return stacked if self._owner is None else stacked.index_select(0, self._owner)
 
     @property
     def _count(self) -> int:
-        return self.unpadded.blocks if self.inside and self.unpadded is not None else self._blocks
+        return self._blocks if (tokens := self.current) is None else tokens.blocks
 
     @contextmanager
     def without_padding(self, unpadded: Unpadded | None) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,32 +12,19 @@ from torch import Tensor
 from workers.hyperparameters import Hyperparameters
 from workers.tasks.criterion import Criterion
 
-_OF_STEPS = frozenset(
-    {"learning_rate", "weight_decay", "warmup_ratio", "power_amplitude", "power_warmup", "max_grad_norm"}
-)
-"""Numbers that no loss reads."""
+READ_BY_LOSSES = ("label_smoothing", "dpo_beta", "temperature", "mixup")
+"""The hyperparameters that losses of tasks look at."""
 
 
 def differing_numbers(trained_with: Sequence[Hyperparameters]) -> dict[str, NDArray[np.float32]]:
-    """The numbers in which members' losses may differ, of each of them `[members]`, by name."""
-    return {
-        name: np.array([getattr(own, name) for own in trained_with], dtype=np.float32)
-        for name, value in _numbers(trained_with[0])
-        if any(getattr(own, name) != value for own in trained_with)
-    }
+    """The numbers in which members' losses differ, of each of them `[members]`, by name."""
+    found = {name: [getattr(own, name) for own in trained_with] for name in READ_BY_LOSSES}
+    return {name: np.array(values, dtype=np.float32) for name, values in found.items() if len(set(values)) > 1}
 
 
-def common_numbers(trained_with: Sequence[Hyperparameters]) -> tuple[tuple[str, float], ...]:
-    """Those in which they do not, with their value: constants of a pass."""
-    return tuple(
-        (name, value)
-        for name, value in _numbers(trained_with[0])
-        if all(getattr(own, name) == value for own in trained_with)
-    )
-
-
-def _numbers(hyperparameters: Hyperparameters) -> Iterator[tuple[str, float]]:
-    return ((name, value) for name, value in hyperparameters if isinstance(value, float) and name not in _OF_STEPS)
+def common_numbers(common: Hyperparameters, differing: Container[str]) -> tuple[tuple[str, float], ...]:
+    """Those in which they do not, with the value that they have for any member: constants of a pass."""
+    return tuple((name, getattr(common, name)) for name in READ_BY_LOSSES if name not in differing)
 
 
 def row_losses(

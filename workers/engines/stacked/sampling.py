@@ -34,8 +34,8 @@ class Strategy(Protocol):
         """Continue from what `save` gave."""
 
 
-Moments = Callable[[str], tuple[Tensor, Tensor]]
-"""A tensor's mean and mean square where the stack keeps them, by name."""
+Moments = Mapping[str, tuple[Tensor, Tensor]]
+"""Each tensor's mean and mean square where the stack keeps them, by its name."""
 
 
 class Sampled:
@@ -43,33 +43,35 @@ class Sampled:
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
+        self._moments: Moments = {}
 
     def lie(self, parameters: Mapping[str, Tensor], moments: Moments) -> None:
         """The stack keeps the member's numbers there now."""
+        self._moments = moments
         for name, parameter in self.strategy.parameters.items():
             parameter.data = parameters[name]
             if self.strategy.state[name]:
-                self._keep(name, moments)
+                self._keep(name, self.strategy.state[name]["steps"])
 
     @torch.no_grad()
-    def begin(self, step: int, probe: Callable[[], float], moments: Moments) -> None:
+    def begin(self, step: int, probe: Callable[[], float]) -> None:
         """Draw what `step` trains."""
         remembered = [name for name, state in self.strategy.state.items() if state]
         self.strategy.begin(step, probe)
         for name in remembered:
             if not self.strategy.state[name]:
-                for moment in moments(name):
+                for moment in self._moments[name]:
                     moment.zero_()
 
-    def steps(self, moments: Moments) -> dict[str, int]:
+    def steps(self) -> dict[str, int]:
         """Count a step: what it trains, with the number of steps that each has had by then."""
         found = dict[str, int]()
         for name in self.active():
+            if not self.strategy.state[name]:
+                self._keep(name, torch.zeros((), dtype=torch.int64))
             state = self.strategy.state[name]
-            count = int(state.get("steps", torch.zeros(()))) + 1
-            self.strategy.state[name] = {**state, "steps": torch.tensor(count)}
-            self._keep(name, moments)
-            found[name] = count
+            state["steps"] = state["steps"] + 1
+            found[name] = int(state["steps"])
         gradients = sum(self.strategy.parameters[name].numel() for name in found)
         self.strategy.most_kept = max(self.strategy.most_kept, gradients + self.strategy.elements())
         return found
@@ -79,21 +81,22 @@ class Sampled:
         return (name for name, value in self.strategy.parameters.items() if value.requires_grad)
 
     @torch.no_grad()
-    def load(self, saved: Mapping[str, Tensor], moments: Moments) -> None:
+    def load(self, saved: Mapping[str, Tensor]) -> None:
         """Continue from what any engine saved."""
         self.strategy.load(saved)
         for name, state in self.strategy.state.items():
-            for kind, moment in zip(_MOMENTS, moments(name), strict=True):
+            for kind, moment in zip(_MOMENTS, self._moments[name], strict=True):
                 moment.zero_()
                 if state:
                     moment.copy_(state[kind].reshape(moment.shape))
             if state:
-                self._keep(name, moments)
+                self._keep(name, state["steps"])
 
-    def _keep(self, name: str, moments: Moments) -> None:
+    def _keep(self, name: str, steps: Tensor) -> None:
+        """Let what is remembered of a tensor lie where the stack keeps it."""
         shape = self.strategy.parameters[name].shape
-        kept = {kind: moment.view(shape) for kind, moment in zip(_MOMENTS, moments(name), strict=True)}
-        self.strategy.state[name] = {**kept, "steps": self.strategy.state[name]["steps"]}
+        kept = {kind: moment.view(shape) for kind, moment in zip(_MOMENTS, self._moments[name], strict=True)}
+        self.strategy.state[name] = {**kept, "steps": steps}
 
 
 _MOMENTS = ("mean", "square")

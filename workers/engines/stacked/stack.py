@@ -146,7 +146,7 @@ class Stack:
     def begin(self, slot: int, step: int, probe: Callable[[], float]) -> None:
         """A member's step `step` comes next; `probe` gives the loss of its rows as things are."""
         if slot in self._sampled:
-            self._sampled[slot].begin(step, probe, self._moments(slot))
+            self._sampled[slot].begin(step, probe)
 
     def step(self, rates: Mapping[int, float]) -> None:
         """Clip and update the members at their learning rates, by slot; gradients are zero behind it."""
@@ -159,12 +159,14 @@ class Stack:
         found = no_step(self.slots, width)
         for slot, rate in rates.items():
             self._steps[slot] += 1
-            steps = dict.fromkeys(range(width), self._steps[slot])
-            if slot in self._sampled:
-                counts = self._sampled[slot].steps(self._moments(slot))
-                steps = {self._trained_keys[key]: counts[name] for name, key in self._keys(slot) if name in counts}
-            for column, count in steps.items():
-                found[:, slot, column] = one_step(rate, count, self.tenants[slot].max_grad_norm)
+            largest = self.tenants[slot].max_grad_norm
+            if slot not in self._sampled:
+                found[:, slot] = np.array(one_step(rate, self._steps[slot], largest))[:, None]
+                continue
+            counts = self._sampled[slot].steps()
+            for name, key in self._keys(slot):
+                if name in counts:
+                    found[:, slot, self._trained_keys[key]] = one_step(rate, counts[name], largest)
         return found
 
     def _keys(self, slot: int) -> Iterable[tuple[str, Key]]:
@@ -214,7 +216,7 @@ class Stack:
     def load(self, slot: int, saved: Mapping[str, Tensor]) -> None:
         """Continue from what an engine saved; a missing parameter raises `KeyError`."""
         if slot in self._sampled:
-            self._sampled[slot].load(saved, self._moments(slot))
+            self._sampled[slot].load(saved)
             return
         for kind in _KINDS:
             for key, part in self._trained(slot):
@@ -232,7 +234,7 @@ class Stack:
 
     def _moments(self, slot: int) -> Moments:
         means, squares = self._named(slot, "mean"), self._named(slot, "square")
-        return lambda name: (means[name], squares[name])
+        return {name: (mean, squares[name]) for name, mean in means.items()}
 
     def _region(self, kind: str, key: Key, slot: int, part: Part) -> Tensor:
         """A member's own part of a buffer, in the shape in which it is stacked."""

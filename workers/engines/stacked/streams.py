@@ -35,7 +35,7 @@ class HostStreams:
 
     def masks(self, x: Tensor, _place: str, layout: Layout, rates: Tensor) -> Tensor:
         """See `Streams`."""
-        whole, own = layout.unpadded if layout.inside else None, rates.tolist()
+        whole, own = layout.current, rates.tolist()
         masks = x.new_ones(x.shape if whole is None else (whole.rows, whole.longest, x.shape[-1]))
         for segment in layout.segments:
             if rate := own[segment.slot]:
@@ -59,7 +59,7 @@ class CounterStreams:
         """See `Streams`."""
         rows, length, features = x.shape
         words = -(-features // 4)  # one word of 64 bits for four features
-        whole = layout.unpadded if layout.inside else None
+        whole = layout.current
         position = torch.arange(length, device=x.device) if whole is None else whole.position
         number = torch.arange(words, device=x.device) * _ODD[1]
         of_rows = _mixed(self.rows[:, 0] + self.rows[:, 1] * _ODD[2])

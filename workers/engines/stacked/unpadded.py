@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -143,13 +144,17 @@ class Unpadded:
 
     def tokens(self, padded: Tensor) -> Tensor:
         """From `[rows, length, …]` to `[blocks, block, …]`."""
-        moved: Tensor = _Moved.apply(padded.flatten(0, 1), self.to_tokens, self.to_rows)  # type: ignore[no-untyped-call]
+        moved: Tensor = _Moved.apply(  # type: ignore[no-untyped-call]
+            padded.flatten(0, 1), self.to_tokens, self.to_rows, self._real_positions
+        )
         found: Tensor = moved.unflatten(0, (self.blocks, self.block))
         return found
 
     def padded(self, tokens: Tensor) -> Tensor:
         """From `[blocks, block, …]` to `[rows, length, …]`; behind its end a row repeats its last token."""
-        moved: Tensor = _Moved.apply(tokens.flatten(0, 1), self.to_rows, self.to_tokens)  # type: ignore[no-untyped-call]
+        moved: Tensor = _Moved.apply(  # type: ignore[no-untyped-call]
+            tokens.flatten(0, 1), self.to_rows, self.to_tokens, self._real_places
+        )
         found: Tensor = moved.unflatten(0, (self.rows, self.longest))
         return found
 
@@ -160,29 +165,38 @@ class Unpadded:
             self._seen[id(of_positions)] = of_positions, self.tokens(whole)  # held, or its number would be another's
         return self._seen[id(of_positions)][1]
 
-    @property
+    @cached_property
     def row(self) -> Tensor:
         """Row of each place `[blocks, block]`."""
         return (self.to_tokens // self.longest).view(self.blocks, self.block)
 
-    @property
+    @cached_property
     def position(self) -> Tensor:
         """Place in its row of each place `[blocks, block]`."""
         return (self.to_tokens % self.longest).view(self.blocks, self.block)
 
+    @cached_property
+    def _real_positions(self) -> Tensor:
+        """Which padded positions hold a token `[rows · longest]`."""
+        return self.to_tokens[self.to_rows] == torch.arange(len(self.to_rows), device=self.to_rows.device)
+
+    @cached_property
+    def _real_places(self) -> Tensor:
+        """Which places of the blocks hold a token that is not repeated there `[blocks · block]`."""
+        return self.to_rows[self.to_tokens] == torch.arange(len(self.to_tokens), device=self.to_tokens.device)
+
 
 class _Moved(torch.autograd.Function):
-    """Rows of `x` from `there`; on the way back from `back`, where these are each other's. No sums, so no atomics:
-    what repeats a token is nobody's input and has no gradient."""
+    """Rows of `x` from `there`; on the way back from `back`, for the `own` of them whose `there` leads back. No sums,
+    so no atomics: what repeats a token is nobody's input and has no gradient."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
-        ctx.save_for_backward(there, back)
+    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor, own: Tensor) -> Tensor:
+        ctx.save_for_backward(back, own)
         return x.index_select(0, there)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        there, back = ctx.saved_tensors
-        own = there[back] == torch.arange(len(back), device=back.device)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        back, own = ctx.saved_tensors
         moved = gradient.index_select(0, back)
-        return torch.where(own.view(-1, *[1] * (moved.ndim - 1)), moved, 0.0), None, None
+        return torch.where(own.view(-1, *[1] * (moved.ndim - 1)), moved, 0.0), None, None, None

@@ -99,8 +99,8 @@ def _exit(layout: Layout) -> Any:
     """Behind the last layer: rows are padded again."""
 
     def put_back(_layer: nn.Module, _args: Any, output: Any) -> Any:
-        tokens = layout.unpadded
-        if tokens is None or not layout.inside:
+        tokens = layout.current
+        if tokens is None:
             return output
         layout.inside = False
         if isinstance(output, Tensor):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from workers.assignment import Outcome
-from workers.refining.lora_updates import FIRST, SECOND, rest_of, scale_of, updates_of
+from workers.refining.lora_updates import FIRST, SECOND, refuse_others, rest_of, scale_of
 from workers.refining.retraining import retrained
 from workers.refining.scene import Scene, Stored, Tensors
 
@@ -18,7 +18,7 @@ from workers.refining.scene import Scene, Stored, Tensors
 def grow(scene: Scene) -> Outcome:
     """The source at its larger rank, as it is (`grown_…`, which is the source's quality) and after training on."""
     (source,) = scene.stored()
-    updates_of(source)  # refuses other methods
+    refuse_others(source)
     return retrained(scene, lambda attached: grown(source, attached.tensors()), "grown")
 
 

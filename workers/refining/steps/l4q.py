@@ -11,7 +11,7 @@ import torch
 from workers.assignment import Outcome
 from workers.methods.attached import Attached
 from workers.methods.forms.quantised import QuantisedLora, least_error_steps
-from workers.refining.lora_updates import in_own_form, updates_of
+from workers.refining.lora_updates import in_own_form, refuse_others
 from workers.refining.retraining import retrained
 from workers.refining.scene import Scene, Tensors
 
@@ -19,7 +19,7 @@ from workers.refining.scene import Scene, Tensors
 def l4q(scene: Scene) -> Outcome:
     """The source in whole numbers, as rounding leaves it (`rounded_…`) and after training through the rounding."""
     (source,) = scene.stored()
-    updates_of(source)  # refuses other methods
+    refuse_others(source)
     path = scene.base.description.anatomy.layers_path
 
     def begin(attached: Attached) -> Tensors:

@@ -8,7 +8,7 @@ those of the base, so that the mask needs no room in the file.
 from __future__ import annotations
 
 from workers.assignment import Outcome
-from workers.refining.lora_updates import in_own_form, updates_of
+from workers.refining.lora_updates import in_own_form, refuse_others
 from workers.refining.retraining import retrained
 from workers.refining.scene import Scene
 
@@ -16,6 +16,6 @@ from workers.refining.scene import Scene
 def prune_retrain(scene: Scene) -> Outcome:
     """The source on the pruned base, as it is (`pruned_…`) and after retraining."""
     (source,) = scene.stored()
-    updates_of(source)  # refuses other methods
+    refuse_others(source)
     path = scene.base.description.anatomy.layers_path
     return retrained(scene, lambda attached: in_own_form(source, attached.tensors(), path), "pruned")
