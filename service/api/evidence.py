@@ -6,15 +6,16 @@ from optimizers.problem import Problem
 from predictors.insights import MOST_TRIALS, MetricModel, fit_metric
 from service.errors import BadInput
 from service.jobs.kinds import search_spec
-from service.jobs.search.problem import build_problem
+from service.jobs.search.problem import stored_problem
 from service.store.records import Trial
 from service.store.store import Store
 
 
 def evidence(store: Store, job_id: str) -> tuple[Problem, list[Trial]]:
     """The job's problem and its newest completed trials, oldest first. Some may lie outside a space that was changed
-    meanwhile; more are read than a fit takes."""
-    problem = build_problem(search_spec(store.get_job(job_id)))
+    meanwhile; more are read than a fit takes.
+    Raises BadInput where the space cannot be built any more."""
+    problem = stored_problem(search_spec(store.get_job(job_id)))
     return problem, list(store.newest_completed(job_id, 2 * MOST_TRIALS))
 
 

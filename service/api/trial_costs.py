@@ -9,6 +9,7 @@ from pydantic import Field
 
 from service.api.views import View
 from service.jobs.search.spec import JobSpec
+from service.jobs.told_counts import count_told
 from service.store.records import Job, Trial
 from service.store.store import Store
 from workers.errors import InvalidInput
@@ -72,9 +73,9 @@ def _seconds_per_row(trial: Trial, store: Store) -> float | None:
     last = max(store.reports(trial.id), key=lambda report: report.step, default=None)
     if last is None or last.step <= 0:
         return None
-    seconds, told = trial.metrics["train_seconds"], trial.environment.get("train_rows", "")
-    if told.isdecimal() and int(told) > 0 and last.epoch > 0:
-        return seconds / (last.epoch * int(told))
+    seconds, rows = trial.metrics["train_seconds"], count_told(trial.environment, "train_rows")
+    if rows > 0 and last.epoch > 0:
+        return seconds / (last.epoch * rows)
     try:
         _, _, chosen = split_config(trial.config)
     except InvalidInput:

@@ -117,7 +117,8 @@ class Conductor:
             self._inbox.requeue(trial_id, dispatched.attempt, "the conductor was stopped", blameless=True)
         for job_id in list(self._runs):
             self._forget(job_id)
-        self.store.tell_nodes(self.owner, ())
+        with suppress(Unavailable):  # what it saw of its machines is soon too old to count
+            self.store.tell_nodes(self.owner, ())
 
     def _interrupt(self) -> None:
         """Wait until all that are under way have stopped behind a step of theirs."""
@@ -151,7 +152,13 @@ class Conductor:
                 self._dispatched.heard(trial_id, self.monotonic())
 
     def _tell_nodes(self) -> None:
-        self.store.tell_nodes(self.owner, self.executor.nodes())
+        """For people to look at: what cannot be told is told of in the log, and no trial waits for it."""
+        try:
+            self.store.tell_nodes(self.owner, self.executor.nodes())
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.warning("the machines cannot be looked at", exc_info=error)
 
     def _keep_leases(self) -> None:
         for job_id, run in list(self._runs.items()):

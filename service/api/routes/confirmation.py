@@ -16,7 +16,7 @@ from service.api.views import TrialView, View
 from service.errors import NotFound
 from service.jobs.kinds import search_spec
 from service.jobs.search.confirmation import Confirmation, Confirmed, Gain, Item, Standing, confirmation
-from service.jobs.search.problem import build_problem
+from service.jobs.search.problem import stored_problem
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["insights"], dependencies=[READ])
 
@@ -130,5 +130,5 @@ def report(desk: Desk, job_id: str, level: float) -> ConfirmationView:
     told = (*store.newest_completed(job_id, 2 * MOST_TRIALS), *store.reference_trials(job_id), *confirmed)
     searched = sorted({trial.id: trial for trial in told}.values(), key=lambda trial: trial.number)
     further = [metric.name for metric in spec.task.confirmed_metrics()]
-    found = confirmation(build_problem(spec), searched, repeats, level, further)
+    found = confirmation(stored_problem(spec), searched, repeats, level, further)
     return ConfirmationView.of(found, spec.confirm.split, spec.confirm.seeds)

@@ -6,17 +6,16 @@ from datetime import datetime
 
 from fastapi import APIRouter, Request, Response
 
-from search_spaces.errors import InvalidSpace
 from search_spaces.space import Space
 from service.api.dependencies import READ, StoreDep
 from service.api.responses import tagged
 from service.api.views import ItemsView, View
+from service.errors import BadInput
 from service.jobs.kinds import kind_of, search_spec
-from service.jobs.search.problem import build_problem
+from service.jobs.search.problem import stored_space
 from service.jobs.stages import ProductKind, Stage, StageName, StageState, Told, stages
 from service.store.records import Job
 from service.store.store import Store
-from workers.errors import InvalidInput
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["jobs"], dependencies=[READ])
 
@@ -72,6 +71,6 @@ def _space(job: Job) -> Space | None:
     if kind_of(job.spec) != "search":
         return None
     try:
-        return build_problem(search_spec(job)).space
-    except (InvalidInput, InvalidSpace):
+        return stored_space(search_spec(job))
+    except BadInput:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import ray
@@ -25,14 +25,22 @@ class Cluster:
         """All of them, by name. The memory of GPUs is that of the look before."""
         free: Mapping[str, Mapping[str, float]] = available_resources_per_node()  # type: ignore[no-untyped-call]
         found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        self._forget_all_but({node["NodeID"] for node in found if node["Alive"]})
         return sorted((self._node(node, free.get(node["NodeID"], {})) for node in found), key=lambda one: one.name)
+
+    def _forget_all_but(self, alive: Set[str]) -> None:
+        """A node that comes back has another id."""
+        for id in self._asked.keys() - alive:
+            del self._asked[id]
+        for id in self._gpus.keys() - alive:
+            del self._gpus[id]
 
     def _node(self, node: Mapping[str, Any], free: Mapping[str, float]) -> Node:
         id, alive, total = node["NodeID"], bool(node["Alive"]), node["Resources"]
         if alive and total.get("GPU"):
             self._ask(id)
         uses = [ResourceUse(name, round(total[name] - free.get(name, 0.0), 4), total[name]) for name in _plain(total)]
-        return Node(node["NodeManagerHostname"], alive, tuple(uses), self._gpus.get(id, ()) if alive else ())
+        return Node(node["NodeManagerHostname"], alive, tuple(uses), self._gpus.get(id, ()))
 
     def _ask(self, id: str) -> None:
         """Take the answer that has come since, and ask anew."""

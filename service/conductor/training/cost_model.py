@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from service.jobs.told_counts import count_told
 from service.store.records import Trial
 from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters, split_config
@@ -50,8 +51,7 @@ class CostModel:
             return
         memory = trial.metrics.get("peak_memory_mb")
         self._precision = trial.environment.get("precision", self._precision)
-        told = trial.environment.get("longest_row", "")
-        self._longest = int(told[:9]) if told.isdecimal() else self._longest
+        self._longest = count_told(trial.environment, "longest_row") or self._longest
         tokens = self._tokens(trial.config)
         measured = _Measured(seconds / epochs, None if memory is None else memory * MEBIBYTE, tokens)
         self._known.setdefault(self.kind(trial.config), {})[trial.id] = measured

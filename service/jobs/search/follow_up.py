@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from search_spaces.vicinity import vicinity
-from service.jobs.search.problem import build_space, model_of
+from service.jobs.search.problem import stored_space
 from service.jobs.search.spec import JobSpec
 from service.jobs.seeds import trial_seed
 from service.store.records import Trial
@@ -35,12 +35,10 @@ def again(spec: JobSpec, trial: Trial) -> dict[str, Any]:
 def around(spec: JobSpec, trial: Trial) -> dict[str, Any]:
     """A JobSpec that searches a space narrowed round the trial's configuration, with which it begins.
 
-    Raises:
-        InvalidInput: the model or a method cannot be used any more.
-        InvalidSpace: the space cannot be built any more.
+    Raises BadInput where the job's space cannot be built any more.
     """
     whole = spec.model_dump(mode="json")
-    near = vicinity(build_space(spec.space, model_of(spec)), trial.config)
+    near = vicinity(stored_space(spec), trial.config)
     # What belongs to other choices goes with them: an override of a parameter that is not there is refused.
     kept = {name: one for name, one in whole["space"]["overrides"].items() if name in trial.config}
     changes = {

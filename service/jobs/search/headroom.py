@@ -11,7 +11,7 @@ import numpy as np
 from optimizers import evidence as evidences
 from optimizers.headroom import headroom
 from optimizers.problem import CompletedTrial, History
-from service.jobs.search.problem import build_problem
+from service.jobs.search.problem import stored_problem
 from service.jobs.search.spec import JobSpec, ObjectiveSpec
 from service.store.records import Trial
 
@@ -56,7 +56,7 @@ def prospect(spec: JobSpec, trials: Sequence[Trial], best: Trial) -> Prospect | 
     )
     if not tradeoffs or len(measured) < _LEAST:
         return None
-    problem = build_problem(spec)
+    problem = stored_problem(spec)
     told = tuple(
         CompletedTrial(trial.id, problem.space.carry_over(trial.config) or trial.config, trial.metrics)
         for trial in _telling(measured, first)

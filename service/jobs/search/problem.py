@@ -10,6 +10,7 @@ from typing import Any
 
 from optimizers.problem import Config, Objective, OutcomeConstraint, Problem
 from search_spaces.editing import apply_overrides
+from search_spaces.errors import InvalidSpace
 from search_spaces.presets import preset, preset_names
 from search_spaces.presets.reference import (
     language_model_references,
@@ -19,7 +20,9 @@ from search_spaces.presets.reference import (
 )
 from search_spaces.presets.shape import ModelShape
 from search_spaces.space import Space
+from service.errors import BadInput
 from service.jobs.search.spec import JobSpec, SpaceSpec
+from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.methods.declaration.untrained import UNTRAINED
 from workers.methods.registry import method, methods
@@ -46,6 +49,28 @@ def build_problem(spec: JobSpec) -> Problem:
 def model_of(spec: JobSpec) -> ModelDescription | None:
     """The model that a job trains; None where its trials train none of ours. Raises `InvalidInput`."""
     return describe_for(spec.task) if isinstance(spec.task, TaskSection) else None
+
+
+def stored_problem(spec: JobSpec) -> Problem:
+    """The search of a stored job. Raises BadInput where it cannot be built any more, such as when its model is gone."""
+    return problem_on(spec, *_stored(spec))
+
+
+def stored_space(spec: JobSpec) -> Space:
+    """The space of a stored job. Raises BadInput where it cannot be built any more."""
+    return _stored(spec)[0]
+
+
+def _stored(spec: JobSpec) -> tuple[Space, ModelDescription | None]:
+    try:
+        model = model_of(spec)
+    except InvalidInput as error:
+        raise BadInput(f"task.{error.field}", error.found, error.allowed, error.message) from None
+    try:
+        return build_space(spec.space, model), model
+    except (InvalidInput, InvalidSpace) as error:
+        found = spec.space.preset or "parameters of its own"
+        raise BadInput("space", found, "a space that can be built", str(error)) from None
 
 
 def problem_on(spec: JobSpec, space: Space, model: ModelDescription | None) -> Problem:

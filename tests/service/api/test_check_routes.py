@@ -116,6 +116,17 @@ def test_costs_count_rows_of_the_data_however_batches_are_counted(
     assert found["seconds_high"] == pytest.approx(30.0)
 
 
+def test_a_count_that_no_number_holds_hinders_no_check(api: TestClient, store: Store) -> None:
+    job_id = api.post("/v1/jobs", json=SPEC).json()["id"]
+    store.lease_job("conductor", 600)
+    (trial,) = store.add_trials(job_id, [NewTrial({"method": "lora"}, "optimizer", 0)])
+    assert store.claim_trial(job_id, "worker", 600, trial_id=trial.id) is not None
+    store.add_reports([Report(trial_id=trial.id, attempt=1, step=7, epoch=2, metrics={"accuracy": 0.5}, seconds=2)])
+    metrics, told = {"accuracy": 0.5, "train_seconds": 4.0}, {"train_rows": "9" * 1000}
+    store.finish_trial(Outcome(trial_id=trial.id, attempt=1, status="completed", metrics=metrics, environment=told))
+    assert check(api)["cost"]["measured"] == 1
+
+
 def test_the_memory_of_a_trial_is_told_before_any_has_run(api: TestClient) -> None:
     found = check(api)["memory"]
     assert 80 < found["base_mb"] < 95  # 22.6 million numbers of four bytes

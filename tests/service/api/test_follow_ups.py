@@ -64,6 +64,23 @@ def test_a_search_around_a_trial_begins_with_it_in_a_narrower_space(api: TestCli
     assert api.get(f"/v1/trials/{trial.id}/follow-up", params={"how": "sideways"}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"task": {"model": "builtin:gone"}}, "task.model"), ({"space": {"preset": "gone"}}, "space")],
+)
+def test_of_a_job_whose_space_is_gone_only_the_training_goes_on(
+    api: TestClient, spec: Spec, store: Store, changes: dict[str, Spec], field: str
+) -> None:
+    sound = api.post("/v1/jobs", json=spec).json()["spec"]
+    job = store.create_job("old", sound | {part: sound[part] | changed for part, changed in changes.items()})
+    (trial,) = store.add_trials(job.id, [NewTrial({"method": "lora", "rank": 4}, "optimizer", seed=5)])
+    refused = api.get(f"/v1/trials/{trial.id}/follow-up", params={"how": "around"})
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert (error["field"], "gone" in str(error["found"])) == (field, True)
+    assert api.get(f"/v1/trials/{trial.id}/follow-up", params={"how": "again"}).status_code == 200
+
+
 def test_a_trial_knows_the_jobs_that_refine_it(api: TestClient, job_id: str) -> None:
     winner = f"{job_id}-2"
     assert api.get(f"/v1/trials/{winner}/uses").json()["items"] == []

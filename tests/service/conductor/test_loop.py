@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from service.conductor.training.placement import MOST_MEMBERS, Machine, Shape
 from service.errors import Conflict, Unavailable
 from service.jobs.search.spec import JobSpec
 from service.jobs.seeds import confirmation_seed, trial_seed
+from service.store.nodes import Node
 from service.store.records import Job, Trial
 from service.store.store import Store, open_store
 from tests.service.conductor.computing_executor import ComputingExecutor, accuracy, complete
@@ -386,6 +388,35 @@ def test_operators_see_what_a_conductor_trains_on_until_it_leaves(make: Make, st
     assert (seen.conductor, seen.node.name, seen.node.resources[0].total) == (conductor.owner, "here", 2)
     conductor.hand_back()
     assert store.nodes_seen() == ()
+
+
+def test_a_cluster_that_cannot_be_looked_at_stops_no_job(
+    make: Make, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> list[Node]:
+        raise KeyError("NodeID")
+
+    executor = ComputingExecutor()
+    monkeypatch.setattr(executor, "nodes", broken)
+    job = submit(store)
+    tick_until(make(executor), clock, is_over(store, job))
+    assert store.get_job(job.id).state == "completed"
+    assert any("looked at" in record.message and record.exc_info for record in caplog.records)
+
+
+def test_a_conductor_that_cannot_say_that_it_leaves_leaves_all_the_same(
+    make: Make, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("the database does not answer")
+
+    job, conductor = submit(store), make(ComputingExecutor(script=never_ending))
+    tick_until(conductor, clock, lambda: store.get_job(job.id).lease_owner is not None)
+    stop = threading.Event()
+    stop.set()
+    monkeypatch.setattr(store, "tell_nodes", away)
+    conductor.run(stop)
+    assert store.get_job(job.id).lease_owner is None
 
 
 def test_a_stopped_conductor_waits_for_nobody_for_long(make: Make, store: Store, clock: Clock) -> None:
