@@ -82,6 +82,27 @@ def test_a_trial_is_gone_on_from_and_says_what_became_of_it(page: Page, search: 
     expect(editor).to_contain_text("rank: {low: 2, high: 7}")
 
 
+def test_a_front_that_grows_is_told_without_asking_for_the_stages_again(page: Page, search: Search) -> None:
+    search.begin()
+    search.claim(search.lora(2))  # one is running all the time
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/stages") else None)
+    page.goto(f"/#/jobs/{search.job.id}")
+    front = page.get_by_role("list", name="Stages").get_by_role("listitem").nth(3).get_by_role("button")
+    expect(front).to_have_text("2 on the front")
+    search.complete(search.lora(16), 0.8, 147_456)
+    expect(front).to_have_text("3 on the front")  # what the page asks for when it opens has been asked for by now
+    before = len(asked)
+    search.complete(search.lora(32), 0.9, 294_912)
+    expect(front).to_have_text("4 on the front")
+    assert len(asked) == before
+    alone = Search(search.store, search.artifacts, search.folder, objectives=search.job.spec["objectives"][:1])
+    alone.start()
+    alone.complete(alone.lora(4), 0.7, 36_864)
+    page.goto(f"/#/jobs/{alone.job.id}")
+    expect(front).to_have_text("the best trial")
+
+
 def test_a_confirmed_trial_says_what_is_left_of_it(page: Page, search: Search) -> None:
     job = Search(
         search.store,

@@ -58,7 +58,7 @@ class Updates {
       this.log.push({ id, kind, payload });
       this.job = true;
       if (kind === "front") this.front = true;
-      if (kind === "front" || kind.startsWith("job.")) this.stages = true;
+      if (kind.startsWith("job.")) this.stages = true;
       if (trialId) this.takeTrial(kind, trialId);
     }
     this.schedule();

@@ -1,6 +1,7 @@
 /** What the pages read. The query cache is the only place where server data lives. */
 import { queryOptions, useInfiniteQuery, useQueries, useQuery } from "@tanstack/react-query";
 import {
+  getConfirmation,
   getGenerations,
   getJob,
   getPareto,
@@ -9,12 +10,11 @@ import {
   getStretches,
   getTrial,
   type JobChoice,
-  listCourses,
   listJobs,
   listMetrics,
   listTasks,
 } from "./client";
-import type { CourseView, TaskView } from "./openapi";
+import type { TaskView } from "./openapi";
 import type { Job, MetricInfo, Trial } from "./types";
 
 export interface LogEntry {
@@ -49,24 +49,6 @@ export const useJobs = (choice: JobChoice) =>
     refetchInterval: 3000,
   });
 
-/** The course of each job of a list by its id: of those that are over once, of the others whenever a trial of theirs ends. */
-export function useCourses(jobs: readonly Job[]): ReadonlyMap<string, CourseView> {
-  const over = jobs.filter((job) => job.finished_at !== null);
-  const others = jobs.filter((job) => job.finished_at === null);
-  const asked = (some: readonly Job[]) => {
-    const ids = some.map(({ id }) => id);
-    return {
-      queryKey: ["courses", some.map(({ id, progress }) => [id, progress.completed])],
-      queryFn: ({ signal }: { signal: AbortSignal }) => listCourses(ids, signal),
-      enabled: ids.length > 0,
-      staleTime: Infinity,
-      placeholderData: (previous: CourseView[] | undefined) => previous,
-    };
-  };
-  const found = useQueries({ queries: [asked(over), asked(others)] });
-  return new Map(found.flatMap(({ data = [] }) => data.map((course) => [course.job_id, course] as const)));
-}
-
 const jobOf = (id: string) => queryOptions({ queryKey: keys.job(id), queryFn: ({ signal }) => getJob(id, signal) });
 const paretoOf = (jobId: string) =>
   queryOptions({ queryKey: keys.pareto(jobId), queryFn: ({ signal }) => getPareto(jobId, signal) });
@@ -78,6 +60,15 @@ export const useJobsOf = (ids: readonly string[]) => useQueries({ queries: ids.m
 
 export const usePareto = (jobId: string) => useQuery(paretoOf(jobId));
 export const useParetoOfAll = (jobIds: readonly string[]) => useQueries({ queries: jobIds.map(paretoOf) });
+
+/** Each repetition that ends adds to the report. */
+export const useConfirmation = ({ id, progress }: Job, enabled = true) =>
+  useQuery({
+    queryKey: ["confirmation", id, progress.completed, progress.confirmations?.done],
+    queryFn: ({ signal }) => getConfirmation(id, signal),
+    enabled,
+    placeholderData: (previous) => previous,
+  });
 
 export const useReports = (trialId: string) => useQuery(reportsOf(trialId));
 export const useReportsOfAll = (trialIds: readonly string[]) => useQueries({ queries: trialIds.map(reportsOf) });

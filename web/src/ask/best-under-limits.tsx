@@ -4,6 +4,7 @@ import { useMetrics, usePareto } from "../api/queries";
 import type { Direction, Job, MetricInfo, Pareto } from "../api/types";
 import { fitScale, type Scale } from "../charts/scale";
 import { BestAnswer } from "../job/best-answer";
+import { isSearch } from "../job/kind";
 import { Choice } from "../shell/choice";
 import { jobPath, navigate } from "../shell/router";
 import { metricValue } from "../text/numbers";
@@ -11,10 +12,7 @@ import { JobChoice } from "./job-choice";
 
 export function BestUnderLimits() {
   return (
-    <JobChoice
-      fits={(job) => job.spec["kind"] === "search" && job.front_size > 0}
-      none="No search has a finished trial yet."
-    >
+    <JobChoice fits={(job) => isSearch(job) && job.front_size > 0} none="No search has a finished trial yet.">
       {(job) => <LimitedBest key={job.id} job={job} />}
     </JobChoice>
   );

@@ -2,13 +2,14 @@
 import { useTrials } from "../api/trials";
 import type { Job } from "../api/types";
 import { AnswerPanel } from "../job/answer-panel";
+import { kindOf } from "../job/kind";
 import { jobPath, navigate } from "../shell/router";
 import { JobChoice } from "./job-choice";
 
 export function MixturesPanel() {
   return (
     <JobChoice
-      fits={(job) => job.spec["kind"] === "mixture"}
+      fits={(job) => kindOf(job) === "mixture"}
       none={
         <>
           No job of kind <code>mixture</code> yet: it measures mixtures of data on small models and recommends one.

@@ -3,10 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { getLaws, type Recommendation, recommend, type Values } from "../api/asking";
 import { useMetrics, useTasks } from "../api/queries";
-import { numberOf } from "../api/trial-set";
 import type { Schemas } from "../new-job/schema";
 import { Failure } from "../shell/failure";
-import { jobPath } from "../shell/router";
+import { trialPath } from "../shell/router";
 import { configLine } from "../text/config";
 import { metricValue, percent } from "../text/numbers";
 import { QuestionForm } from "./question-form";
@@ -116,7 +115,7 @@ function Evidence({ trials }: { trials: readonly string[] }) {
       {trials.slice(0, MOST_LINKS).map((id, at) => (
         <span key={id}>
           {at > 0 && ", "}
-          <a href={`${jobPath(id.slice(0, id.lastIndexOf("-")))}?trial=${numberOf(id)}`}>{id}</a>
+          <a href={trialPath(id)}>{id}</a>
         </span>
       ))}
       {trials.length > MOST_LINKS && ` and ${trials.length - MOST_LINKS} more`}

@@ -1,6 +1,5 @@
 /** What the front reached again with fresh seeds on rows that the search never saw, beside what was promised. */
-import { useQuery } from "@tanstack/react-query";
-import { getConfirmation } from "../api/client";
+import { useConfirmation } from "../api/queries";
 import type { Confirmation, ConfirmedObjective, Job, MetricInfo, Trial } from "../api/types";
 import { Failure } from "../shell/failure";
 import { metricValue } from "../text/numbers";
@@ -14,12 +13,7 @@ interface Props {
 }
 
 export function ConfirmationPanel({ job, metrics, onSelect }: Props) {
-  const { data, error } = useQuery({
-    // Each repetition that ends adds to the report.
-    queryKey: ["confirmation", job.id, job.progress.completed, job.progress.confirmations?.done],
-    queryFn: ({ signal }) => getConfirmation(job.id, signal),
-    placeholderData: (previous) => previous,
-  });
+  const { data, error } = useConfirmation(job);
   if (error) return <Failure error={error} what="The confirmation" />;
   if (!data)
     return (

@@ -5,6 +5,7 @@ import type { ProductView, StageView } from "../api/openapi";
 import { keys } from "../api/queries";
 import type { Job } from "../api/types";
 import { jobPath, openQuery, setQuery } from "../shell/router";
+import { integer } from "../text/numbers";
 import { duration, moment, secondsBetween } from "../text/time";
 
 /** Products of a stage that are named; the others are counted. */
@@ -14,7 +15,13 @@ export function Stages({ job }: { job: Job }) {
   const { progress } = job;
   const { data } = useQuery({
     // Beside the events that say so, these move a stage on; that one trial more has ended does not.
-    queryKey: [...keys.stages(job.id), progress.running > 0, progress.completed > 0, progress.confirmations],
+    queryKey: [
+      ...keys.stages(job.id),
+      progress.running > 0,
+      progress.completed > 0,
+      job.front_size > 0,
+      progress.confirmations,
+    ],
     queryFn: ({ signal }) => listStages(job.id, signal),
     placeholderData: (previous) => previous,
   });
@@ -28,7 +35,7 @@ export function Stages({ job }: { job: Job }) {
             {stage.state}
             <Took stage={stage} />
           </p>
-          <Products products={stage.products} />
+          <Products job={job} products={stage.products} />
           {stage.note && <p className="stage-note">{stage.note}</p>}
         </li>
       ))}
@@ -47,19 +54,23 @@ function times({ started_at, finished_at }: StageView): string | undefined {
   return told.filter(Boolean).join(" ") || undefined;
 }
 
-function Products({ products }: { products: readonly ProductView[] }) {
+function Products({ job, products }: { job: Job; products: readonly ProductView[] }) {
   const more = products.length - NAMED;
   return (
     <>
       {products.slice(0, NAMED).map((product) => (
         <p key={product.path + product.text}>
-          <ProductLink product={product} />
+          <ProductLink product={product.kind === "front" ? { ...product, text: frontText(job) } : product} />
         </p>
       ))}
       {more > 0 && <p className="muted">and {more} more</p>}
     </>
   );
 }
+
+/** The front grows without the stages being asked for again. */
+const frontText = ({ front_size, objectives }: Job): string =>
+  objectives.length > 1 ? `${integer(front_size)} on the front` : "the best trial";
 
 /** Where on the page it is shown; hashes are what they are. */
 const tabs: Partial<Record<ProductView["kind"], string | null>> = {

@@ -1,9 +1,9 @@
 /** What a trial came from and what became of it: its confirmation, the jobs that refined it, the jobs that could follow. */
 import { useQuery } from "@tanstack/react-query";
-import { getConfirmation, listUses } from "../api/client";
-import { numberOf } from "../api/trial-set";
+import { listUses } from "../api/client";
+import { useConfirmation } from "../api/queries";
 import type { Confirmation, Job, MetricInfo, Trial } from "../api/types";
-import { jobPath, setQuery } from "../shell/router";
+import { jobPath, setQuery, trialPath } from "../shell/router";
 import { StateBadge } from "../shell/state-badge";
 import { EstimateText } from "./estimate";
 import { isSearch } from "./kind";
@@ -24,7 +24,7 @@ export function TrialRelations({ job, trial, metrics }: Props) {
       {isSearch(job) && (
         <section>
           <h3>Go on from it</h3>
-          <p className="actions follow-ups">
+          <p className="actions">
             <a className="button small" href={`#/new?trial=${trial.id}&how=again`}>
               Run again with another seed
             </a>
@@ -58,20 +58,15 @@ function CameFrom({ job, trial }: { job: Job; trial: Trial }) {
 }
 
 export function TrialLink({ id }: { id: string }) {
-  const jobId = id.slice(0, id.lastIndexOf("-"));
   return (
-    <a className="mono" href={`${jobPath(jobId)}?trial=${numberOf(id)}`}>
+    <a className="mono" href={trialPath(id)}>
       {id}
     </a>
   );
 }
 
 function Confirmed({ job, trial, metrics }: Props) {
-  const { data } = useQuery({
-    queryKey: ["confirmation", job.id, job.progress.completed, job.progress.confirmations?.done],
-    queryFn: ({ signal }) => getConfirmation(job.id, signal),
-    placeholderData: (previous) => previous,
-  });
+  const { data } = useConfirmation(job, job.progress.confirmations !== null);
   const found = data?.items.find((item) => item.trial.id === trial.id);
   if (!data || !found) return null;
   return (

@@ -2,7 +2,9 @@
 import { useState } from "react";
 import type { Job } from "../api/types";
 import type { CourseView } from "../api/openapi";
-import { useCourses, useMetrics } from "../api/queries";
+import { useCourses } from "../api/courses";
+import { useMetrics } from "../api/queries";
+import { numberOf } from "../api/trial-set";
 import { Tags } from "../remarks/tags";
 import { ProgressBar } from "../shell/progress-bar";
 import { jobPath } from "../shell/router";
@@ -180,8 +182,6 @@ function BestValues({ job }: { job: Job }) {
     </dl>
   );
 }
-
-const numberOf = (trialId: string): string => trialId.slice(trialId.lastIndexOf("-") + 1);
 
 /** `builtin:minilm · lora space`. */
 function describe({ spec }: Job): string {

@@ -1,5 +1,6 @@
 /** Hash routes: `#/`, `#/new?from=<job>`, `#/new?trial=<id>&how=…`, `#/jobs/<id>?tab=…&trial=<number>&where=…`. The address is the only copy of this state. */
 import { useMemo, useSyncExternalStore } from "react";
+import { numberOf } from "../api/trial-set";
 
 export interface Route {
   path: string[];
@@ -22,6 +23,9 @@ function subscribe(changed: () => void): () => void {
 }
 
 export const jobPath = (id: string): string => `#/jobs/${encodeURIComponent(id)}`;
+
+/** Of a trial by its id, which is its job's id, a dash and its number. */
+export const trialPath = (id: string): string => `${jobPath(id.slice(0, id.lastIndexOf("-")))}?trial=${numberOf(id)}`;
 
 /** Where jobs stand side by side. */
 export const comparePath = (ids: readonly string[]): string =>

@@ -1,7 +1,6 @@
 /** Who works on what, and until when it is believed to live. */
 import type { LeaseView } from "../api/openapi";
-import { numberOf } from "../api/trial-set";
-import { jobPath } from "../shell/router";
+import { jobPath, trialPath } from "../shell/router";
 import { useNow } from "../shell/use-now";
 import { age, clock } from "../text/time";
 
@@ -36,7 +35,7 @@ export function LeasesTable({ title, none, leases }: Props) {
                     {holder}
                   </th>
                   <td>
-                    <a href={pathOf(target)}>{target}</a>
+                    <a href={target.includes("-") ? trialPath(target) : jobPath(target)}>{target}</a>
                   </td>
                   <td>{since && age(since, now)}</td>
                   <td>{clock(until)}</td>
@@ -48,10 +47,4 @@ export function LeasesTable({ title, none, leases }: Props) {
       )}
     </section>
   );
-}
-
-/** A trial's id is its job's id, a dash and its number. */
-function pathOf(target: string): string {
-  const dash = target.lastIndexOf("-");
-  return dash < 0 ? jobPath(target) : `${jobPath(target.slice(0, dash))}?trial=${numberOf(target)}`;
 }

@@ -27,8 +27,8 @@ export function NodesTable({ nodes }: { nodes: readonly NodeView[] }) {
               </tr>
             </thead>
             <tbody>
-              {nodes.map((node) => (
-                <tr key={`${node.conductor} ${node.name} ${node.alive}`}>
+              {nodes.map((node, at) => (
+                <tr key={`${node.conductor} ${node.name} ${at}`}>
                   <th scope="row" className="mono">
                     {node.name}
                     {!node.alive && <span className="muted"> (gone)</span>}
