@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from service.store.events import NewEvent, append
 from service.store.records import Trial
-from service.store.rows import EXPORTS, lock_job
+from service.store.rows import EXPORTS, lock_state
 
 MOST = 100
 """Exports of a job that are told of, the latest."""
@@ -41,7 +41,7 @@ _AGAIN = (
 
 def exported(connection: Connection, trial: Trial, adapter: str, now: datetime) -> None:
     """The trial's adapter was downloaded once more; raises NotFound for a job that is gone."""
-    lock_job(connection, trial.job_id)  # two first downloads at once would both insert
+    lock_state(connection, trial.job_id)  # two first downloads at once would both insert
     if connection.execute(_AGAIN, {"trial": trial.id, "hash": adapter, "now": now}).rowcount == 0:
         first = {"trial_id": trial.id, "job_id": trial.job_id, "adapter": adapter, "times": 1}
         connection.execute(insert(EXPORTS), first | {"first_at": now, "last_at": now})

@@ -27,6 +27,7 @@ from service.store.rows import (
     count_changes,
     job_of,
     lock_job,
+    lock_state,
     trial_of,
 )
 from service.store.states import JOB_OVER, TRIAL_STATES, check_job
@@ -168,5 +169,5 @@ def _close_waiting(connection: Connection, id: str, reason: str, now: datetime) 
 
 def delete_job(connection: Connection, id: str) -> None:
     """Delete the job with all its trials, reports and events; raises NotFound."""
-    lock_job(connection, id)
+    lock_state(connection, id)
     connection.execute(delete(JOBS).where(JOBS.c.id == id))

@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Connection, func, literal, select, update
 
 from service.store.events import NewEvent, append
 from service.store.records import Job, Remarks, Trial
-from service.store.rows import JOB_COLUMNS, JOBS, TRIAL_COLUMNS, TRIALS, find_trial, job_of, lock_job, trial_of
+from service.store.rows import JOB_COLUMNS, JOBS, TRIAL_COLUMNS, TRIALS, find_trial, job_of, lock_state, trial_of
 
 
 def remark_job(connection: Connection, id: str, said: Remarks, now: datetime) -> Job:
     """Change what is said of a job; raises NotFound."""
-    lock_job(connection, id)
+    lock_state(connection, id)
     values = {**_values(said), "version": JOBS.c.version + 1}
     changed = update(JOBS).where(JOBS.c.id == id).values(values).returning(*JOB_COLUMNS)
     job = job_of(connection.execute(changed).one())
@@ -26,7 +26,7 @@ def remark_job(connection: Connection, id: str, said: Remarks, now: datetime) ->
 def remark_trial(connection: Connection, id: str, said: Remarks, now: datetime) -> Trial:
     """Change what is said of a trial; raises NotFound."""
     trial = find_trial(connection, id)
-    lock_job(connection, trial.job_id)
+    lock_state(connection, trial.job_id)
     if values := _values(said):
         changed = update(TRIALS).where(TRIALS.c.id == id).values(values).returning(*TRIAL_COLUMNS)
         trial = trial_of(connection.execute(changed).one())

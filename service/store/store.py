@@ -246,14 +246,13 @@ class Store(AccessStore):
         return self._database.read(lambda c: courses.course(c, job_id, metric, maximize, points))
 
     def uses(self, trial_id: str) -> tuple[Use, ...]:
-        """Jobs of the trial's project that refine its adapter, newest first."""
-        project = self.project_of(rows.job_id_of(trial_id))
-        return self._database.read(lambda c: uses.uses(c, trial_id, project))
+        """The jobs of its project that refine the trial's adapter, newest first."""
+        job_id = rows.job_id_of(trial_id)
+        return self._database.read(lambda c: uses.uses(c, trial_id, jobs.project_of(c, job_id)))
 
     def refinements(self, job_id: str) -> tuple[Refinement, ...]:
-        """Jobs of the job's project that refine adapters of its trials, newest first."""
-        project = self.project_of(job_id)
-        return self._database.read(lambda c: uses.refinements(c, job_id, project))
+        """The jobs of its project that refine adapters of the job's trials, newest first."""
+        return self._database.read(lambda c: uses.refinements(c, job_id, jobs.project_of(c, job_id)))
 
     def provenance(self, job_id: str) -> tuple[Provenance, ...]:
         """The job's trials by what they say they were trained on, most trials first."""
@@ -406,7 +405,7 @@ class Store(AccessStore):
         """Tell the job's readers something; raises NotFound."""
 
         def add(connection: Connection) -> None:
-            rows.lock_job(connection, job_id)
+            rows.lock_state(connection, job_id)
             events.append(connection, [events.NewEvent(job_id, kind, payload)], self._clock())
 
         self._database.write(add)

@@ -38,7 +38,7 @@ class Refinement:
 
 _COLUMNS = tuple(JOBS.c[field.name if field.name != "job_id" else "id"] for field in fields(Refinement))
 _REFINED = (
-    select(JOBS.c.spec, *_COLUMNS)
+    select(JOBS.c.spec["adapters"], *_COLUMNS)
     .where(JOBS.c.project == bindparam("project"), JOBS.c.spec["kind"].as_string() == "refine")
     .order_by(JOBS.c.created_at.desc(), JOBS.c.id)
     .limit(MOST)
@@ -66,5 +66,5 @@ def refinements(connection: Connection, job_id: str, project: str) -> tuple[Refi
 
 def _refined(connection: Connection, project: str) -> Iterator[tuple[Refinement, list[str | None]]]:
     """Refine jobs with the trials that they began with, None for adapters that are no trial's."""
-    for spec, *values in connection.execute(_REFINED, {"project": project}):
-        yield Refinement(*values), [adapter["trial"] for adapter in spec["adapters"]]
+    for adapters, *values in connection.execute(_REFINED, {"project": project}):
+        yield Refinement(*values), [adapter["trial"] for adapter in adapters]

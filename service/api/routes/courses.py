@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.api.dependencies import READ, CallerDep, StoreDep
 from service.api.responses import tagged
 from service.api.views import ItemsView, View
-from service.errors import NotFound
+from service.jobs.seen import seen_job
 from service.store.store import Store
 from workers.bounded import Name
 
@@ -39,11 +39,8 @@ def list_courses(
 
 def _courses(store: Store, ids: Sequence[str], project: str | None) -> Iterator[CourseView]:
     for id in dict.fromkeys(ids):
-        try:
-            found = store.get_job(id)
-        except NotFound:
-            continue
-        if project not in (None, found.project) or not found.spec.get("objectives"):
+        found = seen_job(store, id, project)
+        if found is None or not found.spec.get("objectives"):
             continue
         first = found.spec["objectives"][0]
         values = store.course(id, first["metric"], first["direction"] == "maximize", POINTS)

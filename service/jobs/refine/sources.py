@@ -9,6 +9,7 @@ from typing import Any
 
 from service.errors import BadInput, NotFound
 from service.jobs.refine.spec import MOST_SOURCES, PREFIX
+from service.jobs.seen import seen_job
 from service.store.records import Job, Trial
 from service.store.store import Store
 from workers.methods.adapter_names import TASK_FILE
@@ -74,7 +75,7 @@ def _winners(store: Store, job: Job) -> Sequence[Trial]:
 
 
 def _job(store: Store, field: str, id: str, project: str | None) -> Job:
-    job = _seen(store, id, project)
+    job = seen_job(store, id, project)
     if job is None:
         raise BadInput(field, id, "a job that is there")
     return job
@@ -85,17 +86,9 @@ def _trial(store: Store, field: str, id: Any, project: str | None) -> Trial:
         trial = store.get_trial(str(id))
     except NotFound:
         trial = None
-    job = None if trial is None else _seen(store, trial.job_id, project)
+    job = None if trial is None else seen_job(store, trial.job_id, project)
     if trial is None or job is None:
         raise BadInput(field, id, "a trial that is there")  # of another project: in the same words
     if trial.adapter is None or "task" not in job.spec:
         raise BadInput(field, id, f"a trial with an adapter; this one is {trial.state} and has none")
     return trial
-
-
-def _seen(store: Store, id: str, project: str | None) -> Job | None:
-    try:
-        job = store.get_job(id)
-    except NotFound:
-        return None
-    return job if project in (None, job.project) else None

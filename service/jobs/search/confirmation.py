@@ -126,7 +126,7 @@ class _Report:
 
     def _objective(self, trial: Trial, metric: str, sign: float) -> Confirmed:
         values = self._values(trial, metric)
-        confirmed = mean_interval(list(values.values()), self._level) if len(values) > 1 else None
+        confirmed = self._mean(values)
         promised = self._promise(trial, metric)
         kept = None if promised is None or confirmed is None else promised.low <= confirmed.value <= promised.high
         gain = self._gain(trial, metric, sign, values)
@@ -135,13 +135,17 @@ class _Report:
     def _later(self, trial: Trial, metric: str) -> Confirmed:
         """A metric that the search has not measured."""
         values = self._values(trial, metric)
-        confirmed = mean_interval(list(values.values()), self._level) if len(values) > 1 else None
+        confirmed = self._mean(values)
         return Confirmed(metric, None, confirmed, len(values), None, None, None)
 
     def _values(self, trial: Trial, metric: str) -> dict[int, float]:
         """What the confirmations measured, by seed."""
         done = (again for again in self._repeats.get(trial.id, ()) if again.state == "completed")
         return {again.seed: again.metrics[metric] for again in done if metric in again.metrics}
+
+    def _mean(self, values: Mapping[int, float]) -> Estimate | None:
+        """Over the seeds; None of fewer than two."""
+        return mean_interval(list(values.values()), self._level) if len(values) > 1 else None
 
     def _model(self, metric: str, completed: Sequence[Trial]) -> MetricModel | None:
         """A model of quality metrics only: costs are the same on any rows."""
