@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -156,8 +156,11 @@ def _own_template(card: AdapterCard) -> dict[str, str]:
 
 def new_tokens_of(folder: Path) -> tuple[NewToken, ...]:
     """The tokens that an exported adapter adds to its base."""
-    told = _told(folder).get(_NEW_TOKENS, ())
-    return tuple(NewToken(one["text"], one["id"], tuple(one["pieces"])) for one in told)
+    return _new_tokens_in(_told(folder))
+
+
+def _new_tokens_in(told: Mapping[str, Any]) -> tuple[NewToken, ...]:
+    return tuple(NewToken(one["text"], one["id"], tuple(one["pieces"])) for one in told.get(_NEW_TOKENS, ()))
 
 
 def chat_template_of(folder: Path) -> str | None:
@@ -188,11 +191,10 @@ def _serving(folder: Path, card: AdapterCard) -> str:
 def tell_base(model: Any, folder: Path) -> None:
     """Name the labels of a base model as the adapter in `folder` was trained, its padding where it has none, and give
     it rows for the adapter's new tokens."""
-    file = folder / TASK_FILE
-    if not file.is_file():
+    told = _told(folder)
+    if not told:
         return
-    extend_model(model, new_tokens_of(folder))
-    told = json.loads(file.read_text(encoding="utf-8"))
+    extend_model(model, _new_tokens_in(told))
     if (scale := told.get(_SCALE, 1)) > 1:
         stretch(model, describe_config(model.config.to_dict()).anatomy, scale)
     if len(told["labels"]) == model.config.num_labels:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Memory:
     def beside(self, logits: Tensor, states: Tensor) -> Tensor:
         """Logarithms of what classifier and neighbours say together `[rows, classes]`."""
         votes = logits.new_zeros(logits.shape, dtype=torch.float32)
-        near = _directions(states) @ self.states.float().T  # [rows, training rows] cosines
+        near = _directions(states) @ self._columns  # [rows, training rows] cosines
         cosines, places = near.topk(min(self.count, near.shape[1]), dim=-1)
         distances = (2 - 2 * cosines).clamp(min=0)
         weights = torch.softmax(-distances / distances.mean(-1, keepdim=True).clamp(min=_SMALLEST), dim=-1)
@@ -53,6 +54,11 @@ class Memory:
         own = log_softmax(logits.float(), dim=-1)
         share = torch.tensor(self.share, device=own.device)
         return torch.logaddexp(own + torch.log1p(-share), (share * votes).log())
+
+    @cached_property
+    def _columns(self) -> Tensor:
+        """The directions `[width, rows]` in float32, for the products of every batch."""
+        return self.states.float().T
 
     def save(self, folder: Path, heads: Sequence[str]) -> None:
         """Write it beside an exported adapter whose base has heads of these names, and say so on the card."""

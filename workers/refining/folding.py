@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from workers.errors import InvalidInput
 from workers.exports.merging import merged
 from workers.models.loading import Base
-from workers.refining.scene import Scene, source_folder
+from workers.refining.scene import Scene, Tensors, source_folder
 
 
 def folded(scene: Scene) -> PreTrainedModel:
@@ -25,6 +25,11 @@ def folded(scene: Scene) -> PreTrainedModel:
 def head_prefixes(base: Base) -> tuple[str, ...]:
     """How the names of the head's parameters begin."""
     return tuple(f"{name}." for name in base.head)
+
+
+def head_of(model: nn.Module, base: Base) -> Tensors:
+    """The head of a model that was folded, by the names of the base."""
+    return {name: value for name, value in model.state_dict().items() if name.startswith(head_prefixes(base))}
 
 
 def _refuse_other_changes(model: PreTrainedModel, base: Base) -> None:

@@ -68,6 +68,23 @@ def test_the_bandit_finds_the_layers_that_do_least_harm(seed: int) -> None:
     assert sum(harm[bandit.best()]) <= ranks[1]  # among 28 sets the best or the next
 
 
+def test_whether_a_layer_is_passed_by_is_asked_of_the_device_when_that_has_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layers = [Bypass(Bottleneck(4, 2, 1.0, torch.Generator()), 0) for _ in range(3)]
+    asked, told = list[bool](), torch.Tensor.__bool__
+    monkeypatch.setattr(torch.Tensor, "__bool__", lambda tensor: (asked.append(True), told(tensor))[1])
+    for places in ([1], [0, 2]):
+        Bandit(layers, 2).skip(places)
+        for _ in range(5):
+            assert [one.passed_by() for one in layers] == [number in places for number in range(3)]
+    assert len(asked) == 2 * 3
+    layers[1].load_state_dict(layers[0].state_dict())  # as a stored adapter is loaded
+    assert layers[1].passed_by()
+    layers[1].skipped = torch.zeros((), dtype=torch.bool)  # as a module that moves to another device has it
+    assert not layers[1].passed_by()
+
+
 def test_layers_that_are_passed_by_are_not_run_and_an_adapter_stands_for_them(tmp_path: Path) -> None:
     base = make_base(deep_model(), "deep")
     chosen = method("das")

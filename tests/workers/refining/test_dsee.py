@@ -50,7 +50,7 @@ def test_the_head_that_the_loss_cares_for_least_is_the_one_whose_outputs_are_not
     labelled = batch | {"labels": torch.tensor([0, 1, 2, 3])}
     setup = TrainingSetup(0, lambda _size: iter([labelled]), torch.nn.functional.cross_entropy)
     base.model.requires_grad_(True)
-    importance = head_importance(base.model, base.description, setup, 1)
+    importance = head_importance(base.model, base.description, setup, 4)
     assert [len(one) for one in importance] == [12] * 6
     assert importance[2].argmin() == 1
     assert importance[2][1] == 0

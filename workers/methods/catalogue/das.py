@@ -8,6 +8,7 @@ feed-forward part, or stands for it; losses are of training rows, three sets at 
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from workers.methods.forms.bypassed import Bypass
+    from workers.methods.forms.bypassed import Bandit, Bypass
     from workers.models.loading import Base
 
 _SETS = 3  # compared at a time
@@ -83,14 +84,12 @@ def _search(base: Base, knobs: KnobValues, setup: TrainingSetup, step: int) -> N
     bandit.skip(bandit.best() if step == last else bandit.drawn(step))
 
 
-def _compare(base: Base, bandit: object, setup: TrainingSetup, step: int, interval: int) -> None:
+def _compare(base: Base, bandit: Bandit, setup: TrainingSetup, step: int, interval: int) -> None:
     import torch
 
-    from workers.methods.forms.bypassed import Bandit
-
-    assert isinstance(bandit, Bandit)
     sets = [bandit.drawn(step, number) for number in range(1, _SETS + 1)]
-    found = list(islice(setup.batches(_ROWS), step // interval + 1))[-1]  # another batch each time, as far as they go
+    # Another batch each time, as far as they go.
+    (found,) = deque(islice(setup.batches(_ROWS), step // interval + 1), maxlen=1)
     training = [module for module in base.model.modules() if module.training]
     losses = []
     try:

@@ -32,13 +32,21 @@ class Bypass(nn.Module):
         self.register_buffer("skipped", torch.zeros((), dtype=torch.bool))
         self.register_buffer("redundancy", torch.zeros((), dtype=torch.float64))
         self.register_buffer("draw", torch.tensor(draw))
+        self._known: tuple[Tensor, int, bool] | None = None
+
+    def passed_by(self) -> bool:
+        """Whether the layer is skipped: the device is asked when that has changed, and not in every pass."""
+        known, now = self._known, self.skipped
+        if known is None or known[0] is not now or known[1] != now._version:
+            self._known = known = now, now._version, bool(now)
+        return known[2]
 
     def around(self, layer: nn.Module, in_tuple: bool) -> None:
         """Have a layer ask here before it runs."""
         run = layer.forward
 
         def forward(*inputs: Any, **options: Any) -> Any:
-            if not self.skipped:
+            if not self.passed_by():
                 return run(*inputs, **options)
             hidden = inputs[0] if inputs else options["hidden_states"]
             passed = hidden + self.adapter(hidden)

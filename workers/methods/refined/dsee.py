@@ -35,12 +35,16 @@ def heads_left(anatomy: Anatomy, knobs: KnobValues) -> int:
     return anatomy.heads - min(anatomy.heads - 1, int(knobs["pruned_heads"] * anatomy.heads + 1e-9))
 
 
+def by_heads(linear: Linear) -> tuple[bool, bool]:
+    """Whether heads are rows of a weight, as of projections, and whether they are columns, as of what joins them."""
+    return bool(linear.groups & {"query", "key", "value"}), "output" in linear.groups
+
+
 def kept_sizes(anatomy: Anatomy, linear: Linear, knobs: KnobValues) -> tuple[int, int]:
-    """Rows and columns of a weight that is left: heads are rows of projections and columns of what joins them."""
+    """Rows and columns of a weight that is left."""
     heads = heads_left(anatomy, knobs) * anatomy.head_size
-    if linear.groups & {"query", "key", "value"}:
-        return heads, linear.in_features
-    return linear.out_features, heads if "output" in linear.groups else linear.in_features
+    in_rows, in_columns = by_heads(linear)
+    return heads if in_rows else linear.out_features, heads if in_columns else linear.in_features
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:

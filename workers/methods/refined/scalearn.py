@@ -37,7 +37,7 @@ def _knobs(model: ModelDescription) -> Knobs:
 
 
 def _shared_by(linear: Linear, layer: int, knobs: KnobValues) -> tuple[object, ...]:
-    """Layers of which this is the same have one ω."""
+    """Layers of which this is the same have one ω; `layer` is any number that tells a layer from others."""
     return {
         "shared_uniform": (),
         "uniform": (layer, linear.name),
@@ -54,24 +54,22 @@ def _install(base: Base, knobs: KnobValues, _generator: torch.Generator) -> dict
     import torch
     from torch import nn
 
+    from workers.methods.forms.reweighted import reweight
     from workers.methods.forms.sources import ScaledSources
-    from workers.methods.own_adapter import set_submodule
 
-    sources, trained = int(knobs["sources"]), {}
+    sources = int(knobs["sources"])
     known: dict[tuple[object, ...], nn.Parameter] = {}
-    for layer, linear in placed(base.description, knobs):
+
+    def make(original: nn.Module, linear: Linear) -> ScaledSources:
         omega = None
         if knobs["variant"] != "average":
-            key, size = _shared_by(linear, layer, knobs), _size(linear, knobs)
-            if key not in known:
-                shape = (sources, size // sources) if size > sources else (sources,)
-                known[key] = trained[f"{layer}.{linear.name}.omega"] = nn.Parameter(torch.full(shape, 1 / sources))
-            omega = known[key]
-        path = base.description.path(layer, linear.name)
+            key, size = _shared_by(linear, id(original), knobs), _size(linear, knobs)
+            shape = (sources, size // sources) if size > sources else (sources,)
+            omega = known.setdefault(key, nn.Parameter(torch.full(shape, 1 / sources)))
         sizes = (sources, int(knobs["rank"]), linear.in_features, linear.out_features)
-        module = ScaledSources(base.model.get_submodule(path), linear.transposed, sizes, omega)
-        set_submodule(base.model, path, module.to(base.model.device))
-    return trained
+        return ScaledSources(original, linear.transposed, sizes, omega)
+
+    return reweight(base, placed(base.description, knobs), make)
 
 
 def _parameters(model: ModelDescription, knobs: KnobValues) -> int:

@@ -7,18 +7,16 @@ export has the integer checkpoint, it loads as others do, and its steps can be t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 
 from workers.assignment import Outcome
+from workers.methods.calibration import some_batches
 from workers.models.loading import Base
-from workers.refining.folding import folded, head_prefixes
+from workers.refining.folding import folded, head_of
 from workers.refining.quantising.blocks import record
 from workers.refining.quantising.reconstruction import Fit, quantise
 from workers.refining.quantising.rounded import Numbers
 from workers.refining.retraining import beside
 from workers.refining.scene import Scene, Tensors
-
-_ROWS = 16  # of a batch
 
 
 def quantised(scene: Scene, fit: Fit, rows: int) -> Outcome:
@@ -31,9 +29,9 @@ def quantised(scene: Scene, fit: Fit, rows: int) -> Outcome:
     before, model, anatomy = scene.quality_of(source), folded(scene), scene.base.description.anatomy
     blocks = [model.get_submodule(f"{anatomy.layers_path}.{number}") for number in range(anatomy.layers)]
     setup = scene.setup()
-    recording = record(model, blocks, setup, islice(setup.batches(_ROWS), max(1, rows // _ROWS)))
+    recording = record(model, blocks, setup, some_batches(setup, rows))
     found = quantise(model, anatomy.layers_path, anatomy.linears, recording, fit)
-    head = {name: value for name, value in model.state_dict().items() if name.startswith(head_prefixes(scene.base))}
+    head = head_of(model, scene.base)
     with scene.attached(scene.given.seed) as attached:
         with scene.measuring(attached) as measured:
             rounded = measured(as_adapter(found.rounded, scene.base) | head)

@@ -6,11 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.refining.sections.section import Epochs, Rates, StepSection, Takes
+from workers.refining.sections.section import Epochs, Rates, Rows, StepSection, Takes
 
 Group = Annotated[int, Field(ge=1, le=4096)]
 Groups = Annotated[list[Group], Field(min_length=1, max_length=10)]
-Rows = Annotated[int, Field(ge=1, le=65_536)]
 Iterations = Annotated[int, Field(ge=0, le=100_000)]
 
 

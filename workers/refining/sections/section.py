@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Rates = Annotated[list[Rate], Field(min_length=1, max_length=10)]
+Rows = Annotated[int, Field(ge=1, le=65_536)]
 Epochs = Annotated[float, Field(gt=0, le=1000)]
 HeadChoice = Literal["fresh", "kept"]
 Takes = Literal["any", "lora", "mergeable", "e2e_qp", "mola"]

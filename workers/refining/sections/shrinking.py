@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.refining.sections.section import Epochs, Rate, Rates, Share, StepSection, Takes
+from workers.refining.sections.section import Epochs, Rate, Rates, Rows, Share, StepSection, Takes
 
 Scale = Annotated[float, Field(gt=0, le=100)]
 
@@ -51,7 +51,7 @@ class PruneExpertsStep(StepSection):
     choose: list[Literal["most_used", "random"]] = Field(
         default=["most_used"], min_length=1, max_length=2, description="`random`: any half, to compare with"
     )
-    rows: int = Field(default=128, ge=1, le=65_536, description="training rows whose tokens are counted")
+    rows: Rows = Field(default=128, description="training rows whose tokens are counted")
     learning_rate: Rates = Field(default=[1e-3])
     epochs: Epochs = 1.0
     takes: ClassVar[Takes] = "mola"
@@ -82,7 +82,7 @@ class DseeStep(StepSection):
     )
     sparsity: Annotated[float, Field(ge=0, le=0.9)] = Field(default=0.5, description="of the weights that are left")
     entries: int = Field(default=64, ge=1, le=4096, description="of the sparse update of every weight")
-    rows: int = Field(default=128, ge=1, le=65_536, description="training rows that tell which heads count")
+    rows: Rows = Field(default=128, description="training rows that tell which heads count")
     learning_rate: Rates = Field(default=[1e-3])
     epochs: Epochs = 1.0
     takes: ClassVar[Takes] = "lora"

@@ -8,37 +8,34 @@ before the training.
 
 from __future__ import annotations
 
-from itertools import islice
-
 import torch
 from torch import Tensor, nn
 
 from workers.assignment import Outcome
 from workers.methods.attached import TrainingSetup
+from workers.methods.calibration import some_batches
 from workers.methods.forms.factorised import nearest_factors
 from workers.methods.forms.pruned_heads import SmallerLayer
-from workers.methods.refined.dsee import heads_left
+from workers.methods.refined.dsee import by_heads, heads_left
 from workers.models.description import ModelDescription
 from workers.refining.folding import folded
 from workers.refining.lora_updates import PREFIX, rest_of, updates_of
 from workers.refining.retraining import retrained
 from workers.refining.scene import Scene, Stored, Tensors
 
-_ROWS = 16  # of a batch
-
 
 def dsee(scene: Scene) -> Outcome:
     """The source on the smaller base, as it is (`pruned_…`) and after training on."""
     (source,) = scene.stored()
     model, knobs = scene.base.description, scene.prepared.knobs
-    batches = max(1, scene.given.options["rows"] // _ROWS)
-    importance = head_importance(folded(scene), model, scene.setup(), batches)
+    importance = head_importance(folded(scene), model, scene.setup(), scene.given.options["rows"])
     heads = [one.topk(heads_left(model.anatomy, knobs)).indices.sort().values for one in importance]
     return retrained(scene, lambda attached: _begin(source, attached.model, attached.tensors(), heads, model), "pruned")
 
 
-def head_importance(whole: nn.Module, model: ModelDescription, setup: TrainingSetup, batches: int) -> list[Tensor]:
-    """How much the loss cares for each head [heads] of each layer: Σ over tokens of |gradient · what it gives|."""
+def head_importance(whole: nn.Module, model: ModelDescription, setup: TrainingSetup, rows: int) -> list[Tensor]:
+    """How much the loss cares for each head [heads] of each layer: Σ over the tokens of about `rows` training rows of
+    |gradient · what it gives|."""
     anatomy = model.anatomy
     found = [torch.zeros(anatomy.heads) for _ in range(anatomy.layers)]
     seen: list[Tensor] = []
@@ -52,7 +49,7 @@ def head_importance(whole: nn.Module, model: ModelDescription, setup: TrainingSe
     ]
     handles = [join.register_forward_pre_hook(note) for join in joins]
     try:
-        for batch in islice(setup.batches(_ROWS), batches):
+        for batch in some_batches(setup, rows):
             seen.clear()
             loss = setup.loss(setup.outputs(whole, batch), batch["labels"])
             for total, given, gradient in zip(found, seen, torch.autograd.grad(loss, seen), strict=True):
@@ -75,8 +72,9 @@ def _begin(source: Stored, smaller: nn.Module, fresh: Tensors, heads: list[Tenso
         module = smaller.get_submodule(path)
         assert isinstance(module, SmallerLayer)
         kept = (heads[layer][:, None] * size + torch.arange(size)).flatten()
-        rows = kept if linear.groups & {"query", "key", "value"} else torch.arange(linear.out_features)
-        columns = kept if "output" in linear.groups else torch.arange(linear.in_features)
+        in_rows, in_columns = by_heads(linear)
+        rows = kept if in_rows else torch.arange(linear.out_features)
+        columns = kept if in_columns else torch.arange(linear.in_features)
         found |= {f"{path}.rows": rows, f"{path}.columns": columns}
         update = updates.get(PREFIX + path)
         if update is None:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from workers.assignment import Outcome
 from workers.methods.attached import Attached, Batch, TrainingSetup
-from workers.methods.calibration import real_tokens
+from workers.methods.calibration import real_tokens, some_batches
 from workers.methods.forms.factorised import Factorised, nearest_factors
-from workers.refining.folding import folded, head_prefixes
+from workers.refining.folding import folded, head_of
 from workers.refining.quantising.blocks import first_of
 from workers.refining.retraining import beside, retrained
 from workers.refining.scene import Scene, Tensors
@@ -40,7 +40,9 @@ def pela(scene: Scene) -> Outcome:
         before = _error(attached.model, large, blocks, setup)
         _distil(attached, large, blocks, setup, given["distil_steps"], given["distil_rate"])
         after = _error(attached.model, large, blocks, setup)
-        learnt = {name: value.detach().clone() for name, value in attached.tensors().items()} | _head(large, scene)
+        learnt = {name: value.detach().clone() for name, value in attached.tensors().items()} | head_of(
+            large, scene.base
+        )
     outcome = retrained(scene, lambda _attached: learnt, "distilled")
     told = beside("truncated", truncated) | {"feature_error": after, "truncated_feature_error": before}
     return outcome.model_copy(update={"metrics": outcome.metrics | told})
@@ -56,11 +58,7 @@ def _truncated(large: nn.Module, attached: Attached, scene: Scene) -> Tensors:
             weight = stored.T if module.transposed else stored
             own = name.removeprefix(path)
             found[f"{own}.second"], found[f"{own}.first"] = nearest_factors(weight, len(module.first))
-    return found | _head(large, scene)
-
-
-def _head(large: nn.Module, scene: Scene) -> Tensors:
-    return {name: value for name, value in large.state_dict().items() if name.startswith(head_prefixes(scene.base))}
+    return found | head_of(large, scene.base)
 
 
 def _distil(
@@ -93,7 +91,7 @@ def _again_and_again(setup: TrainingSetup) -> Iterator[Batch]:
 @torch.no_grad()
 def _error(small: nn.Module, large: nn.Module, blocks: list[str], setup: TrainingSetup) -> float:
     """The squared error of the last block's features over their own squares, on up to 64 rows."""
-    sums = [_squares(small, large, blocks, setup, batch) for batch in islice(setup.batches(_ROWS), 4)]
+    sums = [_squares(small, large, blocks, setup, batch) for batch in some_batches(setup, 64)]
     return float(sum(off[-1] for off, _ in sums) / sum(size[-1] for _, size in sums))
 
 

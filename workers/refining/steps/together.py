@@ -60,5 +60,4 @@ def _heads(scene: Scene, stored: Sequence[Stored], fresh: Tensors) -> Tensors:
     mean = {name.removeprefix(PREFIX): value for name, value in mean_of([rest_of(one) for one in stored]).items()}
     if scene.given.options["head"] == "kept":
         return mean
-    names = [name for name in fresh if name.startswith(tuple(f"{head}." for head in scene.base.head))]
-    return with_fresh_head(scene.base, mean, {name: fresh[name] for name in names})
+    return with_fresh_head(scene.base, mean, fresh)
