@@ -17,7 +17,7 @@ from optimizers.schedulers.contract import Point
 from service.errors import NotFound
 from service.jobs.kinds import kind_of
 from service.jobs.search import scheduling
-from service.jobs.search.problem import build_problem
+from service.jobs.search.problem import stored_problem
 from service.jobs.search.spec import JobSpec
 from service.store.records import Event, Job, Trial
 from service.store.states import JOB_OVER
@@ -122,4 +122,4 @@ def _spec(document: str) -> JobSpec:
 
 @lru_cache(maxsize=JOBS)
 def _problem(document: str) -> Problem:
-    return build_problem(_spec(document))
+    return stored_problem(_spec(document))

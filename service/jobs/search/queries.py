@@ -12,7 +12,7 @@ from typing import Any
 from service.errors import BadInput, NotFound
 from service.jobs.kinds import ranked_spec
 from service.jobs.refine.spec import RefineSpec
-from service.jobs.search.problem import build_problem
+from service.jobs.search.problem import stored_space
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from service.store.store import Store
@@ -167,7 +167,7 @@ def _check_names(store: Store, job_id: str, metric: str, clauses: Sequence[Claus
 def _named_earlier(store: Store, job_id: str, name: str) -> bool:
     """Whether a parameter of the job's space has the name, though no recent trial chose it."""
     spec = ranked_spec(store.get_job(job_id))
-    return isinstance(spec, JobSpec) and any(one.name == name for one in build_problem(spec).space.parameters)
+    return isinstance(spec, JobSpec) and any(one.name == name for one in stored_space(spec).parameters)
 
 
 def _value(written: str) -> float | str | bool:

@@ -14,6 +14,7 @@ from service.jobs.search.program_snippets import program_snippet
 from service.jobs.search.scheduling import pause_every
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
+from workers.errors import InvalidInput
 from workers.hyperparameters import NO_STRATEGY, Hyperparameters, split_config
 from workers.methods.declaration.method import Method
 from workers.methods.registry import method
@@ -35,7 +36,10 @@ def snippet(spec: JobSpec, trial: Trial, past: Sequence[Stretch]) -> str:
     reason = _beyond_trainer(spec, chosen, hyperparameters, past)
     if reason is not None or chosen.peft_config is None:
         return _with_our_engine(spec, trial, past, reason or "")
-    model, head = describe_for(spec.task), task_of(spec.task).head
+    try:
+        model, head = describe_for(spec.task), task_of(spec.task).head
+    except InvalidInput:
+        return _with_our_engine(spec, trial, past, f"{spec.task.model!r} cannot be read here any more")
     kind, arguments = chosen.peft_config(model, chosen.complete(model, knobs))
     base = fresh_base_snippet(spec.task.model, "dict(enumerate(classes))", head, model.anatomy.body)
     return f"""from peft import {kind}, TaskType, get_peft_model
