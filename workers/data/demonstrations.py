@@ -130,11 +130,15 @@ def read_bank(folder: str | Path) -> Bank:
 
 
 def demonstrated(data: TaskData, bank: Bank, tokenizer: Any) -> TaskData:
-    """All splits with demonstrations before their rows; only what is read grows, nothing more is learnt."""
-    put = _before_pieces if bank.whole else _before_texts
-    train, validation = put(data.train, bank, tokenizer), put(data.validation, bank, tokenizer)
-    test, pool = (None if one is None else put(one, bank, tokenizer) for one in (data.test, data.pool))
-    return replace(data, train=train, validation=validation, test=test, pool=pool)
+    """All splits with demonstrations before their rows, but not the pool, which few trials read."""
+    train, validation = before_rows(data.train, bank, tokenizer), before_rows(data.validation, bank, tokenizer)
+    test = None if data.test is None else before_rows(data.test, bank, tokenizer)
+    return replace(data, train=train, validation=validation, test=test)
+
+
+def before_rows(rows: Rows, bank: Bank, tokenizer: Any) -> Rows:
+    """Rows with demonstrations before them; only what is read grows, nothing more is learnt."""
+    return _before_pieces(rows, bank, tokenizer) if bank.whole else _before_texts(rows, bank, tokenizer)
 
 
 def _before_texts(rows: Rows, bank: Bank, tokenizer: Any) -> Rows:

@@ -27,9 +27,8 @@ class Transforms:
 PLAIN = Transforms()
 
 
-def transformed(data: TaskData, transforms: Transforms, seed: int, tokenizer: Any, max_length: int) -> TaskData:
-    """The rows that a configuration trains and is measured on. Raises `InvalidInput`."""
-    bank = transforms.bank(data, max_length)
+def transformed(data: TaskData, transforms: Transforms, bank: Bank | None, seed: int, tokenizer: Any) -> TaskData:
+    """The rows that a configuration trains and is measured on, behind what its `bank` shows them."""
     if transforms.eda is not None:
         data = replace(data, train=augmented(data.train, transforms.eda, seed))
     return data if bank is None else demonstrated(data, bank, tokenizer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,9 +15,9 @@ import transformers
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import PrecisionChoice, Quantisation, Split
-from workers.data.demonstrations import Bank
+from workers.data.demonstrations import Bank, before_rows
 from workers.data.domains import domain_column
-from workers.data.rows import Rows
+from workers.data.rows import Rows, TaskData
 from workers.data.tokens import TokenisedData, Tokens, check_tokens, shared_tokens, tokenise, windows
 from workers.data.transforms import PLAIN, Transforms, transformed
 from workers.engines.inputs import Inputs
@@ -54,13 +55,18 @@ class PreparedData:
     test: Inputs | None
     pairs: Mapping[Split, tuple[str, ...] | None] = field(default_factory=dict)  # second texts of what is evaluated
     bank: Bank | None = None  # what stands before each of its texts
-    pool: Tokens | None = None  # rows whose targets nobody knows
+    make_pool: Callable[[], Tokens] | None = None  # rows whose targets nobody knows
     content_hash: str = ""  # of the rows as they were read, before they are transformed
 
     def on(self, device: str) -> PreparedData:
         """The same rows on another device."""
         test = None if self.test is None else self.test.on(device)
         return replace(self, train=self.train.on(device), validation=self.validation.on(device), test=test)
+
+    @property
+    def pool(self) -> Tokens | None:
+        """Rows whose targets nobody knows, encoded when they are first asked for: few trials read them."""
+        return None if self.make_pool is None else self.make_pool()
 
     @property
     def typical_tokens(self) -> int:
@@ -110,6 +116,7 @@ class Workbench:
     interrupted: Callable[[], bool] = lambda: False
     _bases: dict[Hashable, ResidentBase] = field(default_factory=dict, repr=False)
     _data: dict[Hashable, PreparedData] = field(default_factory=dict, repr=False)
+    _rows: dict[Hashable, TaskData] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.prefixes = PrefixStore(self.home / "cache" / "prefixes", self.prefix_bytes)
@@ -151,6 +158,7 @@ class Workbench:
         """Forget base models and data; whoever needs them next loads them again."""
         self._bases.clear()
         self._data.clear()
+        self._rows.clear()
 
     def base_latency(self, resident: ResidentBase, tokens: int) -> dict[str, float]:
         """Latency metrics of the plain base for one length, measured once for all processes of the machine.
@@ -184,8 +192,9 @@ class Workbench:
     def _prepare(self, task: TaskSection, seed: int, transforms: Transforms) -> PreparedData:
         kind = task_of(task)
         processor = load_processor(task.model, kind.head, task.added_tokens())
-        plain = kind.rows_to_train_on(task, seed)
-        rows = transformed(plain, transforms, seed, processor, task.max_length)
+        plain = self._plain(task, seed, transforms)
+        bank = transforms.bank(plain, task.max_length)
+        rows = transformed(plain, transforms, bank, seed, processor)
         tokens = shared_tokens(rows, processor, task.max_length, kind.encoding(task), self.home / "cache")
         anatomy = describe_for(task).anatomy
         check_tokens(tokens, processor, anatomy.vocabulary)
@@ -206,16 +215,28 @@ class Workbench:
             learnt, whole = windows(learnt, window)
             of, tokens = of.take(whole), replace(tokens, train=learnt)
         train, validation = inputs(learnt, of), inputs(tokens.validation, rows.validation)
-        bank = transforms.bank(plain, task.max_length)
-        pool = None if rows.pool is None else tokenise(rows.pool, processor, task.max_length, kind.encoding(task))
+        pool = None if plain.pool is None else cache(partial(_encoded_pool, task, plain.pool, bank, processor))
         return PreparedData(tokens, train, validation, test, pairs, bank, pool, plain.content_hash)
 
-    def _resident(self, cache: dict[Hashable, _Value], key: Hashable, load: Callable[[], _Value]) -> _Value:
-        value = cache.pop(key) if key in cache else load()
-        cache[key] = value  # the most recently used is the last
-        while len(cache) > self.kept:
-            cache.pop(next(iter(cache)))
+    def _plain(self, task: TaskSection, seed: int, transforms: Transforms) -> TaskData:
+        """The rows as they were read. They stay where a configuration transforms them: the next one will, too."""
+        key = (task.model_dump_json(), seed)
+        if transforms == PLAIN and key not in self._rows:
+            return task_of(task).rows_to_train_on(task, seed)
+        return self._resident(self._rows, key, lambda: task_of(task).rows_to_train_on(task, seed))
+
+    def _resident(self, held: dict[Hashable, _Value], key: Hashable, load: Callable[[], _Value]) -> _Value:
+        value = held.pop(key) if key in held else load()
+        held[key] = value  # the most recently used is the last
+        while len(held) > self.kept:
+            held.pop(next(iter(held)))
         return value
+
+
+def _encoded_pool(task: TaskSection, pool: Rows, bank: Bank | None, processor: Any) -> Tokens:
+    """Rows of a pool behind what they are shown, as a teacher reads them."""
+    rows = pool if bank is None else before_rows(pool, bank, processor)
+    return tokenise(rows, processor, task.max_length, task_of(task).encoding(task))
 
 
 def environment(precision: Precision, device: str = "cpu") -> dict[str, str]:

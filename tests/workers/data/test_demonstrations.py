@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,11 @@ def assignment(config: dict[str, object]) -> Assignment:
     return Assignment(trial_id="t", attempt=1, task=TASK, config=HEAD | config, epochs=1, seed=1, measure_latency=False)
 
 
+def shown_before(data: TaskData, demos: int, tokenizer: Any, max_length: int) -> TaskData:
+    transforms = Transforms(demos=demos)
+    return transformed(data, transforms, transforms.bank(data, max_length), 0, tokenizer)
+
+
 def test_the_most_alike_row_stands_next_to_the_text_and_no_row_with_its_own_words() -> None:
     train = rows_of(["red apples fall", "Red apples, fall!", "red pears fall", "blue saws cut"], [0, 1, 0, 1])
     bank = Bank.of(train, ("fruit", "tool"), in_pieces=False, count=3, max_length=64)
@@ -59,7 +65,7 @@ def test_held_out_rows_are_shown_training_rows_alone_and_none_that_says_the_same
         data.labels, rows_of([str(text) for text in texts], list(data.train.targets)), data.validation, None
     )
     tokenizer = load_tokenizer(TASK.model)
-    found = transformed(data, Transforms(demos=2), 0, tokenizer, TASK.max_length)
+    found = shown_before(data, 2, tokenizer, TASK.max_length)
     known = {f"{data.labels[target]}: {text}" for text, target in zip(texts, data.train.targets, strict=True)}
     shown = 0
     for old, new in ((data.train, found.train), (data.validation, found.validation)):
@@ -72,7 +78,7 @@ def test_held_out_rows_are_shown_training_rows_alone_and_none_that_says_the_same
             assert any(one.startswith(first) for one in known)
             assert lines.count(str(before)) == 0
     assert shown > len(data.train)
-    assert transformed(data, PLAIN, 0, tokenizer, TASK.max_length) is data
+    assert transformed(data, PLAIN, None, 0, tokenizer) is data
 
 
 @pytest.mark.parametrize("pairs", [None, ["a second text of some words"]])
@@ -99,7 +105,7 @@ def test_prompts_are_shown_whole_conversations_and_nothing_more_is_learnt(tmp_pa
     file.write_text("".join(json.dumps(conversation(rng)) + "\n" for _ in range(40)))
     task = CausalLMSpec(type="causal-lm", model=str(folder), train=str(file), max_length=120)
     data, tokenizer = CAUSAL.rows_to_train_on(task, 0), load_tokenizer(str(folder))
-    found = transformed(data, Transforms(demos=3), 0, tokenizer, task.max_length)
+    found = shown_before(data, 3, tokenizer, task.max_length)
     whole = {"".join(pieces) for pieces in data.train.texts}
     for old, new in ((data.train, found.train), (data.validation, found.validation)):
         counts = []
@@ -148,7 +154,7 @@ def test_a_trial_is_exported_with_what_its_texts_are_shown(tmp_path: Path) -> No
     assert "read_bank" in (folder / "README.md").read_text()
     data, tokenizer = CLASSIFICATION.rows_to_train_on(TASK, 0), load_tokenizer(TASK.model)
     texts = [str(text) for text in data.validation.texts]
-    expected = transformed(data, Transforms(demos=2), 0, tokenizer, TASK.max_length).validation.texts
+    expected = shown_before(data, 2, tokenizer, TASK.max_length).validation.texts
     assert tuple(read_bank(folder).before_texts(texts, None, tokenizer)) == expected
     plain = prepare(assignment({}), bench).data.validation
     assert prepare(assignment({"demos": 2}), bench).data.validation.content_hash != plain.content_hash

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
 from workers.data.eda import Eda, augmented
-from workers.data.rows import Rows
+from workers.data.rows import Rows, TaskData
+from workers.data.transforms import PLAIN, Transforms
 from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.models.description import describe
+from workers.running import workbench
 from workers.running.packing import why_not_packed
 from workers.running.preparing import prepare
 from workers.running.workbench import Workbench
@@ -89,6 +92,26 @@ def test_a_configuration_augments_its_own_training_rows_and_nothing_else(tmp_pat
     assert more.content_hash == plain.content_hash != ""  # type: ignore[attr-defined]
     assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 2  # the copies are part of the fingerprint
     assert np.array_equal(more.tokens.train.input_ids[: plain.tokens.train.offsets[-1]], plain.tokens.train.input_ids)  # type: ignore[attr-defined]
+
+
+def test_a_search_over_transforms_reads_its_sources_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counted(section: TextClassificationSpec, seed: int) -> TaskData:
+        read.append(seed)
+        return CLASSIFICATION.read(section, seed)
+
+    monkeypatch.setattr(workbench, "task_of", lambda _section: replace(CLASSIFICATION, read=counted))
+    bench = Workbench(tmp_path, ArtifactStore(tmp_path / "artifacts"))
+    chosen = [PLAIN, *(Transforms(Eda(copies, 0.1)) for copies in (1, 2, 3)), Transforms(demos=1), PLAIN]
+    found = [bench.data(TASK, 0, transforms) for transforms in chosen]
+    assert read == [0, 0]  # of a plain one nothing stays: most searches have no other
+    assert len({data.content_hash for data in found}) == 1
+    assert [len(data.train) for data in found] == [100, 200, 300, 400, 100, 100]
+    bench.data(TASK, 1, Transforms(demos=1))
+    bench.clear()
+    bench.data(TASK, 1, Transforms(demos=1))
+    assert read == [0, 0, 1, 1]
 
 
 def test_augmented_trials_train_alone_and_other_types_refuse() -> None:

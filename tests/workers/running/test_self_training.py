@@ -11,11 +11,13 @@ import pytest
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
 from workers.data.demonstrations import said
+from workers.data.rows import Rows
+from workers.data.tokens import Tokens
 from workers.engines.inputs import Inputs
 from workers.errors import InvalidInput
 from workers.methods.attached import Attached
 from workers.models.description import describe
-from workers.running import trial
+from workers.running import trial, workbench
 from workers.running.packing import why_not_packed
 from workers.running.preparing import PreparedTrial, prepare
 from workers.running.self_training import Lesson, after_teachers, said_of, surest
@@ -74,6 +76,29 @@ def test_no_row_of_the_pool_stands_in_a_split(tmp_path: Path) -> None:
     held |= {said(data.train, row) for row in range(len(data.train))}
     assert len(data.pool) == 60
     assert not held & {said(data.pool, row) for row in range(60)}
+
+
+def test_a_pool_is_encoded_once_for_trials_that_read_it_behind_what_its_texts_are_shown(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+
+    def tokenise(rows: Rows, *given: Any) -> Tokens:
+        encoded.append(len(rows))
+        return own(rows, *given)
+
+    own = workbench.tokenise
+    monkeypatch.setattr(workbench, "tokenise", tokenise)
+    plain, shown = (prepare(assignment(demos=demos), bench).data for demos in (0, 2))
+    assert encoded == []
+    pools = [data.pool for data in (plain, plain, shown.on("cpu"), shown)]
+    assert encoded == [60, 60]
+    first, again, behind, _ = pools
+    assert first is again
+    assert first is not None
+    assert behind is not None
+    assert behind.lengths().sum() > first.lengths().sum()
+    assert behind.lengths().max() <= TASK.max_length
 
 
 def test_each_student_learns_what_its_teacher_was_surest_of_and_teaches_the_next(bench: Workbench) -> None:
