@@ -76,14 +76,14 @@ def sparsity(modules: Iterable[nn.Module], anatomy: Anatomy) -> float:
     Only methods that put another weight in a layer's place make zeros; the base's own are not looked for.
     """
     zeros = sum(int((part.weight() == 0).sum()) for part in modules if isinstance(part, Reweighted))
-    return zeros / (anatomy.layers * sum(linear.in_features * linear.out_features for linear in anatomy.linears))
+    return zeros / (anatomy.layers * _weights_of_layer(anatomy))
 
 
 def layer_bytes(modules: Iterable[nn.Module], anatomy: Anatomy) -> float:
     """Bytes of the weights of the encoder's linear layers as they would be served: two for a number, unless an adapter
-    puts whole numbers, factors or a smaller matrix in their place."""
-    weights = anatomy.layers * sum(linear.in_features * linear.out_features for linear in anatomy.linears)
-    total = float(BYTES_PER_SERVED * weights)
+    puts whole numbers, factors or a smaller matrix in their place. Shapes alone are asked for: parts of a sharded model
+    need not be whole."""
+    total = float(BYTES_PER_SERVED * anatomy.layers * _weights_of_layer(anatomy))
     for part in modules:
         if isinstance(part, Reweighted):
             total += part.served_bytes() - BYTES_PER_SERVED * part.original.get_parameter("weight").numel()
@@ -108,13 +108,17 @@ def training_flops(
     of 50,000 it is a fifth of a small model's work.
     """
     tokens, squares = float(lengths.sum()), float((lengths.astype(np.float64) ** 2).sum())
-    weights = sum(linear.in_features * linear.out_features for linear in anatomy.linears)
-    one_layer = 2 * weights * tokens + 4 * anatomy.heads * anatomy.head_size * squares
+    one_layer = 2 * _weights_of_layer(anatomy) * tokens + 4 * anatomy.heads * anatomy.head_size * squares
     passes = (2 * anatomy.layers - lowest_layer) * anatomy.depth / anatomy.layers
     head = 2 * anatomy.hidden_size * anatomy.vocabulary * scored
     forward = anatomy.depth * one_layer + 2 * trained * tokens + head
     both = passes * one_layer + 6 * trained * tokens + 2 * head
     return epochs * (losses.without_gradients * forward + losses.with_gradients * both)
+
+
+def _weights_of_layer(anatomy: Anatomy) -> int:
+    """Numbers in the weights of the linear layers of one encoder layer."""
+    return sum(linear.in_features * linear.out_features for linear in anatomy.linears)
 
 
 def _dense_parts(tensor: Tensor) -> tuple[Tensor, ...]:

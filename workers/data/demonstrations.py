@@ -21,6 +21,7 @@ import numpy as np
 
 from workers.data.judged.bm25 import Bm25
 from workers.data.rows import Rows, TaskData
+from workers.data.tokens import untruncated
 from workers.errors import InvalidInput
 
 DEMONSTRATIONS_FILE = "demonstrations.json"
@@ -92,7 +93,7 @@ class Bank:
     def before_texts(self, texts: Sequence[str], pairs: Sequence[str] | None, tokenizer: Any) -> list[str]:
         """Texts with their demonstrations before them; what pairs they have need their room, too. No text is cut for
         what stands before it."""
-        backend = _untruncated(tokenizer)
+        backend = untruncated(tokenizer)
         seconds = [None] * len(texts) if pairs is None else list(pairs)
         found = []
         for text, second in zip(texts, seconds, strict=True):
@@ -107,7 +108,7 @@ class Bank:
 
     def before_prompt(self, prompt: str, used: int, tokenizer: Any) -> str:
         """Whole conversations for a prompt whose row has `used` tokens, as many as there is room for."""
-        backend, shown, room = _untruncated(tokenizer), "", self.max_length - used
+        backend, shown, room = untruncated(tokenizer), "", self.max_length - used
         for one in reversed(self.nearest(prompt)):
             longer = one.removeprefix(_begin(one, tokenizer)) + shown
             if len(backend.encode(longer, add_special_tokens=False).ids) > room:
@@ -146,7 +147,7 @@ def _before_texts(rows: Rows, bank: Bank, tokenizer: Any) -> Rows:
 
 
 def _before_pieces(rows: Rows, bank: Bank, tokenizer: Any) -> Rows:
-    backend = _untruncated(tokenizer)
+    backend = untruncated(tokenizer)
     texts, flags = [], np.empty(len(rows), dtype=object)
     for row, pieces in enumerate(rows.texts):
         whole, learnt = "".join(pieces), rows.targets[row]
@@ -182,13 +183,6 @@ def _words(text: str) -> tuple[str, ...]:
 def _cut(text: str, tokens: int, backend: Any) -> str:
     offsets = backend.encode(text, add_special_tokens=False).offsets
     return text[: offsets[tokens - 1][1]] if len(offsets) > tokens else text
-
-
-def _untruncated(tokenizer: Any) -> Any:
-    backend = tokenizer.backend_tokenizer
-    backend.no_truncation()
-    backend.no_padding()
-    return backend
 
 
 def _begin(text: str, tokenizer: Any) -> str:

@@ -81,10 +81,7 @@ def read_unlabelled(source: str, texts: Sequence[str]) -> list[Columns]:
     path = located(source, role)
     own = not path.is_dir() or bool(find_split(path, role, role))
     files = _files(source, role) if own else find_split(path, "train", role)
-    parts = [read_columns(file, wanted, wanted[0], role) for file in files]
-    if not any(len(part.numbers) for part in parts):
-        raise InvalidInput(role, f"no rows in {source}", "at least one row")
-    return parts
+    return _with_rows([read_columns(file, wanted, wanted[0], role) for file in files], source, role)
 
 
 def columns_of(source: str, role: str) -> list[str]:
@@ -166,7 +163,11 @@ def _read_if_there(
     )
     if not parts and folders is not None:
         parts = folders(located(source, role), wanted[0], label, role, SPLIT_NAMES[role], whole)
-    if parts and not any(len(part.numbers) for part in parts):
+    return _with_rows(parts, source, role) if parts else []
+
+
+def _with_rows(parts: list[Columns], source: str, role: str) -> list[Columns]:
+    if not any(len(part.numbers) for part in parts):
         raise InvalidInput(role, f"no rows in {source}", "at least one row")
     return parts
 

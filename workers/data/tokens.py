@@ -223,9 +223,15 @@ def _identity(processor: Any) -> str:
     """Everything of a tokenizer, or of what else makes a model's inputs, that its outputs depend on."""
     if not hasattr(processor, "backend_tokenizer"):
         return str(processor.identity())
-    processor.backend_tokenizer.no_truncation()  # what is left of an earlier call says nothing of the next
-    processor.backend_tokenizer.no_padding()
-    return str(processor.backend_tokenizer.to_str())
+    return str(untruncated(processor).to_str())
+
+
+def untruncated(tokenizer: Any) -> Any:
+    """The tokenizer that does the work, which cuts and fills nothing: what an earlier call left is undone."""
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    return backend
 
 
 def _named(encode: Encode) -> tuple[str, dict[str, Any]]:

@@ -137,7 +137,7 @@ def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remember
         "head_params": float(base.head_size),
         "peak_memory_mb": training_memory(prepared, attached, remembered) / costs.MEBIBYTE,
         "sparsity": costs.sparsity(whole_layers(attached.model), base.description.anatomy),
-        "layer_bytes": costs.layer_bytes(whole_layers(attached.model), base.description.anatomy),
+        "layer_bytes": costs.layer_bytes(attached.model.modules(), base.description.anatomy),
         "train_tflops": (flops_of(prepared, attached, ending) + before.flops) / 1e12,
         "train_tokens": tokens + before.tokens,
     }
@@ -197,10 +197,9 @@ def _latency(prepared: PreparedTrial, attached: Attached, workbench: Workbench) 
 
 
 def _position_scale(prepared: PreparedTrial) -> int:
-    task = prepared.assignment.task
     if prepared.hyperparameters.position_scale == 1:
         return 1
-    return serving_scale(task.max_length, task.training_window() or task.max_length)
+    return serving_scale(prepared.assignment.task.max_length, prepared.window)
 
 
 def _export(

@@ -31,7 +31,6 @@ from workers.running.sharding import WHOLE_BATCH, check_sharded, needs_whole_bat
 from workers.running.workbench import PreparedData, Workbench
 from workers.strategies.registry import with_strategy_knobs
 from workers.tasks.registry import task_of
-from workers.tasks.section import TaskSection
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,12 @@ class PreparedTrial:
         """Tokens of a sequence that rows share; 0 where each has its own."""
         return self.assignment.task.max_length if self.hyperparameters.packing == "bfd" else 0
 
+    @property
+    def window(self) -> int:
+        """Tokens that a training row has at most."""
+        task = self.assignment.task
+        return task.training_window() or task.max_length
+
     def on(self, device: str) -> PreparedTrial:
         """The same with its rows on another device."""
         return replace(self, data=self.data.on(device), evaluated=self.evaluated.on(device))
@@ -87,14 +92,16 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     check_sharded(name, assignment.shards)
     if assignment.shards > 1 and needs_whole_batch(assignment.task):
         raise InvalidInput("shards", assignment.shards, f"1: {WHOLE_BATCH}")
-    check_packing(hyperparameters, describe(assignment.task.model))
-    check_scaled(hyperparameters.position_scale, describe(assignment.task.model))
+    model = describe(assignment.task.model)
+    check_packing(hyperparameters, model)
+    check_scaled(hyperparameters.position_scale, model)
     kind, added = task_of(assignment.task).head, assignment.task.added_tokens()
-    half = _base_in_bfloat16(assignment, workbench)
+    half = _base_in_bfloat16(assignment, workbench, model)
     resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half, added)
-    resident = replace(resident, base=replace(resident.base, description=_seen(resident, assignment.task)))
+    seen = for_task(resident.base.description, assignment.task)
+    resident = replace(resident, base=replace(resident.base, description=_with_tokens_of(seen, resident)))
     chosen = method(name)
-    values = chosen.complete(for_task(resident.base.description, assignment.task), knobs)
+    values = chosen.complete(seen, knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
     # Measured now: later the base carries an adapter.
     base_latency = workbench.base_latency(resident, data.typical_tokens) if assignment.measure_latency else {}
@@ -133,11 +140,10 @@ def _transforms(assignment: Assignment, hyperparameters: Hyperparameters) -> Tra
     return Transforms(Eda(copies, hyperparameters.eda_share) if copies else None, hyperparameters.demos)
 
 
-def _seen(resident: ResidentBase, task: TaskSection) -> ModelDescription:
+def _with_tokens_of(seen: ModelDescription, resident: ResidentBase) -> ModelDescription:
     """The base's description with the tokens whose embeddings a task trains, and the tasks that it is made of."""
-    seen, own = for_task(resident.base.description, task), resident.base.description
     return replace(
-        own,
+        resident.base.description,
         trained_tokens=seen.trained_tokens,
         trained_outputs=seen.trained_outputs,
         untied_output=seen.untied_output,
@@ -145,8 +151,7 @@ def _seen(resident: ResidentBase, task: TaskSection) -> ModelDescription:
     )
 
 
-def _base_in_bfloat16(assignment: Assignment, workbench: Workbench) -> bool:
-    model = describe(assignment.task.model)
+def _base_in_bfloat16(assignment: Assignment, workbench: Workbench, model: ModelDescription) -> bool:
     if why_not_fast(assignment, model) is not None:
         return False
     return base_in_bfloat16(precision_of(assignment, "fast", workbench, model.anatomy), workbench.device)

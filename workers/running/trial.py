@@ -224,9 +224,8 @@ def trainee_on(
 
 
 def _positions(prepared: PreparedTrial) -> DrawnPositions | None:
-    task, seed = prepared.assignment.task, prepared.assignment.seed
-    window = task.training_window() or task.max_length
-    return drawn_positions(prepared.hyperparameters, prepared.resident.base, window, task.max_length, seed)
+    base, longest = prepared.resident.base, prepared.assignment.task.max_length
+    return drawn_positions(prepared.hyperparameters, base, prepared.window, longest, prepared.assignment.seed)
 
 
 def _keep(checkpoint: Checkpoint, artifacts: ArtifactStore) -> Artifact:

@@ -80,7 +80,7 @@ class Criterion:
         leading: rows, the first ones of a split, that an evaluation reads before all others.
         examples: what the metrics of a split are means over, where these are not its rows.
         by_row: whether each row weighs one in a mean loss, however many of its tokens have targets.
-        units: of each output of the head, where these have units of their own that the loss knows.
+        units: of each output of the head, where these may have units of their own that the loss knows.
         tasks: the number of each row's task, where rows are of several.
         domains: the number of each row's domain, where metrics of domains are measured beside those of all rows.
         baselines: what is reached on a split without the model, by the name of the trial's method.

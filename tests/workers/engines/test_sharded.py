@@ -25,7 +25,7 @@ from tests.workers.engines.test_engine_equality import ROWS as METHOD_ROWS
 from tests.workers.methods.test_conformance import CASES as METHODS
 from tests.workers.strategies.test_strategies import CASES as STRATEGIES
 from tests.workers.tiny_models import batch, tiny_base
-from workers.costs import sparsity, training_memory
+from workers.costs import layer_bytes, sparsity, training_memory
 from workers.engines.batches import StepPlan
 from workers.engines.course import TrainStep
 from workers.engines.recomputing import recomputing_layers
@@ -102,6 +102,7 @@ def trained(setting: Setting, sharded: bool) -> dict[str, NDArray[Any]]:
         "held": np.array(held_bytes(attached.model, set(parameters.values()))),
         "memory": np.array(memory),
         "sparsity": np.array(sparsity(whole_layers(attached.model), base.description.anatomy)),
+        "layer_bytes": np.array(layer_bytes(attached.model.modules(), base.description.anatomy)),
         **{f"parameter/{name}": value.numpy() for name, value in run.parameters.items()},
         **{f"file/{name}": value.numpy() for name, value in exported(attached).items()},
     }
@@ -177,6 +178,7 @@ def test_two_ranks_make_the_steps_of_the_reference_with_half_the_base_each(
     assert max(first["held"], second["held"]) <= 0.52 * alone["held"]
     assert first["memory"] == pytest.approx(alone["memory"], rel=0.1)
     assert first["sparsity"] == alone["sparsity"]
+    assert first["layer_bytes"] == alone["layer_bytes"]
 
 
 def test_a_checkpoint_continues_bit_for_bit_on_every_rank(found: Callable[[str, int], Found]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from workers.hyperparameters import Hyperparameters
 from workers.tasks.catalogue.multi_task.parts import KINDS, PAYLOAD, numbers_in, tasks_of
 from workers.tasks.catalogue.multi_task.rows import BETWEEN
 from workers.tasks.catalogue.multi_task.section import MultiTaskSpec
-from workers.tasks.criterion import IGNORED, LABELS_OWN, Criterion, Measure
+from workers.tasks.criterion import IGNORED, Criterion, Measure
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def fitted(
     if tokens is not None:
         each = [_targets_each(tokens, part.number) for part in parts]
         parts = tuple(
-            Part(**(vars(part) | {"each": count if part.criterion.targets == "token" else 1.0}))
+            replace(part, each=count if part.criterion.targets == "token" else 1.0)
             for part, count in zip(parts, each, strict=True)
         )
 
@@ -103,13 +103,7 @@ def fitted(
         return total
 
     units = tuple(part.criterion.unit for part in parts for _ in range(part.columns.stop - part.columns.start))
-    return Criterion(
-        "token",
-        loss,
-        lambda: MultiTaskMeasure(parts),
-        by_row=True,
-        units=() if all(unit == LABELS_OWN for unit in units) else units,
-    )
+    return Criterion("token", loss, lambda: MultiTaskMeasure(parts), by_row=True, units=units)
 
 
 def _targets_each(tokens: Tokens, number: int) -> float:

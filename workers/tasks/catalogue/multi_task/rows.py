@@ -65,7 +65,7 @@ def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> E
         if kind == 0:
             own = Rows(own.texts, None, own.targets)
         found = encode_words(own, tokenizer, max_length) if kind == 2 else _texts(own, tokenizer, max_length)
-        for place, row in zip(places.tolist(), range(len(own)), strict=True):
+        for row, place in enumerate(places.tolist()):
             made[place] = {name: values[row] for name, values in found.items()}
     names = made[0].keys() if made else ()
     return {name: [made[place][name] for place in range(len(rows))] for name in names}
