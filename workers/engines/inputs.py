@@ -6,7 +6,6 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -68,8 +67,8 @@ class Inputs:
         return Inputs(self._tokens, self._padding_id, self.criterion, device, self._frozen)
 
     def like(self, tokens: Tokens) -> Inputs:
-        """Other rows of the same task, in the same place."""
-        return Inputs(tokens, self._padding_id, replace(self.criterion, domains=None), str(self.device))
+        """Other rows to train on (nothing is measured of their domains) of the same task, in the same place."""
+        return Inputs(tokens, self._padding_id, self.criterion, str(self.device))
 
     def beside(self, frozen: Tensor) -> Inputs:
         """The same rows with what the untouched base says of them: negative log-likelihoods `[tokens]`."""

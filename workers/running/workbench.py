@@ -200,9 +200,10 @@ class Workbench:
         check_tokens(tokens, processor, anatomy.vocabulary)
         criterion = kind.criterion_for(task, tokens.labels, tokens.train, anatomy.head_adds_constant)
 
-        def inputs(split: Tokens, of: Rows) -> Inputs:
+        def inputs(split: Tokens, of: Rows, measured: bool = True) -> Inputs:
             own = kind.criterion_on(criterion, task, of, split)
-            own = own if domain_column(task) is None else by_domain(own, of, len(split), kind.primary)
+            if measured and domain_column(task) is not None:
+                own = by_domain(own, of, len(split), kind.primary)
             return Inputs(split, tokens.pad_token_id, own, self.device)
 
         test = None if tokens.test is None or rows.test is None else inputs(tokens.test, rows.test)
@@ -214,7 +215,7 @@ class Workbench:
         if window := task.training_window():
             learnt, whole = windows(learnt, window)
             of, tokens = of.take(whole), replace(tokens, train=learnt)
-        train, validation = inputs(learnt, of), inputs(tokens.validation, rows.validation)
+        train, validation = inputs(learnt, of, measured=False), inputs(tokens.validation, rows.validation)
         pool = None if plain.pool is None else cache(partial(_encoded_pool, task, plain.pool, bank, processor))
         return PreparedData(tokens, train, validation, test, pairs, bank, pool, plain.content_hash)
 
