@@ -10,10 +10,11 @@ from safetensors.torch import load_file
 
 from service.jobs.refine.results import result_config
 from tests.workers.refining.winners import LORA, TASK, Winner, loss_of_loaded, refined, trained
+from workers.errors import InvalidInput
 from workers.hyperparameters import split_config
 from workers.methods.registry import method
 from workers.models.description import describe_for
-from workers.refining.lora_updates import Updates, updates_of
+from workers.refining.lora_updates import Updates, padded_factors, refuse_others, updates_of
 from workers.refining.scene import Stored
 from workers.refining.steps.merge import combined
 from workers.running.workbench import Workbench
@@ -29,6 +30,29 @@ def updates(folder: Path, config: dict[str, object], seed: int) -> Updates:
     name, knobs, _ = split_config(config)
     completed = method(name).complete(describe_for(TASK), knobs)
     return updates_of(Stored(name, completed, seed, load_file(folder / "adapter_model.safetensors")))
+
+
+def test_factors_side_by_side_make_the_updates_and_other_methods_are_refused() -> None:
+    draw = torch.Generator().manual_seed(0)
+
+    def stored(rank: int, *layers: str, **changes: object) -> Stored:
+        shapes = {".lora_A.weight": (rank, 5), ".lora_B.weight": (7, rank)}
+        tensors = {layer + end: torch.randn(shape, generator=draw) for layer in layers for end, shape in shapes.items()}
+        knobs = {"rank": rank, "alpha": 6, "use_rslora": False, "use_dora": False} | changes
+        return Stored("lora", knobs, 0, tensors)
+
+    sources = [stored(2, "a"), stored(3, "b", "a")]
+    found = padded_factors(sources, 4)
+    assert list(found) == ["a", "b"]
+    for layer, (first, second) in found.items():
+        for number, one in enumerate(sources):
+            wanted = updates_of(one).get(layer, torch.zeros(7, 5))
+            torch.testing.assert_close(second[number] @ first[number], wanted)
+    for other in (stored(2, "a", use_dora=True), Stored("ia3", {}, 0, {})):
+        for refused in (lambda one: padded_factors([sources[0], one], 4), updates_of, refuse_others):
+            with pytest.raises(InvalidInput, match="without DoRA") as caught:
+                refused(other)
+            assert caught.value.field == "source"
 
 
 def test_a_uniform_soup_is_the_mean_of_the_updates_and_loads_as_plain_lora(
