@@ -27,7 +27,7 @@ export function Stages({ job }: { job: Job }) {
   });
   if (!data) return null;
   return (
-    <ol className="stages" aria-label="Stages">
+    <ol className="stages" aria-label="Stages" tabIndex={0}>
       {data.map((stage) => (
         <li key={stage.name} data-stage={stage.state}>
           <p className="stage-name">{stage.name}</p>
