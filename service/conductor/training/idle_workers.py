@@ -23,10 +23,20 @@ class _Idle:
 
 
 class IdleWorkers:
-    """The pool. `end` ends an actor, `rest` makes one give back what it keeps between trials; `clock` is in seconds."""
+    """The pool. `end` ends an actor, `rest` makes one give back what it keeps between trials; `clock` is in seconds.
 
-    def __init__(self, end: Callable[[Any], None], rest: Callable[[Any], None], clock: Callable[[], float]) -> None:
-        self._end, self._rest, self._clock = end, rest, clock
+    `lives` tells whether an actor still does: one that died while it had no work must not cost the next trial an
+    attempt.
+    """
+
+    def __init__(
+        self,
+        end: Callable[[Any], None],
+        rest: Callable[[Any], None],
+        lives: Callable[[Any], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self._end, self._rest, self._lives, self._clock = end, rest, lives, clock
         self._idle: list[_Idle] = []  # the one that worked last is the last
 
     def put(self, actor: Any, shape: Shape, rested: bool = False) -> None:
@@ -34,10 +44,10 @@ class IdleWorkers:
         self._idle.append(_Idle(actor, shape, self._clock(), rested))
 
     def take(self, shape: Shape) -> Any | None:
-        """The worker of this shape that worked last, whose base is the likeliest to be the one wanted; or None."""
+        """The living worker of this shape that worked last, whose base is the likeliest to be wanted; or None."""
         for place in range(len(self._idle) - 1, -1, -1):
-            if self._idle[place].shape == shape:
-                return self._idle.pop(place).actor
+            if self._idle[place].shape == shape and self._lives(actor := self._idle.pop(place).actor):
+                return actor
         return None
 
     def shapes(self) -> Iterator[Shape]:

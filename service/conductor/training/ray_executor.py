@@ -33,6 +33,7 @@ from workers.running.ray_worker import TrialWorker, WorkerSettings
 OBJECT_STORE_BYTES = 100_000_000  # only reports and outcomes pass through it
 _PACK_OVER = "its pack had ended"
 RESOURCES_AGE = 5.0  # seconds for which the cluster's size is not asked for again
+LIVES_WITHIN = 0.25  # seconds in which an idle worker says so; one that is still starting does not, and is taken
 MOST_WARM = 4  # workers started before there is a job: each holds some 400 MB
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class RayExecutor:
             _start(address, scratch, home / "ray-token")
         self._home, self._artifacts = home, artifacts
         self._programs, self._judges = tuple(map(str, programs)), judges
-        self._idle = IdleWorkers(ray.kill, lambda actor: actor.rest.remote(), time.monotonic)
+        self._idle = IdleWorkers(ray.kill, lambda actor: actor.rest.remote(), _lives, time.monotonic)
         self._running: dict[str, _Running] = {}  # by trial; those of a pack share one
         self._orphans: list[Lost] = []  # whose worker we killed for the sake of another trial
         self._machine = Machine(0, 0, 0)
@@ -265,6 +266,15 @@ class RayExecutor:
         cpus = sum(each.cpus for each in held) + shape.cpus
         gpus = sum(each.gpus for each in held) + shape.gpus
         return cpus <= machine.cpus + 1e-9 and gpus <= machine.gpus + 1e-9
+
+
+def _lives(actor: Any) -> bool:
+    answered, _ = ray.wait([actor.__ray_ready__.remote()], timeout=LIVES_WITHIN)
+    try:
+        ray.get(answered)
+    except RayError:
+        return False
+    return True
 
 
 def _awaits(assignment: Work) -> bool:

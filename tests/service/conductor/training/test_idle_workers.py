@@ -15,7 +15,10 @@ class Pool:
         self.now = 0.0
         self.ended: list[str] = []
         self.rested: list[str] = []
-        self.idle = IdleWorkers(self.ended.append, self.rested.append, lambda: self.now)
+        self.dead: set[str] = set()
+        self.idle = IdleWorkers(
+            self.ended.append, self.rested.append, lambda name: name not in self.dead, lambda: self.now
+        )
 
 
 def test_the_worker_that_worked_last_is_taken_first() -> None:
@@ -24,6 +27,15 @@ def test_the_worker_that_worked_last_is_taken_first() -> None:
         pool.idle.put(name, shape)
     assert [pool.idle.take(ONE), pool.idle.take(ONE), pool.idle.take(ONE)] == ["c", "a", None]
     assert list(pool.idle.shapes()) == [TWO]
+
+
+def test_one_that_died_without_work_is_passed_over() -> None:
+    pool = Pool()
+    for name in "abc":
+        pool.idle.put(name, ONE)
+    pool.dead = {"c", "a"}
+    assert [pool.idle.take(ONE), pool.idle.take(ONE)] == ["b", None]
+    assert list(pool.idle.shapes()) == []
 
 
 def test_long_idle_workers_rest_once_and_all_but_one_end() -> None:

@@ -104,6 +104,22 @@ def test_a_worker_that_dies_loses_all_of_its_trials(executor: RayExecutor, task:
     }
 
 
+def test_one_that_dies_without_work_costs_the_next_trial_nothing(
+    executor: RayExecutor, task: TextClassificationSpec
+) -> None:
+    executor.start([trial(task, "a")], ONE_CORE)
+    receive(executor, lambda got: bool(ended(got)))
+    idle = [
+        child for child in psutil.Process().children(recursive=True) if "ray::TrialWorker" in " ".join(child.cmdline())
+    ]
+    for child in idle:
+        child.kill()
+    psutil.wait_procs(idle)
+    executor.start([trial(task, "b")], ONE_CORE)
+    outcomes = ended(receive(executor, lambda got: bool(ended(got))))
+    assert [type(outcomes[name]) for name in outcomes] == [Outcome]
+
+
 def test_a_worker_that_hangs_is_ended_and_its_core_is_free_again(
     executor: RayExecutor, task: TextClassificationSpec
 ) -> None:
