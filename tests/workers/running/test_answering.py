@@ -116,7 +116,7 @@ def test_what_cannot_be_asked_is_refused(rows: Path, change: dict[str, Any], sai
 
 def test_rows_without_a_place_for_an_answer_are_refused(rows: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.jsonl").write_text("\n".join([json.dumps({"text": "the cat sat"})] * 8))
-    with pytest.raises(InvalidInput, match=r"generation.*plain texts"):
+    with pytest.raises(InvalidInput, match=r"generation.*plain texts of column 'text'.*of 'text'\)"):
         read(CausalLMSpec(**_task(rows) | {"train": str(tmp_path / "texts.jsonl")}))
     with pytest.raises(ValueError, match="a loss on prompts"):
         CausalLMSpec(**_task(rows), completion_only_loss=False)

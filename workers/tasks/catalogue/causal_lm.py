@@ -146,7 +146,9 @@ def read(task: CausalLMSpec, seed: int = 0) -> TaskData:
     tests = None if task.generation is None else task.generation.tests
     if task.generation is not None and form is TEXT:
         raise InvalidInput(
-            "generation", "plain texts, in which no answer begins", "messages, or prompts and completions"
+            "generation",
+            f"plain texts of column {names['text']!r}, in which no answer begins",
+            f"messages, or prompts and completions: `prompt` and `completion` name columns (of {_listed(task)})",
         )
     columns = [*names.values(), *([] if tests is None else [tests])]
     splits = read_splits(task, columns[1:], columns[0])
@@ -156,6 +158,10 @@ def read(task: CausalLMSpec, seed: int = 0) -> TaskData:
     check_occurring(task.new_tokens, rows["train"].texts)
     data = divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
     return replace(data, form=form.name)
+
+
+def _listed(task: CausalLMSpec) -> str:
+    return ", ".join(map(repr, columns_of(task.train, "train")))
 
 
 def _columns(task: CausalLMSpec) -> tuple[Form, dict[str, str]]:
