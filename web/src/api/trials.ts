@@ -5,8 +5,10 @@ import { keys } from "./queries";
 import { trialsFrom } from "./trial-columns";
 import type { Trial } from "./types";
 
-/** The first piece is short: it is what the reader waits for. */
-const [FIRST, PIECE] = [1000, 25_000];
+/** The first piece is short: it is what the reader waits for. The others are made while the one before is read. */
+const [FIRST, PIECE] = [1000, 10_000];
+/** What is there so far is shown this often: to draw thousands of trials takes as long as to fetch more of them. */
+const SHOWN_EVERY_MS = 2000;
 /** Trials that one request may name. */
 const NAMED = 200;
 
@@ -38,13 +40,18 @@ async function loadTrials(jobId: string, signal: AbortSignal, show: (some: Trial
   let before = loaded[0]?.number ?? 0;
   if (loaded.length < FIRST || before === 0) return loaded;
   const piece = (end: number) => fetched(jobId, query({ limit: PIECE, before: end }), signal);
+  let shown = Number.NEGATIVE_INFINITY;
   for (let sent = piece(before); before > 0;) {
-    show(loaded);
-    const [here, start] = [sent, Math.max(0, before - PIECE)];
-    // While this piece is read the next one is on its way; numbers may have gaps, so it may begin with what is here.
+    if (performance.now() - shown > SHOWN_EVERY_MS) {
+      show(loaded);
+      shown = performance.now();
+    }
+    const [here, start] = [await sent, Math.max(0, before - PIECE)];
+    // While this piece is read the next one is on its way, and no two are: a service makes two at once in the time of
+    // three. Numbers may have gaps, so a piece may begin with what is here.
     if (start > 0) sent = piece(start);
     sent.catch(() => undefined); // told by whoever waits for it
-    const older = trialsFrom(await here, jobId).filter(({ number }) => number >= start);
+    const older = trialsFrom(here, jobId).filter(({ number }) => number >= start);
     loaded = [...older, ...loaded];
     before = start;
   }

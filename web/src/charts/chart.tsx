@@ -1,8 +1,10 @@
 /** An ECharts canvas as a component. What it shows is also said in `label`, for those who cannot see it. */
 import { type KeyboardEvent, useEffect, useRef } from "react";
 import { type Box, type Interval, useDrag } from "./drag";
+import type { Cloud } from "./cloud";
 import { type ChartOption, init, type ParallelOption } from "./echarts";
 import { KEYS, moved, type Range, WHOLE, zoomId } from "./moving";
+import { usePointing } from "./pointing";
 
 /**
  * Draw `option` in place of what was drawn. Axes are replaced, not merged: ticks placed by hand would else stay on a
@@ -18,6 +20,13 @@ const AXIS = "axis ";
 /** The id that the parallel axis at this place must have in the option. */
 export const parallelAxisId = (place: number): string => `${AXIS}${place}`;
 
+/** The axes on which something else is brushed than `known` says, with what is. */
+export const changedBrushes = (
+  known: ReadonlyMap<number, readonly Interval[]>,
+  brushes: readonly (readonly Interval[])[],
+): [axis: number, intervals: readonly Interval[]][] =>
+  [...brushes.entries()].filter(([axis, intervals]) => String(intervals) !== String(known.get(axis) ?? []));
+
 interface Props {
   option: ChartOption | ParallelOption;
   label: string;
@@ -26,6 +35,8 @@ interface Props {
   height?: number;
   /** Called with the value array of a clicked point. */
   onPick?: (value: readonly number[]) => void;
+  /** The points of the option's pictures that can be picked; it has a `nearSeries` for the one under the pointer. */
+  clouds?: readonly Cloud[] | undefined;
   /** What is brushed on each parallel axis, in positions; drawn as given, and told by `onBrush` when somebody brushes. */
   brushes?: readonly (readonly Interval[])[];
   onBrush?: (axis: number, intervals: readonly Interval[]) => void;
@@ -37,11 +48,13 @@ interface Props {
 
 type Instance = ReturnType<typeof init>;
 
-export function Chart({ option, label, className, height, onPick, brushes, onBrush, onBox, onDrag }: Props) {
+export function Chart({ option, label, className, height, onPick, clouds, brushes, onBrush, onBox, onDrag }: Props) {
   const holder = useRef<HTMLDivElement>(null);
   const chart = useRef<Instance | null>(null);
   const pick = useRef(onPick);
   const brush = useRef(onBrush);
+  /** What the chart shows as brushed, by axis. */
+  const brushed = useRef(new Map<number, readonly Interval[]>());
   const { drawn, handlers } = useDrag(chart, onBox, onDrag);
   useEffect(() => {
     pick.current = onPick;
@@ -58,7 +71,9 @@ export function Chart({ option, label, className, height, onPick, brushes, onBru
     });
     instance.on("axisareaselected", (event) => {
       const { parallelAxisId, intervals } = event as unknown as { parallelAxisId: string; intervals: Interval[] };
-      brush.current?.(Number(parallelAxisId.slice(AXIS.length)), intervals);
+      const axis = Number(parallelAxisId.slice(AXIS.length));
+      brushed.current.set(axis, intervals);
+      brush.current?.(axis, intervals);
     });
     const observer = new ResizeObserver(() => instance.resize());
     observer.observe(element);
@@ -71,15 +86,19 @@ export function Chart({ option, label, className, height, onPick, brushes, onBru
 
   useEffect(() => {
     if (chart.current) show(chart.current, option);
+    brushed.current.clear(); // a new option forgets what was brushed
   }, [option]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new option forgets what was brushed
+  // biome-ignore lint/correctness/useExhaustiveDependencies: see above
   useEffect(() => {
-    for (const [axis, intervals] of (brushes ?? []).entries()) {
-      const area = { type: "axisAreaSelect", parallelAxisId: parallelAxisId(axis), intervals };
-      chart.current?.dispatchAction(area, { silent: true });
-    }
+    const changed = changedBrushes(brushed.current, brushes ?? []);
+    for (const [axis, intervals] of changed) brushed.current.set(axis, intervals);
+    // In one go: each action draws the whole chart anew.
+    const batch = changed.map(([axis, intervals]) => ({ parallelAxisId: parallelAxisId(axis), intervals }));
+    if (batch.length) chart.current?.dispatchAction({ type: "axisAreaSelect", batch }, { silent: true });
   }, [brushes, option]);
+
+  usePointing(chart, option, clouds);
 
   const zooms = "dataZoom" in option;
   return (

@@ -1,6 +1,7 @@
 /** A panel with something over time, epochs or trials: its title, what can be chosen, the chart. */
 import type { ReactNode } from "react";
 import { Chart } from "./chart";
+import type { Cloud } from "./cloud";
 import type { ChartOption } from "./echarts";
 
 interface Props {
@@ -9,6 +10,7 @@ interface Props {
   title: string;
   choices: ReactNode;
   option: ChartOption;
+  clouds?: readonly Cloud[];
   label: string;
   onPick?: (value: readonly number[]) => void;
 }

@@ -1,5 +1,7 @@
 /** The parts of ECharts that we draw with; importing only these keeps the bundle to a third of the whole. */
 import {
+  CustomChart,
+  type CustomSeriesOption,
   LineChart,
   LinesChart,
   type LineSeriesOption,
@@ -22,10 +24,11 @@ import {
 import { type ComposeOption, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 
-use([LineChart, LinesChart, ParallelChart, ScatterChart]);
+use([CustomChart, LineChart, LinesChart, ParallelChart, ScatterChart]);
 use([DataZoomInsideComponent, GridComponent, ParallelComponent, TooltipComponent, CanvasRenderer]);
 
 export type ChartOption = ComposeOption<
+  | CustomSeriesOption
   | LineSeriesOption
   | LinesSeriesOption
   | ScatterSeriesOption
@@ -41,5 +44,5 @@ export interface ParallelOption {
   parallelAxis: object[];
   series: ParallelSeriesOption[];
 }
-export type { LineSeriesOption, LinesSeriesOption, ParallelSeriesOption, ScatterSeriesOption };
+export type { CustomSeriesOption, LineSeriesOption, LinesSeriesOption, ParallelSeriesOption, ScatterSeriesOption };
 export { init };

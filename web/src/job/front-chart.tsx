@@ -2,6 +2,7 @@
 import { useDeferredValue, useMemo } from "react";
 import type { Objective, Trial } from "../api/types";
 import { Chart } from "../charts/chart";
+import type { Cloud } from "../charts/cloud";
 import type { Box } from "../charts/drag";
 import type { ChartOption, LinesSeriesOption } from "../charts/echarts";
 import { frame } from "../charts/frame";
@@ -45,28 +46,27 @@ export function FrontChart(props: Props) {
     };
     return { x: scale(axes.x, kinds.x), y: scale(axes.y, kinds.y) };
   }, [trials, front, axes, kinds, bounds, spreads]);
-  const option = useMemo<ChartOption>(() => {
+  const { option, clouds } = useMemo((): { option: ChartOption; clouds: Cloud[] } => {
     const place = (some: readonly Trial[]) => spots(some, axes, scales);
     const look = (axis: "x" | "y") => ({ name: axisTitle(axes[axis], metrics), scale: scales[axis] });
     const base = frame(theme, look("x"), look("y"));
-    const { behind, before } = trialSeries({ trials, kept, front, selected }, place, theme);
-    return {
-      ...base,
-      tooltip: { ...base.tooltip, formatter: tooltipOf(trials, metrics, objectives) },
-      series: [
-        ...behind,
-        limits(bounds, axes, scales, theme),
-        border(place(front), objectives, axes, scales, theme),
-        spreadSeries(spreads, front, axes, scales, theme),
-        ...before,
-        referencePoints(reference, place, aside(scales.x), theme),
-      ],
-    };
+    const { behind, before, clouds } = trialSeries({ trials, kept, front, selected }, place, theme);
+    const series = [
+      ...behind,
+      limits(bounds, axes, scales, theme),
+      border(place(front), objectives, axes, scales, theme),
+      spreadSeries(spreads, front, axes, scales, theme),
+      ...before,
+      referencePoints(reference, place, aside(scales.x), theme),
+    ];
+    const tooltip = { ...base.tooltip, formatter: tooltipOf(trials, metrics, objectives) };
+    return { option: { ...base, tooltip, series }, clouds };
   }, [trials, kept, front, reference, axes, scales, metrics, theme, selected, objectives, bounds, spreads]);
   return (
     <Chart
       className="chart chart-front"
       option={option}
+      clouds={clouds}
       label={`${axes.y} against ${axes.x} of ${trials.length} trials, ${frontWords(objectives).count(front.length)}.${limitWords(bounds, axes)} The trials table holds the same values.`}
       onPick={(value) => value[2] !== undefined && props.onSelect(value[2])}
       onBox={(box) => props.onClauses(within(clauses, box, axes, scales))}

@@ -22,6 +22,8 @@ interface Props {
   trials: readonly Trial[];
   /** Those that meet the clauses; the others fade. */
   kept: readonly Trial[];
+  /** Those trained to the end, in that order. */
+  finished: readonly Trial[];
   names: readonly string[];
   pareto: Pareto | undefined;
   metrics: ReadonlyMap<string, MetricInfo>;
@@ -31,8 +33,9 @@ interface Props {
   onSelect: (number: number) => void;
 }
 
-export function FrontPanel({ job, trials, kept, names, pareto, metrics, selected, onSelect, ...filter }: Props) {
-  const moment = useMoment(job, trials, kept, pareto?.items ?? none);
+export function FrontPanel({ job, trials, kept, finished, names, pareto, ...props }: Props) {
+  const { metrics, selected, onSelect, ...filter } = props;
+  const moment = useMoment(job, trials, kept, finished, pareto?.items ?? none);
   const reference = useMemo(() => current(pareto?.reference ?? none, moment.trials), [pareto, moment.trials]);
   const words = frontWords(job.objectives);
   const unfinished = useMemo(() => moment.trials.some(isUnfinished), [moment.trials]);

@@ -1,7 +1,8 @@
 /** What charts of the front have in common: how each kind of trial is marked, whatever the axes. */
 import { indexOfNumber } from "../api/trial-set";
 import type { MetricInfo, Objective, Trial } from "../api/types";
-import type { ScatterSeriesOption } from "../charts/echarts";
+import { type Cloud, cloudOf, cloudSeries, LARGE, nearSeries } from "../charts/cloud";
+import type { CustomSeriesOption, ScatterSeriesOption } from "../charts/echarts";
 import { tip } from "../charts/frame";
 import type { Theme } from "../charts/theme";
 import { configLine } from "../text/config";
@@ -10,9 +11,6 @@ import { isUnfinished } from "./measures";
 
 /** Where a trial stands on the axes, and its number. */
 export type Spot = [x: number, y: number, trialNumber: number];
-
-/** Above this many points ECharts draws them in one pass. */
-const LARGE = 2000;
 
 /** What a chart of the front is told, whatever its axes. */
 export interface FrontProps {
@@ -27,55 +25,66 @@ export interface FrontProps {
   onSelect: (number: number) => void;
 }
 
+/** Behind the front and before it. */
+interface TrialSeries {
+  behind: (ScatterSeriesOption | CustomSeriesOption)[];
+  before: ScatterSeriesOption[];
+  /** The points of those that are pictures. */
+  clouds: Cloud[];
+}
+
 /** The trials behind the front, and those before what a chart draws of its own. */
 export function trialSeries(
   { trials, kept, front, selected }: Pick<FrontProps, "trials" | "kept" | "front" | "selected">,
   place: (some: readonly Trial[]) => Spot[],
   theme: Theme,
-): { behind: ScatterSeriesOption[]; before: ScatterSeriesOption[] } {
+): TrialSeries {
   const isFiltered = kept !== trials;
   const names = isFiltered ? new Set(kept.map((trial) => trial.id)) : null;
   const shown = names ? front.filter((trial) => names.has(trial.id)) : front;
-  return {
-    behind: [
-      faded(isFiltered ? place(trials) : [], theme),
-      cloud(place(kept.filter((trial) => !isUnfinished(trial))), theme),
-      unfinished(place(kept.filter(isUnfinished)), theme),
-    ],
-    before: [frontPoints(place(shown), theme), ring(selected ? place([selected]) : [], theme)],
-  };
-}
-
-/** What a filter leaves out, still to be seen behind the rest. */
-function faded(data: Spot[], theme: Theme): ScatterSeriesOption {
-  return { ...cloud(data, theme), id: "faded", silent: true, z: 0, itemStyle: { color: theme.line, opacity: 0.6 } };
-}
-
-function cloud(data: Spot[], theme: Theme): ScatterSeriesOption {
-  return {
-    id: "trials",
-    type: "scatter",
-    data,
-    symbolSize: data.length > LARGE ? 4 : 7,
-    z: 1,
-    large: data.length > LARGE,
-    largeThreshold: LARGE,
-    progressive: 0,
-    itemStyle: { color: theme.point, opacity: data.length > LARGE ? 0.35 : 0.7 },
-  };
-}
-
-/** Hollow and square, below the finished ones: what they reached is what they had reached so far. */
-function unfinished(data: Spot[], theme: Theme): ScatterSeriesOption {
-  return {
-    id: "unfinished",
-    type: "scatter",
-    data,
-    symbol: "rect",
-    symbolSize: data.length > LARGE ? 4 : 6,
+  const aside = points("faded", place(names ? trials.filter(({ id }) => !names.has(id)) : []), {
+    color: theme.line,
+    opacity: 0.6,
     z: 0,
-    itemStyle: { color: "transparent", borderColor: theme.point, borderWidth: 1, opacity: 0.8 },
+  });
+  const finished = points("trials", place(kept.filter((trial) => !isUnfinished(trial))), {
+    color: theme.point,
+    opacity: 0.7,
+    z: 1,
+  });
+  // Hollow and square, below the finished ones: what they reached is what they had reached so far.
+  const unfinished = points("unfinished", place(kept.filter(isUnfinished)), {
+    color: theme.point,
+    opacity: 0.8,
+    hollow: true,
+    z: 0,
+  });
+  return {
+    behind: [{ ...aside.series, silent: true }, finished.series, unfinished.series],
+    before: [frontPoints(place(shown), theme), ring(selected ? place([selected]) : [], theme), nearSeries(theme)],
+    clouds: [...finished.clouds, ...unfinished.clouds],
   };
+}
+
+/** A symbol for each, or a picture where there are many. */
+function points(
+  id: string,
+  spots: Spot[],
+  look: { color: string; opacity: number; hollow?: boolean; z: number },
+): { series: ScatterSeriesOption | CustomSeriesOption; clouds: Cloud[] } {
+  const { color, opacity, hollow, z } = look;
+  if (spots.length > LARGE) {
+    const cloud = cloudOf(spots);
+    return { series: cloudSeries(id, cloud, { ...look, size: 4, opacity: opacity / 2 }), clouds: [cloud] };
+  }
+  const shape = hollow
+    ? {
+        symbol: "rect",
+        symbolSize: 6,
+        itemStyle: { color: "transparent", borderColor: color, borderWidth: 1, opacity },
+      }
+    : { symbolSize: 7, itemStyle: { color, opacity } };
+  return { series: { id, type: "scatter", data: spots, z, progressive: 0, ...shape }, clouds: [] };
 }
 
 function frontPoints(data: Spot[], theme: Theme): ScatterSeriesOption {

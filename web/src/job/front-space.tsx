@@ -2,6 +2,7 @@
 import { useCallback, useDeferredValue, useMemo, useState } from "react";
 import type { MetricInfo, Trial } from "../api/types";
 import { Chart } from "../charts/chart";
+import type { Cloud } from "../charts/cloud";
 import type { ChartOption, LinesSeriesOption, ScatterSeriesOption } from "../charts/echarts";
 import { frame } from "../charts/frame";
 import {
@@ -50,16 +51,16 @@ export function FrontSpace({ axes, kinds, ...props }: Props) {
   }, [settled, front, axes, kinds]);
   const trials = useMemo(() => newest(settled), [settled]);
   const kept = useMemo(() => (chosen === settled ? trials : newest(chosen)), [chosen, settled, trials]);
-  const option = useMemo<ChartOption>(() => {
+  const { option, clouds } = useMemo((): { option: ChartOption; clouds: Cloud[] } => {
     const project = projector(view);
     const place = (some: readonly Trial[]) => spots(some, axes, scales, project);
-    const { behind, before } = trialSeries({ trials, kept, front, selected }, place, theme);
+    const { behind, before, clouds } = trialSeries({ trials, kept, front, selected }, place, theme);
     const base = frame(theme, { name: "", scale: FLAT }, { name: "", scale: FLAT });
-    return {
+    const drawn = {
       ...base,
       grid: { left: 8, right: 8, top: 8, bottom: 8 },
-      xAxis: { type: "value", show: false, min: -REACH, max: REACH },
-      yAxis: { type: "value", show: false, min: -REACH, max: REACH },
+      xAxis: { type: "value" as const, show: false, min: -REACH, max: REACH },
+      yAxis: { type: "value" as const, show: false, min: -REACH, max: REACH },
       dataZoom: (base.dataZoom as object[]).map((one) => ({ ...one, moveOnMouseMove: false })),
       tooltip: { ...base.tooltip, formatter: tooltipOf(settled, metrics, objectives) },
       series: [
@@ -71,6 +72,7 @@ export function FrontSpace({ axes, kinds, ...props }: Props) {
         ...scaleMarks(axes, scales, metrics, view, theme),
       ],
     };
+    return { option: drawn, clouds };
   }, [trials, settled, kept, front, reference, axes, scales, metrics, theme, selected, objectives, view]);
   const drag = useCallback((right: number, down: number) => setView((before) => turned(before, right, down)), []);
   return (
@@ -78,6 +80,7 @@ export function FrontSpace({ axes, kinds, ...props }: Props) {
       <Chart
         className="chart chart-front"
         option={option}
+        clouds={clouds}
         label={`${axes.y}, ${axes.x} and ${axes.z} of ${settled.length} trials in a box, ${frontWords(objectives).count(front.length)}. The trials table holds the same values.`}
         onPick={(value) => value[2] !== undefined && props.onSelect(value[2])}
         onDrag={drag}

@@ -1,5 +1,5 @@
 /** One job: its state, its front, its trials. What is selected stands in the address. */
-import { useMemo } from "react";
+import { useDeferredValue, useMemo } from "react";
 import { useLiveJob } from "../api/live";
 import { useJob, useMetrics, usePareto, useTaskOf } from "../api/queries";
 import { useTrials } from "../api/trials";
@@ -15,6 +15,7 @@ import { ChatPanel } from "./chat-panel";
 import { ComparePanel } from "./compare-panel";
 import { parseNumbers } from "./comparison";
 import { CurvesPanel } from "./curves-panel";
+import { inOrder } from "./finished";
 import { FrontPanel } from "./front-panel";
 import { ConfirmationPanel } from "./confirmation-panel";
 import { InsightsPanel } from "./insights-panel";
@@ -53,6 +54,9 @@ export function JobPage({ id }: { id: string }) {
     () => (clauses.length ? trials.filter((trial) => meets(trial, clauses)) : trials),
     [trials, clauses],
   );
+  const settled = useDeferredValue(trials);
+  const objectives = job.data?.objectives;
+  const finished = useMemo(() => inOrder(settled, objectives ?? []), [settled, objectives]);
   const methods = useMemo(() => new Set(trials.map((trial) => trial.config["method"])).size, [trials]);
   const front = useMemo(() => new Set(pareto?.items.map((trial) => trial.id)), [pareto]);
   if (job.isPending)
@@ -84,8 +88,8 @@ export function JobPage({ id }: { id: string }) {
       <JobHeader job={job.data} status={status} />
       <Stages job={job.data} />
       <div className="panels">
-        <FrontPanel {...shared} {...filtered} pareto={pareto} selected={selected} />
-        <ProgressChart {...shared} />
+        <FrontPanel {...shared} {...filtered} {...{ finished, pareto, selected }} />
+        <ProgressChart {...shared} finished={finished} />
       </div>
       <Tabs
         label="About this job"

@@ -1,9 +1,9 @@
 /** The slider over the course of a search: everything above it is shown as it was when so many trials had finished. */
-import { useDeferredValue, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 import type { Job, Trial } from "../api/types";
 import { integer } from "../text/numbers";
 import { duration } from "../text/time";
-import { courseOf, endedBy, inOrder } from "./finished";
+import { courseOf, endedBy } from "./finished";
 
 export interface Moment {
   trials: readonly Trial[];
@@ -17,10 +17,14 @@ export interface Moment {
   setAfter: (after: number | null) => void;
 }
 
-export function useMoment(job: Job, trials: readonly Trial[], kept: readonly Trial[], front: readonly Trial[]): Moment {
+export function useMoment(
+  job: Job,
+  trials: readonly Trial[],
+  kept: readonly Trial[],
+  finished: readonly Trial[],
+  front: readonly Trial[],
+): Moment {
   const [after, setAfter] = useState<number | null>(null);
-  const settled = useDeferredValue(trials);
-  const finished = useMemo(() => inOrder(settled, job.objectives), [settled, job.objectives]);
   const isPast = after !== null && after < finished.length;
   // A front takes all trials before it to work out, so it is only done for somebody who looks back.
   const course = useMemo(() => (isPast ? courseOf(job, finished) : null), [isPast, job, finished]);
@@ -29,12 +33,12 @@ export function useMoment(job: Job, trials: readonly Trial[], kept: readonly Tri
     () =>
       course && isPast
         ? {
-            trials: endedBy(settled, last),
+            trials: endedBy(trials, last),
             kept: kept === trials ? null : endedBy(kept, last),
             front: course.frontAfter(after),
           }
         : null,
-    [course, isPast, settled, kept, trials, last, after],
+    [course, isPast, kept, trials, last, after],
   );
   const start = Date.parse(job.started_at ?? job.created_at);
   return {

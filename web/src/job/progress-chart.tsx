@@ -1,6 +1,7 @@
 /** How far the search has come: hypervolume or the best value so far, trial after trial in the order they finished. */
-import { useDeferredValue, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 import type { Job, MetricInfo, Objective, Trial } from "../api/types";
+import { type Cloud, cloudOf, cloudSeries, LARGE, nearSeries } from "../charts/cloud";
 import { CoursePanel } from "../charts/course-panel";
 import type { ChartOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
@@ -12,14 +13,14 @@ import { useTheme } from "../charts/theme";
 import { Choice } from "../shell/choice";
 import { metricValue } from "../text/numbers";
 import { axisTitle } from "./measures";
-import { inOrder } from "./finished";
 import { OVER, type Over, spentAt } from "./spent";
 
 const HYPERVOLUME = "hypervolume";
 
 interface Props {
   job: Job;
-  trials: readonly Trial[];
+  /** Those trained to the end, in that order. */
+  finished: readonly Trial[];
   metrics: ReadonlyMap<string, MetricInfo>;
   onSelect: (number: number) => void;
 }
@@ -31,53 +32,56 @@ interface Course {
   scale: Scale;
 }
 
-export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
+export function ProgressChart({ job, finished, metrics, onSelect }: Props) {
   const choices = [...(job.objectives.length > 1 ? [HYPERVOLUME] : []), ...job.objectives.map((one) => one.metric)];
   const [shown, setShown] = useState(choices[0] ?? "");
   const [over, setOver] = useState<Over>("finished trials");
   const [kind, setKind] = useState<Kind>(null);
   const theme = useTheme();
-  const settled = useDeferredValue(trials);
   const { objectives } = job;
-  const finished = useMemo(() => inOrder(settled, objectives), [settled, objectives]);
   const course = useMemo(() => courseOf(shown, kind, finished, objectives), [shown, kind, finished, objectives]);
-  const option = useMemo<ChartOption>(() => {
+  const { option, clouds } = useMemo((): { option: ChartOption; clouds: Cloud[] } => {
     const { values, soFar, scale } = course;
     const unit = metrics.get(shown)?.unit;
     const name = shown === HYPERVOLUME ? "share of the objective box" : axisTitle(shown, metrics);
     const spent = spentAt(over, finished, job);
     const base = frame(theme, { name: over, scale: countScale(spent.at(-1) ?? 0) }, { name, scale });
-    const spot = (value: number, index: number) => [
+    const spot = (value: number, index: number): [number, number, number] => [
       spent[index] ?? 0,
       scale.toAxis(value),
       finished[index]?.number ?? 0,
-      index,
     ];
+    const isLarge = values.length > LARGE;
+    const cloud = cloudOf(isLarge ? values.map(spot) : []);
     return {
-      ...base,
-      tooltip: { ...base.tooltip, formatter: tooltipOf(shown, unit, finished, values, soFar) },
-      series: [
-        {
-          id: "each",
-          type: "scatter",
-          data: values.map(spot),
-          symbolSize: 5,
-          itemStyle: { color: theme.point, opacity: 0.7 },
-          large: values.length > 2000,
-        },
-        {
-          id: "so-far",
-          type: "line",
-          step: "end",
-          data: soFar.map(spot),
-          z: 3,
-          symbolSize: 6,
-          sampling: "max",
-          showSymbol: soFar.length < 100,
-          itemStyle: { color: theme.front },
-          lineStyle: { color: theme.front, width: 1.75 },
-        },
-      ],
+      option: {
+        ...base,
+        tooltip: { ...base.tooltip, formatter: tooltipOf(shown, unit, finished, values, soFar) },
+        series: [
+          isLarge
+            ? cloudSeries("each", cloud, { color: theme.point, opacity: 0.35, size: 4, z: 1 })
+            : {
+                id: "each",
+                type: "scatter",
+                data: values.map(spot),
+                symbolSize: 5,
+                itemStyle: { color: theme.point, opacity: 0.7 },
+              },
+          {
+            id: "so-far",
+            type: "line",
+            step: "end",
+            data: turns(soFar).map((index) => spot(soFar[index] ?? 0, index)),
+            z: 3,
+            symbolSize: 6,
+            showSymbol: soFar.length < MARKED,
+            itemStyle: { color: theme.front },
+            lineStyle: { color: theme.front, width: 1.75 },
+          },
+          nearSeries(theme),
+        ],
+      },
+      clouds: [cloud],
     };
   }, [shown, over, job, course, finished, metrics, theme]);
   const last = course.soFar.at(-1);
@@ -99,11 +103,21 @@ export function ProgressChart({ job, trials, metrics, onSelect }: Props) {
         </>
       }
       option={option}
+      clouds={clouds}
       label={`${shown} after ${finished.length} finished trials: ${last === undefined ? "none yet" : last.toPrecision(4)}`}
       onPick={(value) => value[2] !== undefined && onSelect(value[2])}
     />
   );
 }
+
+/** Up to this many trials each has its mark on the course. */
+const MARKED = 100;
+
+/** Where a course that only steps goes on at another height, and its ends; everywhere while each trial has its mark. */
+export const turns = (soFar: readonly number[]): number[] =>
+  soFar.flatMap((value, at) =>
+    soFar.length < MARKED || at === soFar.length - 1 || value !== soFar[at - 1] ? [at] : [],
+  );
 
 function courseOf(shown: string, kind: Kind, finished: readonly Trial[], objectives: readonly Objective[]): Course {
   if (shown === HYPERVOLUME) return volumeCourse(finished, objectives);
@@ -133,7 +147,8 @@ function tooltipOf(
   soFar: number[],
 ) {
   return (point: unknown): HTMLElement => {
-    const index = (point as { value: number[] }).value[3] ?? 0;
+    const number = (point as { value: number[] }).value[2];
+    const index = finished.findIndex((trial) => trial.number === number);
     const rows: [string, string][] = [
       [shown === HYPERVOLUME ? shown : `best ${shown}`, metricValue(soFar[index], unit)],
     ];
