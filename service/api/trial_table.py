@@ -18,6 +18,9 @@ MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
 _INT32 = 1 << 31
 
+# At its first array pyarrow looks for pandas, for 0.2 s: now, rather than when somebody waits for a page.
+pa.array(())
+
 
 def table_of(trials: TrialColumns) -> pa.Table:
     """The trials as a table. A missing parameter or metric is a null."""

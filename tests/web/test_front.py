@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from service.store.imports import Measured
 from service.store.store import Store
 from tests.web.search import SPEC, Search
 
@@ -124,3 +125,27 @@ def test_keys_zoom_a_chart_and_a_box_drawn_with_shift_filters(page: Page, search
     page.keyboard.up("Shift")
     expect(page.get_by_label("Filters").get_by_role("listitem")).to_have_count(4)
     expect(page).to_have_url(re.compile("where=accuracy"))
+
+
+def test_each_of_thousands_of_trials_can_be_pointed_at_and_opened(page: Page, search: Search) -> None:
+    """A chart draws so many as one picture, which has no symbols that would know of a pointer."""
+    search.start()
+    side = 60  # close enough for one to lie under every pixel
+    spread: list[Measured] = [
+        ({"method": "lora", "rank": 8}, {"accuracy": 0.5 + x / 200, "trainable_params": 50_000.0 + 500 * y})
+        for x in range(side)
+        for y in range(side)
+    ]
+    search.store.import_trials(search.job.id, spread)
+    page.goto(f"/#/jobs/{search.job.id}?trial=2")
+    chart = page.get_by_role("img", name=re.compile(f"of {len(spread)} trials, 1 on the Pareto front"))
+    expect(chart).to_be_visible()
+    expect(page.get_by_role("heading", name="Trial 2", exact=True)).to_be_visible()
+    box = chart.bounding_box()
+    assert box is not None
+    chart.hover(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    tip = page.locator(".tip")
+    expect(tip).to_contain_text(re.compile(r"Trial \d+"))
+    number = re.findall(r"Trial (\d+)", tip.inner_text())[0]
+    chart.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    expect(page.get_by_role("heading", name=f"Trial {number}", exact=True)).to_be_visible()

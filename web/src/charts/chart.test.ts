@@ -1,7 +1,7 @@
 import { SVGRenderer } from "echarts/renderers";
 import { use } from "echarts/core";
 import { describe, expect, it } from "vitest";
-import { show } from "./chart";
+import { changedBrushes, show } from "./chart";
 import { init } from "./echarts";
 import { frame } from "./frame";
 import { fitScale, type Scale } from "./scale";
@@ -34,5 +34,14 @@ describe("show", () => {
     expect(labels(decades, linear)).toEqual(labels(linear));
     expect(labels(linear, decades)).toEqual(labels(decades));
     expect(labels(linear).filter((label) => /^0\.6\d?$/.test(label)).length).toBeGreaterThan(0);
+  });
+});
+
+describe("changedBrushes", () => {
+  it("are those that the chart does not show yet: nothing for what nobody brushed", () => {
+    expect(changedBrushes(new Map(), [[], [], []])).toEqual([]);
+    expect(changedBrushes(new Map(), [[], [[1, 2]]])).toEqual([[1, [[1, 2]]]]);
+    expect(changedBrushes(new Map([[1, [[1, 2]]]]), [[], [[1, 2]]])).toEqual([]);
+    expect(changedBrushes(new Map([[1, [[1, 2]]]]), [[], []])).toEqual([[1, []]]);
   });
 });

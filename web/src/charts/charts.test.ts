@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bestSoFar, stepLine } from "./front";
+import { bestSoFar, stepLine, turns } from "./front";
 import { countScale, fitScale, shareScale } from "./scale";
 
 const box = { x: [0, 10], y: [0, 1] } as const;
@@ -63,6 +63,11 @@ describe("so far", () => {
   it("keeps the best", () => {
     expect(bestSoFar([3, 1, 2], "minimize")).toEqual([3, 1, 1]);
     expect(bestSoFar([1, 3, 2], "maximize")).toEqual([1, 3, 3]);
+  });
+  it("needs a point only where it turns, and its end", () => {
+    expect(turns([1, 1, 3, 3, 3, 4, 4])).toEqual([0, 2, 5, 6]);
+    expect(turns([2])).toEqual([0]);
+    expect(turns([])).toEqual([]);
   });
 });
 

@@ -38,3 +38,7 @@ export function bestSoFar(values: readonly number[], direction: Direction): numb
   const pick = direction === "maximize" ? Math.max : Math.min;
   return values.map((value) => (best = pick(best, value)));
 }
+
+/** Where a course that goes in steps changes its height, and where it ends: all that a line through it needs. */
+export const turns = (course: readonly number[]): number[] =>
+  course.flatMap((value, at) => (at === course.length - 1 || value !== course[at - 1] ? [at] : []));

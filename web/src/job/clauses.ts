@@ -47,7 +47,11 @@ export const meets = (trial: Trial, clauses: readonly Clause[]): boolean =>
 
 function holds({ relation, values }: Clause, value: Json | undefined): boolean {
   if (value === undefined || value === null) return relation === "==" && values.includes(NONE);
-  if (relation === "==") return (Array.isArray(value) ? value : [value]).some((one) => values.includes(String(one)));
+  if (relation === "==")
+    // Of a list one entry is enough, and so is the whole as it reads on an axis.
+    return (
+      values.includes(String(value)) || (Array.isArray(value) && value.some((one) => values.includes(String(one))))
+    );
   const bound = Number(values[0]);
   return typeof value === "number" && (relation === "<=" ? value <= bound : value >= bound);
 }

@@ -48,6 +48,15 @@ describe("parallelAxes", () => {
 });
 
 describe("a brushed axis", () => {
+  it("of lists keeps the trials whose whole list is brushed", () => {
+    const lists = [["q"], ["q", "v"], ["q"]].map(
+      (targets, number) => ({ number, metrics: { accuracy: 0.5 }, config: { targets } }) as unknown as Trial,
+    );
+    const axis = parallelAxes(lists, []).find(({ name }) => name === "targets") as ParallelAxis;
+    expect(lists.map((trial) => place(axis, trial))).toEqual([0, 1, 0]);
+    const asked = clausesOf(axis, [[0.6, 1.4]]);
+    expect(lists.filter((trial) => meets(trial, asked)).map((trial) => trial.number)).toEqual([1]);
+  });
   it("asks for what lies in the interval", () => {
     const asked = clausesOf(named("learning_rate"), [[-3.2, -1.9]]);
     expect(trials.filter((trial) => meets(trial, asked)).map((trial) => trial.number)).toEqual([1, 2]);

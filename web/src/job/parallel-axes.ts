@@ -1,5 +1,5 @@
 /** The axes of parallel coordinates: what varies among a job's trials, then what it searches for. */
-import type { Trial } from "../api/types";
+import type { Json, Trial } from "../api/types";
 import type { Interval } from "../charts/drag";
 import { fitScale, type Scale, ticksOf } from "../charts/scale";
 import { type Clause, NONE, valueIn } from "./clauses";
@@ -37,24 +37,30 @@ export function parallelAxes(trials: readonly Trial[], metrics: readonly string[
 }
 
 function varies(trials: readonly Trial[], name: string): boolean {
-  let first: string | undefined;
+  let first: Json | undefined;
   for (const { config } of trials) {
-    const text = config[name] === undefined ? undefined : String(config[name]);
-    if (text === undefined) continue;
-    if (first === undefined) first = text;
-    else if (first !== text) return true;
+    const value = config[name];
+    if (value === undefined || value === first) continue;
+    if (first === undefined) first = value;
+    else if (String(value) !== String(first)) return true;
   }
   return false;
 }
 
+/** In one pass without lists of pieces: there may be tens of thousands of trials, and a dozen axes. */
 function axisOf(trials: readonly Trial[], name: string): ParallelAxis {
-  const values = trials.flatMap((trial) => valueIn(trial, name) ?? []);
-  const numbers = values.filter((value) => typeof value === "number");
-  const isPartial = values.length < trials.length;
-  if (numbers.length < values.length)
-    return { name, none: isPartial ? -1 : null, words: [...new Set(values.map(String))].sort() };
+  const numbers: number[] = [];
+  const words = new Set<string>();
+  let lacking = 0;
+  for (const trial of trials) {
+    const value = valueIn(trial, name) ?? undefined;
+    if (typeof value === "number") numbers.push(value);
+    else if (value === undefined) lacking += 1;
+    else words.add(String(value));
+  }
+  if (words.size) return { name, none: lacking ? -1 : null, words: [...words, ...new Set(numbers.map(String))].sort() };
   const scale = fitScale(numbers);
-  return { name, none: isPartial ? scale.min - GAP * (scale.max - scale.min) : null, scale };
+  return { name, none: lacking ? scale.min - GAP * (scale.max - scale.min) : null, scale };
 }
 
 /** The share of an axis that is between its values and the mark for none. */

@@ -5,7 +5,7 @@ import { type Cloud, cloudOf, cloudSeries, LARGE, nearSeries } from "../charts/c
 import { CoursePanel } from "../charts/course-panel";
 import type { ChartOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
-import { bestSoFar } from "../charts/front";
+import { bestSoFar, turns } from "../charts/front";
 import { hypervolumeSoFar } from "../charts/hypervolume";
 import { countScale, fitScale, type Scale, shareScale } from "../charts/scale";
 import { type Kind, ScaleChoice } from "../charts/scale-choice";
@@ -51,6 +51,7 @@ export function ProgressChart({ job, finished, metrics, onSelect }: Props) {
       scale.toAxis(value),
       finished[index]?.number ?? 0,
     ];
+    const hasMarks = soFar.length < MARKED;
     const isLarge = values.length > LARGE;
     const cloud = cloudOf(isLarge ? values.map(spot) : []);
     return {
@@ -71,10 +72,10 @@ export function ProgressChart({ job, finished, metrics, onSelect }: Props) {
             id: "so-far",
             type: "line",
             step: "end",
-            data: turns(soFar).map((index) => spot(soFar[index] ?? 0, index)),
+            data: (hasMarks ? [...soFar.keys()] : turns(soFar)).map((index) => spot(soFar[index] ?? 0, index)),
             z: 3,
             symbolSize: 6,
-            showSymbol: soFar.length < MARKED,
+            showSymbol: hasMarks,
             itemStyle: { color: theme.front },
             lineStyle: { color: theme.front, width: 1.75 },
           },
@@ -110,14 +111,8 @@ export function ProgressChart({ job, finished, metrics, onSelect }: Props) {
   );
 }
 
-/** Up to this many trials each has its mark on the course. */
+/** Fewer trials than this each have their mark on the course. */
 const MARKED = 100;
-
-/** Where a course that only steps goes on at another height, and its ends; everywhere while each trial has its mark. */
-export const turns = (soFar: readonly number[]): number[] =>
-  soFar.flatMap((value, at) =>
-    soFar.length < MARKED || at === soFar.length - 1 || value !== soFar[at - 1] ? [at] : [],
-  );
 
 function courseOf(shown: string, kind: Kind, finished: readonly Trial[], objectives: readonly Objective[]): Course {
   if (shown === HYPERVOLUME) return volumeCourse(finished, objectives);
