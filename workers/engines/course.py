@@ -101,6 +101,14 @@ class Ending:
     reason: str | None = None
 
 
+class EndedEarly(Exception):
+    """A part of a trial, such as a teacher's training, did not come to its end; how it ended instead."""
+
+    def __init__(self, part: str, ending: Ending) -> None:
+        super().__init__(f"{part}: {ending.reason}")
+        self.ending = ending
+
+
 Course = Generator[Request, Any, Ending]
 Guard = SpikeGuard[dict[str, Tensor]] | None
 

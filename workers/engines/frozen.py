@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from workers.engines.batches import EVALUATION_TOKENS, token_budget_batches
 from workers.engines.inputs import Inputs
@@ -21,14 +22,24 @@ def beside_base(resident: ResidentBase, inputs: Inputs, store: PrefixStore) -> I
         return inputs
 
     def compute(values: HiddenStates) -> None:
-        with torch.no_grad():
-            for rows in token_budget_batches(inputs.lengths, EVALUATION_TOKENS):
-                scores = token_scores(resident.base.model, inputs.batch(rows), inputs.targets(rows))
-                values.scatter(rows, scores[..., LIKELIHOOD, None])
+        _read(resident.base.model, inputs, values)
 
     key = (resident.weights_hash, inputs.content_hash, inputs.target_hash, "likelihood")
     stored = store.get_or_compute(key, inputs.lengths, 1, torch.float32, compute)
     if stored is None:
-        stored = HiddenStates(torch.empty(int(inputs.lengths.sum()), 1), inputs.lengths)
-        compute(stored)
+        return beside_model(resident.base.model, inputs)
     return inputs.beside(stored.flat()[:, 0].clone())
+
+
+def beside_model(model: nn.Module, inputs: Inputs) -> Inputs:
+    """The rows with the negative log-likelihoods of a model as it is now in place of the base's."""
+    values = HiddenStates(torch.empty(int(inputs.lengths.sum()), 1), inputs.lengths)
+    _read(model, inputs, values)
+    return inputs.beside(values.flat()[:, 0].clone())
+
+
+@torch.no_grad()
+def _read(model: nn.Module, inputs: Inputs, values: HiddenStates) -> None:
+    for rows in token_budget_batches(inputs.lengths, EVALUATION_TOKENS):
+        scores = token_scores(model, inputs.batch(rows), inputs.targets(rows))
+        values.scatter(rows, scores[..., LIKELIHOOD, None])

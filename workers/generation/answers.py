@@ -26,11 +26,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote: its text without special tokens, its number of tokens, and whether it ended by itself."""
+    """What a model wrote.
+
+    Attributes:
+        text: without special tokens.
+        ids: its tokens, the one that ended it among them.
+        finished: whether it ended by itself.
+    """
 
     text: str
-    tokens: int
+    ids: tuple[int, ...]
     finished: bool
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens, without the one that ended it."""
+        return len(self.ids) - self.finished
 
 
 def answer(
@@ -121,9 +132,9 @@ def _generate(
 def _read(tokens: list[int], tokenizer: PreTrainedTokenizerBase, stops: tuple[int, ...]) -> Answer:
     """The answer in a row of new tokens."""
     end = next((place for place, token in enumerate(tokens) if token in stops), None)
-    kept = tokens if end is None else tokens[:end]
-    text = str(tokenizer.decode(kept, skip_special_tokens=True))
-    return Answer(text.strip(), len(kept), finished=end is not None)
+    text = str(tokenizer.decode(tokens[:end], skip_special_tokens=True))
+    ids = tokens if end is None else tokens[: end + 1]
+    return Answer(text.strip(), tuple(ids), finished=end is not None)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def evaluate(
     keys = [one.row * spec.samples + sample for one in asked for sample in range(spec.samples)]
     texts = [one.text for one in answer(model, tokenizer, prompts, spec, keys)]
     answers = [texts[place * spec.samples : (place + 1) * spec.samples] for place in range(len(asked))]
-    scores = _scores(asked, answers, spec)
+    scores = scores_of(asked, answers, spec)
     metrics = {name: float(np.mean(values)) for name, values in scores.items()}
     kept = [
         {
@@ -99,7 +99,7 @@ def evaluate(
     return Written(metrics, kept, [list(texts) for texts in answers])
 
 
-def _scores(
+def scores_of(
     asked: Sequence[Question], answers: Sequence[Sequence[str]], spec: GenerationSpec
 ) -> Mapping[str, list[float]]:
     """Each metric of each row: the mean over its answers, and the estimate from all of them for `pass_at_k`."""

@@ -30,6 +30,7 @@ from workers.running.preparing import PreparedTrial
 from workers.running.trial import choose_engine, trainee_on
 from workers.running.workbench import Workbench
 
+UNTRAINED = Ending("completed", 0.0, 0.0)
 Tensors = dict[str, Tensor]
 Quality = dict[str, float]
 
@@ -141,9 +142,10 @@ class Scene:
         attached: Attached,
         metrics: Mapping[str, float],
         save: Callable[[Path, AdapterCard], None] | None = None,
+        trained: Ending = UNTRAINED,
     ) -> Outcome:
-        """The outcome of a step that trained nothing."""
-        ending = Ending("completed", 0.0, 0.0, dict(metrics) | self.on_test(attached))
+        """The outcome of a step that is done, which `trained` so if it did."""
+        ending = replace(trained, metrics=dict(metrics) | self.on_test(attached))
         return outcome_of(self.prepared, ending, attached, *choose_engine(self.prepared), self.workbench, save=save)
 
 

@@ -10,6 +10,7 @@ from workers.assignment import Artifact, Assignment, Config
 from workers.refining.sections.continuing import GrowStep, WarmStartStep
 from workers.refining.sections.dimension import DimensionStep
 from workers.refining.sections.joining import ComposeStep, ExpertsStep, MergeStep, ScaLearnStep, SoupStep
+from workers.refining.sections.mining import OwnFailuresStep
 from workers.refining.sections.quantising import BlockApStep, PtqStep, QuantisedLoraStep, StepSizesStep
 from workers.refining.sections.section import StepSection
 from workers.refining.sections.shrinking import CompressStep, DseeStep, PelaStep, PruneExpertsStep, PruneStep
@@ -27,6 +28,7 @@ Step = Annotated[
     | DseeStep
     | GrowStep
     | WarmStartStep
+    | OwnFailuresStep
     | PtqStep
     | BlockApStep
     | StepSizesStep

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from workers.assignment import Outcome
-from workers.engines.course import OnReport
+from workers.engines.course import EndedEarly, OnReport
 from workers.engines.faults import failure_reason
 from workers.refining.scene import Scene
 from workers.refining.spec import RefineAssignment
@@ -17,6 +17,7 @@ from workers.refining.steps.grow import grow
 from workers.refining.steps.l4q import l4q
 from workers.refining.steps.measure import measure
 from workers.refining.steps.merge import merge
+from workers.refining.steps.own_failures import own_failures
 from workers.refining.steps.pela import pela
 from workers.refining.steps.prune_experts import prune_experts
 from workers.refining.steps.prune_retrain import prune_retrain
@@ -42,6 +43,7 @@ STEPS: Mapping[str, Callable[[Scene], Outcome]] = {
     "dsee": dsee,
     "grow": grow,
     "warm_start": warm_start,
+    "own_failures": own_failures,
     "ptq": ptq,
     "block_ap": block_ap,
     "e2e_qp": e2e_qp,
@@ -54,5 +56,7 @@ def refine(assignment: RefineAssignment, workbench: Workbench, on_report: OnRepo
     try:
         scene = Scene(assignment, prepare(assignment, workbench), workbench, on_report)
         return STEPS[assignment.step](scene)
+    except EndedEarly as error:
+        return failed(assignment, str(error), workbench, error.ending.status)
     except Exception as error:  # whatever an adapter can provoke must end this trial and no other
         return failed(assignment, failure_reason(error), workbench)

@@ -32,6 +32,7 @@ ROWS: Mapping[str, int] = {"latency_ms": 1, "latency_batch_ms": 32}
 
 _WARM_UP, _REPEATS, _ENOUGH_SECONDS = 2, 9, 1.0
 _BLOCKS, _LEAST_BLOCKS, _ENOUGH_FOR_BLOCKS = 15, 7, 3.0
+_SLOW_BLOCKS = 3  # of more than three seconds each: what warming up costs is lost in them, and a median needs no more
 _MOST_BLOCKS, _LEAST_FOR_BLOCKS = 200, 0.4  # passes below a millisecond: one interruption outlasts a whole block
 _LEVEL = 0.95
 Clock = Callable[[], float]
@@ -39,7 +40,8 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Ratio:
-    """Time over the base's: the median of the blocks, and where it lies with probability 0.95."""
+    """Time over the base's: the median of the blocks, and where it lies with probability 0.95 (of three slow blocks:
+    between the least and the most, with probability 0.75)."""
 
     value: float
     low: float
@@ -74,33 +76,42 @@ def times_longer(
 
     In blocks of four passes, the base's outside: a machine that slows down steadily makes no difference. 15 blocks
     after one to warm up; slow models stop after three seconds, with seven at least, quick ones go on until 0.4 seconds
-    or 200 blocks. Attaching is not timed. Where an adapter asks for the tasks of rows, these are of the first.
+    or 200 blocks. Where the first block alone takes more than three seconds it is one of three. Attaching is not timed.
+    Where an adapter asks for the tasks of rows, these are of the first.
     """
     batch = _batch(plain, anatomy, rows, tokens)
     asked = {TASK_IDS: torch.zeros(rows, dtype=torch.long, device=next(plain.parameters()).device)}
     adapted_batch = batch | (asked if asks_tasks(model) else {})
     ratios: list[float] = []
-    spent = 0.0
+    seconds: list[float] = []
 
     def base() -> float:
         with without():
             return _seconds(plain, batch, clock)
 
-    while _wants_more(len(ratios) - 1, spent):
+    while _wants_more(seconds):
         before, adapted = base(), _seconds(model, adapted_batch, clock) + _seconds(model, adapted_batch, clock)
         plainly = before + base()
-        spent += plainly + adapted
+        seconds.append(plainly + adapted)
         ratios.append(adapted / plainly)
-    return _median(ratios[1:])
+    return _median(ratios if _is_slow(seconds) else ratios[1:])
 
 
-def _wants_more(blocks: int, seconds: float) -> bool:
-    """Whether so many blocks in so much time are too few."""
+def _is_slow(seconds: list[float]) -> bool:
+    """Whether the first of some blocks took so long that it warms nothing up."""
+    return bool(seconds) and seconds[0] > _ENOUGH_FOR_BLOCKS
+
+
+def _wants_more(seconds: list[float]) -> bool:
+    """Whether blocks that took so long, the one to warm up first, are too few."""
+    if _is_slow(seconds):
+        return len(seconds) < _SLOW_BLOCKS
+    blocks, spent = len(seconds) - 1, sum(seconds)
     if blocks < _LEAST_BLOCKS:
         return True
     if blocks < _BLOCKS:
-        return seconds < _ENOUGH_FOR_BLOCKS
-    return blocks < _MOST_BLOCKS and seconds < _LEAST_FOR_BLOCKS
+        return spent < _ENOUGH_FOR_BLOCKS
+    return blocks < _MOST_BLOCKS and spent < _LEAST_FOR_BLOCKS
 
 
 def kept_for_machine(folder: Path, key: tuple[object, ...], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:

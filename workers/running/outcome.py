@@ -72,7 +72,7 @@ def outcome_of(
     if prepared.afresh is not None:
         where["started_afresh"] = prepared.afresh
     before = prepared.taught or Taught()
-    where |= {} if prepared.taught is None else {"pool_rows": str(before.rows)}
+    where |= {"pool_rows": str(before.rows)} if before.rows else {}
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds + before.seconds}
     adapter, written = None, None
     if ending.status in ("completed", "stopped"):

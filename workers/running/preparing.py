@@ -35,7 +35,8 @@ from workers.tasks.registry import task_of
 
 @dataclass(frozen=True)
 class Taught:
-    """What went before a student's own training: rows of the pool that it learns from, and what its teachers cost."""
+    """What went before a trial's last training: rows of the pool that it learns from, and what its teachers or earlier
+    rounds cost."""
 
     rows: int = 0
     seconds: float = 0.0
@@ -59,7 +60,7 @@ class PreparedTrial:
     resume: Checkpoint | None = None
     knowledge: Knowledge | None = None
     afresh: str | None = None  # why it does not continue from the checkpoint that it was given
-    taught: Taught | None = None  # what teachers have done for it
+    taught: Taught | None = None  # what teachers or earlier rounds have done for it
 
     @property
     def examples(self) -> int:

@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from workers.data.tokens import with_rows
-from workers.engines.course import Ending
 from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass, evaluation_batches
 from workers.methods.attached import Attached
@@ -39,17 +38,8 @@ class Lesson:
 Teach = Callable[[PreparedTrial, Inputs], Lesson]
 
 
-class TeacherFailed(Exception):
-    """A teacher that did not come to its end, and how it ended instead."""
-
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(f"teacher: {ending.reason}")
-        self.ending = ending
-
-
 def after_teachers(prepared: PreparedTrial, teach: Teach) -> PreparedTrial:
-    """The trial with the rows that its teachers have named among those it trains on. Raises what
-    `teach` raises, `TeacherFailed` among it."""
+    """The trial with the rows that its teachers have named among those it trains on. Raises what `teach` raises."""
     own, pool = prepared.data, prepared.data.pool
     assert pool is not None, "a task without a pool was refused"
     unnamed, labelled = own.train.like(pool), own.tokens.train

@@ -13,7 +13,7 @@ import torch
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.checkpoints import Checkpoint, write
-from workers.engines.course import OnReport, Trainee, Training, course, drive
+from workers.engines.course import EndedEarly, Ending, OnReport, Trainee, Training, course, drive
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
 from workers.engines.inputs import Inputs
@@ -31,7 +31,7 @@ from workers.running.packing import why_not_fast, why_rows_apart
 from workers.running.preparing import PreparedTrial, precision_of, prepare
 from workers.running.ranks import at_rank, lower_ranks
 from workers.running.sampling import times_of
-from workers.running.self_training import Lesson, TeacherFailed, after_teachers, said_of
+from workers.running.self_training import Lesson, after_teachers, said_of
 from workers.running.workbench import Workbench
 from workers.strategies.running import run_strategy
 from workers.strategies.tensor_adamw import TensorAdamW
@@ -44,7 +44,7 @@ def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> 
         if (baseline := prepared.evaluated.criterion.baselines.get(prepared.method.name)) is not None:
             return baseline_outcome(assignment, baseline(), prepared.examples, workbench)
         return train_prepared(prepared, workbench, on_report)
-    except TeacherFailed as error:
+    except EndedEarly as error:
         return failed(assignment, str(error), workbench, error.ending.status)
     except Exception as error:  # whatever a configuration can provoke must end this trial and no other
         return failed(assignment, failure_reason(error), workbench)
@@ -116,17 +116,29 @@ def train_prepared(
 
 
 def _lesson(teacher: PreparedTrial, pool: Inputs, workbench: Workbench) -> Lesson:
-    """Train a teacher to its end, telling nobody, and have it say what it thinks of a pool. Raises `TeacherFailed`."""
-    silent = {"reports_per_epoch": 0, "report_at": (), "pause_every": None, "keep_checkpoints": False}
-    teacher = replace(teacher, assignment=teacher.assignment.model_copy(update=silent), resume=None)
-    trial = plan_course(teacher, workbench, lambda _report: "continue")
-    with _ready(teacher, trial.plan().steps) as (attached, strategy, positions):
-        with trainee_on(choose_engine(teacher)[0], teacher, attached, strategy, workbench, positions) as trainee:
-            ending = drive(course(trial), trainee)
-        if ending.status != "completed":
-            raise TeacherFailed(ending)
+    """Train a teacher to its end and have it say what it thinks of a pool. Raises `EndedEarly`."""
+    with trained_quietly("teacher", teacher, workbench) as (attached, ending):
         tokens = float(teacher.data.train.lengths.sum()) * ending.epoch
         return Lesson(ending.seconds, flops_of(teacher, attached, ending), tokens, said_of(attached, pool))
+
+
+@contextmanager
+def trained_quietly(
+    part: str, prepared: PreparedTrial, workbench: Workbench, start: Callable[[Attached], None] | None = None
+) -> Iterator[tuple[Attached, Ending]]:
+    """A training that is a `part` of a trial and reports to nobody: inside, what came out of it. Raises `EndedEarly`.
+
+    `start` gives the adapter other values than its method's before the first step.
+    """
+    silent = {"reports_per_epoch": 0, "report_at": (), "pause_every": None, "keep_checkpoints": False}
+    prepared = replace(prepared, assignment=prepared.assignment.model_copy(update=silent), resume=None)
+    trial = plan_course(prepared, workbench, lambda _report: "continue")
+    with _ready(prepared, trial.plan().steps, start) as (attached, strategy, positions):
+        with trainee_on(choose_engine(prepared)[0], prepared, attached, strategy, workbench, positions) as trainee:
+            ending = drive(course(trial), trainee)
+        if ending.status != "completed":
+            raise EndedEarly(part, ending)
+        yield attached, ending
 
 
 @contextmanager

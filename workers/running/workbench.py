@@ -53,7 +53,7 @@ class PreparedData:
     train: Inputs
     validation: Inputs
     test: Inputs | None
-    pairs: Mapping[Split, tuple[str, ...] | None] = field(default_factory=dict)  # second texts of what is evaluated
+    pairs: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)  # second texts of each split
     bank: Bank | None = None  # what stands before each of its texts
     make_pool: Callable[[], Tokens] | None = None  # rows whose targets nobody knows
     content_hash: str = ""  # of the rows as they were read, before they are transformed
@@ -207,7 +207,8 @@ class Workbench:
             return Inputs(split, tokens.pad_token_id, own, self.device)
 
         test = None if tokens.test is None or rows.test is None else inputs(tokens.test, rows.test)
-        pairs: dict[Split, tuple[str, ...] | None] = {
+        pairs: dict[str, tuple[str, ...] | None] = {
+            "train": rows.train.pairs,
             "validation": rows.validation.pairs,
             "test": None if rows.test is None else rows.test.pairs,
         }

@@ -61,12 +61,24 @@ def _shape_problems(spec: RefineSpec) -> Iterator[FieldProblem]:
         allowed = "a quality to maximize as the first one, as accuracy: d90 is a share of it"
         found = None if first is None else first.metric
         yield FieldProblem("objectives", found, allowed, f"found {found}; needed: {allowed}")
+    yield from _unanswered(spec)
     if (trials := spec.trials()) > MOST_TRIALS:
         yield FieldProblem("steps", trials, f"at most {MOST_TRIALS} trials", f"the steps make up to {trials} trials")
     for name, value, only in (("executor", spec.resources.executor, "ray"), ("shards", spec.resources.shards, 1)):
         if value != only:
             told = f"refine jobs work in the service's own processes, each on a whole base; found {value}"
             yield FieldProblem(f"resources.{name}", value, str(only), f"resources.{name}: {told}; allowed: {only}")
+
+
+def _unanswered(spec: RefineSpec) -> Iterator[FieldProblem]:
+    """Steps that read answers, of tasks which write none."""
+    generation = getattr(spec.task, "generation", None)
+    for number, step in enumerate(spec.steps):
+        if step.answers and not (generation and generation.metrics):
+            found = f"a task of type {spec.task.type} without scores of answers"
+            allowed = "a task of type causal-lm with `generation.metrics`, whose first one tells what is wrong"
+            told = f"{step.step} works on {allowed}; found {found}"
+            yield FieldProblem(f"steps.{number}.step", found, allowed, told)
 
 
 def _config_problems(spec: RefineSpec, adapters: list[AdapterSpec], model: ModelDescription) -> Iterator[FieldProblem]:

@@ -35,6 +35,15 @@ def _trained_on(choice: Choice, configs: Configs, model: ModelDescription) -> di
     return {"method": name, **_hyperparameters(configs[0]), **own}
 
 
+def _corrected(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    """Trained further on pairs of rows, for which β is a hyperparameter."""
+    name, _, hyperparameters = split_config(configs[0])
+    for field in ("position_scale", "demos"):
+        if (found := getattr(hyperparameters, field)) > type(hyperparameters).model_fields[field].default:
+            raise InvalidInput("step", f"own_failures behind {name} with {field} {found}", f"adapters without {field}")
+    return _trained_on(choice, configs, model) | {"dpo_beta": choice["beta"], "packing": "none"}
+
+
 def _joint_lora(_choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
     """A LoRA with room for all updates: the sum of the ranks, where any of them is; its scale is 1."""
     rank = min(sum(_knobs(one, model)["rank"] for one in configs), largest_rank(model.shape))
@@ -108,6 +117,7 @@ RESULTS: Mapping[str, Callable[[Choice, Configs, ModelDescription], dict[str, An
     "prune_retrain": _masked,
     "grow": _grown,
     "warm_start": _trained_on,
+    "own_failures": _corrected,
     "ptq": _whole_numbers,
     "block_ap": _whole_numbers,
     "e2e_qp": _trained_on,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.workers.methods.test_conformance import attach
@@ -15,7 +17,7 @@ from tests.workers.tiny_models import batch, tiny_base
 from workers.artifacts import ArtifactStore
 from workers.engines.resident import ResidentBase
 from workers.methods.registry import method, methods
-from workers.running.latency import Ratio, milliseconds
+from workers.running.latency import Ratio, milliseconds, times_longer
 from workers.running.workbench import Workbench
 
 TOKENS = 12
@@ -81,6 +83,24 @@ def test_a_slowing_machine_would_have_misled_a_plain_measurement() -> None:
     with WorkClock(slowing=1.0) as clock:
         early, *_, late = (milliseconds(base.model, base.description.anatomy, 1, TOKENS, clock) for _ in range(5))
     assert late > 1.5 * early
+
+
+@pytest.mark.parametrize(("pass_seconds", "passes"), [(2.0, 12), (0.2, 32)])
+def test_slow_passes_are_measured_in_few_blocks_all_of_which_count(pass_seconds: float, passes: int) -> None:
+    """The adapter's passes take three times the base's, in the first block four times."""
+    plain, adapted = tiny_base("bert").model, tiny_base("bert").model
+    ran: list[nn.Module] = []
+    for model in (plain, adapted):
+        model.register_forward_hook(lambda module, *_: ran.append(module))
+
+    def clock() -> float:
+        longer = [1 if module is plain else 4 if place < 4 else 3 for place, module in enumerate(ran)]
+        return pass_seconds * sum(longer)
+
+    found = times_longer(adapted, plain, nullcontext, tiny_base("bert").description.anatomy, 1, TOKENS, clock)
+    assert len(ran) == passes
+    most = 4.0 if pass_seconds == 2.0 else 3.0
+    assert (found.low, found.value, found.high) == pytest.approx((3.0, 3.0, most))
 
 
 def test_a_machine_measures_its_base_once_for_all_its_processes(tmp_path: Path) -> None:

@@ -20,13 +20,15 @@ class StepSection(BaseModel):
     """A step: every combination of its lists is a trial of its own.
 
     With `gathers` one trial takes all results of the step before, else there is one for each of the best of them.
-    `afresh` trials are ordinary trainings, which take nothing over from them. `takes` says which adapters it works on.
+    `afresh` trials are ordinary trainings, which take nothing over from them. One that reads `answers` works on tasks
+    with `generation` alone. `takes` says which adapters it works on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     step: str
     gathers: ClassVar[bool] = False
     afresh: ClassVar[bool] = False
+    answers: ClassVar[bool] = False
     takes: ClassVar[Takes] = "any"
 
     def choices(self) -> list[dict[str, Any]]:

@@ -29,6 +29,8 @@ from workers.tasks.task import Task
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+LossType = Literal["sigmoid", "ipo", "hinge", "orpo"]
+
 _LEAST = -1e18
 REWARD_ACCURACY = Metric(
     "reward_accuracy", "quality", "maximize", "", "share of pairs whose chosen answer has the higher reward", high=1
@@ -69,7 +71,7 @@ class PreferenceSpec(DomainSection, KnowledgeSection):
     )
     chosen: Name = Field(default="chosen", description="column of the better answer: text or messages")
     rejected: Name = Field(default="rejected", description="column of the other answer")
-    loss_type: Literal["sigmoid", "ipo", "hinge", "orpo"] = Field(
+    loss_type: LossType = Field(
         default="sigmoid", description="`sigmoid`: DPO; `ipo`; `hinge`: SLiC; `orpo`: odds, and no base in the loss"
     )
     trainable_token_indices: tuple[TokenId, ...] = Field(
@@ -126,11 +128,12 @@ def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> E
     return causal_lm.encode(sequences(rows), tokenizer, max_length)
 
 
-def _criterion(task: PreferenceSpec, _labels: tuple[str, ...]) -> Criterion:
+def pair_criterion(loss_type: LossType) -> Criterion:
+    """What is wanted of the scores of rows that alternate between chosen and rejected."""
     from workers.tasks.catalogue.preference.losses import LOSSES, Ratios
     from workers.tasks.catalogue.preference.measure import PreferenceMeasure
 
-    loss = LOSSES[task.loss_type]
+    loss = LOSSES[loss_type]
 
     def summed(outputs: Any, targets: Any, hyperparameters: Any) -> Any:
         return loss(Ratios.of(outputs, targets), hyperparameters).sum()
@@ -147,7 +150,7 @@ TASK = Task(
     head=CAUSAL,
     read=read,
     encode=encode,
-    criterion=_criterion,
+    criterion=lambda task, _labels: pair_criterion(task.loss_type),
     reads_model=True,
     rows_each=lambda _task: 2,
     hyperparameters=("dpo_beta",),

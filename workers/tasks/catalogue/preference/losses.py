@@ -8,7 +8,6 @@ Needs torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,8 +16,6 @@ from torch.nn.functional import logsigmoid
 from workers.hyperparameters import Hyperparameters
 from workers.models.token_scores import LIKELIHOOD
 from workers.tasks.criterion import FROZEN, IGNORED
-
-LossType = Literal["sigmoid", "ipo", "hinge", "orpo"]
 
 
 @dataclass(frozen=True)
