@@ -152,7 +152,7 @@ class Workbench:
 
     def judging(self) -> Bench:
         """What judges of answers are asked with."""
-        return Bench(self.programs, self.judges, self.interrupted)
+        return Bench(self.programs, self.judges, self.home, self.interrupted)
 
     def clear(self) -> None:
         """Forget base models and data; whoever needs them next loads them again."""

@@ -35,7 +35,23 @@ class Waiting:
     clock: Callable[[], float] = time.monotonic
 
 
-def ask_service(judge: HttpJudge, rows: Sequence[JudgedRow], allowed: Allowed, waiting: Waiting) -> list[float]:
+@dataclass(frozen=True)
+class Way:
+    """How a judge is reached: where it may be, and the token that its operator wants, which no message tells."""
+
+    allowed: Allowed
+    token: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Of a request."""
+        return _HEADERS | ({} if self.token is None else {"Authorization": f"Bearer {self.token}"})
+
+    def without_token(self, answer: bytes) -> bytes:
+        """What a judge said, should it say our own token, too."""
+        return answer if self.token is None else answer.replace(self.token.encode(), b"***")
+
+
+def ask_service(judge: HttpJudge, rows: Sequence[JudgedRow], way: Way, waiting: Waiting) -> list[float]:
     """A score for each row. Rows that are scored are not sent again, whatever becomes of others.
 
     Raises `JudgeFailed` for an address that is not allowed, an answer that is none, and silence beyond its patience.
@@ -44,17 +60,17 @@ def ask_service(judge: HttpJudge, rows: Sequence[JudgedRow], allowed: Allowed, w
     while len(found) < len(rows):
         some = rows[len(found) : len(found) + judge.rows_at_once]
         body = json.dumps({"metric": judge.name, "rows": as_json(some)}, ensure_ascii=False).encode()
-        found += checked_scores(_persist(judge, body, allowed, waiting), len(some), judge)
+        found += checked_scores(_persist(judge, body, way, waiting), len(some), judge)
     return found
 
 
-def _persist(judge: HttpJudge, body: bytes, allowed: Allowed, waiting: Waiting) -> object:
+def _persist(judge: HttpJudge, body: bytes, way: Way, waiting: Waiting) -> object:
     """The scores in the answer to one request, asked for until its patience is over."""
     deadline, pause, tries = waiting.clock() + judge.patience, FIRST_PAUSE, 0
     while True:
         tries += 1
         try:
-            return _once(judge, body, allowed, waiting.clock)
+            return _once(judge, body, way, waiting.clock)
         except _NotNow as error:
             late = waiting.clock() + pause > deadline
             if late or waiting.give_up():
@@ -66,10 +82,10 @@ def _persist(judge: HttpJudge, body: bytes, allowed: Allowed, waiting: Waiting) 
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _once(judge: HttpJudge, body: bytes, allowed: Allowed, clock: Callable[[], float]) -> object:
+def _once(judge: HttpJudge, body: bytes, way: Way, clock: Callable[[], float]) -> object:
     until, answer = clock() + judge.timeout, b""
     try:
-        with posted(allowed, judge.url, _HEADERS, body, judge.timeout) as response:
+        with posted(way.allowed, judge.url, way.headers(), body, judge.timeout) as response:
             for part in response.iter_bytes():
                 answer += part
                 if len(answer) > LONGEST_ANSWER:
@@ -81,6 +97,7 @@ def _once(judge: HttpJudge, body: bytes, allowed: Allowed, clock: Callable[[], f
         raise JudgeFailed(f"{judge.name}: {refused}") from None
     except (OSError, httpx.HTTPError, ValueError) as error:
         raise _NotNow(f"{type(error).__name__}: {error}") from None
+    answer = way.without_token(answer)
     if status in _AGAIN:
         raise _NotNow(f"it answered {status}")
     if not 200 <= status < 300:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import nn
 
+from workers.errors import InvalidInput
 from workers.generation.evaluation import Question, Written
 from workers.generation.judging.file_judge import ask_file
-from workers.generation.judging.http_judge import Waiting, ask_service
+from workers.generation.judging.http_judge import Waiting, Way, ask_service
 from workers.generation.judging.rows import JudgedRow, JudgeFailed
 from workers.generation.judging.section import FileJudge, HarnessJudge, HttpJudge, RowJudge
 from workers.outbound.addresses import Allowed
+from workers.outbound.tokens import token_for
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,10 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """What judges are asked with: the operator's folders and addresses, and whether the worker has to leave."""
+    """What judges are asked with: the operator's folders and addresses, the worker's home, where their tokens lie, and
+    whether the worker has to leave."""
 
     folders: tuple[str, ...] = ()
     addresses: str = "off"
+    home: Path | None = None
     leaving: Callable[[], bool] = lambda: False
 
 
@@ -88,5 +93,9 @@ class Panel:
         if isinstance(judge, FileJudge):
             return ask_file(judge, rows, self.bench.folders)
         asked: HttpJudge = judge if patient else judge.model_copy(update={"patience": 0.0})
-        allowed = Allowed(self.bench.addresses, setting="judges")
-        return ask_service(asked, rows, allowed, Waiting(give_up=self.bench.leaving))
+        allowed, home = Allowed(self.bench.addresses, setting="judges"), self.bench.home
+        try:
+            way = Way(allowed, None if home is None else token_for(judge.url, home))
+        except (InvalidInput, OSError) as error:
+            raise JudgeFailed(f"{judge.name}: {error}") from None
+        return ask_service(asked, rows, way, Waiting(give_up=self.bench.leaving))

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.workers.judge_server import JudgeServer
-from workers.generation.judging.http_judge import Waiting, ask_service
+from workers.generation.judging.http_judge import Waiting, Way, ask_service
 from workers.generation.judging.rows import JudgedRow, JudgeFailed
 from workers.generation.judging.section import HttpJudge
 from workers.outbound.addresses import Allowed
 
 ROWS = [JudgedRow(number, f"question {number}", "x" * number, "reference") for number in range(5)]
-LOOPBACK = Allowed("127.0.0.0/8", setting="judges")
+LOOPBACK = Way(Allowed("127.0.0.0/8", setting="judges"))
 
 
 def judge(server: JudgeServer, **options: Any) -> HttpJudge:
@@ -77,11 +77,25 @@ def test_an_answer_that_is_none_is_no_score(judge_server: JudgeServer, score: An
     assert len(judge_server.got) == 1
 
 
+def test_a_token_is_sent_and_no_message_tells_it(judge_server: JudgeServer) -> None:
+    way = Way(LOOPBACK.allowed, "tok-5f3a9c")
+    judge_server.token = "tok-5f3a9c"
+    assert ask_service(judge(judge_server), ROWS, way, Waiting()) == [0.0, 0.01, 0.02, 0.03, 0.04]
+    with pytest.raises(JudgeFailed, match="you sent None"):
+        ask_service(judge(judge_server), ROWS, LOOPBACK, Waiting())
+    judge_server.token = "another"
+    with pytest.raises(JudgeFailed, match=r"you sent Bearer \*\*\*"):
+        ask_service(judge(judge_server), ROWS, way, Waiting())
+    judge_server.token, judge_server.score = None, lambda rows: ["tok-5f3a9c" for _ in rows]
+    with pytest.raises(JudgeFailed, match=r"the score '\*\*\*'"):
+        ask_service(judge(judge_server), ROWS, way, Waiting())
+
+
 def test_a_refusal_is_not_asked_again_and_addresses_are_checked(judge_server: JudgeServer) -> None:
     judge_server.refusals = [401]
     with pytest.raises(JudgeFailed, match="answered 401"):
         ask_service(judge(judge_server), ROWS, LOOPBACK, Waiting())
     for listed in ("off", "any", "10.0.0.0/8"):
         with pytest.raises(JudgeFailed, match="--judges"):
-            ask_service(judge(judge_server), ROWS, Allowed(listed, setting="judges"), Waiting())
+            ask_service(judge(judge_server), ROWS, Way(Allowed(listed, setting="judges")), Waiting())
     assert len(judge_server.got) == 1
