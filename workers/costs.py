@@ -19,6 +19,7 @@ from torch.distributed.tensor import DTensor
 
 from workers.methods.adapter_names import TERNARY_FILE
 from workers.methods.attached import logits_of
+from workers.methods.forms.bypassed import Bypass
 from workers.methods.forms.reweighted import Reweighted
 from workers.models.anatomy import Anatomy
 from workers.strategies.strategy import GRADIENTS_ALONE, StepLosses
@@ -90,6 +91,19 @@ def layer_bytes(modules: Iterable[nn.Module], anatomy: Anatomy) -> float:
     return total
 
 
+def computed_share(modules: Iterable[nn.Module], anatomy: Anatomy) -> float:
+    """Of the weights of the encoder's linear layers the share that a token is multiplied with, where an adapter puts
+    smaller ones in their place or has whole layers passed by."""
+    whole = anatomy.layers * _weights_of_layer(anatomy)
+    left = whole
+    for part in modules:
+        if isinstance(part, Reweighted):
+            left += part.multiplied() - part.original.get_parameter("weight").numel()
+        elif isinstance(part, Bypass) and part.passed_by():
+            left -= _weights_of_layer(anatomy)
+    return left / whole
+
+
 def training_flops(
     anatomy: Anatomy,
     lowest_layer: int,
@@ -98,6 +112,7 @@ def training_flops(
     epochs: float,
     scored: int = 0,
     losses: StepLosses = GRADIENTS_ALONE,
+    computed: float = 1.0,
 ) -> float:
     """Floating-point operations of a training, from tokens per training row [rows]; a multiply-add counts two.
 
@@ -105,10 +120,11 @@ def training_flops(
     up; forward, backward and weight gradient of the trained parameters (6 per parameter and token). Norms,
     activation functions and softmax are left out, as is usual; so is the head of a class or a number. A language
     model's head runs forward and backward on the `scored` tokens of an epoch, those with a target: with a vocabulary
-    of 50,000 it is a fifth of a small model's work.
+    of 50,000 it is a fifth of a small model's work. `computed` is the share of the layers' work that is left of them.
     """
     tokens, squares = float(lengths.sum()), float((lengths.astype(np.float64) ** 2).sum())
     one_layer = 2 * _weights_of_layer(anatomy) * tokens + 4 * anatomy.heads * anatomy.head_size * squares
+    one_layer *= computed
     passes = (2 * anatomy.layers - lowest_layer) * anatomy.depth / anatomy.layers
     head = 2 * anatomy.hidden_size * anatomy.vocabulary * scored
     forward = anatomy.depth * one_layer + 2 * trained * tokens + head

@@ -55,8 +55,10 @@ an account, not a reading: trained parameters, gradients and AdamW's two moments
 batch keeps for the backward pass. The resident size of a process that ran other trials would say nothing.
 `train_tflops` counts forward passes through the whole model and backward passes through the layers from the lowest
 adapted one up, and both through a language model's head for the tokens with a target; losses that a training strategy
-takes without gradients (all of `spsa_gc`'s, those of `ist` with suppressed layers) go forward alone. `sparsity` is the
-share of the encoder's weights that are zero once the adapter is folded in.
+takes without gradients (all of `spsa_gc`'s, those of `ist` with suppressed layers) go forward alone. Rows whose
+gradients a method looks at before its first step (`light_peft`, `colora`, `lora_ga`) count as well, and so do their
+seconds; of layers that are smaller or passed by (`light_peft`, `das`) what is left counts. `sparsity` is the share of
+the encoder's weights that are zero once the adapter is folded in.
 
 ## Rates of adapters and prefixes
 In `autopeft`, `mam` and the `adapter_…` methods of Houlsby, Pfeiffer and He one learning rate suits modules of every

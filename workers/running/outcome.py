@@ -144,13 +144,18 @@ def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remember
 
 
 def flops_of(prepared: PreparedTrial, attached: Attached, ending: Ending) -> float:
-    """Floating-point operations of a training that ended so."""
+    """Floating-point operations of a training that ended so, and of what its method learnt from gradients before."""
     base, train = prepared.resident.base, prepared.data.train
     adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
     anatomy, losses = base.description.anatomy, losses_of_step(prepared.hyperparameters)
-    return costs.training_flops(
-        anatomy, attached.lowest_layer, adapter, train.lengths, ending.epoch, train.scored, losses
+    computed = costs.computed_share(attached.model.modules(), anatomy)
+    found = costs.training_flops(
+        anatomy, attached.lowest_layer, adapter, train.lengths, ending.epoch, train.scored, losses, computed
     )
+    if prepared.method.probed is None:
+        return found
+    share = min(1.0, prepared.method.probed(prepared.knobs) / len(train))
+    return found + costs.training_flops(anatomy, 0, adapter, train.lengths, share, train.scored)
 
 
 def _passes(assignment: Assignment, ending: Ending) -> float:

@@ -11,6 +11,7 @@ from workers.tasks.task import Task
 
 NEEDS_WHOLE: Mapping[str, str] = {
     "eva": "it reads activations of whole batches before training and exchanges them between processes in its own way",
+    "light_peft": "it keeps what is left of the base's weights in one place",
     "mola": "its balance of experts is not a sum over rows, so parts of a batch give another one",
     "pego": "its penalty reads whole weights between two passes",
     "sft": "it chooses entries by gradients of the whole batch before they are summed up",

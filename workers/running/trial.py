@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -100,13 +101,16 @@ def train_prepared(
         prepared = after_teachers(prepared, lambda teacher, pool: _lesson(teacher, pool, workbench))
     trial = plan_course(prepared, workbench, on_report)
     engine, why_not = choose_engine(prepared)
+    before = time.perf_counter()
     with _ready(prepared, trial.plan().steps, start) as (attached, strategy, positions):
+        probing = 0.0 if prepared.method.probed is None else time.perf_counter() - before
         if prepared.assignment.shards > 1:
             prepared = prepared.on(device_of_rank())
         with trainee_on(engine, prepared, attached, strategy, workbench, positions) as trainee:
             if trial.resume is not None:
                 trainee.load(trial.resume.tensors)
             ending = drive(course(trial), trainee)
+            ending = replace(ending, seconds=ending.seconds + probing)
             if ending.status == "completed":
                 ending = replace(ending, metrics=ending.metrics | _at_lower_ranks(prepared, trainee))
         if measure_more is not None and ending.status == "completed":

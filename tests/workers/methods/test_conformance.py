@@ -67,6 +67,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "increlora": [{"rank": 3, "growths": 4}, {"growing_share": 0.25, "targets": "mlp", "top_layers": 1}],
     "kasa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "l4q": [{"rank": 3, "group": 8}, {"bits": 8, "group": 24, "targets": "mlp", "top_layers": 1}],
+    "light_peft": [
+        {"rank": 4, "samples": 64},
+        {"pruned_heads": 0.0, "pruned_units": 0.6, "layers_kept": 1.0, "samples": 64},
+    ],
     "llama_adapter": [{"length": 3}, {"length": 2, "top_layers": 1}],
     "ln_tuning": [{}, {"top_layers": 1}],
     "loldu": [{"rank": 4}, {"rank": 8, "targets": "mlp", "top_layers": 1}],

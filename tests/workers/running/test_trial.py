@@ -45,8 +45,11 @@ FULL = {"method": "full_ft", "top_layers": 1, "learning_rate": 1e-3}
 GALORE = FULL | {"strategy": "galore", "galore.rank": 8, "galore.interval": 10}
 
 
+LIGHT = {"method": "light_peft", "rank": 4, "samples": 64, "pruned_heads": 0.25, "pruned_units": 0.5}
+
+
 @pytest.mark.parametrize(
-    "config", [{"method": "head"}, LORA, {"method": "autopeft", "layer_5": True, "serial_size": 12}, GALORE]
+    "config", [{"method": "head"}, LORA, {"method": "autopeft", "layer_5": True, "serial_size": 12}, GALORE, LIGHT]
 )
 def test_both_engines_reach_the_same_outcome(bench: Workbench, config: dict[str, Any]) -> None:
     fast, fast_reports = run(bench, config)
@@ -251,3 +254,13 @@ def test_a_confirmation_without_test_rows_fails_with_the_field(bench: Workbench)
     assert outcome.status == "failed"
     assert outcome.reason is not None
     assert outcome.reason.startswith("invalid_config: test")
+
+
+def test_what_a_method_takes_out_is_not_counted_and_what_it_looks_at_before_is(bench: Workbench) -> None:
+    longer = LIGHT | {"pruned_heads": 0.0, "pruned_units": 0.0}
+    pruned, whole, looked = (
+        run(bench, config)[0].metrics["train_tflops"] for config in (LIGHT, longer, longer | {"samples": 128})
+    )
+    assert looked == whole  # there are no more than 64 rows
+    assert pruned < 0.75 * whole  # two epochs at 0.58 of the work, and one look at the whole base
+    assert pruned > 0.67 * whole

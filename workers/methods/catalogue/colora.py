@@ -64,7 +64,7 @@ METHODS = (
         knobs=_knobs,
         install=_install,
         trainable_parameters=per_layer(two_factors),
-        hooks=OwnHooks(ready=_allocate),
+        hooks=OwnHooks(ready=_allocate, probed=lambda knobs: int(knobs["samples"])),
         variant_of="lora",
     ),
 )

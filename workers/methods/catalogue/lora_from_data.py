@@ -130,7 +130,7 @@ METHODS = (
         knobs=_ga_knobs,
         install=_install,
         trainable_parameters=per_layer(two_factors),
-        hooks=OwnHooks(ready=_start_ga),
+        hooks=OwnHooks(ready=_start_ga, probed=lambda knobs: int(knobs["samples"])),
         variant_of="lora",
         forms=("low-rank",),
     ),

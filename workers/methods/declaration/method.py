@@ -80,11 +80,12 @@ class Method:
     `unchanged_at_start` promises equal outputs before the first step, `mergeable` that the trained adapter folds into
     the base weights, `takes_positions` that its vectors stand beside the tokens of the text, `changes_base` that
     attaching rewrites base weights (undone by detaching); with `follows_gradients` the adapter changes itself behind
-    each step by the gradients of all of its parameters. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a
-    trained adapter at a lower rank, where one training serves them all; `serve(base, rank)` makes an attached one be
-    evaluated there. With `whole_rows` it looks along a row in ways of its own, or stands in front of it, so that rows
-    cannot share a sequence. It is for types of task `tasks` alone, if there are some. With `trains_tokens` embeddings
-    of single tokens can be trained beside it.
+    each step by the gradients of all of its parameters; `probed` gives how many training rows it takes gradients of
+    before its first step. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a trained adapter at a lower rank,
+    where one training serves them all; `serve(base, rank)` makes an attached one be evaluated there. With `whole_rows`
+    it looks along a row in ways of its own, or stands in front of it, so that rows cannot share a sequence. It is for
+    types of task `tasks` alone, if there are some. With `trains_tokens` embeddings of single tokens can be trained
+    beside it.
     `forms` names the forms of all that it trains besides the head, where all of it has one: then trials of a pack can
     stack it with others; None where something has none.
     A `baseline` is what tasks name that measure it without a model.
@@ -111,6 +112,7 @@ class Method:
     trains_tokens: bool = False
     changes_base: bool = False
     follows_gradients: bool = False
+    probed: Callable[[KnobValues], int] | None = None
     format: Literal["peft", "peftsearch"] = "peft"
     variant_of: str | None = None
     at_rank: AtRank | None = None

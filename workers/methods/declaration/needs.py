@@ -58,6 +58,11 @@ TOKENS_ALONE = Need(
     lambda anatomy: not anatomy.projects_positions,
 )
 OWN_LAYERS = Need("models whose layers do not share their weights", lambda anatomy: anatomy.depth == anatomy.layers)
+_PRUNED = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+HEADS_GO = Need(
+    f"models whose attention takes as many heads as its projections give ({', '.join(_PRUNED)})",
+    lambda anatomy: anatomy.model_type in _PRUNED,
+)
 KNOWN_PARTS = Need(
     "models of a family (docs/models.md), of whose layers it is known what each is for",
     lambda anatomy: anatomy.known_parts,

@@ -31,13 +31,15 @@ class OwnHooks:
     """What a method of our own does besides its installation; each hook may use torch, none needs to be there.
 
     They find their modules in `base.model` and keep what they learn in persistent buffers of these, which checkpoints
-    and exports carry. `ready` looks at the data before the first step. `after_step(base, knobs, setup, step)` runs
-    behind each optimizer step (counted from 1) while gradients are there, and may return what `Attached.after_step`
-    does; `next_step(base, step)` runs behind it and when a training resumes, so it must be a function of the step
-    alone. `rate_factor(name, knobs)` is the multiple of the learning rate for a parameter.
+    and exports carry. `ready` looks at the data before the first step, at the gradients of `probed(knobs)` rows if it
+    takes any. `after_step(base, knobs, setup, step)` runs behind each optimizer step (counted from 1) while gradients
+    are there, and may return what `Attached.after_step` does; `next_step(base, step)` runs behind it and when a
+    training resumes, so it must be a function of the step alone. `rate_factor(name, knobs)` is the multiple of the
+    learning rate for a parameter.
     """
 
     ready: Callable[[Base, KnobValues, TrainingSetup], None] | None = None
+    probed: Callable[[KnobValues], int] | None = None
     auxiliary_loss: Callable[[Base, KnobValues], Tensor] | None = None
     after_step: Callable[[Base, KnobValues, TrainingSetup, int], Mapping[str, Tensor] | None] | None = None
     next_step: Callable[[Base, int], None] | None = None
@@ -102,6 +104,7 @@ def own_method(
         takes_positions=takes_positions,
         whole_rows=whole_rows,
         follows_gradients=hooks.after_step is not None,
+        probed=hooks.probed,
         format="peftsearch",
         variant_of=variant_of,
         forms=forms,

@@ -33,7 +33,9 @@ def install_pooled(
     places = placed(base.description, knobs)
     shapes = [(linear.in_features, linear.out_features) for _, linear in places]
     pools = {
-        sides: DirectionPool(shapes.count(sides), knobs["rank"], sides, generator) for sides in dict.fromkeys(shapes)
+        sides: DirectionPool(count, count * knobs["rank"], sides, generator)
+        for sides in dict.fromkeys(shapes)
+        if (count := shapes.count(sides))
     }
     taken = dict.fromkeys(pools, 0)
 

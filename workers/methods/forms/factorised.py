@@ -21,9 +21,13 @@ class Factorised(Reweighted):
         """W' [out, in] of the equation above."""
         return self.second @ self.first
 
+    def multiplied(self) -> int:
+        """Entries of the factors."""
+        return self.first.numel() + self.second.numel()
+
     def served_bytes(self) -> float:
         """Bytes of the factors in half precision."""
-        return 2.0 * (self.first.numel() + self.second.numel())
+        return 2.0 * self.multiplied()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Inputs [..., in] to outputs [..., out], through the thin middle."""

@@ -52,10 +52,10 @@ class DirectionPool(nn.Module):
 
     owner: Tensor
 
-    def __init__(self, members: int, rank: int, sides: tuple[int, int], draw: torch.Generator) -> None:
+    def __init__(self, members: int, budget: int, sides: tuple[int, int], draw: torch.Generator) -> None:
         super().__init__()
         inputs, outputs = sides
-        self.members, budget = members, members * rank
+        self.members = members
         self.first = nn.Parameter(uniform((budget, inputs), 1 / math.sqrt(inputs), draw))
         self.second = nn.Parameter(torch.zeros(budget, outputs))
         self.register_buffer("owner", torch.full((budget,), -1))

@@ -45,6 +45,10 @@ class Reweighted(nn.Module):
         """The adapted bias [out]."""
         return self.frozen_bias()
 
+    def multiplied(self) -> int:
+        """Entries of the weight that every token is multiplied with."""
+        return self.original.get_parameter("weight").numel()
+
     def served_bytes(self) -> float:
         """Bytes of the adapted weight as it would be served: folded, in half precision."""
         return 2.0 * self.original.get_parameter("weight").numel()

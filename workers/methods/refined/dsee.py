@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from search_spaces.parameters import Float, Int
 from workers.methods.declaration.knob_kinds import rank
+from workers.methods.declaration.left_sizes import left_of, left_sizes
 from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
-from workers.methods.declaration.needs import Need
+from workers.methods.declaration.needs import HEADS_GO
 from workers.methods.declaration.own_method import own_method
 from workers.models.anatomy import Anatomy, Linear
 from workers.models.description import ModelDescription
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 
     from workers.models.loading import Base
 
-_FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
-HEADS_GO = Need(
-    f"models whose attention takes as many heads as its projections give ({', '.join(_FAMILIES)})",
-    lambda anatomy: anatomy.model_type in _FAMILIES,
-)
-
 
 def _knobs(_model: ModelDescription) -> Knobs:
     own = (Float("pruned_heads", 0.0, 0.75), Float("sparsity", 0.0, 0.9), Int("entries", 1, 4096, scale="log"))
@@ -31,20 +26,8 @@ def _knobs(_model: ModelDescription) -> Knobs:
 
 
 def heads_left(anatomy: Anatomy, knobs: KnobValues) -> int:
-    """How many heads a layer keeps: at least one."""
-    return anatomy.heads - min(anatomy.heads - 1, int(knobs["pruned_heads"] * anatomy.heads + 1e-9))
-
-
-def by_heads(linear: Linear) -> tuple[bool, bool]:
-    """Whether heads are rows of a weight, as of projections, and whether they are columns, as of what joins them."""
-    return bool(linear.groups & {"query", "key", "value"}), "output" in linear.groups
-
-
-def kept_sizes(anatomy: Anatomy, linear: Linear, knobs: KnobValues) -> tuple[int, int]:
-    """Rows and columns of a weight that is left."""
-    heads = heads_left(anatomy, knobs) * anatomy.head_size
-    in_rows, in_columns = by_heads(linear)
-    return heads if in_rows else linear.out_features, heads if in_columns else linear.in_features
+    """How many heads a layer keeps."""
+    return left_of(anatomy.heads, knobs["pruned_heads"])
 
 
 def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
@@ -54,7 +37,7 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
     anatomy = base.description.anatomy
 
     def make(module: nn.Module, linear: Linear) -> SmallerLayer:
-        kept = kept_sizes(anatomy, linear, knobs)
+        kept = left_sizes(anatomy, linear, heads_left(anatomy, knobs))
         return SmallerLayer(
             module, linear.transposed, kept, knobs["sparsity"], knobs["rank"], knobs["entries"], generator
         )
@@ -65,7 +48,7 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
 def _parameters(model: ModelDescription, knobs: KnobValues) -> int:
     total = 0
     for _, linear in model.linears():
-        outputs, inputs = kept_sizes(model.anatomy, linear, knobs)
+        outputs, inputs = left_sizes(model.anatomy, linear, heads_left(model.anatomy, knobs))
         total += int(knobs["rank"]) * (outputs + inputs) + min(int(knobs["entries"]), outputs * inputs)
     return total
 

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from workers.assignment import Outcome
 from workers.methods.attached import TrainingSetup
 from workers.methods.calibration import some_batches
+from workers.methods.declaration.left_sizes import has_heads
 from workers.methods.forms.factorised import nearest_factors
 from workers.methods.forms.pruned_heads import SmallerLayer
-from workers.methods.refined.dsee import by_heads, heads_left
+from workers.methods.refined.dsee import heads_left
 from workers.models.description import ModelDescription
 from workers.refining.folding import folded
 from workers.refining.lora_updates import PREFIX, rest_of, updates_of
@@ -72,7 +73,7 @@ def _begin(source: Stored, smaller: nn.Module, fresh: Tensors, heads: list[Tenso
         module = smaller.get_submodule(path)
         assert isinstance(module, SmallerLayer)
         kept = (heads[layer][:, None] * size + torch.arange(size)).flatten()
-        in_rows, in_columns = by_heads(linear)
+        in_rows, in_columns = has_heads(linear)
         rows = kept if in_rows else torch.arange(linear.out_features)
         columns = kept if in_columns else torch.arange(linear.in_features)
         found |= {f"{path}.rows": rows, f"{path}.columns": columns}
