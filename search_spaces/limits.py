@@ -28,6 +28,8 @@ _WIDEST: tuple[Parameter, ...] = (
     Int("demos", 0, 16),
     Int("neighbours", 0, 64),
     Float("neighbour_share", 0.0, 0.95),
+    Float("drop_share", 0.0, 0.95),
+    Categorical("drop_by", ("perplexity", "color", "random")),
     Float("mixup", 0.0, 4.0),
     Float("contrast", 0.0, 10.0),
     Int("self_training", 0, 5),

@@ -12,6 +12,7 @@ from workers.errors import InvalidInput
 NO_STRATEGY = "none"
 Schedule = Literal["linear", "cosine", "constant", "power"]
 Packing = Literal["none", "bfd"]
+DropBy = Literal["perplexity", "color", "random"]
 
 
 class Hyperparameters(BaseModel):
@@ -85,6 +86,14 @@ class Hyperparameters(BaseModel):
     )
     pool_share: float = Field(
         default=0.5, gt=0, le=1, description="of the texts that a teacher gives a class those it is surest of"
+    )
+    drop_share: float = Field(
+        default=0.0, ge=0, le=0.95, description="share of the training rows that is left out before training; 0 is off"
+    )
+    drop_by: DropBy = Field(
+        default="perplexity",
+        description="which rows: those of the highest loss, those that training on the task's trusted rows does least "
+        "good, or any, to compare with",
     )
     mixup: float = Field(
         default=0.0, ge=0, le=4, description="α of Beta(α, α), by which training rows of a batch are mixed; 0 is off"

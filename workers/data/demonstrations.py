@@ -172,6 +172,21 @@ def said(rows: Rows, row: int) -> tuple[str, ...]:
     return _words(_joined(rows, row))
 
 
+def apart(rows: Rows, data: TaskData, source: str, field: str, count: int | None, seed: int) -> Rows:
+    """Of rows of a job's field, `source`, those that stand in none of its splits, in any case and punctuation: all, or
+    a sample of `count`. Raises `InvalidInput` where there are too few."""
+    splits = (data.train, data.validation, *(() if data.test is None else (data.test,)))
+    known = {said(split, row) for split in splits for row in range(len(split))}
+    kept = np.array([row for row in range(len(rows)) if said(rows, row) not in known], dtype=np.int64)
+    if not len(kept):
+        raise InvalidInput(field, f"{source}, all of whose texts stand in a split", "texts of its own")
+    if count is not None:
+        if count > len(kept):
+            raise InvalidInput(f"{field}_rows", count, f"at most the {len(kept)} rows there are")
+        kept = np.sort(np.random.default_rng(seed).permutation(kept)[:count])
+    return rows.take(kept)
+
+
 def _joined(rows: Rows, row: int) -> str:
     return str(rows.texts[row]) if rows.pairs is None else f"{rows.texts[row]}\n{rows.pairs[row]}"
 

@@ -112,7 +112,7 @@ class TaskData:
     """A task's data: names of the model's outputs in their order (of classes, say), and the splits.
 
     `form` is how the source writes its rows, such as `sharegpt`, for types that read several forms. `pool` are rows
-    whose targets nobody knows (they are all 0).
+    whose targets nobody knows (they are all 0), `trusted` rows that are known to be right.
     """
 
     labels: tuple[str, ...]
@@ -121,12 +121,14 @@ class TaskData:
     test: Rows | None
     form: str = ""
     pool: Rows | None = None
+    trusted: Rows | None = None
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of the labels and of what stands in every split and in the pool: that these are the same data."""
+        """SHA-256 of the labels and of what stands in every split and beside them: that these are the same data."""
         digest = hashlib.sha256(json.dumps(self.labels).encode())
-        for rows in (self.train, self.validation, self.test, self.pool):
+        more = () if self.trusted is None else (self.trusted,)
+        for rows in (self.train, self.validation, self.test, self.pool, *more):
             digest.update(b"\x00split")
             if rows is not None:
                 rows.digest_into(digest)

@@ -72,16 +72,17 @@ def read_splits(
     return found
 
 
-def read_unlabelled(source: str, texts: Sequence[str]) -> list[Columns]:
-    """The columns `texts` of a source whose labels nobody reads: a file, of a folder its split without labels or else
-    its training rows, of a built-in set these. Raises `InvalidInput` for the job field `unlabelled`."""
-    role, wanted = "unlabelled", list(texts)
+def read_beside(source: str, role: str, texts: Sequence[str], label: str | None = None) -> list[Columns]:
+    """The columns `texts`, and `label` where there is one, of a source beside the splits: a file, of a folder its split
+    of the name of `role` or else its training rows, of a built-in set these. Raises `InvalidInput` for the job field
+    `role`."""
+    wanted = list(dict.fromkeys([*texts, *(() if label is None else (label,))]))
     if source.startswith("builtin:"):
         return [_columns_of_builtin(source, _builtin(source, role)("train"), wanted, role)]
     path = located(source, role)
     own = not path.is_dir() or bool(find_split(path, role, role))
     files = _files(source, role) if own else find_split(path, "train", role)
-    return _with_rows([read_columns(file, wanted, wanted[0], role) for file in files], source, role)
+    return _with_rows([read_columns(file, wanted, label or wanted[0], role) for file in files], source, role)
 
 
 def columns_of(source: str, role: str) -> list[str]:

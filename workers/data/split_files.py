@@ -14,6 +14,7 @@ SPLIT_NAMES = {
     "train": ("train",),
     "validation": ("validation", "valid", "dev", "val"),
     "test": ("test",),
+    "trusted": ("trusted",),
     "unlabelled": ("unlabelled", "unlabeled", "unsupervised"),
 }
 _SHARD = re.compile(r"-(\d+)-of-(\d+)(?:-[0-9a-f]+)?$")

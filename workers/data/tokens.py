@@ -160,6 +160,17 @@ def with_rows(tokens: Tokens, more: Tokens, rows: NDArray[np.integer], targets: 
     )
 
 
+def taken(tokens: Tokens, rows: NDArray[np.integer]) -> Tokens:
+    """Of rows of texts those at `rows` [n], in that order."""
+    starts, ends = tokens.offsets[rows], tokens.offsets[np.asarray(rows) + 1]
+    places = np.concatenate([np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
+    types = None if tokens.token_type_ids is None else tokens.token_type_ids[places]
+    offsets = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
+    of_tokens = len(tokens.targets) == len(tokens.input_ids)
+    targets = tokens.targets[places if of_tokens else rows]
+    return replace(tokens, input_ids=tokens.input_ids[places], token_type_ids=types, offsets=offsets, targets=targets)
+
+
 def windows(tokens: Tokens, length: int) -> tuple[Tokens, NDArray[np.int64]]:
     """Rows cut into windows of at most `length` tokens, and the row `[windows]` that each is of.
 

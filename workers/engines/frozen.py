@@ -13,13 +13,16 @@ from workers.models.token_scores import LIKELIHOOD, token_scores
 
 
 def beside_base(resident: ResidentBase, inputs: Inputs, store: PrefixStore) -> Inputs:
-    """The rows with the base's negative log-likelihood of each target where their task compares with it, in float32.
+    """The rows with the base's negative log-likelihood of each target where their task compares with it, in float32."""
+    return inputs.beside(base_likelihoods(resident, inputs, store)) if inputs.criterion.frozen else inputs
+
+
+def base_likelihoods(resident: ResidentBase, inputs: Inputs, store: PrefixStore) -> torch.Tensor:
+    """The base's negative log-likelihoods `[tokens]`, 0 where a token has no target.
 
     The base must carry no adapter. Whoever comes first computes, other trials and processes read; what finds no room in
     the store is computed for this trial alone.
     """
-    if not inputs.criterion.frozen:
-        return inputs
 
     def compute(values: HiddenStates) -> None:
         _read(resident.base.model, inputs, values)
@@ -27,15 +30,20 @@ def beside_base(resident: ResidentBase, inputs: Inputs, store: PrefixStore) -> I
     key = (resident.weights_hash, inputs.content_hash, inputs.target_hash, "likelihood")
     stored = store.get_or_compute(key, inputs.lengths, 1, torch.float32, compute)
     if stored is None:
-        return beside_model(resident.base.model, inputs)
-    return inputs.beside(stored.flat()[:, 0].clone())
+        return likelihoods_of(resident.base.model, inputs)
+    return stored.flat()[:, 0].clone()
 
 
 def beside_model(model: nn.Module, inputs: Inputs) -> Inputs:
     """The rows with the negative log-likelihoods of a model as it is now in place of the base's."""
+    return inputs.beside(likelihoods_of(model, inputs))
+
+
+def likelihoods_of(model: nn.Module, inputs: Inputs) -> torch.Tensor:
+    """Negative log-likelihoods `[tokens]` of a model as it is now, 0 where a token has no target."""
     values = HiddenStates(torch.empty(int(inputs.lengths.sum()), 1), inputs.lengths)
     _read(model, inputs, values)
-    return inputs.beside(values.flat()[:, 0].clone())
+    return values.flat()[:, 0].clone()
 
 
 @torch.no_grad()

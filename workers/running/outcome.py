@@ -27,7 +27,7 @@ from workers.running.answering import answers_of, keep_answers
 from workers.running.label_unit import in_label_unit
 from workers.running.outputs import outputs_of
 from workers.running.packing import why_rows_apart
-from workers.running.preparing import PreparedTrial, Taught, precision_of
+from workers.running.preparing import PreparedTrial, precision_of
 from workers.running.workbench import Workbench, environment
 from workers.strategies.registry import losses_of_step
 from workers.tasks.registry import task_of
@@ -71,8 +71,9 @@ def outcome_of(
         where["not_packed"] = why_apart
     if prepared.afresh is not None:
         where["started_afresh"] = prepared.afresh
-    before = prepared.taught or Taught()
+    before = prepared.before
     where |= {"pool_rows": str(before.rows)} if before.rows else {}
+    where |= {"dropped_rows": str(before.dropped)} if before.dropped else {}
     metrics = dict(ending.metrics) | {"train_seconds": ending.seconds + before.seconds}
     adapter, written = None, None
     if ending.status in ("completed", "stopped"):
@@ -109,7 +110,7 @@ def _rows(prepared: PreparedTrial) -> dict[str, str]:
     """How many training rows the data has, and the tokens of the longest: what a trial's costs are told by; and by
     their hashes, which rows and which frozen weights they were."""
     train, copies = prepared.data.train, prepared.hyperparameters.eda_copies
-    own = len(train) - (prepared.taught or Taught()).rows  # those of the pool have no altered copies
+    own = len(train) + prepared.before.dropped - prepared.before.rows  # those of the pool have no altered copies
     return {
         "train_rows": str(own // train.criterion.together // (1 + copies)),
         "longest_row": str(int(train.lengths.max())),
@@ -130,7 +131,7 @@ def _ending_of(
 
 
 def _costs(prepared: PreparedTrial, attached: Attached, ending: Ending, remembered: int | None) -> dict[str, float]:
-    base, before = prepared.resident.base, prepared.taught or Taught()
+    base, before = prepared.resident.base, prepared.before
     tokens = float(prepared.data.train.lengths.sum()) * _passes(prepared.assignment, ending)
     return {
         "trainable_params": float(prepared.method.trainable_parameters(base.description, prepared.knobs)),

@@ -42,6 +42,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "rows of a batch are mixed or compared, and a pass that trials share holds those of others"
     if hyperparameters.self_training > 0:
         return "teachers train before it"
+    if hyperparameters.drop_share > 0:
+        return "it leaves training rows out that others read"
     if hyperparameters.neighbours > 0:
         return "it is measured beside training rows that are near in its own states"
     if hyperparameters.position_scale > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from workers.running.answering import Asked, ask
 from workers.running.knowledge import Knowledge, knowledge_of
 from workers.running.packing import check_packing, why_not_fast
 from workers.running.sharding import WHOLE_BATCH, check_sharded, needs_whole_batch
+from workers.running.teaching import Lesson
 from workers.running.workbench import PreparedData, Workbench
 from workers.strategies.registry import with_strategy_knobs
 from workers.tasks.registry import task_of
@@ -35,13 +37,22 @@ from workers.tasks.registry import task_of
 
 @dataclass(frozen=True)
 class Taught:
-    """What went before a trial's last training: rows of the pool that it learns from, and what its teachers or earlier
-    rounds cost."""
+    """What went before a trial's last training: rows of the pool that it learns from, training rows that it leaves out,
+    and what its teachers or earlier rounds cost."""
 
     rows: int = 0
     seconds: float = 0.0
     flops: float = 0.0
     tokens: float = 0.0
+    dropped: int = 0
+
+    def and_lessons(self, lessons: Iterable[Lesson[object]]) -> Taught:
+        """With the costs of these lessons."""
+        found = self
+        for lesson in lessons:
+            seconds, flops = found.seconds + lesson.seconds, found.flops + lesson.flops
+            found = replace(found, seconds=seconds, flops=flops, tokens=found.tokens + lesson.tokens)
+        return found
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,11 @@ class PreparedTrial:
         """What its metrics are means over."""
         criterion = self.evaluated.criterion
         return len(self.evaluated) // criterion.together if criterion.examples is None else criterion.examples
+
+    @property
+    def before(self) -> Taught:
+        """What teachers have done for it, nothing among it."""
+        return self.taught or Taught()
 
     @property
     def sequence(self) -> int:
@@ -128,15 +144,18 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
 
 def _transforms(assignment: Assignment, hyperparameters: Hyperparameters) -> Transforms:
     """What is done to the rows; raises `InvalidInput` where the type of task does not take it."""
-    for name in ("eda_copies", "demos", "neighbours", "self_training", "mixup", "contrast"):
+    for name in ("eda_copies", "demos", "neighbours", "self_training", "drop_share", "mixup", "contrast"):
         found = getattr(hyperparameters, name)
         if found and name not in task_of(assignment.task).hyperparameters:
             raise InvalidInput(name, f"{found} on a task of type {assignment.task.type}", "0")
-    for name in ("neighbours", "self_training", "mixup", "contrast"):
+    for name in ("neighbours", "self_training", "drop_share", "mixup", "contrast"):
         if (found := getattr(hyperparameters, name)) and assignment.shards > 1:
             raise InvalidInput(name, f"{found} with a base in parts", "0, or `shards: 1`")
     if hyperparameters.self_training and getattr(assignment.task, "unlabelled", None) is None:
         raise InvalidInput("unlabelled", None, "a source of texts without labels, which `self_training` needs")
+    by_trusted = hyperparameters.drop_share > 0 and hyperparameters.drop_by == "color"
+    if by_trusted and getattr(assignment.task, "trusted", None) is None:
+        raise InvalidInput("trusted", None, "a source of rows that are known to be right, which `drop_by: color` needs")
     copies = hyperparameters.eda_copies
     return Transforms(Eda(copies, hyperparameters.eda_share) if copies else None, hyperparameters.demos)
 

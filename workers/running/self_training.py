@@ -10,7 +10,7 @@ of; and a teacher of few rows makes as many steps as the student.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,22 +20,14 @@ from workers.data.tokens import with_rows
 from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass, evaluation_batches
 from workers.methods.attached import Attached
-from workers.running.preparing import PreparedTrial, Taught
+from workers.running.preparing import PreparedTrial
+from workers.running.teaching import Lesson
 
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """What the training of a teacher cost, and what it says of the pool `[rows, classes]`."""
-
-    seconds: float
-    flops: float
-    tokens: float
-    classes: FloatArray
-
-
-Teach = Callable[[PreparedTrial, Inputs], Lesson]
+Teach = Callable[[PreparedTrial, Inputs], Lesson[FloatArray]]
+"""Trains a teacher, and has it say of a pool the probabilities `[rows, classes]`."""
 
 
 def after_teachers(prepared: PreparedTrial, teach: Teach) -> PreparedTrial:
@@ -43,13 +35,12 @@ def after_teachers(prepared: PreparedTrial, teach: Teach) -> PreparedTrial:
     own, pool = prepared.data, prepared.data.pool
     assert pool is not None, "a task without a pool was refused"
     unnamed, labelled = own.train.like(pool), own.tokens.train
-    student, taught = prepared, Taught()
+    student, taught = prepared, prepared.before
     for number in range(prepared.hyperparameters.self_training):
         lesson = teach(_as_long(student, prepared, len(pool)) if number == 0 else student, unnamed)
-        rows = surest(lesson.classes, prepared.hyperparameters.pool_share)
-        tokens = with_rows(labelled, pool, rows, lesson.classes[rows].argmax(axis=1))
-        seconds, flops = taught.seconds + lesson.seconds, taught.flops + lesson.flops
-        taught = Taught(len(rows), seconds, flops, taught.tokens + lesson.tokens)
+        rows = surest(lesson.said, prepared.hyperparameters.pool_share)
+        tokens = with_rows(labelled, pool, rows, lesson.said[rows].argmax(axis=1))
+        taught = replace(taught.and_lessons([lesson]), rows=len(rows))
         data = replace(own, train=own.train.like(tokens), tokens=replace(own.tokens, train=tokens))
         student = replace(prepared, data=data, taught=taught)
     return student

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -17,7 +19,6 @@ from workers.checkpoints import Checkpoint, write
 from workers.engines.course import EndedEarly, Ending, OnReport, Trainee, Training, course, drive
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
-from workers.engines.inputs import Inputs
 from workers.engines.positions import DrawnPositions, drawn_positions
 from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import reference_trainee
@@ -31,11 +32,15 @@ from workers.running.outputs import outputs_of
 from workers.running.packing import why_not_fast, why_rows_apart
 from workers.running.preparing import PreparedTrial, precision_of, prepare
 from workers.running.ranks import at_rank, lower_ranks
+from workers.running.row_filter import after_filter
 from workers.running.sampling import times_of
-from workers.running.self_training import Lesson, after_teachers, said_of
+from workers.running.self_training import after_teachers, said_of
+from workers.running.teaching import Lesson
 from workers.running.workbench import Workbench
 from workers.strategies.running import run_strategy
 from workers.strategies.tensor_adamw import TensorAdamW
+
+_Said = TypeVar("_Said")
 
 
 def train(assignment: Assignment, workbench: Workbench, on_report: OnReport) -> Outcome:
@@ -97,8 +102,12 @@ def train_prepared(
     `start` gives the adapter other values than its method's before the first step; `measure_more` adds to the metrics
     of what was trained to its end.
     """
+    if prepared.hyperparameters.drop_share > 0:
+        prepared = after_filter(prepared, partial(_lesson, workbench), workbench.prefixes)
     if prepared.hyperparameters.self_training > 0:
-        prepared = after_teachers(prepared, lambda teacher, pool: _lesson(teacher, pool, workbench))
+        prepared = after_teachers(
+            prepared, lambda teacher, pool: _lesson(workbench, teacher, lambda attached: said_of(attached, pool))
+        )
     trial = plan_course(prepared, workbench, on_report)
     engine, why_not = choose_engine(prepared)
     before = time.perf_counter()
@@ -119,11 +128,16 @@ def train_prepared(
         return outcome_of(prepared, ending, attached, engine, why_not, workbench, remembered)
 
 
-def _lesson(teacher: PreparedTrial, pool: Inputs, workbench: Workbench) -> Lesson:
-    """Train a teacher to its end and have it say what it thinks of a pool. Raises `EndedEarly`."""
-    with trained_quietly("teacher", teacher, workbench) as (attached, ending):
+def _lesson(
+    workbench: Workbench,
+    teacher: PreparedTrial,
+    asked: Callable[[Attached], _Said],
+    start: Callable[[Attached], None] | None = None,
+) -> Lesson[_Said]:
+    """Train a teacher to its end and ask it. Raises `EndedEarly`."""
+    with trained_quietly("teacher", teacher, workbench, start) as (attached, ending):
         tokens = float(teacher.data.train.lengths.sum()) * ending.epoch
-        return Lesson(ending.seconds, flops_of(teacher, attached, ending), tokens, said_of(attached, pool))
+        return Lesson(ending.seconds, flops_of(teacher, attached, ending), tokens, asked(attached))
 
 
 @contextmanager

@@ -56,6 +56,7 @@ class PreparedData:
     pairs: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)  # second texts of each split
     bank: Bank | None = None  # what stands before each of its texts
     make_pool: Callable[[], Tokens] | None = None  # rows whose targets nobody knows
+    make_trusted: Callable[[], Tokens] | None = None  # rows that are known to be right
     content_hash: str = ""  # of the rows as they were read, before they are transformed
 
     def on(self, device: str) -> PreparedData:
@@ -67,6 +68,11 @@ class PreparedData:
     def pool(self) -> Tokens | None:
         """Rows whose targets nobody knows, encoded when they are first asked for: few trials read them."""
         return None if self.make_pool is None else self.make_pool()
+
+    @property
+    def trusted(self) -> Tokens | None:
+        """Rows that are known to be right, encoded likewise."""
+        return None if self.make_trusted is None else self.make_trusted()
 
     @property
     def typical_tokens(self) -> int:
@@ -217,8 +223,11 @@ class Workbench:
             learnt, whole = windows(learnt, window)
             of, tokens = of.take(whole), replace(tokens, train=learnt)
         train, validation = inputs(learnt, of, measured=False), inputs(tokens.validation, rows.validation)
-        pool = None if plain.pool is None else cache(partial(_encoded_pool, task, plain.pool, bank, processor))
-        return PreparedData(tokens, train, validation, test, pairs, bank, pool, plain.content_hash)
+        pool, trusted = (
+            None if rows is None else cache(partial(_encoded_beside, task, rows, bank, processor))
+            for rows in (plain.pool, plain.trusted)
+        )
+        return PreparedData(tokens, train, validation, test, pairs, bank, pool, trusted, plain.content_hash)
 
     def _plain(self, task: TaskSection, seed: int, transforms: Transforms) -> TaskData:
         """The rows as they were read. They stay where a configuration transforms them: the next one will, too."""
@@ -235,9 +244,9 @@ class Workbench:
         return value
 
 
-def _encoded_pool(task: TaskSection, pool: Rows, bank: Bank | None, processor: Any) -> Tokens:
-    """Rows of a pool behind what they are shown, as a teacher reads them."""
-    rows = pool if bank is None else before_rows(pool, bank, processor)
+def _encoded_beside(task: TaskSection, beside: Rows, bank: Bank | None, processor: Any) -> Tokens:
+    """Rows of a pool, or trusted ones, behind what they are shown, as a teacher reads them."""
+    rows = beside if bank is None else before_rows(beside, bank, processor)
     return tokenise(rows, processor, task.max_length, task_of(task).encoding(task))
 
 

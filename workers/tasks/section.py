@@ -159,6 +159,18 @@ class KnowledgeSection(TaskSection):
         return () if self.knowledge is None else (FORGETTING.name,)
 
 
+class TrustedSection(KnowledgeSection):
+    """A section of texts, some of which are known to be as they should be."""
+
+    path_fields: ClassVar[tuple[str, ...]] = (*KnowledgeSection.path_fields, "trusted")
+
+    trusted: Location | None = Field(
+        default=None,
+        description="rows that are known to be right, a data source like `train`, for trials with `drop_by: color`",
+    )
+    trusted_rows: int | None = Field(default=None, ge=1, le=INT32, description="use a seeded sample of so many of them")
+
+
 class TextSection(DomainSection, KnowledgeSection):
     """A section whose rows are texts or pairs of texts."""
 

@@ -77,6 +77,8 @@ def _beyond_trainer(
         return "Trainer neither mixes rows of a batch nor compares them"
     if hyperparameters.self_training > 0:
         return "Trainer does not train teachers before it"
+    if hyperparameters.drop_share > 0:
+        return "which of its training rows are left out is found by the search's own code"
     if hyperparameters.neighbours > 0:
         return "Trainer does not look up training rows where it measures"
     if hyperparameters.spike_score > 0:

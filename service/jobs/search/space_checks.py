@@ -99,7 +99,16 @@ def check_owned(spec: JobSpec, space: Space) -> list[FieldProblem]:
     if "self_training" in found.values() and getattr(spec.task, "unlabelled", "") is None:
         allowed = "a source of texts without labels"
         problems.append(FieldProblem("task.unlabelled", None, allowed, f"self_training: needs {allowed}"))
+    if getattr(spec.task, "trusted", "") is None and _asks_for_trusted(spec, space):
+        allowed = "a source of rows that are known to be right"
+        problems.append(FieldProblem("task.trusted", None, allowed, f"drop_by: `color` needs {allowed}"))
     return problems
+
+
+def _asks_for_trusted(spec: JobSpec, space: Space) -> bool:
+    own = () if isinstance(spec.reference_trials, bool) else spec.reference_trials
+    named = [one.get("drop_by") for one in own if isinstance(one, dict)]
+    return "color" in (*named, *getattr(space.by_name.get("drop_by"), "choices", ()))
 
 
 def foreign_to(kind: str) -> dict[str, str]:

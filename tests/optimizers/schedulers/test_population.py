@@ -139,6 +139,7 @@ def test_what_may_change_is_a_hyperparameter_and_not_structure() -> None:
     of_one_type = {"dpo_beta", "temperature", "neighbours", "neighbour_share", "mixup", "contrast"}
     # What is read cannot change while it is read.
     of_data = {"eda_copies", "eda_share", "demos", "self_training", "pool_share", "task_sampling", "task_weights"}
+    of_data |= {"drop_share", "drop_by"}
     of_positions = {"position_scale"}  # by the length of what is read
     guard = {"spike_score", "spike_window", "spike_retries"}
     assert set(Hyperparameters.model_fields) - set(MUTABLE) == {

@@ -20,7 +20,8 @@ from workers.models.description import describe
 from workers.running import trial, workbench
 from workers.running.packing import why_not_packed
 from workers.running.preparing import PreparedTrial, prepare
-from workers.running.self_training import Lesson, after_teachers, said_of, surest
+from workers.running.self_training import after_teachers, said_of, surest
+from workers.running.teaching import Lesson
 from workers.running.trial import attach, train
 from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION

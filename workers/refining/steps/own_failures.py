@@ -95,7 +95,7 @@ def _lesson(scene: Scene, rehearsal: Rehearsal, failures: Sequence[Failure], att
 
 def _after_round(scene: Scene, stand: Stand, lesson: Inputs, number: int) -> Stand:
     """Train on a round's lesson from where the last one ended. Raises `EndedEarly`."""
-    before, ending = stand.prepared.taught or Taught(), stand.ending
+    before, ending = stand.prepared.before, stand.ending
     prepared = replace(scene.prepared, data=replace(scene.prepared.data, train=lesson))
     with trained_quietly(
         f"round {number}", prepared, scene.workbench, lambda attached: scene.put(attached, stand.tensors)

@@ -17,8 +17,9 @@ from workers.bounded import Location, Name, NewText, TokenId
 from workers.data.chat.forms import MESSAGES, PAIR, TEXT, Form, form_of
 from workers.data.chat.template import chat_template, special_tokens
 from workers.data.chat.writing import Writer, learnt_pieces
+from workers.data.demonstrations import apart
 from workers.data.rows import Rows, TaskData
-from workers.data.sources import columns_of, divided, read_splits
+from workers.data.sources import columns_of, divided, read_beside, read_splits
 from workers.data.tokens import Encoded
 from workers.errors import InvalidInput
 from workers.generation.judging.section import Judge, check_judges
@@ -29,7 +30,7 @@ from workers.models.references import resolve
 from workers.models.vocabulary import check_tokenizer
 from workers.tasks.criterion import IGNORED, Criterion
 from workers.tasks.metrics import Metric
-from workers.tasks.section import DomainSection, KnowledgeSection
+from workers.tasks.section import DomainSection, TrustedSection
 from workers.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ PERPLEXITY = Metric("perplexity", "quality", "minimize", "", "e to the power of 
 TOKEN_ACCURACY = Metric("token_accuracy", "quality", "maximize", "", "share of tokens that are the likeliest", high=1)
 
 
-class CausalLMSpec(DomainSection, KnowledgeSection):
+class CausalLMSpec(DomainSection, TrustedSection):
     """The `task` section of a fine-tuning of a language model. The columns are found by their usual names."""
 
-    path_fields: ClassVar[tuple[str, ...]] = (*KnowledgeSection.path_fields, "chat_template_path")
+    path_fields: ClassVar[tuple[str, ...]] = (*TrustedSection.path_fields, "chat_template_path")
 
     type: Literal["causal-lm"] = "causal-lm"
     max_length: int = Field(default=1024, ge=4, le=8192, description="tokens; longer rows are cut at their end")
@@ -157,7 +158,11 @@ def read(task: CausalLMSpec, seed: int = 0) -> TaskData:
     rows = {role: writer.rows(parts, tests, task.domain) for role, parts in splits.items()}
     check_occurring(task.new_tokens, rows["train"].texts)
     data = divided(task, seed, (), rows, strata=lambda rows: np.zeros(len(rows), dtype=np.int64))
-    return replace(data, form=form.name)
+    data = replace(data, form=form.name)
+    if task.trusted is None:
+        return data
+    own = writer.rows(read_beside(task.trusted, "trusted", columns[1:], columns[0]), tests, task.domain)
+    return replace(data, trusted=apart(own, data, task.trusted, "trusted", task.trusted_rows, seed))
 
 
 def _listed(task: CausalLMSpec) -> str:
@@ -269,7 +274,7 @@ TASK = Task(
     section=CausalLMSpec,
     metrics=(NATS, PERPLEXITY, TOKEN_ACCURACY),
     written=WRITTEN,
-    hyperparameters=("packing", "position_scale", "demos"),
+    hyperparameters=("packing", "position_scale", "demos", "drop_share", "drop_by"),
     head=CAUSAL,
     read=read,
     encode=encode,

@@ -9,26 +9,25 @@ import numpy as np
 from pydantic import Field
 
 from workers.bounded import INT32, Location, Name
-from workers.data.demonstrations import said
+from workers.data.demonstrations import apart
 from workers.data.domains import domains_of
-from workers.data.labels import check_names, check_repeated, class_indices, read_labels
+from workers.data.labels import Labels, check_names, check_repeated, class_indices, read_labels
 from workers.data.rows import Rows, TaskData
-from workers.data.sources import divided, read_splits, read_unlabelled, texts_of
+from workers.data.sources import divided, read_beside, read_splits, texts_of
 from workers.data.tokens import encode_texts
-from workers.errors import InvalidInput
 from workers.models.heads import SEQUENCE
 from workers.tasks.criterion import Criterion
 from workers.tasks.metrics import ACCURACY, F1_MACRO, LOSS, MCC
-from workers.tasks.section import TextSection
+from workers.tasks.section import TextSection, TrustedSection
 from workers.tasks.task import Task
 
 
-class TextClassificationSpec(TextSection):
+class TextClassificationSpec(TextSection, TrustedSection):
     """The `task` section of a text classification."""
 
     type: Literal["text-classification"] = "text-classification"
     label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
-    path_fields: ClassVar[tuple[str, ...]] = (*TextSection.path_fields, "unlabelled")
+    path_fields: ClassVar[tuple[str, ...]] = (*TrustedSection.path_fields, "unlabelled")
     unlabelled: Location | None = Field(
         default=None, description="texts without labels, a data source like `train`, for trials with `self_training`"
     )
@@ -52,25 +51,27 @@ def read(task: TextClassificationSpec, seed: int = 0) -> TaskData:
     }
     check_repeated(train, classes, list(indices.values()))
     data = divided(task, seed, classes, rows, strata=lambda rows: rows.targets)
-    return data if task.unlabelled is None else replace(data, pool=_pool(task, task.unlabelled, data, seed))
+    pool = None if task.unlabelled is None else _pool(task, task.unlabelled, data, seed)
+    return replace(data, pool=pool, trusted=_trusted(task, train, data, seed))
+
+
+def _trusted(task: TextClassificationSpec, train: Labels, data: TaskData, seed: int) -> Rows | None:
+    """Rows that are known to be right, of the classes of the training rows; None where the job names none."""
+    if task.trusted is None:
+        return None
+    parts = read_beside(task.trusted, "trusted", task.text_columns(), task.label)
+    first, *second = [texts_of(parts, name, "trusted") for name in task.text_columns()]
+    indices = class_indices(read_labels(parts, task.label), data.labels, train, "trusted")
+    rows = Rows(first, second[0] if second else None, indices)
+    return apart(rows, data, task.trusted, "trusted", task.trusted_rows, seed)
 
 
 def _pool(task: TextClassificationSpec, source: str, data: TaskData, seed: int) -> Rows:
     """Texts without labels that stand in none of the splits, in any case and punctuation."""
-    parts = read_unlabelled(source, task.text_columns())
+    parts = read_beside(source, "unlabelled", task.text_columns())
     first, *second = [texts_of(parts, name, "unlabelled") for name in task.text_columns()]
     rows = Rows(first, second[0] if second else None, np.zeros(len(first), dtype=np.int32))
-    splits = (data.train, data.validation, *(() if data.test is None else (data.test,)))
-    known = {said(split, row) for split in splits for row in range(len(split))}
-    kept = np.array([row for row in range(len(rows)) if said(rows, row) not in known], dtype=np.int64)
-    if not len(kept):
-        raise InvalidInput("unlabelled", f"{source}, all of whose texts stand in a split", "texts of its own")
-    if task.unlabelled_rows is not None:
-        if task.unlabelled_rows > len(kept):
-            allowed = f"at most the {len(kept)} rows there are"
-            raise InvalidInput("unlabelled_rows", task.unlabelled_rows, allowed)
-        kept = np.sort(np.random.default_rng(seed).permutation(kept)[: task.unlabelled_rows])
-    return rows.take(kept)
+    return apart(rows, data, source, "unlabelled", task.unlabelled_rows, seed)
 
 
 def _criterion(_task: TextClassificationSpec, classes: tuple[str, ...]) -> Criterion:
@@ -96,6 +97,8 @@ TASK = Task(
         "neighbour_share",
         "self_training",
         "pool_share",
+        "drop_share",
+        "drop_by",
     ),
     head=SEQUENCE,
     read=read,

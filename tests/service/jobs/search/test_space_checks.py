@@ -33,3 +33,19 @@ def test_self_training_needs_texts_without_labels() -> None:
         space = read_space(given.space, model)
         assert not isinstance(space, list)
         assert [problem.field for problem in check_owned(given, space)] == fields
+
+
+def test_a_filter_by_trusted_rows_needs_them() -> None:
+    model = describe("builtin:minilm")
+    by = {"type": "categorical", "choices": ["perplexity", "color"]}
+    for task, choices, fields in (
+        ({}, by, ["task.trusted"]),
+        ({}, by | {"choices": ["perplexity", "random"]}, []),
+        ({"trusted": "builtin:pydocs", "trusted_rows": 50}, by, []),
+    ):
+        given = spec(**task)
+        overrides = {"drop_share": {"type": "ordinal", "values": [0.0, 0.3]}, "drop_by": choices}
+        given = given.model_copy(update={"space": given.space.model_copy(update={"overrides": overrides})})
+        space = read_space(given.space, model)
+        assert not isinstance(space, list)
+        assert [problem.field for problem in check_owned(given, space)] == fields

@@ -69,7 +69,7 @@ class MultiTaskSpec(TaskSection):
         for name, part in value.items():
             if not _NAME.fullmatch(name):
                 raise ValueError(f"found a task named {name!r}; allowed: letters, digits, `_` and `-`, at most 40")
-            for field in ("domain", "knowledge", "unlabelled"):
+            for field in ("domain", "knowledge", "unlabelled", "trusted"):
                 if getattr(part, field, None) is not None:
                     raise ValueError(f"found {field} of {name}; allowed: none of a task among others")
         return value
