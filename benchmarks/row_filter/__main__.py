@@ -2,7 +2,7 @@
 
 Of the training rows a share is made wrong: labels of AG News, or answers of Alpaca, are exchanged. Each way of leaving
 as many rows out trains the same configuration; the figures are those of untouched rows that nothing was chosen by.
-`--only` measures one of the two; the file keeps the other.
+`--only` measures one of the two. What the file holds is not measured again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -22,6 +22,7 @@ import numpy as np
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "row_filter.json"
 WRONG = 0.4
+METRICS = ("loss", "accuracy", "train_tokens")
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "all rows": {},
     "random": {"drop_share": WRONG, "drop_by": "random"},
@@ -32,17 +33,17 @@ LORA = {"method": "lora", "rank": 8, "alpha": 16, "targets": "all", "learning_ra
 SETS: Mapping[str, Mapping[str, Any]] = {
     "ag_news": {
         "folder": "text/ag_news",
-        "task": {"type": "text-classification", "model": "builtin:minilm", "max_length": 40},
-        "rows": (240, 400, 40),
-        "config": LORA | {"top_layers": 4},
+        "task": {"type": "text-classification", "model": "builtin:minilm", "max_length": 24},
+        "rows": (160, 400, 32),
+        "config": LORA | {"top_layers": 2},
         "epochs": 6,
         "exchanged": "label",
     },
     "alpaca": {
         "folder": "sft/alpaca_en",
-        "task": {"type": "causal-lm", "model": "builtin:smollm2", "max_length": 128, "overlong": "drop"},
-        "rows": (96, 48, 32),
-        "config": LORA | {"top_layers": 6, "learning_rate": 1e-3},
+        "task": {"type": "causal-lm", "model": "builtin:smollm2", "max_length": 96, "overlong": "drop"},
+        "rows": (64, 32, 24),
+        "config": LORA | {"top_layers": 4, "learning_rate": 1e-3},
         "epochs": 3,
         "exchanged": "output",
     },
@@ -56,50 +57,57 @@ def main() -> None:
     parser.add_argument("--only", choices=SETS, help="one of the sets")
     parser.add_argument("--seeds", type=int, default=3, help="draws of rows and errors (default %(default)s)")
     given = parser.parse_args()
-    found = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    for name, settings in SETS.items():
-        if given.only in (None, name):
-            found[name] = measured(given.data, settings, given.seeds)
-            RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-            print(name, json.dumps(found[name]["mean"], indent=1), flush=True)
+    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
+    for name in SETS if given.only is None else (given.only,):
+        for row in measured(given.data, name, given.seeds, rows):
+            rows.append(row)
+            RESULTS.write_text(json.dumps({"wrong": WRONG, "mean": means(rows), "rows": rows}, indent=1) + "\n")
+            print(row, flush=True)
+    print(json.dumps(means(rows), indent=1))
 
 
-def measured(data: Path, settings: Mapping[str, Any], seeds: int) -> dict[str, Any]:
-    """Every way on every draw: metrics, and their means."""
+def measured(data: Path, name: str, seeds: int, known: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Every way on every draw that is not known yet, with its metrics."""
     from workers.artifacts import ArtifactStore
     from workers.assignment import Assignment
     from workers.running.trial import train
     from workers.running.workbench import Workbench
 
-    rows = []
+    settings = SETS[name]
+    there = {(row["set"], row["seed"], row["way"]) for row in known}
     with tempfile.TemporaryDirectory() as home:
         for seed in range(seeds):
             folder = Path(home) / str(seed)
             paths = write_rows(data / settings["folder"], folder, settings, seed)
             bench = Workbench(folder, ArtifactStore(folder / "artifacts"))
-            for way, filtered in WAYS.items():
-                given = Assignment.model_validate(
-                    {
-                        "trial_id": way,
-                        "attempt": 1,
-                        "task": settings["task"] | paths,
-                        "config": settings["config"] | filtered,
-                        "epochs": settings["epochs"],
-                        "seed": seed,
-                        "measure_latency": False,
-                    }
-                )
-                outcome = train(given, bench, lambda _report: "continue")
+            for way in (way for way in WAYS if (name, seed, way) not in there):
+                fields: dict[str, Any] = {
+                    "trial_id": way,
+                    "attempt": 1,
+                    "task": {**settings["task"], **paths},
+                    "config": {**settings["config"], **WAYS[way]},
+                    "epochs": settings["epochs"],
+                    "seed": seed,
+                    "measure_latency": False,
+                }
+                outcome = train(Assignment.model_validate(fields), bench, lambda _report: "continue")
                 if outcome.status != "completed":
-                    raise SystemExit(f"{way}, seed {seed}: {outcome.reason}")
-                told = {name: outcome.metrics[name] for name in ("loss", "accuracy") if name in outcome.metrics}
-                rows.append({"way": way, "seed": seed, **told, "train_tokens": outcome.metrics["train_tokens"]})
-                print(rows[-1], flush=True)
-    names = [name for name in rows[0] if name not in ("way", "seed")]
-    means = {
-        way: {name: round(mean(row[name] for row in rows if row["way"] == way), 4) for name in names} for way in WAYS
-    }
-    return {"wrong": WRONG, "mean": means, "rows": rows}
+                    raise SystemExit(f"{name}, {way}, seed {seed}: {outcome.reason}")
+                told = {metric: outcome.metrics[metric] for metric in METRICS if metric in outcome.metrics}
+                yield {"set": name, "seed": seed, "way": way, **told}
+
+
+def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    """By set and way, over the seeds that have all ways."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name in dict.fromkeys(row["set"] for row in rows):
+        own = [row for row in rows if row["set"] == name]
+        whole = [seed for seed in {row["seed"] for row in own} if sum(row["seed"] == seed for row in own) == len(WAYS)]
+        for way in WAYS if whole else ():
+            here = [row for row in own if row["way"] == way and row["seed"] in whole]
+            told = {metric: round(mean(row[metric] for row in here), 4) for metric in METRICS if metric in here[0]}
+            found.setdefault(name, {})[way] = {"seeds": len(whole), **told}
+    return found
 
 
 def write_rows(source: Path, folder: Path, settings: Mapping[str, Any], seed: int) -> dict[str, str]:
