@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from workers.refining.sections.section import Epochs, Rates, Rows, StepSection
-from workers.tasks.catalogue.preference import LossType
+from workers.tasks.catalogue.preference import PairLoss
 
 
 class OwnFailuresStep(StepSection):
@@ -30,7 +30,7 @@ class OwnFailuresStep(StepSection):
         le=1,
         description="score of an answer, by the first of `generation.metrics`, that is a failure",
     )
-    loss_type: LossType = Field(default="sigmoid", description="of pairs, as in tasks of type `preference`")
+    loss_type: PairLoss = Field(default="sigmoid", description="of pairs, as in tasks of type `preference`")
     beta: list[Annotated[float, Field(gt=0, le=10)]] = Field(
         default=[0.1],
         min_length=1,

@@ -103,3 +103,39 @@ def test_the_metrics_of_a_pair_and_of_ties() -> None:
     same[..., FROZEN] = same[..., 0]
     measure.add(same.float(), TARGETS)
     assert measure.result()["reward_accuracy"] == 0.75  # the untouched base prefers neither
+
+
+def _three() -> tuple[Tensor, Tensor]:
+    """The pair above and another pair's answer behind it, with a log-ratio of 0.5."""
+    third = torch.zeros(1, 4, 4, dtype=torch.float64)
+    third[0, :2, 0], third[0, :2, FROZEN] = 1.0, 1.25
+    return torch.cat([scores(), third]), torch.cat([TARGETS, TARGETS[:1]])
+
+
+def test_kto_judges_answers_by_themselves_beside_those_to_other_prompts() -> None:
+    outputs, targets = _three()
+    outputs.requires_grad_()
+    loss = criterion("kto").loss(outputs, targets, Hyperparameters(dpo_beta=0.5))
+    assert float(loss) == pytest.approx((2 - sigmoid(0.5 * (0.7 - 0.5)) - sigmoid(0.5 * (0.5 + 0.4))) / 2)
+    loss.backward()
+    assert outputs.grad is not None
+    assert not outputs.grad[2].any()  # what the shift is measured on is not trained
+    assert outputs.grad[0, 0, 0] > 0 > outputs.grad[1, 0, 0]
+
+
+def test_kto_is_measured_over_all_pairs_however_they_are_batched() -> None:
+    (first, targets), other = _three(), _three()[0]
+    other[2, :2, 0] = 0.1  # a shift of its own
+    apart, together = criterion("kto").measure(), criterion("kto").measure()
+    for part in (first, other):
+        apart.add(part.float(), targets)
+    together.add(torch.cat([first, other]).float(), torch.cat([targets, targets]))
+    merged, second = criterion("kto").measure(), criterion("kto").measure()
+    merged.add(first.float(), targets)
+    second.add(other.float(), targets)
+    merged.merge(second)
+    assert apart.result() == pytest.approx(together.result())
+    assert merged.result() == pytest.approx(together.result())
+    plain = criterion("sigmoid").measure()
+    plain.add(scores().float(), TARGETS)
+    assert together.result()["kl"] == pytest.approx(plain.result()["kl"])  # of the pair's own answers alone

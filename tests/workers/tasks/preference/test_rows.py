@@ -11,10 +11,10 @@ import pytest
 
 from tests.workers.tiny_chat_model import write_language_model
 from workers.data.chat.sides import Sides, UnfitSideError, sides_of
-from workers.data.rows import TaskData
+from workers.data.rows import Rows, TaskData
 from workers.errors import InvalidInput
 from workers.models.loading import load_tokenizer
-from workers.tasks.catalogue.preference import TASK
+from workers.tasks.catalogue.preference import TASK, PreferenceSpec
 from workers.tasks.catalogue.preference.rows import sequences
 from workers.tasks.criterion import IGNORED
 
@@ -96,6 +96,23 @@ def test_both_answers_are_learnt_behind_the_same_prompt(model: Path, tmp_path: P
     named = {"prompt": "question", "chosen": "better", "rejected": "worse"}
     data = read(model, tmp_path, [talk] * 2, **named)
     assert learnt(model, data)[:2] == ["one fruit . <|im_end|>", "one tool . <|im_end|>"]
+
+
+def test_kto_reads_each_prompt_with_an_answer_to_another_one() -> None:
+    pairs = [(f"asked {n} ", f"good {n}", f"bad {n}") for n in range(3)]
+    flags = np.empty(3, dtype=object)
+    flags[:] = [np.array([0, 0, 1, 2, 2, 3], dtype=np.int32)] * 3
+    rows = Rows(tuple(("", a, good, "", a, bad) for a, good, bad in pairs), None, flags)
+    made = sequences(rows, mismatched=True)
+    assert [("".join(text), learnt.tolist()) for text, learnt in zip(made.texts, made.targets, strict=True)][2::3] == [
+        ("asked 0 good 2", [0, 0, 1]),
+        ("asked 1 bad 0", [0, 0, 1]),
+        ("asked 2 good 1", [0, 0, 1]),
+    ]
+    plain = sequences(rows)
+    assert [made.texts[place] for place in (0, 1, 3, 4, 6, 7)] == list(plain.texts)
+    spec = PreferenceSpec(model="m", train="t", loss_type="kto")
+    assert (TASK.rows_each(spec), TASK.compares_batch(spec), TASK.criterion(spec, ()).together) == (3, True, 3)
 
 
 def test_rows_without_a_preference_are_refused_with_their_line_or_left_out(model: Path, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ from workers.tasks.task import Task
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-LossType = Literal["sigmoid", "ipo", "hinge", "orpo"]
+PairLoss = Literal["sigmoid", "ipo", "hinge", "orpo"]
+LossType = PairLoss | Literal["kto"]
 
 _LEAST = -1e18
 REWARD_ACCURACY = Metric(
@@ -72,7 +73,8 @@ class PreferenceSpec(DomainSection, KnowledgeSection):
     chosen: Name = Field(default="chosen", description="column of the better answer: text or messages")
     rejected: Name = Field(default="rejected", description="column of the other answer")
     loss_type: LossType = Field(
-        default="sigmoid", description="`sigmoid`: DPO; `ipo`; `hinge`: SLiC; `orpo`: odds, and no base in the loss"
+        default="sigmoid",
+        description="`sigmoid`: DPO; `ipo`; `hinge`: SLiC; `orpo`: odds, no base; `kto`: answers by themselves",
     )
     trainable_token_indices: tuple[TokenId, ...] = Field(
         default=(), max_length=10_000, description="tokens whose embeddings are trained beside a LoRA, by their ids"
@@ -123,22 +125,28 @@ def read(task: PreferenceSpec, seed: int = 0) -> TaskData:
     return replace(data, form="chosen-rejected" if prompt is None else "prompt-chosen-rejected")
 
 
-def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
-    """Token ids and targets of two rows for each pair, the chosen answer's first."""
-    return causal_lm.encode(sequences(rows), tokenizer, max_length)
+def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, loss_type: LossType = "sigmoid") -> Encoded:
+    """Token ids and targets of two rows for each pair, the chosen answer's first, and of a third one for `kto`."""
+    return causal_lm.encode(sequences(rows, mismatched=_together(loss_type) > 2), tokenizer, max_length)
+
+
+def _together(loss_type: LossType) -> int:
+    return 3 if loss_type == "kto" else 2
 
 
 def pair_criterion(loss_type: LossType) -> Criterion:
-    """What is wanted of the scores of rows that alternate between chosen and rejected."""
+    """What is wanted of the scores of rows in turn, chosen and rejected, for `kto` a mismatched one behind them."""
     from workers.tasks.catalogue.preference.losses import LOSSES, Ratios
     from workers.tasks.catalogue.preference.measure import PreferenceMeasure
 
-    loss = LOSSES[loss_type]
+    loss, together = LOSSES[loss_type], _together(loss_type)
 
     def summed(outputs: Any, targets: Any, hyperparameters: Any) -> Any:
-        return loss(Ratios.of(outputs, targets), hyperparameters).sum()
+        return loss(Ratios.of(outputs, targets, together), hyperparameters).sum()
 
-    return Criterion("token", summed, lambda: PreferenceMeasure(loss), scored=True, together=2, frozen=True)
+    return Criterion(
+        "token", summed, lambda: PreferenceMeasure(loss, together), scored=True, together=together, frozen=True
+    )
 
 
 TASK = Task(
@@ -152,7 +160,9 @@ TASK = Task(
     encode=encode,
     criterion=lambda task, _labels: pair_criterion(task.loss_type),
     reads_model=True,
-    rows_each=lambda _task: 2,
+    rows_each=lambda task: _together(task.loss_type),
+    encode_options=("loss_type",),
+    compares_batch=lambda task: task.loss_type == "kto",
     hyperparameters=("dpo_beta",),
     example={"model": "builtin:smollm2", "train": "builtin:pyprefs", "max_length": 160, "train_rows": 300},
 )

@@ -17,19 +17,23 @@ _MOST = 50.0  # nats of one token beyond which e to their power says nothing mor
 
 
 class PreferenceMeasure:
-    """Sums over pairs and tokens, of scores `[rows, tokens, 4]` of rows that alternate between chosen and rejected.
+    """Sums over pairs and tokens, of scores `[rows, tokens, 4]` of chosen and rejected rows in turn, and what a loss
+    needs of each pair, as it may compare pairs with each other.
 
     The loss is that of the default β, so that trials which differ in theirs can be compared; rewards likewise are
     nats, not multiplied by β.
     """
 
-    def __init__(self, loss: Callable[[Ratios, Hyperparameters], Tensor]) -> None:
-        self._loss = loss
-        self._sums = torch.zeros(7, dtype=torch.float64)  # pairs, right, margin, likelihood, loss; tokens, divergence
+    def __init__(self, loss: Callable[[Ratios, Hyperparameters], Tensor], together: int = 2) -> None:
+        self._loss, self._together = loss, together
+        self._sums = torch.zeros(6, dtype=torch.float64)  # pairs, right, margin, likelihood; tokens, divergence
+        self._pairs: list[Ratios] = []
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
         """Take in scores and the tokens that were wanted `[rows, tokens]`, or `IGNORED`."""
-        ratios, counted = Ratios.of(outputs.double(), targets), targets != IGNORED
+        ratios = Ratios.of(outputs.double(), targets, self._together)
+        place = torch.arange(len(targets), device=targets.device) % self._together
+        counted = (targets != IGNORED) & (place < 2)[:, None]
         margin = ratios.margin
         ahead = (outputs[..., LIKELIHOOD] - outputs[..., FROZEN])[counted].double().clamp(max=_MOST)  # log π₀/π
         parts = [
@@ -37,19 +41,21 @@ class PreferenceMeasure:
             (margin > 0).sum() + 0.5 * (margin == 0).sum(),
             margin.sum(),
             ratios.likelihoods[0].sum(),
-            self._loss(ratios, Hyperparameters()).sum(),
             counted.sum(),
             (ahead.exp() - 1 - ahead).sum(),
         ]
+        self._pairs.append(ratios)
         self._sums = self._sums.to(outputs.device) + torch.stack([part.double() for part in parts])
 
     def merge(self, other: Self) -> None:
         """Take in the rows of another part."""
         self._sums = self._sums.cpu() + other._sums.cpu()
+        self._pairs += other._pairs
 
     def result(self) -> dict[str, float]:
         """The metrics of all pairs."""
-        pairs, right, margin, likelihood, loss, tokens, divergence = self._sums.tolist()
+        pairs, right, margin, likelihood, tokens, divergence = self._sums.tolist()
+        loss = float(self._loss(Ratios.joined(self._pairs), Hyperparameters()).sum())
         return {
             "reward_accuracy": right / pairs,
             "reward_margin": margin / pairs,

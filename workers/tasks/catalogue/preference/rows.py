@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.data.chat.forms import PAIR
 from workers.data.chat.sides import Sides, UnfitSideError, sides_of
@@ -17,7 +18,7 @@ from workers.data.chat.template import RefusedError
 from workers.data.chat.writing import Writer, Written
 from workers.data.columns import Columns
 from workers.data.domains import domain_at
-from workers.data.rows import Rows
+from workers.data.rows import Rows, Text
 from workers.errors import InvalidInput
 from workers.tasks.catalogue import causal_lm
 
@@ -89,12 +90,32 @@ class PairWriter(Writer):
         return [one for number, one in enumerate(found) if number not in overlong]
 
 
-def sequences(rows: Rows) -> Rows:
-    """Two rows for each pair: the chosen answer's and the rejected one's."""
-    texts: list[tuple[str, ...]] = []
-    flags = np.empty(2 * len(rows), dtype=object)
-    for number, (pieces, learnt) in enumerate(zip(rows.texts, rows.targets, strict=True)):
-        first = int((learnt < _REJECTED).sum())
-        texts += [tuple(pieces[:first]), tuple(pieces[first:])]
-        flags[2 * number], flags[2 * number + 1] = learnt[:first], learnt[first:] - _REJECTED
-    return Rows(tuple(texts), None, flags)
+_Side = tuple[tuple[str, ...], NDArray[np.int32]]
+"""Pieces of a row, and which are learnt."""
+
+
+def sequences(rows: Rows, mismatched: bool = False) -> Rows:
+    """Two rows for each pair: the chosen answer's and the rejected one's.
+
+    With `mismatched` a third one: the prompt with an answer of the pair before, by turns the chosen and the rejected.
+    """
+    pairs = [_sides(pieces, learnt) for pieces, learnt in zip(rows.texts, rows.targets, strict=True)]
+    written: list[_Side] = []
+    for number, pair in enumerate(pairs):
+        written += pair
+        if mismatched:
+            written.append(_answered(pair[0], pairs[number - 1][number % 2]))
+    flags = np.empty(len(written), dtype=object)
+    flags[:] = [learnt for _, learnt in written]
+    return Rows(tuple(pieces for pieces, _ in written), None, flags)
+
+
+def _sides(pieces: Text, learnt: NDArray[np.int32]) -> tuple[_Side, _Side]:
+    first = int((learnt < _REJECTED).sum())
+    return (tuple(pieces[:first]), learnt[:first]), (tuple(pieces[first:]), learnt[first:] - _REJECTED)
+
+
+def _answered(asked: _Side, other: _Side) -> _Side:
+    """The prompt of one row with the answer of another."""
+    before, behind = (int(np.argmax(learnt == 1)) for _, learnt in (asked, other))
+    return (*asked[0][:before], *other[0][behind:]), np.concatenate([asked[1][:before], other[1][behind:]])
