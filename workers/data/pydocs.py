@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import math
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ import pyarrow.compute as pa_compute
 
 from workers.data.cache import table_of_this_python
 from workers.data.near_duplicates import first_of_each
+from workers.data.standard_library import library, library_files, parsed
 
 CLASSES = ("class", "function", "method", "module")
 HELD_OUT_PER_CLASS = 150
 LARGE_PACKAGES = ("idlelib", "test", "tkinter")
 _FORMAT = 2
 _SIMILAR = 0.5
-_SKIPPED = {"site-packages", "dist-packages", "__pycache__"}
 
 
 def read_pydocs(role: str) -> dict[str, list[Any]]:
@@ -44,12 +43,12 @@ def _part(source: str) -> str:
 
 
 def _build() -> pa.Table:
-    return build_pydocs(Path(sysconfig.get_paths()["stdlib"]))
+    return build_pydocs(library())
 
 
 def build_pydocs(root: Path) -> pa.Table:
     """Collect, deduplicate and split the docstrings below `root` into columns text, label, split, source."""
-    found = [row for path in sorted(root.rglob("*.py")) for row in _docstrings(path, root)]
+    found = [row for path in library_files(root, without=frozenset()) for row in _docstrings(path, root)]
     kept = [found[index] for index in first_of_each([text for text, _, _ in found], _SIMILAR)]
     labels = np.array([CLASSES.index(label) for _, label, _ in kept], dtype=np.int32)
     columns = [[row[position] for row in kept] for position in range(3)]
@@ -57,14 +56,8 @@ def build_pydocs(root: Path) -> pa.Table:
 
 
 def _docstrings(path: Path, root: Path) -> Iterator[tuple[str, str, str]]:
-    relative = path.relative_to(root)
-    if _SKIPPED & set(relative.parts):
-        return
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):  # the library's own tests hold files that are broken on purpose
-        return
-    yield from _walk(tree, "module", relative.as_posix())
+    if (tree := parsed(path)) is not None:
+        yield from _walk(tree, "module", path.relative_to(root).as_posix())
 
 
 def _walk(node: ast.AST, kind: str, source: str) -> Iterator[tuple[str, str, str]]:

@@ -7,7 +7,6 @@ the context does not list. Text that every machine has.
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ import pyarrow.compute as pa_compute
 
 from workers.data.cache import table_of_this_python
 from workers.data.documented_functions import documented_functions
+from workers.data.standard_library import library, library_files
 
-_SKIPPED = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "lib2to3"}
 _LISTED = 4  # functions of a context
 _HELD_OUT = 100  # contexts of validation, and of test
 _UNANSWERED = 8  # one question in so many has no answer
@@ -41,7 +40,7 @@ def read_pyqa(role: str) -> dict[str, list[Any]]:
 
 def _build() -> pa.Table:
     rng = np.random.default_rng(0)
-    contexts = list(_contexts(Path(sysconfig.get_paths()["stdlib"])))
+    contexts = list(_contexts())
     elsewhere = [function for listed in contexts for function in listed]
     order = rng.permutation(len(contexts))
     rows: list[dict[str, Any]] = []
@@ -68,11 +67,9 @@ def _row(listed: list[Function], asked: Function, by_name: bool) -> dict[str, An
     }
 
 
-def _contexts(root: Path) -> Iterator[list[Function]]:
+def _contexts() -> Iterator[list[Function]]:
     """Functions with different names and sentences, some of one module together, in the order of files."""
-    for path in sorted(root.rglob("*.py")):
-        if _SKIPPED & set(path.relative_to(root).parts):
-            continue
+    for path in library_files(library()):
         found: dict[str, str] = {}
         for name, does in _functions(path):
             if name not in found and does not in found.values():

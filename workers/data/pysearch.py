@@ -7,7 +7,6 @@ docstring. No function of one file lies in two splits. Text that every machine h
 from __future__ import annotations
 
 import ast
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ import pyarrow.compute as pa_compute
 
 from workers.data.cache import table_of_this_python
 from workers.data.documented_functions import documented_functions
+from workers.data.standard_library import library, library_files
 
-_SKIPPED = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "lib2to3"}
 _CODE = (60, 400)  # characters
 _FILES = (6, 3)  # of so many files in turn, the last so many are for validation and test
 _FORMAT = 1
@@ -34,7 +33,7 @@ def read_pysearch(role: str) -> dict[str, list[Any]]:
 
 def _build() -> pa.Table:
     rng = np.random.default_rng(0)
-    files = [found for path in _sources() if (found := list(_functions(path)))]
+    files = [found for path in library_files(library()) if (found := list(_functions(path)))]
     rows: list[dict[str, str]] = []
     queries, documents = set[str](), set[str]()
     for place, number in enumerate(rng.permutation(len(files))):
@@ -46,13 +45,6 @@ def _build() -> pa.Table:
                 queries.add(query)
                 documents.add(document)
     return pa.Table.from_pylist(rows)
-
-
-def _sources() -> Iterator[Path]:
-    root = Path(sysconfig.get_paths()["stdlib"])
-    for path in sorted(root.rglob("*.py")):
-        if not _SKIPPED & set(path.relative_to(root).parts):
-            yield path
 
 
 def _functions(path: Path) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,6 @@ paragraph of its docstring. As `messages`, and as `prompt` and `completion` for 
 from __future__ import annotations
 
 import ast
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ import pyarrow.compute as pa_compute
 
 from workers.data.cache import table_of_this_python
 from workers.data.near_duplicates import first_of_each
+from workers.data.standard_library import library, library_files, parsed
 
-_SKIPPED = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "lib2to3"}
 _HELD_OUT = 200  # rows of validation, and of test
 _LONGEST_CODE, _LONGEST_ANSWER, _SHORTEST_ANSWER = 240, 200, 20  # characters
 _SIMILAR = 0.7
@@ -40,8 +39,7 @@ def read_pysft(role: str) -> dict[str, list[Any]]:
 
 
 def _build() -> pa.Table:
-    root = Path(sysconfig.get_paths()["stdlib"])
-    found = [row for path in sorted(root.rglob("*.py")) for row in _functions(path, root)]
+    found = [row for path in library_files(library()) for row in _functions(path)]
     kept = [found[index] for index in first_of_each([answer for _, answer in found], _SIMILAR)]
     order = np.random.default_rng(0).permutation(len(kept))
     split = np.full(len(kept), "train", dtype=object)
@@ -51,14 +49,8 @@ def _build() -> pa.Table:
     return pa.table({"prompt": prompts, "completion": [answer for _, answer in kept], "split": split})
 
 
-def _functions(path: Path, root: Path) -> Iterator[tuple[str, str]]:
-    if _SKIPPED & set(path.relative_to(root).parts):
-        return
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
+def _functions(path: Path) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(parsed(path) or ast.Module([], [])):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         code, answer = _code(node), _answer(node)

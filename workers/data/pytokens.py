@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import ast
 import io
-import sysconfig
 import tokenize
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pa_compute
 
 from workers.data.cache import table_of_this_python
+from workers.data.standard_library import library, library_files
 
-_SKIPPED = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "lib2to3"}
 _LONGEST, _SHORTEST = 60, 4  # tokens of a row
 _HELD_OUT = 500  # rows of validation, and of test
 _PER_FILE = 40  # rows, so that no module speaks for all
@@ -38,7 +36,7 @@ def read_pytokens(role: str) -> dict[str, list[Any]]:
 
 
 def _build() -> pa.Table:
-    rows = list(_rows(Path(sysconfig.get_paths()["stdlib"])))
+    rows = list(_rows())
     order = np.random.default_rng(0).permutation(len(rows))
     split = np.full(len(rows), "train", dtype=object)
     split[order[:_HELD_OUT]] = "validation"
@@ -46,13 +44,12 @@ def _build() -> pa.Table:
     return pa.table({"tokens": [list(one) for one, _ in rows], "tags": [list(one) for _, one in rows], "split": split})
 
 
-def _rows(root: Path) -> Iterator[tuple[Words, Words]]:
-    """Different rows of all files below `root`, in the order of their names."""
+def _rows() -> Iterator[tuple[Words, Words]]:
+    """Different rows of all files, in the order of their names."""
     found: dict[Words, Words] = {}
-    for path in sorted(root.rglob("*.py")):
-        if not _SKIPPED & set(path.relative_to(root).parts):
-            for words, tags in _statements(path.read_bytes()):
-                found.setdefault(words, tags)
+    for path in library_files(library()):
+        for words, tags in _statements(path.read_bytes()):
+            found.setdefault(words, tags)
     yield from found.items()
 
 
