@@ -45,13 +45,15 @@ def decoded(picture: Blob, channels: int) -> Image:
 
 
 def in_eight_bits(image: Image) -> Image:
-    """Grey of 16 bits as 8: Pillow would cut off all that is brighter than 255."""
+    """Grey of 16 bits, or of fractions, as 8 bits: Pillow would cut off all that is brighter than 255, and fractions
+    would be black."""
     import PIL.Image
 
-    if not image.mode.startswith("I"):
+    if image.mode != "F" and not image.mode.startswith("I"):
         return image
-    values = np.asarray(image, dtype=np.int64)
-    whole = 65535 if values.max(initial=0) > 255 else 255
+    values = np.asarray(image, dtype=np.float64)
+    brightest = values.max(initial=0)
+    whole = 65535 if brightest > 255 else 1 if image.mode == "F" and brightest <= 1 else 255
     return PIL.Image.fromarray((values.clip(0, whole) * 255 // whole).astype(np.uint8), "L")
 
 
@@ -70,6 +72,8 @@ def _opened(content: bytes, name: str, place: str, reduced: bool = False) -> Ima
         found.load()
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, MemoryError) as error:
         raise _broken(name, error, place) from error
+    if found.mode == "F" and not np.isfinite(np.asarray(found)).all():
+        raise _broken(name, ValueError("pixels that are no numbers"), place)
     return found
 
 

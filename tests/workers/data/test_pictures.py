@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def test_a_table_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     assert "line 7" in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["truncated", "text", "empty", "postscript"])
+@pytest.mark.parametrize("kind", ["truncated", "text", "empty", "postscript", "no numbers", "another format", "bomb"])
 def test_broken_files_are_refused_with_their_place(tmp_path: Path, kind: str) -> None:
     root = class_folder(tmp_path / "data")
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
@@ -104,6 +105,9 @@ def test_broken_files_are_refused_with_their_place(tmp_path: Path, kind: str) ->
         "text": b"no image",
         "empty": b"",
         "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n",
+        "no numbers": written(Image.fromarray(np.full((4, 6), np.nan, dtype=np.float32)), "TIFF"),
+        "another format": written(noise, "ICO"),
+        "bomb": b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0),
     }
     (root / "dogs" / "broken.jpg").write_bytes(broken[kind])
     with pytest.raises(InvalidInput) as caught:
@@ -123,20 +127,36 @@ def test_modes_of_colour_become_what_the_model_reads() -> None:
         assert decoded(blob(written(image)), 3).getpixel((0, 0)) == wanted
     printed = written(painted((0, 255, 255, 0), "CMYK"), "JPEG", quality=95)
     assert decoded(blob(printed), 3).getpixel((1, 1)) == pytest.approx((255, 0, 0), abs=2)
+    assert decoded(blob(written(painted((0, 255, 255, 0), "CMYK"), "TIFF")), 3).getpixel((1, 1)) == (255, 0, 0)
+    assert decoded(blob(written(painted(90, "L"), "JPEG")), 3).getpixel((1, 1)) == (90, 90, 90)
     deep = Image.fromarray(np.full((4, 6), 40_000, dtype=np.uint16))
     assert decoded(blob(written(deep)), 3).getpixel((0, 0)) == (155, 155, 155)
+    for brightness, wanted in ((0.5, 127), (1.0, 255), (200.0, 200), (40_000.0, 155)):  # as instruments write them
+        exact = Image.fromarray(np.full((4, 6), brightness, dtype=np.float32))
+        assert decoded(blob(written(exact, "TIFF")), 3).getpixel((0, 0)) == (wanted,) * 3
     assert decoded(blob(written(painted(alike))), 1).mode == "L"
 
 
-def test_a_photograph_is_turned_as_it_was_held() -> None:
-    pixels = np.zeros((4, 6, 3), dtype=np.uint8)
-    pixels[0, 0] = 255
-    lying = Image.fromarray(pixels)
-    notes = Image.Exif()
-    notes[0x0112] = 6  # held upright: to be turned by a quarter, clockwise
-    upright = decoded(blob(written(lying, "PNG", exif=notes)), 3)
-    assert upright.size == (4, 6)
-    assert upright.getpixel((3, 0)) == (255, 255, 255)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_photograph_is_turned_as_it_was_held(kind: str) -> None:
+    corners = [[(250, 0, 0), (0, 250, 0), (0, 0, 250)], [(250, 250, 0), (0, 250, 250), (250, 0, 250)]]
+    upright = Image.fromarray(np.kron(np.array(corners, dtype=np.uint8), np.ones((8, 8, 1), dtype=np.uint8)))
+    turns = Image.Transpose
+    back = (turns.FLIP_LEFT_RIGHT, turns.ROTATE_180, turns.FLIP_TOP_BOTTOM, turns.TRANSPOSE)
+    back += (turns.ROTATE_90, turns.TRANSVERSE, turns.ROTATE_270)
+    exact = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
+    for orientation, turn in enumerate(back, start=2):
+        notes = Image.Exif()
+        notes[0x0112] = orientation
+        found = decoded(blob(written(upright.transpose(turn), kind, exif=notes, **exact)), 3)
+        assert found.size == upright.size
+        assert np.asarray(found, dtype=int) == pytest.approx(np.asarray(upright, dtype=int), abs=2)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "MPO"])  # MPO: as cameras write JPEGs with a preview
+def test_of_several_pictures_in_a_file_the_first_is_read(kind: str) -> None:
+    several = written(painted((200, 0, 0)), kind, save_all=True, append_images=[painted((0, 0, 200))])
+    assert decoded(blob(several), 3).getpixel((1, 1)) == pytest.approx((200, 0, 0), abs=3)
 
 
 def test_digits_are_there_without_files_and_are_none_that_the_model_has_seen() -> None:

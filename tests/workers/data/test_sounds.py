@@ -83,6 +83,15 @@ def test_channels_are_averaged_and_long_sounds_are_cut_as_if_decoded_whole() -> 
     assert not waveform(blob(written(np.zeros(800))), RATE, LONGEST).any()  # silence is a sound
 
 
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_other_formats_are_read_as_they_sound(kind: str, channels: int) -> None:
+    samples = np.repeat(tone(440)[:, None], channels, axis=1)
+    found = waveform(blob(written(samples, 22_050, kind=kind)), 22_050, 2 * LONGEST)
+    strongest = np.abs(np.fft.rfft(found)).argmax() * 22_050 / len(found)
+    assert strongest == pytest.approx(440 * 22_050 / RATE, rel=0.01)  # of the same samples at another rate
+
+
 def _broken() -> dict[str, bytes]:
     good, packed = written(tone(440)), written(np.random.default_rng(0).normal(size=RATE) / 9, kind="FLAC")
     endless = good[:40] + struct.pack("<I", 0xFFFFFFFF) + good[44:]
