@@ -20,7 +20,7 @@ class SpaceView(View):
     constraints: list[dict[str, Any]]
     further: list[dict[str, Any]] = Field(
         description="training hyperparameters that it leaves at their default and that join it by an override; "
-        "`of` is the one type of task that knows one, where that is so"
+        "`of` are the types of task that know one, where not all do"
     )
 
 

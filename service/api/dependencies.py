@@ -103,6 +103,9 @@ def _paging(
 
 PagingDep = Annotated[Paging, Depends(_paging)]
 AllOfTags = Annotated[list[str] | None, Query(max_length=50, description="only what has all of these tags")]
+OfTask = Annotated[
+    str | None, Query(max_length=100, description="only what is for this type of task, of `GET /v1/tasks`")
+]
 
 _bearer = HTTPBearer(auto_error=False, description="An API token: `Authorization: Bearer …`")
 

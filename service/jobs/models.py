@@ -13,10 +13,11 @@ from service.jobs.hub import HUB, MODEL_ID, check_model_id
 from service.settings import Settings
 from workers.errors import InvalidInput
 from workers.models.agreement import check_tensors
-from workers.models.description import ModelDescription, describe
+from workers.models.description import ModelDescription, describe, of_type
 from workers.models.processors import check_processor
 from workers.models.references import read_config, read_tensors, resolve
 from workers.models.vocabulary import check_tokenizer
+from workers.tasks.registry import tasks, types
 
 DEFAULT_MODEL = "builtin:minilm"
 
@@ -41,6 +42,15 @@ def described(model: str, settings: Settings, field: str = "model") -> ModelDesc
         return _describe(reference, _changed_at(reference))
     except InvalidInput as error:
         raise BadInput(field, error.found, error.allowed, error.message) from None
+
+
+def described_for(model: str, task: str | None, settings: Settings) -> ModelDescription:
+    """The same as tasks of a type see it, where one is named; types without a model see none. Raises BadInput."""
+    if task is not None and task not in types():
+        raise BadInput("task", task, ", ".join(types()))
+    found = described(model, settings)
+    kind = None if task is None else tasks().get(task)
+    return found if kind is None else of_type(found, kind)
 
 
 def usable(model: ModelDescription) -> Tokenizer | None:

@@ -17,6 +17,7 @@ from workers.models.references import read_config, read_tensors, resolve
 from workers.models.weights import stored_tensors
 from workers.tasks.registry import task_of
 from workers.tasks.section import TaskSection
+from workers.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,13 @@ def describe_for(task: TaskSection) -> ModelDescription:
 
 def for_task(model: ModelDescription, task: TaskSection) -> ModelDescription:
     """The model as a task sees it: with its texts and baselines, and with or without a head to train."""
-    kind = task_of(task)
-    own = {"fresh_head": kind.head.fresh, "baselines": kind.baselines, "task": task.type}
-    known = replace(with_texts(model, task.max_length), **own, row_tasks=tuple(task.parts()))  # type: ignore[arg-type]
+    known = replace(with_texts(of_type(model, task_of(task)), task.max_length), row_tasks=tuple(task.parts()))
     return _with_tokens(known, task)
+
+
+def of_type(model: ModelDescription, kind: Task) -> ModelDescription:
+    """The model as all tasks of a type see it, whatever they read."""
+    return replace(model, fresh_head=kind.head.fresh, baselines=kind.baselines, task=kind.name)
 
 
 def _with_tokens(model: ModelDescription, task: TaskSection) -> ModelDescription:

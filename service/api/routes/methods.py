@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from search_spaces.serialization import parameter_to_json
 from service.api.catalogue_views import MethodView, MetricView, StrategyView
-from service.api.dependencies import READ, SettingsDep
+from service.api.dependencies import READ, OfTask, SettingsDep
 from service.api.responses import tagged
 from service.api.views import ItemsView
-from service.jobs.models import DEFAULT_MODEL, described
+from service.jobs.models import DEFAULT_MODEL, described, described_for
 from workers.methods.declaration.method import Method
 from workers.methods.registry import methods
 from workers.models.description import ModelDescription
@@ -27,9 +27,11 @@ def list_methods(
     request: Request,
     settings: SettingsDep,
     model: Annotated[str, Query(max_length=4096, description="the model that knobs are scaled to")] = DEFAULT_MODEL,
+    task: OfTask = None,
 ) -> Response:
-    """Every method that works on the model, with its knobs, ranges and source."""
-    description = described(model, settings)
+    """Every method that works on the model, and for the type of task where one is given, with its knobs, ranges and
+    source."""
+    description = described_for(model, task, settings)
     items = [_view(method, description) for method in methods().values() if method.supports(description)]
     return tagged(request, ItemsView[MethodView](items=items))
 

@@ -29,6 +29,26 @@ def test_spaces_are_scaled_to_the_model(api: TestClient) -> None:
     assert spaces["autopeft"]["constraints"]
 
 
+def test_what_is_for_one_type_of_task_is_listed_for_it_alone(api: TestClient) -> None:
+    def listed(path: str, task: str) -> dict[str, Any]:
+        found = api.get(path, params={"task": task}).raise_for_status().json()["items"]
+        return {one["name"]: one for one in found}
+
+    for path in ("/v1/spaces", "/v1/methods"):
+        for task, is_there in (("text-classification", set()), ("multi-task", {"mtlora"}), ("retrieval", {"bm25"})):
+            assert set(listed(path, task)) & {"mtlora", "bm25"} <= is_there, (path, task)
+        assert "mtlora" in listed(path, "multi-task")
+        problem = api.get(path, params={"task": "none"}).json()
+        assert (problem["status"], problem["errors"][0]["field"]) == (422, "task")
+    assert "head" in listed("/v1/methods", "text-classification")
+    assert "head" not in listed("/v1/methods", "retrieval")  # which has none to train
+    assert listed("/v1/spaces", "program") == {}
+    further = {one["name"]: one for one in listed("/v1/spaces", "image-classification")["lora"]["further"]}
+    assert {"mixup", "hint_share", "batch_tokens"} <= set(further)
+    assert further["mixup"]["of"] == ["image-classification", "text-classification"]
+    assert further.keys().isdisjoint({"dpo_beta", "eda_copies", "temperature"})
+
+
 def test_methods_come_with_knobs_and_sources(api: TestClient) -> None:
     found = {method["name"]: method for method in api.get("/v1/methods").json()["items"]}
     assert set(found) == {name for name, one in methods().items() if one.supports(describe("builtin:minilm"))}

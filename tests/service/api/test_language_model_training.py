@@ -81,8 +81,8 @@ def test_other_types_of_task_do_not_know_it(api: TestClient, spec: dict[str, Any
 def test_a_space_tells_what_else_may_be_set_and_for_which_type(api: TestClient) -> None:
     found = {one["name"]: one for one in api.get("/v1/spaces").json()["items"]}["lora"]
     further = {one["name"]: one for one in found["further"]}
-    assert (further["packing"]["of"], further["packing"]["choices"]) == ("causal-lm", ["none", "bfd"])
-    assert further["dpo_beta"]["of"] == "preference"
+    assert (further["packing"]["of"], further["packing"]["choices"]) == (["causal-lm"], ["none", "bfd"])
+    assert further["dpo_beta"]["of"] == ["preference"]
     assert "of" not in further["batch_tokens"]
     assert further.keys().isdisjoint(one["name"] for one in found["parameters"])
 

@@ -221,8 +221,9 @@ const itemsOf = async <T>(path: string, signal?: AbortSignal) => (await json<{ i
 export const listTasks = (signal?: AbortSignal) => itemsOf<TaskView>("tasks", signal);
 export const listOptimizers = (signal?: AbortSignal) => itemsOf<ChoiceView>("optimizers", signal);
 export const listSchedulers = (signal?: AbortSignal) => itemsOf<ChoiceView>("schedulers", signal);
-export const listSpaces = (model: string, signal?: AbortSignal) =>
-  itemsOf<SpaceView>(`spaces?${query({ model })}`, signal);
+/** Ready-made spaces that suit a model and a type of task. */
+export const listSpaces = (model: string, task: string, signal?: AbortSignal) =>
+  itemsOf<SpaceView>(`spaces?${query({ model, task })}`, signal);
 
 /** JSON schemas of the sections of a job, by name. */
 export const getSchemas = async (signal?: AbortSignal): Promise<Record<string, object>> =>

@@ -818,7 +818,7 @@ export interface SpaceView {
     [k: string]: unknown;
   }[];
   /**
-   * training hyperparameters that it leaves at their default and that join it by an override; `of` is the one type of task that knows one, where that is so
+   * training hyperparameters that it leaves at their default and that join it by an override; `of` are the types of task that know one, where not all do
    */
   further: {
     [k: string]: unknown;

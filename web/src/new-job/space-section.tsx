@@ -10,17 +10,17 @@ import { type Form, problemsAt, SchemaField } from "./schema-field";
 
 export function SpaceSection({ form }: { form: Form }) {
   const model = String(at(form.job, ["task", "model"]) ?? "builtin:minilm");
+  const type = String(at(form.job, ["task", "type"]) ?? "text-classification");
   const spaces = useQuery({
-    queryKey: ["spaces", model],
-    queryFn: ({ signal }) => listSpaces(model, signal),
+    queryKey: ["spaces", model, type],
+    queryFn: ({ signal }) => listSpaces(model, type, signal),
     staleTime: Infinity,
     retry: false,
     placeholderData: (before) => before,
   });
   const preset = at(form.job, ["space", "preset"]);
   const space = spaces.data?.find(({ name }) => name === preset);
-  const type = at(form.job, ["task", "type"]) ?? "text-classification";
-  const further = (space?.further ?? []).filter(({ of }) => of === undefined || of === type);
+  const further = space?.further ?? [];
   const fields = form.schemas["SpaceSpec"]?.properties ?? {};
   const others = ["strategies", "method", "parameters", "conditions", "constraints"];
   return (
