@@ -101,6 +101,22 @@ class Hyperparameters(BaseModel):
     contrast: float = Field(
         default=0.0, ge=0, le=10, description="weight of a loss that draws rows of a class together; 0 is off"
     )
+    hint_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="what training images with hints of confused classes in a few patches count beside the plain ones; "
+        "0 is off",
+    )
+    hint_bound: float = Field(
+        default=0.01, gt=0, le=0.5, description="of hints: how far a pixel moves at most, of the range of pixels"
+    )
+    hint_patches: int = Field(default=3, ge=1, le=64, description="of hints: patches of an image at most")
+    hint_threshold: float = Field(
+        default=0.1,
+        ge=0,
+        description="of hints: a patch is taken whose attention has risen above the base's by this share of the mean",
+    )
     spike_score: float = Field(
         default=0.0,
         ge=0,

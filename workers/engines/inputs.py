@@ -180,6 +180,11 @@ class Inputs:
         return to_device(rows, self.device), int(self.lengths[rows].max())
 
     @property
+    def scale(self) -> Tensor | None:
+        """Mean and spread `[2, channels, 1, 1]` of images: what the model reads is (pixel - mean) / spread."""
+        return self._scale
+
+    @property
     def scored(self) -> int:
         """Tokens whose scores the head of a language model forms; 0 for heads of another kind."""
         return int((self._targets != IGNORED).sum()) if self.criterion.scored else 0

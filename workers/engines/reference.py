@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import torch
 
+from workers.engines.hints import Hints
 from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass
 from workers.engines.positions import DrawnPositions
@@ -30,6 +31,7 @@ def reference_trainee(
     strategy: Updates | None = None,
     sequence: int = 0,
     positions: DrawnPositions | None = None,
+    hints: Hints | None = None,
     kind: type[_Trainee] = AttachedTrainee,  # type: ignore[assignment]  # a type variable has no default in 3.11
 ) -> _Trainee:
     """A trainee that runs every layer and updates by PyTorch's AdamW, or by a training strategy.
@@ -42,4 +44,4 @@ def reference_trainee(
 
     updates = strategy or TorchAdamW(attached.parameters(), hyperparameters.weight_decay, attached.rate_factors())
     passes = in_sequences(WholePass(attached.model, train), sequence), WholePass(attached.model, validation)
-    return kind(attached, passes, updates, hyperparameters, computing, positions)
+    return kind(attached, passes, updates, hyperparameters, computing, positions, hints)

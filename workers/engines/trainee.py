@@ -15,6 +15,7 @@ from workers.checkpoints import random_states, restore_random_states
 from workers.engines.accumulation import add_gradients, weight_of
 from workers.engines.batches import RowIndices
 from workers.engines.course import TrainStep
+from workers.engines.hints import Hints
 from workers.engines.neighbours import beside_neighbours
 from workers.engines.passes import Pass, evaluation_batches, measure_in
 from workers.engines.positions import DrawnPositions
@@ -41,10 +42,12 @@ class AttachedTrainee:
         hyperparameters: Hyperparameters,
         computing: Callable[[], AbstractContextManager[object]],
         positions: DrawnPositions | None = None,
+        hints: Hints | None = None,
     ) -> None:
         self._attached, self._updates = attached, updates
         self._train, self._validation = passes
         self._hyperparameters, self._computing, self._positions = hyperparameters, computing, positions
+        self._hints = hints
         self._head = HeadStates(attached.model, attached.heads()) if hyperparameters.contrast > 0 else None
 
     def train_step(self, step: TrainStep) -> float:
@@ -114,4 +117,13 @@ class AttachedTrainee:
             contrast = supervised_contrast(self._head.states, train.targets(rows))
             loss = loss + self._hyperparameters.contrast * contrast * train.weight(rows)
         auxiliary = self._attached.auxiliary_loss()
-        return loss if auxiliary is None else loss + auxiliary * train.weight(rows)
+        if auxiliary is not None:
+            loss = loss + auxiliary * train.weight(rows)
+        return loss if self._hints is None else self._beside_hints(loss, self._hints, rows)
+
+    def _beside_hints(self, loss: Tensor, hints: Hints, rows: RowIndices) -> Tensor:
+        """The loss with that of the rows' images that have hints in them, each by its share."""
+        with self._computing():
+            outputs = hints.outputs(rows)
+        share = self._hyperparameters.hint_share
+        return (1 - share) * loss + share * self._train.inputs.loss(outputs, rows, self._hyperparameters)

@@ -83,12 +83,18 @@ class Anatomy:
     known_parts: bool = True  # what each linear layer is for is known, as in a family
     modality: Modality = "text"
     input_shape: tuple[int, ...] = ()  # of a row that is no text: an image [channels, height, width], a spectrogram
+    patch: tuple[int, ...] = ()  # height and width of what one token of an image is made of
     stem: tuple[str, ...] = ()  # convolutions of the body that make the states below the layers, where it has no module
     stored_names: tuple[tuple[str, str], ...] = ()  # what checkpoints call parts that the model calls otherwise
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", self.depth or self.layers)
         object.__setattr__(self, "embedding_size", self.embedding_size or self.hidden_size)
+
+    @property
+    def special_tokens(self) -> int:
+        """Tokens of the model's own in front of those of an image or a sound."""
+        return sum(shape[:2] == (1, 1) for _, shape in self.outside)
 
     @property
     def head_adds_constant(self) -> bool:

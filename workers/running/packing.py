@@ -78,6 +78,8 @@ def why_not_fast(assignment: Assignment, model: ModelDescription) -> str | None:
         return "the job asks for the reference engine"
     if assignment.gradient_checkpointing:
         return "gradient checkpointing is done by the reference engine"
+    if split_config(assignment.config)[2].hint_share > 0:
+        return "images with hints run through all layers anew, on the reference engine"
     if assignment.quantise is not None:
         return "a quantised base is trained on by the reference engine"
     if assignment.shards > 1:

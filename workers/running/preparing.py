@@ -14,6 +14,7 @@ from workers.checkpoints import Checkpoint, CheckpointError, read
 from workers.data.eda import Eda
 from workers.data.transforms import Transforms
 from workers.engines.frozen import beside_base
+from workers.engines.hints import BaseView, view_of
 from workers.engines.inputs import Inputs
 from workers.engines.precision import Precision, base_in_bfloat16, choose
 from workers.engines.resident import ResidentBase
@@ -33,6 +34,9 @@ from workers.running.teaching import Lesson
 from workers.running.workbench import PreparedData, Workbench
 from workers.strategies.registry import with_strategy_knobs
 from workers.tasks.registry import task_of
+
+_WHOLE_MODEL = ("neighbours", "self_training", "drop_share", "mixup", "contrast", "hint_share")
+"""Hyperparameters that ask for more than one pass of a batch through a base that is in one piece; 0 is off."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class PreparedTrial:
     knowledge: Knowledge | None = None
     afresh: str | None = None  # why it does not continue from the checkpoint that it was given
     taught: Taught | None = None  # what teachers or earlier rounds have done for it
+    view: BaseView | None = None  # what the untouched base sees in the training rows, where hints come from it
 
     @property
     def examples(self) -> int:
@@ -139,16 +144,17 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
         resume,
         knowledge_of(assignment.task, assignment.data_seed, resident, assignment.shards, workbench),
         afresh,
+        view=view_of(resident.base, data.train) if hyperparameters.hint_share > 0 else None,
     )
 
 
 def _transforms(assignment: Assignment, hyperparameters: Hyperparameters) -> Transforms:
     """What is done to the rows; raises `InvalidInput` where the type of task does not take it."""
-    for name in ("eda_copies", "demos", "neighbours", "self_training", "drop_share", "mixup", "contrast"):
+    for name in ("eda_copies", "demos", *_WHOLE_MODEL):
         found = getattr(hyperparameters, name)
         if found and name not in task_of(assignment.task).hyperparameters:
             raise InvalidInput(name, f"{found} on a task of type {assignment.task.type}", "0")
-    for name in ("neighbours", "self_training", "drop_share", "mixup", "contrast"):
+    for name in _WHOLE_MODEL:
         if (found := getattr(hyperparameters, name)) and assignment.shards > 1:
             raise InvalidInput(name, f"{found} with a base in parts", "0, or `shards: 1`")
     if hyperparameters.self_training and getattr(assignment.task, "unlabelled", None) is None:

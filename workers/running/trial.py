@@ -19,6 +19,7 @@ from workers.checkpoints import Checkpoint, write
 from workers.engines.course import EndedEarly, Ending, OnReport, Trainee, Training, course, drive
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
+from workers.engines.hints import Hints
 from workers.engines.positions import DrawnPositions, drawn_positions
 from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import reference_trainee
@@ -230,12 +231,21 @@ def trainee_on(
             strategy,
             sequence,
             positions,
-            ShardedTrainee,
+            kind=ShardedTrainee,
         )
         return
     if engine == "reference":
+        view = prepared.view
         yield reference_trainee(
-            attached, data.train, prepared.evaluated, hyperparameters, precision, strategy, sequence, positions
+            attached,
+            data.train,
+            prepared.evaluated,
+            hyperparameters,
+            precision,
+            strategy,
+            sequence,
+            positions,
+            None if view is None else Hints(resident.base, attached, data.train, view, hyperparameters),
         )
         return
     with fast_trainee(

@@ -137,6 +137,7 @@ def test_what_may_change_is_a_hyperparameter_and_not_structure() -> None:
     assert set(MUTABLE) <= {*Hyperparameters.model_fields, "dropout"}
     held = {"strategy", "strategy_knobs"}  # by a checkpoint
     of_one_type = {"dpo_beta", "temperature", "neighbours", "neighbour_share", "mixup", "contrast"}
+    of_one_type |= {"hint_share", "hint_bound", "hint_patches", "hint_threshold"}
     # What is read cannot change while it is read.
     of_data = {"eda_copies", "eda_share", "demos", "self_training", "pool_share", "task_sampling", "task_weights"}
     of_data |= {"drop_share", "drop_by"}

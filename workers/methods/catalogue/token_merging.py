@@ -17,7 +17,7 @@ from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
 from workers.methods.declaration.needs import IMAGES
 from workers.methods.declaration.own_method import own_method
 from workers.methods.declaration.peft_method import per_layer, two_factors
-from workers.models.anatomy import Anatomy, Linear
+from workers.models.anatomy import Linear
 from workers.models.description import ModelDescription
 
 if TYPE_CHECKING:
@@ -27,13 +27,8 @@ if TYPE_CHECKING:
     from workers.models.loading import Base
 
 
-def _special_tokens(anatomy: Anatomy) -> int:
-    """Tokens of the model's own in front of those of the image."""
-    return sum(shape[:2] == (1, 1) for _, shape in anatomy.outside)
-
-
 def _knobs(model: ModelDescription) -> Knobs:
-    patches = model.anatomy.positions - _special_tokens(model.anatomy)
+    patches = model.anatomy.positions - model.anatomy.special_tokens
     most = max(1, patches // max(model.anatomy.layers, 2))
     own = (rank(model), Int("merged", 1, most), Categorical("modulation", ("pyra", "none")), alpha())
     return Knobs((*own, *placement(model)), defaults={"merged": max(1, most // 2), "modulation": "pyra"})
@@ -51,7 +46,7 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
         return LoraGroup(module, linear.transposed, 1, knobs["rank"], scale, generator)
 
     found = reweight(base, placed(model, knobs), make)
-    merging, special, device = None, _special_tokens(anatomy), next(base.model.parameters()).device
+    merging, special, device = None, anatomy.special_tokens, next(base.model.parameters()).device
     for index in model.layer_range(knobs["top_layers"]):
         path = f"{anatomy.layers_path}.{index}"
         layer = base.model.get_submodule(path)

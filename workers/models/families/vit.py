@@ -40,6 +40,7 @@ def vit(config: Mapping[str, Any]) -> Anatomy:
         reads="first",
         modality="image",
         input_shape=(channels, *sides),
+        patch=patch,
     )
 
 
