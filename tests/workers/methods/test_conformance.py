@@ -63,6 +63,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "head": [{}],
     "hira": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "hra": [{"rank": 2}, {"rank": 4, "targets": "mlp", "top_layers": 1}],
+    "iaa": [
+        {"inside": "adapter", "size": 4, "width": 4},
+        {"inside": "lora", "size": 4, "width": 8, "top_layers": 1},
+        {"inside": "beside", "size": 8, "width": 4},
+    ],
     "ia3": [{}, {"scaled": "mlp", "top_layers": 1}, {"scaled": "attention"}],
     "increlora": [{"rank": 3, "growths": 4}, {"growing_share": 0.25, "targets": "mlp", "top_layers": 1}],
     "kasa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],

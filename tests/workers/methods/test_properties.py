@@ -240,7 +240,13 @@ def test_compacter_shares_its_rules(base: Base) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "knobs"), [("lst", {"reduction": 8}), ("unipt", {"reduction": 8}), ("sherl", {"late_layers": 0})]
+    ("name", "knobs"),
+    [
+        ("lst", {"reduction": 8}),
+        ("unipt", {"reduction": 8}),
+        ("sherl", {"late_layers": 0}),
+        ("iaa", {"inside": "beside", "size": 4, "width": 4}),
+    ],
 )
 def test_side_networks_keep_gradients_out_of_the_backbone(base: Base, name: str, knobs: dict[str, Any]) -> None:
     """Less than half of what LoRA keeps for the backward pass, and no frozen layer in the graph."""
