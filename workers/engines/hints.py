@@ -11,7 +11,7 @@ count in one step, by a share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ from workers.engines.inputs import Inputs
 from workers.engines.passes import WholePass, evaluation_batches
 from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters
-from workers.methods.attached import Attached, logits_in
+from workers.methods.attached import Attached, Batch, logits_in
 from workers.methods.head_states import HeadStates
 from workers.models.loading import Base
 
@@ -117,6 +117,16 @@ def watched(base: Base) -> Iterator[PatchAttention]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def beside_hints(outputs: Callable[[nn.Module, Batch], Tensor]) -> Callable[[nn.Module, Batch], Tensor]:
+    """What a step has to keep at once: the pass of the plain images beside one that gives the gradient of pixels."""
+
+    def both(model: nn.Module, batch: Batch) -> Tensor:
+        asked = {name: value.clone().requires_grad_(value.is_floating_point()) for name, value in batch.items()}
+        return torch.cat([outputs(model, batch), outputs(model, asked)])
+
+    return both
 
 
 class Hints:

@@ -14,6 +14,7 @@ from workers import costs
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.engines.course import Ending, Status
+from workers.engines.hints import beside_hints
 from workers.engines.neighbours import keep_neighbours
 from workers.engines.positions import serving_scale
 from workers.engines.prefix import upper_layers
@@ -150,9 +151,15 @@ def flops_of(prepared: PreparedTrial, attached: Attached, ending: Ending) -> flo
     adapter = prepared.method.trainable_parameters(base.description, prepared.knobs)
     anatomy, losses = base.description.anatomy, losses_of_step(prepared.hyperparameters)
     computed = costs.computed_share(attached.model.modules(), anatomy)
-    found = costs.training_flops(
-        anatomy, attached.lowest_layer, adapter, train.lengths, ending.epoch, train.scored, losses, computed
-    )
+
+    def passes(lowest: int) -> float:
+        return costs.training_flops(
+            anatomy, lowest, adapter, train.lengths, ending.epoch, train.scored, losses, computed
+        )
+
+    found = passes(attached.lowest_layer)
+    if prepared.hyperparameters.hint_share > 0:
+        found = 2 * found + passes(0)  # both images of a row, and the gradient of its pixels
     if prepared.method.probed is None:
         return found
     share = min(1.0, prepared.method.probed(prepared.knobs) / len(train))
@@ -174,9 +181,11 @@ def training_memory(prepared: PreparedTrial, attached: Attached, remembered: int
         return float(costs.BYTES_PER_NUMBER * (sum(value.numel() for value in trained) + (remembered or 0)))
     longest, base = int(np.argmax(train.lengths)), prepared.resident.base
     hidden = base.description.anatomy.hidden_size
-    outputs = outputs_of(train.criterion)
+    outputs, lowest = outputs_of(train.criterion), attached.lowest_layer
+    if prepared.hyperparameters.hint_share > 0:
+        outputs, lowest = beside_hints(outputs), 0
     found = []
-    with upper_layers(base, attached.lowest_layer) as entry:
+    with upper_layers(base, lowest) as entry:
         for rows in (1, 2):
             batch = train.labelled(np.full(rows * train.criterion.together, longest))
             if entry is not None:

@@ -128,11 +128,16 @@ def test_off_is_the_same_training_to_the_bit_and_on_is_another(bench: Workbench)
         wanted = assignment(**more).model_copy(update={"engine": engine})
         found = train(wanted, bench, lambda _report: "continue")
         assert found.status == "completed", found.reason
-        return {name: found.metrics[name] for name in ("loss", "train_loss", "accuracy")}
+        return {
+            name: found.metrics[name] for name in ("loss", "train_loss", "accuracy", "train_tflops", "peak_memory_mb")
+        }
 
     plain = outcome("reference")
     assert outcome("reference", **HINTS | {"hint_share": 0.0}) == plain
-    assert outcome("auto", **HINTS)["train_loss"] != plain["train_loss"]
+    hinted = outcome("auto", **HINTS)
+    assert hinted["train_loss"] != plain["train_loss"]
+    assert hinted["train_tflops"] > 2.5 * plain["train_tflops"]  # three passes through all layers
+    assert hinted["peak_memory_mb"] > 1.5 * plain["peak_memory_mb"]
 
 
 def test_where_hints_cannot_be_given_they_are_refused(bench: Workbench) -> None:
