@@ -39,6 +39,8 @@ _WIDEST: tuple[Parameter, ...] = (
     Int("self_training", 0, 5),
     Float("pool_share", 0.01, 1.0),
     Float("max_grad_norm", 0.0, 1e6),
+    Categorical("products", ("full", "fp8", "int8", "int6", "int4")),
+    Categorical("rotation", ("none", "hadamard")),
     Float("spike_score", 0.0, 1e3),
     Int("spike_window", 10, 10_000),
     Int("spike_retries", 1, 10),

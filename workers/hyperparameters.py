@@ -13,6 +13,8 @@ NO_STRATEGY = "none"
 Schedule = Literal["linear", "cosine", "constant", "power"]
 Packing = Literal["none", "bfd"]
 DropBy = Literal["perplexity", "color", "random"]
+Products = Literal["full", "fp8", "int8", "int6", "int4"]
+Rotation = Literal["none", "hadamard"]
 
 
 class Hyperparameters(BaseModel):
@@ -116,6 +118,12 @@ class Hyperparameters(BaseModel):
         default=0.1,
         ge=0,
         description="of hints: a patch is taken whose attention has risen above the base's by this share of the mean",
+    )
+    products: Products = Field(
+        default="full", description="training multiplies in so few bits, in simulation (HALO); `full`: as ever"
+    )
+    rotation: Rotation = Field(
+        default="hadamard", description="both sides of such products are turned first, which spreads outliers"
     )
     spike_score: float = Field(
         default=0.0,

@@ -16,6 +16,7 @@ from workers.engines.accumulation import add_gradients, weight_of
 from workers.engines.batches import RowIndices
 from workers.engines.course import TrainStep
 from workers.engines.hints import Hints
+from workers.engines.low_bit import multiplying, products_of
 from workers.engines.neighbours import beside_neighbours
 from workers.engines.passes import Pass, evaluation_batches, measure_in
 from workers.engines.positions import DrawnPositions
@@ -48,6 +49,7 @@ class AttachedTrainee:
         self._train, self._validation = passes
         self._hyperparameters, self._computing, self._positions = hyperparameters, computing, positions
         self._hints = hints
+        self._products = products_of(hyperparameters)
         self._head = HeadStates(attached.model, attached.heads()) if hyperparameters.contrast > 0 else None
 
     def train_step(self, step: TrainStep) -> float:
@@ -110,7 +112,7 @@ class AttachedTrainee:
     def _loss(self, rows: RowIndices) -> Tensor:
         """The loss summed over the rows' targets; the method's own part counts for each of them."""
         train = self._train.inputs
-        with self._computing(), self._head or nullcontext():
+        with self._computing(), multiplying(self._products), self._head or nullcontext():
             outputs = self._train.outputs(rows)
         loss = train.loss(outputs, rows, self._hyperparameters)
         if self._head is not None:

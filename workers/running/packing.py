@@ -73,9 +73,12 @@ def in_a_pack_of_one(assignment: Assignment, device: str, describe: Callable[[st
 
 
 def why_not_fast(assignment: Assignment, model: ModelDescription) -> str | None:
-    """Why a trial needs the reference engine; None when the fast one takes it."""
+    """Why a trial needs the reference engine; None when the fast one takes it. Raises `InvalidInput` as `split_config`
+    does."""
     if assignment.engine == "reference":
         return "the job asks for the reference engine"
+    if split_config(assignment.config)[2].products != "full":
+        return "products in few bits are simulated by the reference engine"
     if assignment.gradient_checkpointing:
         return "gradient checkpointing is done by the reference engine"
     if split_config(assignment.config)[2].hint_share > 0:

@@ -117,6 +117,7 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     model = describe(assignment.task.model)
     check_packing(hyperparameters, model)
     check_scaled(hyperparameters.position_scale, model)
+    _check_products(assignment, hyperparameters)
     kind, added = task_of(assignment.task).head, assignment.task.added_tokens()
     half = _base_in_bfloat16(assignment, workbench, model)
     resident = workbench.base(assignment.task.model, len(data.tokens.labels), assignment.quantise, kind, half, added)
@@ -146,6 +147,15 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
         afresh,
         view=view_of(resident.base, data.train) if hyperparameters.hint_share > 0 else None,
     )
+
+
+def _check_products(assignment: Assignment, hyperparameters: Hyperparameters) -> None:
+    """Raise `InvalidInput` where products in few bits are asked for beside what multiplies in a way of its own."""
+    if hyperparameters.products == "full":
+        return
+    if named := {"quantise", "shards", "gradient_checkpointing"} & set(assignment.chosen()):
+        one = min(named)
+        raise InvalidInput("products", f"{hyperparameters.products} with `{one}`", f"`full`, or no `{one}`")
 
 
 def _transforms(assignment: Assignment, hyperparameters: Hyperparameters) -> Transforms:

@@ -81,6 +81,8 @@ def _beyond_trainer(
         return "which of its training rows are left out is found by the search's own code"
     if hyperparameters.neighbours > 0:
         return "Trainer does not look up training rows where it measures"
+    if hyperparameters.products != "full":
+        return "Trainer does not simulate products in few bits"
     if hyperparameters.spike_score > 0:
         return "Trainer does not undo steps whose loss spikes"
     if hyperparameters.schedule == "power":
