@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
+from service.api.routes import chat
 from service.store.store import Store
+from tests.service.answering import questions
 from tests.web.search import Search
 from tests.workers.tiny_language_model import save_tiny_llama
 from workers.artifacts import ArtifactStore
@@ -32,7 +35,9 @@ def trained_adapter(data_root: Path, task: dict[str, object]) -> Artifact:
     return outcome.adapter
 
 
-def test_a_prompt_is_answered_by_base_and_winner(page: Page, store: Store, data_root: Path) -> None:
+@pytest.fixture
+def job(store: Store, data_root: Path) -> str:
+    """A job with a trial that has an adapter: its id."""
     save_tiny_llama(data_root / "model")
     rows = [{"prompt": f"{number}:", "completion": " the cat"} for number in range(40)]
     (data_root / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -46,7 +51,11 @@ def test_a_prompt_is_answered_by_base_and_winner(page: Page, store: Store, data_
     adapter = trained_adapter(data_root, task)
     ended = {"trial_id": claimed.id, "attempt": claimed.attempt, "status": "completed", "adapter": adapter}
     store.finish_trial(Outcome.model_validate(ended | {"metrics": {"loss": 1.0}}))
-    page.goto(f"/#/jobs/{search.job.id}?tab=chat")
+    return search.job.id
+
+
+def test_a_prompt_is_answered_by_base_and_winner(page: Page, job: str) -> None:
+    page.goto(f"/#/jobs/{job}?tab=chat")
     expect(page.get_by_role("button", name="Ask")).to_be_disabled()
     page.get_by_label("Prompt").fill("3:")
     expect(page.get_by_role("checkbox", name="Trial 0")).to_be_checked()
@@ -54,3 +63,25 @@ def test_a_prompt_is_answered_by_base_and_winner(page: Page, store: Store, data_
     expect(page.get_by_role("region", name="Base")).to_contain_text("tokens")
     expect(page.get_by_role("region", name="Trial 0")).to_contain_text("tokens")
     expect(page.get_by_role("button", name="Ask")).to_be_enabled()
+
+
+def test_an_answer_is_stopped_while_it_streams_and_another_one_asked_for(
+    page: Page, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted, chatting = tmp_path / "process", page.locator("form.chat")
+    stage = chatting.get_by_role("status")
+    page.goto(f"/#/jobs/{job}?tab=chat")
+    page.get_by_label("Prompt").fill(str(noted))
+    with monkeypatch.context() as patch:
+        patch.setattr(chat, "spoken", questions.talk_on)
+        page.get_by_role("button", name="Ask").click()
+        expect(stage).to_have_text("trial 0: the cat sat")
+        process = psutil.Process(int(noted.read_text()))
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("button", name="Ask")).to_be_enabled()
+        process.wait(120)  # the work ends with the question
+    expect(stage).to_have_count(0)
+    expect(chatting.get_by_role("alert")).to_have_count(0)
+    page.get_by_label("Prompt").fill("3:")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_role("region", name="Trial 0")).to_contain_text("tokens")

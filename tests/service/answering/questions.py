@@ -38,6 +38,18 @@ def slow(desk: Desk, log: str, seconds: float = 60.0) -> Answered:
 
 
 @costly
+def talk_on(
+    desk: Desk, job_id: str, trials: list[str], prompt: str, max_new_tokens: int, temperature: float, seed: int
+) -> Answered:
+    """Stand for a chat that has begun to answer and does not end: its prompt is where it notes its process."""
+    del job_id, trials, max_new_tokens, temperature, seed
+    Path(prompt).write_text(str(os.getpid()))
+    desk.progress("trial 0: the cat sat")
+    time.sleep(600)
+    return Answered(said="slept", process=os.getpid())
+
+
+@costly
 def large(_desk: Desk) -> Answered:
     """Take two gigabytes."""
     return Answered(said=str(np.ones(1 << 28).sum()), process=os.getpid())

@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psutil
 import pytest
 from fastapi.testclient import TestClient
 
+from service.api.routes import chat
 from service.settings import Settings
 from service.store.records import NewTrial
 from service.store.store import Store
+from tests.service.answering import questions
 from tests.workers.tiny_language_model import save_tiny_llama, tiny_llama, tiny_tokenizer
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
@@ -86,3 +90,18 @@ def test_what_cannot_answer_is_refused_before_anything_is_loaded(
     assert asked(job["job"], trials=[job["trained"]] * 5).json()["errors"][0]["field"] == "trials"
     other = api.post("/v1/jobs", json=spec).json()["id"]
     assert "other models write nothing" in asked(other).text
+
+
+def test_an_answer_that_streams_is_stopped_and_the_next_question_is_answered(
+    served: httpx.Client, job: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    noted, path = tmp_path / "process", f"/v1/jobs/{job['job']}/chat"
+    body = {"trials": [job["trained"]], "prompt": str(noted), "max_new_tokens": 6}
+    with monkeypatch.context() as patch:
+        patch.setattr(chat, "spoken", questions.talk_on)
+        with served.stream("POST", path, json=body, headers=EVENTS, timeout=120) as response:
+            next(line for line in response.iter_lines() if "the cat sat" in line)
+            process = psutil.Process(int(noted.read_text()))
+        process.wait(120)  # the work ends with the stream
+    answered = served.post(path, json=body | {"prompt": "3:"}, timeout=240)
+    assert [one["number"] for one in answered.json()["answers"]] == [None, 0]
