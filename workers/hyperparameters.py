@@ -68,6 +68,12 @@ class Hyperparameters(BaseModel):
     task_weights: tuple[float, ...] = Field(
         default=(), description="of several tasks: the share of each, in place of `task_sampling`; a simplex in a space"
     )
+    replay: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="of tasks in turn: rows of earlier ones that are kept and trained on again; 0: none",
+    )
     eda_copies: int = Field(
         default=0, ge=0, le=16, description="altered copies of each training row beside it (EDA); 0 is off"
     )

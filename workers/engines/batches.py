@@ -118,8 +118,17 @@ class StepPlan:
         self._in_passes = bool(self._bins) and (apart or not sequence)
         self._bins_each = batch_size if sequence and not batch_tokens else 1
         batches = math.ceil(len(self._bins) / self._bins_each) or math.ceil(len(self._lengths) / batch_size)
-        self.steps_per_epoch = math.ceil(batches / gradient_accumulation)
+        self.steps_per_epoch: float = math.ceil(batches / gradient_accumulation)
         self.steps = max(1, round(epochs * self.steps_per_epoch))
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The steps that end a stage of the training: here the last one alone."""
+        return (self.steps,)
+
+    def within(self, step: int) -> tuple[int, int]:
+        """The number of a step (from 1) in its stage, and how many steps that has: what its learning rate goes by."""
+        return step, self.steps
 
     def epoch_at(self, step: int) -> float:
         """Passes over the training rows after `step` steps."""
@@ -145,7 +154,7 @@ class StepPlan:
     def after(self, step: int) -> Iterator[tuple[RowIndices, ...]]:
         """The batches of steps `step + 1`, `step + 2`, … up to the last."""
         for number in range(step, self.steps):
-            epoch, within = divmod(number, self.steps_per_epoch)
+            epoch, within = divmod(number, int(self.steps_per_epoch))
             if within == 0 or number == step:
                 batches = self._batches(epoch)
             own = batches[within * self._accumulation : (within + 1) * self._accumulation]

@@ -22,6 +22,7 @@ from workers.checkpoints import Checkpoint
 from workers.engines.batches import RowIndices, StepPlan
 from workers.engines.schedule import learning_rate_at
 from workers.engines.spike_guard import SpikeGuard
+from workers.engines.stages import StagedPlan, Stages
 from workers.hyperparameters import Hyperparameters
 
 Status = Literal["completed", "stopped", "paused", "failed", "interrupted"]
@@ -142,7 +143,7 @@ class Training:
     take the rows as they come, for data whose order means something. `untrained`: there is nothing to train, so it is
     measured and over. `together`: so many rows in turn share every batch. `sequence`: rows share sequences of so many
     tokens; 0: none do. `apart`: they would, but the method has to see each by itself. `times`: how
-    often each row comes in an epoch; None: once.
+    often each row comes in an epoch; None: once. `stages`: rows come in several, one behind the other.
     """
 
     assignment: Assigned
@@ -159,12 +160,19 @@ class Training:
     apart: bool = False
     times: NDArray[np.float64] | None = None
     interrupted: Callable[[], bool] = lambda: False
+    stages: Stages | None = None
 
     def plan(self) -> StepPlan:
         """The optimizer steps of the whole trial."""
+        if self.stages is None:
+            return self._plan(np.arange(len(self.train_lengths)))
+        return StagedPlan([(rows, self._plan(rows)) for rows in self.stages.rows], self.assignment.epochs)
+
+    def _plan(self, rows: NDArray[np.int64]) -> StepPlan:
+        """The steps on some of the rows."""
         hp = self.hyperparameters
         return StepPlan(
-            self.train_lengths,
+            self.train_lengths[rows],
             hp.batch_size,
             hp.gradient_accumulation,
             self.assignment.epochs,
@@ -174,7 +182,7 @@ class Training:
             self.together,
             self.sequence,
             self.apart,
-            self.times,
+            None if self.times is None else self.times[rows],
         )
 
 
@@ -184,6 +192,8 @@ def course(trial: Training) -> Course:
     if trial.untrained:
         run.metrics = yield Evaluate()
         return run.ending("completed")
+    if trial.stages is not None and not run.behind:
+        run.behind = [(yield Evaluate())]
     guard = run.guard
     for batches in run.plan.after(run.step):
         if trial.interrupted():
@@ -203,7 +213,7 @@ def course(trial: Training) -> Course:
             if early is not None:
                 return early
     if not run.metrics:  # resumed after its last step: only the numbers are missing
-        run.metrics = yield Evaluate()
+        run.metrics = run.compared((yield Evaluate()))
     if run.standing == 0:
         return run.ending("failed", f"diverged: the guard against spikes undid every update of {run.step} steps")
     return run.ending("completed")
@@ -232,7 +242,7 @@ def _report(run: _Run) -> Generator[Request, Any, Ending | None]:
     measured = yield from _evaluated(run.guard)
     if not math.isfinite(measured["loss"]):
         return run.ending("failed", f"nan_loss: the validation loss was {measured['loss']} at step {run.step}")
-    run.metrics = measured | {"train_loss": run.take_mean_loss()}
+    run.metrics = run.compared(measured) | {"train_loss": run.take_mean_loss()}
     pausing = run.step == run.pause_at and not run.done
     stored = None
     if pausing or run.trial.assignment.keep_checkpoints:
@@ -280,6 +290,7 @@ class _Run:
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     guard: Guard = None
+    behind: list[dict[str, float]] = field(default_factory=list)  # metrics before the first stage and behind each
     _loss_sum: float = 0.0
     _loss_weight: float = 0.0
     _unseen: list[tuple[int, float | Tensor, float]] = field(default_factory=list)  # step, its loss, its weight
@@ -291,12 +302,13 @@ class _Run:
         step = 0 if saved is None else plan.step_at(saved.extras.get("epoch", plan.epoch_at(saved.step)))
         pause_at = None if assignment.pause_every is None else plan.next_multiple(assignment.pause_every, step)
         due = plan.report_steps(assignment.reports_per_epoch) | plan.first_steps(assignment.report_at)
-        due |= set() if pause_at is None else {pause_at}
+        due |= set(plan.ends) if pause_at is None else {*plan.ends, pause_at}
         standing = 0 if saved is None else int(saved.extras.get("standing", saved.step))
         guard: Guard = SpikeGuard.of(trial.hyperparameters, standing)
         run = cls(trial, plan, frozenset(due), pause_at, step, step, guard=guard)
         if saved is not None:
             run.seconds = saved.seconds
+            run.behind = list(saved.extras.get("behind_stages", ()))
             # The second name is that of versions in which every row weighed one.
             weight = "loss_weight" if "loss_weight" in saved.extras else "loss_rows"
             run._loss_sum, run._loss_weight = float(saved.extras["loss_sum"]), float(saved.extras[weight])
@@ -309,7 +321,17 @@ class _Run:
     def next_step(self, batches: tuple[RowIndices, ...]) -> TrainStep:
         hp, number = self.trial.hyperparameters, self.step + 1
         tokens = float(self.trial.train_lengths.sum()) / self.plan.steps_per_epoch
-        return TrainStep(number, batches, learning_rate_at(number, self.plan.steps, hp, tokens))
+        return TrainStep(number, batches, learning_rate_at(*self.plan.within(number), hp, tokens))
+
+    def compared(self, measured: dict[str, float]) -> dict[str, float]:
+        """Metrics of now, and where the training has stages those that compare them with the ones behind these."""
+        stages = self.trial.stages
+        if stages is None:
+            return measured
+        now = [*self.behind[: len(stages.rows)], measured]
+        if self.step in self.plan.ends:
+            self.behind = now
+        return measured | stages.compare(now)
 
     @property
     def standing(self) -> int:
@@ -352,7 +374,8 @@ class _Run:
 
     def checkpoint(self, tensors: dict[str, Tensor]) -> Checkpoint:
         losses = {"loss_sum": self._loss_sum, "loss_weight": self._loss_weight}
-        done = {"epoch": self.plan.epoch_at(self.step), "standing": self.standing}
+        done: dict[str, Any] = {"epoch": self.plan.epoch_at(self.step), "standing": self.standing}
+        done |= {"behind_stages": self.behind} if self.behind else {}
         return Checkpoint(self.step, self.seconds, tensors, losses | done)
 
     def report(self, stored: Artifact | None) -> Report:

@@ -42,6 +42,7 @@ class TrainingSetup:
     where rows are of several tasks.
     `loss(outputs, labels)` is the task's mean loss of the model's outputs for a batch, as `outputs(model, batch)` gives
     them. `knowledge(size)` iterates over batches of what the base can do already, where the job names such data.
+    `stage_ends` are the steps behind which another of the row's tasks comes, and the last.
     """
 
     total_steps: int
@@ -49,6 +50,7 @@ class TrainingSetup:
     loss: Callable[[Tensor, Tensor], Tensor]
     outputs: Callable[[nn.Module, Batch], Tensor] = logits_of
     knowledge: Callable[[int], Iterable[Batch]] | None = None
+    stage_ends: tuple[int, ...] = ()
 
 
 class Attached(Protocol):

@@ -17,7 +17,7 @@ from workers.methods.declaration.own_method import NO_HOOKS, OwnHooks
 from workers.methods.forms.dropout import quicken
 from workers.methods.snapshot import ModelSnapshot, taken_off
 from workers.models.loading import Base
-from workers.models.row_tasks import asks_tasks
+from workers.models.row_tasks import asks_tasks, knows_tasks
 
 
 class OwnAdapter:
@@ -135,12 +135,13 @@ class OwnAdapter:
             model_type=self.base.description.anatomy.model_type,
             head=self.base.head,
             task_type=self.base.kind.key,
-            row_tasks=self.base.description.row_tasks if asks_tasks(self.model) else (),
+            row_tasks=self.base.description.row_tasks if knows_tasks(self.model) else (),
         )
         write_adapter(folder, config, self.tensors())
         if numbers := self._integers():
             write_quantised(folder, numbers | {name: self._parameters[name] for name in self._head})
-        write_card(folder, card, plain_peft=False, padding=self.model.config.pad_token_id, row_tasks=config.row_tasks)
+        told = config.row_tasks if asks_tasks(self.model) else ()
+        write_card(folder, card, plain_peft=False, padding=self.model.config.pad_token_id, row_tasks=told)
 
     def without(self) -> AbstractContextManager[None]:
         """Inside, the base is as before; behind it the adapter is on again."""

@@ -40,7 +40,8 @@ How to read the tables:
 - `–` stands where a method is not for such a model or task; the column **models** says what it is for, and the knobs of
   a method for images are those on `builtin:vit`. `tests/workers/methods/test_cpt.py`,
   `tests/workers/tasks/test_language_model_methods.py` and `tests/workers/methods/test_token_merging.py` hold them to
-  the same, and `tests/workers/methods/test_mtlora.py` does `mtlora`, whose parameters are counted here for one task.
+  the same, and `test_mtlora.py`, `test_polyhistor.py` and `test_conpet.py` do `mtlora`, `polyhistor`, `conpet`, whose
+  parameters are counted here for one task.
 - **models** are those it works on, when not all of the [families](models.md).
 - `e2e_qp` and `l4q` train steps as logarithms, so that a rate is the share by which a step changes (`rate_ratio`: that
   of `l4q`'s steps, in multiples of the rate of its LoRA). Their exports hold `quantised.safetensors` besides: for each

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 TASK_IDS = "task_ids"
 """The input `[rows]` of an adapted model that numbers the tasks of its rows."""
 _NAME = "row_tasks"
+TASK_SEQUENCE = "task_sequence"
+"""The part of a model that selects the tasks of its rows by itself."""
 
 
 class RowTasks(nn.Module):
@@ -53,6 +55,11 @@ class RowTasks(nn.Module):
 def asks_tasks(model: nn.Module) -> bool:
     """Whether a model has an adapter on it that must be told the tasks of its rows."""
     return hasattr(model, _NAME)
+
+
+def knows_tasks(model: nn.Module) -> bool:
+    """Whether a model has an adapter on it that is made for so many tasks."""
+    return asks_tasks(model) or hasattr(model, TASK_SEQUENCE)
 
 
 def read_by(model: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

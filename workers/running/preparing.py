@@ -30,6 +30,7 @@ from workers.running.answering import Asked, ask
 from workers.running.knowledge import Knowledge, knowledge_of
 from workers.running.packing import check_packing, why_not_fast
 from workers.running.sharding import WHOLE_BATCH, check_sharded, needs_whole_batch
+from workers.running.stages import check_replay
 from workers.running.teaching import Lesson
 from workers.running.workbench import PreparedData, Workbench
 from workers.strategies.registry import with_strategy_knobs
@@ -124,6 +125,7 @@ def prepare(assignment: Assignment, workbench: Workbench) -> PreparedTrial:
     seen = for_task(resident.base.description, assignment.task)
     resident = replace(resident, base=replace(resident.base, description=_with_tokens_of(seen, resident)))
     chosen = method(name)
+    check_replay(hyperparameters, chosen)
     values = chosen.complete(seen, knobs)
     hyperparameters = with_strategy_knobs(hyperparameters, chosen, resident.base.description)
     # Measured now: later the base carries an adapter.

@@ -16,6 +16,7 @@ import torch
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, EngineName, Outcome
 from workers.checkpoints import Checkpoint, write
+from workers.engines.batches import StepPlan
 from workers.engines.course import EndedEarly, Ending, OnReport, Trainee, Training, course, drive
 from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
@@ -36,6 +37,7 @@ from workers.running.ranks import at_rank, lower_ranks
 from workers.running.row_filter import after_filter
 from workers.running.sampling import times_of
 from workers.running.self_training import after_teachers, said_of
+from workers.running.stages import stages_of
 from workers.running.teaching import Lesson
 from workers.running.workbench import Workbench
 from workers.strategies.running import run_strategy
@@ -74,15 +76,23 @@ def plan_course(prepared: PreparedTrial, workbench: Workbench, on_report: OnRepo
         apart=why_rows_apart(prepared.method) is not None,
         times=times_of(data.train.criterion, prepared.hyperparameters),
         interrupted=workbench.interrupted,
+        stages=stages_of(data.train.criterion, data.tokens.train.targets, prepared.hyperparameters, assignment.seed),
     )
 
 
-def attach(prepared: PreparedTrial, steps: int) -> Attached:
-    """Put the trial's adapter, as it is before its first step of `steps`, on the resident base."""
+def attach(prepared: PreparedTrial, steps: int, stage_ends: tuple[int, ...] = ()) -> Attached:
+    """Put the trial's adapter, as it is before its first step of `steps`, on the resident base. Its stages, where it
+    has several, end at `stage_ends`."""
     train = prepared.data.train
     seed = prepared.assignment.seed
     outputs = outputs_of(train.criterion)
-    setup = TrainingSetup(steps, lambda size: train.labelled_batches(size, seed), train.criterion.mean_loss, outputs)
+    setup = TrainingSetup(
+        steps,
+        lambda size: train.labelled_batches(size, seed),
+        train.criterion.mean_loss,
+        outputs,
+        stage_ends=stage_ends,
+    )
     if (known := prepared.knowledge) is not None:
         setup = replace(setup, knowledge=lambda size: known.train.labelled_batches(size, seed))
     attached = prepared.method.attach(prepared.resident.base, prepared.knobs, seed, setup)
@@ -112,7 +122,7 @@ def train_prepared(
     trial = plan_course(prepared, workbench, on_report)
     engine, why_not = choose_engine(prepared)
     before = time.perf_counter()
-    with _ready(prepared, trial.plan().steps, start) as (attached, strategy, positions):
+    with _ready(prepared, trial.plan(), start) as (attached, strategy, positions):
         probing = 0.0 if prepared.method.probed is None else time.perf_counter() - before
         if prepared.assignment.shards > 1:
             prepared = prepared.on(device_of_rank())
@@ -152,7 +162,7 @@ def trained_quietly(
     silent = {"reports_per_epoch": 0, "report_at": (), "pause_every": None, "keep_checkpoints": False}
     prepared = replace(prepared, assignment=prepared.assignment.model_copy(update=silent), resume=None)
     trial = plan_course(prepared, workbench, lambda _report: "continue")
-    with _ready(prepared, trial.plan().steps, start) as (attached, strategy, positions):
+    with _ready(prepared, trial.plan(), start) as (attached, strategy, positions):
         with trainee_on(choose_engine(prepared)[0], prepared, attached, strategy, workbench, positions) as trainee:
             ending = drive(course(trial), trainee)
         if ending.status != "completed":
@@ -162,9 +172,9 @@ def trained_quietly(
 
 @contextmanager
 def _ready(
-    prepared: PreparedTrial, steps: int, start: Callable[[Attached], None] | None = None
+    prepared: PreparedTrial, plan: StepPlan, start: Callable[[Attached], None] | None = None
 ) -> Iterator[tuple[Attached, TensorAdamW | None, DrawnPositions | None]]:
-    """The adapter on the base as before its first step of `steps`, its training strategy, and how it draws positions.
+    """The adapter on the base as before the first step of its plan, its training strategy, and how it draws positions.
 
     Inside, the generators of random numbers are those of its training. Afterwards the base is as it was, but for a
     sharded one: there the process ends with its trial.
@@ -173,7 +183,7 @@ def _ready(
     base = prepared.resident.base
     own = set(base.model.parameters())
     with ExitStack() as undo:
-        attached = attach(prepared, steps)
+        attached = attach(prepared, plan.steps, plan.ends)
         if not sharded:
             undo.callback(attached.detach)
         if start is not None:

@@ -7,7 +7,7 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
@@ -83,6 +83,8 @@ class Criterion:
         units: of each output of the head, where these may have units of their own that the loss knows.
         tasks: the number of each row's task, where rows are of several.
         domains: the number of each row's domain, where metrics of domains are measured beside those of all rows.
+        over_tasks: where tasks are learnt one after another: from the metrics before the first and behind each so far
+            to those that compare them.
         baselines: what is reached on a split without the model, by the name of the trial's method.
     """
 
@@ -101,6 +103,7 @@ class Criterion:
     by_row: bool = False
     units: tuple[Unit, ...] = ()
     tasks: NDArray[np.int64] | None = None
+    over_tasks: Callable[[Sequence[Mapping[str, float]]], dict[str, float]] | None = None
 
     def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss averaged over all targets, without what regularises training."""

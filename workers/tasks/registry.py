@@ -53,7 +53,7 @@ def task(name: str) -> Task:
 
 def metrics_of(one: TaskType) -> Mapping[str, Metric]:
     """What a trial of this type reports, by name."""
-    own = {metric.name: metric for metric in one.metrics}
+    own = {metric.name: metric for metric in (*one.metrics, *one.compared)}
     training = replace(TRAIN_LOSS, unit=own["loss"].unit)
     return MappingProxyType(own | {metric.name: metric for metric in (training, *COSTS)})
 
@@ -97,7 +97,7 @@ def measurable(one: TaskType) -> Mapping[str, Metric]:
 def _all_metrics() -> Mapping[str, Metric]:
     found: dict[str, Metric] = {}
     for one in types().values():
-        for metric in (*one.metrics, *one.written):
+        for metric in (*one.metrics, *one.compared, *one.written):
             known = found.setdefault(metric.name, metric)
             if known.direction != metric.direction:
                 raise ValueError(f"{one.name} gives the metric {metric.name!r} another direction")

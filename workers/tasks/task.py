@@ -30,6 +30,7 @@ class TaskType:
         example: a section that runs on every machine.
         objectives: metrics and directions that a search usually has.
         space: what a search usually looks through.
+        compared: metrics that compare evaluations at several points of a training.
         written: metrics of the answers that a model writes, measured where a trial has trained to its end, if the
             section asks for them.
         hyperparameters: names of training hyperparameters that mean something for this type alone.
@@ -43,6 +44,7 @@ class TaskType:
     example: Mapping[str, Any]
     objectives: tuple[tuple[str, Direction], ...] = ()
     space: Mapping[str, Any] = field(default_factory=lambda: {"preset": "lora"})
+    compared: tuple[Metric, ...] = ()
     written: tuple[Metric, ...] = ()
     hyperparameters: tuple[str, ...] = ()
     pipeline_tag: str = ""

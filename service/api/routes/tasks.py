@@ -29,7 +29,7 @@ def _view(task: TaskType) -> TaskView:
         summary=task.summary,
         pipeline_tag=task.pipeline_tag,
         fields=_fields(task),
-        metrics=[metric.name for metric in task.metrics],
+        metrics=[metric.name for metric in (*task.metrics, *task.compared)],
         primary_metric=objectives[0].metric,
         objectives=objectives,
         example={

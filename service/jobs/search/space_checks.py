@@ -20,6 +20,7 @@ from workers.methods.registry import method
 from workers.models.description import ModelDescription
 from workers.models.positions import check_scaled
 from workers.running.packing import check_packing
+from workers.running.stages import check_replay
 from workers.strategies.registry import strategies, with_strategy_knobs
 from workers.tasks.registry import tasks
 
@@ -166,6 +167,7 @@ def _untrainable(field: str, config: Mapping[str, Any], model: ModelDescription)
         name, knobs, hyperparameters = split_config(config)
         method(name).complete(model, knobs)
         check_packing(hyperparameters, model)
+        check_replay(hyperparameters, method(name))
         check_scaled(hyperparameters.position_scale, model)
         with_strategy_knobs(hyperparameters, method(name), model)
     except InvalidInput as error:

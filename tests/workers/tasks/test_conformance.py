@@ -161,6 +161,14 @@ CASES = {
         ),
         cut=17,
     ),
+    "continual": Case(
+        _text,
+        (
+            ({"text": 3, "label": "fruit"}, "tasks.one.train"),
+            ({"text": "a pear", "label": None}, "tasks.one.label"),
+        ),
+        fields={"tasks": {"one": {}, "two": {}}},
+    ),
     "audio-classification": Case(
         _heard,
         (
@@ -310,7 +318,8 @@ def section(home: Path, name: str, **changes: Any) -> dict[str, Any]:
 
 def measured(one: Assignment) -> list[str]:
     """The metrics of an evaluation."""
-    return [name for name, metric in metrics_for(one.task).items() if metric.kind == "quality" and name != "train_loss"]
+    other = {"train_loss", *(metric.name for metric in task(one.task.type).compared)}
+    return [name for name, metric in metrics_for(one.task).items() if metric.kind == "quality" and name not in other]
 
 
 def assignment(home: Path, name: str, **changes: Any) -> Assignment:
@@ -386,7 +395,7 @@ def test_every_metric_is_reported_and_documented(bench: Workbench, home: Path, n
     found, reports = outcome(bench, one)
     known = metrics_for(one.task)
     assert found.metrics.keys() == known.keys()
-    assert reports[-1].metrics.keys() == {*measured(one), "train_loss"}
+    assert reports[-1].metrics.keys() == {*measured(one), *(one.name for one in task(name).compared), "train_loss"}
     page = (DOCS / "tasks.md").read_text()
     assert f"`{name}`" in page
     assert [metric for metric in found.metrics if metric in METRICS and f"`{metric}`" not in page] == []

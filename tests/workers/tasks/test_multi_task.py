@@ -21,7 +21,7 @@ from workers.running.preparing import prepare
 from workers.running.sampling import times_of
 from workers.running.trial import attach, train
 from workers.running.workbench import Workbench
-from workers.tasks.catalogue.multi_task.parts import coded, indices_in, numbers_in, tasks_of
+from workers.tasks.coded_targets import coded, indices_in, numbers_in, tasks_of
 from workers.tasks.criterion import IGNORED
 from workers.tasks.registry import metrics_for, task
 

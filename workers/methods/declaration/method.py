@@ -88,6 +88,7 @@ class Method:
     beside it.
     `forms` names the forms of all that it trains besides the head, where all of it has one: then trials of a pack can
     stack it with others; None where something has none.
+    With `by_stage` it learns something of its own for each of tasks in turn, and never changes it behind that.
     A `baseline` is what tasks name that measure it without a model.
     `peft_config(model, knobs)` gives the config class and the arguments of a method of peft; with `trains_plainly` peft
     alone trains it as we do.
@@ -109,6 +110,7 @@ class Method:
     unchanged_at_start: bool = True
     takes_positions: bool = False
     whole_rows: bool = False
+    by_stage: bool = False
     trains_tokens: bool = False
     changes_base: bool = False
     follows_gradients: bool = False

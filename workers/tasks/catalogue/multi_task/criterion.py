@@ -13,9 +13,10 @@ from torch import Tensor
 from workers.data.rows import Targets
 from workers.data.tokens import Tokens
 from workers.hyperparameters import Hyperparameters
-from workers.tasks.catalogue.multi_task.parts import KINDS, PAYLOAD, numbers_in, tasks_of
+from workers.tasks.catalogue.multi_task.parts import KINDS
 from workers.tasks.catalogue.multi_task.rows import BETWEEN
 from workers.tasks.catalogue.multi_task.section import MultiTaskSpec
+from workers.tasks.coded_targets import PAYLOAD, numbers_in, tasks_of
 from workers.tasks.criterion import IGNORED, Criterion, Measure
 
 

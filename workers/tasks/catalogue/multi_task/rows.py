@@ -9,11 +9,12 @@ import numpy as np
 
 from workers.data.rows import Rows, TaskData
 from workers.data.tokens import Encoded, encode_texts
-from workers.errors import InvalidInput
-from workers.tasks.catalogue.multi_task.parts import KINDS, coded
+from workers.tasks.catalogue.multi_task.parts import KINDS
 from workers.tasks.catalogue.multi_task.section import MultiTaskSpec
 from workers.tasks.catalogue.token_classification import encode as encode_words
+from workers.tasks.coded_targets import coded
 from workers.tasks.criterion import IGNORED
+from workers.tasks.several_tasks import joined
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -23,20 +24,9 @@ BETWEEN = ": "
 
 def read(task: MultiTaskSpec, seed: int = 0) -> TaskData:
     """The rows of all tasks, one task behind the other. Raises `InvalidInput` naming the task and its field."""
-    found: dict[str, TaskData] = {}
-    for name, part in task.parts().items():
-        try:
-            found[name] = KINDS[part.type].read(part, seed)
-        except InvalidInput as error:
-            raise InvalidInput(f"tasks.{name}.{error.field}", error.found, error.allowed, error.message) from None
+    found = task.of_each(lambda part: KINDS[part.type].read(part, seed))
     labels = tuple(f"{name}{BETWEEN}{label}" for name, data in found.items() for label in data.labels)
-    tests = [data.test for data in found.values()]
-    return TaskData(
-        labels,
-        _joined(list(found), [data.train for data in found.values()]),
-        _joined(list(found), [data.validation for data in found.values()]),
-        None if None in tests else _joined(list(found), [test for test in tests if test is not None]),
-    )
+    return joined(labels, found, lambda parts: _joined(list(found), parts))
 
 
 def _joined(names: Sequence[str], parts: Sequence[Rows]) -> Rows:
