@@ -63,7 +63,7 @@ class Rows:
 
     A target is the index of a class (int32), a number (float32), or for rows of words an int32 array [words]. `judged`
     is what rows of queries and documents are about; parts of such rows go without. `domains` [rows] names what rows
-    are of, where a job tells them apart.
+    are of, where a job tells them apart; `names` [rows] what they are called, where a job has names for them.
     """
 
     texts: tuple[Text, ...]
@@ -71,6 +71,7 @@ class Rows:
     targets: Targets
     judged: Judged | None = None
     domains: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -79,7 +80,9 @@ class Rows:
         """The rows at `indices` [n], in that order."""
         pairs = None if self.pairs is None else tuple(self.pairs[i] for i in indices)
         domains = None if self.domains is None else tuple(self.domains[i] for i in indices)
-        return Rows(tuple(self.texts[i] for i in indices), pairs, self.targets[indices], domains=domains)
+        names = None if self.names is None else tuple(self.names[i] for i in indices)
+        texts = tuple(self.texts[i] for i in indices)
+        return Rows(texts, pairs, self.targets[indices], domains=domains, names=names)
 
     def of_domain(self, name: str, wanted: bool = True) -> NDArray[np.int64]:
         """The places of a domain's rows, or of all others."""

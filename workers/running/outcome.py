@@ -28,6 +28,7 @@ from workers.running.answering import answers_of, keep_answers
 from workers.running.label_unit import in_label_unit
 from workers.running.outputs import outputs_of
 from workers.running.packing import why_rows_apart
+from workers.running.predictions import keep_predictions
 from workers.running.preparing import PreparedTrial, precision_of
 from workers.running.workbench import Workbench, environment
 from workers.strategies.registry import losses_of_step
@@ -249,6 +250,7 @@ def _export(
             keep_neighbours(Path(folder), attached, prepared.data.train, prepared.hyperparameters)
         if prepared.data.bank is not None:
             prepared.data.bank.save(Path(folder))
+        keep_predictions(Path(folder), attached, prepared.evaluated)
         if written is not None and prepared.asked is not None:
             keep_answers(Path(folder), written, prepared.asked)
         return float(costs.adapter_bytes(Path(folder))), artifacts.put_folder(Path(folder))

@@ -209,7 +209,7 @@ class Workbench:
         def inputs(split: Tokens, of: Rows, measured: bool = True) -> Inputs:
             own = kind.criterion_on(criterion, task, of, split)
             if measured and domain_column(task) is not None:
-                own = by_domain(own, of, len(split), kind.primary)
+                own = by_domain(own, of, split, kind.primary)
             return Inputs(split, tokens.pad_token_id, own, self.device)
 
         test = None if tokens.test is None or rows.test is None else inputs(tokens.test, rows.test)

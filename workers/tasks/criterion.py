@@ -41,6 +41,16 @@ class Measure(Protocol):
         """Metrics of all rows so far by their name in the catalogue, `loss` among them."""
 
 
+class Predictions(Protocol):
+    """What a model says of each row of a split, for whoever wants more than metrics."""
+
+    def add(self, outputs: Tensor, targets: Tensor) -> None:
+        """Take in a batch, as a measure does."""
+
+    def files(self) -> Mapping[str, Any]:
+        """What is written as JSON, by file name."""
+
+
 @dataclass(frozen=True)
 class Unit:
     """What numbers a model gives: the label that they stand for is `mean` + `spread` · output."""
@@ -83,6 +93,7 @@ class Criterion:
         units: of each output of the head, where these may have units of their own that the loss knows.
         tasks: the number of each row's task, where rows are of several.
         domains: the number of each row's domain, where metrics of domains are measured beside those of all rows.
+        predictions: what takes in a split's outputs once a trial has trained to its end, for files beside its adapter.
         over_tasks: where tasks are learnt one after another: from the metrics before the first and behind each so far
             to those that compare them.
         baselines: what is reached on a split without the model, by the name of the trial's method.
@@ -103,6 +114,7 @@ class Criterion:
     by_row: bool = False
     units: tuple[Unit, ...] = ()
     tasks: NDArray[np.int64] | None = None
+    predictions: Callable[[], Predictions] | None = None
     over_tasks: Callable[[Sequence[Mapping[str, float]]], dict[str, float]] | None = None
 
     def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.data.rows import Rows
+from workers.data.tokens import Tokens
 from workers.tasks.criterion import Criterion, Measure
 from workers.tasks.metrics import WORST_DOMAIN, Metric
 
@@ -71,10 +72,11 @@ class DomainMeasure:
         return self._whole.result() | own | {WORST_DOMAIN.name: worst(found.values())}
 
 
-def by_domain(criterion: Criterion, rows: Rows, read: int, first: Metric) -> Criterion:
-    """The criterion of a split whose rows tell their domains: `read` rows for the model are made of them."""
+def by_domain(criterion: Criterion, rows: Rows, read: Tokens, first: Metric) -> Criterion:
+    """The criterion of a split whose rows tell their domains, and of which those that are `read` were made."""
     if rows.domains is None:
         raise ValueError("the rows tell no domains")
     names, numbers = np.unique(np.array(rows.domains, dtype=object).astype(str), return_inverse=True)
     measure = partial(DomainMeasure, criterion.measure, tuple(map(str, names)), first)
-    return replace(criterion, measure=measure, domains=np.repeat(numbers, read // len(rows)).astype(np.int64))
+    own = np.repeat(numbers, len(read) // len(rows)) if read.examples is None else numbers[read.examples]
+    return replace(criterion, measure=measure, domains=own.astype(np.int64))

@@ -36,10 +36,13 @@ def _nothing_to_compare() -> Measure:
 
 def on_split(criterion: Criterion, task: QuestionAnsweringSpec, rows: Rows, tokens: Tokens) -> Criterion:
     """The criterion with measures of one split, which compare with its answers."""
+    from workers.tasks.catalogue.question_answering.nbest import NBest
     from workers.tasks.catalogue.question_answering.spans import AnswerMeasure, Wanted
 
     wanted = Wanted.of(rows, tokens, task.language, task.max_answer_length)
-    return replace(criterion, measure=lambda: AnswerMeasure(wanted))
+    names, most = rows.names or tuple(map(str, range(len(rows)))), task.n_best
+    predictions = None if most is None else (lambda: NBest(wanted, names, most))
+    return replace(criterion, measure=lambda: AnswerMeasure(wanted), predictions=predictions)
 
 
 TASK = Task(
@@ -54,5 +57,8 @@ TASK = Task(
     criterion=criterion,
     encode_options=("doc_stride",),
     on_split=on_split,
+    reading="The score of an answer is the first number of its first token plus the second of its last, that of no "
+    "answer both of the window's first token. Where the job has `n_best`, the likeliest answers to held-out questions "
+    "lie here in the form of SQuAD's scripts: nbest_predictions.json, predictions.json and null_odds.json.",
     example={"model": "builtin:minilm", "train": "builtin:pyqa", "max_length": 128, "train_rows": 1000},
 )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.data.columns import Columns, brief
+from workers.data.domains import domains_of
 from workers.data.rows import Rows, TaskData
 from workers.data.sources import divided, read_splits
 from workers.errors import InvalidInput
@@ -27,7 +28,8 @@ def read(task: QuestionAnsweringSpec, seed: int = 0) -> TaskData:
 
     What is split off `train` shares no context with it: questions on one text would tell each other's answers.
     """
-    splits = read_splits(task, (task.question, task.context), task.answers)
+    named = () if task.id is None else (task.id,)
+    splits = read_splits(task, (task.question, task.context, *named), task.answers)
     rows = {role: _rows(parts, task) for role, parts in splits.items()}
     if not any(len(spans) for spans in rows["train"].targets):
         raise InvalidInput("answers", f"no answer in {task.train}", "some questions that their contexts answer")
@@ -43,7 +45,15 @@ def _rows(parts: Sequence[Columns], task: QuestionAnsweringSpec) -> Rows:
         _spans(part.values[task.answers][row], context, part.place(row, task.answers))
         for (part, row), context in zip(places, contexts, strict=True)
     ]
-    return Rows(tuple(questions), tuple(contexts), targets)
+    names = None if task.id is None else tuple(_name(part, row, task.id) for part, row in places)
+    return Rows(tuple(questions), tuple(contexts), targets, domains=domains_of(task, parts), names=names)
+
+
+def _name(part: Columns, row: int, column: str) -> str:
+    value = part.values[column][row]
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise InvalidInput("id", f"{brief(value)} in {part.place(row, column)}", "a text or a number in every row")
+    return str(value)
 
 
 def _contexts(rows: Rows) -> NDArray[np.int64]:

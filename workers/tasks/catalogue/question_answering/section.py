@@ -8,10 +8,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from workers.bounded import Name
 from workers.tasks.catalogue.question_answering.answers import Language
-from workers.tasks.section import KnowledgeSection
+from workers.tasks.section import DomainSection, KnowledgeSection
 
 
-class QuestionAnsweringSpec(KnowledgeSection):
+class QuestionAnsweringSpec(DomainSection, KnowledgeSection):
     """The `task` section of an extractive question answering: an answer is a span of its context."""
 
     type: Literal["question-answering"] = "question-answering"
@@ -30,6 +30,13 @@ class QuestionAnsweringSpec(KnowledgeSection):
         description="tokens that neighbouring windows of a long context share (default: a third of `max_length`)",
     )
     max_answer_length: int = Field(default=30, ge=1, le=512, description="tokens of the longest answer that is given")
+    id: Name | None = Field(default=None, description="column of the questions' names (default: their numbers)")
+    n_best: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="likeliest answers of each held-out question that are kept with the adapter, with their scores",
+    )
     language: Language = Field(default="en", description="whose articles and words `exact_match` and `f1_token` know")
 
     @field_validator("doc_stride")

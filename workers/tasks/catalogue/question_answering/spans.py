@@ -90,13 +90,8 @@ class AnswerMeasure:
         self._loss += float(span_loss(outputs.double(), targets, Hyperparameters()))
         self._windows += len(targets)
         scores, codes = outputs.double().cpu().numpy(), targets.cpu().numpy()
-        windows = codes.max(-1) // ROLES
-        spans = np.zeros((*codes.shape, 2), dtype=np.int64)
-        for row, window in enumerate(windows):
-            begin, end = self._wanted.offsets[window : window + 2]
-            spans[row, : end - begin] = self._wanted.spans[begin:end]
+        windows, spans, none = spans_of_windows(self._wanted, codes)
         inside = spans[..., 1] > 0
-        none = (codes != IGNORED) & ~inside
         empty = np.where(none, scores.sum(-1), -np.inf).max(-1)
         best, first, last = likeliest(scores, inside, self._wanted.longest)
         rows = np.arange(len(windows))
@@ -136,6 +131,19 @@ class AnswerMeasure:
         silent = (self._none > self._score) if may_be_none else np.zeros(len(self._none), dtype=bool)
         places = zip(self._wanted.contexts, self._answer, silent, strict=True)
         return ["" if nothing else context[begin:end].strip() for context, (begin, end), nothing in places]
+
+
+def spans_of_windows(
+    wanted: Wanted, codes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Of a batch's targets `[rows, tokens]`: the windows `[rows]`, the spans of characters of their tokens
+    `[rows, tokens, 2]`, [0, 0] outside of the context, and the tokens `[rows, tokens]` that stand for no answer."""
+    windows = codes.max(-1) // ROLES
+    spans = np.zeros((*codes.shape, 2), dtype=np.int64)
+    for row, window in enumerate(windows):
+        begin, end = wanted.offsets[window : window + 2]
+        spans[row, : end - begin] = wanted.spans[begin:end]
+    return windows, spans, (codes != IGNORED) & ~(spans[..., 1] > 0)
 
 
 def likeliest(
