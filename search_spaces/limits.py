@@ -44,5 +44,8 @@ _WIDEST: tuple[Parameter, ...] = (
     Float("spike_score", 0.0, 1e3),
     Int("spike_window", 10, 10_000),
     Int("spike_retries", 1, 10),
+    Categorical("precision", ("fp32", "bf16")),
+    Categorical("gradient_checkpointing", (False, True)),
+    Int("threads", 1, 256),
 )
 TRAINING_LIMITS: dict[str, Parameter] = {parameter.name: parameter for parameter in _WIDEST}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from workers.bounded import INT32
+from workers.searched_settings import SEARCHED, settings_in
 from workers.task import AnyTask
 
 Config = dict[str, Any]
@@ -48,6 +49,9 @@ class Execution(_Frozen):
     gradient_checkpointing: bool = Field(
         default=False, description="compute activations again instead of keeping them: less memory, more time"
     )
+    threads: int | None = Field(
+        default=None, ge=1, le=256, description="threads that a trial computes with; by default all that its worker has"
+    )
     quantise: Quantisation | None = Field(
         default=None, description="keep the frozen base's weights in 8 or 4 bits (needs bitsandbytes)"
     )
@@ -72,7 +76,7 @@ class Execution(_Frozen):
 
 
 class Assignment(Execution):
-    """One trial to train."""
+    """One trial to train. What its configuration says of the machine takes the place of what the job says."""
 
     trial_id: str
     attempt: int
@@ -99,6 +103,15 @@ class Assignment(Execution):
     needed: tuple[str, ...] = Field(
         default=(), description="metrics of the job's own without which the trial has failed: objectives and guards"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_the_trial(cls, given: Any) -> Any:
+        config = given.get("config") if isinstance(given, dict) else None
+        if not isinstance(config, dict) or not SEARCHED & config.keys():
+            return given
+        rest = {name: value for name, value in config.items() if name not in SEARCHED}
+        return {**given, **settings_in(config), "config": rest}
 
 
 class Report(_Frozen):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workers.errors import InvalidInput
+from workers.searched_settings import SEARCHED, settings_in
 
 NO_STRATEGY = "none"
 Schedule = Literal["linear", "cosine", "constant", "power"]
@@ -151,13 +152,14 @@ def split_config(config: Mapping[str, Any]) -> tuple[str, dict[str, Any], Hyperp
     """Split a trial's configuration into (method, knobs of the method, hyperparameters).
 
     `<method>.knob` and `knob` mean the same, so configurations of the `methods` tree and of a single method's space
-    look alike from here on; `<strategy>.knob` belongs to the training strategy. Raises `InvalidInput` naming the
-    hyperparameter that is out of range.
+    look alike from here on; `<strategy>.knob` belongs to the training strategy, and settings of the machine
+    (`workers.searched_settings`) to none of the three. Raises `InvalidInput` naming what is out of range.
     """
     if "method" not in config:
         raise InvalidInput("method", None, "the name of a PEFT method such as `lora`")
-    method = str(config["method"])
-    plain = {name.removeprefix(f"{method}."): value for name, value in config.items() if name != "method"}
+    settings_in(config)
+    method, left_out = str(config["method"]), {"method", *SEARCHED}
+    plain = {name.removeprefix(f"{method}."): value for name, value in config.items() if name not in left_out}
     prefix = f"{plain.get('strategy', NO_STRATEGY)}."
     of_strategy = {name.removeprefix(prefix): plain.pop(name) for name in list(plain) if name.startswith(prefix)}
     fields = Hyperparameters.model_fields.keys() - {"strategy_knobs"}

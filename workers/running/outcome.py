@@ -67,6 +67,8 @@ def outcome_of(
     anatomy = prepared.resident.base.description.anatomy
     where = environment(precision_of(assignment, engine, workbench, anatomy), prepared.data.train.device.type)
     where |= _rows(prepared)
+    if assignment.threads is not None:
+        where["threads"] = str(assignment.threads)
     if assignment.shards > 1:
         where["shards"] = str(assignment.shards)
     if prepared.sequence and (why_apart := why_rows_apart(prepared.method)):
@@ -80,6 +82,8 @@ def outcome_of(
     adapter, written = None, None
     if ending.status in ("completed", "stopped"):
         metrics |= _costs(prepared, attached, ending, remembered)
+        if metrics["train_seconds"] > 0:
+            metrics["tokens_per_second"] = metrics["train_tokens"] / metrics["train_seconds"]
         longer = _latency(prepared, attached, workbench)
         metrics |= {name: prepared.base_latency[name] * ratio.value for name, ratio in longer.items()}
         where |= {f"{name}_over_base": str(ratio) for name, ratio in longer.items()}

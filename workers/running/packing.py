@@ -32,6 +32,8 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return "the job asks for a pass of its own for each trial"
     if task_of(assignment.task).compares_batch(assignment.task):
         return "rows of a batch are compared with each other, and a pass that trials share holds those of others"
+    if assignment.threads is not None:
+        return "it computes with a number of threads of its own"
     if hyperparameters.spike_score > 0:
         return "a guard against spikes sets a trial back on its own"
     if hyperparameters.eda_copies > 0:

@@ -129,7 +129,8 @@ def train_prepared(
         with trainee_on(engine, prepared, attached, strategy, workbench, positions) as trainee:
             if trial.resume is not None:
                 trainee.load(trial.resume.tensors)
-            ending = drive(course(trial), trainee)
+            with _computing_with(prepared.assignment.threads):
+                ending = drive(course(trial), trainee)
             ending = replace(ending, seconds=ending.seconds + probing)
             if ending.status == "completed":
                 ending = replace(ending, metrics=ending.metrics | _at_lower_ranks(prepared, trainee))
@@ -196,6 +197,17 @@ def _ready(
         strategy = run_strategy(prepared.hyperparameters, attached, base.description, seed)
         torch.manual_seed(rank_seed(seed) if sharded else seed)
         yield attached, strategy, positions
+
+
+@contextmanager
+def _computing_with(threads: int | None) -> Iterator[None]:
+    """Inside, torch computes with so many threads; None: with those that it has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _at_lower_ranks(prepared: PreparedTrial, trainee: Trainee) -> dict[str, float]:

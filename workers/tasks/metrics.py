@@ -78,5 +78,6 @@ COSTS = (
     ),
     Metric("train_seconds", "cost", "minimize", "seconds", "wall clock of training, evaluation excluded"),
     Metric("train_tokens", "cost", "minimize", "tokens", "tokens of the training rows, times the passes over them"),
+    Metric("tokens_per_second", "cost", "maximize", "tokens/second", "`train_tokens` over `train_seconds`"),
     Metric("train_tflops", "cost", "minimize", "TFLOP", "floating-point operations of the whole training"),
 )

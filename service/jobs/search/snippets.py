@@ -20,6 +20,7 @@ from workers.methods.declaration.method import Method
 from workers.methods.registry import method
 from workers.methods.snippets import adapter_snippet, fresh_base_snippet
 from workers.models.description import describe_for
+from workers.searched_settings import settings_in
 from workers.task import DEFAULT_TYPE
 from workers.tasks.registry import task_of
 from workers.tasks.section import TaskSection
@@ -34,6 +35,8 @@ def snippet(spec: JobSpec, trial: Trial, past: Sequence[Stretch]) -> str:
     name, knobs, hyperparameters = split_config(trial.config)
     chosen = method(name)
     reason = _beyond_trainer(spec, chosen, hyperparameters, past)
+    if reason is None and (own := settings_in(trial.config)):
+        reason = f"its configuration says with which {', '.join(sorted(own))} it trains"
     if reason is not None or chosen.peft_config is None:
         return _with_our_engine(spec, trial, past, reason or "")
     try:
