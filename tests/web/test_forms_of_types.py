@@ -1,0 +1,85 @@
+"""A job of each kind that does not read plain texts, written in the form alone: from the schemas and the example that
+the service gives of the type, with no knowledge of any, to the queued job."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from service.store.store import Store
+from tests.web.server import Server
+from tests.workers.tiny_sound_model import write_sound_model
+
+pytestmark = pytest.mark.browser
+
+
+def fill(part: Locator, name: str, value: Any) -> None:
+    """Give a field its value in the way that it asks for."""
+    field = part.get_by_label(re.compile(rf"^{name}( required)?$"))
+    kind = field.evaluate("one => one.type === 'checkbox' ? 'checkbox' : one.tagName")
+    if kind == "checkbox":
+        field.set_checked(value)
+    elif kind == "SELECT":
+        field.select_option(value)
+    else:
+        field.fill(value if isinstance(value, str) else json.dumps(value))
+
+
+def write(page: Page, job: dict[str, Any], fields: list[str]) -> None:
+    """Fill the form with a job; `fields` are those that its type of task has."""
+    part = page.get_by_role("group", name=re.compile("^Task$"))
+    part.get_by_label("type", exact=True).select_option(job["task"]["type"])
+    page.locator(".job-form").evaluate("form => form.querySelectorAll('details').forEach(one => { one.open = true })")
+    for name in fields:
+        if name in job["task"]:
+            fill(part, name, job["task"][name])
+        elif name in ("validation", "test"):  # of the job that the page begins with
+            fill(part, name, "")
+    fill(page.get_by_role("group", name=re.compile("^Job$")), "name", job["name"])
+    space = page.get_by_role("group", name=re.compile("^Space$"))
+    for name in ("preset", "parameters"):
+        if name in job["space"]:
+            fill(space, name, job["space"][name])
+        elif name == "preset":
+            fill(space, name, "")
+    objectives = page.get_by_role("group", name=re.compile(r"^objective \d+$"))
+    for _ in range(objectives.count(), len(job["objectives"])):
+        page.get_by_role("button", name="Add an objective").click()
+    for number in range(objectives.count(), len(job["objectives"]), -1):
+        page.get_by_role("button", name=f"Remove objective {number}").click()
+    for number, objective in enumerate(job["objectives"], start=1):
+        row = page.get_by_role("group", name=f"objective {number}", exact=True)
+        for name, value in objective.items():
+            fill(row, name, value)
+    budget = page.get_by_role("group", name=re.compile("^Budget$"))
+    for name, value in job["budget"].items():
+        fill(budget, name, value)
+
+
+@pytest.mark.parametrize("kind", ["image-classification", "audio-classification", "reranking", "retrieval", "program"])
+def test_a_job_of_the_type_is_written_by_its_schema_and_queued(
+    page: Page, server: Server, token: str, store: Store, data_root: Path, kind: str
+) -> None:
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as service:
+        listed = service.get("/v1/tasks").raise_for_status().json()["items"]
+    found = next(one for one in listed if one["name"] == kind)
+    job, fields = found["example"], [one["name"] for one in found["fields"] if one["name"] != "type"]
+    if kind == "audio-classification":  # the built-in model is fetched on first use
+        job["task"]["model"] = str(write_sound_model(data_root / "listener"))
+    page.goto("/#/new")
+    write(page, job, fields)
+    expect(page.get_by_text("No problems found")).to_be_visible()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(job["name"])
+    (stored,) = store.list_jobs().items
+    assert stored.state == "queued"
+    assert {name: stored.spec["task"][name] for name in job["task"]} == job["task"]
+    assert stored.spec["objectives"] == job["objectives"]
+    for section in ("space", "budget"):
+        assert stored.spec[section].items() >= job[section].items()
