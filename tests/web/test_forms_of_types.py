@@ -19,9 +19,14 @@ from tests.workers.tiny_sound_model import write_sound_model
 pytestmark = pytest.mark.browser
 
 
+def labelled(part: Locator, name: str) -> Locator:
+    """A field of a part of the form."""
+    return part.get_by_label(re.compile(rf"^{name}( required)?$"))
+
+
 def fill(part: Locator, name: str, value: Any) -> None:
     """Give a field its value in the way that it asks for."""
-    field = part.get_by_label(re.compile(rf"^{name}( required)?$"))
+    field = labelled(part, name)
     kind = field.evaluate("one => one.type === 'checkbox' ? 'checkbox' : one.tagName")
     if kind == "checkbox":
         field.set_checked(value)
@@ -39,8 +44,8 @@ def write(page: Page, job: dict[str, Any], fields: list[str]) -> None:
     for name in fields:
         if name in job["task"]:
             fill(part, name, job["task"][name])
-        elif name in ("validation", "test"):  # of the job that the page begins with
-            fill(part, name, "")
+        elif (field := labelled(part, name)).evaluate("one => one.type === 'text' && one.value !== ''"):
+            field.fill("")  # of the job that the page begins with
     fill(page.get_by_role("group", name=re.compile("^Job$")), "name", job["name"])
     space = page.get_by_role("group", name=re.compile("^Space$"))
     for name in ("preset", "parameters"):
