@@ -17,6 +17,7 @@ PROXIES_TRAIN: Mapping[str, tuple[object, ...]] = {
     "engine": ("auto",),
     "precision": ("auto", "fp32"),
     "gradient_checkpointing": (False,),
+    "threads": (None,),
     "quantise": (None,),
     "shards": (1,),
     "pack": ("auto", 1),

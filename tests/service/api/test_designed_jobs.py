@@ -77,6 +77,7 @@ def test_a_mixture_job_is_admitted_with_paths_sizes_and_prior(api: TestClient, m
         ({"resources": {"engine": "fast"}}, "resources.engine", "allowed: auto"),
         ({"resources": {"quantise": "nf4"}}, "resources.quantise", "allowed: nothing"),
         ({"resources": {"gradient_checkpointing": True}}, "resources.gradient_checkpointing", "allowed: false"),
+        ({"resources": {"threads": 2}}, "resources.threads", "allowed: nothing"),
         ({"resources": {"pack": 4}}, "resources.pack", "allowed: auto or 1"),
         ({"objectives": [{"metric": "accuracy", "direction": "maximize"}]}, "objectives.0.metric", "loss"),
     ],
