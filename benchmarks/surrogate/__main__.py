@@ -25,8 +25,8 @@ from optimizers.gp.outcomes import scaling
 from predictors.gaussian_process import fit_gaussian_process
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "surrogate.json"
-MEASURED = (5, 10, 20, 40, 80)
-REPEATS = 3
+MEASURED = (5, 20, 60)
+REPEATS = 2
 WAYS = ("surrogate", "process", "informed")
 
 

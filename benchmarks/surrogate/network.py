@@ -23,7 +23,7 @@ from optimizers.gp.outcomes import scaling
 from predictors.matern import matern, squared_distances
 
 WIDTH, LAYERS, HEADS, COLUMNS = 64, 2, 4, 48
-TASKS, ASKED, LEAST, MOST = 16, 32, 4, 80  # of a step: tasks, asked trials, least and most measured ones
+TASKS, ASKED, LEAST, MOST = 12, 24, 4, 60  # of a step: tasks, asked trials, least and most measured ones
 RATE, WARM = 1e-3, 0.05
 
 

@@ -51,10 +51,17 @@ def _joint_lora(_choice: Choice, configs: Configs, model: ModelDescription) -> d
 
 
 def _masked(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
-    """A masked LoRA of the same rank on all layers, so that all of the base is pruned."""
+    """A masked LoRA of the same rank on all layers, so that all of the base is pruned, or what keeps one beside what
+    is retrained."""
     own = _of_rank(_knobs(configs[0], model)["rank"]) | _everywhere(model) | {"pattern": choice["pattern"]}
     own |= {"sparsity": choice["sparsity"]} if choice["pattern"] == "free" else {}
-    return _afresh("masked_lora", choice, configs, own)
+    if choice["retrain"] == "factors":
+        return _afresh("masked_lora", choice, configs, own)
+    if choice["retrain"].startswith("biases") and not any(linear.bias for _, linear in model.linears()):
+        told = "its layers have no biases; allowed: `factors`, `norms` or `head`"
+        raise InvalidInput("retrain", choice["retrain"], "`factors`, `norms` or `head`", told)
+    kept = {name: value for name, value in own.items() if name not in ("alpha", "targets", "top_layers")}
+    return _afresh("pruned", choice, configs, kept | {"retrain": choice["retrain"]})
 
 
 def _grown(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:

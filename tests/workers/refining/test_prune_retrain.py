@@ -9,8 +9,9 @@ import torch
 
 from service.jobs.refine.results import result_config
 from tests.workers.refining.winners import TASK, Winner, loss_of_loaded, refined
+from workers.errors import InvalidInput
 from workers.exports.merging import merged
-from workers.models.description import describe_for
+from workers.models.description import describe, describe_for
 from workers.models.loading import load_base
 from workers.running.workbench import Workbench
 
@@ -19,7 +20,7 @@ from workers.running.workbench import Workbench
 def test_retraining_is_ahead_of_pruning_alone_and_zeros_stay_zero(
     bench: Workbench, lora: Winner, tmp_path: Path, pattern: str
 ) -> None:
-    choice = {"pattern": pattern, "sparsity": 0.5, "learning_rate": 2e-3, "epochs": 2.0}
+    choice = {"retrain": "factors", "pattern": pattern, "sparsity": 0.5, "learning_rate": 2e-3, "epochs": 2.0}
     config = result_config("prune_retrain", choice, [lora.config], describe_for(TASK))
     outcome = refined(bench, "prune_retrain", choice, [lora], config, epochs=2.0)
     assert outcome.status == "completed", outcome.reason
@@ -40,3 +41,44 @@ def test_retraining_is_ahead_of_pruning_alone_and_zeros_stay_zero(
             assert (zero.reshape(-1, 4).sum(1) == 2).all(), name
         assert before.abs()[zero].mean() < before.abs()[~zero].mean()
         assert torch.count_nonzero((weight - before)[~zero]) > 0
+
+
+@pytest.mark.parametrize("retrain", ["biases", "norms", "biases_and_norms", "head"])
+def test_little_is_retrained_beside_an_update_that_stays(
+    bench: Workbench, lora: Winner, tmp_path: Path, retrain: str
+) -> None:
+    choice = {"retrain": retrain, "pattern": "free", "sparsity": 0.5, "learning_rate": 5e-3, "epochs": 2.0}
+    config = result_config("prune_retrain", choice, [lora.config], describe_for(TASK))
+    outcome = refined(bench, "prune_retrain", choice, [lora], config, epochs=2.0)
+    assert outcome.status == "completed", outcome.reason
+    assert outcome.metrics["loss"] < outcome.metrics["pruned_loss"]
+    whole = sum(value.numel() for value in load_base("builtin:minilm", 4).model.parameters())
+    assert outcome.metrics["trainable_params"] <= 0.002 * whole
+    assert (outcome.metrics["trainable_params"] == 0) == (retrain == "head")
+    assert outcome.adapter is not None
+    folder = bench.artifacts.extract(outcome.adapter.sha256, tmp_path / "adapter")
+    assert loss_of_loaded(bench, folder) == pytest.approx(outcome.metrics["loss"], rel=1e-4)
+    merged_model, base = merged(folder, "builtin:minilm"), load_base("builtin:minilm", 4).model
+    changed = {"biases": 0, "norms": 0}
+    for name, before in base.named_parameters():
+        if ".layer." not in name:
+            continue
+        after = merged_model.get_parameter(name)
+        if before.ndim == 2:
+            assert (after == 0).float().mean() == pytest.approx(0.5, abs=1e-3), name
+        elif not torch.equal(after, before):
+            changed["norms" if "LayerNorm" in name else "biases"] += 1
+    assert {kind for kind, count in changed.items() if count} == {
+        one for one in retrain.split("_and_") if one != "head"
+    }
+    updated = [name for name, value in base.named_parameters() if ".layer.5." in name and name.endswith("query.weight")]
+    (query,) = (merged_model.get_parameter(name) - base.get_parameter(name) for name in updated)
+    assert torch.count_nonzero(query[merged_model.get_parameter(updated[0]) != 0]) > 0
+
+
+def test_biases_are_refused_where_there_are_none() -> None:
+    model = describe("builtin:smollm2")
+    choice = {"retrain": "biases", "pattern": "free", "sparsity": 0.5, "learning_rate": 5e-3}
+    with pytest.raises(InvalidInput) as caught:
+        result_config("prune_retrain", choice, [{"method": "lora", "rank": 4}], model)
+    assert caught.value.field == "retrain"

@@ -39,12 +39,17 @@ def _install(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[
     from workers.methods.forms.reweighted import reweight
 
     def make(module: nn.Module, linear: Linear) -> MaskedLora:
-        stored = module.get_parameter("weight")
-        weight = stored.T if linear.transposed else stored
-        mask = two_of_four(weight) if knobs["pattern"] == "2:4" else largest(weight, 1 - knobs["sparsity"])
+        mask = pruning_mask(module, linear, knobs)
         return MaskedLora(module, linear.transposed, mask, knobs["rank"], knobs["alpha"] / knobs["rank"], generator)
 
     return reweight(base, placed(base.description, knobs), make)
+
+
+def pruning_mask(module: nn.Module, linear: Linear, knobs: KnobValues) -> Tensor:
+    """Mask [out, in] of what a layer keeps under the knobs `pattern` and `sparsity`."""
+    stored = module.get_parameter("weight")
+    weight = stored.T if linear.transposed else stored
+    return two_of_four(weight) if knobs["pattern"] == "2:4" else largest(weight, 1 - knobs["sparsity"])
 
 
 def largest(weight: Tensor, share: float) -> Tensor:

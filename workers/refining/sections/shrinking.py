@@ -27,9 +27,16 @@ class CompressStep(StepSection):
 
 
 class PruneStep(StepSection):
-    """PERP: prune the base under a LoRA winner and retrain the winner's factors, whose update keeps the zeros."""
+    """PERP: prune the base under a LoRA winner and retrain little of it: the winner's factors, whose update keeps the
+    zeros, or biases, norms or the head alone."""
 
     step: Literal["prune_retrain"]
+    retrain: list[Literal["factors", "biases", "norms", "biases_and_norms", "head"]] = Field(
+        default=["factors"],
+        min_length=1,
+        max_length=5,
+        description="what trains besides the head; all but `factors` leave the winner's update as it is",
+    )
     pattern: list[Literal["free", "2:4"]] = Field(default=["free"], min_length=1, max_length=2)
     sparsity: list[Annotated[float, Field(ge=0.1, le=0.9)]] = Field(
         default=[0.5], min_length=1, max_length=9, description="of the pattern `free`"
