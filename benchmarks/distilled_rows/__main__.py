@@ -42,10 +42,12 @@ def main() -> None:
     """Read the command line, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with text/ag_news and text/trec")
+    parser.add_argument("--only", choices=SETS, help="one of the sets; the file keeps the other")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows: list[dict[str, Any]] = []
-    for name in SETS:
+    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
+    for name in SETS if given.only is None else (given.only,):
+        rows = [row for row in rows if row["data_set"] != name]
         rows += measured(name, given.data / "text" / name)
         print(json.dumps(rows[-1]), flush=True)
         RESULTS.write_text(json.dumps({"summary": summary(rows), "rows": rows}, indent=1) + "\n")

@@ -49,7 +49,7 @@ def logits(weights: Weights, inputs: Tensor) -> Tensor:
 
 
 def distilled(data: Data, per_class: int, seed: int) -> Data:
-    """As many rows of each class, fitted to the trajectories of experts on all rows."""
+    """As many rows of each class, or as it has, fitted to the trajectories of experts on all rows."""
     classes = int(data.classes.max()) + 1
     tracks = [_expert(data, classes, 1000 * seed + number) for number in range(EXPERTS)]
     start = representative(data, per_class, seed)
@@ -101,7 +101,7 @@ def representative(data: Data, per_class: int, seed: int) -> Data:
     kept = []
     for one in data.classes.unique():
         own = (data.classes == one).nonzero()[:, 0]
-        clusters = KMeans(per_class, n_init=1, random_state=seed).fit(data.inputs[own].numpy())
+        clusters = KMeans(min(per_class, len(own)), n_init=1, random_state=seed).fit(data.inputs[own].numpy())
         near = torch.cdist(torch.from_numpy(clusters.cluster_centers_).float(), data.inputs[own])
         kept.append(own[near.argmin(1)])
     return data.take(torch.cat(kept))
