@@ -249,6 +249,16 @@ class AsyncClient:
         """See `Client.fit_mixture`."""
         return await self._send(calls.fit_mixture(question))
 
+    async def expect_mixtures(
+        self, job_id: str, mixtures: Sequence[Mapping[str, float]], level: float = 0.9
+    ) -> Mapping[str, Any]:
+        """See `Client.expect_mixtures`."""
+        return await self._send(calls.expect_mixtures(job_id, mixtures, level))
+
+    async def courses(self, job_ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        """See `Client.courses`."""
+        return await self._send(calls.courses(job_ids))
+
     async def fit_law(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         """See `Client.fit_law`."""
         return await self._send(calls.fit_law(question))

@@ -259,6 +259,16 @@ def fit_mixture(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     return _costly("POST", "/v1/mixtures/fit", dict, body=question)
 
 
+def expect_mixtures(job_id: str, mixtures: Sequence[Mapping[str, float]], level: float) -> Call[Mapping[str, Any]]:
+    """The losses to expect of mixtures of a job's domains."""
+    return _costly("POST", f"/v1/jobs/{job_id}/mixtures", dict, body={"mixtures": list(mixtures), "level": level})
+
+
+def courses(job_ids: Sequence[str]) -> Call[list[Mapping[str, Any]]]:
+    """How far jobs have come."""
+    return Call("GET", "/v1/courses", lambda data: list(data["items"]), _each("job", job_ids))
+
+
 def fit_law(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
     """Fit a learning-rate and batch law to a table of runs."""
     return _costly("POST", "/v1/predict/fit-law", dict, body=question)

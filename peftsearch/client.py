@@ -277,6 +277,18 @@ class Client:
         `level`, `seed`): its predicted loss, interval and the effect of each domain. Raises BadInput."""
         return self._send(calls.fit_mixture(question))
 
+    def expect_mixtures(
+        self, job_id: str, mixtures: Sequence[Mapping[str, float]], level: float = 0.9
+    ) -> Mapping[str, Any]:
+        """The loss of any `mixtures` (share by domain) of a mixture job's domains, each with its interval, by the
+        regression on what the job's proxies measured. Raises BadInput."""
+        return self._send(calls.expect_mixtures(job_id, mixtures, level))
+
+    def courses(self, job_ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        """How far jobs have come: of each the best value so far of its first objective, at up to 40 finished trials
+        that stand evenly among all. Jobs that are not there are left out."""
+        return self._send(calls.courses(job_ids))
+
     def fit_law(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         """Fit a law of learning rate and batch size to `rows` of runs (`parameters`, `tokens`, `learning_rate`,
         `batch`, `loss` and, for adapters, `rank`), and answer for a size when one is named. Raises BadInput."""

@@ -54,6 +54,40 @@ def answer(
     }
 
 
+def expected(
+    rows: Sequence[Row], mixtures: Sequence[Mapping[str, float]], target: str | None, level: float
+) -> dict[str, Any]:
+    """What the regression on `rows` expects of each of `mixtures`, in their order, and how well it predicts rows that
+    it has not seen. Arguments as of `answer`.
+
+    Raises:
+        OutOfDomain: as `answer` does; and a mixture of other domains, or whose weights do not sum to one.
+    """
+    domains, weights, separate = table(rows, target)
+    for number, mixture in enumerate(mixtures):
+        _same(f"mixtures.{number}", mixture, domains)
+    asked = checked_mixtures(np.array([[one[name] for name in domains] for one in mixtures]), domains, "mixtures")
+    regression, losses = fit_mixture_regression(weights, separate, domains, level), separate.mean(axis=1)
+    middle, half = regression.predict(asked)
+    fit = _fit(regression, losses)
+    return {
+        "items": [
+            {
+                "weights": dict(zip(domains, map(float, row), strict=True)),
+                "loss": loss,
+                "low": loss - by,
+                "high": loss + by,
+            }
+            for row, loss, by in zip(asked, middle.tolist(), half.tolist(), strict=True)
+        ],
+        "level": level,
+        "fit": fit,
+        "source": SOURCE,
+        "valid_for": VALID_FOR,
+        "warnings": _warnings(fit, len(domains)),
+    }
+
+
 def table(rows: Sequence[Row], target: str | None) -> tuple[tuple[str, ...], Floats, Floats]:
     """Domains, weights `[n, d]` and the losses to lower `[n, k]`.
 

@@ -1,4 +1,4 @@
-"""`peftsearch mixture fit FILE`, `peftsearch mixture show JOB`: which mixture of data to train on."""
+"""`peftsearch mixture fit FILE`, `show JOB`, `expect JOB MIXTURE`: which mixture of data to train on."""
 
 from __future__ import annotations
 
@@ -54,6 +54,46 @@ def show(job_id: JobId, as_json: AsJson = False, url: Url = None, token: Token =
         return
     show_mixture(found["answer"])
     _show_trust(found["answer"])
+
+
+@app.command("expect")
+def expect(
+    job_id: JobId,
+    mixtures: Annotated[
+        list[str], typer.Argument(metavar="MIXTURE…", help="Shares that sum to one, such as code=0.6,prose=0.4")
+    ],
+    level: Annotated[float, typer.Option(help="Probability that the intervals cover")] = 0.9,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """The loss to expect of mixtures that nobody may have trained on, by what a mixture job's proxies measured."""
+    asked = [_shares(text) for text in mixtures]
+    with connect(url, token) as client:
+        found = client.expect_mixtures(job_id, asked, level)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        {name: f"{share:.3f}" for name, share in one["weights"].items()}
+        | {"loss": f"{one['loss']:.4f}", "from": f"{one['low']:.4f}", "to": f"{one['high']:.4f}"}
+        for one in found["items"]
+    ]
+    console.print(rows_table(rows, (*found["items"][0]["weights"], "loss", "from", "to")))
+    for warning in found["warnings"]:
+        messages.print(f"warning: {warning}", markup=False, highlight=False)
+
+
+def _shares(text: str) -> dict[str, float]:
+    """The mixture in an argument. Raises typer.BadParameter."""
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        try:
+            shares[name.strip()] = float(share)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r}: expected domain=share, found {part!r}") from None
+    return shares
 
 
 def show_mixture(answer: Mapping[str, Any]) -> None:

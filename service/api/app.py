@@ -86,6 +86,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     predict.router,
     laws.router,
     mixtures.router,
+    mixtures.of_job,
     recommend.router,
     tokens.router,
     audit.router,

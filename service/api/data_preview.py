@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from tokenizers import Tokenizer
 
@@ -47,56 +48,93 @@ class SpreadView(View):
     high: float
 
 
+class PieceView(View):
+    """A piece of a rendered row: what is learnt of it, or nothing."""
+
+    text: str
+    learnt: Literal["", "learnt", "chosen", "rejected"]
+
+
 class SplitView(View):
     """One split as it will be used. `columns` head the cells of `examples`, the first rows."""
 
-    name: str
+    name: str = Field(description="of several tasks, with that of its task")
     rows: int
     columns: list[str]
     examples: list[list[str]]
     labels: list[LabelView] = Field(description=f"the most frequent {LABELS}, most frequent first")
     spread: SpreadView | None = Field(description="of numeric targets")
     lengths: LengthsView | None = Field(description="null of rows that are no texts")
+    rendered: list[list[PieceView]] = Field(description="of conversations: the first rows by the chat template")
 
 
-def preview(data: TaskData, tokenizer: Tokenizer | None, max_length: int) -> list[SplitView]:
-    """The splits of a task's data. Whatever a type of task keeps for each row becomes a column."""
-    named = [("train", data.train), ("validation", data.validation), ("test", data.test)]
-    return [_split(name, rows, data, tokenizer, max_length) for name, rows in named if rows is not None]
+def preview(
+    data: TaskData, parts: Mapping[str, TaskData], tokenizer: Tokenizer | None, max_length: int
+) -> list[SplitView]:
+    """The splits of a task's data; of several tasks (`parts`, by name), those of each. Whatever a type of task keeps
+    for each row becomes a column."""
+    several = parts or {"": data}
+    return [
+        _split(f"{split} of {name}" if name else split, rows, one, tokenizer, max_length)
+        for name, one in several.items()
+        for split, rows in (("train", one.train), ("validation", one.validation), ("test", one.test))
+        if rows is not None
+    ]
 
 
 def _split(name: str, rows: Rows, data: TaskData, tokenizer: Tokenizer | None, max_length: int) -> SplitView:
-    columns = dict(_pieces(rows, data.form) if data.in_pieces else _columns(rows, data.labels, data.form))
-    shown = range(min(SHOWN_ROWS, len(rows)))
+    shown = rows.take(np.arange(min(SHOWN_ROWS, len(rows))))
+    rendered = [_pieces(*one) for one in zip(shown.texts, shown.targets, strict=True)] if data.in_pieces else []
+    columns = dict(_told(rendered, data.form) if data.in_pieces else _columns(shown, data.labels, data.form))
     return SplitView(
         name=name,
         rows=len(rows),
         columns=list(columns),
-        examples=[[columns[column][index] for column in columns] for index in shown],
+        examples=[[columns[column][index] for column in columns] for index in range(len(shown))],
         labels=_balance(rows, data.labels),
         spread=_spread(rows),
         lengths=_lengths(rows, tokenizer, max_length, "" if data.in_pieces else " "),
+        rendered=rendered,
     )
 
 
-def _columns(rows: Rows, labels: tuple[str, ...], form: str) -> Iterator[tuple[str, list[str]]]:
+def _columns(first: Rows, labels: tuple[str, ...], form: str) -> Iterator[tuple[str, list[str]]]:
     """The first rows, column by column; the first says how the source was read."""
-    first = rows.take(np.arange(min(SHOWN_ROWS, len(rows))))
     for field in fields(first):
         values = getattr(first, field.name)
         if values is None or not hasattr(values, "__len__") or len(values) != len(first):
             continue
         cells = [_target(value, labels) if field.name == "targets" else _cell(value) for value in values]
-        name = _COLUMN.get(field.name, field.name)
+        name = "file" if field.name == "texts" and not first.written else _COLUMN.get(field.name, field.name)
         yield (f"{name}, read as {form}" if form and field.name == "texts" else name), cells
 
 
-def _pieces(rows: Rows, form: str) -> Iterator[tuple[str, list[str]]]:
-    """The first rows of text in pieces, and what of them is learnt."""
-    first = rows.take(np.arange(min(SHOWN_ROWS, len(rows))))
-    yield f"text, read as {form}", [_cell("".join(pieces)) for pieces in first.texts]
-    found = zip(first.texts, first.targets, strict=True)
-    yield "learnt", [_cell("".join(np.array(pieces, dtype=object)[flags == 1])) for pieces, flags in found]
+def _pieces(pieces: Sequence[str], flags: NDArray[Any]) -> list[PieceView]:
+    """A row of text in pieces, which of it is learnt and how. Of a pair of answers (flags from 2 on are those of the
+    second) the prompt is said once."""
+    is_pair = bool((np.asarray(flags) >= _SECOND).any())
+    kinds = {1: "chosen" if is_pair else "learnt", 1 + _SECOND: "rejected"}
+    return [
+        PieceView(text=_shortened(text), learnt=kinds.get(int(flag), ""))
+        for text, flag in zip(pieces, flags, strict=True)
+        if text and flag != _SECOND
+    ]
+
+
+def _told(rendered: Sequence[Sequence[PieceView]], form: str) -> Iterator[tuple[str, list[str]]]:
+    """The same as columns: the whole, and what is learnt of it."""
+    yield f"text, read as {form}", [_cell("".join(piece.text for piece in row)) for row in rendered]
+    kinds = dict.fromkeys(piece.learnt for row in rendered for piece in row if piece.learnt)
+    for kind in kinds:
+        yield kind, [_cell("".join(piece.text for piece in row if piece.learnt == kind)) for row in rendered]
+
+
+_SECOND = 2
+
+
+def _shortened(text: str) -> str:
+    """Both ends of a long piece: a template writes at each."""
+    return text if len(text) <= 2 * CELL else f"{text[:CELL]} … {text[-CELL:]}"
 
 
 _COLUMN = {"texts": "text", "pairs": "second text", "targets": "target", "domains": "domain"}

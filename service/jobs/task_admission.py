@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from tokenizers import Tokenizer
@@ -39,6 +39,7 @@ class TaskAdmission:
         self.data: TaskData | None = None
         self.tokenizer: Tokenizer | None = None
         self.max_length = 0
+        self._read: TaskSection | None = None
         self._reference: str | None = None  # the model, where it can be used for the task
 
     def sound(self, *fields: str) -> bool:
@@ -119,6 +120,7 @@ class TaskAdmission:
         """The rows of the task; None when they cannot be read."""
         try:
             self.data = task_of(task).read(task, seed)
+            self._read = task
             self.max_length = task.max_length
             self._read_knowledge(task, seed)
             return self.data
@@ -127,6 +129,12 @@ class TaskAdmission:
             if error.field == "test":  # it is read before the validation rows, whose problems are others
                 self.read(task.model_copy(update={"test": None}), seed)
             return None
+
+    @property
+    def parts(self) -> Mapping[str, TaskData]:
+        """What was read, by the names of the tasks that the task is made of; empty for one that is not."""
+        parted = None if self._read is None else task_of(self._read).parted
+        return {} if parted is None or self.data is None else parted(self._read, self.data)
 
     def _read_knowledge(self, task: TaskSection, seed: int) -> None:
         """That the data of what the base can do already can be read."""

@@ -127,6 +127,15 @@ def test_a_job_tells_its_stages_and_a_trial_what_goes_on_from_it(
     assert run("uses", "jnone-1").code == 2
 
 
+def test_jobs_tell_how_far_they_have_come(run: Any, client: Any, job_id: str) -> None:
+    (course,) = client.courses([job_id, "jnone"])
+    assert run("courses", job_id, "jnone", "--json").json == [course]
+    header, row = run("courses", job_id).out.splitlines()
+    assert header.split() == ["job", "best", "25%", "50%", "75%", "100%"]
+    assert row.split()[:2] == [job_id, course["metric"]]
+    assert float(row.split()[-1]) == pytest.approx(course["values"][-1], abs=1e-3)
+
+
 def test_the_asynchronous_twin_asks_the_same(url: str, client: Any, job_id: str) -> None:
     async def use() -> None:
         async with AsyncClient(url) as twin:

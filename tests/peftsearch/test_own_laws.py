@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from service.store.records import NewTrial
 from service.store.store import Store
+from workers.assignment import Outcome
 
 pytestmark = pytest.mark.usefixtures("url")
 
@@ -80,6 +82,26 @@ def test_tables_without_a_column_or_with_two_rows_exit_with_2(run: Any, rows: An
     (tmp_path / "c.parquet").write_bytes(b"no parquet")
     assert run("predict", "fit-law", str(tmp_path / "c.parquet")).code == 2
     assert run("predict", "fit-law", "nowhere.csv").code == 2
+
+
+def test_the_loss_of_any_mixture_is_printed(run: Any, store: Store) -> None:
+    spec = {"name": "text", "kind": "mixture", "corpus": {"domains": {"web": "/data/web", "code": "/data/code"}}}
+    job = store.create_job("text", {**spec, "objectives": [{"metric": "loss", "direction": "minimize"}]})
+    store.lease_job("conductor", 600)
+    for code in (0.0, 0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0):
+        (trial,) = store.add_trials(job.id, [NewTrial({"web": 1 - code, "code": code}, "design", 0)])
+        store.claim_trial(job.id, "w", 600, trial_id=trial.id)
+        metrics = dict.fromkeys(("loss", "loss.web", "loss.code"), 3 - code)
+        store.finish_trial(Outcome(trial_id=trial.id, attempt=1, status="completed", metrics=metrics))
+    shown = run("mixture", "expect", job.id, "web=0.3,code=0.7", "web=1,code=0")
+    assert shown.code == 0, shown.err
+    header, better, worse = (line.split() for line in shown.out.splitlines())
+    assert header == ["web", "code", "loss", "from", "to"]
+    assert better[:2] == ["0.300", "0.700"]
+    assert float(better[2]) == pytest.approx(2.3, abs=0.05)
+    assert float(worse[2]) > float(better[2])
+    for wrong in ("web=0.3,code=0.9", "web=0.3", "web:1"):
+        assert run("mixture", "expect", job.id, wrong).code == 2
 
 
 def test_a_mixture_is_shown_with_its_check(run: Any, store: Store) -> None:

@@ -26,13 +26,25 @@ def study(search: Search) -> tuple[Trial, Trial]:
 
 def mixture_job(beside: Search) -> Search:
     """A job of nine mixtures of three domains, of which `code` lowers the loss, and what it recommends."""
-    loss = [{"metric": "loss", "direction": "minimize"}]
-    job = Search(beside.store, beside.artifacts, beside.folder, kind="mixture", name="mixed", objectives=loss)
+    job = Search(
+        beside.store,
+        beside.artifacts,
+        beside.folder,
+        kind="mixture",
+        name="mixed",
+        task=None,
+        space=None,
+        objectives=[{"metric": "loss", "direction": "minimize"}],
+        corpus={"domains": {name: str(beside.folder / name) for name in ("code", "prose", "web")}},
+        budget={"trials": 9},
+    )
     job.start()
     for number in range(9):
         code, prose = number % 3 / 3, (number // 3) / 3
         weights = {"code": code, "prose": max(0.0, prose - code), "web": 1 - max(code, prose)}
-        job.end(job.claim(job.suggest(weights, "design")), status="completed", metrics={"loss": 2 - weights["code"]})
+        loss = 2 - weights["code"]
+        metrics = {"loss": loss, **{f"loss.{name}": loss for name in weights}}
+        job.end(job.claim(job.suggest(weights, "design")), status="completed", metrics=metrics)
     best = {"code": 0.6, "prose": 0.3, "web": 0.1}
     answer = {"weights": best, "loss": 1.3, "low": 1.2, "high": 1.4, "best_measured": {**best, "code": 0.66}}
     answer |= {"best_measured_loss": 1.33, "effects": [], "warnings": []}

@@ -166,3 +166,19 @@ def test_mixtures_stand_on_the_simplex_of_their_domains(page: Page, search: Sear
     radius = box["height"] / 2  # of the triangle, which has a quarter of it above and below
     page.mouse.click(box["x"] + box["width"] / 2 - 0.866 * radius, box["y"] + 1.75 * radius)
     expect(page.get_by_role("complementary", name="Trial 0")).to_be_visible()
+
+
+def test_the_loss_of_any_other_mixture_is_told(page: Page, search: Search) -> None:
+    search.start()  # a conductor takes the oldest job first
+    job = mixture_job(search)
+    page.goto(f"/#/jobs/{job.job.id}?tab=answer")
+    question = page.get_by_role("group", name="Any other mixture")
+    expected = question.get_by_role("status")
+    expect(expected).to_contain_text(re.compile(r"Expected loss \d"))
+    recommended = expected.inner_text()
+    code = question.get_by_role("slider", name="code")
+    expect(code).to_have_attribute("aria-valuetext", "60 %")
+    code.fill("0")
+    expect(question.get_by_role("slider", name="prose")).to_have_attribute("aria-valuetext", "75 %")
+    expect(expected).not_to_have_text(recommended)
+    expect(expected).to_contain_text(re.compile(r"Expected loss (1\.9|2)"))  # by what was measured without code

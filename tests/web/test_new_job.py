@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -146,3 +147,53 @@ def test_the_editor_says_what_could_be_written(page: Page) -> None:
     editor(page).press("Control+End")
     editor(page).press_sequentially("max")
     expect(page.get_by_role("option", name="max_length")).to_be_visible()
+
+
+def example(page: Page, token: str, name: str) -> None:
+    """Write the job that a type of task gives as its example."""
+    items = page.request.get("/v1/tasks", headers={"Authorization": f"Bearer {token}"}).json()["items"]
+    job = next(one["example"] for one in items if one["name"] == name)
+    editor(page).fill(json.dumps(job))
+    expect(page.get_by_text("No problems found")).to_be_visible()
+
+
+def test_each_kind_of_data_is_shown_as_it_is(page: Page, token: str) -> None:
+    page.goto("/#/new")
+    data = page.get_by_role("region", name="Data", exact=True)
+    example(page, token, "multi-task")
+    expect(data).to_contain_text("train of names: 600 rows")
+    expect(data.get_by_role("table", name="Label balance").first).to_contain_text("method")
+    expect(data).to_contain_text("Targets from 0")
+    expect(data.get_by_role("region", name="First rows of train of names")).to_contain_text("B-function")
+    expect(data.get_by_role("cell", name="–", exact=True)).to_have_count(0)
+    example(page, token, "preference")
+    answers = data.get_by_role("list", name="First rows of train").get_by_role("listitem").first.locator("mark")
+    expect(answers).to_have_count(2)
+    assert answers.evaluate_all("marks => marks.map(mark => mark.title)") == ["chosen", "rejected"]
+    example(page, token, "causal-lm")
+    expect(answers).to_have_count(1)
+    expect(data.get_by_role("list", name="First rows of train")).to_contain_text("<|im_start|>system")
+    example(page, token, "reranking")
+    expect(data).to_contain_text("All targets are 1.")
+    example(page, token, "audio-classification")
+    expect(data.get_by_role("columnheader", name="file")).to_be_visible()
+    expect(data.get_by_role("table", name="Label balance")).to_contain_text("10 %")
+
+
+def test_every_kind_of_job_has_a_form(page: Page) -> None:
+    page.goto("/#/new")
+    kinds = page.get_by_role("group", name="Job", exact=True).get_by_label("kind")
+    expect(kinds.locator("option")).to_have_count(4)
+    kinds.select_option("mixture")
+    expect(editor(page)).to_contain_text("kind: mixture")
+    expect(editor(page)).not_to_contain_text("space:")  # what the kind does not have goes with the one before
+    expect(field(page, "domains")).to_have_attribute("aria-required", "true")
+    problems = page.get_by_role("region", name="Problems")
+    expect(problems.get_by_role("listitem")).to_have_count(1)  # nothing but what must still be written
+    expect(problems).to_contain_text("corpus is required")
+    kinds.select_option("refine")
+    expect(field(page, "steps")).to_be_visible()
+    kinds.select_option("law")
+    expect(page.get_by_role("group", name="Task")).to_be_visible()
+    kinds.select_option("search")
+    expect(page.get_by_role("group", name="Optimizer")).to_be_visible()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
 from workers.bounded import Location
-from workers.data.rows import Rows, TaskData
+from workers.data.rows import Rows, Targets, TaskData
 from workers.errors import InvalidInput
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
 from workers.tasks.section import TaskSection
@@ -99,6 +100,19 @@ class SeveralTasks(TaskSection):
             except InvalidInput as error:
                 raise InvalidInput(f"tasks.{name}.{error.field}", error.found, error.allowed, error.message) from None
         return found
+
+
+def parted(data: TaskData, name: str, labels: tuple[str, ...], targets: Callable[[Targets], Targets]) -> TaskData:
+    """The rows of one task of data that `joined` made, as if it had been read alone: with its own `labels`, its `targets`
+    made from those of the whole, and no word on what they are of."""
+
+    def own(rows: Rows) -> Rows:
+        mine = rows.take(rows.of_domain(name))
+        pairs = mine.pairs if any(mine.pairs or ()) else None
+        return replace(mine, targets=targets(mine.targets), pairs=pairs, domains=None)
+
+    test = None if data.test is None else own(data.test)
+    return replace(data, labels=labels, train=own(data.train), validation=own(data.validation), test=test)
 
 
 def joined(labels: tuple[str, ...], found: Mapping[str, TaskData], join: Callable[[list[Rows]], Rows]) -> TaskData:

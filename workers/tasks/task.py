@@ -72,6 +72,7 @@ class Task(TaskType):
         on_split: from the criterion, a section, the rows of a split and their tokens to the criterion of that split,
             where it compares with more than targets.
         arrange: from the rows that were read, and a seed, to those that the model reads, where these are others.
+        parted: of types that join others: from a section and what was read to the data of each by itself, by its name.
         reads_model: whether `read` looks into the model's folder, for its tokenizer or chat template.
         rows_each: rows that the model reads for one of the data, as its criterion compares them; by a section.
         compares_batch: by a section, whether all rows of a batch are compared with each other, so that neither other
@@ -87,6 +88,7 @@ class Task(TaskType):
     encode_options: tuple[str, ...] = ()
     on_split: Callable[[Criterion, Any, Rows, Tokens], Criterion] | None = None
     arrange: Callable[[Any, TaskData, int], TaskData] | None = None
+    parted: Callable[[Any, TaskData], Mapping[str, TaskData]] | None = None
     reads_model: bool = False
     rows_each: Callable[[Any], int] = lambda _section: 1
     compares_batch: Callable[[Any], bool] = lambda _section: False

@@ -89,7 +89,9 @@ def _check(body: Any, store: Store, settings: Settings, caller: Caller) -> Check
         return CheckView(problems=[ProblemView.of(one) for one in error.errors], splits=[], cost=None)
     seen = look(body, with_uploads(settings, caller.project))
     read = seen.search
-    splits = [] if read is None or read.data is None else preview(read.data, read.tokenizer, read.max_length)
+    splits = (
+        [] if read is None or read.data is None else preview(read.data, read.parts, read.tokenizer, read.max_length)
+    )
     memory = None if read is None or read.memory is None else MemoryView.of(read.memory)
     problems = [ProblemView.of(one) for one in seen.problems]
     return CheckView(problems=problems, splits=splits, cost=_cost(seen, store, caller), memory=memory)

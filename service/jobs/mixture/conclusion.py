@@ -26,13 +26,15 @@ def recommendation(
     Raises:
         OutOfDomain: the losses determine no regression.
     """
-    found = answer([_row(one, domains, target) for one in (*learnt, *held)], None, dict(prior), LEVEL, seed)
+    found = answer([measured_row(one, domains, target) for one in (*learnt, *held)], None, dict(prior), LEVEL, seed)
     if len(held) >= LEAST_HELD_OUT:
         found["held_out"] = _held_out(domains, target, learnt, held)
     return found | {"target": list(target)}
 
 
-def _row(one: Measured, domains: Sequence[str], target: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
+def measured_row(
+    one: Measured, domains: Sequence[str], target: Sequence[str]
+) -> tuple[dict[str, float], dict[str, float]]:
     """Weights and losses as the regression takes them, each loss of the target's by itself."""
     weights = {domain: float(one.config.get(domain, 0.0)) for domain in domains}
     return weights, {domain: one.metrics[f"loss.{domain}"] for domain in target}
@@ -43,9 +45,9 @@ def _held_out(
 ) -> dict[str, Any]:
     from scipy.stats import spearmanr
 
-    _, weights, losses = table([_row(one, domains, target) for one in learnt], None)
+    _, weights, losses = table([measured_row(one, domains, target) for one in learnt], None)
     regression = fit_mixture_regression(weights, losses, domains, LEVEL)
-    mixtures = np.array([list(_row(one, domains, target)[0].values()) for one in held])
+    mixtures = np.array([list(measured_row(one, domains, target)[0].values()) for one in held])
     measured = np.array([one.metrics["loss"] for one in held])
     predicted, half = regression.predict(mixtures)
     return {

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -155,6 +155,11 @@ class MixturePlan:
             best = sorted(trained, key=lambda one: one.metrics["loss"])[: self.spec.soup.of]
             return tuple(Part(model=one.model, weight=1.0) for one in best)
         return ()
+
+
+def proxies_of(trials: Iterable[Measured]) -> list[Measured]:
+    """Those that tell what a mixture is worth, oldest first: learnt from or held out, and measured to their end."""
+    return [one for one in trials if one.completed and one.label in (None, HELD_OUT)]
 
 
 def _checked(completed: Sequence[Measured]) -> dict[str, Any]:

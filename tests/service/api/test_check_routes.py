@@ -21,6 +21,8 @@ SPEC: dict[str, Any] = {
     "budget": {"trials": 10, "epochs": 2},
 }
 
+SPLITS = ("train", "validation")
+
 
 def check(api: TestClient, **changes: Any) -> dict[str, Any]:
     """What a look at the spec says."""
@@ -66,6 +68,63 @@ def test_numbers_have_a_spread_instead_of_labels(api: TestClient) -> None:
     found = api.post("/v1/checks", json=example).json()
     assert found["splits"][0]["labels"] == []
     assert found["splits"][0]["spread"]["low"] < found["splits"][0]["spread"]["high"]
+
+
+def example_of(api: TestClient, name: str) -> list[dict[str, Any]]:
+    """The splits of a type's example."""
+    examples = {one["name"]: one["example"] for one in api.get("/v1/tasks").json()["items"]}
+    found: list[dict[str, Any]] = api.post("/v1/checks", json=examples[name]).json()["splits"]
+    return found
+
+
+def test_each_of_several_tasks_has_its_own_preview(api: TestClient) -> None:
+    splits = {one["name"]: one for one in example_of(api, "multi-task")}
+    assert list(splits) == [f"{split} of {task}" for task in ("kind", "length", "names") for split in SPLITS]
+    kinds, lengths, names = (splits[f"train of {task}"] for task in ("kind", "length", "names"))
+    assert (kinds["rows"], lengths["rows"], names["rows"]) == (600, 600, 600)
+    assert {one["label"]: one["count"] for one in kinds["labels"]} == dict.fromkeys(
+        ("class", "function", "method", "module"), 150
+    )
+    assert all(example[1] in {"class", "function", "method", "module"} for example in kinds["examples"])
+    assert lengths["labels"] == []
+    assert 0 <= lengths["spread"]["low"] < lengths["spread"]["median"] < lengths["spread"]["high"]
+    assert names["labels"][0]["label"] == "O"
+    assert all(one["count"] > 0 for one in names["labels"])
+    for words, tags in names["examples"]:
+        assert len(words.split(" ")) == len(tags.split(" "))
+        assert "–" not in tags
+
+
+def test_tasks_in_turn_have_their_own_preview(api: TestClient) -> None:
+    splits = {one["name"]: one for one in example_of(api, "continual")}
+    first, second = splits["train of definitions"], splits["train of callables"]
+    assert {one["label"]: one["count"] for one in first["labels"]} == {"class": 100, "module": 100}
+    assert {one["label"]: one["count"] for one in second["labels"]} == {"function": 100, "method": 100}
+    assert {example[1] for example in second["examples"]} <= {"function", "method"}
+
+
+def test_conversations_are_rendered_with_what_is_learnt_of_them(api: TestClient) -> None:
+    train = example_of(api, "causal-lm")[0]
+    assert train["columns"] == ["text, read as messages", "learnt"]
+    row = train["rendered"][0]
+    assert "".join(piece["text"] for piece in row).startswith("<|im_start|>system")
+    assert [piece["learnt"] for piece in row if piece["learnt"]] == ["learnt"]
+    (learnt,) = [piece["text"] for piece in row if piece["learnt"]]
+    assert learnt.endswith("<|im_end|>")
+    assert train["examples"][0][1] == learnt
+
+
+def test_of_a_preference_both_answers_are_shown_after_one_prompt(api: TestClient) -> None:
+    train = example_of(api, "preference")[0]
+    assert train["columns"][1:] == ["chosen", "rejected"]
+    for row, (_, chosen, rejected) in zip(train["rendered"], train["examples"], strict=True):
+        assert [piece["learnt"] for piece in row] == ["", "chosen", "rejected"]
+        assert chosen
+        assert chosen != rejected
+
+
+def test_rows_that_are_no_texts_are_told_as_files(api: TestClient) -> None:
+    assert example_of(api, "audio-classification")[0]["columns"] == ["file", "target"]
 
 
 def test_every_type_of_task_has_a_preview_of_its_example(api: TestClient) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from service.store.records import NewTrial
 from service.store.store import Store
+from workers.assignment import Outcome
 
 Change = dict[str, Any]
 
@@ -210,3 +212,41 @@ def test_answers_outlive_their_job_and_count_versions(store: Store) -> None:
     store.delete_job(job.id)
     kept = store.answer("law", "a", 1)
     assert (kept.job_id, kept.body) == (None, {"x": 1})
+
+
+def test_any_mixture_of_a_job_is_answered_by_its_proxies(api: TestClient, mixture: Any, store: Store) -> None:
+    """Ten proxies whose loss is least at 70 % web: others than the measured ones are asked for."""
+    job = api.post("/v1/jobs", json=mixture).json()["id"]
+    store.lease_job("conductor", 600)
+    asked = {"mixtures": [{"web": 0.7, "code": 0.3}, {"code": 0.95, "web": 0.05}]}
+    few = api.post(f"/v1/jobs/{job}/mixtures", json=asked)
+    assert (few.status_code, few.json()["errors"][0]["field"]) == (422, "trials")
+    for number, web in enumerate(np.linspace(0, 1, 10).tolist()):
+        (trial,) = store.add_trials(job, [NewTrial({"web": web, "code": 1 - web}, "design", 0)])
+        store.claim_trial(job, "w", 600, trial_id=trial.id)
+        loss = 2 + (web - 0.7) ** 2
+        metrics = {"loss": loss, "loss.web": loss, "loss.code": loss}
+        store.finish_trial(Outcome(trial_id=trial.id, attempt=1, status="completed", metrics=metrics))
+        assert number == trial.number
+    answer = api.post(f"/v1/jobs/{job}/mixtures", json=asked)
+    assert answer.status_code == 200, answer.text
+    best, worst = answer.json()["items"]
+    assert best["weights"] == {"web": 0.7, "code": 0.3}
+    assert best["low"] < best["loss"] < best["high"]
+    assert best["loss"] == pytest.approx(2, abs=0.05)
+    assert worst["loss"] == pytest.approx(2 + 0.65**2, abs=0.1)
+    assert answer.json()["fit"]["rows"] == 10
+    for field, bad in (
+        ("mixtures.0", [{"web": 1.0}]),
+        ("mixtures.1.weights", [{"web": 1.0, "code": 0.0}, {"web": 0.9, "code": 0.9}]),
+        ("mixtures", []),
+    ):
+        refused = api.post(f"/v1/jobs/{job}/mixtures", json={"mixtures": bad})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
+
+
+def test_only_mixture_jobs_are_asked_for_mixtures(api: TestClient, law: Any) -> None:
+    job = api.post("/v1/jobs", json=law).json()["id"]
+    refused = api.post(f"/v1/jobs/{job}/mixtures", json={"mixtures": [{"a": 1.0}]})
+    assert refused.status_code == 422
+    assert "kind law" in refused.json()["errors"][0]["message"]

@@ -4,6 +4,7 @@ import type {
   ChoiceView,
   CopyView,
   CourseView,
+  ExpectedMixturesView,
   ExtendRequest,
   SiteView,
   SpaceView,
@@ -238,6 +239,15 @@ export const openEvents = (jobId: string, lastEventId: string, signal: AbortSign
 
 /** What a job of kind `mixture` or `law` has learnt; 404 until its first stage is over. */
 export const getAnswer = (jobId: string, signal?: AbortSignal) => json<Answer>(`jobs/${jobId}/answer`, { signal });
+
+/** The losses to expect of mixtures of a job's domains. */
+export const expectMixtures = (jobId: string, mixtures: readonly Record<string, number>[], signal?: AbortSignal) =>
+  json<ExpectedMixturesView>(`jobs/${jobId}/mixtures`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ mixtures }),
+    signal,
+  });
 
 export const getConfirmation = (jobId: string, signal?: AbortSignal) =>
   json<Confirmation>(`jobs/${jobId}/confirmation`, { signal });

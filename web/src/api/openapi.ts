@@ -194,6 +194,9 @@ export interface ProblemView {
  * One split as it will be used. `columns` head the cells of `examples`, the first rows.
  */
 export interface SplitView {
+  /**
+   * of several tasks, with that of its task
+   */
   name: string;
   rows: number;
   columns: string[];
@@ -210,6 +213,10 @@ export interface SplitView {
    * null of rows that are no texts
    */
   lengths: LengthsView | null;
+  /**
+   * of conversations: the first rows by the chat template
+   */
+  rendered: PieceView[][];
 }
 /**
  * How many rows (of words: words) have a label.
@@ -242,6 +249,13 @@ export interface LengthsView {
    * null where tokens are unknown
    */
   cut: number | null;
+}
+/**
+ * A piece of a rendered row: what is learnt of it, or nothing.
+ */
+export interface PieceView {
+  text: string;
+  learnt: "" | "learnt" | "chosen" | "rejected";
 }
 /**
  * Training time of a whole job on one worker, from a quarter to three quarters of the trials alike, and memory.
@@ -484,6 +498,39 @@ export interface ExpectView {
   trials: number;
 }
 /**
+ * What the regression on a job's measured mixtures expects of others, in the order in which they were asked for.
+ */
+export interface ExpectedMixturesView {
+  items: ExpectedMixture[];
+  level: number;
+  fit: FitView;
+  source: string;
+  valid_for: string;
+  warnings: string[];
+}
+/**
+ * The loss to expect of a mixture, with the interval that a measurement would lie in.
+ */
+export interface ExpectedMixture {
+  weights: {
+    [k: string]: number;
+  };
+  loss: number;
+  low: number;
+  high: number;
+}
+/**
+ * How well the regression predicts rows that it has not seen (leave one out).
+ */
+export interface FitView {
+  rows: number;
+  rank_correlation: number;
+  /**
+   * root mean square error, in units of the loss
+   */
+  error: number;
+}
+/**
  * From `attempt` on, the trial trains with `config` from what the donor had reached at `step`.
  */
 export interface ExploitView {
@@ -553,17 +600,6 @@ export interface FieldView {
   schema: {
     [k: string]: unknown;
   };
-}
-/**
- * How well the regression predicts rows that it has not seen (leave one out).
- */
-export interface FitView {
-  rows: number;
-  rank_correlation: number;
-  /**
-   * root mean square error, in units of the loss
-   */
-  error: number;
 }
 /**
  * A law of your own.

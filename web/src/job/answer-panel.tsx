@@ -1,12 +1,15 @@
 /** What a job that follows a plan has learnt: a recommended mixture with its check, a law, or what each step came to. */
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { ApiError, getAnswer } from "../api/client";
 import type { Job, MixtureAnswer, Trial } from "../api/types";
 import { Failure } from "../shell/failure";
 import { short } from "../text/numbers";
 import { LawTables } from "./law-tables";
 import { MixtureMap } from "./mixture-map";
+import { MixtureQuestion } from "./mixture-question";
 import { RefinedSteps } from "./refined-steps";
+import type { Shares } from "./shares";
 
 interface Props {
   job: Job;
@@ -31,15 +34,24 @@ export function AnswerPanel({ job, trials, onSelect }: Props) {
         Looking…
       </p>
     );
-  if (data.kind === "mixture")
-    return (
-      <div className="mixture">
-        <Mixture answer={data.answer} />
-        <MixtureMap answer={data.answer} {...{ job, trials, onSelect }} />
-      </div>
-    );
+  if (data.kind === "mixture") return <MixtureView answer={data.answer} {...{ job, trials, onSelect }} />;
   if (data.kind === "refine") return <RefinedSteps answer={data.answer} {...{ job, onSelect }} />;
   return <LawTables answer={data.answer} name={data.name} version={data.version} />;
+}
+
+/** What is recommended, what was measured, and a question about any other mixture. */
+function MixtureView({ answer, ...shown }: Props & { answer: MixtureAnswer }) {
+  const [asked, setAsked] = useState<Shares | null>(null);
+  const shares = asked ?? answer.weights;
+  return (
+    <div className="mixture">
+      <div>
+        <Mixture answer={answer} />
+        <MixtureQuestion job={shown.job} shares={shares} onChange={setAsked} />
+      </div>
+      <MixtureMap answer={answer} asked={asked} {...shown} />
+    </div>
+  );
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

@@ -11,10 +11,13 @@ import { fitScale } from "../charts/scale";
 import { corners, gridLines, placeOf, view } from "../charts/simplex";
 import { type Theme, useTheme } from "../charts/theme";
 import { short } from "../text/numbers";
+import type { Shares } from "./shares";
 
 interface Props {
   job: Job;
   answer: MixtureAnswer;
+  /** A mixture that is asked for. */
+  asked: Shares | null;
   trials: readonly Trial[];
   onSelect: (number: number) => void;
 }
@@ -29,7 +32,7 @@ interface Measured {
 const RATIO = 1.3;
 const TENTHS = [0.2, 0.4, 0.6, 0.8];
 
-export function MixtureMap({ job, answer, trials, onSelect }: Props) {
+export function MixtureMap({ job, answer, asked, trials, onSelect }: Props) {
   const theme = useTheme();
   const objective = job.objectives[0];
   const domains = useMemo(() => Object.keys(answer.weights).sort(), [answer]);
@@ -58,10 +61,11 @@ export function MixtureMap({ job, answer, trials, onSelect }: Props) {
         names(domains, ends, theme),
         cloud(measured, theme),
         mark("best measured", place(answer.best_measured), "circle", theme, theme.text),
+        mark("asked for", asked && place(asked), "circle", theme, theme.second),
         mark("recommended", place(answer.weights), "diamond", theme, theme.reference),
       ],
     };
-  }, [measured, answer, domains, ends, objective, theme]);
+  }, [measured, answer, asked, domains, ends, objective, theme]);
   if (domains.length < 2 || measured.length === 0) return null;
   const [best, worst] = [Math.min, Math.max].map((end) => end(...measured.map(({ loss }) => loss)));
   const share = (name: string) => `${name} ${Math.round(100 * (answer.weights[name] ?? 0))} %`;

@@ -17,7 +17,7 @@ export function DataPreview({ splits }: { splits: readonly SplitView[] }) {
 function Split({ split }: { split: SplitView }) {
   const { lengths, spread, labels } = split;
   return (
-    <details open={split.name === "train"}>
+    <details open={split.name.startsWith("train")}>
       <summary>
         {split.name}: {integer(split.rows)} rows
         {lengths &&
@@ -28,33 +28,73 @@ function Split({ split }: { split: SplitView }) {
       ) : null}
       {spread && (
         <p>
-          Targets from {short(spread.low)} to {short(spread.high)}, {short(spread.median)} in the middle.
+          {spread.low === spread.high
+            ? `All targets are ${short(spread.low)}.`
+            : `Targets from ${short(spread.low)} to ${short(spread.high)}, ${short(spread.median)} in the middle.`}
         </p>
       )}
       {labels.length > 0 && <Balance labels={labels} />}
-      <div className="table-frame" tabIndex={0} role="region" aria-label={`First rows of ${split.name}`}>
-        <table className="preview">
-          <thead>
-            <tr>
-              {split.columns.map((column) => (
-                <th key={column} scope="col">
-                  {column}
-                </th>
+      {split.rendered.length > 0 ? <Rendered split={split} /> : <FirstRows split={split} />}
+    </details>
+  );
+}
+
+function FirstRows({ split }: { split: SplitView }) {
+  return (
+    <div className="table-frame" tabIndex={0} role="region" aria-label={`First rows of ${split.name}`}>
+      <table className="preview">
+        <thead>
+          <tr>
+            {split.columns.map((column) => (
+              <th key={column} scope="col">
+                {column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {split.examples.map((example, index) => (
+            <tr key={index}>
+              {example.map((cell, column) => (
+                <td key={column}>{cell}</td>
               ))}
             </tr>
-          </thead>
-          <tbody>
-            {split.examples.map((example, index) => (
-              <tr key={index}>
-                {example.map((cell, column) => (
-                  <td key={column}>{cell}</td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </details>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Rows as the model reads them, with what it learns to write marked where it stands. */
+function Rendered({ split }: { split: SplitView }) {
+  const kinds = [...new Set(split.rendered.flat().flatMap(({ learnt }) => learnt || []))];
+  return (
+    <>
+      <p className="muted">
+        The {split.columns[0]}. {kinds.length > 1 ? "Its answers are" : "What is learnt is"} marked:{" "}
+        {kinds.map((kind) => (
+          <span key={kind}>
+            <mark data-learnt={kind}>{kind}</mark>{" "}
+          </span>
+        ))}
+      </p>
+      <ol className="rendered" aria-label={`First rows of ${split.name}`}>
+        {split.rendered.map((pieces, row) => (
+          <li key={row}>
+            {pieces.map(({ text, learnt }, at) =>
+              learnt ? (
+                <mark key={at} data-learnt={learnt} title={learnt}>
+                  {text}
+                </mark>
+              ) : (
+                <span key={at}>{text}</span>
+              ),
+            )}
+          </li>
+        ))}
+      </ol>
+    </>
   );
 }
 

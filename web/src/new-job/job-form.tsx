@@ -3,6 +3,7 @@ import { at } from "./job-document";
 import type { Catalogue } from "./catalogue";
 import { ChoiceSection } from "./choice-section";
 import { Part } from "./form-part";
+import { KindField } from "./kind-field";
 import { MetricRows } from "./metric-rows";
 import { resolved, type Schema } from "./schema";
 import { type Form, SchemaField } from "./schema-field";
@@ -17,6 +18,7 @@ export function JobForm({ form, catalogue }: { form: Form; catalogue: Catalogue 
   return (
     <div className="job-form">
       <Part title="Job">
+        <KindField form={form} kind="search" />
         {spec["name"] && <SchemaField form={form} path={["name"]} schema={spec["name"]} required />}
         {spec["seed"] && <SchemaField form={form} path={["seed"]} schema={spec["seed"]} />}
       </Part>

@@ -15,6 +15,7 @@ import { useDraft } from "./draft";
 import { FieldErrors } from "./field-errors";
 import { readJob, writeJob } from "./job-document";
 import { JobForm } from "./job-form";
+import { KindForm } from "./kind-form";
 import { lineOf } from "./line-of-field";
 import type { Form } from "./schema-field";
 import type { Start } from "./start";
@@ -135,13 +136,6 @@ function FormSide({ text, problems, catalogue, write }: SideProps) {
       </p>
     );
   if (!job) return <p className="muted">The text is not a mapping in YAML yet; once it is, its form is here.</p>;
-  if (job["kind"] !== undefined && job["kind"] !== "search")
-    return (
-      <p className="muted">
-        There is a form for searches. A job of kind <code>{String(job["kind"])}</code> is written as text; it is checked
-        all the same.
-      </p>
-    );
   const form = {
     job,
     problems,
@@ -151,7 +145,8 @@ function FormSide({ text, problems, catalogue, write }: SideProps) {
         without.reduce((written, one) => writeJob(written, one, undefined), writeJob(text, path, value)),
       )) satisfies Form["write"],
   };
-  return <JobForm form={form} catalogue={catalogue} />;
+  const kind = String(job["kind"] ?? "search");
+  return kind === "search" ? <JobForm {...{ form, catalogue }} /> : <KindForm {...{ form, catalogue, kind }} />;
 }
 
 function checkWords(problems: number, current: boolean, failed: boolean): string {

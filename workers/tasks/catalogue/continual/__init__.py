@@ -12,7 +12,7 @@ from typing import Any
 from workers.data.rows import Rows
 from workers.data.tokens import Tokens, encode_texts
 from workers.models.heads import SEQUENCE
-from workers.tasks.catalogue.continual.rows import read
+from workers.tasks.catalogue.continual.rows import of_each, read
 from workers.tasks.catalogue.continual.section import ContinualSpec
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
 from workers.tasks.coded_targets import tasks_of
@@ -72,6 +72,7 @@ TASK = Task(
     hyperparameters=("replay",),
     head=SEQUENCE,
     read=read,
+    parted=of_each,
     encode=encode_texts,
     criterion=_criterion,
     on_split=_on_split,

@@ -6,16 +6,18 @@ A target is one int32: the number of its task above the index of its class, as t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
-from workers.data.rows import Rows, TaskData
+from workers.data.rows import Rows, Targets, TaskData
 from workers.data.splits import balanced_sample
 from workers.errors import InvalidInput
 from workers.tasks.catalogue.continual.section import ContinualPart, ContinualSpec
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
-from workers.tasks.coded_targets import coded
-from workers.tasks.several_tasks import joined
+from workers.tasks.coded_targets import coded, indices_in
+from workers.tasks.several_tasks import joined, parted
 
 
 def read(task: ContinualSpec, seed: int = 0) -> TaskData:
@@ -23,6 +25,23 @@ def read(task: ContinualSpec, seed: int = 0) -> TaskData:
     found = task.of_each(lambda part: _of_classes(part, seed))
     labels = tuple(dict.fromkeys(label for data in found.values() for label in data.labels))
     return joined(labels, found, lambda parts: _in_turn(found, labels, parts))
+
+
+def of_each(task: ContinualSpec, data: TaskData) -> dict[str, TaskData]:
+    """The rows of each task by themselves, with the labels that it teaches: what `read` put together."""
+    found = {}
+    for name in task.tasks:
+        codes = data.train.take(data.train.of_domain(name)).targets
+        classes = np.unique(indices_in(codes))
+        labels = tuple(data.labels[place] for place in classes)
+        found[name] = parted(data, name, labels, partial(_among, classes))
+    return found
+
+
+def _among(classes: NDArray[np.int32], codes: Targets) -> Targets:
+    """The places of codes' classes among those of a task, which are in order; -1 for a class of others."""
+    places = np.searchsorted(classes, indices := indices_in(codes)).clip(max=len(classes) - 1)
+    return np.where(classes[places] == indices, places, -1).astype(np.int32)
 
 
 def _of_classes(part: ContinualPart, seed: int) -> TaskData:

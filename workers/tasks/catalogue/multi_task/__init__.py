@@ -13,7 +13,7 @@ from typing import Any
 from workers.data.rows import Rows
 from workers.data.tokens import Tokens
 from workers.models.heads import TOKEN
-from workers.tasks.catalogue.multi_task.rows import encode, read
+from workers.tasks.catalogue.multi_task.rows import encode, of_each, read
 from workers.tasks.catalogue.multi_task.section import MultiTaskSpec
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
 from workers.tasks.catalogue.text_regression import TASK as REGRESSION
@@ -59,6 +59,7 @@ TASK = Task(
     hyperparameters=("task_sampling", "task_weights"),
     head=TOKEN,
     read=read,
+    parted=of_each,
     encode=encode,
     criterion=_criterion,
     fit_rows=_fitted,

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from workers.data.rows import Targets
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
 from workers.tasks.catalogue.text_regression import TASK as REGRESSION
 from workers.tasks.catalogue.token_classification import TASK as TOKENS
+from workers.tasks.coded_targets import indices_in, numbers_in
 from workers.tasks.metrics import Metric
 from workers.tasks.task import Task
 
@@ -22,3 +26,13 @@ def part_metrics(tasks: Mapping[str, Any]) -> tuple[Metric, ...]:
         for name, part in tasks.items()
         for metric in KINDS[part.type].metrics
     )
+
+
+def decoded(kind: str, codes: Targets) -> Targets:
+    """Targets of rows of one task of a type, an int32 array each [rows], as that type has them by itself."""
+    if kind == TOKENS.name:
+        words = np.empty(len(codes), dtype=object)
+        words[:] = [indices_in(row) for row in codes]
+        return words
+    first = np.array([row[0] for row in codes], dtype=np.int32)
+    return numbers_in(first) if kind == REGRESSION.name else indices_in(first)

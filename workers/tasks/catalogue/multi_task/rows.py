@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workers.data.rows import Rows, TaskData
 from workers.data.tokens import Encoded, encode_texts
-from workers.tasks.catalogue.multi_task.parts import KINDS
+from workers.tasks.catalogue.multi_task.parts import KINDS, decoded
 from workers.tasks.catalogue.multi_task.section import MultiTaskSpec
 from workers.tasks.catalogue.token_classification import encode as encode_words
 from workers.tasks.coded_targets import coded
 from workers.tasks.criterion import IGNORED
-from workers.tasks.several_tasks import joined
+from workers.tasks.several_tasks import joined, parted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -39,6 +40,19 @@ def _joined(names: Sequence[str], parts: Sequence[Rows]) -> Rows:
     texts = tuple(text for rows in parts for text in rows.texts)
     domains = tuple(name for name, rows in zip(names, parts, strict=True) for _ in range(len(rows)))
     return Rows(texts, pairs, targets, domains=domains)
+
+
+def of_each(task: MultiTaskSpec, data: TaskData) -> dict[str, TaskData]:
+    """The rows of each task by themselves, with its own labels and targets: what `read` put together."""
+    return {
+        name: parted(
+            data,
+            name,
+            tuple(one.removeprefix(name + BETWEEN) for one in data.labels if one.startswith(name + BETWEEN)),
+            partial(decoded, part.type),
+        )
+        for name, part in task.parts().items()
+    }
 
 
 def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
