@@ -84,9 +84,12 @@ function Rendered({ split }: { split: SplitView }) {
           <li key={row}>
             {pieces.map(({ text, learnt }, at) =>
               learnt ? (
-                <mark key={at} data-learnt={learnt} title={learnt}>
-                  {text}
-                </mark>
+                <span key={at} className={kinds.length > 1 ? "answer" : undefined}>
+                  {kinds.length > 1 && <b>{learnt}: </b>}
+                  <mark data-learnt={learnt} title={learnt}>
+                    {text}
+                  </mark>
+                </span>
               ) : (
                 <span key={at}>{text}</span>
               ),
