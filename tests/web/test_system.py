@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from service.store.nodes import GpuMemory, Node, ResourceUse
 from service.store.records import Remarks
 from service.store.store import Store
+from tests.web.made_jobs import STUDIED, mixture_job, study
 from tests.web.search import Search
 from tests.web.server import Server
 
@@ -85,6 +86,31 @@ def test_on_a_phone_nothing_scrolls_sideways(page: Page, search: Search) -> None
     for path, words in waits.items():
         page.goto(path)
         expect(page.get_by_text(words).first).to_be_visible()
+        wide[path] = page.evaluate("document.documentElement.scrollWidth")
+    assert {path: width for path, width in wide.items() if width > 375} == {}
+
+
+def test_on_a_phone_no_tab_of_a_job_scrolls_sideways(page: Page, store: Store, search: Search) -> None:
+    search.start()  # a conductor takes the oldest job first
+    job = Search(store, search.artifacts, search.folder, space=STUDIED, scheduler={"name": "pbt"})
+    study(job)
+    mixed = mixture_job(search)
+    page.set_viewport_size({"width": 375, "height": 812})
+    here, other = f"/#/jobs/{job.job.id}", f"/#/jobs/{mixed.job.id}"
+    waits = {
+        f"{here}?tab=best": "Ready to paste",
+        f"{here}?tab=insights": "Knee of the front",
+        f"{here}?tab=parallel": "Drag along an axis",
+        f"{here}?tab=compare&compare=0,1,2": "Trial 2",
+        f"{here}?tab=lineage": "No trial has gone on",
+        f"{here}?tab=spec": "objectives",
+        f"{here}?tab=log": "trial",
+        f"{other}?tab=answer": "A mixture lies the nearer",
+    }
+    wide = {}
+    for path, words in waits.items():
+        page.goto(path)
+        expect(page.get_by_role("tabpanel").get_by_text(words).first).to_be_visible()
         wide[path] = page.evaluate("document.documentElement.scrollWidth")
     assert {path: width for path, width in wide.items() if width > 375} == {}
 

@@ -103,8 +103,8 @@ class SeveralTasks(TaskSection):
 
 
 def parted(data: TaskData, name: str, labels: tuple[str, ...], targets: Callable[[Targets], Targets]) -> TaskData:
-    """The rows of one task of data that `joined` made, as if it had been read alone: with its own `labels`, its `targets`
-    made from those of the whole, and no word on what they are of."""
+    """The rows of one task of data that `joined` made, as if it had been read alone: with its own `labels`, its
+    `targets` made from those of the whole, and no word on what they are of."""
 
     def own(rows: Rows) -> Rows:
         mine = rows.take(rows.of_domain(name))
