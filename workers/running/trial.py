@@ -25,6 +25,7 @@ from workers.engines.positions import DrawnPositions, drawn_positions
 from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import reference_trainee
 from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, shard
+from workers.engines.trainee import AttachedTrainee
 from workers.engines.updates import Updates
 from workers.methods.attached import Attached, TrainingSetup
 from workers.room import when_there_is_room
@@ -243,20 +244,7 @@ def trainee_on(
     data, resident, hyperparameters = prepared.data, prepared.resident, prepared.hyperparameters
     precision = precision_of(prepared.assignment, engine, workbench, resident.base.description.anatomy)
     sequence = prepared.sequence if why_rows_apart(prepared.method) is None else 0
-    if prepared.assignment.shards > 1:
-        yield reference_trainee(
-            attached,
-            data.train,
-            prepared.evaluated,
-            hyperparameters,
-            precision,
-            strategy,
-            sequence,
-            positions,
-            kind=ShardedTrainee,
-        )
-        return
-    if engine == "reference":
+    if engine == "reference" or prepared.assignment.shards > 1:
         view = prepared.view
         yield reference_trainee(
             attached,
@@ -268,6 +256,7 @@ def trainee_on(
             sequence,
             positions,
             None if view is None else Hints(resident.base, attached, data.train, view, hyperparameters),
+            ShardedTrainee if prepared.assignment.shards > 1 else AttachedTrainee,
         )
         return
     with fast_trainee(
