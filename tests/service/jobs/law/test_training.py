@@ -25,6 +25,7 @@ HOW: dict[str, Any] = {
     "engine": "reference",
     "precision": "bf16",
     "gradient_checkpointing": True,
+    "threads": 3,
     "quantise": "nf4",
     "shards": 2,
     "pack": 1,
