@@ -48,7 +48,7 @@ class PeftAdapter:
 
     def heads(self) -> dict[str, dict[str, nn.Parameter]]:
         """The trained copies of the head's modules, by the base's names."""
-        modules = self._wrapped(ModulesToSaveWrapper)
+        modules = [found for found in self._wrapped(ModulesToSaveWrapper) if found[0] in self.base.head]
         return {name: dict(module.modules_to_save["default"].named_parameters()) for name, module in modules}
 
     def _wrapped(self, kind: type[Any]) -> Iterator[tuple[str, Any]]:
@@ -134,11 +134,10 @@ def attach_peft(
     """
     base.initialise_head(seed)
     snapshot = ModelSnapshot(base.model, _body_parameters(base) if changes_base else ())
-    more = hooks.arguments(knobs, setup) if hooks.arguments else {}
-    kind, arguments = config
-    peft_config = getattr(peft, kind)(
-        task_type=base.kind.peft_type or None, modules_to_save=list(base.head), **{**arguments, **more}
-    )
+    kind, given = config
+    arguments = {**given, **(hooks.arguments(knobs, setup) if hooks.arguments else {})}
+    whole = [*base.head, *arguments.pop("modules_to_save", ())]
+    peft_config = getattr(peft, kind)(task_type=base.kind.peft_type or None, modules_to_save=whole, **arguments)
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -97,6 +97,14 @@ class Anatomy:
         return sum(shape[:2] == (1, 1) for _, shape in self.outside)
 
     @property
+    def token_types(self) -> tuple[str, tuple[int, int]]:
+        """Path and shape [types, size] of the table that says which text of a pair a token is of; no types: none."""
+        for path, shape in self.outside:
+            if path.endswith("token_type_embeddings.weight"):
+                return path.removesuffix(".weight"), (shape[0], shape[1])
+        return "", (0, 0)
+
+    @property
     def head_adds_constant(self) -> bool:
         """Whether the head for rows surely has a bias: those that transformers puts on decoders mostly have none."""
         return self.known_parts and not self.causal

@@ -87,6 +87,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"targets": "mlp", "use_dora": True, "top_layers": 1},
         {"targets": "all", "use_rslora": True},
     ],
+    "lorat": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "lora_bias": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],
     "lora_ga": [{"rank": 3, "samples": 16}, {"gamma": 16, "samples": 32, "targets": "mlp", "top_layers": 1}],
     "lora_fa": [{"rank": 3}, {"targets": "mlp", "top_layers": 1}],

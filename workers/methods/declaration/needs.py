@@ -63,6 +63,10 @@ HEADS_GO = Need(
     f"models whose attention takes as many heads as its projections give ({', '.join(_PRUNED)})",
     lambda anatomy: anatomy.model_type in _PRUNED,
 )
+TOKEN_TYPES = Need(
+    "encoders with a table of token types, as BERT's, that tells the texts of a pair apart",
+    lambda anatomy: anatomy.token_types[1][0] > 1,
+)
 KNOWN_PARTS = Need(
     "models of a family (docs/models.md), of whose layers it is known what each is for",
     lambda anatomy: anatomy.known_parts,
