@@ -10,6 +10,7 @@ import { OVER, type Over, spentAt } from "../job/spent";
 import { Choice } from "../shell/choice";
 import { short } from "../text/numbers";
 import type { Compared } from "./compare-jobs-page";
+import { inCommon } from "./in-common";
 import { type JobLine, jobLines } from "./job-lines";
 
 interface Props {
@@ -47,13 +48,17 @@ export function JobsCourse({ compared, metrics }: Props) {
       title="Progress"
       choices={
         <>
-          <Choice
-            label="Show"
-            quiet
-            value={metric}
-            options={choices.map((name) => [name, `best ${name}`] as const)}
-            onChange={setPicked}
-          />
+          {choices.length > 0 ? (
+            <Choice
+              label="Show"
+              quiet
+              value={metric}
+              options={choices.map((name) => [name, `best ${name}`] as const)}
+              onChange={setPicked}
+            />
+          ) : (
+            <span className="muted">No two of these jobs have an objective in common.</span>
+          )}
           <ScaleChoice label="Scale of the progress" value={kind} onChange={setKind} />
           <Choice label="over" value={over} options={OVER} onChange={setOver} />
         </>
@@ -64,8 +69,6 @@ export function JobsCourse({ compared, metrics }: Props) {
   );
 }
 
-/** The objectives that all of the jobs have, as the first one orders them. */
-const common = (compared: readonly Compared[]): string[] => {
-  const [first, ...others] = compared.map(({ job }) => job.objectives.map(({ metric }) => metric));
-  return (first ?? []).filter((metric) => others.every((own) => own.includes(metric)));
-};
+/** The objectives that most of the jobs have. */
+const common = (compared: readonly Compared[]): string[] =>
+  inCommon(compared.map(({ job }) => job.objectives.map(({ metric }) => metric)));

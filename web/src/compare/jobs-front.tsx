@@ -13,6 +13,7 @@ import { navigate } from "../shell/router";
 import { configLine } from "../text/config";
 import { metricValue } from "../text/numbers";
 import type { Compared } from "./compare-jobs-page";
+import { inCommon } from "./in-common";
 
 interface Props {
   compared: readonly Compared[];
@@ -25,9 +26,14 @@ export function JobsFront({ compared, metrics }: Props) {
   const [picked, setPicked] = useState<{ x?: string; y?: string }>({});
   const first = compared[0]?.job;
   const usual = first ? defaultAxes(first, names) : { x: "", y: "" };
-  const chosen = (name: string | undefined, else_: string) => (name && names.includes(name) ? name : else_);
-  const x = chosen(picked.x, usual.x);
-  const y = chosen(picked.y, usual.y);
+  const known = (...wanted: (string | undefined)[]) => wanted.find((name) => name && names.includes(name));
+  const y = known(picked.y, usual.y, names[0]) ?? usual.y;
+  const x =
+    known(
+      picked.x,
+      usual.x,
+      names.find((name) => name !== y),
+    ) ?? usual.x;
   const option = useMemo<ChartOption>(() => {
     const values = (name: string) =>
       compared.flatMap(({ front }) => front.map((trial) => measure(trial, name) ?? Number.NaN));
@@ -81,9 +87,14 @@ export function JobsFront({ compared, metrics }: Props) {
     <section className="panel" aria-labelledby="fronts-title">
       <div className="panel-head">
         <h2 id="fronts-title">Fronts</h2>
-        <Choice label="Up" value={y} options={names} onChange={(name) => setPicked({ ...picked, y: name })} />
-        <Choice label="Across" value={x} options={names} onChange={(name) => setPicked({ ...picked, x: name })} />
+        {names.length > 0 && (
+          <>
+            <Choice label="Up" value={y} options={names} onChange={(name) => setPicked({ ...picked, y: name })} />
+            <Choice label="Across" value={x} options={names} onChange={(name) => setPicked({ ...picked, x: name })} />
+          </>
+        )}
       </div>
+      {names.length === 0 && <p className="muted">No two of these fronts are measured in the same.</p>}
       <Chart
         className="chart chart-front"
         option={option}
@@ -97,13 +108,15 @@ export function JobsFront({ compared, metrics }: Props) {
   );
 }
 
-/** What the fronts of all jobs were measured in: the objectives of the first one first. */
-function shared(compared: readonly Compared[]): string[] {
-  const names = compared.map(({ front }) => new Set(front.flatMap((trial) => Object.keys(trial.metrics))));
-  const first = compared[0]?.job.objectives.map(({ metric }) => metric) ?? [];
-  const known = new Set([...first, ...[...(names[0] ?? [])].sort()]);
-  return [...known].filter((name) => names.every((own) => own.size === 0 || own.has(name)));
-}
+/** What the fronts of most jobs were measured in: the objectives first. */
+const shared = (compared: readonly Compared[]): string[] =>
+  inCommon(
+    compared.map(({ job, front }) => {
+      const known = new Set(front.flatMap((trial) => Object.keys(trial.metrics)));
+      const objectives = job.objectives.map(({ metric }) => metric).filter((name) => known.delete(name));
+      return [...objectives, ...[...known].sort()];
+    }),
+  );
 
 function tooltipOf(
   compared: readonly Compared[],

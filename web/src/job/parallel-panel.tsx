@@ -22,6 +22,9 @@ import {
 /** Lines drawn at most: with more a screen shows nothing but ink. Those on the front and the newest are kept. */
 const MOST_LINES = 1500;
 
+/** Pixels that an axis needs for its name and its labels; where a screen has fewer, the chart scrolls. */
+const AXIS_WIDTH = 84;
+
 interface Props {
   job: Job;
   trials: readonly Trial[];
@@ -68,16 +71,20 @@ export function ParallelPanel({ job, trials, kept, front, metrics, clauses, onCl
         Drag along an axis to keep the trials that pass there; a click on the axis lets them go again.{" "}
         {shown.length < measured.length && `${integer(shown.length)} of ${integer(measured.length)} trials are drawn.`}
       </p>
-      <Chart
-        className="chart chart-parallel"
-        option={option}
-        label={`Parallel coordinates of ${measured.length} trials over ${axes.map((axis) => axis.name).join(", ")}. The table below holds the same values; its filters do what brushing does.`}
-        brushes={brushes}
-        onBrush={(at, intervals) => {
-          const axis = axes[at];
-          if (axis) onClauses(withClauses(clauses, axis.name, clausesOf(axis, intervals)));
-        }}
-      />
+      <div className="parallel-frame" tabIndex={0} role="region" aria-label="Parallel coordinates">
+        <div style={{ minWidth: AXIS_WIDTH * axes.length }}>
+          <Chart
+            className="chart chart-parallel"
+            option={option}
+            label={`Parallel coordinates of ${measured.length} trials over ${axes.map((axis) => axis.name).join(", ")}. The table below holds the same values; its filters do what brushing does.`}
+            brushes={brushes}
+            onBrush={(at, intervals) => {
+              const axis = axes[at];
+              if (axis) onClauses(withClauses(clauses, axis.name, clausesOf(axis, intervals)));
+            }}
+          />
+        </div>
+      </div>
       <ul className="legend">
         <li data-mark="front">{words.place}</li>
         <li data-mark="point">{words.others}</li>
@@ -101,7 +108,7 @@ function axisOption(axis: ParallelAxis, at: number, metrics: ReadonlyMap<string,
     dim: at,
     name: axisTitle(axis.name, metrics),
     nameTextStyle: { color: theme.text, fontFamily: theme.font, fontSize: 11 },
-    nameTruncate: { maxWidth: 110 },
+    nameTruncate: { maxWidth: AXIS_WIDTH - 6 },
     type: "value" as const,
     min,
     max,
