@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,24 +18,27 @@ if TYPE_CHECKING:
     from workers.models.loading import Base
 
 
-def load_adapter(model: Any, folder: str | Path, rank: int | None = None) -> nn.Module:
+def load_adapter(model: Any, folder: str | Path, rank: int | None = None, without: Iterable[str] = ()) -> nn.Module:
     """Put an exported adapter on its base model and return it in evaluation mode.
 
     `model` is the base model with the head of the adapter's task and as many labels, in any number format, or a
     reference to one (`builtin:minilm`, a folder, a hub id), which is loaded in float32. Its configuration is told the
     names of the labels and, where it has none, the padding token. Adapters in peft's format come back as a
     `PeftModel`; ours change the given model in place. `rank` takes an adapter that serves every rank up to its own at a
-    lower one. Raises `ValueError` when the folder holds no adapter, or one that does not fit the model or the rank.
+    lower one, and `without` one that has several roles without these. Raises `ValueError` when the folder holds no
+    adapter, or one that does not fit the model, the rank or the roles.
     """
     from workers.methods.neighbours import remember_neighbours
 
     path = Path(folder)
-    loaded = _loaded(model, path, rank)
+    loaded = _loaded(model, path, rank, tuple(without))
     remember_neighbours(loaded, path)
     return loaded
 
 
-def _loaded(model: Any, path: Path, rank: int | None) -> nn.Module:
+def _loaded(model: Any, path: Path, rank: int | None, without: tuple[str, ...]) -> nn.Module:
+    if without and not (path / "peftsearch_adapter.json").is_file():
+        raise ValueError(f"{path}: without {', '.join(without)}, allowed: nothing, as the adapter has no roles")
     if (path / TERNARY_FILE).is_file():
         return _load_compressed(model, path, rank)
     if (path / "adapter_config.json").is_file():
@@ -43,7 +47,7 @@ def _loaded(model: Any, path: Path, rank: int | None) -> nn.Module:
         return _load_peft(model, path)
     if not (path / "peftsearch_adapter.json").is_file():
         raise ValueError(f"{path}: neither adapter_config.json (peft) nor peftsearch_adapter.json is there")
-    return _load_own(model, path, rank)
+    return _load_own(model, path, rank, without)
 
 
 def _load_compressed(model: Any, path: Path, rank: int | None) -> nn.Module:
@@ -74,7 +78,7 @@ def _load_peft(model: Any, path: Path) -> nn.Module:
     return PeftModel.from_pretrained(model, str(path)).eval()
 
 
-def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
+def _load_own(model: Any, path: Path, rank: int | None, without: tuple[str, ...]) -> nn.Module:
     from workers.methods.adapter_card import tell_base
     from workers.methods.adapter_file import read_adapter
     from workers.methods.own_adapter import OwnAdapter
@@ -88,6 +92,11 @@ def _load_own(model: Any, path: Path, rank: int | None) -> nn.Module:
             allowed = "none to choose" if chosen.at_rank is None else f"1 to {knobs['rank']}"
             raise ValueError(f"{path}: {config.method} at rank {rank}, allowed: {allowed}")
         knobs, tensors = chosen.at_rank(knobs, tensors, rank)
+    for role in without:
+        if chosen.without_role is None or role not in chosen.roles:
+            allowed = ", ".join(chosen.roles) or "nothing, as the adapter has no roles"
+            raise ValueError(f"{path}: {config.method} without {role}, allowed: {allowed}")
+        knobs, tensors = chosen.without_role(knobs, tensors, role)
     if isinstance(model, str):
         model = _from_reference(model, config.task_type, tensors)
     if model.config.model_type != config.model_type:

@@ -37,6 +37,8 @@ How to read the tables:
   tell their metrics at every power of two below their rank (`accuracy_at_rank_4`), and for a search each of these is a
   trial of that rank. Cut to rank 1 of 16 it beat a LoRA that was trained at 16 and cut, however rescaled (loss 0.39
   against 0.84); at rank 2 it did not (0.16 against 0.07; one seed, small data).
+- `role_adapters` is several adapters with a rank each: `where` tokens look, `what` they take from there, and `features`
+  of the feed-forward part. `load_adapter(base, folder, without=["what"])` leaves roles out; the others stay.
 - `–` stands where a method is not for such a model or task; the column **models** says what it is for, and the knobs of
   a method for images are those on `builtin:vit`. `tests/workers/methods/test_cpt.py`,
   `tests/workers/tasks/test_language_model_methods.py` and `tests/workers/methods/test_token_merging.py` hold them to

@@ -124,6 +124,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "psoft": [{"rank": 4}, {"rank": 3, "magnitudes": False, "targets": "mlp", "top_layers": 1}],
     "randlora": [{"rank": 5}, {"sparse": True, "targets": "mlp", "top_layers": 1}],
     "road": [{"variant": "road_1", "group_size": 4}, {"variant": "road_4", "group_size": 2, "targets": "mlp"}],
+    "role_adapters": [{"where_rank": 2, "what_rank": 4, "features_rank": 1}, {"features_rank": 0, "top_layers": 1}],
     "rslora": [{"rank": 3}, {"targets": "all", "top_layers": 1}],
     "said": [{"dimensions": 50}, {"dimensions": 20, "targets": "mlp", "top_layers": 1}],
     "sft": [{"density": 0.05, "interval": 5}, {"growth": "sm3", "interval": 5, "targets": "mlp", "top_layers": 1}],

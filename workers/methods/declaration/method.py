@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 KnobValues = Mapping[str, Any]
 Tensors = Mapping[str, "Tensor"]
+WithoutRole = Callable[[KnobValues, Tensors, str], tuple[dict[str, Any], dict[str, "Tensor"]]]
 AtRank = Callable[[KnobValues, Tensors, int], tuple[dict[str, Any], dict[str, "Tensor"]]]
 Serve = Callable[["Base", int], None]
 Attach = Callable[["Base", KnobValues, int, TrainingSetup | None], Attached]
@@ -82,8 +83,9 @@ class Method:
     attaching rewrites base weights (undone by detaching); with `follows_gradients` the adapter changes itself behind
     each step by the gradients of all of its parameters; `probed` gives how many training rows it takes gradients of
     before its first step. `at_rank(knobs, tensors, rank)` gives knobs and tensors of a trained adapter at a lower rank,
-    where one training serves them all; `serve(base, rank)` makes an attached one be evaluated there. With `whole_rows`
-    it looks along a row in ways of its own, or stands in front of it, so that rows cannot share a sequence. It is for
+    where one training serves them all; `serve(base, rank)` makes an attached one be evaluated there. Of several
+    `roles`, `without_role(knobs, tensors, role)` gives those of a trained adapter without one. With `whole_rows` it
+    looks along a row in ways of its own, or stands in front of it, so that rows cannot share a sequence. It is for
     types of task `tasks` alone, if there are some. With `trains_tokens` embeddings of single tokens can be trained
     beside it.
     `forms` names the forms of all that it trains besides the head, where all of it has one: then trials of a pack can
@@ -119,6 +121,8 @@ class Method:
     variant_of: str | None = None
     at_rank: AtRank | None = None
     serve: Serve | None = None
+    roles: tuple[str, ...] = ()
+    without_role: WithoutRole | None = None
     forms: tuple[Form, ...] | None = None
     baseline: bool = False
 

@@ -67,6 +67,11 @@ TOKEN_TYPES = Need(
     "encoders with a table of token types, as BERT's, that tells the texts of a pair apart",
     lambda anatomy: anatomy.token_types[1][0] > 1,
 )
+_ROLES = frozenset({"query", "key", "value", "output", "up", "down"})
+OWN_PROJECTIONS = Need(
+    "models whose queries, keys and values have projections of their own",
+    lambda anatomy: all(len(linear.groups & _ROLES) == 1 for linear in anatomy.linears),
+)
 KNOWN_PARTS = Need(
     "models of a family (docs/models.md), of whose layers it is known what each is for",
     lambda anatomy: anatomy.known_parts,

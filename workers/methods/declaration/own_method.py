@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.methods.attached import Attached, TrainingSetup
-from workers.methods.declaration.method import AtRank, Family, Knobs, KnobValues, LearningRates, Method, Serve
+from workers.methods.declaration.method import (
+    AtRank,
+    Family,
+    Knobs,
+    KnobValues,
+    LearningRates,
+    Method,
+    Serve,
+    WithoutRole,
+)
 from workers.methods.declaration.needs import Need
 from workers.methods.declaration.peft_method import lowest_placed
 from workers.methods.declaration.update_forms import Form
@@ -70,6 +79,8 @@ def own_method(
     forms: tuple[Form, ...] | None = None,
     at_rank: AtRank | None = None,
     serve: Serve | None = None,
+    roles: tuple[str, ...] = (),
+    without_role: WithoutRole | None = None,
     tasks: tuple[str, ...] = (),
     needs: tuple[Need, ...] = (),
 ) -> Method:
@@ -112,4 +123,6 @@ def own_method(
         forms=forms,
         at_rank=at_rank,
         serve=serve,
+        roles=roles,
+        without_role=without_role,
     )

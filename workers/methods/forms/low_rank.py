@@ -147,6 +147,21 @@ class LoraGroup(Reweighted):
         return grams.triu(1).sum()
 
 
+class PlainLora(Reweighted):
+    """W' = W + s·BA with A [r, in] and B [out, r], zero at the start."""
+
+    def __init__(self, original: nn.Module, transposed: bool, rank: int, scale: float, draw: torch.Generator) -> None:
+        super().__init__(original, transposed)
+        outputs, inputs = self.frozen().shape
+        self.first = nn.Parameter(uniform((rank, inputs), 1 / math.sqrt(inputs), draw))
+        self.second = nn.Parameter(torch.zeros(outputs, rank))
+        self.scaling = scale
+
+    def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
+        return self.frozen() + self.scaling * self.second @ self.first
+
+
 class MaskedLora(Reweighted):
     """W' = M ⊙ (W + s·BA) with a frozen mask M of zeros and ones: what is pruned stays zero, merged or not."""
 
