@@ -146,7 +146,9 @@ class _Scope:
             request.state.caller = Caller(None, DEFAULT_PROJECT)
             return
         if credentials is None:
-            raise Unauthorized("send `Authorization: Bearer <token>`; the service writes one to <home>/token")
+            raise Unauthorized(
+                "this needs a token, in a header `Authorization` of type Bearer; the service writes one to <home>/token"
+            )
         token = surroundings(request).store.check_token(credentials.credentials)
         surroundings(request).rates.take(token.id, token.rate)
         granted = token.scopes

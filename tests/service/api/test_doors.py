@@ -13,6 +13,7 @@ from service.api.app import create_app
 from service.api.body_limit import LIMIT
 from service.api.problem_details import problem
 from service.errors import Busy, ServiceError, TooCostly, TooMany, Unavailable
+from service.redaction import HIDDEN
 
 Spec = dict[str, Any]
 
@@ -35,6 +36,8 @@ def test_without_a_token_only_health_is_answered(guarded: TestClient) -> None:
     for path in ("/v1/jobs", "/v1/jobs/j1", "/v1/trials/j1-1", "/v1/spaces", "/v1/methods", "/v1/metrics", "/metrics"):
         response = guarded.get(path)
         assert response.status_code == 401, path
+        assert "<home>/token" in response.json()["detail"]
+        assert HIDDEN not in response.text, "there is nothing to hide in what says how to come in"
         assert response.headers["www-authenticate"] == "Bearer"
         assert response.json()["type"] == "urn:peftsearch:problem:unauthorized"
 
