@@ -24,6 +24,7 @@ from workers.engines.pack_member import Member
 from workers.engines.packed import Aboard, pack_on
 from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
+from workers.engines.ranks import OneProcess
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.capture import capture_on
 from workers.engines.stacked.reading import read_updates
@@ -131,7 +132,7 @@ def pack(case: Case, device: torch.device, half: bool, members: int, clock: Cloc
     capture = capture_on(device, way.captured)
     with (
         kept_nowhere() as store,
-        pack_on(resident, stack, 0, (rows, rows), store, precision, Room(), way, capture) as together,
+        pack_on(resident, stack, 0, (rows, rows), store, precision, Room(), way, capture, OneProcess()) as together,
     ):
         milliseconds = clock.milliseconds(lambda: together.run(aboard, lambda: True))
     return Measured(milliseconds, tuple(tuple(float(loss) for loss in log) for log in logs), capture.reason)

@@ -28,6 +28,7 @@ from workers.engines.inputs import Inputs
 from workers.engines.pack_member import Member
 from workers.engines.packed import Aboard, Fault, pack_on
 from workers.engines.precision import Precision
+from workers.engines.ranks import OneProcess
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.capture import capture_on
 from workers.engines.stacked.reading import read_updates
@@ -160,7 +161,7 @@ def in_packs(case: Case, device: torch.device, half: bool, size: Size) -> tuple[
                 aboard[_member(case, resident, rows, config, number, size.steps, stack)] = None
             if not aboard:
                 break
-            with pack_on(resident, stack, 0, (rows, rows), store, precision, room, way, capture) as pack:
+            with pack_on(resident, stack, 0, (rows, rows), store, precision, room, way, capture, OneProcess()) as pack:
                 ended = pack.run(aboard, lambda: False)
             for member, ending in ended.items():
                 if isinstance(ending, Fault):

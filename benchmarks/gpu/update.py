@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.clock import Clock
-from workers.engines.stacked.vector_adamw import one_step, vector_adamw
+from workers.engines.stacked.vector_adamw import adamw_by_rows, one_step, vector_adamw
 
 PARAMETERS, TENSORS = 294_912, 48  # LoRA r8 on queries and values of BERT-base
 
@@ -30,19 +30,26 @@ def main() -> None:
     for members in (1, 8, 32):
         torch.manual_seed(0)
         found = {
-            "ours": _milliseconds(ours(members, device), device),
+            "ours": _milliseconds(ours(members, device, by_rows=False), device),
+            **(
+                {"ours, by rows": _milliseconds(ours(members, device, by_rows=True), device)}
+                if device.type == "cpu"
+                else {}
+            ),
             "fused, flat": _milliseconds(fused(members, 1, device), device),
             "fused, by tensor": _milliseconds(fused(members, TENSORS, device), device),
         }
         print(json.dumps({"members": members, **{name: round(spent, 3) for name, spent in found.items()}}))
 
 
-def ours(members: int, device: torch.device) -> Callable[[], object]:
-    """A step of rows with rates and decay of their own."""
+def ours(members: int, device: torch.device, by_rows: bool) -> Callable[[], object]:
+    """A step of rows with rates and decay of their own: all at once, as on a GPU, or row by row, as on a CPU."""
     values, mean, square, gradients = (torch.rand(members, PARAMETERS, device=device) for _ in range(4))
     rows = [one_step(1e-3 * (1 + number), 7, 0.0) for number in range(members)]
     controls = torch.tensor(rows, device=device).T[..., None].contiguous()
     decay = torch.full_like(values, 0.01)
+    if by_rows:
+        return lambda: adamw_by_rows(values, mean, square, gradients, controls, decay, [7] * members)
     return lambda: vector_adamw(values, mean, square, gradients, controls, None, decay, resting=False)
 
 

@@ -74,8 +74,6 @@ def _resource_problems(resources: ResourcesSpec) -> Iterator[FieldProblem]:
         yield _problem("resources.engine", "fast", "auto or reference", "the reference engine trains on a sharded base")
     if resources.quantise is not None:
         yield _problem("resources.quantise", resources.quantise, "nothing", "a sharded base keeps its number format")
-    if resources.pack not in ("auto", 1):
-        yield _problem("resources.pack", resources.pack, "auto or 1", "trials on a sharded base do not share passes")
     if resources.executor != "ray":
         yield _problem("resources.executor", resources.executor, "ray", "an outside worker trains in one process")
 

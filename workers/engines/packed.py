@@ -4,6 +4,9 @@ The rows of all members form one batch. Each place of the base computes with eve
 rows (`workers.engines.stacked`); nothing in the model mixes rows, so losses, gradients and even a NaN stay with their
 member.
 Optimizer, schedule, clipping and random stream are each member's own: its numbers are those of training alone.
+
+Over a base in parts the ranks make the same passes, each of its part of every member's rows; what members train is
+whole on every rank, gradients and losses are added up, and so all ranks make the same steps.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from workers.engines.pack_member import Member
 from workers.engines.passes import Pass, WholePass, evaluation_batches, upper_passes
 from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
+from workers.engines.ranks import Ranks
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.capture import Capture
 from workers.engines.stacked.joint_pass import JointPass, Share, arranged
@@ -69,8 +73,10 @@ class Pack:
         way: Way,
         capture: Capture,
         staging: Staging,
+        ranks: Ranks,
     ) -> None:
         self._stack, self._layout, self._way, self._room = stack, layout, way, room
+        self._ranks = ranks
         self._train, self._validation = passes
         self._pace, self._joint, self._capture, self._staging = Pace(layout.device), joint, capture, staging
 
@@ -140,24 +146,29 @@ class Pack:
             try:
                 self._stack.begin(member.slot, step.number, partial(self._probe, member, step))
             except Exception as error:  # its own rows alone were in the pass
+                self._end_with_others(error)
                 yield member, Fault(failure_reason(error))
 
     @torch.no_grad()
     def _probe(self, member: Member, step: TrainStep) -> float:
         """The mean loss of a member's rows as things are, without dropout."""
+        inputs = self._train.inputs
+        total = torch.zeros((), device=inputs.device, dtype=torch.float64)
         self._layout.training = False
         try:
-            losses = (self._joint.loss(member.slot, rows, member.hyperparameters) for rows in step.micro_batches)
-            total = sum(loss.item() for loss in losses)
+            for rows in step.micro_batches:
+                part = self._ranks.part(rows, inputs.criterion.together)
+                total += part.counts * self._joint.loss(member.slot, part.rows, member.hyperparameters)
         finally:
             self._layout.training = True
-        return total / weight_of(step, self._train.inputs)
+        self._ranks.add_up([total])
+        return float(total) / weight_of(step, inputs)
 
     def _update(self, rates: Mapping[int, float]) -> None:
         """One optimizer step of all members; where passes are captured, it is too."""
         controls = self._staging.send({"controls": self._stack.controls(rates)})
-        key = ("update", self._stack.structure, self._stack.used)
-        self._capture.run(key, controls, lambda own: self._stack.apply(own["controls"]))
+        key, by_rows = ("update", self._stack.structure, self._stack.used), self._way.updated_by_rows
+        self._capture.run(key, controls, lambda own: self._stack.apply(own["controls"], by_rows))
 
     def _tokens(self, step: TrainStep) -> int:
         return sum(int(self._train.inputs.lengths[rows].sum()) for rows in step.micro_batches)
@@ -172,6 +183,7 @@ class Pack:
         try:
             return dict(self._accumulated(steps))
         except Exception as error:
+            self._end_with_others(error)
             if len(steps) == 1:
                 return {member: Fault(failure_reason(error)) for member in steps}
             self._learn_from(error, len(steps))
@@ -183,6 +195,11 @@ class Pack:
         for group in _groups(list(steps), (len(steps) + 1) // 2):
             answers |= self._accumulate({member: steps[member] for member in group})
         return answers
+
+    def _end_with_others(self, error: Exception) -> None:
+        """Where other ranks are in the middle of the same pass, and wait for this one: raise its error."""
+        if self._ranks.count > 1:
+            raise error
 
     def _learn_from(self, error: Exception, members: int) -> None:
         if is_out_of_memory(error):
@@ -196,12 +213,14 @@ class Pack:
         for turn in range(max((len(step.micro_batches) for step in steps.values()), default=0)):
             batches = {m: step.micro_batches[turn] for m, step in steps.items() if turn < len(step.micro_batches)}
             for alike in self._of_like_length(batches):
+                parts = {m: self._ranks.part(rows, inputs.criterion.together) for m, rows in alike.items()}
                 shares = [
-                    Share(m.slot, rows, weights[m], m.hyperparameters, stream_key(m.seed, steps[m].number, turn))
-                    for m, rows in alike.items()
+                    Share(m.slot, part, weights[m], m.hyperparameters, stream_key(m.seed, steps[m].number, turn))
+                    for m, part in parts.items()
                 ]
                 owners = to_device(np.array([members.index(member) for member in alike]), inputs.device)
                 losses.index_add_(0, owners, self._pass(shares))
+        self._ranks.add_up([losses, *(self._stack.gradients(member.slot) for member in members)])
         # On a CPU nothing is waited for; elsewhere the courses look at losses later.
         values = losses.tolist() if losses.device.type == "cpu" else losses.unbind()
         return dict(zip(members, values, strict=True))
@@ -238,6 +257,7 @@ class Pack:
         try:
             return dict(self._evaluated(members))
         except Exception as error:
+            self._end_with_others(error)
             if len(members) == 1:
                 return {members[0]: Fault(failure_reason(error))}
             self._learn_from(error, len(members))
@@ -251,12 +271,15 @@ class Pack:
     @torch.no_grad()
     def _evaluated(self, members: Sequence[Member]) -> dict[Member, dict[str, float]]:
         split = self._validation
-        measures = {member: split.inputs.criterion.measure() for member in members}
-        for rows in evaluation_batches(split, max(1, self._way.evaluation_tokens // len(members))):
-            outputs = split.outputs(arranged(self._layout, {member.slot: rows for member in members}, split))
-            for segment, measure in zip(self._layout.segments, measures.values(), strict=True):
-                split.inputs.add_to(measure, outputs[segment.rows], rows)
-        return {member: measure.result() for member, measure in measures.items()}
+        measures = [split.inputs.criterion.measure() for _ in members]
+        batches = evaluation_batches(split, max(1, self._way.evaluation_tokens // len(members)))
+        for part in self._ranks.dealt(batches):
+            outputs = split.outputs(arranged(self._layout, {member.slot: part.rows for member in members}, split))
+            if part.counts:
+                for segment, measure in zip(self._layout.segments, measures, strict=True):
+                    split.inputs.add_to(measure, outputs[segment.rows], part.rows)
+        measured = (measure.result() for measure in self._ranks.merged(measures))
+        return dict(zip(members, measured, strict=True))
 
 
 def _request(member: Member, answer: Any) -> TrainStep | Evaluate | Save | Ending | Fault:
@@ -289,11 +312,12 @@ def pack_on(
     room: Room,
     way: Way,
     capture: Capture,
+    ranks: Ranks,
 ) -> Iterator[Pack]:
-    """A pack of the stack's members, who change nothing below `lowest_layer`. The base is whole afterwards.
+    """A pack of the stack's members, who change nothing below `lowest_layer`. The base is as it was afterwards.
 
     `splits` are the rows to train and to evaluate on. Room and captures outlive the pack: they are those of all packs
-    of one stack, one after another, as members come and go.
+    of one stack, one after another, as members come and go. Several `ranks` have the base in parts, every layer runs.
     """
     base = resident.base
     if holds_bfloat16(base):  # then all is brought into its format, which is quicker than autocast
@@ -308,7 +332,7 @@ def pack_on(
         if lowest_layer < base.description.anatomy.layers:
             narrowed = undo.enter_context(last_layer_for_one_token(base))
         passes: tuple[Pass, Pass] | None = None
-        if lowest_layer > 0:
+        if lowest_layer > 0 and ranks.count == 1:
             number = format_of(base)
             passes = undo.enter_context(upper_passes(resident, base.model, splits, lowest_layer, store, number))
         if passes is None:
@@ -318,4 +342,4 @@ def pack_on(
         reads = (stack.structure, lowest_layer)
         staging = Staging(layout.device)
         joint = JointPass(layout, passes[0], precision, capture, staging, unpadding, reads, modules)
-        yield Pack(stack, layout, passes, joint, room, way, capture, staging)
+        yield Pack(stack, layout, passes, joint, room, way, capture, staging, ranks)

@@ -8,9 +8,11 @@ and gradients are summed, so all ranks make the same step, which is the one that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -24,17 +26,10 @@ from workers.checkpoints import random_states, restore_random_states
 from workers.engines.accumulation import add_gradients, weight_of
 from workers.engines.batches import RowIndices
 from workers.engines.course import TrainStep
-from workers.engines.passes import evaluation_batches, measure_in
+from workers.engines.passes import evaluation_batches
+from workers.engines.ranks import RankGroup, device_of_rank, from_first
 from workers.engines.trainee import AttachedTrainee
 from workers.models.loading import Base
-from workers.tasks.criterion import Measure
-
-_Value = TypeVar("_Value")
-
-
-def device_of_rank() -> str:
-    """Where this rank trains: on its GPU where the ranks talk through NCCL."""
-    return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
 
 def shard(model: nn.Module, base: Base, own: Collection[nn.Parameter]) -> None:
@@ -70,11 +65,19 @@ def whole_layers(model: nn.Module) -> Iterator[nn.Module]:
         layer.reshard()
 
 
-def from_first(make: Callable[[], _Value]) -> _Value:
-    """What `make` returns on the first rank, on every rank; the others do not call it."""
-    box = [make() if dist.get_rank() == 0 else None]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]  # type: ignore[return-value]  # filled by the first rank
+@contextmanager
+def whole_at(model: nn.Module, place: str) -> Iterator[None]:
+    """Inside, the parameters of a module of `model` are whole on a sharded one (all ranks must ask)."""
+    above = ["", *itertools.accumulate(place.split("."), "{}.{}".format)]
+    parts = [part for name in above if isinstance(part := model.get_submodule(name), FSDPModule)]
+    if not parts:
+        yield
+        return
+    parts[-1].unshard()
+    try:
+        yield
+    finally:
+        parts[-1].reshard()
 
 
 class FirstRankStore(ArtifactStore):
@@ -88,19 +91,19 @@ class FirstRankStore(ArtifactStore):
 class ShardedTrainee(AttachedTrainee):
     """One rank's part in training on a sharded base. All ranks must be sent the same requests in the same order."""
 
+    @cached_property
+    def _ranks(self) -> RankGroup:
+        return RankGroup()
+
     def _measured(self) -> dict[str, float]:
         """The metrics of all rows; batches are dealt out to the ranks."""
-        batches, rank, ranks = evaluation_batches(self._validation), dist.get_rank(), dist.get_world_size()
-        mine = batches[rank::ranks]
-        measures: list[Measure] = [measure_in(self._validation, mine)] * ranks
-        if len(mine) < len(batches[::ranks]):
-            # A rank without a batch of its own runs the first again: layers are whole only if all ranks ask for them.
-            self._validation.outputs(batches[0])
-        dist.all_gather_object(measures, measures[rank])
-        first, *others = measures
-        for other in others:
-            first.merge(other)
-        return first.result()
+        split = self._validation
+        measure = split.inputs.criterion.measure()
+        for part in self._ranks.dealt(evaluation_batches(split)):
+            outputs = split.outputs(part.rows)
+            if part.counts:
+                split.inputs.add_to(measure, outputs, part.rows)
+        return self._ranks.merged([measure])[0].result()
 
     def save(self) -> dict[str, Tensor]:
         """What the reference engine saves, and the random states of the further ranks."""
@@ -119,29 +122,23 @@ class ShardedTrainee(AttachedTrainee):
     def _gradients(self, step: TrainStep) -> float:
         mean = add_gradients(step, weight_of(step, self._train.inputs), self._part_of_loss)
         found = (parameter.grad for parameter in self._attached.parameters().values())
-        return _sum_over_ranks(mean, [grad for grad in found if grad is not None], self._train.inputs.device)
+        return self._summed(mean, [grad for grad in found if grad is not None])
 
     def _total(self, step: TrainStep) -> float:
-        own = sum(self._part_of_loss(rows).item() for rows in step.micro_batches)
-        return _sum_over_ranks(own, [], self._train.inputs.device)
+        return self._summed(sum(self._part_of_loss(rows).item() for rows in step.micro_batches), [])
 
     def _part_of_loss(self, rows: RowIndices) -> Tensor:
         """What this rank's rows add to the loss of `rows`: a rank must run, even where no row is left for it."""
-        together = self._train.inputs.criterion.together
-        groups = rows.reshape(-1, together)
-        mine = groups[dist.get_rank() :: dist.get_world_size()].reshape(-1)
-        return self._loss(mine) if len(mine) else self._loss(rows[:together]) * 0
+        part = self._ranks.part(rows, self._train.inputs.criterion.together)
+        loss = self._loss(part.rows)
+        return loss if part.counts else loss * 0
+
+    def _summed(self, loss: float, gradients: Sequence[Tensor]) -> float:
+        """The sum of `loss` over all ranks; in the same exchange each gradient becomes its sum over all ranks."""
+        own = torch.tensor([loss], device=self._train.inputs.device)
+        self._ranks.add_up([own, *gradients])
+        return float(own)
 
 
 def _of_rank(rank: int, name: str) -> str:
     return f"rank/{rank}/{name}"
-
-
-def _sum_over_ranks(loss: float, gradients: Sequence[Tensor], device: torch.device) -> float:
-    """The sum of `loss` over all ranks; in the same exchange each gradient becomes its sum over all ranks."""
-    flat = torch.cat([torch.tensor([loss], device=device), *(gradient.flatten() for gradient in gradients)])
-    dist.all_reduce(flat)
-    summed, *parts = flat.split([1, *(gradient.numel() for gradient in gradients)])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view_as(gradient))
-    return float(summed)

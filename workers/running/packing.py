@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from workers.assignment import Assignment
 from workers.errors import InvalidInput
@@ -60,7 +61,7 @@ def why_not_packed(assignment: Assignment, model: ModelDescription) -> str | Non
         return f"{chosen.name} trains something of a form that packs cannot stack"
     if chosen.forms and model.anatomy.projects_positions:
         return "adapted projections also read a table of positions, which has no rows of a member"
-    return why_not_fast(assignment, model)
+    return _why_reference(assignment, model)
 
 
 def in_a_pack_of_one(assignment: Assignment, device: str, describe: Callable[[str], ModelDescription]) -> bool:
@@ -75,8 +76,15 @@ def in_a_pack_of_one(assignment: Assignment, device: str, describe: Callable[[st
 
 
 def why_not_fast(assignment: Assignment, model: ModelDescription) -> str | None:
-    """Why a trial needs the reference engine; None when the fast one takes it. Raises `InvalidInput` as `split_config`
-    does."""
+    """Why a trial by itself needs the reference engine; None when the fast one takes it. Raises `InvalidInput` as
+    `split_config` does."""
+    if assignment.shards > 1:
+        return "a sharded base is trained on by the reference engine"
+    return _why_reference(assignment, model)
+
+
+def _why_reference(assignment: Assignment, model: ModelDescription) -> str | None:
+    """The same where packs can do it as well."""
     if assignment.engine == "reference":
         return "the job asks for the reference engine"
     if split_config(assignment.config)[2].products != "full":
@@ -87,8 +95,6 @@ def why_not_fast(assignment: Assignment, model: ModelDescription) -> str | None:
         return "images with hints run through all layers anew, on the reference engine"
     if assignment.quantise is not None:
         return "a quantised base is trained on by the reference engine"
-    if assignment.shards > 1:
-        return "a sharded base is trained on by the reference engine"
     if model.anatomy.reads is None:
         return f"stored hidden states do not stand for the lower layers of a {model.anatomy.model_type} model"
     return None
@@ -109,6 +115,20 @@ def why_rows_apart(chosen: Method) -> str | None:
     if chosen.takes_positions or chosen.whole_rows:
         return f"{chosen.name} has to see each row by itself"
     return None
+
+
+class Boarding(Protocol):
+    """Where a pack looks for further trials."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits."""
+
+    def take(self) -> Assignment | None:
+        """The trial that has waited longest, if any waits."""
+
+    def close(self) -> bool:
+        """Take no more, unless somebody waits (then False, and whoever closes must go on)."""
 
 
 class Arrivals:

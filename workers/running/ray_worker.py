@@ -60,10 +60,10 @@ class WorkerSettings:
 class TrialWorker:
     """Trains one trial at a time, or a pack of them, and keeps its base model and data between them.
 
-    A trial on a sharded base is trained by processes of its own (`workers.running.sharded_trial`); the actor passes
-    reports and decisions on and needs no cores for that. It is ended by `worker.end.remote()`: were it killed, what
-    its ranks occupy would stay reserved. Its stream tells the `PlacementGroup` that holds them, for the case
-    that it dies.
+    A trial or a pack on a sharded base is trained by processes of its own (`workers.running.sharded_trial`); the actor
+    passes reports and decisions on and needs no cores for that. It is ended by `worker.end.remote()`: were it killed,
+    what its ranks occupy would stay reserved. Its stream tells the `PlacementGroup` that holds them, for the case that
+    it dies.
 
     Dispatch with `worker.train.options(num_returns="streaming").remote(assignments, places)`: every item is a `Report`
     or an `Outcome`; the stream ends when every trial has its outcome. With more than one place the trials form a pack,
@@ -117,6 +117,11 @@ class TrialWorker:
         def outcomes() -> Iterator[Outcome]:
             from workers.running.trial_pack import train_pack
 
+            if places > 1 and isinstance(assignments[0], Assignment) and assignments[0].shards > 1:
+                from workers.running.sharded_trial import train_sharded_pack  # Ray Train, which others do without
+
+                this = ray.get_runtime_context().current_actor
+                return train_sharded_pack(assignments, self._settings, this, places)  # type: ignore[arg-type]  # as below
             if places > 1:
                 return train_pack(assignments, self._workbench, self._told, places, self._arrivals)  # type: ignore[arg-type]  # proxies are never packed
             return (self._train_alone(assignment) for assignment in assignments)
@@ -188,6 +193,26 @@ class TrialWorker:
     def tell(self, report: Report) -> Decision:
         """Take the report of a sharded trial from its first rank; what is to become of the trial."""
         return self._told(report)
+
+    @ray.method(concurrency_group="reports")
+    def ended(self, outcome: Outcome) -> None:
+        """Take the outcome of a trial of a sharded pack from its first rank."""
+        self._stream.put(outcome)
+
+    @ray.method(concurrency_group="control")
+    def news(self) -> tuple[bool, bool]:
+        """What a sharded pack asks behind each step: whether to leave, and whether a trial waits to come aboard."""
+        return self._leaving.is_set(), self._arrivals.waiting
+
+    @ray.method(concurrency_group="control")
+    def arrival(self) -> Assignment | None:
+        """The trial that has waited longest to come aboard a sharded pack, if any waits."""
+        return self._arrivals.take()
+
+    @ray.method(concurrency_group="control")
+    def close_pack(self) -> bool:
+        """A sharded pack takes no more, unless a trial waits (then False)."""
+        return self._arrivals.close()
 
     @ray.method(concurrency_group="control")
     def signal(self, trial_id: str, decision: Decision) -> None:

@@ -22,9 +22,10 @@ from workers.engines.fast import fast_trainee
 from workers.engines.faults import failure_reason
 from workers.engines.hints import Hints
 from workers.engines.positions import DrawnPositions, drawn_positions
+from workers.engines.ranks import device_of_rank
 from workers.engines.recomputing import recomputing_layers
 from workers.engines.reference import reference_trainee
-from workers.engines.sharded import ShardedTrainee, device_of_rank, rank_seed, shard
+from workers.engines.sharded import ShardedTrainee, rank_seed, shard
 from workers.engines.trainee import AttachedTrainee
 from workers.engines.updates import Updates
 from workers.methods.attached import Attached, TrainingSetup

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -24,17 +25,24 @@ def run_strategy(chosen: Hyperparameters, attached: Attached, model: ModelDescri
     return None if make is None else make(attached.parameters())
 
 
-def strategy_of(
-    chosen: Hyperparameters, attached: Attached, model: ModelDescription, seed: int
-) -> Callable[[Mapping[str, nn.Parameter]], TensorAdamW] | None:
+def strategy_of(chosen: Hyperparameters, attached: Attached, model: ModelDescription, seed: int) -> StrategyOf | None:
     """The same for parameters of these names that lie elsewhere."""
     if chosen.strategy == NO_STRATEGY:
         return None
     layers = layers_of(attached.model, model.anatomy.layers_path, attached.parameters())
-    factors = attached.rate_factors()
+    return StrategyOf(chosen, layers, attached.rate_factors(), seed)
 
-    def make(parameters: Mapping[str, nn.Parameter]) -> TensorAdamW:
-        subject = Subject(parameters, layers, chosen.weight_decay, factors, seed)
-        return strategy(chosen.strategy).run(subject, chosen.strategy_knobs)
 
-    return make
+@dataclass(frozen=True)
+class StrategyOf:
+    """What is needed to make a strategy besides the parameters: plain data, which can travel to another process."""
+
+    chosen: Hyperparameters
+    layers: Mapping[str, int | None]
+    rate_factors: Mapping[str, float]
+    seed: int
+
+    def __call__(self, parameters: Mapping[str, nn.Parameter]) -> TensorAdamW:
+        """The strategy for parameters of these names."""
+        subject = Subject(parameters, self.layers, self.chosen.weight_decay, self.rate_factors, self.seed)
+        return strategy(self.chosen.strategy).run(subject, self.chosen.strategy_knobs)

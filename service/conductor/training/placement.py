@@ -92,8 +92,6 @@ def wants_speed(resources: ResourcesSpec, machine: Machine) -> bool:
 
 
 def _places(resources: ResourcesSpec, speed: MachineSpeed | None) -> int:
-    if resources.shards > 1:
-        return 1
     if resources.pack != "auto":
         return resources.pack
     # On a CPU one trial fills its cores: there packing measured 0.88 to 1.0 times the speed of one after another.

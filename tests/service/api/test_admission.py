@@ -240,7 +240,6 @@ BAD: dict[str, tuple[Change, str, list[str]]] = {
         "resources.quantise",
         ["nf4", "number format"],
     ),
-    "a pack on shards": (_set("resources", {"shards": 2, "pack": 4}), "resources.pack", ["4", "do not share passes"]),
     "shards elsewhere": (
         _set("resources", {"shards": 2, "executor": "external"}),
         "resources.executor",

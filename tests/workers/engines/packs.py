@@ -9,8 +9,10 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+import transformers
 from numpy.typing import NDArray
 
+from tests.workers.tiny_models import CLASSES, VOCABULARY
 from workers.data.tokens import Tokens
 from workers.engines.batches import StepPlan
 from workers.engines.course import Ending, Evaluate, Request, TrainStep
@@ -20,17 +22,21 @@ from workers.engines.pack_member import Member
 from workers.engines.packed import Aboard, Fault, Pack, pack_on
 from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
+from workers.engines.ranks import OneProcess, Ranks
 from workers.engines.resident import ResidentBase
 from workers.engines.stacked.capture import Capture, capture_on
 from workers.engines.stacked.reading import read_updates
-from workers.engines.stacked.room import Room
+from workers.engines.stacked.room import Room, Width
 from workers.engines.stacked.stack import Stack
 from workers.engines.stacked.way import Way
 from workers.hyperparameters import Hyperparameters
 from workers.methods.attached import Attached, TrainingSetup
 from workers.methods.registry import method
+from workers.models.loading import make_base
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import strategy_of
+from workers.tasks.catalogue.causal_lm import TASK as LANGUAGE
+from workers.tasks.catalogue.token_classification import TASK as TAGS
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,33 @@ def split(rows: int, seed: int, criterion: Any, vocabulary: int, targets: int, l
     return Inputs(Tokens(ids, None, offsets, random.integers(0, targets, count).astype(np.int32)), 0, criterion)
 
 
+def language_model() -> tuple[ResidentBase, tuple[Inputs, Inputs]]:
+    """A tiny decoder whose head nobody trains, with rows for training and evaluation."""
+    config = transformers.LlamaConfig(
+        vocab_size=VOCABULARY, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        intermediate_size=48, max_position_embeddings=64, initializer_range=0.2, pad_token_id=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    resident = ResidentBase.of(make_base(transformers.LlamaForCausalLM(config), folder="tiny"))
+    criterion = LANGUAGE.criterion(None, ())
+    return resident, (
+        split(40, 0, criterion, VOCABULARY, VOCABULARY),
+        split(12, 1, criterion, VOCABULARY, VOCABULARY),
+    )
+
+
+def tagger() -> tuple[ResidentBase, tuple[Inputs, Inputs]]:
+    """A tiny encoder with a target for every token, and its rows."""
+    config = transformers.BertConfig(
+        vocab_size=VOCABULARY, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+        max_position_embeddings=64, num_labels=CLASSES, initializer_range=0.2, pad_token_id=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    resident = ResidentBase.of(make_base(transformers.BertForTokenClassification(config), folder="tiny"))
+    criterion = TAGS.criterion(None, ("O", "B-x", "I-x"))
+    return resident, (split(40, 0, criterion, VOCABULARY, CLASSES), split(12, 1, criterion, VOCABULARY, CLASSES))
+
+
 def train_alone(
     resident: ResidentBase,
     tiny: Tiny,
@@ -136,25 +169,29 @@ def train_together(
     capture: Capture | None = None,
     places: int | None = None,
     precision: Precision = "fp32",
+    ranks: Ranks | None = None,
+    whole: ResidentBase | None = None,
 ) -> list[Made | Fault]:
     """In one pack; `steps` may differ from member to member. With fewer `places` than members each that ends makes room
-    for the next."""
+    for the next. Over several `ranks` the base is in parts, and adapters are attached to one that is `whole`.
+    """
     counts = [steps] * len(members) if isinstance(steps, int) else list(steps)
     stack, aboard = Stack(places or len(members), torch.device("cpu")), Aboard()
-    room, capture = Room(), capture or capture_on(stack.device, way.captured)
+    ranks = ranks or OneProcess()
+    room, capture = Room(width=Width(clock=ranks.clock)), capture or capture_on(stack.device, way.captured)
     waiting, made = list(enumerate(zip(members, counts, strict=True))), dict[int, Made | Fault]()
     on_board: dict[Member, tuple[int, list[float], dict[str, float]]] = {}
     while waiting or aboard:
         while waiting and len(aboard) < stack.slots:
             number, (tiny, count) = waiting.pop(0)
             losses, metrics = list[float](), dict[str, float]()
-            member = _member(resident, tiny, splits[0], count, stack, losses, metrics)
+            member = _member(whole or resident, tiny, splits[0], count, stack, losses, metrics)
             aboard[member], on_board[member] = None, (number, losses, metrics)
         lowest = min(member.lowest_layer for member in aboard)
         # A pass that fails would go through in halves, and nobody would know.
         with (
             patch.object(Pack, "_learn_from", _refuse),
-            pack_on(resident, stack, lowest, splits, store, precision, room, way, capture) as pack,
+            pack_on(resident, stack, lowest, splits, store, precision, room, way, capture, ranks) as pack,
         ):
             ended = pack.run(aboard, lambda: False)
         for member, ending in ended.items():

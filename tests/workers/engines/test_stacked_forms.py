@@ -11,7 +11,16 @@ import pytest
 import torch
 import transformers
 
-from tests.workers.engines.packs import Made, Tiny, assert_alike, split, train_alone, train_together
+from tests.workers.engines.packs import (
+    Made,
+    Tiny,
+    assert_alike,
+    language_model,
+    split,
+    tagger,
+    train_alone,
+    train_together,
+)
 from tests.workers.methods.test_conformance import CASES
 from tests.workers.tiny_models import BUILDERS, CLASSES, VOCABULARY, tiny_base
 from workers.engines.prefix_store import PrefixStore
@@ -20,14 +29,14 @@ from workers.engines.stacked.reading import NotStackable, read_updates
 from workers.engines.stacked.way import LOOPED, STACKED, Way
 from workers.methods.registry import method
 from workers.models.loading import make_base
-from workers.tasks.catalogue.causal_lm import TASK as LANGUAGE
 from workers.tasks.catalogue.text_classification import TASK
-from workers.tasks.catalogue.token_classification import TASK as TAGS
 
 CRITERION = TASK.criterion(None, tuple(map(str, range(CLASSES))))
 SPLITS = tuple(split(rows, seed, CRITERION, VOCABULARY, CLASSES) for rows, seed in ((60, 0), (20, 1)))
 PACKED = [name for name in CASES if method(name).forms is not None]
-PADDED = replace(STACKED, padding=math.inf)  # all members in one pass, as on a GPU
+PADDED = replace(
+    STACKED, padding=math.inf, updated_by_rows=False
+)  # all members in one pass and one update, as on a GPU
 UNPADDED = replace(PADDED, unpadding=0.0)  # always, however little it saves
 WAYS = [pytest.param(LOOPED, id="looped"), pytest.param(PADDED, id="stacked")]
 EVERY_WAY = [*WAYS, pytest.param(UNPADDED, id="unpadded")]
@@ -174,14 +183,7 @@ def test_dropout_by_counters_is_a_members_own_whoever_trains_beside_it(bert: Res
 @pytest.mark.parametrize("way", EVERY_WAY)
 def test_language_models(store: PrefixStore, way: Way) -> None:
     """Scores of wanted tokens in place of logits, a head that nobody trains, members that smooth differently."""
-    config = transformers.LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        intermediate_size=48, max_position_embeddings=64, initializer_range=0.2, pad_token_id=0,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    resident = ResidentBase.of(make_base(transformers.LlamaForCausalLM(config), folder="tiny"))
-    criterion = LANGUAGE.criterion(None, ())
-    splits = split(40, 0, criterion, VOCABULARY, VOCABULARY), split(12, 1, criterion, VOCABULARY, VOCABULARY)
+    resident, splits = language_model()
     members = [
         Tiny("lora", {"rank": 4, "targets": "all"}, {"label_smoothing": 0.1}, 1),
         Tiny("ia3", {}, {"batch_size": 5}, 2),
@@ -194,14 +196,7 @@ def test_language_models(store: PrefixStore, way: Way) -> None:
 
 @pytest.mark.parametrize("way", EVERY_WAY)
 def test_a_task_with_a_target_for_every_token(store: PrefixStore, way: Way) -> None:
-    config = transformers.BertConfig(
-        vocab_size=VOCABULARY, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
-        max_position_embeddings=64, num_labels=CLASSES, initializer_range=0.2, pad_token_id=0,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    resident = ResidentBase.of(make_base(transformers.BertForTokenClassification(config), folder="tiny"))
-    criterion = TAGS.criterion(None, ("O", "B-x", "I-x"))
-    splits = split(40, 0, criterion, VOCABULARY, CLASSES), split(12, 1, criterion, VOCABULARY, CLASSES)
+    resident, splits = tagger()
     members = [FAMILY_MEMBERS[0], FAMILY_MEMBERS[5], Tiny("head", {}, {"batch_size": 5}, 8)]
     together = train_together(resident, members, splits, 8, store, way)
     for tiny, made in zip(members, together, strict=True):

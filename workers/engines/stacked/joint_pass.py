@@ -14,6 +14,7 @@ from torch import Tensor
 from workers.engines.batches import RowIndices
 from workers.engines.passes import Pass
 from workers.engines.precision import Precision, computing_in
+from workers.engines.ranks import Part
 from workers.engines.stacked.capture import Capture
 from workers.engines.stacked.layout import Layout
 from workers.engines.stacked.losses import common_numbers, differing_numbers, row_losses
@@ -31,10 +32,15 @@ class Share:
     """A member's part in a pass: its slot, its rows, what its loss is divided by, and the key of its dropout."""
 
     slot: int
-    rows: RowIndices
+    part: Part
     weight: float
     hyperparameters: Hyperparameters
     key: int
+
+    @property
+    def rows(self) -> RowIndices:
+        """Those that run."""
+        return self.part.rows
 
 
 class JointPass:
@@ -109,7 +115,7 @@ class JointPass:
         parts = outputs.split([len(share.rows) for share in shares])
         inputs = self._split.inputs
         losses = [
-            inputs.loss(part, share.rows, share.hyperparameters) / share.weight
+            inputs.loss(part, share.rows, share.hyperparameters) * share.part.counts / share.weight
             for part, share in zip(parts, shares, strict=True)
         ]
         return _backward(torch.stack(losses))
@@ -122,8 +128,8 @@ class JointPass:
         counted = np.zeros(len(rows), dtype=np.float32)
         keys = np.zeros((len(rows), 2), dtype=np.int64)
         for number, (segment, share) in enumerate(zip(self._layout.segments, shares, strict=True)):
-            owners[segment.rows], counted[segment.rows] = number, 1.0 / share.weight
-            keys[segment.rows, 0], keys[segment.rows, 1] = share.key, np.arange(segment.count)
+            owners[segment.rows], counted[segment.rows] = number, share.part.counts / share.weight
+            keys[segment.rows, 0], keys[segment.rows, 1] = share.key, share.part.numbers
         arrays: dict[str, NDArray[Any]] = {"rows": rows, "owner": owners, "share": counted, "dropout": keys}
         for name, values in differing.items():
             arrays[f"hyperparameters/{name}"] = values[owners]

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from torch import nn
 
+from workers.engines.sharded import whole_at
 from workers.engines.stacked.attention import IMPLEMENTATION
 from workers.engines.stacked.layout import Layout
 from workers.engines.stacked.places import (
@@ -43,10 +44,11 @@ def updates_on(base: Base, stack: Stack, layout: Layout) -> Iterator[tuple[nn.Mo
             own = forms[place]
             if "prefix" in own:
                 undo.enter_context(_with_prefix(base, place, StackedPrefix(place, stack, layout)))
-            if own & _AROUND:
-                modules.append(_around(base, place, own, stack, layout))
-            elif own - {"prefix"}:
-                modules.append(_instead(base, place, own, stack, layout))
+            with whole_at(base.model, place):
+                if own & _AROUND:
+                    modules.append(_around(base, place, own, stack, layout))
+                elif own - {"prefix"}:
+                    modules.append(_instead(base, place, own, stack, layout))
             if own - {"prefix"}:
                 undo.enter_context(_replaced(base.model, place, modules[-1]))
         yield tuple(modules)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from workers.engines.stacked.sampling import Moments, Sampled, Strategy
 from workers.engines.stacked.update import Part, Update
-from workers.engines.stacked.vector_adamw import no_step, one_step, vector_adamw
+from workers.engines.stacked.vector_adamw import adamw_by_rows, no_step, one_step, vector_adamw
 from workers.engines.transfers import to_device
 from workers.methods.declaration.update_forms import Form
 
@@ -178,11 +178,17 @@ class Stack:
         return 1 + max(self.tenants, default=-1)
 
     @torch.no_grad()
-    def apply(self, controls: Tensor) -> Tensor:
-        """One AdamW step of every member; the norms of their gradients `[slots, 1]`. Nothing waits for the device."""
+    def apply(self, controls: Tensor, by_rows: bool = False) -> Tensor:
+        """One AdamW step of every member; the norms of their gradients `[slots, 1]`. Nothing waits for the device.
+
+        `by_rows`: a call for each member, on a CPU, where its numbers all have one rate.
+        """
         used = self.used
         own = controls[:, :used, self._key_of_column] if self._sampled else controls[:, :used]
         values, mean, square = (self._buffers[kind][:used] for kind in _KINDS)
+        if by_rows and not self._sampled and not self._varied:
+            decay = self._decay[:used] if self._decayed else None
+            return adamw_by_rows(values, mean, square, self._gradients[:used], own, decay, self._steps)
         return vector_adamw(
             values,
             mean,
@@ -200,6 +206,10 @@ class Stack:
             self._gradients.zero_()
         for slot in slots or ():
             self._gradients[slot] = 0
+
+    def gradients(self, slot: int) -> Tensor:
+        """All of a member's, padding included: a view `[columns]`."""
+        return self._gradients[slot]
 
     def parameters(self, slot: int) -> dict[str, Tensor]:
         """What a member trains, by its own names: views."""

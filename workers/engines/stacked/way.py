@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -41,6 +41,7 @@ class Way:
         unpadding: positions of a padded pass over those of one without padding inside the layers from which the latter
             is made, where the model's layers take it.
         captured: passes are captured once for each shape and replayed, where the device can.
+        updated_by_rows: a call of PyTorch's fused AdamW for each member, in place of a dozen for all.
     """
 
     looped: bool
@@ -50,13 +51,18 @@ class Way:
     captured: bool = False
     narrowing: bool = False
     unpadding: float = math.inf
+    updated_by_rows: bool = False
 
 
-LOOPED = Way(True, _CPU_PADDING, EVALUATION_TOKENS, host_streams=True)
-STACKED = Way(False, _CPU_PADDING, EVALUATION_TOKENS, host_streams=True)
+LOOPED = Way(True, _CPU_PADDING, EVALUATION_TOKENS, host_streams=True, updated_by_rows=True)
+STACKED = replace(LOOPED, looped=False)
 ON_GPU = Way(
     False, math.inf, _GPU_EVALUATION_TOKENS, host_streams=False, captured=True, narrowing=True, unpadding=_UNPADDING
 )
+
+IN_PARTS = replace(ON_GPU, captured=False)
+"""On every rank of a base in parts, on any device: exchanges cannot be captured, and dropout by counters is the same on
+any number of ranks."""
 
 
 def way_on(device: torch.device) -> Way:

@@ -52,6 +52,14 @@ def test_the_shards_of_a_trial_occupy_what_the_trial_may() -> None:
     assert not wants_speed(ResourcesSpec(shards=2, gpus_per_trial=2), machine)
 
 
+def test_trials_on_a_base_in_parts_share_passes_as_others_do() -> None:
+    machine = Machine(16, 4, 64e9)
+    assert place(ResourcesSpec(shards=2, pack=4), machine).places == 4
+    assert place(ResourcesSpec(shards=2), machine).places == 1  # a CPU is full with one
+    on_gpus = place(ResourcesSpec(shards=2, gpus_per_trial=2), machine)
+    assert (on_gpus.places, on_gpus.workers) == (MOST_MEMBERS, 2)
+
+
 @pytest.mark.parametrize(
     ("resources", "memory", "workers", "threads"),
     [

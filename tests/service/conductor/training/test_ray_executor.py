@@ -93,6 +93,32 @@ def test_members_and_one_that_comes_later_all_have_their_outcomes(
     assert (lost.trial_id, lost.blameless) == ("d", True)
 
 
+def test_two_packs_train_at_once_and_hear_of_each_other_nothing(
+    executor: RayExecutor, task: TextClassificationSpec
+) -> None:
+    packs = [["a", "b"], ["c", "d"]]
+    for names in packs:
+        # Half a core each, so that there is room for two anywhere; more epochs than anybody will wait for.
+        executor.start([trial(task, name, epochs=50_000) for name in names], Shape(0.5, 0.0), places=2)
+    everyone = set("abcd")
+    receive(executor, lambda got: {message.trial_id for message in got} == everyone)  # nobody ends by itself
+    workers = {id(executor._running[name].actor) for name in everyone}
+    assert len(workers) == len(packs)
+    executor.signal("a", "stop")
+    (first,) = ended(receive(executor, lambda got: bool(ended(got)))).values()
+    assert isinstance(first, Outcome)
+    assert (first.trial_id, first.status) == ("a", "stopped")
+    receive(executor, lambda got: {"b", "c", "d"} <= {message.trial_id for message in got})  # the others go on
+    for name in "bcd":
+        executor.signal(name, "stop")
+    rest = ended(receive(executor, lambda got: len(ended(got)) == 3))
+    found = {name: one for name, one in {**rest, "a": first}.items() if isinstance(one, Outcome)}
+    assert {name: one.status for name, one in found.items()} == dict.fromkeys(everyone, "stopped")
+    companions = {name: one.environment["packed_with"] for name, one in found.items()}
+    assert companions == {"a": "b", "b": "a", "c": "d", "d": "c"}
+    assert all(one.adapter is not None and one.engine == "fast" for one in found.values())
+
+
 def test_a_worker_that_dies_loses_all_of_its_trials(executor: RayExecutor, task: TextClassificationSpec) -> None:
     executor.start([trial(task, "a", epochs=500), trial(task, "b", epochs=500)], ONE_CORE, places=2)
     receive(executor, lambda got: bool(got))

@@ -100,6 +100,47 @@ def test_a_sharded_trial_reports_and_exports_what_the_reference_does(
     assert not list((home / "cache" / "ranks").iterdir())
 
 
+def test_a_pack_on_two_ranks_trains_its_members_as_alone_and_takes_another_aboard(
+    executor: RayExecutor, task: TextClassificationSpec, home: Path, tmp_path: Path
+) -> None:
+    from workers.running.trial import train
+    from workers.running.workbench import Workbench
+
+    broken = {"learning_rate": 1e30, "max_grad_norm": 0.0, "warmup_ratio": 0.0}
+    own: dict[str, dict[str, Any]] = {
+        "held": {}, "own-rate": {"method": "dora", "rank": 4, "learning_rate": 1e-3, "batch_size": 5}, "nan": broken,
+        "late": {"method": "ia3"},
+    }  # fmt: skip
+    members = {name: trial(task, name, **config) for name, config in own.items()}
+    held = members["held"].model_copy(update={"awaits_decision": True})
+    free = executor.free(WHOLE)
+    executor.start([held, members["own-rate"], members["nan"], trial(task, "unfit", top_layers=99)], WHOLE, places=3)
+    messages = receive(executor, lambda got: any(isinstance(one, Report) and one.trial_id == "held" for one in got))
+    executor.board(members["late"], "held")  # which stands still until it hears
+    assert executor.free(WHOLE) == free - 1
+    report = next(one for one in messages if isinstance(one, Report) and one.trial_id == "held")
+    executor.answer("held", report.step, "continue")
+    messages += receive(executor, lambda got: len(ended([*messages, *got])) == 5)
+    outcomes = {name: one for name, one in ended(messages).items() if isinstance(one, Outcome)}
+    assert (outcomes["nan"].reason or "").startswith("nan_loss: ")
+    assert (outcomes["unfit"].reason or "").startswith("invalid_config: ")
+    assert executor.free(WHOLE) == free
+    bench = Workbench(home, ArtifactStore(home / "artifacts"))
+    for name in ("held", "own-rate", "late"):
+        outcome = outcomes[name]
+        plain = members[name].model_copy(update={"trial_id": f"{name} alone", "shards": 1, "engine": "reference"})
+        alone = train(plain, bench, lambda _report: "continue")
+        assert (outcome.status, outcome.engine, outcome.environment["shards"]) == ("completed", "fast", "2")
+        assert {"held", "own-rate"} <= {name, *outcome.environment["packed_with"].split(", ")}
+        del alone.metrics["train_seconds"], outcome.metrics["train_seconds"]
+        assert outcome.metrics == pytest.approx(alone.metrics, rel=1e-4)
+        mine, theirs = (tensors(home, one.adapter, tmp_path / one.trial_id) for one in (outcome, alone))
+        assert mine.keys() == theirs.keys()
+        for key, value in theirs.items():
+            assert mine[key].numpy() == pytest.approx(value.numpy(), rel=1e-2, abs=1e-4), key
+    assert not list((home / "cache" / "ranks").iterdir())
+
+
 def test_a_decision_ends_every_rank_and_a_fault_of_a_configuration_its_trial_alone(
     executor: RayExecutor, task: TextClassificationSpec
 ) -> None:
