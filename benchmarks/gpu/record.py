@@ -12,11 +12,13 @@ Line = dict[str, Any]
 AIMS: Mapping[str, tuple[str, str, int, str, float]] = {
     "bert-base 8x64, 8 members over Trainer": ("bert-base 8x64", "pack", 8, "over_trainer", 50.0),
     "bert-base 8x64, 32 members over Trainer": ("bert-base 8x64", "pack", 32, "over_trainer", 65.0),
+    "bert-base 8x64, 32 members of the frozen base": ("bert-base 8x64", "pack", 32, "of_frozen", 0.9),
     "bert-base 8x64, alone over Trainer": ("bert-base 8x64", "pack", 1, "over_trainer", 4.0),
     "decoder-0.5b 2x512, 8 members over Trainer": ("decoder-0.5b 2x512", "pack", 8, "over_trainer", 12.0),
     "decoder-0.5b 2x512, 32 members over Trainer": ("decoder-0.5b 2x512", "pack", 32, "over_trainer", 15.0),
     "decoder-0.5b 2x512, 32 members of the frozen base": ("decoder-0.5b 2x512", "pack", 32, "of_frozen", 0.9),
     "decoder-0.5b 1x128, 32 members over Trainer": ("decoder-0.5b 1x128", "pack", 32, "over_trainer", 25.0),
+    "decoder-0.5b 1x128, 32 members of the frozen base": ("decoder-0.5b 1x128", "pack", 32, "of_frozen", 0.9),
     "decoder-1.2b 2x512, 32 members over Trainer": ("decoder-1.2b 2x512", "pack", 32, "over_trainer", 6.0),
     "decoder-1.2b 2x512, 32 members of the frozen base": ("decoder-1.2b 2x512", "pack", 32, "of_frozen", 0.9),
     "bert-base 8x64, 16 autopeft members of 16 of lora": ("bert-base 8x64", "autopeft pack", 16, "of_lora_pack", 0.8),

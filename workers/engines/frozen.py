@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 
 from workers.engines.batches import EVALUATION_TOKENS, token_budget_batches
 from workers.engines.inputs import Inputs
@@ -25,12 +26,12 @@ def base_likelihoods(resident: ResidentBase, inputs: Inputs, store: PrefixStore)
     """
 
     def compute(values: HiddenStates) -> None:
-        _read(resident.base.model, inputs, values)
+        _read(_whole(resident), inputs, values)
 
     key = (resident.weights_hash, inputs.content_hash, inputs.target_hash, "likelihood")
     stored = store.get_or_compute(key, inputs.lengths, 1, torch.float32, compute)
     if stored is None:
-        return likelihoods_of(resident.base.model, inputs)
+        return likelihoods_of(_whole(resident), inputs)
     return stored.flat()[:, 0].clone()
 
 
@@ -44,6 +45,13 @@ def likelihoods_of(model: nn.Module, inputs: Inputs) -> torch.Tensor:
     values = HiddenStates(torch.empty(int(inputs.lengths.sum()), 1), inputs.lengths)
     _read(model, inputs, values)
     return values.flat()[:, 0].clone()
+
+
+def _whole(resident: ResidentBase) -> nn.Module:
+    """The base, which no pack under way has divided: this rank alone cannot run a part of it."""
+    if isinstance(resident.base.model, FSDPModule):
+        raise RuntimeError("a base in parts cannot be asked, and the store had no room for what it said when whole")
+    return resident.base.model
 
 
 @torch.no_grad()

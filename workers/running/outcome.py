@@ -27,7 +27,7 @@ from workers.running import latency
 from workers.running.answering import answers_of, keep_answers
 from workers.running.label_unit import in_label_unit
 from workers.running.outputs import outputs_of
-from workers.running.packing import why_rows_apart
+from workers.running.packing import why_not_packed, why_rows_apart
 from workers.running.predictions import keep_predictions
 from workers.running.preparing import PreparedTrial, precision_of
 from workers.running.workbench import Workbench, environment
@@ -66,7 +66,7 @@ def outcome_of(
     assignment = prepared.assignment
     anatomy = prepared.resident.base.description.anatomy
     where = environment(precision_of(assignment, engine, workbench, anatomy), prepared.data.train.device.type)
-    where |= _rows(prepared)
+    where |= _rows(prepared) | _why_alone(assignment, workbench, prepared)
     if assignment.threads is not None:
         where["threads"] = str(assignment.threads)
     if assignment.shards > 1:
@@ -110,6 +110,14 @@ def outcome_of(
         evaluated_rows=prepared.examples,
         reason=reason,
     )
+
+
+def _why_alone(assignment: Assignment, workbench: Workbench, prepared: PreparedTrial) -> dict[str, str]:
+    """Why the trial shares its passes with no other, where the job asks that trials do, or its worker has a GPU."""
+    if assignment.pack == 1 or (assignment.pack == "auto" and workbench.device == "cpu"):
+        return {}
+    reason = why_not_packed(assignment, prepared.resident.base.description)
+    return {} if reason is None else {"not_in_a_pack": reason}
 
 
 def _rows(prepared: PreparedTrial) -> dict[str, str]:

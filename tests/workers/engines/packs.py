@@ -17,6 +17,7 @@ from workers.data.tokens import Tokens
 from workers.engines.batches import StepPlan
 from workers.engines.course import Ending, Evaluate, Request, TrainStep
 from workers.engines.fast import fast_trainee
+from workers.engines.frozen import beside_base
 from workers.engines.inputs import Inputs
 from workers.engines.pack_member import Member
 from workers.engines.packed import Aboard, Fault, Pack, pack_on
@@ -36,6 +37,7 @@ from workers.models.loading import make_base
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import strategy_of
 from workers.tasks.catalogue.causal_lm import TASK as LANGUAGE
+from workers.tasks.catalogue.preference import TASK as PREFERENCES
 from workers.tasks.catalogue.token_classification import TASK as TAGS
 
 
@@ -82,7 +84,8 @@ class Tiny:
     def steps(self, train: Inputs, count: int) -> list[TrainStep]:
         """Its first steps, over epochs; the rate falls so that steps differ."""
         own = self.hyperparameters()
-        plan = StepPlan(train.lengths, own.batch_size, own.gradient_accumulation, 1000, self.seed)
+        together = train.criterion.together
+        plan = StepPlan(train.lengths, own.batch_size, own.gradient_accumulation, 1000, self.seed, together=together)
         batches = plan.after(0)
         return [
             TrainStep(number, next(batches), own.learning_rate * (1 - number / (2 * count)))
@@ -122,6 +125,18 @@ def language_model() -> tuple[ResidentBase, tuple[Inputs, Inputs]]:
         split(40, 0, criterion, VOCABULARY, VOCABULARY),
         split(12, 1, criterion, VOCABULARY, VOCABULARY),
     )
+
+
+def pairs(store: PrefixStore) -> tuple[ResidentBase, tuple[Inputs, Inputs]]:
+    """The decoder, and pairs of rows of which the first is preferred, with what the untouched base says of them."""
+    resident, _ = language_model()
+    spec = PREFERENCES.section.model_validate({"type": "preference", "model": "tiny", "train": "tiny"})
+    criterion = PREFERENCES.criterion(spec, ())
+    train, validation = (
+        beside_base(resident, split(rows, seed, criterion, VOCABULARY, VOCABULARY), store)
+        for rows, seed in ((40, 0), (12, 1))
+    )
+    return resident, (train, validation)
 
 
 def tagger() -> tuple[ResidentBase, tuple[Inputs, Inputs]]:

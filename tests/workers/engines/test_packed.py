@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from tests.service.tiny_task import tiny_job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
 from workers.engines.packed import Pack
+from workers.engines.stacked.way import LOOPED, ON_GPU, Way
 from workers.running.packing import Arrivals
 from workers.running.trial import train
 from workers.running.trial_pack import train_pack
@@ -69,21 +73,14 @@ def together(bench: Workbench, members: list[Assignment]) -> tuple[dict[str, Out
 
 
 def assert_as_alone(bench: Workbench, name: str, outcome: Outcome, reports: list[Report], folder: Path) -> None:
-    from safetensors.torch import load_file
-
     expected, expected_reports = alone(bench, name)
     mine = [report for report in reports if report.trial_id == name]
     assert [report.step for report in mine] == [report.step for report in expected_reports]
     for report, other in zip(mine, expected_reports, strict=True):
         assert report.metrics == pytest.approx(other.metrics, rel=1e-4)
     assert outcome.metrics["accuracy"] == expected.metrics["accuracy"]
-    assert outcome.adapter is not None
-    assert expected.adapter is not None
-    adapters = []
-    for side, one in (("packed", outcome), ("alone", expected)):
-        assert one.adapter is not None
-        extracted = bench.artifacts.extract(one.adapter.sha256, folder / name / side)
-        adapters.append(load_file(next(extracted.glob("*.safetensors"))))
+    sides = (("packed", outcome), ("alone", expected))
+    adapters = [exported(bench, one, folder / name / side) for side, one in sides]
     assert adapters[0].keys() == adapters[1].keys()
     for key, value in adapters[1].items():
         torch.testing.assert_close(adapters[0][key], value, rtol=1e-2, atol=1e-4)
@@ -94,6 +91,70 @@ def test_members_of_every_kind_train_as_alone(bench: Workbench, tmp_path: Path) 
     for name in MEMBERS:
         assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
     assert outcomes["a"].environment["packed_with"] == "b, c, d"
+
+
+FORMS: dict[str, dict[str, Any]] = {
+    "dora": {"rank": 3, "targets": "all", "top_layers": 1}, "pissa": {"rank": 2}, "lora_bias": {"rank": 4},
+    "lora_ranks": {}, "ia3": {}, "ssf": {}, "difffit": {}, "bitfit": {}, "ln_tuning": {},
+    "adapter_houlsby": {"size": 4}, "mam": {"size": 4, "prefix_length": 3},
+    "autopeft": {"serial_size": 4, "parallel_size": 2},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", [LOOPED, replace(ON_GPU, captured=False)], ids=["as on a CPU", "as on a GPU"])
+def test_what_members_of_every_form_export_is_what_they_export_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    task = TextClassificationSpec.model_validate(tiny_job(tmp_path, trials=1, train_rows=40)["task"])
+    bench = Workbench(tmp_path / "home", ArtifactStore(tmp_path / "artifacts"))
+    members = [
+        Assignment(
+            trial_id=name, attempt=1, task=task, config={"method": name, "learning_rate": 3e-3, **knobs}, epochs=1,
+            seed=seed, measure_latency=False,
+        )
+        for seed, (name, knobs) in enumerate(FORMS.items())
+    ]  # fmt: skip
+    monkeypatch.setattr("workers.running.trial_pack.way_on", lambda _device: way)
+    together = {one.trial_id: one for one in train_pack(members, bench, lambda _: "continue", at_once=8)}
+    for member in members:
+        name, alone = member.trial_id, train(member, bench, lambda _: "continue")
+        assert together[name].status == "completed", together[name].reason
+        mine, theirs = (
+            exported(bench, one, tmp_path / name / str(side)) for side, one in enumerate((together[name], alone))
+        )
+        assert mine.keys() == theirs.keys()
+        for key, value in theirs.items():
+            if not key.endswith(("key.bias", "key.shift")):  # softmax ignores it: its gradient is rounding alone
+                torch.testing.assert_close(
+                    mine[key], value, rtol=1e-2, atol=3e-4, msg=lambda why, key=key: f"{key}: {why}"
+                )
+        for metric in ("accuracy", "loss", "trainable_params", "adapter_bytes"):
+            assert together[name].metrics[metric] == pytest.approx(alone.metrics[metric], rel=1e-3), (name, metric)
+
+
+def exported(bench: Workbench, outcome: Outcome, folder: Path) -> dict[str, torch.Tensor]:
+    assert outcome.adapter is not None
+    extracted = bench.artifacts.extract(outcome.adapter.sha256, folder)
+    return {name: value for file in extracted.glob("*.safetensors") for name, value in load_file(file).items()}
+
+
+def test_a_trial_that_must_train_alone_says_why_where_its_job_packs(bench: Workbench) -> None:
+    told = {}
+    for pack in ("auto", 1, 4):
+        other = Assignment(
+            trial_id="v",
+            attempt=1,
+            task=TASK,
+            config={"method": "vera"},
+            epochs=0.5,
+            seed=0,
+            measure_latency=False,
+            pack=pack,
+        )
+        outcome = train(other, bench, lambda _: "continue")
+        assert outcome.status == "completed", outcome.reason
+        told[pack] = outcome.environment.get("not_in_a_pack")
+    assert told == {"auto": None, 1: None, 4: "vera trains something of a form that packs cannot stack"}
 
 
 def test_a_member_that_turns_nan_leaves_and_touches_nobody(bench: Workbench, tmp_path: Path) -> None:

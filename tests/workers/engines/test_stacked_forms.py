@@ -16,6 +16,7 @@ from tests.workers.engines.packs import (
     Tiny,
     assert_alike,
     language_model,
+    pairs,
     split,
     tagger,
     train_alone,
@@ -104,16 +105,32 @@ def test_the_spaces_of_lora_and_autopeft_pack_wholly(bert: ResidentBase, store: 
     assert_as_alone(bert, members, 6, store, PADDED, UNPADDED)
 
 
-@pytest.mark.parametrize("way", EVERY_WAY)
-def test_losses_agree_over_fifty_steps(bert: ResidentBase, store: PrefixStore, way: Way) -> None:
+def test_losses_agree_over_fifty_steps(bert: ResidentBase, store: PrefixStore) -> None:
     members = [
         Tiny("lora", {"rank": 1, "targets": "qv"}, {"label_smoothing": 0.1}, 1),
         Tiny("lora", {"rank": 6, "targets": "all", "dropout": 0.2, "top_layers": 1}, {"gradient_accumulation": 3}, 2),
         Tiny("lora_plus", {"rank": 3, "targets": "mlp"}, {"max_grad_norm": 0.0, "weight_decay": 0.0}, 3),
         Tiny("autopeft", {"serial_size": 6, "parallel_size": 3, "prefix_length": 3}, {"batch_size": 5}, 4),
         Tiny("bitfit", {"targets": "mlp"}, {"learning_rate": 1e-2}, 5),
+        Tiny("dora", {"rank": 2, "targets": "all"}, {"batch_size": 3}, 6),
+        Tiny("pissa", {"rank": 2}, {"gradient_accumulation": 2}, 7),
+        Tiny("difffit", {}, {"batch_size": 6}, 8),
+        Tiny("ssf", {}, {"batch_size": 7}, 9),
+        Tiny("head", {}, {"learning_rate": 1e-2}, 10),
     ]
-    assert_as_alone(bert, members, 50, store, way)
+    assert_as_alone(bert, members, 50, store, LOOPED, PADDED, UNPADDED)
+
+
+@pytest.mark.parametrize("way", EVERY_WAY)
+def test_pairs_of_which_one_is_preferred(store: PrefixStore, way: Way) -> None:
+    """Two rows make one loss; the base's own view of them is beside them."""
+    resident, splits = pairs(store)
+    members = [
+        Tiny("lora", {"rank": 4, "targets": "all"}, {"batch_size": 3, "dpo_beta": 0.5}, 1),
+        Tiny("mam", {"size": 6, "prefix_length": 3}, {"batch_size": 2, "gradient_accumulation": 2}, 2),
+    ]
+    for tiny, made in zip(members, train_together(resident, members, splits, 12, store, way), strict=True):
+        assert_alike(made, train_alone(resident, tiny, splits, 12, store))
 
 
 @pytest.mark.parametrize("way", WAYS)
