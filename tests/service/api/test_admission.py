@@ -468,6 +468,13 @@ def test_several_data_roots_are_searched_in_turn(settings: Any, spec: Spec, tmp_
     assert admit(spec, both).task.train == str(other / "more.csv")
 
 
+def test_packs_may_train_on_a_base_in_parts(api: TestClient, spec: Spec) -> None:
+    _set("resources", {"shards": 2, "pack": 4})(spec)
+    answer = api.post("/v1/jobs", json=spec)
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["spec"]["resources"]["shards"], answer.json()["spec"]["resources"]["pack"]) == (2, 4)
+
+
 def test_an_admitted_spec_is_admitted_again_unchanged(settings: Any, spec: Spec) -> None:
     from service.jobs.admission import admit
 

@@ -76,6 +76,15 @@ def test_a_job_with_a_gpu_for_each_trial_packs_by_itself() -> None:
     assert numbers(packs(gpus_per_trial=1).group(waiting[0], waiting, 9, planned)) == [0, 1, 9, 2, 3, 4, 5]
 
 
+def test_trials_on_a_base_in_parts_share_a_group_of_ranks() -> None:
+    resources = spec(shards=2, gpus_per_trial=2).resources
+    planned = place(resources, Machine(cpus=8, gpus=4, memory=256e9))
+    waiting = [trial(0), trial(1, config={"method": "vera"}), trial(2), trial(3)]
+    assert (planned.workers, planned.shape.shards) == (2, 2)
+    assert numbers(packs(shards=2, gpus_per_trial=2).group(waiting[0], waiting, 9, planned)) == [0, 2, 3]
+    assert numbers(packs(shards=2, gradient_checkpointing=True).group(waiting[0], waiting, 9, planned)) == [0]
+
+
 def test_a_group_never_needs_more_memory_than_its_worker_has() -> None:
     rules, waiting = packs(), [trial(number) for number in range(4)]
     place = Placement(1, Shape(1, 0), places=4, memory=2.5 * UNMEASURED)
