@@ -73,6 +73,13 @@ def tensors(home: Path, adapter: Artifact | None, folder: Path) -> dict[str, Any
     return {name: value for file in extracted.glob("*.safetensors") for name, value in load_file(file).items()}
 
 
+def assert_same_adapter(home: Path, outcome: Outcome, alone: Outcome, folder: Path) -> None:
+    mine, theirs = (tensors(home, one.adapter, folder / one.trial_id) for one in (outcome, alone))
+    assert mine.keys() == theirs.keys()
+    for name, value in theirs.items():
+        assert mine[name].numpy() == pytest.approx(value.numpy(), rel=1e-2, abs=1e-4), name
+
+
 def test_a_sharded_trial_reports_and_exports_what_the_reference_does(
     executor: RayExecutor, task: TextClassificationSpec, home: Path, tmp_path: Path
 ) -> None:
@@ -93,10 +100,7 @@ def test_a_sharded_trial_reports_and_exports_what_the_reference_does(
     ]
     del alone.metrics["train_seconds"], outcome.metrics["train_seconds"]
     assert outcome.metrics == pytest.approx(alone.metrics, rel=1e-4)
-    mine, theirs = (tensors(home, one.adapter, tmp_path / one.trial_id) for one in (outcome, alone))
-    assert mine.keys() == theirs.keys()
-    for name, value in theirs.items():
-        assert mine[name].numpy() == pytest.approx(value.numpy(), rel=1e-2, abs=1e-4), name
+    assert_same_adapter(home, outcome, alone, tmp_path)
     assert not list((home / "cache" / "ranks").iterdir())
 
 
@@ -136,10 +140,7 @@ def test_a_pack_on_two_ranks_trains_its_members_as_alone_and_takes_another_aboar
         assert kept[0] == pytest.approx(kept[1], rel=0.1)  # what DoRA drops on the way may be counted or not
         del alone.metrics["train_seconds"], outcome.metrics["train_seconds"]
         assert outcome.metrics == pytest.approx(alone.metrics, rel=1e-4)
-        mine, theirs = (tensors(home, one.adapter, tmp_path / one.trial_id) for one in (outcome, alone))
-        assert mine.keys() == theirs.keys()
-        for key, value in theirs.items():
-            assert mine[key].numpy() == pytest.approx(value.numpy(), rel=1e-2, abs=1e-4), key
+        assert_same_adapter(home, outcome, alone, tmp_path)
     assert not list((home / "cache" / "ranks").iterdir())
 
 
