@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import multiprocessing
 
+from tests.service.tiny_task import tiny_job
 from tests.workers.engines.packs import (
     Made,
     Tiny,
@@ -28,6 +30,8 @@ from tests.workers.engines.test_sampled_members import MEMBERS as SAMPLED
 from tests.workers.engines.test_sharded import held_bytes
 from tests.workers.engines.test_stacked_forms import FAMILY_MEMBERS, SPLITS
 from tests.workers.tiny_models import tiny_base
+from workers.artifacts import ArtifactStore
+from workers.assignment import Assignment, Outcome
 from workers.engines.faults import failure_reason
 from workers.engines.inputs import Inputs
 from workers.engines.prefix_store import PrefixStore
@@ -36,6 +40,10 @@ from workers.engines.resident import ResidentBase
 from workers.engines.stacked.in_parts import in_parts
 from workers.engines.stacked.way import IN_PARTS
 from workers.methods.registry import method
+from workers.running.packing import Arrivals
+from workers.running.trial import train
+from workers.running.trial_pack import train_pack
+from workers.running.workbench import Workbench
 
 RANKS, STEPS = 2, 6
 Rows = tuple[Inputs, Inputs]
@@ -86,7 +94,7 @@ def rank_main(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     rendezvous, timeout = f"file://{folder}/rendezvous", datetime.timedelta(seconds=240)
     dist.init_process_group(backend_on("cpu"), init_method=rendezvous, rank=rank, world_size=RANKS, timeout=timeout)
-    found: dict[str, Any] = {"told": exchanged(rank)}
+    found: dict[str, Any] = {"told": exchanged(rank), "trials": outcomes_of_a_pack(Path(folder))}
     store = PrefixStore(Path(folder) / f"prefixes-{rank}", 1 << 30)
     for name, setting in SETTINGS.items():
         (resident, splits), (whole, _) = setting.make(), setting.make()
@@ -100,6 +108,30 @@ def rank_main(rank: int, folder: str) -> None:
     (Path(folder) / f"{rank}.pickle").write_bytes(pickle.dumps(found))
     dist.barrier()
     dist.destroy_process_group()
+
+
+TRIALS: dict[str, dict[str, Any]] = {
+    "plain": {"method": "lora", "rank": 4, "batch_size": 5},
+    "reads weights": {"method": "pissa", "rank": 2},
+    "unfit": {"method": "lora", "top_layers": 99},
+    "late": {"method": "mam", "size": 4, "prefix_length": 3},
+}
+
+
+def trial(folder: Path, name: str, **changes: Any) -> Assignment:
+    task = json.loads((folder / "job.json").read_text())["task"]
+    config = {"learning_rate": 3e-3, **TRIALS[name]}
+    given = {"trial_id": name, "attempt": 1, "task": task, "config": config, "epochs": 2, "seed": 1, **changes}
+    return Assignment.model_validate({"measure_latency": False, **given})
+
+
+def outcomes_of_a_pack(folder: Path) -> list[Outcome]:
+    """A pack of whole trials, one of which pauses, one cannot begin and one waits outside for a place."""
+    bench, arrivals = Workbench(folder / "home", ArtifactStore(folder / "artifacts")), Arrivals()
+    arrivals.add(trial(folder, "late", shards=RANKS))
+    first = trial(folder, "plain", shards=RANKS, pause_every=1)
+    aboard = [first, *(trial(folder, name, shards=RANKS) for name in ("reads weights", "unfit"))]
+    return list(train_pack(aboard, bench, lambda _report: "continue", 2, arrivals, RankGroup()))
 
 
 def exchanged(rank: int) -> list[str]:
@@ -120,9 +152,15 @@ def exchanged(rank: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each rank made, by setting."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
+    (folder / "job.json").write_text(json.dumps(tiny_job(folder, trials=1, train_rows=40)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> list[dict[str, Any]]:
+    """What each rank made, by setting."""
     multiprocessing.spawn(rank_main, (str(folder),), nprocs=RANKS)
     return [pickle.loads((folder / f"{rank}.pickle").read_bytes()) for rank in range(RANKS)]
 
@@ -155,6 +193,28 @@ def expected(resident: ResidentBase, tiny: Tiny, splits: Rows, steps: int, store
     (made,) = train_together(resident, [tiny], splits, steps, store, IN_PARTS)
     assert isinstance(made, Made)
     return made
+
+
+def test_whole_trials_are_attached_stored_and_exported_by_the_first_rank(
+    found: list[dict[str, Any]], folder: Path
+) -> None:
+    bench = Workbench(folder / "home", ArtifactStore(folder / "artifacts"))
+    told: list[dict[str, Outcome]] = [{one.trial_id: one for one in rank["trials"]} for rank in found]
+    assert told[0].keys() == told[1].keys() == TRIALS.keys()
+    outcomes = told[0]
+    assert [one.adapter for one in told[1].values()] == [one.adapter for one in outcomes.values()]
+    assert (outcomes["unfit"].reason or "").startswith("invalid_config: ")
+    assert outcomes["late"].environment["packed_with"] == "plain"
+    assert outcomes["plain"].status == "paused"
+    engine = {"engine": "reference"}
+    rest = train(trial(folder, "plain", checkpoint=outcomes["plain"].checkpoint, **engine), bench, lambda _: "continue")
+    assert "started_afresh" not in rest.environment
+    for name, outcome in (("plain", rest), *((name, outcomes[name]) for name in ("reads weights", "late"))):
+        alone = train(trial(folder, name, **engine), bench, lambda _: "continue")
+        assert outcome.status == "completed", outcome.reason
+        for metric in ("loss", "accuracy", "trainable_params", "adapter_bytes"):
+            assert outcome.metrics[metric] == pytest.approx(alone.metrics[metric], rel=1e-4), (name, metric)
+        assert outcome.adapter is not None
 
 
 def test_a_fault_of_one_rank_is_every_ranks(found: list[dict[str, Any]]) -> None:
