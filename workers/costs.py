@@ -8,6 +8,7 @@ repeatable, and the same on every machine. Temporary buffers inside one operatio
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -50,19 +51,26 @@ def training_memory(
     """
     own = {_storage(value) for value in (*_here(model), *model.buffers(), *batch.values())}
     sharded = any(isinstance(value, DTensor) for value in model.parameters())
-    kept: dict[int, int] = {}
+    saved: list[tuple[weakref.ref[Tensor], dict[int, int]]] = []  # what is kept, and its bytes by storage
 
     def keep(tensor: Tensor) -> Tensor:
+        # Without its history: an operation that saved its own output with it would hold itself and the graph for ever.
+        bare, sizes = tensor.detach(), dict[int, int]()
         for part in _dense_parts(tensor):
             # A layer of a sharded model is gathered while it runs: its weights are no activations either.
             if _storage(part) not in own and not (sharded and _storage(part) in map(_storage, _here(model))):
-                kept[_storage(part)] = part.untyped_storage().nbytes()
-        # Without its history: an operation that saved its own output with it would hold itself and the graph for ever.
-        return tensor.detach()
+                sizes[_storage(part)] = part.untyped_storage().nbytes()
+        saved.append((weakref.ref(bare), sizes))
+        return bare
 
-    alive: list[object] = []  # storages must outlive the count, or a freed address would be counted once for two
+    alive: list[object] = []  # storages must outlive the count
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         alive.append(outputs(model, batch))
+        # Of what is still there alone: a part of the graph that came to nothing (DoRA's norms) has given its memory
+        # back, and another tensor may lie where it lay.
+        kept: dict[int, int] = {}
+        for bare, sizes in saved:
+            kept |= sizes if bare() is not None else {}
         total = sum(kept.values())
     parameters = sum(value.numel() for value in trained)
     if remembered is None:

@@ -128,7 +128,7 @@ def test_what_members_of_every_form_export_is_what_they_export_alone(
                 torch.testing.assert_close(
                     mine[key], value, rtol=1e-2, atol=3e-4, msg=lambda why, key=key: f"{key}: {why}"
                 )
-        for metric in ("accuracy", "loss", "trainable_params", "adapter_bytes"):
+        for metric in ("accuracy", "loss", "trainable_params", "adapter_bytes", "peak_memory_mb"):
             assert together[name].metrics[metric] == pytest.approx(alone.metrics[metric], rel=1e-3), (name, metric)
 
 

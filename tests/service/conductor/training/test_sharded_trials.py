@@ -136,8 +136,6 @@ def test_a_pack_on_two_ranks_trains_its_members_as_alone_and_takes_another_aboar
         alone = train(plain, bench, lambda _report: "continue")
         assert (outcome.status, outcome.engine, outcome.environment["shards"]) == ("completed", "fast", "2")
         assert {"held", "own-rate"} <= {name, *outcome.environment["packed_with"].split(", ")}
-        kept = [one.metrics.pop("peak_memory_mb") for one in (outcome, alone)]
-        assert kept[0] == pytest.approx(kept[1], rel=0.1)  # what DoRA drops on the way may be counted or not
         del alone.metrics["train_seconds"], outcome.metrics["train_seconds"]
         assert outcome.metrics == pytest.approx(alone.metrics, rel=1e-4)
         assert_same_adapter(home, outcome, alone, tmp_path)
