@@ -55,6 +55,8 @@ def _new_tokens(file: Path, changed_at: float, texts: tuple[str, ...]) -> tuple[
     pieces = {text: tuple(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts}
     extend(tokenizer, texts)
     ids = tokenizer.get_vocab(with_added_tokens=True)
+    for text in texts:
+        _check_written(text, tokenizer.decode([ids[text]], skip_special_tokens=False))
     return tuple(NewToken(text, ids[text], pieces[text]) for text in texts)
 
 
@@ -67,6 +69,13 @@ def _check(text: str, texts: tuple[str, ...], tokenizer: Tokenizer) -> None:
     if known is not None:
         found = f"{text!r}, which is token {known} of the model already"
         raise InvalidInput(FIELD, found, "texts that are no token yet; `trainable_token_indices` trains those that are")
+
+
+def _check_written(text: str, written: str) -> None:
+    """Refuse a text that answers would not hold: of a byte-level tokenizer one that its decoder takes for bytes."""
+    if written.strip() != text:
+        found = f"{text!r}, which the model's tokenizer writes as {written!r}"
+        raise InvalidInput(FIELD, found, "texts that it gives back as they are, as those of ASCII")
 
 
 def check_occurring(texts: Sequence[str], rows: Sequence[Sequence[str] | str]) -> None:

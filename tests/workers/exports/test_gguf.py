@@ -19,11 +19,16 @@ from transformers import (
 )
 
 from tests.workers.tiny_language_model import save_tiny_llama, tiny_tokenizer
+from workers.assignment import Assignment
 from workers.errors import InvalidInput
 from workers.exports.gguf_writing import write_gguf
+from workers.exports.merging import merge
 from workers.models.gguf_reading import convert
+from workers.models.new_tokens import new_tokens
+from workers.running.trial import train
+from workers.running.workbench import Workbench
 
-pytest.importorskip("gguf")
+GGUFReader = pytest.importorskip("gguf").GGUFReader
 TEXT = "what is the sum of 1234 and 5?\n\n  the cat's mat"
 IDS = torch.tensor([tiny_tokenizer().encode("what is the sum")])
 
@@ -94,6 +99,62 @@ def test_reading_gives_a_folder_of_plain_safetensors(tmp_path: Path) -> None:
     assert theirs.apply_chat_template(turn)["input_ids"] == mine.apply_chat_template(turn)["input_ids"]
     assert (theirs.eos_token, theirs.pad_token) == ("<|end|>", "<|pad|>")
     assert model.generation_config.eos_token_id == 2
+
+
+NEW = ("<call>", "<answer>", "日本", "get weather")
+"""The last two llama.cpp looks for as they stand; transformers' reader of GGUF takes them for pieces."""
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_new_tokens_of_a_winner_are_in_the_file_and_read_back_as_tokens(
+    tied: bool, bench: Workbench, tmp_path: Path
+) -> None:
+    save_tiny_llama(tmp_path / "model", tied=tied)
+    lines = [{"prompt": f"the cat {n}:", "completion": f" {NEW[n % 4]} mat"} for n in range(12)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    task = {"type": "causal-lm", "model": str(tmp_path / "model"), "train": str(tmp_path / "rows.jsonl")}
+    task |= {"validation": 0.25, "max_length": 64, "new_tokens": NEW}
+    config = {"method": "lora", "rank": 2, "learning_rate": 2e-2, "batch_size": 4}
+    assignment = Assignment.model_validate(
+        {"trial_id": "t", "attempt": 1, "task": task, "config": config, "epochs": 2, "seed": 1}
+        | {"measure_latency": False}
+    )
+    outcome = train(assignment, bench, lambda _: "continue")
+    assert outcome.adapter is not None, outcome.reason
+    merge(bench.artifacts.extract(outcome.adapter.sha256, tmp_path / "adapter"), tmp_path / "merged")
+    write_gguf(tmp_path / "merged", tmp_path / "model.gguf")
+
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    mine = AutoTokenizer.from_pretrained(tmp_path / "merged")
+    ids = mine.convert_tokens_to_ids(list(NEW))
+    assert ids == list(range(len(mine) - 4, len(mine)))
+    file = GGUFReader(tmp_path / "model.gguf")
+    tokens, kinds = (file.fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type"))
+    assert len(tokens) == len(kinds) == len(merged.get_input_embeddings().weight) == merged.config.vocab_size
+    assert tokens[ids[0] :] == list(NEW)
+    assert kinds[ids[0] :] == [4, 4, 4, 4]  # user defined: matched as they are, and kept in answers
+    rows = {one.name: tuple(one.shape) for one in file.tensors}
+    assert rows["token_embd.weight"] == (32, len(tokens))
+    assert ("output.weight" in rows) == (not tied)
+
+    convert(tmp_path / "model.gguf", tmp_path / "back")
+    found = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="model.gguf", dtype=torch.float32)
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "back")
+    text = f"the cat{NEW[0]} mat {NEW[1]}."
+    asked = mine.encode(text)
+    assert set(ids[:2]) <= set(asked)
+    assert theirs.encode(text) == asked
+    assert theirs.decode(asked, skip_special_tokens=True) == mine.decode(asked, skip_special_tokens=True) == text
+    with torch.no_grad():
+        logits = [model(input_ids=torch.tensor([asked])).logits.float() for model in (merged, found)]
+    torch.testing.assert_close(logits[1], logits[0], atol=1e-4, rtol=1e-4)
+
+
+def test_a_new_token_that_would_be_written_otherwise_is_refused(tmp_path: Path) -> None:
+    save_tiny_llama(tmp_path / "model")
+    with pytest.raises(InvalidInput, match="which the model's tokenizer writes as") as refused:
+        new_tokens(str(tmp_path / "model"), ("<call>", "größe"))
+    assert refused.value.field == "new_tokens"
 
 
 def test_what_the_format_cannot_hold_is_refused(tmp_path: Path) -> None:

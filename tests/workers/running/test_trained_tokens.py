@@ -99,6 +99,34 @@ def test_they_go_on_from_a_checkpoint_and_share_sequences(bench: Workbench, fold
     completed(assigned(folder, config=LORA | {"packing": "bfd", "batch_size": 1}), bench)
 
 
+def test_preferences_train_them_too(bench: Workbench, folder: Path, tmp_path: Path) -> None:
+    """On both engines alike, and these rows of the embedding alone."""
+    rng = random.Random(1)
+    for role, rows in (("train", 16), ("validation", 6)):
+        pairs = (conversation(rng)["messages"] for _ in range(rows))
+        lines = [
+            {"prompt": asked["content"], "chosen": answered["content"], "rejected": "one user ."}
+            for asked, answered, *_ in pairs
+        ]
+        (tmp_path / f"{role}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    task = {"type": "preference"} | {role: str(tmp_path / f"{role}.jsonl") for role in ("train", "validation")}
+    fast, reference = (completed(assigned(folder, task=task, engine=name), bench) for name in ("fast", "reference"))
+    assert (fast.engine, reference.engine) == ("fast", "reference")
+    assert fast.metrics["loss"] == pytest.approx(reference.metrics["loss"], rel=1e-3)
+    without = completed(assigned(folder, task=task | {"trainable_token_indices": ()}), bench)
+    assert fast.metrics["trainable_params"] == without.metrics["trainable_params"] + len(TRAINED) * 32
+    assert fast.metrics["loss"] != without.metrics["loss"]
+    assert fast.adapter is not None
+    merge(bench.artifacts.extract(fast.adapter.sha256, tmp_path / "adapter"), tmp_path / "merged")
+    before, after = (
+        AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32).get_input_embeddings().weight
+        for place in (folder / "model", tmp_path / "merged")
+    )
+    changed = ((after - before).abs().amax(1) > 0).nonzero().flatten().tolist()
+    assert TRAINED[0] in changed  # the other one stands behind answers alone, where nothing is read of it
+    assert set(changed) <= set(TRAINED)
+
+
 def test_the_base_is_as_before(bench: Workbench, folder: Path) -> None:
     one = assigned(folder)
     completed(one, bench)
