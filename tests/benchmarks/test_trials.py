@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.trials import plan as planning
@@ -18,6 +19,7 @@ from benchmarks.trials.__main__ import record
 from benchmarks.trials.plan import DATA_SETS, STRATA, Entry, method_configurations, plan
 from benchmarks.trials.precision import compare
 from benchmarks.trials.recording import read_lines, recording
+from benchmarks.trials.regularisation import told
 from benchmarks.trials.table import RecordedTrial, keys, trials, write_table
 from search_spaces.space import config_hash
 from tests.benchmarks.made_up_data import ROWS, write_data
@@ -83,6 +85,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from benchmarks.trials.precision import compare
+from benchmarks.trials.regularisation import told
 from benchmarks.trials.recording import recording
 with recording(Path(sys.argv[1])) as file:
     print("open", flush=True)
@@ -177,3 +180,18 @@ def test_number_formats_are_compared_pair_by_pair_beside_another_seed() -> None:
     assert found["accuracy"]["distance"] == pytest.approx(0.1)
     assert found["another_seed"]["accuracy"]["mean"] == pytest.approx(-0.15)
     assert compare([], [])["accuracy"] is None
+
+
+def test_what_a_group_of_parameters_could_gain_is_told_from_what_trials_had() -> None:
+    random = np.random.default_rng(0)
+    (like, *_) = trials(part="lora", data_set="trec")
+    made = []
+    for _ in range(60):
+        rate, dropout, decay = 10 ** random.uniform(-4, -1), random.uniform(0, 0.3), random.uniform(0, 0.1)
+        config = {**like.config, "learning_rate": rate, "dropout": dropout, "weight_decay": decay}
+        loss = math.exp((math.log10(rate) + 2) ** 2 + 0.1 * dropout)  # the rate matters, decay not at all
+        made.append(replace(like, config=config, metrics={"loss": loss}))
+    found = told(made, trees=20)
+    assert found["trials"] == 60
+    assert found["gain"]["learning_rate"] > 4 * found["gain"]["regularisation"] > 0  # few trees are noisy
+    assert found["explained"]["without learning_rate"] < 0.3 < found["explained"]["without regularisation"]
