@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from workers.assignment import Artifact, Assignment, Config
 from workers.refining.sections.continuing import GrowStep, WarmStartStep
 from workers.refining.sections.dimension import DimensionStep
-from workers.refining.sections.joining import ComposeStep, ExpertsStep, MergeStep, ScaLearnStep, SoupStep
+from workers.refining.sections.joining import ComposeStep, ExpertsStep, MergeStep, ScaLearnStep, SoupStep, StackStep
 from workers.refining.sections.mining import OwnFailuresStep
 from workers.refining.sections.quantising import BlockApStep, PtqStep, QuantisedLoraStep, StepSizesStep
 from workers.refining.sections.section import StepSection
@@ -22,6 +22,7 @@ Step = Annotated[
     | PruneStep
     | ScaLearnStep
     | ComposeStep
+    | StackStep
     | ExpertsStep
     | PruneExpertsStep
     | PelaStep

@@ -23,7 +23,7 @@ from workers.refining.steps.prune_experts import prune_experts
 from workers.refining.steps.prune_retrain import prune_retrain
 from workers.refining.steps.ptq import ptq
 from workers.refining.steps.soup import soup
-from workers.refining.steps.together import experts, put_together
+from workers.refining.steps.together import experts, put_together, stack
 from workers.refining.steps.warm_start import warm_start
 from workers.running.outcome import failed
 from workers.running.preparing import prepare
@@ -37,6 +37,7 @@ STEPS: Mapping[str, Callable[[Scene], Outcome]] = {
     "prune_retrain": prune_retrain,
     "scalearn": put_together,
     "compose": put_together,
+    "stack": stack,
     "experts": experts,
     "prune_experts": prune_experts,
     "pela": pela,

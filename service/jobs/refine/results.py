@@ -93,6 +93,12 @@ def _side_by_side(choice: Choice, configs: Configs, model: ModelDescription) -> 
     return _afresh("scalearn" if "variant" in choice else "composed", choice, configs, own)
 
 
+def _stacked(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
+    rank = max(_knobs(one, model)["rank"] for one in configs)
+    own = {"sources": len(configs), "rank": rank, "own_rank": choice["rank"]} | _covering(configs, model)
+    return _afresh("stacked", choice, configs, own)
+
+
 def _experts(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
     own = _of_rank(max(_knobs(one, model)["rank"] for one in configs)) | _covering(configs, model)
     return _afresh("mola", choice, configs, own | {"experts": choice["experts"], "top_k": choice["top_k"]})
@@ -133,6 +139,7 @@ RESULTS: Mapping[str, Callable[[Choice, Configs, ModelDescription], dict[str, An
     "dsee": _smaller,
     "scalearn": _side_by_side,
     "compose": _side_by_side,
+    "stack": _stacked,
     "experts": _experts,
     "prune_experts": _fewer_experts,
     "d90": _subspace,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from workers.methods.forms.reweighted import Reweighted, in_float32
+from workers.methods.forms.reweighted import Reweighted, in_float32, uniform
 
 Sizes = tuple[int, int, int, int]
 """Sources, largest rank, inputs, outputs."""
@@ -36,6 +38,27 @@ class ScaledSources(Reweighted):
         scales = self.second.new_full((sources, 1), 1 / sources) if self.omega is None else self.omega
         scaled = scales.reshape(sources, -1, 1) * self.second
         return self.frozen() + scaled.transpose(0, 1).flatten(1) @ self.first.flatten(0, 1)
+
+
+class StackedSources(Reweighted):
+    """W' = W + Σ_s B_s A_s + BA with trained A `down` [r, in] and B `up` [out, r], which is zero at first."""
+
+    first: Tensor
+    second: Tensor
+
+    def __init__(
+        self, original: nn.Module, transposed: bool, sizes: Sizes, own_rank: int, draw: torch.Generator
+    ) -> None:
+        super().__init__(original, transposed)
+        hold_factors(self, sizes)
+        _, _, inputs, outputs = sizes
+        self.down = nn.Parameter(uniform((own_rank, inputs), 1 / math.sqrt(inputs), draw))
+        self.up = nn.Parameter(torch.zeros(outputs, own_rank))
+
+    def weight(self) -> Tensor:
+        """W' [out, in] of the equation above."""
+        under = self.second.transpose(0, 1).flatten(1) @ self.first.flatten(0, 1)
+        return self.frozen() + under + self.up @ self.down
 
 
 class GatedSources(nn.Module):

@@ -72,6 +72,23 @@ class ComposeStep(StepSection):
     takes: ClassVar[Takes] = "lora"
 
 
+class StackStep(StepSection):
+    """A new LoRA on top of adapters that stay as they are: of a task on that of a language, say."""
+
+    step: Literal["stack"]
+    under: list[Literal["adapters", "nothing"]] = Field(
+        default=["adapters"], min_length=1, max_length=2, description="`nothing`: the same LoRA alone, to compare with"
+    )
+    rank: list[Annotated[int, Field(ge=1, le=64)]] = Field(
+        default=[8], min_length=1, max_length=8, description="of the new LoRA; its scale is 1"
+    )
+    head: HeadChoice = Field(default="fresh", description="`kept`: the mean of the adapters', of the same labels")
+    learning_rate: Rates = Field(default=[1e-3])
+    epochs: Epochs = 3.0
+    gathers: ClassVar[bool] = True
+    takes: ClassVar[Takes] = "lora"
+
+
 class ExpertsStep(StepSection):
     """BAM: a mixture of low-rank experts, `mola`, whose experts begin as winners."""
 

@@ -1,4 +1,5 @@
-"""`scalearn`, `compose` and `experts`: winners side by side, and something trained that says how much each counts.
+"""`scalearn`, `compose` and `experts`: winners side by side, and something trained that says how much each counts; and
+`stack`: winners as they are, each counting in full, under a LoRA that is trained.
 
 Their factors stay as they are in `scalearn` (Frohmann et al. 2023, arXiv 2310.01217) and `compose` (after PSEC, Liu et
 al. 2025, arXiv 2502.05932); in `experts` they begin a mixture that trains as a whole (after BAM, Zhang et al. 2024,
@@ -32,6 +33,17 @@ def experts(scene: Scene) -> Outcome:
     def begin(attached: Attached) -> Tensors:
         fresh = {name: value.detach().clone() for name, value in attached.tensors().items()}
         return fresh if scene.given.options["start"] == "afresh" else _as_experts(scene, stored, fresh)
+
+    return retrained(scene, begin, "start")
+
+
+def stack(scene: Scene) -> Outcome:
+    """A LoRA on top of all sources, or by itself; `start_…` is the quality of the beginning."""
+    stored = scene.stored()
+
+    def begin(attached: Attached) -> Tensors:
+        fresh = {name: value.detach().clone() for name, value in attached.tensors().items()}
+        return fresh if scene.given.options["under"] == "nothing" else _side_by_side(scene, stored, fresh)
 
     return retrained(scene, begin, "start")
 
