@@ -12,7 +12,7 @@ import pytest
 import torch
 import transformers
 
-from tests.workers.methods.test_conformance import CASES
+from tests.workers.methods.test_conformance import CASES, IN_TURN
 from tests.workers.tiny_models import BUILDERS, VOCABULARY, tiny_description, tiny_model
 from workers.data.tokens import Tokens
 from workers.engines.batches import StepPlan
@@ -116,7 +116,7 @@ def suits(name: str) -> bool:
 
 
 # The groups of l4q's cases fit no tiny Llama.
-@pytest.mark.parametrize("name", [name for name in CASES if suits(name) and name != "l4q"])
+@pytest.mark.parametrize("name", [name for name in CASES if suits(name) and name not in {"l4q", *IN_TURN}])
 def test_every_method_trains_alike_on_both_engines(llama: ResidentBase, store: PrefixStore, name: str) -> None:
     before = {key: value.clone() for key, value in llama.base.model.state_dict().items()}
     knobs = fitting(name)
