@@ -73,6 +73,11 @@ def tensors(home: Path, adapter: Artifact | None, folder: Path) -> dict[str, Any
     return {name: value for file in extracted.glob("*.safetensors") for name, value in load_file(file).items()}
 
 
+def without_speed(*outcomes: Outcome) -> None:
+    for outcome in outcomes:
+        del outcome.metrics["train_seconds"], outcome.metrics["tokens_per_second"]
+
+
 def assert_same_adapter(home: Path, outcome: Outcome, alone: Outcome, folder: Path) -> None:
     mine, theirs = (tensors(home, one.adapter, folder / one.trial_id) for one in (outcome, alone))
     assert mine.keys() == theirs.keys()
@@ -98,7 +103,7 @@ def test_a_sharded_trial_reports_and_exports_what_the_reference_does(
     assert [report.metrics for report in reports if isinstance(report, Report)] == [
         pytest.approx(one.metrics, rel=1e-4) for one in expected
     ]
-    del alone.metrics["train_seconds"], outcome.metrics["train_seconds"]
+    without_speed(alone, outcome)
     assert outcome.metrics == pytest.approx(alone.metrics, rel=1e-4)
     assert_same_adapter(home, outcome, alone, tmp_path)
     assert not list((home / "cache" / "ranks").iterdir())
@@ -113,7 +118,7 @@ def test_a_pack_on_two_ranks_trains_its_members_as_alone_and_takes_another_aboar
     broken = {"learning_rate": 1e30, "max_grad_norm": 0.0, "warmup_ratio": 0.0}
     own: dict[str, dict[str, Any]] = {
         "held": {}, "own-rate": {"method": "dora", "rank": 4, "learning_rate": 1e-3, "batch_size": 5}, "nan": broken,
-        "late": {"method": "ia3"},
+        "late": {"method": "rslora"},
     }  # fmt: skip
     members = {name: trial(task, name, **config) for name, config in own.items()}
     held = members["held"].model_copy(update={"awaits_decision": True})
@@ -134,9 +139,10 @@ def test_a_pack_on_two_ranks_trains_its_members_as_alone_and_takes_another_aboar
         outcome = outcomes[name]
         plain = members[name].model_copy(update={"trial_id": f"{name} alone", "shards": 1, "engine": "reference"})
         alone = train(plain, bench, lambda _report: "continue")
-        assert (outcome.status, outcome.engine, outcome.environment["shards"]) == ("completed", "fast", "2")
+        assert outcome.status == "completed", (name, outcome.reason)
+        assert (outcome.engine, outcome.environment["shards"]) == ("fast", "2")
         assert {"held", "own-rate"} <= {name, *outcome.environment["packed_with"].split(", ")}
-        del alone.metrics["train_seconds"], outcome.metrics["train_seconds"]
+        without_speed(alone, outcome)
         assert outcome.metrics == pytest.approx(alone.metrics, rel=1e-4)
         assert_same_adapter(home, outcome, alone, tmp_path)
     assert not list((home / "cache" / "ranks").iterdir())
