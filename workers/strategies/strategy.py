@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from workers.strategies.tensor_adamw import TensorAdamW
 
 KnobValues = Mapping[str, Any]
-_SHARED = frozenset({"apet", "colora", "hashed_lora", "mos", "tinylora", "unilora"})
-"""Methods whose layers read one pool; a test keeps this complete."""
+_SHARED = frozenset({"apet", "colora", "hashed_lora", "iaa", "mos", "tinylora", "unilora"})
+"""Methods whose layers read one pool, or are read by one chain of modules; a test keeps this complete."""
 
 
 @dataclass(frozen=True)
