@@ -10,6 +10,7 @@ from workers.tasks.section import TypeSection
 from workers.tasks.task import Task
 
 NEEDS_WHOLE: Mapping[str, str] = {
+    "conpet": "its selector sums up the rows of whole tasks, of which each process has a part",
     "eva": "it reads activations of whole batches before training and exchanges them between processes in its own way",
     "light_peft": "it keeps what is left of the base's weights in one place",
     "mola": "its balance of experts is not a sum over rows, so parts of a batch give another one",

@@ -30,7 +30,8 @@ GPU = MachineSpeed(threads={1: 1.0}, pack_gain=5.0, device="a GPU", device_bytes
         (Machine(2, 0, 8e9), {"pack": 4}, 8),
         (Machine(8, 0, 64e9), {"shards": 4}, 2),  # a core each
         (Machine(64, 0, 20e9), {"shards": 4}, 5),  # memory for each part
-        (Machine(64, 8, 900e9), {"shards": 4, "gpus_per_trial": 4}, 2),
+        (Machine(64, 8, 900e9), {"shards": 4, "gpus_per_trial": 4, "pack": 1}, 2),
+        (Machine(64, 8, 900e9), {"shards": 4, "gpus_per_trial": 4}, 2 * MOST_MEMBERS),  # they share passes
     ],
 )
 def test_trials_at_once_follow_the_scarcest_resource_unless_asked_for(
