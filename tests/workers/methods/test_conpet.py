@@ -75,7 +75,7 @@ def test_engines_agree_and_an_export_predicts_the_same_elsewhere(bench: Workbenc
         fast = train(one := trial(home, CONFIG | config), bench, lambda _: "continue")
         slow = train(trial(home, CONFIG | config, engine="reference"), bench, lambda _: "continue")
         assert (fast.status, slow.status) == ("completed", "completed"), (fast.reason, slow.reason)
-        for name in ("loss", "forgetting", "average_accuracy", "task_accuracy"):
+        for name in ("loss", "average_forgetting", "average_accuracy", "task_accuracy"):
             assert fast.metrics[name] == pytest.approx(slow.metrics[name], rel=2e-3, abs=1e-4), name
         assert fast.adapter is not None
         folder = bench.artifacts.extract(fast.adapter.sha256, tmp_path / str(config))

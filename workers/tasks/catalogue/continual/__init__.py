@@ -17,16 +17,19 @@ from workers.tasks.catalogue.continual.section import ContinualSpec
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
 from workers.tasks.coded_targets import tasks_of
 from workers.tasks.criterion import Criterion
-from workers.tasks.metrics import FORGETTING, LOSS, Metric
+from workers.tasks.metrics import LOSS, Metric
 from workers.tasks.task import Task
 
 AVERAGE = Metric("average_accuracy", "quality", "maximize", "", "the mean over tasks of the accuracy on each", high=1)
 TASK_ACCURACY = Metric(
     "task_accuracy", "quality", "maximize", "", "share of rows that are given a class which their task has", high=1
 )
-FORGOTTEN = replace(
-    FORGETTING,
-    description="the best accuracy on each earlier task minus that of now, in the mean",
+FORGETTING = Metric(
+    "average_forgetting",
+    "quality",
+    "minimize",
+    "",
+    "the best accuracy on each earlier task minus that of now, in the mean",
     low=-1,
     high=1,
 )
@@ -66,8 +69,8 @@ TASK = Task(
     pipeline_tag=CLASSIFICATION.pipeline_tag,
     section=ContinualSpec,
     metrics=(AVERAGE, TASK_ACCURACY, LOSS),
-    compared=(FORGOTTEN, BACKWARD, FORWARD),
-    objectives=((AVERAGE.name, "maximize"), (FORGOTTEN.name, "minimize")),
+    compared=(FORGETTING, BACKWARD, FORWARD),
+    objectives=((AVERAGE.name, "maximize"), (FORGETTING.name, "minimize")),
     space={"preset": "lora", "parameters": [{"type": "int", "name": "replay", "low": 0, "high": 500}]},
     hyperparameters=("replay",),
     head=SEQUENCE,

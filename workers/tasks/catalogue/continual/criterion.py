@@ -94,7 +94,7 @@ def compare(names: Sequence[str], behind: Sequence[Mapping[str, float]]) -> dict
     best = [later[task:now, task].max() for task in range(now)]
     ahead = [later[task - 1, task] - before[task] for task in range(1, now + 1)]
     return {
-        "forgetting": float(np.mean(best - later[now, :now])) if now else 0.0,
+        "average_forgetting": float(np.mean(best - later[now, :now])) if now else 0.0,
         "backward_transfer": float(np.mean(later[now, :now] - own)) if now else 0.0,
         "forward_transfer": float(np.mean(ahead)) if ahead else 0.0,
     }
