@@ -261,7 +261,8 @@ def fit_mixture(question: Mapping[str, Any]) -> Call[Mapping[str, Any]]:
 
 def expect_mixtures(job_id: str, mixtures: Sequence[Mapping[str, float]], level: float) -> Call[Mapping[str, Any]]:
     """The losses to expect of mixtures of a job's domains."""
-    return _costly("POST", f"/v1/jobs/{job_id}/mixtures", dict, body={"mixtures": list(mixtures), "level": level})
+    body = {"mixtures": list(mixtures), "level": level}
+    return _costly("POST", f"/v1/jobs/{job_id}/mixtures/expect", dict, body=body)
 
 
 def courses(job_ids: Sequence[str]) -> Call[list[Mapping[str, Any]]]:

@@ -143,7 +143,7 @@ class ExpectedMixturesView(View):
     warnings: list[str]
 
 
-@of_job.post("/mixtures", response_model=ExpectedMixturesView, responses=RESPONSES)
+@of_job.post("/mixtures/expect", response_model=ExpectedMixturesView, responses=RESPONSES)
 @unread_when_busy
 async def expect_mixtures(job_id: str, question: MixturesQuestion, request: Request, store: StoreDep) -> Response:
     """The loss of any mixtures of a job's domains, by the regression on what its proxies measured."""

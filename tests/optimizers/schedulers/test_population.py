@@ -140,7 +140,8 @@ def test_what_may_change_is_a_hyperparameter_and_not_structure() -> None:
     of_one_type |= {"hint_share", "hint_bound", "hint_patches", "hint_threshold"}
     # What is read cannot change while it is read.
     of_data = {"eda_copies", "eda_share", "demos", "self_training", "pool_share", "task_sampling", "task_weights"}
-    of_data |= {"drop_share", "drop_by"}
+    of_data |= {"drop_share", "drop_by", "replay"}
+    of_machine = {"products", "rotation"}  # how the frozen base is computed, from the first step on
     of_positions = {"position_scale"}  # by the length of what is read
     guard = {"spike_score", "spike_window", "spike_retries"}
     assert set(Hyperparameters.model_fields) - set(MUTABLE) == {
@@ -149,6 +150,7 @@ def test_what_may_change_is_a_hyperparameter_and_not_structure() -> None:
         *of_one_type,
         *of_data,
         *of_positions,
+        *of_machine,
         "batch_tokens",
         "packing",
     }

@@ -219,7 +219,7 @@ def test_any_mixture_of_a_job_is_answered_by_its_proxies(api: TestClient, mixtur
     job = api.post("/v1/jobs", json=mixture).json()["id"]
     store.lease_job("conductor", 600)
     asked = {"mixtures": [{"web": 0.7, "code": 0.3}, {"code": 0.95, "web": 0.05}]}
-    few = api.post(f"/v1/jobs/{job}/mixtures", json=asked)
+    few = api.post(f"/v1/jobs/{job}/mixtures/expect", json=asked)
     assert (few.status_code, few.json()["errors"][0]["field"]) == (422, "trials")
     for number, web in enumerate(np.linspace(0, 1, 10).tolist()):
         (trial,) = store.add_trials(job, [NewTrial({"web": web, "code": 1 - web}, "design", 0)])
@@ -228,7 +228,7 @@ def test_any_mixture_of_a_job_is_answered_by_its_proxies(api: TestClient, mixtur
         metrics = {"loss": loss, "loss.web": loss, "loss.code": loss}
         store.finish_trial(Outcome(trial_id=trial.id, attempt=1, status="completed", metrics=metrics))
         assert number == trial.number
-    answer = api.post(f"/v1/jobs/{job}/mixtures", json=asked)
+    answer = api.post(f"/v1/jobs/{job}/mixtures/expect", json=asked)
     assert answer.status_code == 200, answer.text
     best, worst = answer.json()["items"]
     assert best["weights"] == {"web": 0.7, "code": 0.3}
@@ -241,12 +241,12 @@ def test_any_mixture_of_a_job_is_answered_by_its_proxies(api: TestClient, mixtur
         ("mixtures.1.weights", [{"web": 1.0, "code": 0.0}, {"web": 0.9, "code": 0.9}]),
         ("mixtures", []),
     ):
-        refused = api.post(f"/v1/jobs/{job}/mixtures", json={"mixtures": bad})
+        refused = api.post(f"/v1/jobs/{job}/mixtures/expect", json={"mixtures": bad})
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
 
 
 def test_only_mixture_jobs_are_asked_for_mixtures(api: TestClient, law: Any) -> None:
     job = api.post("/v1/jobs", json=law).json()["id"]
-    refused = api.post(f"/v1/jobs/{job}/mixtures", json={"mixtures": [{"a": 1.0}]})
+    refused = api.post(f"/v1/jobs/{job}/mixtures/expect", json={"mixtures": [{"a": 1.0}]})
     assert refused.status_code == 422
     assert "kind law" in refused.json()["errors"][0]["message"]

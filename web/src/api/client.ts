@@ -242,7 +242,7 @@ export const getAnswer = (jobId: string, signal?: AbortSignal) => json<Answer>(`
 
 /** The losses to expect of mixtures of a job's domains. */
 export const expectMixtures = (jobId: string, mixtures: readonly Record<string, number>[], signal?: AbortSignal) =>
-  json<ExpectedMixturesView>(`jobs/${jobId}/mixtures`, {
+  json<ExpectedMixturesView>(`jobs/${jobId}/mixtures/expect`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ mixtures }),
