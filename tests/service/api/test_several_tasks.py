@@ -67,8 +67,10 @@ def test_a_job_is_admitted_with_the_files_of_each_task_and_its_metrics_are_told(
     told = {**trial, "status": "completed", "metrics": {"worst": 0.3, "kind.accuracy": 0.5, "size.rmse": 7.0}}
     assert api.post(f"/v1/trials/{trial['trial_id']}/tell", json=told).status_code == 200
     found = api.post("/v1/checks", json=spec).json()
-    assert [(split["task"], split["rows"]) for split in found["splits"]] == [
-        (name, rows) for name in spec["task"]["tasks"] for rows in (38, 10, 12)
+    assert [(split["name"], split["rows"]) for split in found["splits"]] == [
+        (f"{split} of {name}", rows)
+        for name in spec["task"]["tasks"]
+        for split, rows in (("train", 38), ("validation", 10), ("test", 12))
     ]
 
 
