@@ -35,6 +35,12 @@ def trained_adapter(data_root: Path, task: dict[str, object]) -> Artifact:
     return outcome.adapter
 
 
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that answer find the stand-ins of tests."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+
+
 @pytest.fixture
 def job(store: Store, data_root: Path) -> str:
     """A job with a trial that has an adapter: its id."""

@@ -107,10 +107,13 @@ class TrialWorker:
         self._stream: queue.SimpleQueue[Item | BaseException | None] = queue.SimpleQueue()
         self._ranks: PlacementGroup | None = None
         self._ended = False
+        self._members: set[str] = set()  # trials of a pack without an outcome
+        self._last: Outcome | None = None  # of a sharded pack, held until its ranks have ended
 
     def train(self, assignments: Sequence[Work], places: int = 1) -> Iterator[Item]:
         """Train one trial, or with more than one place a pack; see the class."""
         self._arrivals, self._ranks = Arrivals(), None
+        self._members, self._last = {assignment.trial_id for assignment in assignments}, None
         stream = self._stream = queue.SimpleQueue()
         self._expect(assignments)
 
@@ -127,12 +130,14 @@ class TrialWorker:
             return (self._train_alone(assignment) for assignment in assignments)
 
         def run() -> None:
+            end: BaseException | None = None
             try:
                 for outcome in outcomes():
                     stream.put(outcome)
-                stream.put(None)
             except BaseException as error:  # raised again where Ray sees it
-                stream.put(error)
+                end = error
+            self._hand_over_last()
+            stream.put(end)
 
         # The training loop calls back, a stream is pulled: a thread and a queue turn one into the other.
         thread = threading.Thread(target=run, name=f"trial {assignments[0].trial_id}")
@@ -169,7 +174,11 @@ class TrialWorker:
     def board(self, assignment: Assignment) -> bool:
         """Let a trial join the pack that runs, as soon as it has a place; False when no pack does (any more)."""
         self._expect([assignment])
-        if not (aboard := self._arrivals.add(assignment)):
+        if aboard := self._arrivals.add(assignment):
+            with self._lock:
+                self._members.add(assignment.trial_id)
+            self._hand_over_last()
+        else:
             self._spans.pop((assignment.trial_id, assignment.attempt), None)
         return aboard
 
@@ -196,8 +205,23 @@ class TrialWorker:
 
     @ray.method(concurrency_group="reports")
     def ended(self, outcome: Outcome) -> None:
-        """Take the outcome of a trial of a sharded pack from its first rank."""
+        """Take the outcome of a trial of a sharded pack from its first rank.
+
+        The last one is held: whoever has all outcomes takes the worker for idle, and might end it while its ranks,
+        which are about to end, occupy their cores still.
+        """
+        with self._lock:
+            self._members.discard(outcome.trial_id)
+            if not self._members:
+                self._last = outcome
+                return
         self._stream.put(outcome)
+
+    def _hand_over_last(self) -> None:
+        with self._lock:
+            last, self._last = self._last, None
+        if last is not None:
+            self._stream.put(last)
 
     @ray.method(concurrency_group="control")
     def news(self) -> tuple[bool, bool]:

@@ -76,7 +76,9 @@ def _unanswered(spec: RefineSpec) -> Iterator[FieldProblem]:
     for number, step in enumerate(spec.steps):
         if step.answers and not (generation and generation.metrics):
             found = f"a task of type {spec.task.type} without scores of answers"
-            allowed = "a task of type causal-lm with `generation.metrics`, whose first one tells what is wrong"
+            allowed = (
+                "a task whose model writes answers, with `generation.metrics`, whose first one tells what is wrong"
+            )
             told = f"{step.step} works on {allowed}; found {found}"
             yield FieldProblem(f"steps.{number}.step", found, allowed, told)
 

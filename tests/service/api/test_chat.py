@@ -28,6 +28,12 @@ from workers.running.workbench import Workbench
 EVENTS = {"Accept": "text/event-stream"}
 
 
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that answer find the stand-ins of tests."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[3]))
+
+
 @pytest.fixture
 def job(api: TestClient, store: Store, settings: Settings) -> dict[str, str]:
     """A job with a trial that has trained, and one that waits: their ids."""

@@ -36,7 +36,7 @@ from workers.tasks.criterion import IGNORED
 ANSWERS = {"a": "the cat", "b": "the mat", "c": "on four"}
 LORA = {"method": "lora", "rank": 8, "learning_rate": 0.02, "batch_size": 4, "warmup_ratio": 0.0}
 CHOICE: Mapping[str, Any] = {
-    "way": "preference",
+    "way": "pairs",
     "rounds": 1,
     "rows": 24,
     "failed_below": 1.0,
@@ -168,7 +168,7 @@ def test_ways_to_compare_with_train_on_the_rows_themselves(
     bench: Workbench, task: CausalLMSpec, halfway: Winner
 ) -> None:
     pairs, failed, every = (
-        _refined(bench, task, halfway, way=way, epochs=1.0).metrics for way in ("preference", "failed_rows", "all_rows")
+        _refined(bench, task, halfway, way=way, epochs=1.0).metrics for way in ("pairs", "failed_rows", "all_rows")
     )
     assert pairs["failed_before"] == failed["failed_before"] == every["failed_before"]
     assert failed["train_tokens"] < pairs["train_tokens"]  # a pair has its prompt twice

@@ -14,8 +14,8 @@ class OwnFailuresStep(StepSection):
     """iTool: rounds in which a winner answers training rows and learns to prefer the reference to its wrong answers."""
 
     step: Literal["own_failures"]
-    way: list[Literal["preference", "failed_rows", "all_rows"]] = Field(
-        default=["preference"],
+    way: list[Literal["pairs", "failed_rows", "all_rows"]] = Field(
+        default=["pairs"],
         min_length=1,
         max_length=3,
         description="`failed_rows`, `all_rows`: fine-tuning goes on with these in place of pairs, to compare with",
@@ -43,4 +43,4 @@ class OwnFailuresStep(StepSection):
 
     def choices(self) -> list[dict[str, Any]]:
         """Every combination; what trains on rows has no β."""
-        return [one for one in super().choices() if one["way"] == "preference" or one["beta"] == self.beta[0]]
+        return [one for one in super().choices() if one["way"] == "pairs" or one["beta"] == self.beta[0]]

@@ -84,7 +84,7 @@ def _as_it_is(scene: Scene, tensors: Tensors) -> Iterator[Attached]:
 def _lesson(scene: Scene, rehearsal: Rehearsal, failures: Sequence[Failure], attached: Attached) -> Inputs:
     """What a round trains on, from the model that it begins with."""
     data, options = scene.prepared.data, scene.given.options
-    if options["way"] != "preference":
+    if options["way"] != "pairs":
         rows = failures if options["way"] == "failed_rows" else rehearsal.asked
         return data.train.like(rehearsal.rows([one.row for one in rows]))
     typed = data.tokens.train.token_type_ids is not None

@@ -26,7 +26,7 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
     opened.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def proposer() -> Iterator[Proposer]:
     started = Proposer()
     yield started
