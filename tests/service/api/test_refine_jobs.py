@@ -143,7 +143,7 @@ def test_a_winner_is_trained_compressed_found_exported_and_refined_again(
             "fold into the base",
         ),
         ({"steps": [{"step": "d90"}]}, "objectives", "a quality to maximize"),
-        ({"steps": [{"step": "own_failures"}]}, "steps.0.step", "type causal-lm with `generation.metrics`"),
+        ({"steps": [{"step": "own_failures"}]}, "steps.0.step", "writes answers, with `generation.metrics`"),
         ({"steps": [{"step": "compres"}]}, "steps.0.step", "did you mean 'compress'"),
         ({"steps": [{"step": "merge", "rule": ["tees"]}]}, "steps.0.rule.0", "ties"),
         ({"steps": [{"step": "merge", "wieght": [1]}]}, "steps.0.wieght", "not permitted"),
