@@ -67,12 +67,13 @@ export function ChatPanel({ job, trials, front }: Props) {
         <textarea rows={3} value={prompt} maxLength={16_000} onChange={(event) => setPrompt(event.target.value)} />
       </label>
       <p>
+        {/* By their keys two buttons, not one that changes: a stopping click would submit what its button has become. */}
         {stage === null ? (
-          <button type="submit" disabled={!prompt.trim() || chosen.length === 0}>
+          <button key="ask" type="submit" disabled={!prompt.trim() || chosen.length === 0}>
             Ask
           </button>
         ) : (
-          <button type="button" onClick={() => running.current?.abort()}>
+          <button key="stop" type="button" onClick={() => running.current?.abort()}>
             Stop
           </button>
         )}
