@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,21 +25,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from workers.hyperparameters import Hyperparameters
+from workers.methods.forms.hadamard import hadamard
 
 _THIN = 32  # a weight with a side below this keeps whole products
 _BLOCK = 128  # tokens that a gradient's product is rotated by
 _FLOAT8 = 448.0  # the largest number of float8_e4m3
 Round = Callable[[Tensor], Tensor]
-
-
-@cache
-def hadamard(size: int) -> Tensor:
-    """H [size, size] with H·Hᵀ = I: Sylvester's matrix over √size. `size` is a power of two."""
-    matrix = torch.ones(1, 1)
-    while len(matrix) < size:
-        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
-    normed: Tensor = matrix / len(matrix) ** 0.5
-    return normed
 
 
 def rotated(rows: Tensor) -> Tensor:

@@ -13,39 +13,67 @@ from typing import Any
 from service.jobs.plan import Measured
 from workers.refining.sections.dimension import DimensionStep
 
-BYTES = 4  # of a coordinate: with a seed they are all that a subspace's training has found
+BYTES = 4  # of a coordinate
+SEED = 8  # bytes from which the projection and the head's start are drawn again
 
 
 def dimensions_of(
     step: DimensionStep, metric: str, results: Sequence[Measured], trials: Sequence[Measured]
 ) -> list[dict[str, Any]]:
-    """For every source that the step took: `full`, the source's `metric`; `curve`, mean, least and most by dimension;
-    `d90`, the smallest that reaches `share` of `full` (None: none of those tried), and the `bytes` of its coordinates.
+    """For every source that the step took, and each projection with and without scales of layers: `full`, the source's
+    `metric`; `curve`, mean, least and most by dimension; `d90`, the smallest that reaches `share` of `full` (None: none
+    of those tried); the `bytes` of its coordinates; and `description_bytes`, those of its export, which holds head and
+    scales as well, and of a seed: an upper bound on what describes the solution beside the base.
     """
     by_number = {one.number: one for one in trials}
-    sources = sorted({int(one.config["refine.of"]) for one in results})
-    return [_of(step, metric, by_number[number], results) for number in sources]
+    groups: dict[tuple[int, str, bool], list[Measured]] = defaultdict(list)
+    for one in results:
+        projected = str(one.config.get("refine.projection", "sparse"))
+        scaled = bool(one.config.get("refine.layer_scales", True))
+        groups[int(one.config["refine.of"]), projected, scaled].append(one)
+    return [
+        {"source": source, "projection": projected, "layer_scales": scaled, **_of(step, metric, by_number[source], own)}
+        for (source, projected, scaled), own in sorted(groups.items(), key=lambda group: group[0][:2])
+    ]
 
 
 def _of(step: DimensionStep, metric: str, source: Measured, results: Sequence[Measured]) -> dict[str, Any]:
-    groups: dict[tuple[int, float], list[float]] = defaultdict(list)
+    groups: dict[tuple[int, float], list[Measured]] = defaultdict(list)
     for one in results:
-        if int(one.config["refine.of"]) == source.number and metric in one.metrics:
-            key = int(one.config["refine.dimensions"]), float(one.config["refine.learning_rate"])
-            groups[key].append(one.metrics[metric])
-    best: dict[int, list[float]] = {}
-    for (dimension, _), values in sorted(groups.items()):
-        if dimension not in best or _mean(values) > _mean(best[dimension]):
-            best[dimension] = values
+        if metric in one.metrics:
+            groups[int(one.config["refine.dimensions"]), float(one.config["refine.learning_rate"])].append(one)
+    best: dict[int, list[Measured]] = {}
+    for (dimension, _), own in sorted(groups.items()):
+        if dimension not in best or _mean(own, metric) > _mean(best[dimension], metric):
+            best[dimension] = own
     full = source.metrics[metric]
     curve = [
-        {"dimension": one, "mean": _mean(values), "low": min(values), "high": max(values), "seeds": len(values)}
-        for one, values in best.items()
+        {
+            "dimension": dimension,
+            "mean": _mean(own, metric),
+            "low": min(one.metrics[metric] for one in own),
+            "high": max(one.metrics[metric] for one in own),
+            "seeds": len(own),
+        }
+        for dimension, own in best.items()
     ]
-    found = next((one for one, values in best.items() if _mean(values) >= step.share * full), None)
+    found = next((one for one, own in best.items() if _mean(own, metric) >= step.share * full), None)
     size = None if found is None else BYTES * found
-    return {"source": source.number, "metric": metric, "full": full, "d90": found, "bytes": size, "curve": curve}
+    return {
+        "metric": metric,
+        "full": full,
+        "d90": found,
+        "bytes": size,
+        "description_bytes": None if found is None else _description(best[found]),
+        "curve": curve,
+    }
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _description(trials: Sequence[Measured]) -> int | None:
+    """Bytes of the largest export, which holds all numbers that its training has found, and of its seed."""
+    sizes = [one.metrics["adapter_bytes"] for one in trials if "adapter_bytes" in one.metrics]
+    return int(max(sizes)) + SEED if sizes else None
+
+
+def _mean(trials: Sequence[Measured], metric: str) -> float:
+    return sum(one.metrics[metric] for one in trials) / len(trials)

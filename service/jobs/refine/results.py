@@ -120,7 +120,8 @@ def _smaller(choice: Choice, configs: Configs, model: ModelDescription) -> dict[
 
 
 def _subspace(choice: Choice, configs: Configs, model: ModelDescription) -> dict[str, Any]:
-    return _afresh("said", choice, configs, {"dimensions": choice["dimensions"]} | _everywhere(model))
+    own = {name: choice[name] for name in ("dimensions", "projection", "layer_scales")}
+    return _afresh("said", choice, configs, own | _everywhere(model))
 
 
 RESULTS: Mapping[str, Callable[[Choice, Configs, ModelDescription], dict[str, Any]]] = {

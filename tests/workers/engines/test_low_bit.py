@@ -11,7 +11,8 @@ from torch.nn.functional import linear
 
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
-from workers.engines.low_bit import Products, hadamard, rotated
+from workers.engines.low_bit import Products, rotated
+from workers.methods.forms.hadamard import hadamard
 from workers.running.trial import train
 from workers.running.workbench import Workbench
 from workers.tasks.catalogue.text_classification import TextClassificationSpec

@@ -126,7 +126,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "road": [{"variant": "road_1", "group_size": 4}, {"variant": "road_4", "group_size": 2, "targets": "mlp"}],
     "role_adapters": [{"where_rank": 2, "what_rank": 4, "features_rank": 1}, {"features_rank": 0, "top_layers": 1}],
     "rslora": [{"rank": 3}, {"targets": "all", "top_layers": 1}],
-    "said": [{"dimensions": 50}, {"dimensions": 20, "targets": "mlp", "top_layers": 1}],
+    "said": [
+        {"dimensions": 50},
+        {"dimensions": 20, "targets": "mlp", "top_layers": 1, "layer_scales": False},
+        {"dimensions": 30, "projection": "fastfood", "targets": "all"},
+    ],
     "sft": [{"density": 0.05, "interval": 5}, {"growth": "sm3", "interval": 5, "targets": "mlp", "top_layers": 1}],
     "sherl": [{"reduction": 4}, {"reduction": 4, "late_layers": 0, "anti_redundancy": 0.5}],
     "ssf": [{"targets": "all"}, {"targets": "mlp", "top_layers": 1}],

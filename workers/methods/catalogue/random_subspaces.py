@@ -1,8 +1,9 @@
 """`nola` and `said`: train coordinates in a frozen random subspace; the file holds coordinates and a seed.
 
 Certain: NOLA's mixtures of random bases and SAID's vector with a scale for each layer. Choices: NOLA's bases are shared
-by layers of equal shape, which saves memory and draws; SAID projects with one random sign and position for each weight
-instead of the Fastfood transform, which has the same property (orthogonal columns) and costs one gather.
+by layers of equal shape, which saves memory and draws; SAID projects with one random sign and position for each weight,
+at the cost of one gather, or by Fastfood's transform in blocks. Without `layer_scales` it is the plain subspace of Li
+et al. A dense projection is not there: of all layers of MiniLM to 1,000 dimensions it has 10^10 numbers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from search_spaces.parameters import Int, Ordinal
+from search_spaces.parameters import Categorical, Int, Ordinal
 from workers.methods.declaration.knob_kinds import alpha, placed, placement, rank
 from workers.methods.declaration.method import Knobs, KnobValues, LearningRates
 from workers.methods.declaration.own_method import own_method
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from workers.models.loading import Base
+
+_SAID = {"projection": "sparse", "layer_scales": True}
 
 
 def _nola_knobs(model: ModelDescription) -> Knobs:
@@ -50,29 +53,40 @@ def _install_nola(base: Base, knobs: KnobValues, generator: torch.Generator) -> 
 
 
 def _said_knobs(model: ModelDescription) -> Knobs:
-    return Knobs((Int("dimensions", 10, 10_000, scale="log"), *placement(model)))
+    return Knobs(
+        (
+            Int("dimensions", 10, 10_000, scale="log"),
+            Categorical("projection", ("sparse", "fastfood")),
+            Categorical("layer_scales", (True, False)),
+            *placement(model),
+        ),
+        defaults=_SAID,
+    )
 
 
 def _install_said(base: Base, knobs: KnobValues, generator: torch.Generator) -> dict[str, nn.Parameter]:
     import torch
     from torch import nn
 
+    from workers.methods.forms.projected import PROJECTIONS, ProjectedVector
     from workers.methods.forms.reweighted import reweight
-    from workers.methods.forms.weights import ProjectedVector
 
+    knobs = {**_SAID, **knobs}  # adapter files of before there was a choice do not name it
     places = placed(base.description, knobs)
-    weights = sum(linear.in_features * linear.out_features for _, linear in places)
+    entries = sum(linear.in_features * linear.out_features for _, linear in places)
     vector = nn.Parameter(torch.zeros(knobs["dimensions"]))
-    scale = sqrt(knobs["dimensions"] / weights)  # each coordinate is read by weights / dimensions entries on average
 
     def make(module: nn.Module, linear: Linear) -> ProjectedVector:
-        return ProjectedVector(module, linear.transposed, vector, scale, generator)
+        shape = torch.Size((linear.out_features, linear.in_features))
+        projection = PROJECTIONS[knobs["projection"]](shape, len(vector), entries, generator)
+        return ProjectedVector(module, linear.transposed, vector, projection, knobs["layer_scales"])
 
     return reweight(base, places, make)
 
 
 def _said_parameters(model: ModelDescription, knobs: KnobValues) -> int:
-    return int(knobs["dimensions"]) + len(placed(model, knobs))
+    scales = len(placed(model, knobs)) if knobs["layer_scales"] else 0
+    return int(knobs["dimensions"]) + scales
 
 
 METHODS = (

@@ -106,32 +106,6 @@ class RandomBasisLora(Reweighted):
         return self.frozen() + self.scaling * wide @ narrow
 
 
-class ProjectedVector(Reweighted):
-    """SAID: W' = W + λ·s·θ[index] ⊙ sign: every entry reads one entry of the shared vector θ [d], with a random sign.
-
-    A sparse projection with one non-zero for each weight; its columns are orthogonal, and s makes them orthonormal in
-    expectation. λ belongs to the layer ("structure-aware"). θ = 0 at the start.
-    """
-
-    index: Tensor
-    signs: Tensor
-
-    def __init__(
-        self, original: nn.Module, transposed: bool, vector: nn.Parameter, scale: float, draw: torch.Generator
-    ) -> None:
-        super().__init__(original, transposed)
-        shape, size = self.frozen().shape, len(vector)
-        self.vector, self.scaling = vector, scale
-        self.layer_scale = nn.Parameter(torch.ones(()))
-        signs = 2.0 * torch.randint(0, 2, shape, generator=draw) - 1.0
-        self.register_buffer("index", torch.randint(0, size, shape, generator=draw), persistent=False)
-        self.register_buffer("signs", signs, persistent=False)
-
-    def weight(self) -> Tensor:
-        """W' [out, in] of the equation above."""
-        return self.frozen() + self.layer_scale * self.scaling * self.signs * self.vector[self.index]
-
-
 class NestedLora(Reweighted):
     """DyLoRA: ΔW = (α/b)·B[:, :b] A[:b] with b drawn anew for every training step, and in evaluation the whole rank or
     the lower one that is to be served."""

@@ -85,6 +85,31 @@ def test_d90_is_the_smallest_dimension_whose_mean_reaches_the_share() -> None:
     assert [one["mean"] for one in told["curve"]] == pytest.approx([0.45, 0.71, 0.73])
 
 
+def test_d90_is_told_of_each_projection_with_all_that_a_training_has_found() -> None:
+    step = {"step": "d90", "dimensions": [10, 100], "seeds": 1, "projection": ["sparse", "fastfood"]}
+    course = plan(step | {"layer_scales": [True, False]})
+    trials = over(course.opening(), 0, [0.5, 0.8])
+    subspaces = list(course.conclude(trials).more)
+    assert {(one.config["projection"], one.config["layer_scales"]) for one in subspaces} == {
+        (projection, scaled) for projection in ("sparse", "fastfood") for scaled in (True, False)
+    }
+    reached = [0.75 if one.config["projection"] == "fastfood" else one.config["dimensions"] / 125 for one in subspaces]
+    made = over(subspaces, 2, reached)
+    for one in made:
+        one.metrics["adapter_bytes"] = 4 * one.config["dimensions"] + 144 * one.config["layer_scales"] + 3080
+    answer = course.conclude(trials + made).answer
+    assert answer is not None
+    told = {(one["projection"], one["layer_scales"]): one for one in answer["steps"][1]["dimensions"]}
+    assert {how: one["d90"] for how, one in told.items()} == {
+        ("sparse", True): 100,
+        ("sparse", False): 100,
+        ("fastfood", True): 10,
+        ("fastfood", False): 10,
+    }
+    assert told["fastfood", False]["description_bytes"] == 40 + 3080 + 8
+    assert told["sparse", True]["description_bytes"] == 400 + 144 + 3080 + 8
+
+
 def test_a_winner_of_a_search_over_all_methods_gives_its_hyperparameters_to_another_method() -> None:
     """There, names stand behind their method's, which another one would take for knobs that it does not have."""
     winner = {"method": "lora", "lora.rank": 4, "lora.alpha": 8, "lora.targets": "qv", "lora.learning_rate": 5e-3}
