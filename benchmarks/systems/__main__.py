@@ -1,12 +1,13 @@
 """`python -m benchmarks.systems`: run the job file of every system, one after another, and print a line for each.
 
-A run that was stopped goes on where it was; `--only 16 24` runs some rows, `--page` runs none and writes
-docs/systems.md.
+A run that was stopped goes on where it was; a job whose file has changed since is run again. `--only 16 24` runs some
+rows, `--page` runs none and writes docs/systems.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -39,22 +40,30 @@ def main() -> None:
     given.home.mkdir(parents=True, exist_ok=True)
     results = given.home / "results.jsonl"
     chosen = [row for row in rows if row.job and (not given.only or row.number in given.only)]
-    left = [row for row in chosen if row.number not in done(results)]
+    files = {row.number: _digest(FOLDER / str(row.job)) for row in chosen}
+    before = done(results, files)
+    left = [row for row in chosen if row.number not in before]
     for line in run(left, given.home) if left else ():
         with results.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(line | {"file": files[line["number"]]}) + "\n")
         print(shown(line), flush=True)
-    told = done(results)
-    failed = [row.number for row in chosen if told.get(row.number, {}).get("state") != "completed"]
-    print(f"{len(chosen) - len(failed)} of {len(chosen)} jobs completed" + (f"; not: {failed}" if failed else ""))
+    told = done(results, files)
+    failed = [row.number for row in chosen if row.number not in told]
+    minutes = sum(line["seconds"] for line in told.values()) / 60
+    ended = f"{len(chosen) - len(failed)} of {len(chosen)} jobs completed in {minutes:.1f} minutes"
+    print(ended + (f", {len(before)} of them earlier" if before else "") + (f"; not: {failed}" if failed else ""))
     sys.exit(bool(failed))
 
 
-def done(results: Path) -> Mapping[int, dict[str, Any]]:
-    """What has completed, by row."""
+def done(results: Path, files: Mapping[int, str]) -> Mapping[int, dict[str, Any]]:
+    """What has completed, by row, of those whose job file is still the one in `files`."""
     lines = results.read_text(encoding="utf-8").splitlines() if results.is_file() else ()
-    told = (json.loads(line) for line in lines)
+    told = [line for line in map(json.loads, lines) if line.get("file") == files.get(line["number"], "")]
     return {line["number"]: line for line in told if line["state"] == "completed"}
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def run(rows: Sequence[System], home: Path) -> Iterator[dict[str, Any]]:

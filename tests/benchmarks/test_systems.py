@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,13 @@ def test_a_row_that_claims_more_than_it_shows_is_refused(change: dict[str, Any],
         System.model_validate(ROWS[7].model_dump() | change)
 
 
-def test_a_run_goes_on_with_what_has_not_completed(tmp_path: Path) -> None:
-    results = tmp_path / "results.jsonl"
-    assert done(results) == {}
-    line = '{"number": 7, "system": "Bone", "state": "%s", "said": "accuracy 0.5", "seconds": 3.0}\n'
-    results.write_text(line % "failed" + (line % "completed").replace("7", "8", 1))
-    assert set(done(results)) == {8}
-    assert "completed" in shown(done(results)[8])
+def test_a_run_goes_on_with_what_has_not_completed_and_with_files_that_have_changed(tmp_path: Path) -> None:
+    results, files = tmp_path / "results.jsonl", {number: f"content of {number}" for number in (7, 8, 9)}
+    assert done(results, files) == {}
+    ended = {7: "failed", 8: "completed", 9: "completed"}
+    line = {"system": "Bone", "said": "accuracy 0.5", "seconds": 3.0}
+    lines = [line | {"number": number, "state": state, "file": files[number]} for number, state in ended.items()]
+    results.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert set(done(results, files)) == {8, 9}
+    assert set(done(results, files | {9: "another one"})) == {8}
+    assert "completed" in shown(done(results, files)[8])
