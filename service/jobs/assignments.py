@@ -10,7 +10,7 @@ from service.jobs.search.spec import JobSpec
 from service.store.records import Job, Trial
 from workers.assignment import Artifact, Assignment
 from workers.programs.assignment import MEASURED_HERE, ProgramAssignment
-from workers.tasks.catalogue.program import ProgramSpec
+from workers.programs.section import ProgramSpec
 from workers.tasks.section import TaskSection
 
 

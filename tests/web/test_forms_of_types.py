@@ -1,10 +1,11 @@
-"""A job of each kind that does not read plain texts, written in the form alone: from the schemas and the example that
-the service gives of the type, with no knowledge of any, to the queued job."""
+"""A job of each type of task, written in the form alone: from the schemas and the example that the service gives of the
+type, with no knowledge of any, to the queued job."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,17 @@ from playwright.sync_api import Locator, Page, expect
 
 from service.store.store import Store
 from tests.web.server import Server
+from tests.workers.tiny_chat_model import write_language_model
 from tests.workers.tiny_sound_model import write_sound_model
+from workers.task import DEFAULT_TYPE
+from workers.tasks.registry import types
 
 pytestmark = pytest.mark.browser
+FETCHED: dict[str, Callable[[Path], Path]] = {
+    "builtin:whisper-base-2s": write_sound_model,
+    "builtin:smollm2": write_language_model,
+}
+"""Models of examples that are fetched on first use, and small ones of their kind in their place."""
 
 
 def labelled(part: Locator, name: str) -> Locator:
@@ -67,16 +76,16 @@ def write(page: Page, job: dict[str, Any], fields: list[str]) -> None:
         fill(budget, name, value)
 
 
-@pytest.mark.parametrize("kind", ["image-classification", "audio-classification", "reranking", "retrieval", "program"])
-def test_a_job_of_the_type_is_written_by_its_schema_and_queued(
-    page: Page, server: Server, token: str, store: Store, data_root: Path, kind: str
-) -> None:
+def example(server: Server, token: str, kind: str) -> tuple[dict[str, Any], list[str]]:
+    """The job that the service gives as the example of a type, and the fields of the type."""
     with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as service:
         listed = service.get("/v1/tasks").raise_for_status().json()["items"]
     found = next(one for one in listed if one["name"] == kind)
-    job, fields = found["example"], [one["name"] for one in found["fields"] if one["name"] != "type"]
-    if kind == "audio-classification":  # the built-in model is fetched on first use
-        job["task"]["model"] = str(write_sound_model(data_root / "listener"))
+    return found["example"], [one["name"] for one in found["fields"] if one["name"] != "type"]
+
+
+def submit(page: Page, store: Store, job: dict[str, Any], fields: list[str]) -> None:
+    """Write a job in the form, submit it, and find all of it in the store."""
     page.goto("/#/new")
     write(page, job, fields)
     expect(page.get_by_text("No problems found")).to_be_visible()
@@ -84,7 +93,27 @@ def test_a_job_of_the_type_is_written_by_its_schema_and_queued(
     expect(page.get_by_role("heading", level=1)).to_have_text(job["name"])
     (stored,) = store.list_jobs().items
     assert stored.state == "queued"
-    assert {name: stored.spec["task"][name] for name in job["task"]} == job["task"]
+    task = {name: stored.spec["task"][name] for name in job["task"]}
+    for name, part in job["task"].get("tasks", {}).items():
+        assert task["tasks"][name].items() >= part.items()
+    assert task | {"tasks": None} == job["task"] | {"tasks": None}
     assert stored.spec["objectives"] == job["objectives"]
     for section in ("space", "budget"):
         assert stored.spec[section].items() >= job[section].items()
+
+
+@pytest.mark.parametrize("kind", types())
+def test_a_job_of_the_type_is_written_by_its_schema_and_queued(
+    page: Page, server: Server, token: str, store: Store, data_root: Path, kind: str
+) -> None:
+    job, fields = example(server, token, kind)
+    if (smaller := FETCHED.get(job["task"].get("model"))) is not None:
+        job["task"]["model"] = str(smaller(data_root / "model"))
+    submit(page, store, job, fields)
+
+
+def test_a_domain_that_is_left_out_is_written_in_the_form(page: Page, server: Server, token: str, store: Store) -> None:
+    job, fields = example(server, token, DEFAULT_TYPE)
+    job["task"] |= {"domain": "part", "test": "domain:tkinter"}
+    job["objectives"] = [{"metric": "worst_domain", "direction": "maximize"}]
+    submit(page, store, job, fields)

@@ -10,8 +10,8 @@ from typing import Any
 from workers.artifacts import ArtifactStore
 from workers.assignment import Decision, Outcome, Report
 from workers.programs.assignment import ProgramAssignment
+from workers.programs.section import ProgramSpec
 from workers.programs.trial import ProgramBench, run_program
-from workers.tasks.catalogue.program import ProgramSpec
 
 COUNTING = """
 import json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from workers.assignment import Artifact, Config, Traceparent
-from workers.tasks.catalogue.program import ProgramSpec
+from workers.programs.section import ProgramSpec
 
 MEASURED_HERE = ("train_seconds",)
 """Metrics that a program need not report."""

@@ -25,7 +25,7 @@ from workers.errors import InvalidInput
 from workers.programs.assignment import ProgramAssignment
 from workers.programs.places import program_file
 from workers.programs.process import BadReport, ProgramProcess
-from workers.tasks.catalogue.program import ProgramSpec
+from workers.programs.section import ProgramSpec
 
 OnReport = Callable[[Report], Decision]
 GRACE = 60.0

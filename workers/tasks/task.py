@@ -68,6 +68,8 @@ class Task(TaskType):
             `[rows]`, and from whether the head can add a constant.
         fit_rows: the same for types that look at more: from the section, the names of outputs and the training rows.
         reading: what a model card says of the outputs, where their names do not say enough.
+        trains_plainly: whether `transformers.Trainer` trains on its rows as they are encoded, by the loss that it takes
+            from a model, and measures the same: snippets are Trainer's then.
         encode_options: fields of the section that `encode` takes by their names.
         on_split: from the criterion, a section, the rows of a split and their tokens to the criterion of that split,
             where it compares with more than targets.
@@ -96,6 +98,7 @@ class Task(TaskType):
     fit: Callable[[Targets, bool], Criterion] | None = None
     fit_rows: Callable[[Any, tuple[str, ...], Tokens, bool], Criterion] | None = None
     reading: str = ""
+    trains_plainly: bool = False
 
     def criterion_for(self, section: TaskSection, labels: tuple[str, ...], tokens: Tokens, constant: bool) -> Criterion:
         """The criterion of a section to train by on these names of outputs and training rows."""

@@ -27,7 +27,7 @@ from service.jobs.search.spec import JobSpec
 from service.jobs.task_admission import TaskAdmission
 from workers.data.rows import TaskData
 from workers.models.description import ModelDescription
-from workers.tasks.catalogue.program import ProgramSpec
+from workers.programs.section import ProgramSpec
 from workers.tasks.registry import METRICS, metrics_for, option_of, task_of
 from workers.tasks.section import TaskSection
 

@@ -12,8 +12,8 @@ from service.jobs.search.spec import JobSpec
 from service.settings import Settings
 from workers.errors import InvalidInput
 from workers.programs.places import BUILTIN, program_file
+from workers.programs.section import ProgramSpec
 from workers.programs.trial import placeholders
-from workers.tasks.catalogue.program import ProgramSpec
 
 _METRIC = re.compile(r"[A-Za-z_]\w*")
 _EXECUTION = "nothing: how a program trains is its own affair"

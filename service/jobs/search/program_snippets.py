@@ -9,8 +9,8 @@ from pprint import pformat
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from workers.programs.places import BUILTIN, program_file
+from workers.programs.section import ProgramSpec
 from workers.programs.trial import command_of
-from workers.tasks.catalogue.program import ProgramSpec
 
 
 def program_snippet(spec: JobSpec, trial: Trial) -> str:

@@ -21,7 +21,6 @@ from workers.methods.registry import method
 from workers.methods.snippets import adapter_snippet, fresh_base_snippet
 from workers.models.description import describe_for
 from workers.searched_settings import settings_in
-from workers.task import DEFAULT_TYPE
 from workers.tasks.registry import task_of
 from workers.tasks.section import TaskSection
 
@@ -33,14 +32,16 @@ def snippet(spec: JobSpec, trial: Trial, past: Sequence[Stretch]) -> str:
     if not isinstance(spec.task, TaskSection):
         return program_snippet(spec, trial)
     name, knobs, hyperparameters = split_config(trial.config)
-    chosen = method(name)
-    reason = _beyond_trainer(spec, chosen, hyperparameters, past)
+    chosen, task = method(name), task_of(spec.task)
+    reason: str | None = f"encoding and measures of {task.name} are the search's own"
+    if task.trains_plainly:
+        reason = _beyond_trainer(spec, chosen, hyperparameters, past)
     if reason is None and (own := settings_in(trial.config)):
         reason = f"its configuration says with which {', '.join(sorted(own))} it trains"
     if reason is not None or chosen.peft_config is None:
         return _with_our_engine(spec, trial, past, reason or "")
     try:
-        model, head = describe_for(spec.task), task_of(spec.task).head
+        model, head = describe_for(spec.task), task.head
     except InvalidInput:
         return _with_our_engine(spec, trial, past, f"{spec.task.model!r} cannot be read here any more")
     kind, arguments = chosen.peft_config(model, chosen.complete(model, knobs))
@@ -66,8 +67,6 @@ def _beyond_trainer(
     """What of the configuration peft and Trainer cannot express."""
     if len({str(sorted(one.config.items(), key=str)) for one in past}) > 1:
         return "its configuration changed on the way, as population-based training does"
-    if spec.task.type != DEFAULT_TYPE:
-        return f"encoding and measures of {spec.task.type} are the search's own"
     if hyperparameters.strategy != NO_STRATEGY:
         return f"Trainer does not know the training strategy {hyperparameters.strategy}"
     if hyperparameters.batch_tokens > 0:

@@ -1,6 +1,6 @@
 /** What could be written at a place of a job file: names of fields, and values where they are known. */
 import type { CompletionContext, CompletionResult, CompletionSource } from "@codemirror/autocomplete";
-import { at, readJob } from "./job-document";
+import { readJob, typeOf } from "./job-document";
 import type { Catalogue } from "./catalogue";
 import { asked, resolved, type Schema } from "./schema";
 
@@ -47,7 +47,7 @@ function schemaAt(catalogue: Catalogue, text: string, path: readonly string[]): 
 }
 
 function taskSchema({ tasks }: Catalogue, text: string): Schema | undefined {
-  const type = at(readJob(text) ?? {}, ["task", "type"]) ?? "text-classification";
+  const type = typeOf(readJob(text) ?? {});
   const fields = tasks.find(({ name }) => name === type)?.fields;
   return fields && { properties: Object.fromEntries(fields.map(({ name, schema }) => [name, schema as Schema])) };
 }

@@ -36,6 +36,9 @@ export function at(job: Json | undefined, path: Path): Json | undefined {
   return value;
 }
 
+/** The type of task of a job, which need not be written: the one name that the page knows by itself. */
+export const typeOf = (job: Json | undefined): string => String(at(job, ["task", "type"]) ?? "text-classification");
+
 /** What a single value means in YAML: `0.5` is a number, `lora` a word, nothing is `undefined`. */
 export function scalar(text: string): Json | undefined {
   if (text.trim() === "") return undefined;

@@ -1,5 +1,5 @@
 /** The form beside the text: every section of a search, from the schemas that the service gives. */
-import { at } from "./job-document";
+import { typeOf } from "./job-document";
 import type { Catalogue } from "./catalogue";
 import { ChoiceSection } from "./choice-section";
 import { Part } from "./form-part";
@@ -12,7 +12,7 @@ import { TaskSection } from "./task-section";
 
 export function JobForm({ form, catalogue }: { form: Form; catalogue: Catalogue }) {
   const spec = form.schemas["JobSpec"]?.properties ?? {};
-  const type = String(at(form.job, ["task", "type"]) ?? "text-classification");
+  const type = typeOf(form.job);
   const task = catalogue.tasks.find(({ name }) => name === type);
   const metrics = catalogue.metrics.filter(({ task_types }) => task_types.includes(type)).map(({ name }) => name);
   return (

@@ -1,7 +1,7 @@
 /** The form of a job that is no search: each field and section of its kind, as the kind's schema has them. */
 import type { Catalogue } from "./catalogue";
 import { Part } from "./form-part";
-import { at } from "./job-document";
+import { at, typeOf } from "./job-document";
 import { KindField, schemaOfKind } from "./kind-field";
 import { MetricRows } from "./metric-rows";
 import { resolved, type Schema, type Schemas } from "./schema";
@@ -16,7 +16,7 @@ export function KindForm({ form, catalogue, kind }: { form: Form; catalogue: Cat
     ([name, field]) => name === "task" || isMetrics(name) || sectionOf(field, form.schemas),
   );
   const plain = fields.filter((field) => !sections.includes(field));
-  const type = String(at(form.job, ["task", "type"]) ?? "text-classification");
+  const type = typeOf(form.job);
   return (
     <div className="job-form">
       <Part title="Job">

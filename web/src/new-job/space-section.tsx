@@ -4,13 +4,13 @@ import { listSpaces } from "../api/client";
 import type { Config, Json } from "../api/types";
 import { configValue } from "../text/config";
 import { integer } from "../text/numbers";
-import { at, scalar } from "./job-document";
+import { at, scalar, typeOf } from "./job-document";
 import { Part } from "./form-part";
 import { type Form, problemsAt, SchemaField } from "./schema-field";
 
 export function SpaceSection({ form }: { form: Form }) {
   const model = String(at(form.job, ["task", "model"]) ?? "builtin:minilm");
-  const type = String(at(form.job, ["task", "type"]) ?? "text-classification");
+  const type = typeOf(form.job);
   const spaces = useQuery({
     queryKey: ["spaces", model, type],
     queryFn: ({ signal }) => listSpaces(model, type, signal),

@@ -104,5 +104,6 @@ TASK = Task(
     read=read,
     encode=encode_texts,
     criterion=_criterion,
+    trains_plainly=True,
     example={"model": "builtin:minilm", "train": "builtin:pydocs", "max_length": 64, "train_rows": 1000},
 )
