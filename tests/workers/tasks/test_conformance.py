@@ -551,7 +551,7 @@ SHARDED: list[tuple[str, str, Row]] = [
 
 def rank_main(rank: int, home: Path) -> None:
     torch.set_num_threads(1)
-    rendezvous, timeout = f"file://{home}/rendezvous", datetime.timedelta(seconds=120)
+    rendezvous, timeout = f"file://{home}/rendezvous", datetime.timedelta(minutes=10)
     dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2, timeout=timeout)
     for label, name, config in SHARDED:
         bench = Workbench(home / f"rank-{rank}", FirstRankStore(home / "artifacts"))
