@@ -1,10 +1,26 @@
+import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
+
+/** Writes each text a second time as the service sends it: to compress it anew for every reader costs more than to read it. */
+const compressed: Plugin = {
+  name: "compressed",
+  apply: "build",
+  enforce: "post",
+  generateBundle(_, bundle) {
+    for (const [fileName, file] of Object.entries(bundle)) {
+      if (!/^assets\/.*\.(js|css)$/.test(fileName)) continue;
+      const text = file.type === "chunk" ? file.code : file.source;
+      this.emitFile({ type: "asset", fileName: `${fileName}.gz`, source: gzipSync(text, { level: 9 }) });
+    }
+  },
+};
 
 // Relative asset paths and hash routes: the API serves the files at `/`, a proxy may put them anywhere.
 export default defineConfig({
   base: "./",
-  plugins: [react()],
+  plugins: [react(), compressed],
   build: {
     target: "es2022",
     // ECharts is one chunk of about 600 kB, Swagger UI one of 1.7 MB; they change less often than our code, so

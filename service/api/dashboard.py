@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from http import HTTPStatus
+from mimetypes import guess_type
 from pathlib import Path
+from urllib.parse import quote
 
-from starlette.responses import HTMLResponse, Response
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,10 +37,51 @@ reference, run <code>make web</code> in the checkout and reload this page. The c
 """
 
 
+KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+"""Of files whose names carry a hash of what is in them: another content has another name."""
+ASKED_AGAIN = {"Cache-Control": "no-cache"}
+"""Of the page that names them: the browser asks whether it is still the same."""
+
+
 def dashboard() -> ASGIApp:
     """The app that answers everything outside the API."""
     folder = next((place for place in PLACES if (place / "index.html").is_file()), None)
-    return _not_built if folder is None else StaticFiles(directory=folder, html=True)
+    return _not_built if folder is None else Pages(directory=folder, html=True)
+
+
+class Pages(StaticFiles):
+    """The built files. A page that is asked for as if it were a file, as by an address that lost its `#`, is shown by
+    the dashboard, which says so where it has none."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, or the way to the page; raises HTTPException (404) for what no person asks a browser for."""
+        headers = Headers(scope=scope)
+        if path.startswith("assets") and "gzip" in headers.get("accept-encoding", ""):
+            with suppress(HTTPException):  # written so by the build, except for what is small as it is
+                response = await super().get_response(f"{path}.gz", scope)
+                response.headers.update(KEPT | {"Content-Encoding": "gzip", "Content-Type": _type_of(path)})
+                return response
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            wanted = headers.get("accept", "")
+            if error.status_code != HTTPStatus.NOT_FOUND or "text/html" not in wanted or Path(path).suffix:
+                raise
+            return RedirectResponse(_page_of(scope))
+        response.headers.update(KEPT if path.startswith("assets") else ASKED_AGAIN)
+        return response
+
+
+def _type_of(path: str) -> str:
+    return f"{guess_type(path)[0] or 'application/octet-stream'}; charset=utf-8"
+
+
+def _page_of(scope: Scope) -> str:
+    """`/jobs/j1?tab=best` as the dashboard's own `/#/jobs/j1?tab=best`, told from here: a proxy may put it anywhere."""
+    below = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))).lstrip("/")
+    query = scope["query_string"].decode("latin-1")
+    up = "../" * below.count("/") or "./"
+    return f"{up}#/{quote(below)}" + (f"?{query}" if query else "")
 
 
 class Guarded:

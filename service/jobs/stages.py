@@ -134,7 +134,7 @@ def _size(space: Space | None) -> str:
     count, several = combinations(space), len(space.parameters)
     parameters = f"{several} parameter{'s' if several > 1 else ''}"
     if count is None:
-        return f"{parameters}, some continuous"
+        return f"{parameters}, {sum(one.size is None for one in space.parameters)} of them continuous"
     return f"{parameters}, {'at most ' if space.constraints else ''}{count:,} configurations"
 
 

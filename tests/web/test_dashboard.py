@@ -112,7 +112,7 @@ def test_front_and_table_grow_live(page: Page, search: Search) -> None:
     # It dominates the literature's default, which leaves the front.
     expect(front_chart(page)).to_have_attribute("aria-label", re.compile("of 3 trials, 2 on the Pareto front"))
     expect(row(page, 1)).not_to_contain_text("front")
-    expect(page.get_by_text("best accuracy +0.2250 over head-only, +0.0400 over literature-default")).to_be_visible()
+    expect(page.get_by_text("best accuracy 0.2250 above head-only, 0.0400 above literature-default")).to_be_visible()
 
     search.complete(search.lora(16), 0.74, 147_456)
     expect(front_chart(page)).to_have_attribute("aria-label", re.compile("of 4 trials, 3 on the Pareto front"))
@@ -125,9 +125,20 @@ def test_a_reference_that_never_reaches_the_front_counts_all_the_same(page: Page
     search.complete(search.suggest({"method": "head"}, "reference", "head-only"), 0.475, 0)
     default = search.suggest({"method": "lora", "rank": 8}, "reference", "literature-default")
     open_job(page, search)
-    expect(page.get_by_text("best accuracy +0.0000 over head-only")).to_be_visible()
+    expect(page.get_by_text("best accuracy equal to head-only")).to_be_visible()
     search.complete(default, 0.4, 73_728)
-    expect(page.get_by_text("best accuracy +0.0000 over head-only, +0.0750 over literature-default")).to_be_visible()
+    expect(page.get_by_text("best accuracy equal to head-only, 0.0750 above literature-default")).to_be_visible()
+
+
+def test_a_minimised_metric_is_said_to_lie_below_its_reference(page: Page, search: Search) -> None:
+    params = [{"metric": "trainable_params", "direction": "minimize"}, {"metric": "accuracy", "direction": "maximize"}]
+    job = Search(search.store, search.artifacts, search.folder, name="small", objectives=params)
+    search.start()  # a conductor takes the oldest job first
+    job.start()
+    job.complete(job.suggest({"method": "lora", "rank": 8}, "reference", "literature-default"), 0.6, 73_728)
+    job.complete(job.lora(4), 0.7, 36_864)
+    page.goto(f"/#/jobs/{job.job.id}")
+    expect(page.get_by_text("best trainable_params 36,864 below literature-default")).to_be_visible()
 
 
 def test_a_suggestion_that_is_replaced_changes_in_place(page: Page, search: Search) -> None:
@@ -242,6 +253,19 @@ def test_rows_sort_by_any_column(page: Page, search: Search) -> None:
     expect(page.get_by_role("columnheader", name="accuracy")).to_have_attribute("aria-sort", "ascending")
 
 
+def test_number_and_state_stay_in_view_while_columns_scroll(page: Page, search: Search) -> None:
+    search.begin()
+    page.set_viewport_size({"width": 900, "height": 900})
+    open_job(page, search)
+    cells = row(page, 1).locator("td")
+    before = [cells.nth(at).bounding_box() for at in range(3)]
+    page.locator(".trials-scroller").evaluate("frame => { frame.scrollLeft = 300 }")
+    page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    after = [cells.nth(at).bounding_box() for at in range(3)]
+    assert (after[0], after[1]) == (before[0], before[1])
+    assert after[2] != before[2]
+
+
 def test_pause_resume_cancel_delete(page: Page, search: Search) -> None:
     search.begin()
     open_job(page, search)
@@ -334,6 +358,40 @@ def test_it_says_when_the_service_is_away_and_catches_up(page: Page, search: Sea
     server.start()
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     expect(row(page, 2)).to_contain_text("36,864")
+
+
+def test_two_tabs_follow_one_job_and_keep_a_text_each(page: Page, search: Search) -> None:
+    search.begin()
+    open_job(page, search)
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_label("Token").fill(search.store.create_token("second tab", ["admin"])[0])
+    other.get_by_role("button", name="Continue").click()
+    expect(other.get_by_text("live", exact=True)).to_be_visible()
+    other.get_by_role("button", name="Pause").click()
+    expect(page.locator(".job-state")).to_have_text("paused")
+    page.get_by_role("button", name="Tags and note of the job").click()
+    page.get_by_label("Tags, with commas").fill("seen")
+    page.get_by_role("button", name="Save").click()
+    expect(other.locator(".job-header")).to_contain_text("seen")
+    search.store.set_job_state(search.job.id, "running")
+    search.complete(search.lora(4), 0.7, 36_864)
+    for tab in (page, other):
+        expect(row(tab, 2)).to_contain_text("36,864")
+        tab.goto("/#/new")
+    page.get_by_label("Job file (YAML)").fill("name: of the first tab")
+    other.reload()
+    expect(other.get_by_label("Job file (YAML)")).to_contain_text("name: quickstart")
+
+
+def test_an_address_that_lost_its_hash_leads_to_the_page(page: Page, search: Search) -> None:
+    search.begin()
+    page.goto(f"/jobs/{search.job.id}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("a search")
+    page.goto("/no/such/page")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    page.get_by_role("link", name="All jobs").click()
+    expect(page.get_by_role("link", name="a search")).to_be_visible()
 
 
 def test_a_job_that_is_not_there(page: Page) -> None:

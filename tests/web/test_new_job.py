@@ -135,9 +135,60 @@ def test_every_type_of_task_has_a_form(page: Page) -> None:
         types.select_option(name)
         expect(editor(page)).to_contain_text(f"type: {name}")
         expect(page.get_by_role("group", name="Task").get_by_text("more fields")).to_be_visible()
-        expect(page.get_by_role("region", name="Problems")).not_to_contain_text("there is no field")
+        expect(page.get_by_text("No problems found")).to_be_visible()
     types.select_option("program")
     expect(editor(page)).not_to_contain_text("train_rows")  # what the type does not have goes with the one before
+
+
+def test_another_type_brings_its_own_data_and_what_one_wrote_stays(page: Page) -> None:
+    page.goto("/#/new")
+    expect(page.get_by_text("No problems found")).to_be_visible()
+    field(page, "type").select_option("causal-lm")
+    for gone in ("builtin:pydocs", "1500", "accuracy", "builtin:minilm"):
+        expect(editor(page)).not_to_contain_text(gone)
+    expect(editor(page)).to_contain_text("builtin:pysft")
+    expect(editor(page)).to_contain_text("metric: loss")
+    expect(page.get_by_text("No problems found")).to_be_visible()
+    field(page, "type").select_option("text-regression")
+    expect(editor(page)).to_contain_text("label: log2_words")
+    expect(page.get_by_text("No problems found")).to_be_visible()
+    editor(page).fill(JOB)
+    field(page, "type").select_option("text-regression")
+    for kept in ("train: train.csv", "validation: 0.25", "max_length: 16", "batch_size"):
+        expect(editor(page)).to_contain_text(kept)
+    expect(field(page, "metric")).to_have_value("accuracy")
+
+
+def test_the_steps_of_a_refine_job_are_written_in_the_form(page: Page, search: Search) -> None:
+    source = Search(search.store, search.artifacts, search.folder, name="source", seed=1)
+    search.start()  # a conductor takes the oldest job first
+    source.begin()
+    source.complete(source.lora(4), 0.7, 36_864, adapter=True)
+    page.goto("/#/new")
+    page.get_by_role("group", name="Job", exact=True).get_by_label("kind").select_option("refine")
+    field(page, "job").fill("nowhere")
+    page.get_by_role("button", name="Add a step").click()
+    step = page.get_by_role("group", name="step 1", exact=True)
+    step.get_by_label("step", exact=True).select_option("compress")
+    expect(step).to_contain_text("ComPEFT")
+    step.get_by_text("2 options").click()
+    step.get_by_label("keep").fill("[2]")
+    expect(step.locator(".field-problem")).to_contain_text("less than 1")
+    expect(page.get_by_text("2 problems").first).to_be_visible()  # that of the source as well
+    step.get_by_label("keep").fill("[0.2, 0.4]")
+    field(page, "job").fill(source.job.id)
+    page.get_by_role("button", name="Add a step").click()
+    second = page.get_by_role("group", name="step 2", exact=True)
+    second.get_by_label("step", exact=True).select_option("merge")
+    page.get_by_role("button", name="Move step 2 up").click()
+    expect(step.get_by_label("step", exact=True)).to_have_value("merge")
+    page.get_by_role("button", name="Remove step 1").click()
+    expect(second).to_have_count(0)
+    expect(page.get_by_text("No problems found")).to_be_visible()
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("quickstart")
+    (step_spec,) = search.store.list_jobs().items[0].spec["steps"]
+    assert (step_spec["step"], step_spec["keep"]) == ("compress", [0.2, 0.4])
 
 
 def test_the_editor_says_what_could_be_written(page: Page) -> None:
@@ -192,7 +243,7 @@ def test_every_kind_of_job_has_a_form(page: Page) -> None:
     expect(problems.get_by_role("listitem")).to_have_count(1)  # nothing but what must still be written
     expect(problems).to_contain_text("corpus is required")
     kinds.select_option("refine")
-    expect(field(page, "steps")).to_be_visible()
+    expect(page.get_by_role("button", name="Add a step")).to_be_visible()
     kinds.select_option("law")
     expect(page.get_by_role("group", name="Task")).to_be_visible()
     kinds.select_option("search")

@@ -127,3 +127,26 @@ def test_on_a_very_wide_screen_charts_stand_beside_the_table(page: Page, search:
     assert charts["x"] + charts["width"] <= trials["x"]
     assert charts["y"] < trials["y"] + trials["height"]
     assert trials["x"] + trials["width"] > 0.9 * 3840
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "widest"),
+    [
+        ("", "2 of 40", ".jobs"),
+        ("#/new", "Budget", ".yaml-editor"),
+        ("#/ask", "Ready to paste", ".answer"),
+        ("#/ask?tab=laws", "Holds for", ".chart-law"),
+        ("#/system", "Make a token", ".system-facts"),
+    ],
+)
+def test_on_a_very_wide_screen_every_page_uses_the_width(
+    page: Page, search: Search, path: str, words: str, widest: str
+) -> None:
+    search.begin()
+    page.set_viewport_size({"width": 3840, "height": 2160})
+    page.goto(f"/{path}")
+    expect(page.get_by_text(words).first).to_be_visible()
+    box = page.locator(widest).first.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] > 0.9 * 3840
+    assert page.evaluate("document.documentElement.scrollWidth") <= 3840

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from anyio import to_thread
@@ -83,11 +84,14 @@ async def check_job(request: Request, store: StoreDep, settings: SettingsDep, ca
 
 
 def _check(body: Any, store: Store, settings: Settings, caller: Caller) -> CheckView:
+    unsound: list[FieldProblem] = []
     try:
         body = with_sources(body, store, caller.sees)
     except BadInput as error:
-        return CheckView(problems=[ProblemView.of(one) for one in error.errors], splits=[], cost=None)
+        unsound = list(error.errors)
     seen = look(body, with_uploads(settings, caller.project))
+    if unsound:  # the rest is checked as well, but for the task that a sound source would have given
+        seen = replace(seen, problems=(*unsound, *(one for one in seen.problems if one.field != "task")))
     read = seen.search
     splits = (
         [] if read is None or read.data is None else preview(read.data, read.parts, read.tokenizer, read.max_length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,62 @@ def test_the_dashboard_is_served_at_the_root(
         assert client.get("/assets/app.js").headers["content-type"].startswith("text/javascript")
         assert client.get("/../home/peftsearch.db").status_code == 404
         assert client.get("/v1/healthz").json()["status"] == "ok"
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a page, as `make web` leaves one."""
+    folder = tmp_path / "dist"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text("<title>jobs</title>")
+    (folder / "assets" / "app-D4.js").write_text("1")
+    monkeypatch.setattr(dashboard, "PLACES", (folder,))
+    return folder
+
+
+@pytest.mark.usefixtures("built")
+def test_hashed_files_are_kept_for_good_and_the_page_is_asked_for_again(
+    settings: Any, store: Any, artifacts: Any
+) -> None:
+    with TestClient(create_app(settings, store, artifacts), base_url="http://127.0.0.1") as client:
+        assert "immutable" in client.get("/assets/app-D4.js").headers["cache-control"]
+        assert client.get("/").headers["cache-control"] == "no-cache"
+
+
+def test_a_file_is_sent_as_the_build_compressed_it(settings: Any, store: Any, artifacts: Any, built: Path) -> None:
+    code = "let one = 1;\n" * 1000
+    (built / "assets" / "large-E5.js").write_text(code)
+    (built / "assets" / "large-E5.js.gz").write_bytes(gzip.compress(code.encode(), 9))
+    sent = len((built / "assets" / "large-E5.js.gz").read_bytes())
+    with TestClient(create_app(settings, store, artifacts), base_url="http://127.0.0.1") as client:
+        answer = client.get("/assets/large-E5.js", headers={"Accept-Encoding": "gzip"})
+        assert (answer.text, answer.headers["content-encoding"]) == (code, "gzip")
+        assert answer.headers["content-length"] == str(sent)
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert "immutable" in answer.headers["cache-control"]
+        plain = client.get("/assets/large-E5.js", headers={"Accept-Encoding": "identity"})
+        assert (plain.text, plain.headers.get("content-encoding")) == (code, None)
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [("/jobs/j1?tab=best", "./../#/jobs/j1?tab=best"), ("/nowhere", "./#/nowhere"), ("//evil.org/x", "#/evil.org/x")],
+)
+def test_a_page_that_is_asked_for_as_a_file_is_shown_by_the_dashboard(
+    settings: Any, store: Any, artifacts: Any, path: str, page: str
+) -> None:
+    html = {"Accept": "text/html,*/*;q=0.8"}
+    with TestClient(create_app(settings, store, artifacts), base_url="http://127.0.0.1") as client:
+        answer = client.get(f"http://127.0.0.1{path}", headers=html, follow_redirects=False)
+        assert (answer.status_code, answer.is_redirect) == (307, True)
+        to = answer.headers["location"]
+        assert to.endswith(page.removeprefix("./"))
+        assert answer.url.join(to).copy_with(fragment=None) == "http://127.0.0.1/"
+        # A program, and a picture or script of such a page, are told that there is nothing.
+        assert client.get(path).status_code == 404
+        assert client.get("/jobs/app.js", headers=html).status_code == 404
+        assert client.post("/nowhere", headers=html).status_code == 405
 
 
 def test_an_unbuilt_dashboard_says_how_to_build_it(

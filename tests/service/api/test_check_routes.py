@@ -55,6 +55,13 @@ def test_every_problem_is_told_at_once_with_what_would_do(api: TestClient) -> No
     assert found["splits"][0]["rows"] == 30
 
 
+def test_what_is_wrong_with_steps_is_told_beside_a_source_that_is_not_there(api: TestClient) -> None:
+    step = {"step": "compress", "keep": [2.0]}
+    job = {"kind": "refine", "name": "x", "source": {"job": "nowhere"}, "steps": [step]}
+    problems = api.post("/v1/checks", json=job).json()["problems"]
+    assert [one["field"] for one in problems] == ["source.job", "steps.0.keep.0"]  # the source would give the task
+
+
 @pytest.mark.parametrize("body", ["name: [", "name: a\nname: b\n", "[]", ""])
 def test_what_is_no_job_file_is_a_problem_of_the_file(api: TestClient, body: str) -> None:
     response = api.post("/v1/checks", content=body, headers={"Content-Type": "application/yaml"})

@@ -50,7 +50,7 @@ def test_the_stages_of_a_job_end_with_what_was_exported(
     assert products["search"] == [("front", None)]
     assert products["refine"] == [("refine job", refined.json()["id"])]
     assert products["export"] == [("adapter", winner.adapter)]
-    assert found["space"]["products"][0]["text"].endswith("parameters, some continuous")
+    assert found["space"]["products"][0]["text"].endswith("13 parameters, 4 of them continuous")
     paths = [one["path"] for stage in found.values() for one in stage["products"]]
     assert {api.get(path).status_code for path in paths} == {200}
     (export,) = store.exports(id)

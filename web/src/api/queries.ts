@@ -49,8 +49,9 @@ export const useJobs = (choice: JobChoice) =>
     refetchInterval: 3000,
   });
 
-const jobOf = (id: string) => queryOptions({ queryKey: keys.job(id), queryFn: ({ signal }) => getJob(id, signal) });
-const paretoOf = (jobId: string) =>
+export const jobOf = (id: string) =>
+  queryOptions({ queryKey: keys.job(id), queryFn: ({ signal }) => getJob(id, signal) });
+export const paretoOf = (jobId: string) =>
   queryOptions({ queryKey: keys.pareto(jobId), queryFn: ({ signal }) => getPareto(jobId, signal) });
 const reportsOf = (trialId: string) =>
   queryOptions({ queryKey: keys.reports(trialId), queryFn: ({ signal }) => getReports(trialId, signal) });

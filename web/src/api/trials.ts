@@ -1,27 +1,29 @@
 /** All trials of a job. Apart from the other queries: only the page of a job needs what reads Arrow. */
 import { type QueryClient, queryOptions, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
-import { query, request } from "./client";
+import { query } from "./client";
+import { columnsOf, FIRST, firstTrialsOf } from "./first-trials";
 import { keys } from "./queries";
 import { trialsFrom } from "./trial-columns";
 import type { Trial } from "./types";
 
-/** The first piece is short: it is what the reader waits for. The others are made while the one before is read. */
-const [FIRST, PIECE] = [1000, 10_000];
-/** What is there so far is shown this often: to draw thousands of trials takes as long as to fetch more of them. */
+/** Each piece is made while the one before is read. */
+const PIECE = 10_000;
+/**
+ * What is there so far is shown this often, and not just before the end: to draw thousands of trials takes as long as to
+ * fetch more of them.
+ */
 const SHOWN_EVERY_MS = 2000;
 /** Trials that one request may name. */
 const NAMED = 200;
 
-const fetched = async (jobId: string, parameters: string, signal?: AbortSignal): Promise<ArrayBuffer> =>
-  (await request(`jobs/${jobId}/columns?${parameters}`, { signal })).arrayBuffer();
 const load = async (jobId: string, parameters: string, signal?: AbortSignal): Promise<Trial[]> =>
-  trialsFrom(await fetched(jobId, parameters, signal), jobId);
+  trialsFrom(await columnsOf(jobId, parameters, signal), jobId);
 
 /** All trials of a job by number; grows while it loads, newest first, later only by what `useLiveJob` patches. */
 export const trialsOf = (cache: QueryClient, jobId: string) =>
   queryOptions({
     queryKey: keys.trials(jobId),
-    queryFn: ({ signal }) => loadTrials(jobId, signal, (some) => cache.setQueryData(keys.trials(jobId), some)),
+    queryFn: ({ signal }) => loadTrials(cache, jobId, signal),
     staleTime: Infinity,
     structuralSharing: false, // comparing tens of thousands of trials costs more than it saves
     gcTime: 0, // nobody patches it once the page is left
@@ -35,15 +37,16 @@ export function useTrialsOfAll(jobIds: readonly string[]) {
   return useQueries({ queries: jobIds.map((id) => trialsOf(cache, id)) });
 }
 
-async function loadTrials(jobId: string, signal: AbortSignal, show: (some: Trial[]) => void): Promise<Trial[]> {
-  let loaded = await load(jobId, query({ limit: FIRST }), signal);
+async function loadTrials(cache: QueryClient, jobId: string, signal: AbortSignal): Promise<Trial[]> {
+  let loaded = trialsFrom(await cache.fetchQuery(firstTrialsOf(jobId)), jobId);
   let before = loaded[0]?.number ?? 0;
   if (loaded.length < FIRST || before === 0) return loaded;
-  const piece = (end: number) => fetched(jobId, query({ limit: PIECE, before: end }), signal);
+  const piece = (end: number) => columnsOf(jobId, query({ limit: PIECE, before: end }), signal);
   let shown = Number.NEGATIVE_INFINITY;
   for (let sent = piece(before); before > 0;) {
-    if (performance.now() - shown > SHOWN_EVERY_MS) {
-      show(loaded);
+    const last = loaded.length > FIRST && before <= 2 * PIECE;
+    if (performance.now() - shown > SHOWN_EVERY_MS && !last) {
+      cache.setQueryData(keys.trials(jobId), loaded);
       shown = performance.now();
     }
     const [here, start] = [await sent, Math.max(0, before - PIECE)];

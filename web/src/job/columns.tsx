@@ -15,6 +15,8 @@ export interface Column {
   /** CSS width; the last word on layout because a virtual table cannot measure rows that it does not draw. */
   width: number;
   numeric: boolean;
+  /** Whether it stays in view while the others scroll sideways. */
+  sticky?: true;
   sortBy: (trial: Trial) => number | string | undefined;
   cell: (trial: Trial) => ReactNode;
 }
@@ -35,6 +37,7 @@ export function columnsOf(
       title: "#",
       width: 76,
       numeric: true,
+      sticky: true,
       sortBy: (trial) => trial.number,
       cell: (trial) => trial.number,
     },
@@ -43,6 +46,7 @@ export function columnsOf(
       title: "State",
       width: 112,
       numeric: false,
+      sticky: true,
       sortBy: (trial) => trial.state,
       cell: (trial) => <StateBadge state={trial.state} />,
     },

@@ -13,7 +13,7 @@ import { FrontChart } from "./front-chart";
 import { FrontSpace } from "./front-space";
 import { frontWords } from "./front-words";
 import { isPlanned } from "./kind";
-import { defaultAxes, defaultDepth, gain, isUnfinished, NUMBER, type Space } from "./measures";
+import { defaultAxes, defaultDepth, isUnfinished, NUMBER, type Space } from "./measures";
 import { MomentSlider, useMoment } from "./moment";
 import type { Spread } from "./spreads";
 
@@ -182,7 +182,7 @@ function AxisChoice({
   );
 }
 
-/** `accuracy +0.1240 over head-only`: the first objective's best against each reference trial. */
+/** `accuracy 0.1240 above head-only`: where the first objective's best lies, seen from each reference trial. */
 function Gains({
   job,
   reference,
@@ -195,23 +195,20 @@ function Gains({
   const objective = job.objectives[0];
   const best = objective && job.best[objective.metric];
   if (!objective || best === undefined || best === null) return null;
-  const { metric, direction } = objective;
+  const { metric } = objective;
   const measured = reference.filter((trial) => typeof trial.metrics[metric] === "number");
   if (measured.length === 0) return null;
   return (
     <p className="gains">
       best {metric}{" "}
       {measured.map((trial, index) => {
-        const gained = gain(best, trial.metrics[metric] as number, direction);
-        const text = metricValue(Math.abs(gained), metrics.get(metric)?.unit);
+        const above = best - (trial.metrics[metric] as number);
+        const distance = metricValue(Math.abs(above), metrics.get(metric)?.unit);
         return (
           <span key={trial.id}>
             {index > 0 && ", "}
-            <strong>
-              {gained < 0 ? "−" : "+"}
-              {text}
-            </strong>{" "}
-            over {trial.label}
+            {above !== 0 && <strong>{distance}</strong>} {above === 0 ? "equal to" : above > 0 ? "above" : "below"}{" "}
+            {trial.label}
           </span>
         );
       })}

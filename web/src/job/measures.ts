@@ -48,8 +48,3 @@ export function axisTitle(name: string, metrics: ReadonlyMap<string, MetricInfo>
   const unit = metrics.get(name)?.unit;
   return unit && unit !== "parameters" && unit !== "nats" ? `${name} (${unit})` : name;
 }
-
-/** What the best of `trials` gains over a reference trial in one metric, signed so that more is better. */
-export function gain(best: number, reference: number, direction: "maximize" | "minimize"): number {
-  return direction === "maximize" ? best - reference : reference - best;
-}

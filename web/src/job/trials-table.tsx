@@ -1,6 +1,6 @@
 /** A table that draws only the rows in view. Arrow keys walk through the rows, Enter opens one. */
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type CSSProperties, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import type { Trial } from "../api/types";
 import type { Column, Order } from "./columns";
 
@@ -100,8 +100,8 @@ export function TrialsTable({ rows, columns, order, selected, front, onSelect, o
                 onFocus={() => setFocused(index)}
                 onClick={() => onSelect(trial.number)}
               >
-                {columns.map((column) => (
-                  <td key={column.id} className={column.numeric ? "number" : undefined}>
+                {columns.map((column, at) => (
+                  <td key={column.id} className={column.numeric ? "number" : undefined} {...stuck(columns, at)}>
                     {column.cell(trial)}
                   </td>
                 ))}
@@ -115,16 +115,24 @@ export function TrialsTable({ rows, columns, order, selected, front, onSelect, o
   );
 }
 
+/** Columns that stay where they are while the others scroll sideways under them, each beside the one before. */
+function stuck(columns: readonly Column[], at: number) {
+  if (columns.slice(0, at + 1).some(({ sticky }) => !sticky)) return {};
+  const left = columns.slice(0, at).reduce((sum, { width }) => sum + width, 0);
+  return { "data-sticky": at + 1, style: { "--left": `${left}px` } as CSSProperties };
+}
+
 function Head({ columns, order, onOrder }: Pick<Props, "columns" | "order" | "onOrder">) {
   return (
     <thead>
       <tr aria-rowindex={1}>
-        {columns.map((column) => {
+        {columns.map((column, at) => {
           const sorted = order.column === column.id;
           return (
             <th
               key={column.id}
               scope="col"
+              {...stuck(columns, at)}
               className={column.numeric ? "number" : undefined}
               aria-sort={sorted ? (order.descending ? "descending" : "ascending") : "none"}
             >

@@ -3,6 +3,8 @@ import { type Document, isCollection, isMap, parseDocument } from "yaml";
 import type { Json } from "../api/types";
 
 export type Path = readonly (string | number)[];
+/** A value and where it is written; `undefined` takes the field away. */
+export type Change = readonly [Path, Json | undefined];
 
 /** What stands in a text; null where it is no mapping yet, as while a line is being written. */
 export function readJob(text: string): { [key: string]: Json } | null {

@@ -23,7 +23,7 @@ export function KindField({ form, kind }: { form: Form; kind: string }) {
     form.write(
       ["kind"],
       next,
-      foreign.map((name) => [name]),
+      foreign.map((name) => [[name], undefined]),
     );
   };
   return (

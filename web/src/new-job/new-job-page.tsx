@@ -140,9 +140,9 @@ function FormSide({ text, problems, catalogue, write }: SideProps) {
     job,
     problems,
     schemas: catalogue.schemas,
-    write: ((path, value, without = []) =>
+    write: ((path, value, also = []) =>
       write(
-        without.reduce((written, one) => writeJob(written, one, undefined), writeJob(text, path, value)),
+        also.reduce((written, [where, what]) => writeJob(written, where, what), writeJob(text, path, value)),
       )) satisfies Form["write"],
   };
   const kind = String(job["kind"] ?? "search");

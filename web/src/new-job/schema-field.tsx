@@ -3,16 +3,17 @@ import { useId, useState } from "react";
 import type { FieldError, Json } from "../api/types";
 import { Prose } from "../shell/prose";
 import { configValue } from "../text/config";
-import { at, type Path, scalar } from "./job-document";
-import { type Asked, asked, type Schema, type Schemas } from "./schema";
+import { at, type Change, type Path, scalar } from "./job-document";
+import { type Asked, asked, type Schema, type Schemas, variantsOf } from "./schema";
+import { VariantRows } from "./variant-rows";
 
 /** What every part of the form reads and changes. */
 export interface Form {
   job: { [key: string]: Json };
   problems: readonly FieldError[];
   schemas: Schemas;
-  /** Write `value` at `path`, and take the fields at the paths `without` away. */
-  write: (path: Path, value: Json | undefined, without?: readonly Path[]) => void;
+  /** Write `value` at `path`, and what changes with it. */
+  write: (path: Path, value: Json | undefined, also?: readonly Change[]) => void;
 }
 
 interface Props {
@@ -31,7 +32,14 @@ export function problemsAt({ problems }: Form, path: Path): FieldError[] {
   return problems.filter(({ field }) => `${field.replace(/\[(\w+)\]/g, ".$1")}.`.startsWith(`${name}.`));
 }
 
-export function SchemaField({ form, path, schema, required = false, offered = [], label }: Props) {
+export function SchemaField(props: Props) {
+  const { form, path, schema } = props;
+  const variants = variantsOf(schema, form.schemas);
+  if (variants) return <VariantRows {...{ form, path, variants }} description={schema.description} />;
+  return <SingleField {...props} />;
+}
+
+function SingleField({ form, path, schema, required = false, offered = [], label }: Props) {
   const id = useId();
   const how = asked(schema, form.schemas);
   const name = label ?? String(path.at(-1));

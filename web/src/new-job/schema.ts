@@ -19,6 +19,7 @@ export interface Schema {
   maximum?: number;
   exclusiveMinimum?: number;
   exclusiveMaximum?: number;
+  discriminator?: { propertyName: string };
 }
 export type Schemas = Record<string, Schema>;
 
@@ -65,3 +66,20 @@ const flat = (schema: Schema, schemas: Schemas): Schema[] => {
   const branches = whole.anyOf ?? whole.oneOf;
   return branches ? branches.flatMap((branch) => flat(branch, schemas)) : [whole];
 };
+
+/** Objects of several kinds: the field that tells the kind, and the schema of each. */
+export interface Variants {
+  named: string;
+  of: Record<string, Schema>;
+}
+
+/** The kinds of entries of a list; null where it is no list of objects that a field tells apart. */
+export function variantsOf(schema: Schema, schemas: Schemas): Variants | null {
+  const { items } = resolved(schema, schemas);
+  const named = items?.discriminator?.propertyName;
+  if (!items || named === undefined) return null;
+  const kinds = flat(items, schemas).flatMap((one) =>
+    asked(one.properties?.[named] ?? {}, schemas).choices.map((kind): [string, Schema] => [kind, one]),
+  );
+  return { named, of: Object.fromEntries(kinds) };
+}

@@ -1,5 +1,6 @@
 /** The `task` section: the type first, then the fields of that type, as `GET /v1/tasks` has them. */
 import type { TaskView } from "../api/openapi";
+import { changesWithType } from "./another-type";
 import { DataUpload } from "./data-upload";
 import { at } from "./job-document";
 import { Part } from "./form-part";
@@ -18,15 +19,8 @@ export function TaskSection({ form, tasks, type, task }: Props) {
   const needed = fields.filter(({ required }) => required);
   const others = fields.filter(({ required }) => !required);
   const choose = (name: string) => {
-    const known = new Set(tasks.find((one) => one.name === name)?.fields.map((field) => field.name));
-    const written = Object.keys((form.job["task"] as object | undefined) ?? {});
-    // What the new type does not have would only be refused.
-    const foreign = written.filter((field) => field !== "type" && !known.has(field));
-    form.write(
-      ["task", "type"],
-      name,
-      foreign.map((field) => ["task", field]),
-    );
+    const next = tasks.find((one) => one.name === name);
+    form.write(["task", "type"], name, next && changesWithType(form.job, task, next));
   };
   return (
     <Part title="Task">

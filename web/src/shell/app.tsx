@@ -1,5 +1,8 @@
 /** The frame around every page, and which page the address names. */
+import { usePrefetchQuery } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense } from "react";
+import { firstTrialsOf } from "../api/first-trials";
+import { jobOf, paretoOf } from "../api/queries";
 import { startIn } from "../new-job/start";
 import { JobsPage } from "../jobs/jobs-page";
 import { type Route, useRoute } from "./router";
@@ -65,7 +68,7 @@ function pageOf({ path, query }: Route): ReactNode {
   if (first === "system") return <SystemPage />;
   if (first === "ask") return <AskPage />;
   if (first === "compare") return <CompareJobsPage ids={(query.get("jobs") ?? "").split(",").filter(Boolean)} />;
-  if (first === "jobs" && id) return <JobPage id={id} key={id} />;
+  if (first === "jobs" && id) return <OpenedJob id={id} key={id} />;
   return (
     <div className="page notice" role="alert">
       <h1>There is no such page</h1>
@@ -74,6 +77,14 @@ function pageOf({ path, query }: Route): ReactNode {
       </p>
     </div>
   );
+}
+
+/** What the page shows first is asked for beside its code, not after it. */
+function OpenedJob({ id }: { id: string }) {
+  usePrefetchQuery(jobOf(id));
+  usePrefetchQuery(firstTrialsOf(id));
+  usePrefetchQuery(paretoOf(id));
+  return <JobPage id={id} />;
 }
 
 /** Hash routes own the fragment, so the skip link moves the focus by hand. */
