@@ -191,6 +191,14 @@ export const extendJob = (id: string, more: ExtendRequest) =>
     body: JSON.stringify(more),
   });
 
+/** A merge patch (RFC 7396) of the space of a search that is not over. */
+export const changeSpace = (id: string, patch: { [key: string]: Json }) =>
+  json<Job>(`jobs/${id}/space`, {
+    method: "PATCH",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(patch),
+  });
+
 /** Tags in place of those before, and a note in place of that before (an empty one takes it away). */
 export type NewRemarks = { tags?: string[]; note?: string };
 const change = (body: NewRemarks): Options => ({

@@ -36,7 +36,7 @@ export function Downloads({ name, rows }: Props) {
         JSON
       </button>
       <button type="button" className="small" disabled={none || parquet.isPending} onClick={() => parquet.mutate()}>
-        Parquet
+        {parquet.isPending ? "Writing…" : "Parquet"}
       </button>
     </span>
   );

@@ -1,8 +1,9 @@
-/** Pause, resume, extend, cancel, clone, delete: only what the job's state allows. What cannot be undone asks first. */
+/** Pause, resume, extend, change the space, cancel, clone, delete: only what the job's state allows. What cannot be undone asks first. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { actOnJob, deleteJob } from "../api/client";
 import { keys } from "../api/queries";
 import type { Job, JobAction } from "../api/types";
+import { ChangeSpace } from "./change-space";
 import { ExtendJob } from "./extend-job";
 import { isSearch } from "./kind";
 import { Confirmed } from "../shell/confirmed";
@@ -45,6 +46,7 @@ export function JobActions({ job }: { job: Job }) {
         </button>
       )}
       {isSearch(job) && <ExtendJob job={job} disabled={busy} />}
+      {isSearch(job) && !over && <ChangeSpace job={job} disabled={busy} />}
       <a className="button" href={`#/new?from=${job.id}`}>
         Clone
       </a>

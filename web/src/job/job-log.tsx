@@ -7,17 +7,35 @@ import { logMessage } from "./log-message";
 
 export function JobLog({ job, onSelect }: { job: Job; onSelect: (number: number) => void }) {
   const { data: entries } = useLog(job.id);
+  return <Entries {...{ job, entries, onSelect }} />;
+}
+
+/** What the page has heard of one trial; of one that was over long before, nothing. */
+export function TrialLog({ job, trialId }: { job: Job; trialId: string }) {
+  const { data } = useLog(job.id);
+  const entries = data.filter(({ payload }) => payload.trial_id === trialId);
+  return entries.length > 0 && <Entries {...{ job, entries }} />;
+}
+
+function Entries({ job, entries, onSelect }: EntriesProps) {
   if (entries.length === 0) return <p className="empty muted">Nothing has happened yet.</p>;
   return (
     <ol className="log" aria-label="Events, newest first" tabIndex={0}>
       {entries.toReversed().map((entry) => (
-        <Entry key={entry.id} entry={entry} job={job} onSelect={onSelect} />
+        <Entry key={entry.id} entry={entry} job={job} {...(onSelect ? { onSelect } : {})} />
       ))}
     </ol>
   );
 }
 
-function Entry({ entry, job, onSelect }: { entry: LogEntry; job: Job; onSelect: (number: number) => void }) {
+interface EntriesProps {
+  job: Job;
+  entries: readonly LogEntry[];
+  /** Opens a trial; without it the entries are those of one. */
+  onSelect?: (number: number) => void;
+}
+
+function Entry({ entry, job, onSelect }: Omit<EntriesProps, "entries"> & { entry: LogEntry }) {
   const { kind, payload } = entry;
   const trial = typeof payload.trial_id === "string" ? numberOf(payload.trial_id) : null;
   const at = typeof payload.created_at === "string" ? payload.created_at : null;
@@ -32,7 +50,7 @@ function Entry({ entry, job, onSelect }: { entry: LogEntry; job: Job; onSelect: 
         <span />
       )}
       <span className="kind">{kind}</span>
-      {trial !== null && (
+      {trial !== null && onSelect && (
         <button type="button" className="link" onClick={() => onSelect(trial)}>
           trial {trial}
         </button>

@@ -1,30 +1,26 @@
 /** Taking a trial home: its adapter as a zip, and code that trains it again. */
-import { useState } from "react";
+import { useMutation } from "@tanstack/react-query";
 import { getAdapter } from "../api/client";
 import { useSnippet } from "../api/queries";
 import type { Trial } from "../api/types";
 import { CodeBlock } from "../shell/code-block";
 
 export function AdapterDownload({ trial }: { trial: Trial }) {
-  const [problem, setProblem] = useState("");
+  const download = useMutation({
+    mutationFn: () => getAdapter(trial.id),
+    onSuccess: (zip) => save(zip, `${trial.id}.zip`),
+  });
   if (!trial.has_adapter) return null;
-  const download = async () => {
-    setProblem("");
-    try {
-      save(await getAdapter(trial.id), `${trial.id}.zip`);
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
-    }
-  };
   return (
     <div className="adapter">
-      <button type="button" className="primary" onClick={() => void download()}>
-        Download adapter
+      <button type="button" className="primary" disabled={download.isPending} onClick={() => download.mutate()}>
+        {download.isPending ? "Packing…" : "Download adapter"}
       </button>
       <code>peftsearch export {trial.id} adapter/</code>
-      {problem && (
+      <code>peftsearch export {trial.id} model/ --merged</code>
+      {download.error && (
         <p className="reason" role="alert">
-          {problem}
+          {download.error.message}
         </p>
       )}
     </div>

@@ -15,6 +15,7 @@ import { duration, moment, secondsBetween } from "../text/time";
 import { toYaml } from "../text/yaml";
 import { parseNumbers, toggleNumber } from "./comparison";
 import { isPlanned } from "./kind";
+import { TrialLog } from "./job-log";
 import { LayerMap } from "./layer-map";
 import { LearningCurves } from "./learning-curves";
 import { Pair, Pairs } from "./pairs";
@@ -112,6 +113,9 @@ export function TrialDrawer({ job, trial, onFront, chosen, metrics, onClose }: P
         <Run trial={trial} />
       </Section>
       <Environment trial={trial} />
+      <Section title="Log">
+        <TrialLog job={job} trialId={trial.id} />
+      </Section>
     </aside>
   );
 }
