@@ -168,6 +168,10 @@ def test_a_trial_in_full(page: Page, search: Search) -> None:
     expect(answers).to_contain_text("2 rows answered: exact_match 0.5, base 0")
     expect(answers).to_contain_text("It is 42.")
     expect(answers).to_contain_text("A number.")
+    events = drawer.get_by_role("list", name="Events of the trial, newest first").get_by_role("listitem")
+    expect(events.first).to_contain_text("completed")
+    expect(events.last).to_contain_text("queued")
+    expect(drawer).to_contain_text("--merged")
     with page.expect_download() as download:
         drawer.get_by_role("button", name="Download adapter").click()
     assert "adapter_config.json" in zipfile.ZipFile(download.value.path()).namelist()
@@ -226,6 +230,47 @@ def test_the_keyboard_is_enough(page: Page, search: Search) -> None:
     page.get_by_role("tab", name="Trials").focus()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Best")).to_be_focused()
+
+
+def test_a_job_is_written_and_opened_by_the_keyboard_alone(page: Page) -> None:
+    expect(page.get_by_text("No jobs yet.")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="New job").last).to_be_focused()
+    page.keyboard.press("Enter")
+    editor = page.get_by_label("Job file (YAML)")
+    expect(editor).to_contain_text("quickstart")
+    stops = 0
+    while not editor.evaluate("one => one === document.activeElement"):
+        page.keyboard.press("Tab")
+        stops += 1
+        assert stops < 60, "the editor is out of reach"
+    page.keyboard.press("Tab")  # and it lets go of the focus
+    expect(editor).not_to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(editor).to_be_focused()
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("quickstart")
+    page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none"  # one sees where one is
+
+
+def test_nothing_moves_for_who_asked_for_no_motion(page: Page, search: Search) -> None:
+    search.begin()
+    search.claim(search.lora(4))
+    open_job(page, search)
+    moving = """() => [...document.querySelectorAll("*")].filter((one) => {
+      return ["", "::before", "::after"].some((part) => {
+        const style = getComputedStyle(one, part || null);
+        return style.animationName !== "none" || style.transitionDuration.split(", ").some((time) => time !== "0s");
+      });
+    }).length"""
+    assert page.evaluate(moving) > 0
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(moving) == 0
 
 
 def test_a_failed_trial_says_why(page: Page, search: Search) -> None:
@@ -295,6 +340,26 @@ def test_a_job_is_extended(page: Page, search: Search) -> None:
     page.get_by_role("button", name="Extend job").click()
     expect(page.get_by_text("of 10 trials")).to_be_visible()
     assert search.store.list_jobs().items[0].spec["budget"]["trials"] == 10
+
+
+def test_the_space_of_a_job_is_changed(page: Page, search: Search) -> None:
+    page.expected_errors = ("422",)  # type: ignore[attr-defined]
+    page.goto("/#/new")
+    page.get_by_label("Job file (YAML)").fill(GOOD_JOB)
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_role("button", name="Change space").click()
+    dialog = page.get_by_role("dialog", name="Change space")
+    text = dialog.get_by_label("Space (YAML)")
+    expect(text).to_have_value(re.compile(r"batch_size: \{value: 8\}"))
+    text.fill("preset: lora\noverrides: {rank: {low: 100000}}")
+    dialog.get_by_role("button", name="Change it").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("rank")
+    text.fill("preset: lora\noverrides: {batch_size: {value: 8}, rank: {low: 2, high: 4}}")
+    dialog.get_by_role("button", name="Change it").click()
+    expect(dialog).to_have_count(0)
+    page.get_by_role("tab", name="Spec").click()
+    expect(page.get_by_label("Spec of the job")).to_contain_text("rank: {low: 2, high: 4}")
+    assert search.store.list_jobs().items[0].spec["space"]["overrides"]["rank"] == {"low": 2, "high": 4}
 
 
 def test_the_best_under_a_limit_with_its_code(page: Page, search: Search) -> None:

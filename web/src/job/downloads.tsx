@@ -35,7 +35,13 @@ export function Downloads({ name, rows }: Props) {
       <button type="button" className="small" disabled={none} onClick={json}>
         JSON
       </button>
-      <button type="button" className="small" disabled={none || parquet.isPending} onClick={() => parquet.mutate()}>
+      <button
+        type="button"
+        className="small"
+        disabled={none}
+        aria-busy={parquet.isPending}
+        onClick={() => parquet.isPending || parquet.mutate()}
+      >
         {parquet.isPending ? "Writing…" : "Parquet"}
       </button>
     </span>

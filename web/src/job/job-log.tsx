@@ -10,17 +10,20 @@ export function JobLog({ job, onSelect }: { job: Job; onSelect: (number: number)
   return <Entries {...{ job, entries, onSelect }} />;
 }
 
-/** What the page has heard of one trial; of one that was over long before, nothing. */
+/** What the page has heard of one trial. */
 export function TrialLog({ job, trialId }: { job: Job; trialId: string }) {
   const { data } = useLog(job.id);
   const entries = data.filter(({ payload }) => payload.trial_id === trialId);
-  return entries.length > 0 && <Entries {...{ job, entries }} />;
+  if (entries.length === 0)
+    return <p className="muted">What happened to it is further back than the newest events of the job.</p>;
+  return <Entries {...{ job, entries }} />;
 }
 
 function Entries({ job, entries, onSelect }: EntriesProps) {
   if (entries.length === 0) return <p className="empty muted">Nothing has happened yet.</p>;
+  const label = onSelect ? "Events, newest first" : "Events of the trial, newest first";
   return (
-    <ol className="log" aria-label="Events, newest first" tabIndex={0}>
+    <ol className="log" aria-label={label} tabIndex={0}>
       {entries.toReversed().map((entry) => (
         <Entry key={entry.id} entry={entry} job={job} {...(onSelect ? { onSelect } : {})} />
       ))}

@@ -13,7 +13,12 @@ export function AdapterDownload({ trial }: { trial: Trial }) {
   if (!trial.has_adapter) return null;
   return (
     <div className="adapter">
-      <button type="button" className="primary" disabled={download.isPending} onClick={() => download.mutate()}>
+      <button
+        type="button"
+        className="primary"
+        aria-busy={download.isPending} // disabled it would lose the focus, and Escape no longer reach the drawer
+        onClick={() => download.isPending || download.mutate()}
+      >
         {download.isPending ? "Packing…" : "Download adapter"}
       </button>
       <code>peftsearch export {trial.id} adapter/</code>
