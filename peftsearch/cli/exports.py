@@ -13,7 +13,7 @@ from peftsearch import checkpoints
 from peftsearch.cli.options import Token, TrialId, Url, connect
 from peftsearch.cli.output import console
 from peftsearch.client import Client
-from peftsearch.model_card import add_search
+from peftsearch.model_card import tell_search
 
 app = typer.Typer()
 GGUF_FILE = "model.gguf"
@@ -85,6 +85,5 @@ def chat(
 def _with_card(client: Client, trial_id: str, folder: Path) -> Path:
     """The adapter, with a card that knows its search."""
     target = client.export(trial_id, folder)
-    trial = client.trial(trial_id)
-    add_search(target, client.job(trial.job_id), client.pareto(trial.job_id), trial)
+    tell_search(client, target, trial_id)
     return target

@@ -15,7 +15,7 @@ from peftsearch.cli import assignments, jobfile
 from peftsearch.cli.options import JobId, Token, TrialId, Url, connect
 from peftsearch.cli.output import console
 from peftsearch.cli.tables import read_csv
-from peftsearch.model_card import add_search
+from peftsearch.model_card import tell_search
 
 app = typer.Typer()
 BATCH = 1000  # trials in a request
@@ -132,10 +132,8 @@ def push(
     """Publish the adapter of a trial on a Hugging Face hub, with a model card."""
     with TemporaryDirectory() as scratch:
         with connect(url, token) as client:
-            trial = client.trial(trial_id)
-            job = client.job(trial.job_id)
             folder = client.export(trial_id, Path(scratch) / "adapter")
-            add_search(folder, job, client.pareto(job.id), trial)
+            job = tell_search(client, folder, trial_id)
         publishing.finish_card(folder, repository, job.spec["task"])
         try:
             place = publishing.push(folder, repository, hub_token, private, hub)
