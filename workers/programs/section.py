@@ -20,7 +20,7 @@ class ProgramSpec(TypeSection):
     type: Literal["program"] = "program"
     program: Location = Field(
         description="a Python file, or any file that can be executed, in a folder that the operator allows programs "
-        "in; or `builtin:spiking`, or `builtin:kind`"
+        "in; or `builtin:spiking`, `builtin:kind` or `builtin:blackvip`"
     )
     function: str | None = Field(
         default=None,

@@ -179,7 +179,7 @@ def test_programs_lie_where_the_operator_allows(programs: Programs, tmp_path: Pa
     with pytest.raises(InvalidInput, match="builtin:spiking"):
         program_file("builtin:../keeper", ())
     assert program_file("builtin:spiking", ()).is_file()
-    assert builtin_programs() == ("kind", "spiking")
+    assert builtin_programs() == ("blackvip", "kind", "spiking")
 
 
 def test_the_spiking_network_learns(programs: Programs) -> None:
