@@ -46,6 +46,7 @@ class Judged:
         listed: whether the source says which documents are to be ranked for a query: those that were judged.
         places: query and document of each row [rows, 2], -1 where a row has none.
         together: rows in turn that training compares with each other; 0 where rows are only measured.
+        domains: of each query, where a job tells them apart.
     """
 
     queries: tuple[str, ...]
@@ -55,6 +56,7 @@ class Judged:
     listed: bool
     places: NDArray[np.int32]
     together: int = 0
+    domains: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -208,7 +208,7 @@ class Workbench:
 
         def inputs(split: Tokens, of: Rows, measured: bool = True) -> Inputs:
             own = kind.criterion_on(criterion, task, of, split)
-            if measured and domain_column(task) is not None:
+            if measured and domain_column(task) is not None and of.judged is None:  # rankings tell queries apart
                 own = by_domain(own, of, split, kind.primary)
             return Inputs(split, tokens.pad_token_id, own, self.device)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.data.columns import Columns, brief
+from workers.data.domains import domain_at
 from workers.data.encoding import kind_of, open_text
 from workers.data.files import SUFFIXES, column_names, read_columns
 from workers.data.judged.gathered import Gathered, Split
@@ -46,8 +47,8 @@ class Collection:
         """Whether there are judgements of a split."""
         return self._judgements(role) is not None
 
-    def add(self, role: str, all_of: Gathered, split: Split, drop: bool) -> None:
-        """Take in the corpus and the judgements of a split.
+    def add(self, role: str, all_of: Gathered, split: Split, drop: bool, domain: str | None = None) -> None:
+        """Take in the corpus and the judgements of a split; `domain` is the column of the queries' domains.
 
         Raises `InvalidInput` for a judgement of a query or a document that is not there, unless to `drop` these.
         """
@@ -69,7 +70,10 @@ class Collection:
                     "judgements of queries and documents that are there (`unusable: drop` leaves others out)",
                 )  # fmt: skip
             number = all_of.document((place, document), documents[document])
-            other = split.judge(split.query((place, query), self.queries[query]), number, grade)
+            asked = split.query((place, query), self.queries[query])
+            if domain is not None:
+                split.belongs(asked, self.domains(domain)[query], where)
+            other = split.judge(asked, number, grade)
             if other is not None:
                 found = f"grades {other} and {grade} for one pair, in {where}"
                 raise InvalidInput(self.field, found, "one grade for each query and document")
@@ -83,6 +87,21 @@ class Collection:
     def queries(self) -> Mapping[str, str]:
         """Texts of queries by their names."""
         return _named_texts(self._found("queries"), self.field, empty=False)
+
+    def domains(self, column: str) -> Mapping[str, str]:
+        """Domains of queries by their names, as a column of their file has them."""
+        if column not in self._domains:
+            path = self._found("queries")
+            present = column_names(path, "domain")
+            name = _one_of(present, _IDS, path, self.field, "names")
+            part = read_columns(path, [name, *([column] if column in present else [])], name, "domain")
+            rows = range(len(part.numbers))
+            self._domains[column] = {_name(part, row, name, self.field): domain_at(column, part, row) for row in rows}
+        return self._domains[column]
+
+    @cached_property
+    def _domains(self) -> dict[str, dict[str, str]]:
+        return {}
 
     def _found(self, name: str) -> Path:
         found = self._file(name)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workers.data.columns import Columns, brief
+from workers.data.domains import domain_at
 from workers.data.judged.gathered import Gathered, Split
 from workers.errors import InvalidInput
 
@@ -48,8 +49,13 @@ def form_of(columns: Sequence[str], names: Mapping[str, str | None], source: str
     raise InvalidInput("train", f"{source} with the columns {', '.join(columns)}", allowed)
 
 
-def add_pairs(parts: Sequence[Columns], names: Mapping[str, str], all_of: Gathered, split: Split) -> None:
-    """Take in rows of query, document and, where there is one, grade. Raises `InvalidInput` naming the row."""
+def add_pairs(
+    parts: Sequence[Columns], names: Mapping[str, str], all_of: Gathered, split: Split, domain: str | None = None
+) -> None:
+    """Take in rows of query, document and, where there is one, grade; `domain` is the column of the queries' domains.
+
+    Raises `InvalidInput` naming the row.
+    """
     for part in parts:
         for row in range(len(part.numbers)):
             query = text_of(part, row, names["query"], "query")
@@ -57,14 +63,20 @@ def add_pairs(parts: Sequence[Columns], names: Mapping[str, str], all_of: Gather
             grade = grade_of(part, row, names["label"], "label") if "label" in names else 1
             number = all_of.document(document, document)
             split.listed |= grade == 0
-            other = split.judge(split.query(query, query), number, grade)
+            asked = split.query(query, query)
+            if domain is not None:
+                split.belongs(asked, domain_at(domain, part, row), part.place(row, domain))
+            other = split.judge(asked, number, grade)
             if other is not None:
                 found = f"grades {other} and {grade} for one pair in {part.place(row, names['label'])}"
                 raise InvalidInput("label", found, "one grade for each query and document")
 
 
-def add_triples(parts: Sequence[Columns], names: Mapping[str, str], all_of: Gathered, split: Split) -> None:
-    """Take in rows of a query, what answers it, and what does not: a text each, or a list of them.
+def add_triples(
+    parts: Sequence[Columns], names: Mapping[str, str], all_of: Gathered, split: Split, domain: str | None = None
+) -> None:
+    """Take in rows of a query, what answers it, and what does not: a text each, or a list of them; `domain` is the
+    column of the queries' domains.
 
     What one row calls negative and another positive for the same query is relevant.
     """
@@ -73,6 +85,8 @@ def add_triples(parts: Sequence[Columns], names: Mapping[str, str], all_of: Gath
         for row in range(len(part.numbers)):
             query = text_of(part, row, names["query"], "query")
             number = split.query(query, query)
+            if domain is not None:
+                split.belongs(number, domain_at(domain, part, row), part.place(row, domain))
             for name, column in names.items():
                 if name == "query":
                     continue

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.tasks.metrics import Metric
+from workers.data.rows import Judged
+from workers.tasks.domains import domain_metric
+from workers.tasks.metrics import WORST_DOMAIN, Metric
 
 NDCG = Metric("ndcg_at_10", "quality", "maximize", "", "discounted gain of the first 10 over the best possible", high=1)
 MRR = Metric("mrr_at_10", "quality", "maximize", "", "mean of 1 / place of the first relevant one of 10", high=1)
@@ -35,6 +37,21 @@ Ranking = tuple[Mapping[int, int], NDArray[np.integer]]
 def worst_order(scores: NDArray[np.floating], relevant: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Places of the highest scores first; of equal ones those that are not `relevant` first."""
     return np.lexsort((relevant, -scores.astype(np.float64)))[:DEPTH]
+
+
+def metrics_of_queries(rankings: Iterable[tuple[int, Ranking]], judged: Judged) -> dict[str, float]:
+    """The four metrics of the rankings of queries by their numbers, and where these are of domains, the first metric of
+    each that has a query with a relevant document, and of the worst."""
+    found = list(rankings)
+    whole = ranking_metrics(ranking for _, ranking in found)
+    if judged.domains is None:
+        return whole
+    of: dict[str, list[Ranking]] = {}
+    for query, ranking in found:
+        if any(grade > 0 for grade in ranking[0].values()):
+            of.setdefault(judged.domains[query], []).append(ranking)
+    own = {domain_metric(NDCG.name, name): ranking_metrics(of[name])[NDCG.name] for name in sorted(of)}
+    return whole | own | {WORST_DOMAIN.name: min(own.values(), default=0.0)}
 
 
 def ranking_metrics(rankings: Iterable[Ranking]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from workers.data.rows import Rows, TaskData
 from workers.data.sources import columns_of, divided, located, read_splits
 from workers.errors import InvalidInput
 from workers.tasks.ranking.section import RankingSection
+from workers.tasks.section import domain_left_out
 
 OUTPUTS = ("relevance",)
 COLLECTION = "corpus, queries and judgements"
@@ -60,7 +61,7 @@ def _tables(task: RankingSection, all_of: Gathered) -> tuple[str, dict[str, Spli
     splits: dict[str, Split] = {}
     for role, parts in read_splits(task, columns[1:], columns[0]).items():
         splits[role] = Split()
-        (add_triples if "positive" in found else add_pairs)(parts, found, all_of, splits[role])
+        (add_triples if "positive" in found else add_pairs)(parts, found, all_of, splits[role], task.domain)
     return _FORMS[form], splits
 
 
@@ -76,13 +77,13 @@ def _collections(task: RankingSection, train: Collection, all_of: Gathered) -> d
         if source is None or (one is None and not source.has(role)):
             continue
         splits[role] = Split()
-        source.add(role, all_of, splits[role], drop)
+        source.add(role, all_of, splits[role], drop, task.domain)
     return splits
 
 
 def _collection(task: RankingSection, role: str) -> Collection | None:
     source = getattr(task, role)
-    if not isinstance(source, str):
+    if not isinstance(source, str) or domain_left_out(source) is not None:
         return None
     found = None if source.startswith("builtin:") else Collection.at(located(source, role), role)
     if found is None:

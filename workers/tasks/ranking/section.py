@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from workers.bounded import Name
-from workers.tasks.section import KnowledgeSection
+from workers.tasks.section import DomainSection, KnowledgeSection
 
 
-class RankingSection(KnowledgeSection):
-    """Queries, documents and judgements. Columns are found by their usual names."""
+class RankingSection(DomainSection, KnowledgeSection):
+    """Queries, documents and judgements. Columns are found by their usual names; domains are those of queries."""
 
     query: Name | None = Field(default=None, description="column of the queries (default `query`)")
     document: Name | None = Field(default=None, description="column of the documents (default `document`)")

@@ -17,7 +17,7 @@ from workers.hyperparameters import Hyperparameters
 from workers.tasks.criterion import Baseline
 from workers.tasks.losses import classification_loss
 from workers.tasks.ranking.latency import seconds_of
-from workers.tasks.ranking.metrics import CONTRAST, Ranking, ranking_metrics, worst_order
+from workers.tasks.ranking.metrics import CONTRAST, Ranking, metrics_of_queries, worst_order
 
 
 def list_loss(
@@ -55,11 +55,11 @@ class ListMeasure:
 
     def result(self) -> dict[str, float]:
         """The metrics of all queries; where a score is no number, so is the loss."""
-        return ranking_metrics(self._rankings()) | {CONTRAST.name: self._loss()}
+        return metrics_of_queries(self._rankings(), self._judged) | {CONTRAST.name: self._loss()}
 
-    def _rankings(self) -> Iterator[Ranking]:
+    def _rankings(self) -> Iterator[tuple[int, Ranking]]:
         for query, documents, scores, relevant in self._lists():
-            yield self._judged.grades[query], documents[worst_order(scores, relevant)]
+            yield query, (self._judged.grades[query], documents[worst_order(scores, relevant)])
 
     def _loss(self) -> float:
         """Mean over relevant candidates of log(1 + Σ exp(score of an irrelevant one − its own))."""

@@ -20,7 +20,7 @@ from workers.hyperparameters import Hyperparameters
 from workers.tasks.catalogue.retrieval.contrast import relevant_keys
 from workers.tasks.criterion import Baseline
 from workers.tasks.ranking.latency import seconds_of
-from workers.tasks.ranking.metrics import CONTRAST, DEPTH, Ranking, ranking_metrics, worst_order
+from workers.tasks.ranking.metrics import CONTRAST, DEPTH, Ranking, metrics_of_queries, worst_order
 
 CHUNK = 2048
 """Documents whose vectors are held at a time."""
@@ -54,13 +54,15 @@ class Best:
     def metrics(self) -> dict[str, float]:
         """The metrics of all queries."""
         losses = [float(softplus(self._others[row] - own)) for row, own in self._relevant]
-        return ranking_metrics(self._rankings()) | {CONTRAST.name: float(np.mean(losses)) if losses else 0.0}
+        return metrics_of_queries(self._rankings(), self._judged) | {
+            CONTRAST.name: float(np.mean(losses)) if losses else 0.0
+        }
 
-    def _rankings(self) -> Iterator[Ranking]:
+    def _rankings(self) -> Iterator[tuple[int, Ranking]]:
         for query, scores, found in zip(self._queries.tolist(), self._scores.numpy(), self._found.numpy(), strict=True):
             grades = self._judged.grades[query]
             relevant = np.array([grades.get(int(one), 0) > 0 for one in found])
-            yield grades, found[worst_order(scores, relevant)]
+            yield query, (grades, found[worst_order(scores, relevant)])
 
 
 class SearchMeasure:
