@@ -106,4 +106,4 @@ def test_the_form_offers_them_where_they_can_be_measured(api: TestClient) -> Non
     metrics = {one["name"]: one["task_types"] for one in api.get("/v1/metrics").json()["items"]}
     for metric, option in zip(METRICS, ("domain", "knowledge"), strict=True):
         assert set(metrics[metric]) == {name for name, fields in types.items() if option in fields}
-    assert "retrieval" not in metrics["worst_domain"]
+    assert "multi-task" not in metrics["worst_domain"]
