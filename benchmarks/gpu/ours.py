@@ -143,12 +143,13 @@ def frozen(case: Case, device: torch.device, half: bool, members: int, clock: Cl
     model = case.model(device, torch.bfloat16 if half else torch.float32).requires_grad_(False).eval()
     ids = torch.randint(5, case.vocabulary, (members * case.rows, case.tokens), device=device)
     entry = model.get_input_embeddings()(ids).detach().requires_grad_()
+    every = torch.arange(ids.numel(), device=device)
 
     def step() -> None:
         if case.kind is SEQUENCE:
             loss = model(inputs_embeds=entry).logits.float().square().sum()
         else:
-            loss = token_scores(model, {"inputs_embeds": entry}, ids).sum()
+            loss = token_scores(model, {"inputs_embeds": entry}, ids, every).sum()
         loss.backward()
         entry.grad = None
 

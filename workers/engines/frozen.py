@@ -57,5 +57,5 @@ def _whole(resident: ResidentBase) -> nn.Module:
 @torch.no_grad()
 def _read(model: nn.Module, inputs: Inputs, values: HiddenStates) -> None:
     for rows in token_budget_batches(inputs.lengths, EVALUATION_TOKENS):
-        scores = token_scores(model, inputs.batch(rows), inputs.targets(rows))
+        scores = token_scores(model, inputs.batch(rows), inputs.targets(rows), inputs.wanted(rows))
         values.scatter(rows, scores[..., LIKELIHOOD, None])

@@ -18,6 +18,7 @@ from workers.engines.batches import RowIndices, side_by_side
 from workers.engines.transfers import to_device
 from workers.hyperparameters import Hyperparameters
 from workers.models.row_tasks import TASK_IDS
+from workers.models.token_scores import wanted_places
 from workers.tasks.criterion import IGNORED, LABELS_OWN, ROLES, Criterion, Measure
 from workers.tasks.domains import DomainMeasure
 
@@ -29,7 +30,7 @@ class Inputs:
     is: they are small, and batches are made where they are used.
     """
 
-    _staged: tuple[RowIndices, Tensor, int] | None = None
+    _staged: tuple[RowIndices, Tensor, int, Tensor | None] | None = None
 
     def __init__(
         self,
@@ -162,12 +163,13 @@ class Inputs:
         return values[self._starts[index, None] + positions.where(real, 0)].where(real, padding)
 
     @contextmanager
-    def staged(self, rows: RowIndices, index: Tensor, longest: int) -> Iterator[None]:
-        """Inside, these very `rows` are taken from `index` on the device and padded to `longest` tokens.
+    def staged(self, rows: RowIndices, index: Tensor, longest: int, wanted: Tensor | None = None) -> Iterator[None]:
+        """Inside, these very `rows` are taken from `index` on the device and padded to `longest` tokens; `wanted` is
+        what `wanted` says of them.
 
         So a pass that was captured with them runs again with other rows once `index` holds these.
         """
-        self._staged = (rows, index, longest)
+        self._staged = (rows, index, longest, wanted)
         try:
             yield
         finally:
@@ -176,8 +178,24 @@ class Inputs:
     def place(self, rows: RowIndices) -> tuple[Tensor, int]:
         """Row indices on the device, and the length of the batch: asked of the array, as a GPU would be waited for."""
         if self._staged is not None and self._staged[0] is rows:
-            return self._staged[1:]
+            return self._staged[1:3]
         return to_device(rows, self.device), int(self.lengths[rows].max())
+
+    def wanted(self, rows: RowIndices) -> Tensor | None:
+        """Of which positions of these rows a language model's head is to form scores, as `token_scores` takes them;
+        None where heads are of another kind."""
+        if self._staged is not None and self._staged[0] is rows:
+            return self._staged[3]
+        if not self.criterion.scored:
+            return None
+        return to_device(self.wanted_places(rows, int(self.lengths[rows].max())), self.device)
+
+    def wanted_places(self, rows: RowIndices, longest: int, few_counts: bool = False) -> NDArray[np.int64]:
+        """The same on the host, of rows padded to `longest`."""
+        positions = np.arange(longest)
+        flat = self.starts[rows, None] + np.minimum(positions, self.lengths[rows, None] - 1)
+        has_target = np.asarray(self._tokens.targets)[flat] != IGNORED
+        return wanted_places(has_target & (positions < self.lengths[rows, None]), few_counts)
 
     @property
     def scale(self) -> Tensor | None:

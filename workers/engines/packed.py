@@ -35,6 +35,7 @@ from workers.engines.precision import Precision
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.ranks import Ranks
 from workers.engines.resident import ResidentBase
+from workers.engines.stacked.attention import members_attend
 from workers.engines.stacked.capture import Capture
 from workers.engines.stacked.joint_pass import JointPass, Share, arranged
 from workers.engines.stacked.layout import Layout
@@ -331,6 +332,8 @@ def pack_on(
         narrowed = False
         if lowest_layer < base.description.anatomy.layers:
             narrowed = undo.enter_context(last_layer_for_one_token(base))
+        if math.isinf(way.padding):  # on a CPU a look at a mask costs nothing
+            undo.enter_context(members_attend(base, layout))
         passes: tuple[Pass, Pass] | None = None
         if lowest_layer > 0 and ranks.count == 1:
             number = format_of(base)

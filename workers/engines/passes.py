@@ -26,7 +26,7 @@ from workers.engines.prefix_store import HiddenStates, PrefixStore
 from workers.engines.resident import ResidentBase
 from workers.methods.attached import logits_in
 from workers.models.pooling import pooled
-from workers.models.row_tasks import read_by
+from workers.models.row_tasks import asks_tasks, read_by
 from workers.models.token_scores import token_scores
 from workers.tasks.criterion import Measure
 
@@ -118,9 +118,10 @@ def text_outputs(model: nn.Module, batch: dict[str, Tensor], inputs: Inputs, row
     but the first, which is none of the words."""
     criterion = inputs.criterion
     if criterion.scored:
-        scores, frozen = token_scores(model, batch, inputs.targets(rows)), inputs.frozen(rows)
+        scores, frozen = token_scores(model, batch, inputs.targets(rows), inputs.wanted(rows)), inputs.frozen(rows)
         return scores if frozen is None else torch.cat([scores, frozen[..., None]], dim=-1)
-    outputs = logits_in(model(**read_by(model, batch | inputs.tasks(rows))))
+    tasks = inputs.tasks(rows) if asks_tasks(model) else {}
+    outputs = logits_in(model(**read_by(model, batch | tasks)))
     if criterion.pooling is not None:
         return pooled(outputs, batch["attention_mask"], criterion.pooling)
     return outputs if criterion.targets == "row" else outputs[:, -inputs.place(rows)[1] :]

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.nn.functional import linear
@@ -24,10 +26,13 @@ LIKELIHOOD, EVENNESS, HIT = range(3)
 """Places of a target's scores: its negative log-likelihood, the mean negative log-likelihood of all tokens of the
 vocabulary (what label smoothing adds; both in nats), and whether it is the likeliest token (1 or 0)."""
 _LOGITS = 1 << 23  # numbers in a chunk: 32 MiB
+_COUNTS = 8  # sizes between one number of wanted positions and its double that captured passes have
 _LOGITS_ON_GPU = 1 << 28  # 1 GiB: small products leave most of a GPU idle
 
 
-def token_scores(model: nn.Module, batch: Mapping[str, Tensor], targets: Tensor) -> Tensor:
+def token_scores(
+    model: nn.Module, batch: Mapping[str, Tensor], targets: Tensor, wanted: Tensor | None = None
+) -> Tensor:
     """Scores `[rows, length, 3]` float32 of the tokens that should follow each position; zeros where none is wanted.
 
     Args:
@@ -35,12 +40,16 @@ def token_scores(model: nn.Module, batch: Mapping[str, Tensor], targets: Tensor)
         batch: its inputs.
         targets: token ids `[rows, length]` or `IGNORED`, of the last `length` positions that the model computes:
             prompts of adapters stand before them.
+        wanted: which of the `rows · length` positions have a target, where the host knows it (`wanted_places`); else a
+            GPU is waited for to find out how many these are.
     """
     owner: Any = model
     owner = owner.get_base_model() if hasattr(owner, "get_base_model") else owner
     head = owner.get_output_embeddings()
     before = vars(head).get("forward")
-    scoring = _Scoring(head, head.forward, LogitForm.of(owner.config), targets)
+    if wanted is None:
+        wanted = (targets != IGNORED).flatten().nonzero()[:, 0]
+    scoring = _Scoring(head, head.forward, LogitForm.of(owner.config), targets, wanted)
     head.forward = scoring
     try:
         output = model(**batch)
@@ -51,6 +60,19 @@ def token_scores(model: nn.Module, batch: Mapping[str, Tensor], targets: Tensor)
     assert scoring.scores is not None
     # A sharded model gathers its outermost weights again when the gradient of its output arrives, so it must get one.
     return scoring.scores + output.logits.sum() if isinstance(model, FSDPModule) else scoring.scores
+
+
+def wanted_places(targets: NDArray[np.bool_], few_counts: bool) -> NDArray[np.int64]:
+    """Of which positions of a pass `[rows, length]` scores are wanted `[wanted]`, for `token_scores`.
+
+    With `few_counts` the array is filled up to one of a few sizes with the number behind the last position, so that
+    passes of like size have one shape.
+    """
+    places = np.flatnonzero(targets)
+    step = max(1, (1 << (max(1, len(places)).bit_length() - 1)) // _COUNTS) if few_counts else 1
+    filled = np.full(max(1, -(-len(places) // step)) * step, targets.size, dtype=np.int64)
+    filled[: len(places)] = places
+    return filled
 
 
 def labelled_scores(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
@@ -88,15 +110,19 @@ class _Scoring:
     original: Callable[[Tensor], Tensor]
     form: LogitForm
     targets: Tensor
+    wanted: Tensor
     scores: Tensor | None = field(default=None, init=False)
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """Take in `[rows, positions, hidden]`; what goes on in place of logits is a zero for each position."""
-        length = self.targets.shape[1]
-        wanted = self.targets != IGNORED
-        found = self._scores(hidden[:, -length:][wanted], self.targets[wanted])
-        empty = torch.zeros(*self.targets.shape, 3, device=hidden.device)
-        self.scores = empty.index_put((wanted,), found)
+        length, places = self.targets.shape[1], self.targets.numel()
+        own = hidden[:, -length:].flatten(0, 1)
+        # Numbers behind all places only fill the array of wanted ones: they compute something, which nobody sees.
+        at = self.wanted.clamp(max=places - 1)
+        targets = self.targets.flatten().index_select(0, at).clamp(min=0)
+        found = self._scores(own.index_select(0, at), targets)
+        empty = torch.zeros(places + 1, 3, device=hidden.device)
+        self.scores = empty.index_copy(0, self.wanted, found)[:-1].view(*self.targets.shape, 3)
         return torch.zeros(*hidden.shape[:2], 1, device=hidden.device) + 0 * self.scores.sum()
 
     def _scores(self, hidden: Tensor, targets: Tensor) -> Tensor:

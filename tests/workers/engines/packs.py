@@ -168,7 +168,7 @@ def train_alone(
         with fast_trainee(resident, attached, *splits, tiny.hyperparameters(), store, precision, own) as trainee:
             losses = [float(trainee.train_step(step)) for step in tiny.steps(splits[0], steps)]
             metrics = trainee.evaluate()
-        trained = {name: value.detach().clone() for name, value in attached.parameters().items()}
+        trained = {name: value.detach().cpu().clone() for name, value in attached.parameters().items()}
     finally:
         attached.detach()
     return Made(np.array(losses), metrics, trained)
@@ -191,7 +191,7 @@ def train_together(
     for the next. Over several `ranks` the base is in parts, and adapters are attached to one that is `whole`.
     """
     counts = [steps] * len(members) if isinstance(steps, int) else list(steps)
-    stack, aboard = Stack(places or len(members), torch.device("cpu")), Aboard()
+    stack, aboard = Stack(places or len(members), splits[0].device), Aboard()
     ranks = ranks or OneProcess()
     room, capture = Room(width=Width(clock=ranks.clock)), capture or capture_on(stack.device, way.captured)
     waiting, made = list(enumerate(zip(members, counts, strict=True))), dict[int, Made | Fault]()
@@ -211,6 +211,7 @@ def train_together(
             ended = pack.run(aboard, lambda: False)
         for member, ending in ended.items():
             trained, (number, losses, metrics) = member.leave(), on_board.pop(member)
+            trained = {name: value.cpu() for name, value in trained.items()}
             made[number] = ending if isinstance(ending, Fault) else Made(np.array(losses), metrics, trained)
     return [made[number] for number in sorted(made)]
 

@@ -11,7 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.workers.engines.packs import Made, Tiny, assert_alike, split, train_alone, train_together
+from tests.workers.engines.packs import (
+    Made,
+    Tiny,
+    assert_alike,
+    language_model,
+    pairs,
+    split,
+    tagger,
+    train_alone,
+    train_together,
+)
 from tests.workers.tiny_models import CLASSES, VOCABULARY, tiny_base
 from workers.engines.prefix_store import PrefixStore
 from workers.engines.resident import ResidentBase
@@ -113,6 +123,31 @@ def test_replayed_passes_train_members_as_alone(resident: ResidentBase, store: P
     for tiny, made in zip(MEMBERS, together, strict=True):
         assert isinstance(made, Made)
         assert_alike(made, train_alone(resident, tiny, UNEVEN, 20, store))
+
+
+TASKS: dict[str, tuple[Callable[[PrefixStore], tuple[ResidentBase, Any]], list[Tiny]]] = {
+    "language": (
+        lambda _store: language_model(),
+        [Tiny("lora", {"rank": 4, "targets": "all"}, {"label_smoothing": 0.1}, 1), Tiny("ia3", {}, {}, 2)],
+    ),
+    "pairs": (
+        pairs,
+        [Tiny("lora", {"rank": 4}, {"batch_size": 4, "dpo_beta": 0.5}, 1), Tiny("ia3", {}, {"batch_size": 4}, 2)],
+    ),
+    "tags": (lambda _store: tagger(), [Tiny("lora", {"rank": 4}, {}, 1), Tiny("head", {}, {}, 2)]),
+}
+
+
+@pytest.mark.parametrize("way", [WAY, replace(WAY, unpadding=0.0)], ids=["padded", "unpadded"])
+@pytest.mark.parametrize("task", TASKS)
+def test_replayed_passes_of_every_type_of_task_train_members_as_alone(task: str, store: PrefixStore, way: Way) -> None:
+    """Language models, too: how many of their positions have a target is told, not asked."""
+    make, members = TASKS[task]
+    (resident, splits), graphs = make(store), StandIn()
+    together = train_together(resident, members, splits, 24, store, way, Capture(graphs))
+    assert sum(one.count for one in graphs.made if one.result.ndim == 1) >= 4
+    for tiny, made in zip(members, together, strict=True):
+        assert_alike(made, train_alone(resident, tiny, splits, 24, store))
 
 
 def lora(seed: int, **training: Any) -> Tiny:

@@ -3,11 +3,14 @@
 One more function in transformers' table serves every class of model, as for a prefix alone. Where tokens lie without
 padding, rows are padded for the moment of attention alone, or not at all where PyTorch has a kernel for rows of unequal
 lengths: on a GPU, in 16 bits, for rows that see all of themselves or what is in front.
+
+Masks are made without asking the device whether they hold anything back: the host knows how long rows are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cache
 from inspect import signature
@@ -15,18 +18,36 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
-from transformers.modeling_utils import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
 from workers.engines.stacked.layout import Layout
 from workers.engines.stacked.places import stacked_prefix_of
 from workers.engines.stacked.unpadded import Unpadded
+from workers.models.loading import Base
 
 IMPLEMENTATION = "sdpa_of_members"
 CURRENT: ContextVar[Layout | None] = ContextVar("layout", default=None)
-"""Of the pack whose passes have no padding inside the layers."""
+"""Of the pack whose passes are made in the way of a GPU."""
 Fused = Callable[..., Tensor]
+
+
+@contextmanager
+def members_attend(base: Base, layout: Layout) -> Iterator[None]:
+    """Inside, attention and masks of the base are the ones of this module, and know of `layout`.
+
+    Keys and values are not kept for a next token: they would be copied, and windows among them asked for.
+    """
+    config, undo = base.model.config, ExitStack()
+    if getattr(config, "use_cache", False):
+        config.use_cache = False
+        undo.callback(setattr, config, "use_cache", True)
+    if (before := config._attn_implementation) in ("sdpa", IMPLEMENTATION):
+        config._attn_implementation = IMPLEMENTATION
+        undo.callback(setattr, config, "_attn_implementation", before)
+        undo.callback(CURRENT.reset, CURRENT.set(layout))
+    with undo:
+        yield
 
 
 def attention_of_members(
@@ -107,9 +128,9 @@ def _fused(
 def _with_prefix(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, Tensor | None]:
-    prefix = stacked_prefix_of(module)
+    prefix, attend = stacked_prefix_of(module), ALL_ATTENTION_FUNCTIONS["sdpa"]
     if prefix is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+        return attend(module, query, key, value, attention_mask, **options)  # type: ignore[no-any-return]
     rows, tokens = key.shape[0], key.shape[2]
     causal = options.pop("is_causal", None)
     mask = attention_mask
@@ -123,8 +144,31 @@ def _with_prefix(
         front = torch.zeros_like(front, dtype=mask.dtype).masked_fill(~front, torch.finfo(mask.dtype).min)
     mask = torch.cat([front, mask.expand(rows, -1, query.shape[2], -1)], dim=-1)
     key, value = torch.cat([front_key, key], dim=2), torch.cat([front_value, value], dim=2)
-    return sdpa_attention_forward(module, query, key, value, mask, is_causal=False, **options)
+    return attend(module, query, key, value, mask, is_causal=False, **options)  # type: ignore[no-any-return]
+
+
+def mask_of_members(
+    *,
+    q_length: int,
+    kv_length: int,
+    local_size: int | None = None,
+    allow_is_causal_skip: bool = True,
+    allow_is_bidirectional_skip: bool = False,
+    **options: Any,
+) -> Tensor | None:
+    """transformers' mask `[rows, 1, queries, keys]`; None where no row is padded and no window is shorter than rows.
+
+    transformers looks at the mask itself to find that out, for which each pass would wait for the device.
+    """
+    layout = CURRENT.get()
+    lengths: dict[str, Any] = {"q_length": q_length, "kv_length": kv_length, "local_size": local_size}
+    skips = {"allow_is_causal_skip": allow_is_causal_skip, "allow_is_bidirectional_skip": allow_is_bidirectional_skip}
+    if layout is None:
+        return sdpa_mask(**lengths, **skips, **options)
+    if any(skips.values()) and layout.whole and q_length == kv_length and (local_size or kv_length + 1) > kv_length:
+        return None
+    return sdpa_mask(**lengths, **dict.fromkeys(skips, False), **options)
 
 
 AttentionInterface.register(IMPLEMENTATION, attention_of_members)
-AttentionMaskInterface.register(IMPLEMENTATION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+AttentionMaskInterface.register(IMPLEMENTATION, mask_of_members)

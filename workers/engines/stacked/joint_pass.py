@@ -23,7 +23,7 @@ from workers.engines.stacked.unpadded import Plan, Unpadded, plan
 from workers.engines.transfers import Staging
 from workers.hyperparameters import Hyperparameters
 
-_PLAN = "plan/"
+_PLAN, _WANTED = "plan/", "wanted"
 _BUCKET = 16  # tokens: lengths of captured passes are multiples of it, so that few shapes are captured
 
 
@@ -76,9 +76,12 @@ class JointPass:
         longest = int(self._split.inputs.lengths[rows].max())
         if self._capture.graphs is not None:
             longest = -(-longest // _BUCKET) * _BUCKET
+            self._layout.whole = bool((self._split.inputs.lengths[rows] == longest).all())
         planned = self._planned(rows, longest)
         if planned is not None:
             arrays |= {f"{_PLAN}{name}": values for name, values in planned.arrays().items()}
+        if self._split.inputs.criterion.scored:
+            arrays[_WANTED] = self._split.inputs.wanted_places(rows, longest, self._capture.graphs is not None)
         inputs = self._staging.send(arrays)
         key = (
             self._reads, tuple((share.slot, len(share.rows)) for share in shares), longest,
@@ -86,7 +89,7 @@ class JointPass:
         )  # fmt: skip
         block = 0 if planned is None else planned.block
         return self._capture.run(
-            (*key, block),
+            (*key, block, self._layout.whole),
             inputs,
             lambda own: self._together(rows, longest, own, len(shares), trained_with[0], block),
         )
@@ -149,7 +152,8 @@ class JointPass:
         unpadded = Unpadded(block, longest=longest, **arrays) if block else None
         if isinstance(streams, CounterStreams):
             streams.rows = given["dropout"]
-        with split.staged(rows, given["rows"], longest), self._layout.without_padding(unpadded):
+        staged = split.staged(rows, given["rows"], longest, given.get(_WANTED))
+        with staged, self._layout.without_padding(unpadded):
             with computing_in(self._precision, split.device.type):
                 outputs = self._split.outputs(rows)
             targets = split.targets(rows, outputs.shape[1])
@@ -168,6 +172,7 @@ def arranged(layout: Layout, batches: Mapping[int, RowIndices], split: Pass) -> 
     rows = np.concatenate(list(batches.values()))
     counts = [(slot, len(own), int(lengths[own].max())) for slot, own in batches.items()]
     sources = layout.arrange(counts, split.inputs.criterion.together)
+    layout.whole = bool((lengths[rows] == lengths[rows].max()).all())
     return rows if sources is None else rows[sources]
 
 

@@ -51,6 +51,7 @@ class Layout:
         self.slots = slots
         self.segments: tuple[Segment, ...] = ()
         self.stretches: tuple[Stretch, ...] = ()
+        self.whole = False  # whether every row of the pass at hand is as long as the pass
         self.unpadded: Unpadded | None = None  # of the pass at hand
         self.inside = False  # whether tokens lie without padding at the moment
         self.attentions = 0  # that were computed without padding

@@ -68,8 +68,9 @@ class StackedNorm(nn.Module):
         weight = original.get_parameter("weight")
         probe = torch.arange(1.0, 1 + weight.numel(), device=stack.device, dtype=weight.dtype)
         with torch.no_grad():
-            self._offset = float(functional_call(original, self._plain, (probe[None],)).abs().max() > 0)
-        self._plain["weight"].fill_(1.0 - self._offset)
+            # A number on the device: whoever joins a pack would wait for it at every norm.
+            self._offset = (functional_call(original, self._plain, (probe[None],)).abs().max() > 0).to(weight.dtype)
+            self._plain["weight"].fill_(1.0 - self._offset)
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape."""

@@ -49,17 +49,12 @@ def unpadded_layers(base: Base, layout: Layout, lowest_layer: int, last_narrowed
     if not layers:
         yield False
         return
-    config = base.model.config
-    before = config._attn_implementation
     hooks = [one.register_forward_pre_hook(_Entry(layout, one is layers[0]), with_kwargs=True) for one in layers]
     hooks.append(layers[-1].register_forward_hook(_exit(layout)))
-    config._attn_implementation = attention.IMPLEMENTATION
-    token = attention.CURRENT.set(layout)
     try:
-        yield True
+        with attention.members_attend(base, layout):
+            yield True
     finally:
-        attention.CURRENT.reset(token)
-        config._attn_implementation = before
         for hook in hooks:
             hook.remove()
 
