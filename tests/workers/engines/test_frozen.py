@@ -56,9 +56,9 @@ def test_the_base_is_asked_once_for_all_trials_and_processes(
     asked: list[int] = []
     scores = frozen.token_scores
 
-    def counting(model: Any, batch: Any, targets: Any) -> Any:
+    def counting(model: Any, batch: Any, targets: Any, wanted: Any) -> Any:
         asked.append(len(targets))
-        return scores(model, batch, targets)
+        return scores(model, batch, targets, wanted)
 
     monkeypatch.setattr(frozen, "token_scores", counting)
     first = prepare(assignment(task), workbench(tmp_path / "home"))

@@ -16,8 +16,13 @@ from tests.service.tiny_task import tiny_job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome, Report
 from workers.engines.packed import Pack
+from workers.engines.stacked.places import StackedLinear
+from workers.engines.stacked.room import Room
 from workers.engines.stacked.way import LOOPED, ON_GPU, Way
-from workers.running.packing import Arrivals
+from workers.models.description import describe
+from workers.running.boarding import start_of
+from workers.running.outcome import outcome_of
+from workers.running.packing import Arrivals, in_a_pack_of_one
 from workers.running.trial import train
 from workers.running.trial_pack import train_pack
 from workers.running.workbench import Workbench
@@ -183,6 +188,64 @@ def test_a_pack_too_big_for_the_memory_goes_on_in_smaller_passes(
     for name in MEMBERS:
         assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
         assert outcomes[name].environment["pack_limit"] == "1"
+
+
+def test_passes_hold_what_memory_does_by_what_each_member_needs(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: what a member keeps for its way back is measured when it comes aboard, whatever form it has."""
+    needed: dict[str, float] = {}
+    run, passes = Pack._pass, []
+
+    def measured(prepared: Any, trial: Any, _accounted: bool) -> Any:
+        start = start_of(prepared, trial, True)
+        needed[prepared.assignment.trial_id] = start.bytes_needed
+        return start
+
+    def noted(self: Pack, shares: Any) -> Any:
+        passes.append(len(shares))
+        return run(self, shares)
+
+    monkeypatch.setattr("workers.running.trial_pack.start_of", measured)
+    monkeypatch.setattr("workers.running.trial_pack._PackRun.room", Room(bytes=1.0))
+    monkeypatch.setattr(Pack, "_pass", noted)
+    outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
+    assert 0 < needed["c"] < needed["a"] < needed["b"]  # a head, one layer's queries and values, two layers' all
+    assert set(passes) == {1}
+    for name in MEMBERS:
+        assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
+
+
+def test_members_evaluate_in_one_pass_and_what_they_cost_is_measured_outside_the_pack(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, inside, evaluated = [], [], Pack._evaluated
+
+    def noted(self: Pack, members: Any) -> Any:
+        asked.append(len(members))
+        return evaluated(self, members)
+
+    def measured(prepared: Any, *given: Any) -> Outcome:
+        inside.extend(one for one in prepared.resident.base.model.modules() if isinstance(one, StackedLinear))
+        return outcome_of(prepared, *given)
+
+    monkeypatch.setattr(Pack, "_evaluated", noted)
+    monkeypatch.setattr("workers.running.trial_pack.outcome_of", measured)
+    outcomes, _ = together(bench, [assignment(name, epochs=1) for name in ("a", "d")])
+    assert asked == [2, 2]  # both report twice an epoch
+    assert not inside
+    assert {one.status for one in outcomes.values()} == {"completed"}
+
+
+def test_a_trial_by_itself_is_a_pack_of_one_where_a_gpu_is() -> None:
+    def of(device: str, **changes: Any) -> bool:
+        return in_a_pack_of_one(assignment("a", **changes), device, describe)
+
+    assert of("cuda")
+    assert not of("cpu")
+    assert not of("cuda", shards=2)
+    assert not of("cuda", engine="reference")
+    assert not of("cuda", config={"method": "vera"})
 
 
 def test_a_member_that_breaks_the_pass_fails_and_touches_nobody(

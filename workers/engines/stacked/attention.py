@@ -162,12 +162,18 @@ def mask_of_members(
     """
     layout = CURRENT.get()
     lengths: dict[str, Any] = {"q_length": q_length, "kv_length": kv_length, "local_size": local_size}
-    skips = {"allow_is_causal_skip": allow_is_causal_skip, "allow_is_bidirectional_skip": allow_is_bidirectional_skip}
-    if layout is None:
-        return sdpa_mask(**lengths, **skips, **options)
-    if any(skips.values()) and layout.whole and q_length == kv_length and (local_size or kv_length + 1) > kv_length:
-        return None
-    return sdpa_mask(**lengths, **dict.fromkeys(skips, False), **options)
+    may_be_none = allow_is_causal_skip or allow_is_bidirectional_skip
+    if layout is not None:
+        sees_all = q_length == kv_length and (local_size is None or kv_length < local_size)
+        if may_be_none and layout.whole and sees_all:
+            return None
+        allow_is_causal_skip = allow_is_bidirectional_skip = False
+    return sdpa_mask(
+        **lengths,
+        **options,
+        allow_is_causal_skip=allow_is_causal_skip,
+        allow_is_bidirectional_skip=allow_is_bidirectional_skip,
+    )
 
 
 AttentionInterface.register(IMPLEMENTATION, attention_of_members)
