@@ -385,6 +385,8 @@ def test_log_and_spec(page: Page, search: Search) -> None:
     expect(page.get_by_role("list", name="Events, newest first")).to_contain_text("the surrogate could not be fitted")
     page.get_by_role("tab", name="Spec").click()
     expect(page.get_by_label("Spec of the job")).to_contain_text("model: builtin:minilm")
+    page.get_by_role("tab", name="Log").click()  # nobody read it meanwhile
+    expect(page.get_by_role("list", name="Events, newest first")).to_contain_text("the surrogate could not be fitted")
 
 
 def test_a_bad_job_is_refused_field_by_field_and_mended(page: Page, search: Search) -> None:

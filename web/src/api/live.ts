@@ -18,6 +18,7 @@ export function useLiveJob(jobId: string): StreamStatus {
   const [status, setStatus] = useState<StreamStatus>({ state: "connecting" });
   useEffect(() => {
     const stop = new AbortController();
+    cache.setQueryDefaults(keys.log(jobId), { gcTime: Infinity });
     const updates = new Updates(jobId, cache, stop.signal);
     void followEvents({
       open: (lastEventId, signal) => openEvents(jobId, lastEventId, signal),
@@ -26,7 +27,10 @@ export function useLiveJob(jobId: string): StreamStatus {
       isFinal: isRefusal,
       signal: stop.signal,
     });
-    return () => stop.abort();
+    return () => {
+      stop.abort();
+      cache.removeQueries({ queryKey: keys.log(jobId) }); // it is told again when the page is opened
+    };
   }, [jobId, cache]);
   return status;
 }

@@ -115,7 +115,7 @@ export const useLog = (jobId: string) =>
     enabled: false,
     initialData: [],
     staleTime: Infinity,
-    gcTime: 0,
+    gcTime: Infinity, // until the page is left, whether or not somebody reads it
   });
 
 /** The metric catalogue by name; empty until it has arrived, then units appear. */

@@ -84,8 +84,9 @@ function ImportanceChart({ job, done }: { job: Job; done: number }) {
   );
 }
 
-/** A share of the width that all of the variation would have. */
-const across = (share: number): string => `${100 * Math.min(Math.max(share, 0), 1)}%`;
+/** A share of the width that all of the variation would have; of few trials more of it may be estimated than there is. */
+const across = (share: number): string => `${100 * within(share)}%`;
+const within = (share: number): number => Math.min(Math.max(share, 0), 1);
 
 function Bars({ found }: { found: Importance }) {
   return (
@@ -103,7 +104,10 @@ function Bars({ found }: { found: Importance }) {
               </th>
               <td>
                 <span className="bar" style={{ width: across(value) }} />
-                <span className="whisker" style={{ marginInlineStart: across(low), width: across(high - low) }} />
+                <span
+                  className="whisker"
+                  style={{ marginInlineStart: across(low), width: across(within(high) - within(low)) }}
+                />
               </td>
               <td className="number">{percent(value)}</td>
               <td className="number muted interval">
