@@ -63,3 +63,23 @@ def test_confirming_goes_on_after_a_restart_and_a_longer_search_confirms_what_is
     assert len(pairs) == len(set(pairs))
     assert {trial.id for trial in store.front(job.id)} <= {confirmed for confirmed, _ in pairs}
     assert len(store.searched_trials(job.id)) == 12
+
+
+def test_where_a_reference_is_the_best_it_is_confirmed_once_beside_the_others(
+    make: Make, store: Store, clock: Clock
+) -> None:
+    def unbeaten(assignment: Assignment) -> list[Any]:
+        *reports, outcome = complete(assignment)
+        best = {"accuracy": 0.99} if assignment.config["method"] == "head" else {}
+        return [*reports, outcome.model_copy(update={"metrics": {**outcome.metrics, **best}})]
+
+    objectives = [{"metric": "accuracy", "direction": "maximize"}]
+    job = submit(store, **{**CONFIRMED, "objectives": objectives})
+    tick_until(make(ComputingExecutor(script=unbeaten)), clock, is_over(store, job))
+    references = [trial for trial in store.searched_trials(job.id) if trial.origin == "reference"]
+    (best,) = store.front(job.id)
+    assert best.id in {trial.id for trial in references}
+    again = [(trial.confirms, trial.seed) for trial in store.confirmations(job.id)]
+    assert len(again) == len(set(again)) == 2 * len(references)
+    assert {confirmed for confirmed, _ in again} == {trial.id for trial in references}
+    assert store.get_job(job.id).state == "completed"
