@@ -45,7 +45,7 @@ def prepared(plan: Plan) -> Callable[[], list[float]]:
 
     def train() -> list[float]:
         batches = np.tile(np.arange(len(rows)), plan["epochs"]).reshape(steps, -1)
-        with fast_trainee(resident, attached, rows, one, chosen, store) as trainee:
+        with fast_trainee(resident, attached, rows, one, chosen, store, plan["precision"]) as trainee:
             return [
                 float(trainee.train_step(TrainStep(number, (batch,), learning_rate_at(number, steps, chosen, 1.0))))
                 for number, batch in enumerate(batches, start=1)

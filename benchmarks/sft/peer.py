@@ -46,7 +46,7 @@ def prepared(plan):
         completion_only_loss=True,
         max_length=None,
         gradient_checkpointing=False,
-        bf16=False,
+        bf16=plan["precision"] == "bf16",
         logging_steps=1,
         save_strategy="no",
         report_to="none",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from workers.engines.precision import Precision
 from workers.methods.registry import method
 from workers.models.description import describe
 from workers.models.loading import load_tokenizer
@@ -19,9 +20,12 @@ RANK = 8
 Plan = dict[str, Any]
 
 
-def plan(steps: int, epochs: int, batch_size: int, top_layers: int | None, states_stored: bool) -> Plan:
+def plan(
+    steps: int, epochs: int, batch_size: int, top_layers: int | None, states_stored: bool, precision: Precision = "fp32"
+) -> Plan:
     """LoRA on all linear layers of the uppermost `top_layers` (None: all) of SmolLM2, on the built-in pairs.
 
+    Weights are float32; with `precision` bf16 both sides multiply under autocast, as TRL does unless told otherwise.
     With `states_stored` our side has the states below from an earlier trial, as all but the first of a search have.
     """
     section = {"model": MODEL, "train": "builtin:pysft", "prompt": "prompt", "completion": "completion"}
@@ -50,5 +54,6 @@ def plan(steps: int, epochs: int, batch_size: int, top_layers: int | None, state
         "steps": steps,  # of an epoch
         "epochs": epochs,
         "states_stored": states_stored,
+        "precision": precision,
         "seed": 7,
     }

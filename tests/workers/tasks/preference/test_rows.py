@@ -138,6 +138,15 @@ def test_columns_that_are_not_there_are_named(model: Path, tmp_path: Path) -> No
         read(model, tmp_path, [{"chosen": "b", "rejected": "c"}], prompt="question")
 
 
+def test_single_answers_that_are_marked_are_refused_with_what_would_do(model: Path, tmp_path: Path) -> None:
+    marked = [{"prompt": "a", "completion": "b", "label": True}, {"prompt": "a", "completion": "c", "label": False}]
+    for loss in ("kto", "sigmoid"):
+        with pytest.raises(InvalidInput, match=r"single answers, marked as good or bad.*`chosen` and `rejected`"):
+            read(model, tmp_path, marked, loss_type=loss)
+    named = [row | {"good": "b", "bad": "c"} for row in marked]  # columns that are named are what counts
+    assert len(read(model, tmp_path, named, chosen="good", rejected="bad", loss_type="kto").train) == 2
+
+
 def test_real_pairs_are_read_with_and_without_a_column_of_prompts(model: Path, shared_data: Path) -> None:
     def rows(path: str, **fields: Any) -> TaskData:
         files = dict.fromkeys(("train", "validation"), str(shared_data / "preference/hh_helpful" / path))

@@ -111,6 +111,13 @@ def read(task: PreferenceSpec, seed: int = 0) -> TaskData:
     present = columns_of(task.train, "train")
     prompt = task.prompt or ("prompt" if "prompt" in present else None)
     names |= {} if prompt is None else {"prompt": prompt}
+    if not {task.chosen, task.rejected} & set(present) and {"completion", "label"} <= set(present):
+        raise InvalidInput(
+            "train",
+            f"{task.train} with `completion` and `label`: single answers, marked as good or bad (unpaired, as in TRL)",
+            "pairs: a good and a bad answer to one prompt, as `chosen` and `rejected` of a row; `loss_type: kto` "
+            "learns from both sides of a pair",
+        )
     if missing := [column for column in names.values() if column not in present]:
         found = f"{task.train} without column {', '.join(missing)}"
         raise InvalidInput(
