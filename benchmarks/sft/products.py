@@ -26,7 +26,7 @@ def prepared(plan: Plan) -> Callable[[], list[float]]:
     stack = base.model.get_submodule(base.description.anatomy.layers_path)
     assert isinstance(stack, nn.ModuleList)
     layers = [[one.weight.to(number) for one in layer.modules() if isinstance(one, nn.Linear)] for layer in stack]
-    head = base.model.get_output_embeddings().weight.to(number)  # type: ignore[operator, union-attr]
+    head = base.model.get_output_embeddings().weight.to(number)
     lowest = len(layers) - int(plan["knobs"]["top_layers"])
 
     def train() -> list[float]:
