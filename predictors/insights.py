@@ -161,6 +161,9 @@ class MetricModel:
         """Share of the metric's variation over the space that is lost when a parameter is known (total Sobol index),
         by parameter, most important first; the interval is over functions that agree with the trials.
 
+        Jansen's estimator (Computer Physics Communications 117, 1999), its variance over where a parameter leads from
+        and where it leads to. A share is at most 1: what a few bases give beyond that is the noise of the draw.
+
         `progress` is told which share of the work is done.
         """
         bases = self.space.encode(self.space.sample(BASES, rng)).values
@@ -177,12 +180,13 @@ class MetricModel:
         """Estimates for some parameters, from functions drawn at the bases and where these parameters move them."""
         points = np.vstack([bases, *(move.points for move in moves.values())])
         functions = _draws(*self.process.joint(points), rng)
-        origin, start = functions[:, : len(bases)], len(bases)
-        variance, found = np.maximum(origin.var(axis=1), 1e-12), {}
+        origin, start, found = functions[:, : len(bases)], len(bases), {}
         for name, move in moves.items():
-            moved = functions[:, start : start + len(move.rows)] - origin[:, move.rows]
+            reached = origin.copy()
+            reached[:, move.rows] = functions[:, start : start + len(move.rows)]
             start += len(move.rows)
-            shares = 0.5 * (moved**2).sum(axis=1) / len(bases) / variance
+            variance = np.maximum(np.hstack([origin, reached]).var(axis=1), 1e-12)
+            shares = np.minimum(0.5 * ((reached - origin) ** 2).mean(axis=1) / variance, 1.0)
             low, middle, high = np.quantile(shares, [0.5 - self.level / 2, 0.5, 0.5 + self.level / 2])
             found[name] = Estimate(float(middle), float(low), float(high), self.level)
         return found

@@ -43,6 +43,20 @@ def test_importance_orders_parameters_and_is_unsure_only_where_it_must_be(model:
     assert all(one.low <= one.value <= one.high for one in shares.values())
 
 
+@pytest.mark.parametrize("count", [8, 40])
+def test_no_share_of_the_variation_is_more_than_all_of_it(count: int) -> None:
+    """Of 3a + 2b over the unit square a holds 9/13 and b 4/13; a few bases must neither pass 1 nor lean to one side."""
+    space = Space((Float("a", 0.0, 1.0), Float("b", 0.0, 1.0)))
+    shares = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        trials = [(one, 3 * one["a"] + 2 * one["b"] + rng.normal(0, 0.01)) for one in space.sample(count, rng)]
+        shares.append(fit_metric(space, trials, "sum").importance(rng))
+    assert all(0 <= one.low <= one.value <= one.high <= 1 for found in shares for one in found.values())
+    assert np.mean([found["a"].value for found in shares]) == pytest.approx(9 / 13, abs=0.06)
+    assert np.mean([found["b"].value for found in shares]) == pytest.approx(4 / 13, abs=0.06)
+
+
 def test_expectations_cover_configurations_never_run(model: MetricModel) -> None:
     fresh = SPACE.sample(200, np.random.default_rng(7))
     found = [model.expect(config) for config in fresh]

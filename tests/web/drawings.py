@@ -17,3 +17,14 @@ def drawn_anew(chart: Locator, before: bytes) -> bytes:
         assert time.monotonic() < deadline, "the chart was not drawn anew"
         chart.page.wait_for_timeout(PAUSE_MS)
     return now
+
+
+def at_rest(chart: Locator) -> bytes:
+    """Wait until the pointer is away and a chart looks the same twice: no tooltip, nothing on its way; how it looks."""
+    chart.page.mouse.move(0, 0)
+    before, deadline = b"", time.monotonic() + WITHIN
+    while (now := chart.screenshot()) != before:
+        assert time.monotonic() < deadline, "the chart does not come to rest"
+        before = now
+        chart.page.wait_for_timeout(5 * PAUSE_MS)
+    return now

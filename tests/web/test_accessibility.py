@@ -75,3 +75,67 @@ def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
         expect(page.get_by_text(words).first).to_be_visible()
         broken[path] = violations(page)
     assert {path: found for path, found in broken.items() if found} == {}
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe is not installed: `make setup`")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_state_of_a_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
+    """On a phone: dialogs and menus that are open, answers and confirmations, refusals, what is not there, no token."""
+    page.expected_errors = ("404", "422", "401")  # type: ignore[attr-defined]
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 375, "height": 812})
+    search.begin()
+    mixed = mixture_job(search)
+    checked = Search(
+        search.store,
+        search.artifacts,
+        search.folder,
+        name="checked",
+        task={**search.job.spec["task"], "test": 0.2},
+        confirm={"seeds": 3, "split": "test"},
+        objectives=[*search.job.spec["objectives"], {"metric": "latency_ms", "direction": "minimize"}],
+    )
+    checked.start()
+    checked.confirm(checked.complete(checked.lora(4), 0.7, 36_864), [0.66, 0.68, 0.7])
+    job, other = f"/#/jobs/{search.job.id}", f"/#/jobs/{checked.job.id}"
+    broken = {}
+
+    def look(name: str, words: str) -> None:
+        expect(page.get_by_text(words).filter(visible=True).first).to_be_visible()
+        broken[name] = violations(page)
+
+    page.goto(f"/#/jobs/{mixed.job.id}?tab=answer")
+    look("answer", "Any other mixture")
+    page.goto(f"{other}?tab=confirmed")
+    look("confirmation beside a front in a box", "3 of 3 confirmations")
+    page.goto(job)
+    page.get_by_text("Columns", exact=True).click()
+    look("columns", "latency_ms")
+    page.get_by_text("Columns", exact=True).click()
+    for name, words in {
+        "Extend": "Trials to add",
+        "Change space": "Space (YAML)",
+        "Cancel": "Running trials stop",
+        "Tags and note of the job": "Tags, with commas",
+    }.items():
+        page.get_by_role("button", name=name, exact=True).click()
+        look(name, words)
+        page.keyboard.press("Escape")
+    page.goto(f"{job}?trial=1")
+    look("drawer", "Learning curves")
+    page.goto(f"{job}?where=number>=99")
+    look("nothing left", "No trial matches this filter.")
+    page.goto("/#/new")
+    page.get_by_label("Job file (YAML)").fill("name: x\ntask: {train: nowhere.csv}\nspace: {preset: lora}")
+    look("problems", "does not exist")
+    page.get_by_role("button", name="Submit").click()
+    look("refusal", "Not accepted")
+    page.get_by_role("group", name="Job", exact=True).get_by_label("kind").select_option("refine")
+    page.get_by_role("button", name="Add a step").click()
+    look("steps", "Remove")
+    page.goto("/#/jobs/nowhere")
+    look("no job", "could not be loaded")
+    page.evaluate("sessionStorage.clear()")
+    page.reload()
+    look("no token", "asks for a token")
+    assert {name: found for name, found in broken.items() if found} == {}

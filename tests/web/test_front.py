@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from service.store.imports import Measured
 from service.store.store import Store
+from tests.web.drawings import at_rest
 from tests.web.search import SPEC, Search
 
 pytestmark = pytest.mark.browser
@@ -69,6 +70,31 @@ def test_the_wheel_scrolls_and_with_ctrl_zooms(page: Page, search: Search) -> No
     page.mouse.move(0, 0)
     expect(chart).to_be_visible()
     assert chart.screenshot() != before
+
+
+@pytest.mark.parametrize(("tab", "words"), [("curves", "over the epochs of"), ("trials", "hypervolume after")])
+def test_other_charts_zoom_by_the_wheel_and_keys_too(page: Page, search: Search, tab: str, words: str) -> None:
+    search.begin()
+    search.complete(search.lora(4), 0.7, 36_864)
+    page.goto(f"/#/jobs/{search.job.id}?tab={tab}")
+    chart = page.get_by_role("img", name=re.compile(words))
+    expect(chart).to_be_visible()
+    chart.focus()
+    whole = at_rest(chart)
+    page.keyboard.press("+")
+    closer = at_rest(chart)
+    assert closer != whole
+    page.keyboard.press("ArrowRight")
+    assert at_rest(chart) not in (closer, whole)
+    page.keyboard.press("0")
+    assert at_rest(chart) == whole
+    chart.hover()
+    assert at_rest(chart) == whole  # what follows is not the tooltip's doing
+    chart.hover()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    assert at_rest(chart) != whole
 
 
 def test_three_objectives_stand_in_a_box_with_their_constraint_and_their_past(

@@ -215,7 +215,7 @@ def test_each_kind_of_data_is_shown_as_it_is(page: Page, token: str) -> None:
     expect(data).to_contain_text("train of names: 600 rows")
     expect(data.get_by_role("table", name="Label balance").first).to_contain_text("method")
     expect(data).to_contain_text("Targets from 0")
-    expect(data.get_by_role("region", name="First rows of train of names")).to_contain_text("B-function")
+    expect(data.get_by_role("table", name="First rows of train of names")).to_contain_text("B-function")
     expect(data.get_by_role("cell", name="–", exact=True)).to_have_count(0)
     example(page, token, "preference")
     answers = data.get_by_role("list", name="First rows of train").get_by_role("listitem").first.locator("mark")

@@ -14,6 +14,7 @@ from service.store.store import Store
 from tests.web.made_jobs import STUDIED, mixture_job, study
 from tests.web.search import Search
 from tests.web.server import Server
+from workers.assignment import Outcome
 
 pytestmark = pytest.mark.browser
 
@@ -40,6 +41,24 @@ def test_workers_and_room_are_shown_as_they_are(page: Page, search: Search) -> N
     expect(node.get_by_role("meter", name="H200 of gpu-1")).to_have_attribute("value", str(35 << 30))
     search.finish(trial, 0.7, 1000)
     expect(page.get_by_text("Nobody trains a trial.")).to_be_visible()
+
+
+def test_a_pack_is_one_worker_with_several_trials(page: Page, search: Search) -> None:
+    search.begin()
+    one, other = (search.lora(rank) for rank in (4, 8))
+    for trial in (one, other):
+        search.store.claim_trial(search.job.id, "worker of a pack", 600, trial_id=trial.id)
+    page.goto("/#/system")
+    rows = page.get_by_role("table", name="Workers").get_by_role("row").filter(has_text="worker of a pack")
+    expect(rows).to_have_count(2)
+    for trial in (one, other):
+        expect(rows.get_by_role("link", name=trial.id)).to_be_visible()
+    environment = {"packed_with": other.id}
+    ended = Outcome(trial_id=one.id, attempt=1, status="completed", metrics={"accuracy": 0.7}, environment=environment)
+    search.store.finish_trial(ended)
+    expect(rows).to_have_count(1)
+    page.goto(f"/#/jobs/{search.job.id}?trial={one.number}")
+    expect(page.get_by_role("complementary", name=f"Trial {one.number}")).to_contain_text(f"packed with {other.id}")
 
 
 def test_a_token_is_made_rotated_and_revoked(page: Page, server: Server) -> None:

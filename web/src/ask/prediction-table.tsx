@@ -1,6 +1,7 @@
 /** What a law answers: numbers with units and intervals, where they come from and where they hold. */
 import type { Prediction } from "../api/asking";
 import { percent, short } from "../text/numbers";
+import { TableFrame } from "../shell/table-frame";
 
 /** The unit of what has none. */
 const DIMENSIONLESS = "1";
@@ -10,7 +11,7 @@ const quantity = (value: unknown): string => (typeof value === "number" ? short(
 export function PredictionTable({ found }: { found: Prediction }) {
   return (
     <>
-      <div className="table-frame">
+      <TableFrame>
         <table aria-label="Prediction">
           <tbody>
             {Object.entries(found.units).map(([name, unit]) => {
@@ -31,7 +32,7 @@ export function PredictionTable({ found }: { found: Prediction }) {
             })}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
       {found.warnings.map((warning) => (
         <p key={warning} className="stale">
           {warning}

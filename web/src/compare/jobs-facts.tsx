@@ -8,6 +8,7 @@ import { useNow } from "../shell/use-now";
 import { integer, metricValue } from "../text/numbers";
 import { duration, secondsBetween } from "../text/time";
 import type { Compared } from "./compare-jobs-page";
+import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   compared: readonly Compared[];
@@ -22,7 +23,7 @@ export function JobsFacts({ compared, metrics }: Props) {
   const objectives = [...new Set(compared.flatMap(({ job }) => job.objectives.map(({ metric }) => metric)))];
   return (
     <div className="comparison">
-      <div className="table-frame">
+      <TableFrame>
         <table aria-label="Compared jobs">
           <thead>
             <tr>
@@ -72,7 +73,7 @@ export function JobsFacts({ compared, metrics }: Props) {
           )}
           <ComparedRows rows={rows.filter((row) => row.differs)} metrics={none} />
         </table>
-      </div>
+      </TableFrame>
       {compared.length > 1 && <Same rows={rows.filter((row) => !row.differs)} what="specs" metrics={none} />}
     </div>
   );

@@ -10,6 +10,7 @@ import { MixtureMap } from "./mixture-map";
 import { MixtureQuestion } from "./mixture-question";
 import { RefinedSteps } from "./refined-steps";
 import type { Shares } from "./shares";
+import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   job: Job;
@@ -69,7 +70,7 @@ function Mixture({ answer }: { answer: MixtureAnswer }) {
         {answer.held_out &&
           ` ${answer.held_out.mixtures} held-out mixtures were ranked with a correlation of ${answer.held_out.rank_correlation.toFixed(2)}.`}
       </p>
-      <div className="table-frame">
+      <TableFrame>
         <table aria-label="Recommended mixture">
           <thead>
             <tr>
@@ -97,7 +98,7 @@ function Mixture({ answer }: { answer: MixtureAnswer }) {
             })}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
       {answer.check && <Check check={answer.check} />}
       {answer.warnings.map((warning) => (
         <p key={warning} className="muted">

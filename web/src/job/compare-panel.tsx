@@ -5,6 +5,7 @@ import { StateBadge } from "../shell/state-badge";
 import { ComparedRows, Same } from "./compared-rows";
 import { compare, toggleNumber } from "./comparison";
 import { ReferenceMark } from "./trial-marks";
+import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   job: Job;
@@ -24,7 +25,7 @@ export function ComparePanel({ job, trials, metrics, chosen, onSelect }: Props) 
     return <p className="empty muted">Open a trial and press “Compare”: the trials chosen stand here side by side.</p>;
   return (
     <div className="comparison">
-      <div className="table-frame">
+      <TableFrame>
         <table aria-label="Compared trials">
           <thead>
             <tr>
@@ -49,7 +50,7 @@ export function ComparePanel({ job, trials, metrics, chosen, onSelect }: Props) 
           </thead>
           <ComparedRows rows={rows.filter((row) => row.differs)} metrics={metrics} />
         </table>
-      </div>
+      </TableFrame>
       {trials.length > 1 && <Same rows={same} what="trials" metrics={metrics} />}
     </div>
   );

@@ -5,6 +5,7 @@ import { Failure } from "../shell/failure";
 import { metricValue } from "../text/numbers";
 import { EstimateText } from "./estimate";
 import { ReferenceMark } from "./trial-marks";
+import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   job: Job;
@@ -26,7 +27,7 @@ export function ConfirmationPanel({ job, metrics, onSelect }: Props) {
   return (
     <div className="confirmation">
       <p>{summary(data)}</p>
-      <div className="table-frame">
+      <TableFrame>
         <table aria-label="Confirmed trials">
           <thead>
             <tr>
@@ -53,7 +54,7 @@ export function ConfirmationPanel({ job, metrics, onSelect }: Props) {
             )}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
     </div>
   );
 }

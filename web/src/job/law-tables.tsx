@@ -1,6 +1,7 @@
 /** A law of learning rate and batch size: its exponents, and the runs that it rests on. */
 import type { LawAnswer } from "../api/types";
 import { short } from "../text/numbers";
+import { TableFrame } from "../shell/table-frame";
 
 type Run = Record<string, number>;
 
@@ -31,7 +32,7 @@ export function LawTables({ answer, name, version }: { answer: LawAnswer; name: 
         Kept as {name}, version {version}, from {answer.rows} runs of {answer.cells} sizes. log y = coefficient
         {sizes.map((size) => ` + exponent · log ${size}`)}
       </p>
-      <div className="table-frame">
+      <TableFrame>
         <table aria-label="Law">
           <thead>
             <tr>
@@ -62,7 +63,7 @@ export function LawTables({ answer, name, version }: { answer: LawAnswer; name: 
             ))}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
       {answer.batch_edge && (
         <p>
           No batch among those tried is clearly the best, so the law tells the learning rate at the {answer.batch_edge}{" "}
@@ -70,7 +71,7 @@ export function LawTables({ answer, name, version }: { answer: LawAnswer; name: 
         </p>
       )}
       <h3>Best run of each size</h3>
-      <div className="table-frame">
+      <TableFrame>
         <table aria-label="Best runs">
           <thead>
             <tr>
@@ -93,7 +94,7 @@ export function LawTables({ answer, name, version }: { answer: LawAnswer; name: 
             ))}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
     </div>
   );
 }

@@ -4,6 +4,7 @@ import { getLayers } from "../api/client";
 import type { SiteView } from "../api/openapi";
 import type { Trial } from "../api/types";
 import { compact, integer } from "../text/numbers";
+import { TableFrame } from "../shell/table-frame";
 
 export function LayerMap({ trial }: { trial: Trial }) {
   const { data } = useQuery({
@@ -39,7 +40,7 @@ export function grid(sites: readonly SiteView[]) {
 function LayerTable({ sites, number }: { sites: readonly SiteView[]; number: number }) {
   const { modules, rows, most } = grid(sites);
   return (
-    <div className="table-frame" tabIndex={0} role="group" aria-label="Layers by modules">
+    <TableFrame>
       <table className="layer-map" aria-label={`Numbers of trial ${number} by layer and module`}>
         <thead>
           <tr>
@@ -65,6 +66,6 @@ function LayerTable({ sites, number }: { sites: readonly SiteView[]; number: num
           ))}
         </tbody>
       </table>
-    </div>
+    </TableFrame>
   );
 }

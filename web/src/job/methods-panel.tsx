@@ -12,6 +12,7 @@ import { metricValue } from "../text/numbers";
 import { frontWords } from "./front-words";
 import { axisTitle } from "./measures";
 import { type MethodRow, methodRows } from "./method-rows";
+import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   job: Job;
@@ -179,7 +180,7 @@ interface TableProps extends Pick<Props, "metrics" | "onSelect"> {
 function MethodsTable({ rows, metric, metrics, place, onSelect }: TableProps) {
   const text = (value: number) => metricValue(value, metrics.get(metric)?.unit);
   return (
-    <div className="table-frame">
+    <TableFrame>
       <table aria-label={`Methods by ${metric}`}>
         <thead>
           <tr>
@@ -212,6 +213,6 @@ function MethodsTable({ rows, metric, metrics, place, onSelect }: TableProps) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableFrame>
   );
 }

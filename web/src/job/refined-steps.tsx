@@ -2,6 +2,7 @@
 import { useMetrics } from "../api/queries";
 import type { Job, RefineAnswer } from "../api/types";
 import { metricValue } from "../text/numbers";
+import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   job: Job;
@@ -12,7 +13,7 @@ interface Props {
 export function RefinedSteps({ job, answer, onSelect }: Props) {
   const metrics = useMetrics();
   return (
-    <div className="table-frame">
+    <TableFrame>
       <table aria-label="Steps">
         <thead>
           <tr>
@@ -43,6 +44,6 @@ export function RefinedSteps({ job, answer, onSelect }: Props) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableFrame>
   );
 }

@@ -13,6 +13,7 @@ import { configValue } from "../text/config";
 import { metricValue, percent } from "../text/numbers";
 import { EstimateText } from "./estimate";
 import { axisTitle } from "./measures";
+import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   job: Job;
@@ -79,7 +80,7 @@ function Cut({ found, metrics, now }: { found: Slice; metrics: Props["metrics"];
 
 function SliceTable({ found, metrics, now }: { found: Slice; metrics: Props["metrics"]; now: unknown }) {
   return (
-    <div className="table-frame">
+    <TableFrame>
       <table aria-label={`${found.metric} over ${found.parameter}`}>
         <tbody>
           {found.points.map((point) => (
@@ -95,7 +96,7 @@ function SliceTable({ found, metrics, now }: { found: Slice; metrics: Props["met
           ))}
         </tbody>
       </table>
-    </div>
+    </TableFrame>
   );
 }
 

@@ -4,6 +4,7 @@ import { ApiError, getExpectation } from "../api/client";
 import type { Expectation, Job, MetricInfo, Trial } from "../api/types";
 import { configValue } from "../text/config";
 import { EstimateText } from "./estimate";
+import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   job: Job;
@@ -39,7 +40,7 @@ function Changes({ found, metrics }: { found: Expectation; metrics: ReadonlyMap<
   }
   if (rows.size === 0) return <p className="empty">Nothing can be changed.</p>;
   return (
-    <div className="table-frame">
+    <TableFrame>
       <table aria-label="Expected changes">
         <thead>
           <tr>
@@ -70,6 +71,6 @@ function Changes({ found, metrics }: { found: Expectation; metrics: ReadonlyMap<
           ))}
         </tbody>
       </table>
-    </div>
+    </TableFrame>
   );
 }

@@ -13,6 +13,7 @@ import { useNow } from "../shell/use-now";
 import { integer, metricValue, percent } from "../text/numbers";
 import { Sparkline } from "./sparkline";
 import { age, moment, timeLeft } from "../text/time";
+import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   jobs: readonly Job[];
@@ -47,7 +48,7 @@ export function JobsTable({ jobs, selected, onSelect }: Props) {
     onSelect(next);
   };
   return (
-    <div className="table-frame">
+    <TableFrame>
       <table className="jobs" aria-label="Jobs">
         <thead>
           <tr>
@@ -77,7 +78,7 @@ export function JobsTable({ jobs, selected, onSelect }: Props) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableFrame>
   );
 }
 

@@ -1,6 +1,7 @@
 /** The data of the job as it will be used: the first rows, how labels are balanced, how long texts are. */
 import type { SplitView } from "../api/openapi";
 import { integer, percent, short } from "../text/numbers";
+import { TableFrame } from "../shell/table-frame";
 
 export function DataPreview({ splits }: { splits: readonly SplitView[] }) {
   if (splits.length === 0) return null;
@@ -41,8 +42,8 @@ function Split({ split }: { split: SplitView }) {
 
 function FirstRows({ split }: { split: SplitView }) {
   return (
-    <div className="table-frame" tabIndex={0} role="region" aria-label={`First rows of ${split.name}`}>
-      <table className="preview">
+    <TableFrame>
+      <table className="preview" aria-label={`First rows of ${split.name}`}>
         <thead>
           <tr>
             {split.columns.map((column) => (
@@ -62,7 +63,7 @@ function FirstRows({ split }: { split: SplitView }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableFrame>
   );
 }
 

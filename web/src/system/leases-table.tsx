@@ -3,6 +3,7 @@ import type { LeaseView } from "../api/openapi";
 import { jobPath, trialPath } from "../shell/router";
 import { useNow } from "../shell/use-now";
 import { age, clock } from "../text/time";
+import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   title: string;
@@ -18,7 +19,7 @@ export function LeasesTable({ title, none, leases }: Props) {
       {leases.length === 0 ? (
         <p className="muted">{none}</p>
       ) : (
-        <div className="table-frame">
+        <TableFrame>
           <table aria-label={title}>
             <thead>
               <tr>
@@ -43,7 +44,7 @@ export function LeasesTable({ title, none, leases }: Props) {
               ))}
             </tbody>
           </table>
-        </div>
+        </TableFrame>
       )}
     </section>
   );

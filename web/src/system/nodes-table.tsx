@@ -3,6 +3,7 @@ import type { NodeView, ResourceView } from "../api/openapi";
 import { useNow } from "../shell/use-now";
 import { bytes, percent, short } from "../text/numbers";
 import { age } from "../text/time";
+import { TableFrame } from "../shell/table-frame";
 
 /** What Ray counts in bytes. */
 const IN_BYTES = ["memory", "object_store_memory"];
@@ -15,7 +16,7 @@ export function NodesTable({ nodes }: { nodes: readonly NodeView[] }) {
       {nodes.length === 0 ? (
         <p className="muted">No conductor has looked at its machines within the last minute.</p>
       ) : (
-        <div className="table-frame">
+        <TableFrame>
           <table aria-label="Ray nodes">
             <thead>
               <tr>
@@ -45,7 +46,7 @@ export function NodesTable({ nodes }: { nodes: readonly NodeView[] }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </TableFrame>
       )}
     </section>
   );

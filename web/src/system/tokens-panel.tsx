@@ -5,6 +5,7 @@ import { listTokens, makeToken, revokeToken, rotateToken } from "../api/system";
 import { CodeBlock } from "../shell/code-block";
 import { moment } from "../text/time";
 import { TokenForm } from "./token-form";
+import { TableFrame } from "../shell/table-frame";
 
 const KEY = ["tokens"];
 /** Seconds for which a rotated token is good, too: an hour to change it where it is used. */
@@ -38,7 +39,7 @@ export function TokensPanel() {
           />
         </div>
       )}
-      <div className="table-frame">
+      <TableFrame>
         <table aria-label="Tokens">
           <thead>
             <tr>
@@ -56,7 +57,7 @@ export function TokensPanel() {
             ))}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
     </section>
   );
 }
