@@ -53,7 +53,10 @@ def write(page: Page, job: dict[str, Any], fields: list[str]) -> None:
     for name in fields:
         if name in job["task"]:
             fill(part, name, job["task"][name])
-        elif (field := labelled(part, name)).evaluate("one => one.type === 'text' && one.value !== ''"):
+            continue
+        rows = part.get_by_role("group", name=name, exact=True)  # a list whose entries have fields of their own
+        field = labelled(part, name).or_(rows).first
+        if field.evaluate("one => one.type === 'text' && one.value !== ''"):
             field.fill("")  # of the job that the page begins with
     fill(page.get_by_role("group", name=re.compile("^Job$")), "name", job["name"])
     space = page.get_by_role("group", name=re.compile("^Space$"))
