@@ -57,7 +57,9 @@ function FirstRows({ split }: { split: SplitView }) {
           {split.examples.map((example, index) => (
             <tr key={index}>
               {example.map((cell, column) => (
-                <td key={column}>{cell}</td>
+                <td key={column} className={Number.isNaN(Number(cell)) ? undefined : "number"}>
+                  {cell}
+                </td>
               ))}
             </tr>
           ))}
