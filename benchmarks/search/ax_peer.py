@@ -34,6 +34,8 @@ def main() -> None:
             client = _client(**message["start"])
         elif "ask" in message:
             ((trial, answer),) = client.get_next_trials(max_trials=1).items()
+        elif "failed" in message:
+            client.mark_trial_failed(trial)
         else:
             client.complete_trial(trial, raw_data=message["tell"])
         replies.write(json.dumps(answer) + "\n")

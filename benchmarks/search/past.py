@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -17,6 +18,7 @@ FAMILIES = {
     "hpobench": ("hpobench_australian", "hpobench_credit_g"),
     "hpobench+cost": ("hpobench_phoneme+cost", "hpobench_blood_transfusion+cost"),
     "peft_lora": ("peft_lora/trec", "peft_lora/ag_news", "peft_lora/sst2"),
+    "tinker_sft": ("tinker_sft/Qwen3-32B", "tinker_sft/Qwen3-30B-A3B-Base"),
     "nasbench201": ("nasbench201_cifar10", "nasbench201_cifar100"),
 }
 _TRIALS = 40
@@ -37,5 +39,7 @@ def past_of(name: str, problem: Callable[[str], SearchProblem]) -> tuple[PastJob
 def _job(name: str, problem: Callable[[str], SearchProblem]) -> PastJob:
     given, rng = problem(name), np.random.default_rng(2024)
     configs = given.problem.space.sample(_TRIALS, rng)
-    trials = [CompletedTrial(f"{name}-{i}", config, given.measure(config, rng)) for i, config in enumerate(configs)]
+    measured = [(config, given.measure(config, rng)) for config in configs]
+    completed = [(config, metrics) for config, metrics in measured if all(map(math.isfinite, metrics.values()))]
+    trials = [CompletedTrial(f"{name}-{i}", config, metrics) for i, (config, metrics) in enumerate(completed)]
     return PastJob(name, 0.7, tuple(trials))

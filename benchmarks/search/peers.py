@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import warnings
@@ -35,7 +36,7 @@ class Player(Protocol):
         ...
 
     def tell(self, config: Config, metrics: Mapping[str, float]) -> None:
-        """What it came to."""
+        """What it came to; a metric that is no number tells that the trial failed."""
         ...
 
 
@@ -80,6 +81,7 @@ class OptunaPeer:
             directions=[objective.direction for objective in problem.objectives], sampler=samplers[name]()
         )
         self._trial: Trial | None = None
+        self._failed = optuna.trial.TrialState.FAIL
 
     def remember(self, trials: Sequence[tuple[Config, Mapping[str, float]]]) -> None:
         """Take `trials` as measured, without asking for them."""
@@ -103,7 +105,11 @@ class OptunaPeer:
     def tell(self, config: Config, metrics: Mapping[str, float]) -> None:  # noqa: ARG002
         """What it came to."""
         assert self._trial is not None
-        self._study.tell(self._trial, [metrics[objective.metric] for objective in self._problem.objectives])
+        values = [metrics[objective.metric] for objective in self._problem.objectives]
+        if all(map(math.isfinite, values)):
+            self._study.tell(self._trial, values)
+        else:
+            self._study.tell(self._trial, state=self._failed)
 
 
 class AxPeer:
@@ -126,7 +132,8 @@ class AxPeer:
 
     def tell(self, config: Config, metrics: Mapping[str, float]) -> None:  # noqa: ARG002
         """What it came to."""
-        self._send({"tell": {objective.metric: metrics[objective.metric] for objective in self._problem.objectives}})
+        told = {objective.metric: metrics[objective.metric] for objective in self._problem.objectives}
+        self._send({"tell": told} if all(map(math.isfinite, told.values())) else {"failed": True})
 
     def _send(self, message: Mapping[str, Any]) -> Any:
         assert self._process.stdin is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from benchmarks.search.past import past_of
 from benchmarks.search.peers import competitor
 from benchmarks.search.peft_trials import peft_lora
 from benchmarks.search.problems import SearchProblem
-from benchmarks.search.tables import complete_grid, regmix, step_law
+from benchmarks.search.tables import complete_grid, regmix, step_law, tinker_sft
 
 Build = Callable[[], SearchProblem]
 
@@ -28,6 +29,8 @@ DEVELOPMENT: dict[str, Build] = {
     "hpobench_phoneme+cost": partial(complete_grid, "hpobench_phoneme", "high", ("depth", "width")),
     "nasbench201_cifar100": partial(complete_grid, "nasbench201_cifar100", "high"),
     "peft_lora/trec": partial(peft_lora, "trec"),
+    "tinker_sft/Qwen3-30B-A3B-Base": partial(tinker_sft, "Qwen/Qwen3-30B-A3B-Base"),
+    "tinker_sft/Qwen3-32B": partial(tinker_sft, "Qwen/Qwen3-32B"),
 }
 """On these, with seeds from 100, the settings of our optimizers were chosen (docs/decisions/gp-defaults.md)."""
 
@@ -51,20 +54,23 @@ CONFIRMATION: dict[str, Build] = {
 """Never looked at while settings were chosen."""
 
 PROBLEMS = DEVELOPMENT | CONFIRMATION
-RECORDED = tuple(name for name in PROBLEMS if name.startswith(("steplaw", "hpo", "nasbench", "regmix")))
+_TABLES = ("steplaw", "hpo", "nasbench", "regmix", "tinker_sft")
+RECORDED = tuple(name for name in PROBLEMS if name.startswith(_TABLES))
 """Those that need the tables of ../shared/data."""
 QUICK = ("autopeft16/0", "branches", "zdt1-mixed-noisy", "steplaw/0", "hpobench_australian", "hpobench_phoneme+cost")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One optimizer on one problem with one seed; regret after, and seconds of, each of its suggestions."""
+    """One optimizer on one problem with one seed; regret after, and seconds of, each of its suggestions, and
+    how many of its trials failed."""
 
     problem: str
     optimizer: str
     seed: int
     regrets: list[float]
     seconds: list[float]
+    failed: int = 0
 
 
 @cache
@@ -79,16 +85,18 @@ def search(name: str, optimizer: str, seed: int, trials: int) -> Run:
     given, regrets, seconds = problem(name), [], []
     bare, _, with_past = optimizer.partition("+")
     player = competitor(bare, given.problem, seed, past_of(name, problem) if with_past else ())
-    values = []
+    values, failed = [], 0
     for number in range(trials):
         start = time.perf_counter()
         config = player.ask()
         seconds.append(round(time.perf_counter() - start, 5))
         # The noise of a trial depends on its number and the seed only: every optimizer meets the same luck.
-        player.tell(config, given.measure(config, np.random.default_rng([seed, number, 7])))
+        metrics = given.measure(config, np.random.default_rng([seed, number, 7]))
+        player.tell(config, metrics)
+        failed += not all(map(math.isfinite, metrics.values()))
         values.append(given.values(config))
         regrets.append(round(given.regret(np.array(values)), 6))
-    return Run(name, optimizer, seed, regrets, seconds)
+    return Run(name, optimizer, seed, regrets, seconds, failed)
 
 
 def _one_thread() -> None:

@@ -53,6 +53,7 @@ def summary(runs: Sequence[Run]) -> dict[str, Any]:
         "regret_by_trial": [_short(value) for value in regrets.mean(axis=0)],
         "low_by_trial": [_short(value) for value in low],
         "high_by_trial": [_short(value) for value in high],
+        "failed_mean": _short(np.mean([run.failed for run in runs])),
         "seconds_per_suggestion": _short(seconds[:, seconds.shape[1] // 2 :].mean()),
     }
 

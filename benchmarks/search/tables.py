@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from benchmarks.search.problems import SearchProblem, maximize, minimize, noisy
 from optimizers.problem import Config, Problem
 from predictors.gaussian_process import fit_gaussian_process
-from search_spaces.parameters import Categorical, Float, Ordinal
+from search_spaces.parameters import Categorical, Float, Int, Ordinal
 from search_spaces.space import Space
 
+_NOISE_OF_SEEDS = 0.0001
+"""Of a loss: two runs of equal settings of the sweep differ by about as much, in the middle (0.00007)."""
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "hpo"
 
 
@@ -103,6 +105,56 @@ def regmix(data: Path = DATA) -> SearchProblem:
         return {"loss": float(np.exp(fitted.mean(np.sqrt(shares / max(shares.sum(), 1e-9)))[0]))}
 
     return SearchProblem("regmix", Problem(space, (minimize("loss"),)), truth, noisy(truth, {"loss": 0.01}))
+
+
+def tinker_sft(model: str, data: Path = DATA) -> SearchProblem:
+    """Held-out loss of LoRA over learning rate × rank for one decoder of Tinker's sweep, in which runs diverged.
+
+    Between the grid's points a Gaussian process through the runs answers. Where the nearest point of the grid has no
+    run, training diverges (the table leaves such runs out): a trial there tells no number, and counts as the worst run.
+    """
+    with (data / "tinker_sft_sweep" / "sweep.csv").open() as file:
+        every = list(csv.DictReader(file))
+    runs = [row for row in every if row["model"] == model]
+    # The sweep's steps, up to the rate at which most of what diverged did.
+    rates, ranks = (4e-5, 1e-4, 3e-4, 1e-3, 3e-3), sorted({int(row["rank"]) for row in runs})
+    measured = {(float(row["lr"]), int(row["rank"])) for row in runs}
+    losses = np.array([float(row["test_nll"]) for row in runs])
+    fitted = fit_gaussian_process(
+        _log_places([(float(row["lr"]), int(row["rank"])) for row in runs]), np.log(losses), iterations=15
+    )
+    grid = [(rate, rank) for rate in rates for rank in ranks]
+    nearby = _log_places(grid)
+    space = Space(
+        (
+            Float("learning_rate", rates[0] / 2, rates[-1] * 2, scale="log"),
+            Int("rank", ranks[0], ranks[-1], scale="log"),
+        )
+    )
+
+    def diverges(config: Config) -> bool:
+        here = _log_places([(config["learning_rate"], config["rank"])])
+        return grid[int(((nearby - here) ** 2).sum(axis=1).argmin())] not in measured
+
+    def truth(config: Config) -> Mapping[str, float]:
+        if diverges(config):
+            return {"loss": float(losses.max())}
+        here = _log_places([(config["learning_rate"], config["rank"])])
+        return {"loss": min(float(np.exp(fitted.mean(here)[0])), float(losses.max()))}
+
+    lucky = noisy(truth, {"loss": _NOISE_OF_SEEDS})
+
+    def measure(config: Config, rng: np.random.Generator) -> Mapping[str, float]:
+        return {"loss": float("nan")} if diverges(config) else lucky(config, rng)
+
+    name = f"tinker_sft/{model.rpartition('/')[2]}"
+    return SearchProblem(name, Problem(space, (minimize("loss"),)), truth, measure)
+
+
+def _log_places(points: Sequence[tuple[float, int]]) -> NDArray[np.float64]:
+    """Learning rates and ranks `[n, 2]` on logarithmic axes, a step of the sweep about one."""
+    places: NDArray[np.float64] = np.log(np.array(points, dtype=np.float64)) / np.log([3.0, 4.0])
+    return places
 
 
 def _matrix(path: Path) -> tuple[list[str], NDArray[np.float64]]:

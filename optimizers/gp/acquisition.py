@@ -44,6 +44,8 @@ _FIRST_ALONE = 0.2
 _POOR = 0.9
 # Configurations drawn to learn how far the objectives reach.
 _PROBED = 256
+# Of a certain success: where nothing promises anything, the surest trial is asked for.
+_LEAST = 1e-12
 # Sampled fronts that are enough to tell promising candidates from others.
 SCREENING = slice(0, 8)
 
@@ -70,7 +72,11 @@ class Acquisition:
             worth = worth * np.exp(np.clip(self.prior_power * self.surrogate.problem.space.log_prior(configs), -50, 50))
         if self.surrogate.expense is not None and self.thrift > 0:
             worth = worth / self.surrogate.expense(points.features) ** self.thrift
-        return np.nan_to_num(worth, nan=0.0)
+        worth = np.nan_to_num(worth, nan=0.0)
+        if self.surrogate.success is not None:
+            probability = self.surrogate.success.probability(points.features)
+            worth = np.where(self.surrogate.success.likely(probability), worth, 0.0) + _LEAST * probability
+        return worth
 
     def _affordable(self, points: Points, budget: FloatArray) -> FloatArray:
         """Probability `[k]` of keeping within the budget: 0 or 1 for known objectives."""

@@ -19,10 +19,14 @@ from optimizers.pareto import non_dominated
 from optimizers.problem import Config, OutcomeConstraint, Problem
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 # Of fewer costs, or of costs that hardly differ (in logarithms), nothing is learnt.
 _FEWEST_COSTS, _LEAST_SPREAD = 4, 0.05
+
+# Trials are asked for where success is this likely, as a share of the surest (docs/decisions/gp-defaults.md).
+_LIKELY = 0.7
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,32 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Success:
+    """Whether trials come to a result, learnt from +1 for measured and −1 for failed ones."""
+
+    model: GaussianProcess
+    surest: float  # the largest probability at any of these trials
+
+    def probability(self, features: FloatArray) -> FloatArray:
+        """Probability `[k]` of a result at `features [k, f]`."""
+        return _positive(self.model, features)
+
+    def likely(self, probability: FloatArray) -> BoolArray:
+        """Which `[k]` are likely enough to be asked for.
+
+        Where nothing is left to gain among what works, a region that has only ever failed keeps the larger promise, be
+        its chance one in a hundred: nothing was measured there that could lower it.
+        """
+        return np.asarray(probability >= _LIKELY * self.surest)
+
+
+def _positive(model: GaussianProcess, features: FloatArray) -> FloatArray:
+    mean, variance = model.predict(features)
+    probability: FloatArray = ndtr(mean / np.sqrt(variance + model.noise))
+    return probability
+
+
+@dataclass(frozen=True)
 class Expense:
     """What a trial costs, learnt by its logarithm."""
 
@@ -69,7 +99,7 @@ class Surrogate:
     scalings: tuple[Scaling, ...]
     models: tuple[GaussianProcess | None, ...]
     limits: tuple[Limit, ...]
-    success: GaussianProcess | None  # of +1 for measured and −1 for failed trials; None when nothing failed
+    success: Success | None  # None when nothing failed
     expense: Expense | None  # None when every trial costs the same, as far as is known
 
     def points(self, configs: Sequence[Config]) -> Points:
@@ -103,8 +133,7 @@ class Surrogate:
         for limit in self.limits:
             probability *= limit.probability(points.features)
         if self.success is not None:
-            mean, variance = self.success.predict(points.features)
-            probability *= ndtr(mean / np.sqrt(variance + self.success.noise))
+            probability *= self.success.probability(points.features)
         for constraint in self.problem.constraints:
             if constraint.metric in self.problem.known:
                 values = known_values(self.problem, constraint.metric, configs)
@@ -176,9 +205,11 @@ def _expense(costs: FloatArray, features: FloatArray, groups: IntArray, fitted: 
 
 def _success(
     evidence: Evidence, space_map: FeatureMap, features: FloatArray, limit: int, fitted: int
-) -> GaussianProcess | None:
+) -> Success | None:
     if not evidence.failed:
         return None
     failed = space_map(evidence.failed[-limit:])
     labels = np.concatenate([np.ones(len(features)), -np.ones(len(failed))])
-    return fit(np.concatenate([features, failed]), space_map.groups, labels, fitted)
+    tried = np.concatenate([features, failed])
+    model = fit(tried, space_map.groups, labels, fitted)
+    return Success(model, float(_positive(model, tried).max()))

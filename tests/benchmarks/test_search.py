@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from benchmarks.search.peers import competitor, in_this_process
 from benchmarks.search.peft_trials import accuracy_process, seed_noise
 from benchmarks.search.problems import SearchProblem, minimize, noisy
 from benchmarks.search.races import CONFIRMATION, DEVELOPMENT, PROBLEMS, QUICK, Run, problem, search
+from benchmarks.search.tables import tinker_sft
 from benchmarks.trials.plan import DATA_SETS, MODEL
 from benchmarks.trials.table import trials
 from optimizers.problem import Config, Problem
@@ -129,3 +131,32 @@ def test_every_part_of_a_search_is_measured() -> None:
     measured = {what: part() for what, _, part in parts(count=30)}
     assert {f"suggestion of {name}" for name in ("gp", "tpe", "nsga2", "mcts", "smbo")} <= measured.keys()
     assert all(full is not None for full in measured.values())
+
+
+def test_sweeps_diverge_where_their_tables_have_no_runs(shared_data: Path) -> None:
+    given = tinker_sft("Qwen/Qwen3-32B", shared_data / "hpo")
+    rng = np.random.default_rng(0)
+
+    def loss(learning_rate: float, rank: int) -> float:
+        return given.measure({"learning_rate": learning_rate, "rank": rank}, rng)["loss"]
+
+    assert loss(3e-4, 64) == pytest.approx(0.499, abs=0.003)
+    assert math.isnan(loss(1e-3, 64))
+    assert math.isnan(loss(5e-3, 1))
+    assert loss(1e-3, 1) == pytest.approx(0.510, abs=0.003)  # the least rank alone got through
+    assert given.truth({"learning_rate": 1e-3, "rank": 64}) == {"loss": 0.513}  # as bad as the worst that was measured
+    assert given.best[0, 0] == pytest.approx(0.499, abs=0.003)
+
+
+@pytest.mark.parametrize("name", ["random", "optuna-tpe"])
+def test_searches_go_on_after_failures_and_count_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = Space((Float("x", 0.0, 1.0),))
+
+    def measure(config: Config, _: np.random.Generator) -> dict[str, float]:
+        return {"loss": math.nan if config["x"] > 0.5 else config["x"]}
+
+    given = SearchProblem("half", Problem(space, (minimize("loss"),)), lambda config: {"loss": config["x"]}, measure)
+    monkeypatch.setattr("benchmarks.search.races.problem", lambda _: given)
+    run = search("half", name, seed=0, trials=12)
+    assert 0 < run.failed < 12
+    assert records.summary([run])["failed_mean"] == run.failed

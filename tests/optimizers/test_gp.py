@@ -21,7 +21,8 @@ from optimizers.gp.search import best_new
 from optimizers.gp.surrogate import learn
 from optimizers.novelty import Novelty
 from optimizers.pareto import hypervolume
-from optimizers.problem import CompletedTrial, Config, History, Objective, Problem
+from optimizers.problem import CompletedTrial, Config, FailedTrial, History, Objective, Problem
+from optimizers.registry import optimizer
 from search_spaces.conditions import Condition
 from search_spaces.parameters import Categorical, Float
 from search_spaces.space import Space
@@ -293,3 +294,21 @@ def test_a_share_of_the_suggestions_looks_for_the_best_of_the_first_objective_al
     alone = [one for one in drawn if one.budget is None]
     assert 5 <= len(alone) <= 35
     assert {tuple(one.modelled) for one in alone} == {(0,)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_region_that_only_failed_is_left_alone_though_it_was_never_measured(seed: int) -> None:
+    """The best lies beside it: once that is found, nothing promises more than what nobody could measure."""
+    problem = Problem(Space((Float("x", 0.0, 1.0), Float("y", 0.0, 1.0))), (Objective("loss", "minimize"),))
+    done: list[CompletedTrial] = []
+    failed: list[FailedTrial] = []
+    for number in range(30):
+        history = History(tuple(done), failed=tuple(failed))
+        (config,) = optimizer("gp", seed=seed).propose(problem, history, 1, np.random.default_rng(number)).configs
+        if config["x"] > 0.5:
+            failed.append(FailedTrial(str(number), config, "nan_loss: x"))
+        else:
+            loss = (config["x"] - 0.45) ** 2 + config["y"] ** 2
+            done.append(CompletedTrial(str(number), config, {"loss": loss}))
+    assert sum(int(trial.id) >= 15 for trial in failed) <= 5  # of fifteen; fourteen before
+    assert min(trial.metrics["loss"] for trial in done) < 0.002
