@@ -1,10 +1,11 @@
 /** The space of a search that goes on: its section as text, narrowed, frozen or widened. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { ApiError, changeSpace } from "../api/client";
 import { keys } from "../api/queries";
 import type { Job, Json } from "../api/types";
 import { readJob } from "../new-job/job-document";
+import { DialogForm } from "../shell/dialog-form";
 import { toYaml } from "../text/yaml";
 import { mergePatch } from "./merge-patch";
 
@@ -29,47 +30,37 @@ export function ChangeSpace({ job, disabled }: { job: Job; disabled: boolean }) 
     setText(toYaml(written(before)));
     dialog.current?.showModal();
   };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    change.mutate();
-  };
   return (
     <>
       <button type="button" disabled={disabled} onClick={open}>
         Change space
       </button>
-      <dialog ref={dialog} className="wide" aria-label="Change space" onClose={() => change.reset()}>
-        <form onSubmit={submit}>
-          <p>
-            An override narrows a parameter (<code>{"rank: {low: 2, high: 8}"}</code>) or fixes it (
-            <code>{"rank: {value: 8}"}</code>). Suggestions without a place in the new space are taken back; what was
-            measured stays.
-          </p>
-          <label className="field">
-            Space (YAML)
-            <textarea
-              rows={Math.min(16, text.split("\n").length + 2)}
-              spellCheck={false}
-              className="mono"
-              value={text}
-              onChange={({ target }) => setText(target.value)}
-            />
-          </label>
-          {change.error && (
-            <p className="reason" role="alert">
-              {wordsOf(change.error)}
-            </p>
-          )}
-          <div className="actions">
-            <button type="button" onClick={() => dialog.current?.close()}>
-              Leave it
-            </button>
-            <button type="submit" className="primary" disabled={change.isPending}>
-              {change.isPending ? "Checking…" : "Change it"}
-            </button>
-          </div>
-        </form>
-      </dialog>
+      <DialogForm
+        dialog={dialog}
+        label="Change space"
+        wide
+        send={change.isPending ? "Checking…" : "Change it"}
+        sending={change.isPending}
+        problem={change.error ? wordsOf(change.error) : undefined}
+        onSend={() => change.mutate()}
+        onClose={() => change.reset()}
+      >
+        <p>
+          An override narrows a parameter (<code>{"rank: {low: 2, high: 8}"}</code>) or fixes it (
+          <code>{"rank: {value: 8}"}</code>). Suggestions without a place in the new space are taken back; what was
+          measured stays.
+        </p>
+        <label className="field">
+          Space (YAML)
+          <textarea
+            rows={Math.min(16, text.split("\n").length + 2)}
+            spellCheck={false}
+            className="mono"
+            value={text}
+            onChange={({ target }) => setText(target.value)}
+          />
+        </label>
+      </DialogForm>
     </>
   );
 }

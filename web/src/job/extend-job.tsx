@@ -1,9 +1,10 @@
 /** More trials, and more time where it is limited, for a search that is under way or over. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { extendJob } from "../api/client";
 import { keys } from "../api/queries";
 import type { Job, Json } from "../api/types";
+import { DialogForm } from "../shell/dialog-form";
 
 /** What the first press of the button offers. */
 const TRIALS = 20;
@@ -23,50 +24,39 @@ export function ExtendJob({ job, disabled }: { job: Job; disabled: boolean }) {
       dialog.current?.close();
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    extend.mutate();
-  };
   return (
     <>
       <button type="button" disabled={disabled} onClick={() => dialog.current?.showModal()}>
         Extend
       </button>
-      <dialog ref={dialog} aria-label="Extend" onClose={() => extend.reset()}>
-        <form onSubmit={submit}>
-          <p>{job.name} goes on with more trials; what it has measured stays.</p>
+      <DialogForm
+        dialog={dialog}
+        label="Extend"
+        send="Extend job"
+        sending={extend.isPending}
+        problem={extend.error?.message}
+        onSend={() => extend.mutate()}
+        onClose={() => extend.reset()}
+      >
+        <p>{job.name} goes on with more trials; what it has measured stays.</p>
+        <label className="field">
+          Trials to add
+          <input
+            type="number"
+            min={1}
+            step={1}
+            required
+            value={trials}
+            onChange={({ target }) => setTrials(target.value)}
+          />
+        </label>
+        {limited && (
           <label className="field">
-            Trials to add
-            <input
-              type="number"
-              min={1}
-              step={1}
-              required
-              value={trials}
-              onChange={({ target }) => setTrials(target.value)}
-            />
+            Minutes to add
+            <input type="number" min={1} value={minutes} onChange={({ target }) => setMinutes(target.value)} />
           </label>
-          {limited && (
-            <label className="field">
-              Minutes to add
-              <input type="number" min={1} value={minutes} onChange={({ target }) => setMinutes(target.value)} />
-            </label>
-          )}
-          {extend.error && (
-            <p className="reason" role="alert">
-              {extend.error.message}
-            </p>
-          )}
-          <div className="actions">
-            <button type="button" onClick={() => dialog.current?.close()}>
-              Leave it
-            </button>
-            <button type="submit" className="primary" disabled={extend.isPending}>
-              Extend job
-            </button>
-          </div>
-        </form>
-      </dialog>
+        )}
+      </DialogForm>
     </>
   );
 }

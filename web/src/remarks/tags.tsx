@@ -1,6 +1,7 @@
 /** Tags and notes as they stand beside a name, and the form that changes them. */
 import { useMutation } from "@tanstack/react-query";
-import { type FormEvent, useRef, useState } from "react";
+import { useRef, useState } from "react";
+import { DialogForm } from "../shell/dialog-form";
 
 export interface Said {
   tags: readonly string[];
@@ -51,10 +52,6 @@ export function Remarks({ about, said, onSave }: Props) {
     setNote(said.note ?? "");
     dialog.current?.showModal();
   };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    save.mutate();
-  };
   return (
     <div className="remarks">
       <Tags tags={said.tags} />
@@ -62,31 +59,24 @@ export function Remarks({ about, said, onSave }: Props) {
       <button type="button" className="small" aria-label={`Tags and note of ${about}`} onClick={open}>
         Tags and note
       </button>
-      <dialog ref={dialog} aria-label={`Tags and note of ${about}`} onClose={() => save.reset()}>
-        <form onSubmit={submit}>
-          <label className="field">
-            Tags, with commas
-            <input value={tags} autoComplete="off" onChange={({ target }) => setTags(target.value)} />
-          </label>
-          <label className="field">
-            Note
-            <textarea rows={4} maxLength={10_000} value={note} onChange={({ target }) => setNote(target.value)} />
-          </label>
-          {save.error && (
-            <p className="reason" role="alert">
-              {save.error.message}
-            </p>
-          )}
-          <div className="actions">
-            <button type="button" onClick={() => dialog.current?.close()}>
-              Leave it
-            </button>
-            <button type="submit" className="primary" disabled={save.isPending}>
-              Save
-            </button>
-          </div>
-        </form>
-      </dialog>
+      <DialogForm
+        dialog={dialog}
+        label={`Tags and note of ${about}`}
+        send="Save"
+        sending={save.isPending}
+        problem={save.error?.message}
+        onSend={() => save.mutate()}
+        onClose={() => save.reset()}
+      >
+        <label className="field">
+          Tags, with commas
+          <input value={tags} autoComplete="off" onChange={({ target }) => setTags(target.value)} />
+        </label>
+        <label className="field">
+          Note
+          <textarea rows={4} maxLength={10_000} value={note} onChange={({ target }) => setNote(target.value)} />
+        </label>
+      </DialogForm>
     </div>
   );
 }
