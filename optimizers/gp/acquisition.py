@@ -75,7 +75,8 @@ class Acquisition:
         worth = np.nan_to_num(worth, nan=0.0)
         if self.surrogate.success is not None:
             probability = self.surrogate.success.probability(points.features)
-            worth = np.where(self.surrogate.success.likely(probability), worth, 0.0) + _LEAST * probability
+            worth = np.where(self.surrogate.success.likely(probability), worth * probability, 0.0)
+            worth += _LEAST * probability
         return worth
 
     def _affordable(self, points: Points, budget: FloatArray) -> FloatArray:

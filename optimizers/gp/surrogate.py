@@ -128,12 +128,10 @@ class Surrogate:
         return np.stack(columns, axis=1)
 
     def feasibility(self, configs: Sequence[Config], points: Points) -> FloatArray:
-        """Probability `[k]` that a trial succeeds and meets all outcome constraints; known ones are certain."""
+        """Probability `[k]` that a trial meets all outcome constraints; known ones are certain."""
         probability = np.ones(len(points))
         for limit in self.limits:
             probability *= limit.probability(points.features)
-        if self.success is not None:
-            probability *= self.success.probability(points.features)
         for constraint in self.problem.constraints:
             if constraint.metric in self.problem.known:
                 values = known_values(self.problem, constraint.metric, configs)
