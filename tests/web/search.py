@@ -144,3 +144,10 @@ class Search:
         (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
         (folder / ANSWERS_FILE).write_text(json.dumps(ANSWERS))
         return self.artifacts.put_folder(folder)
+
+
+def search_with_confirmation(search: Search, **changes: Any) -> Search:
+    """A further job on the same data whose winners are trained again, three times, and measured on test rows."""
+    task = {**search.job.spec["task"], "test": 0.2}
+    confirm = {"seeds": 3, "split": "test"}
+    return Search(search.store, search.artifacts, search.folder, name="checked", task=task, confirm=confirm, **changes)

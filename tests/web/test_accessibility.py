@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from service.store.nodes import Node, ResourceUse
 from service.store.records import Remarks, Resumption
 from tests.web.made_jobs import STUDIED, mixture_job, study
-from tests.web.search import Search
+from tests.web.search import Search, search_with_confirmation
 
 pytestmark = pytest.mark.browser
 AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -86,15 +86,8 @@ def test_no_state_of_a_page_breaks_a_rule(page: Page, search: Search, scheme: An
     page.set_viewport_size({"width": 375, "height": 812})
     search.begin()
     mixed = mixture_job(search)
-    checked = Search(
-        search.store,
-        search.artifacts,
-        search.folder,
-        name="checked",
-        task={**search.job.spec["task"], "test": 0.2},
-        confirm={"seeds": 3, "split": "test"},
-        objectives=[*search.job.spec["objectives"], {"metric": "latency_ms", "direction": "minimize"}],
-    )
+    latency = {"metric": "latency_ms", "direction": "minimize"}
+    checked = search_with_confirmation(search, objectives=[*search.job.spec["objectives"], latency])
     checked.start()
     checked.confirm(checked.complete(checked.lora(4), 0.7, 36_864), [0.66, 0.68, 0.7])
     job, other = f"/#/jobs/{search.job.id}", f"/#/jobs/{checked.job.id}"

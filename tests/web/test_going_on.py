@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.web.drawings import drawn_anew
 from tests.web.made_jobs import mixture_job
-from tests.web.search import Search
+from tests.web.search import Search, search_with_confirmation
 
 pytestmark = pytest.mark.browser
 
@@ -107,14 +107,7 @@ def test_a_front_that_grows_is_told_without_asking_for_the_stages_again(page: Pa
 
 
 def test_a_confirmed_trial_says_what_is_left_of_it(page: Page, search: Search) -> None:
-    job = Search(
-        search.store,
-        search.artifacts,
-        search.folder,
-        name="checked",
-        task={**search.job.spec["task"], "test": 0.2},
-        confirm={"seeds": 3, "split": "test"},
-    )
+    job = search_with_confirmation(search)
     search.start()  # a conductor takes the oldest job first
     job.start()
     best = job.complete(job.lora(4), 0.7, 36_864)
