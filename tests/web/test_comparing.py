@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.web.made_jobs import mixture_job
 from tests.web.search import SPEC, Search
 
 pytestmark = pytest.mark.browser
@@ -81,6 +82,64 @@ def test_what_is_done_to_several_jobs_says_how_it_went_with_each(page: Page, sea
     page.get_by_role("button", name="Delete 3 jobs").click()
     expect(page.get_by_text("No jobs yet.")).to_be_visible()
     assert searches["warm"].store.list_jobs().items == ()
+
+
+def test_more_trials_for_several_jobs_and_minutes_for_those_whose_time_is_limited(page: Page, search: Search) -> None:
+    page.expected_errors = ("409",)  # type: ignore[attr-defined]
+    search.start()  # a conductor takes the oldest job first
+    mixed = mixture_job(search)
+    budget = {"trials": 4, "epochs": 1, "wall_clock": 600}
+    limited = Search(search.store, search.artifacts, search.folder, name="limited", budget=budget)
+    bulk = choose(page, "a search", "limited", "mixed")
+    bulk.get_by_role("button", name="Extend").click()
+    dialog = page.get_by_role("dialog", name="Extend")
+    dialog.get_by_label("Trials to add").fill("5")
+    dialog.get_by_label("Minutes to add (to the 1 whose time is limited)").fill("10")
+    dialog.get_by_role("button", name="Extend 3 jobs").click()
+    expect(dialog).to_have_count(0)
+    expect(bulk.get_by_role("status")).to_contain_text("2 of 3 extended")
+    told = bulk.get_by_role("list", name="How it went").get_by_role("listitem")
+    expect(told.filter(has_text=re.compile("mixed: .* is a mixture job and searches no space"))).to_have_count(1)
+    expect(entry(page, "limited")).to_contain_text("of 9")
+    budgets = [search.store.get_job(one.job.id).spec["budget"] for one in (search, limited, mixed)]
+    assert [one["trials"] for one in budgets] == [45, 9, 9]
+    assert [one.get("wall_clock") for one in budgets[:2]] == [None, 1200]
+
+
+def test_the_space_of_several_jobs_is_changed_where_they_are_alike(page: Page, search: Search) -> None:
+    page.expected_errors = ("422",)  # type: ignore[attr-defined]
+    batch = {"batch_size": {"value": 8}}
+    own = ({**batch, "rank": {"low": 4}}, {**batch, "rank": {"low": 16}})
+    jobs = [
+        Search(
+            search.store, search.artifacts, search.folder, name=name, space={"preset": "lora", "overrides": overrides}
+        )
+        for name, overrides in zip(("one", "two"), own, strict=True)
+    ]
+    bulk = choose(page, "one", "two")
+    change = bulk.get_by_role("button", name="Change space")
+    change.click()
+    dialog = page.get_by_role("dialog", name="Change space")
+    text = dialog.get_by_label("Space (YAML)")
+    expect(text).to_have_value(re.compile(r"batch_size: \{value: 8\}"))
+    expect(text).not_to_have_value(re.compile("rank"))
+    text.fill("preset: lora\noverrides: {rank: {high: 8}}")  # below what the second begins with
+    dialog.get_by_role("button", name="Change it").click()
+    expect(bulk.get_by_role("status")).to_contain_text("1 of 2 changed")
+    refused = bulk.get_by_role("list", name="How it went").get_by_role("listitem").filter(has_text="two: ")
+    expect(refused).to_contain_text("space.overrides.rank")
+    spaces = [search.store.get_job(one.job.id).spec["space"]["overrides"] for one in jobs]
+    assert spaces == [{"rank": {"low": 4, "high": 8}}, own[1]]
+
+
+@pytest.mark.usefixtures("searches")
+def test_a_job_is_cloned_from_the_list(page: Page) -> None:
+    bulk = choose(page, "a search", "warm")
+    expect(bulk.get_by_role("link", name="Compare")).to_be_visible()
+    expect(bulk.get_by_role("link", name="Clone")).to_have_count(0)
+    page.get_by_label("Select a search", exact=True).uncheck()
+    bulk.get_by_role("link", name="Clone").click()
+    expect(page.get_by_label("Job file (YAML)")).to_contain_text("name: warm")
 
 
 @pytest.mark.usefixtures("searches")

@@ -1,33 +1,36 @@
-/** The space of a search that goes on: its section as text, narrowed, frozen or widened. */
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+/** The space of searches that go on: its section as text, narrowed, frozen or widened. */
+import { useMutation } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import { ApiError, changeSpace } from "../api/client";
-import { keys } from "../api/queries";
 import type { Job, Json } from "../api/types";
 import { readJob } from "../new-job/job-document";
 import { DialogForm } from "../shell/dialog-form";
 import { toYaml } from "../text/yaml";
-import { mergePatch } from "./merge-patch";
+import { emptied, inAll, type Mapping, mergePatch } from "./merge-patch";
+import { wordsOf } from "./refusal";
 
-export function ChangeSpace({ job, disabled }: { job: Job; disabled: boolean }) {
+interface Props {
+  jobs: readonly Job[];
+  disabled: boolean;
+  /** `patch` makes of the space that is shown what is written; the dialog stays until that is done. */
+  onSend: (patch: Mapping) => Promise<unknown>;
+}
+
+export function ChangeSpace({ jobs, disabled, onSend }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const cache = useQueryClient();
+  const [before, setBefore] = useState<Mapping>({});
   const [text, setText] = useState("");
-  const before = (job.spec["space"] ?? {}) as { [key: string]: Json };
   const change = useMutation({
     mutationFn: async () => {
       const after = readJob(text);
       if (!after) throw new Error("This is no mapping in YAML yet: write `name: value`, one to a line.");
-      return changeSpace(job.id, mergePatch(written(before), after));
+      return onSend(mergePatch(before, emptied(before, after)));
     },
-    onSuccess: (changed) => {
-      cache.setQueryData(keys.job(job.id), changed);
-      void cache.invalidateQueries({ queryKey: keys.stages(job.id) });
-      dialog.current?.close();
-    },
+    onSuccess: () => dialog.current?.close(),
   });
   const open = () => {
-    setText(toYaml(written(before)));
+    const shared = inAll(jobs.map(({ spec }) => written((spec["space"] ?? {}) as Mapping)));
+    setBefore(shared);
+    setText(Object.keys(shared).length ? toYaml(shared) : "");
     dialog.current?.showModal();
   };
   return (
@@ -50,6 +53,12 @@ export function ChangeSpace({ job, disabled }: { job: Job; disabled: boolean }) 
           <code>{"rank: {value: 8}"}</code>). Suggestions without a place in the new space are taken back; what was
           measured stays.
         </p>
+        {jobs.length > 1 && (
+          <p>
+            Here stands what the {jobs.length} jobs have in common. What you change of it is changed in each; what else
+            a job has stays.
+          </p>
+        )}
         <label className="field">
           Space (YAML)
           <textarea
@@ -66,15 +75,9 @@ export function ChangeSpace({ job, disabled }: { job: Job; disabled: boolean }) 
 }
 
 /** Without what nobody wrote: fields that are empty, as the service fills them in. */
-const written = (space: { [key: string]: Json }): { [key: string]: Json } =>
+const written = (space: Mapping): Mapping =>
   Object.fromEntries(
     Object.entries(space).filter(
-      ([, value]) => value !== null && (typeof value !== "object" || Object.keys(value).length > 0),
+      ([, value]: [string, Json]) => value !== null && (typeof value !== "object" || Object.keys(value).length > 0),
     ),
   );
-
-/** Every problem with its field. */
-const wordsOf = (error: Error): string =>
-  error instanceof ApiError && error.errors.length
-    ? error.errors.map(({ field, message }) => (message.includes(field) ? message : `${field}: ${message}`)).join(" ")
-    : error.message;

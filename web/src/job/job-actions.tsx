@@ -1,13 +1,13 @@
 /** Pause, resume, extend, change the space, cancel, clone, delete: only what the job's state allows. What cannot be undone asks first. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { actOnJob, deleteJob } from "../api/client";
+import { actOnJob, changeSpace, deleteJob, extendJob } from "../api/client";
 import { keys } from "../api/queries";
 import type { Job, JobAction } from "../api/types";
 import { ChangeSpace } from "./change-space";
 import { ExtendJob } from "./extend-job";
 import { isSearch } from "./kind";
 import { Confirmed } from "../shell/confirmed";
-import { navigate } from "../shell/router";
+import { clonePath, navigate } from "../shell/router";
 
 export function JobActions({ job }: { job: Job }) {
   const cache = useQueryClient();
@@ -45,9 +45,25 @@ export function JobActions({ job }: { job: Job }) {
           Resume
         </button>
       )}
-      {isSearch(job) && <ExtendJob job={job} disabled={busy} />}
-      {isSearch(job) && !over && <ChangeSpace job={job} disabled={busy} />}
-      <a className="button" href={`#/new?from=${job.id}`}>
+      {isSearch(job) && (
+        <ExtendJob
+          what={job.name}
+          jobs={[job]}
+          disabled={busy}
+          onSend={async (more) => cache.setQueryData(keys.job(job.id), await extendJob(job.id, more(job)))}
+        />
+      )}
+      {isSearch(job) && !over && (
+        <ChangeSpace
+          jobs={[job]}
+          disabled={busy}
+          onSend={async (patch) => {
+            cache.setQueryData(keys.job(job.id), await changeSpace(job.id, patch));
+            void cache.invalidateQueries({ queryKey: keys.stages(job.id) });
+          }}
+        />
+      )}
+      <a className="button" href={clonePath(job.id)}>
         Clone
       </a>
       {over ? (

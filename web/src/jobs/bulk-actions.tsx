@@ -1,14 +1,18 @@
 /** What is done to several jobs at once: one after the other, and each says how it went. */
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { actOnJob, deleteJob, remarkJob } from "../api/client";
+import { actOnJob, changeSpace, deleteJob, extendJob, remarkJob } from "../api/client";
 import { keys } from "../api/queries";
 import type { Job } from "../api/types";
+import { ChangeSpace } from "../job/change-space";
+import { ExtendJob } from "../job/extend-job";
+import { isSearch } from "../job/kind";
+import { wordsOf } from "../job/refusal";
 import { tagsIn } from "../remarks/tags";
 import { Confirmed } from "../shell/confirmed";
-import { comparePath } from "../shell/router";
+import { clonePath, comparePath } from "../shell/router";
 
-type Action = "pause" | "resume" | "cancel" | "delete" | "tag";
+type Action = "pause" | "resume" | "cancel" | "delete" | "tag" | "extend" | "space";
 interface Result {
   job: Job;
   /** Why not; null where it was done. */
@@ -27,6 +31,8 @@ const DONE: Record<Action, string> = {
   cancel: "cancelled",
   delete: "deleted",
   tag: "tagged",
+  extend: "extended",
+  space: "changed",
 };
 
 interface Props {
@@ -39,15 +45,15 @@ export function BulkActions({ jobs, onClear }: Props) {
   const [done, setDone] = useState<Done | null>(null);
   const [tags, setTags] = useState("");
   const busy = done !== null && done.results.length < done.of;
-  const run = async (action: Action) => {
+  const run = async (action: Action, act: (job: Job) => Promise<unknown>) => {
     const results: Result[] = [];
     for (const job of jobs) {
       setDone({ action, results: [...results], of: jobs.length });
       try {
-        await act(action, job, tagsIn(tags));
+        await act(job);
         results.push({ job, refused: null });
       } catch (error) {
-        results.push({ job, refused: error instanceof Error ? error.message : String(error) });
+        results.push({ job, refused: wordsOf(error) });
       }
     }
     setDone({ action, results, of: jobs.length });
@@ -55,6 +61,8 @@ export function BulkActions({ jobs, onClear }: Props) {
     await cache.invalidateQueries({ queryKey: keys.jobs });
   };
   if (jobs.length === 0 && !done) return null;
+  const only = jobs.length === 1 ? jobs[0] : undefined;
+  const searching = jobs.some(isSearch);
   const count = `${jobs.length} ${jobs.length === 1 ? "job" : "jobs"}`;
   return (
     <section className="bulk" aria-label="Selected jobs">
@@ -65,29 +73,54 @@ export function BulkActions({ jobs, onClear }: Props) {
             Compare
           </a>
           {(["pause", "resume"] as const).map((action) => (
-            <button key={action} type="button" disabled={busy} onClick={() => void run(action)}>
+            <button
+              key={action}
+              type="button"
+              disabled={busy}
+              onClick={() => void run(action, ({ id }) => actOnJob(id, action))}
+            >
               {capital(action)}
             </button>
           ))}
+          {searching && (
+            <ExtendJob
+              what={count}
+              jobs={jobs}
+              disabled={busy}
+              onSend={async (more) => void run("extend", (job) => extendJob(job.id, more(job)))}
+            />
+          )}
+          {searching && (
+            <ChangeSpace
+              jobs={jobs}
+              disabled={busy}
+              onSend={async (patch) => void run("space", ({ id }) => changeSpace(id, patch))}
+            />
+          )}
+          {only && (
+            <a className="button" href={clonePath(only.id)}>
+              Clone
+            </a>
+          )}
           <Confirmed
             name="Cancel"
             what={count}
             disabled={busy}
             question={`Cancel ${count}? Running trials stop; finished ones stay.`}
-            onConfirm={() => void run("cancel")}
+            onConfirm={() => void run("cancel", ({ id }) => actOnJob(id, "cancel"))}
           />
           <Confirmed
             name="Delete"
             what={count}
             disabled={busy}
             question={`Delete ${count} with all of their trials and adapters?`}
-            onConfirm={() => void run("delete")}
+            onConfirm={() => void run("delete", ({ id }) => deleteJob(id))}
           />
           <form
             className="inline"
             onSubmit={(event) => {
               event.preventDefault();
-              void run("tag");
+              void run("tag", (job) => remarkJob(job.id, { tags: [...job.tags, ...tagsIn(tags)] }));
             }}
           >
             <input
@@ -111,12 +144,6 @@ export function BulkActions({ jobs, onClear }: Props) {
 }
 
 const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
-
-async function act(action: Action, job: Job, tags: string[]): Promise<unknown> {
-  if (action === "delete") return deleteJob(job.id);
-  if (action === "tag") return remarkJob(job.id, { tags: [...job.tags, ...tags] });
-  return actOnJob(job.id, action);
-}
 
 function Results({ done: { action, results, of }, onClose }: { done: Done; onClose: () => void }) {
   const refused = results.filter((one) => one.refused !== null);

@@ -31,6 +31,9 @@ export const trialPath = (id: string): string => `${jobPath(id.slice(0, id.lastI
 export const comparePath = (ids: readonly string[]): string =>
   `#/compare?jobs=${ids.map(encodeURIComponent).join(",")}`;
 
+/** A new job that starts with the file of another. */
+export const clonePath = (id: string): string => `#/new?from=${encodeURIComponent(id)}`;
+
 type Changes = Record<string, string | readonly string[] | null>;
 
 /** Change query values of the current route (null removes one, a list repeats it) without a step in the history. */
