@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from predictors.answer import OutOfDomain
 from service.errors import BadInput, FieldProblem, ServiceError, TooMany
@@ -42,6 +43,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(OutOfDomain, _out_of_domain)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -76,6 +78,12 @@ def _http_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     body = {"type": "about:blank", "title": str(error.detail), "status": error.status_code, "detail": str(error.detail)}
     return JSONResponse(body, error.status_code, error.headers, MEDIA_TYPE)
+
+
+def _left(request: Request, _error: Exception) -> Response:
+    """Nobody reads this answer; its status, the usual one for it, is for logs and counters."""
+    _LOG.info("%s %s: the caller left before the body was whole", request.method, request.url.path)
+    return Response(status_code=499)
 
 
 def _bug(request: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -10,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ValidationError
 
@@ -187,3 +190,28 @@ def test_others_are_answered_while_hostile_bodies_are_read(served: httpx.Client)
         time.sleep(0.02)
     for thread in threads:
         thread.join()
+
+
+@pytest.mark.parametrize("path", ["/v1/checks", "/v1/jobs"])
+def test_a_caller_who_leaves_amid_the_body_is_no_error(
+    app: FastAPI, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """A page that checks what is typed gives a check up with the next key."""
+    received = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+    scope = {
+        **{"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""},
+        **{"headers": [(b"host", b"localhost"), (b"content-type", b"application/json")], "http_version": "1.1"},
+        **{"scheme": "http", "client": ("127.0.0.1", 1), "server": ("localhost", 80), "root_path": ""},
+    }
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 499
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING or record.exc_info]
