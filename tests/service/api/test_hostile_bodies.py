@@ -199,11 +199,9 @@ def test_a_caller_who_leaves_amid_the_body_is_no_error(
     """A page that checks what is typed gives a check up with the next key."""
     received = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
     sent: list[Any] = []
-    scope = {
-        **{"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""},
-        **{"headers": [(b"host", b"localhost"), (b"content-type", b"application/json")], "http_version": "1.1"},
-        **{"scheme": "http", "client": ("127.0.0.1", 1), "server": ("localhost", 80), "root_path": ""},
-    }
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"", "root_path": ""}
+    scope |= {"scheme": "http", "http_version": "1.1", "client": ("127.0.0.1", 1), "server": ("localhost", 80)}
 
     async def receive() -> Any:
         return next(received)
