@@ -1,7 +1,7 @@
 """What a trial forgets of data that its base can deal with already. Needs torch.
 
 A model that writes is asked for the loss of these texts, before and after. A model that reads has no head for them: a
-logistic regression on what the base's head is given (the mean over a text's tokens) stands for one. It is fitted once,
+logistic regression on what the base's head is given (the mean over a row's tokens) stands for one. It is fitted once,
 on the base, and asked again where the trained model gives the states: the accuracy it loses is what was forgotten.
 """
 
@@ -111,13 +111,15 @@ def _features(model: nn.Module, base: Base, rows: Inputs, chosen: NDArray[np.int
             batch = rows.batch(part)
             logits = model(**batch).logits
             states = (given.pop() if base.head else logits).float()
-            found.append(_pooled(states, batch["attention_mask"]).cpu().numpy())
+            found.append(_pooled(states, batch.get("attention_mask")).cpu().numpy())
     return np.concatenate(found)
 
 
-def _pooled(states: Tensor, mask: Tensor) -> Tensor:
+def _pooled(states: Tensor, mask: Tensor | None) -> Tensor:
     if states.ndim == 2:
         return states
+    if mask is None:  # of images and sounds every place counts
+        return states.mean(1)
     real = mask[..., None].to(states.dtype)
     own = states[:, -mask.shape[1] :]  # prompts stand in front
     return (own * real).sum(1) / real.sum(1)

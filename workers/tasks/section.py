@@ -140,8 +140,8 @@ class DomainSection(TaskSection):
         return self
 
 
-class KnowledgeSection(TaskSection):
-    """A section of texts, whose model may be watched for what it forgets."""
+class WatchedSection(TaskSection):
+    """A section whose model may be watched for what it forgets."""
 
     path_fields: ClassVar[tuple[str, ...]] = (*TaskSection.path_fields, "knowledge")
 
@@ -149,7 +149,6 @@ class KnowledgeSection(TaskSection):
         default=None,
         description="data of what the base can do already, a source like `train`: `forgetting` of it is measured",
     )
-    knowledge_text: Name = Field(default="text", description="column of the texts of `knowledge`")
     knowledge_label: Name = Field(
         default="label", description="column of their classes, for models that read; what writes needs none"
     )
@@ -157,6 +156,23 @@ class KnowledgeSection(TaskSection):
     def written_metrics(self) -> tuple[str, ...]:
         """Metrics that are there at a trial's end alone."""
         return () if self.knowledge is None else (FORGETTING.name,)
+
+
+class KnowledgeSection(WatchedSection):
+    """A section of texts, watched by texts."""
+
+    knowledge_text: Name = Field(default="text", description="column of the texts of `knowledge`")
+
+
+class FileSection(DomainSection, WatchedSection):
+    """A section whose rows are files with a class each, watched by files of the same kind."""
+
+    max_length: ClassVar[int] = 0  # type: ignore[misc]  # a row has as many tokens as the model makes of a file
+    label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
+
+    @abstractmethod
+    def knowledge_column(self) -> dict[str, str]:
+        """The field that names the column of files, with the column of `knowledge` in it."""
 
 
 class TrustedSection(KnowledgeSection):

@@ -10,8 +10,11 @@ import pytest
 import torch
 
 from tests.service.tiny_task import FILLER, write_model, write_rows
+from tests.workers.tasks.test_conformance import CASES
 from tests.workers.tasks.test_domains import write
 from tests.workers.tiny_chat_model import conversation, write_language_model
+from tests.workers.tiny_sound_model import write_sound_model
+from tests.workers.tiny_vision_model import write_vision_model
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment, Outcome
 from workers.methods.forms.low_rank import StartedLora
@@ -84,6 +87,28 @@ def test_a_model_that_writes_is_asked_for_the_loss_of_the_texts(home: Path) -> N
     assert changed.metrics["forgetting"] > 0.01
 
 
+@pytest.mark.parametrize(("name", "column"), [("image-classification", "image"), ("audio-classification", "audio")])
+def test_files_are_watched_by_files_of_their_kind(tmp_path: Path, name: str, column: str) -> None:
+    """What else the base can tell is a table of files with columns of its own."""
+    (write_vision_model if column == "image" else write_sound_model)(tmp_path / "model")
+    rng = random.Random(0)
+    write(tmp_path / "train.jsonl", [CASES[name].row(rng) for _ in range(60)])
+    known = [CASES[name].row(rng) for _ in range(160)]
+    write(tmp_path / "known.jsonl", [{"file": row[column], "kind": row["label"]} for row in known])
+    given = {"type": name, "model": str(tmp_path / "model"), "train": str(tmp_path / "train.jsonl"), "validation": 0.3}
+    given |= {"knowledge": str(tmp_path / "known.jsonl"), f"knowledge_{column}": "file", "knowledge_label": "kind"}
+    head, adapted = (
+        {"learning_rate": rate, "batch_size": 8, **config} for rate, config in ((1e-3, {"method": "head"}), (0.3, LORA))
+    )
+    fields = {"trial_id": "t", "attempt": 1, "epochs": 2, "seed": 1, "measure_latency": False, "task": given}
+    before, after = (
+        ran(tmp_path, Assignment.model_validate({**fields, "config": config})) for config in (head, adapted)
+    )
+    assert before.metrics["forgetting"] == 0.0
+    assert float(before.environment["knowledge_before"]) > 0.8
+    assert after.metrics["forgetting"] > 0.1
+
+
 def test_an_adapter_that_preserves_starts_from_the_knowledge_and_one_that_previews_from_the_task(home: Path) -> None:
     def factors(variant: str, **changes: Any) -> torch.Tensor:
         bench = Workbench(home, ArtifactStore(home / "artifacts"))
@@ -112,7 +137,7 @@ def test_knowledge_is_measured_once_for_a_job_and_by_jobs_that_name_it(home: Pat
     assert "forgetting" not in metrics_for(plain.task)
     assert metrics_for(trial(home).task)["forgetting"].direction == "minimize"
     assert trial(home).task.written_metrics() == ("forgetting",)
-    assert "knowledge" not in task("image-classification").section.model_fields
+    assert "knowledge" not in task("multi-task").section.model_fields
 
 
 def test_a_base_in_parts_is_not_asked(home: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,28 +14,31 @@ from workers.data.sounds import SOUNDS, require_soundfile, waveform
 from workers.data.tokens import Encoded
 from workers.models.heads import SOUND
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
-from workers.tasks.section import DomainSection
+from workers.tasks.section import FileSection
 from workers.tasks.task import Task
 
 if TYPE_CHECKING:
     from workers.models.spectrograms import SpectrogramReader
 
 
-class AudioClassificationSpec(DomainSection):
+class AudioClassificationSpec(FileSection):
     """The `task` section of an audio classification."""
 
     type: Literal["audio-classification"] = "audio-classification"
-    max_length: ClassVar[int] = 0  # type: ignore[misc]  # a row has as many tokens as the model's window
     audio: Name = Field(
         default="audio",
         description="column of sounds: paths below the table's folder, bytes, or data URIs; a folder of folders, one "
         "for each class, needs no table",
     )
-    label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
+    knowledge_audio: Name = Field(default="audio", description="column of the sounds of `knowledge`")
 
     def text_columns(self) -> tuple[str, ...]:
         """The column that makes the input."""
         return (self.audio,)
+
+    def knowledge_column(self) -> dict[str, str]:
+        """The column of sounds."""
+        return {"audio": self.knowledge_audio}
 
 
 def read(task: AudioClassificationSpec, seed: int = 0) -> TaskData:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,28 +14,31 @@ from workers.data.rows import Blob, Rows, TaskData
 from workers.data.tokens import Encoded
 from workers.models.heads import IMAGE
 from workers.tasks.catalogue.text_classification import TASK as CLASSIFICATION
-from workers.tasks.section import DomainSection
+from workers.tasks.section import FileSection
 from workers.tasks.task import Task
 
 if TYPE_CHECKING:
     from workers.models.pixels import PixelReader
 
 
-class ImageClassificationSpec(DomainSection):
+class ImageClassificationSpec(FileSection):
     """The `task` section of an image classification."""
 
     type: Literal["image-classification"] = "image-classification"
-    max_length: ClassVar[int] = 0  # type: ignore[misc]  # a row has as many tokens as the model cuts an image into
     image: Name = Field(
         default="image",
         description="column of images: paths below the table's folder, bytes, or data URIs; a folder of folders, one "
         "for each class, needs no table",
     )
-    label: Name = Field(default="label", description="column of the class: text or numbers, taken as written")
+    knowledge_image: Name = Field(default="image", description="column of the images of `knowledge`")
 
     def text_columns(self) -> tuple[str, ...]:
         """The column that makes the input."""
         return (self.image,)
+
+    def knowledge_column(self) -> dict[str, str]:
+        """The column of images."""
+        return {"image": self.knowledge_image}
 
 
 def read(task: ImageClassificationSpec, seed: int = 0) -> TaskData:
