@@ -1,4 +1,5 @@
-"""`python -m benchmarks.sft`: a trial beside TRL's `SFTTrainer`, all layers and the uppermost ones, in one run.
+"""`python -m benchmarks.sft`: a trial beside TRL's `SFTTrainer`, all layers and the uppermost ones, and one of
+preferences beside its `DPOTrainer`, in one run.
 
 Each side runs in a process of its own, on one core, one after the other, and so do the products that both need.
 Processor time is compared: what else the machine does makes little difference to it. The record goes to
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.sft.plan import Plan, plan
+from benchmarks.sft.plan import Plan, pairs_plan, plan
 from workers.engines.precision import Precision
 
 HERE = Path(__file__).parent
@@ -33,6 +34,9 @@ CASES: dict[str, tuple[int | None, bool, Precision]] = {
     "all layers, bfloat16": (None, False, "bf16"),
     "upper four layers, a later trial, bfloat16": (4, True, "bf16"),
 }
+# Of preferences, whether an earlier trial has stored what the base says of the pairs.
+PREFERENCES = {"preferences": False, "preferences, a later trial": True}
+PAIRS = {"full": 4, "quick": 1}
 
 
 def main() -> None:
@@ -43,7 +47,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--steps", type=int, default=STEPS, help="of an epoch")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of the record")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), help="all by default")
+    parser.add_argument(
+        "--cases", nargs="+", choices=[*CASES, *PREFERENCES], default=[*CASES, *PREFERENCES], help="all by default"
+    )
     given = parser.parse_args()
     form = "quick" if given.quick else "full"
     record: dict[str, Any] = {
@@ -55,9 +61,13 @@ def main() -> None:
         "peer": _versions(given.peer),
     }
     for name in given.cases:
-        chosen = plan(given.steps, given.epochs, BATCH[form], *CASES[name])
-        ours = _run([sys.executable, "-m", "benchmarks.sft.ours"], chosen)
-        theirs = _run([str(given.peer), str(HERE / "peer.py")], chosen)
+        if name in PREFERENCES:
+            chosen = pairs_plan(given.steps, given.epochs, PAIRS[form], PREFERENCES[name])
+            own, peer = "our_preferences", "preference_trainer.py"
+        else:
+            chosen, own, peer = plan(given.steps, given.epochs, BATCH[form], *CASES[name]), "ours", "peer.py"
+        ours = _run([sys.executable, "-m", f"benchmarks.sft.{own}"], chosen)
+        theirs = _run([str(given.peer), str(HERE / peer)], chosen)
         products = _run([sys.executable, "-m", "benchmarks.sft.products"], chosen)
         record[name] = compared(chosen, ours, theirs, products["processor_seconds"])
         _save(record, given.results / ("sft.quick.json" if given.quick else "sft.json"))

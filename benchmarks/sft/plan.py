@@ -12,6 +12,7 @@ from workers.models.description import describe
 from workers.models.loading import load_tokenizer
 from workers.models.references import resolve
 from workers.tasks.catalogue.causal_lm import TASK
+from workers.tasks.catalogue.preference import TASK as PREFERENCE
 from workers.tasks.criterion import IGNORED
 
 MODEL = "builtin:smollm2"
@@ -33,22 +34,15 @@ def plan(
     task = TASK.section.model_validate({**section, "max_length": MAX_LENGTH, "train_rows": rows, "overlong": "drop"})
     data = TASK.read(task, 0).train
     encoded = TASK.encode(data, load_tokenizer(MODEL), MAX_LENGTH)
-    model, lora = describe(MODEL), method("lora")
-    knobs = {"rank": RANK, "alpha": 2 * RANK, "targets": "all", "top_layers": top_layers or model.shape.layers}
-    assert lora.peft_config is not None
-    _, arguments = lora.peft_config(model, lora.complete(model, knobs))
     lengths = np.array([len(ids) for ids in encoded["input_ids"]])
     # Rows of like length share a batch, on both sides alike: the order of batches is random.
     order = np.random.default_rng(0).permutation(rows // batch_size)
     batches = np.argsort(-lengths, kind="stable").reshape(-1, batch_size)[order]
     chosen = batches.ravel()
     return {
-        "folder": str(resolve(MODEL)),
         "input_ids": [np.asarray(encoded["input_ids"][row]).tolist() for row in chosen],
         "targets": [np.asarray(encoded["targets"][row]).tolist() for row in chosen],
-        "ignored": IGNORED,
-        "knobs": knobs,
-        "lora": arguments,
+        **_adapter(top_layers),
         "learning_rate": 1e-3,
         "batch_size": batch_size,
         "steps": steps,  # of an epoch
@@ -57,3 +51,36 @@ def plan(
         "precision": precision,
         "seed": 7,
     }
+
+
+def pairs_plan(steps: int, epochs: int, pairs: int, likelihoods_stored: bool) -> Plan:
+    """DPO of the same adapter on all layers, on so many of the built-in pairs a step, in float32.
+
+    A pair is two rows in turn, the better answer first. With `likelihoods_stored` our side has what the base says of
+    the pairs from an earlier trial; TRL's asks the base anew in every step, which is its default.
+    """
+    rows = steps * pairs
+    task = PREFERENCE.section.model_validate(
+        {"model": MODEL, "train": "builtin:pyprefs", "max_length": MAX_LENGTH, "train_rows": rows, "overlong": "drop"}
+    )
+    encoded = PREFERENCE.encode(PREFERENCE.read(task, 0).train, load_tokenizer(MODEL), MAX_LENGTH)
+    return {
+        "input_ids": [np.asarray(row).tolist() for row in encoded["input_ids"]],
+        "targets": [np.asarray(row).tolist() for row in encoded["targets"]],
+        **_adapter(None),
+        "learning_rate": 1e-4,
+        "beta": 0.1,
+        "batch_size": pairs,
+        "steps": steps,  # of an epoch
+        "epochs": epochs,
+        "likelihoods_stored": likelihoods_stored,
+        "seed": 7,
+    }
+
+
+def _adapter(top_layers: int | None) -> Plan:
+    model, lora = describe(MODEL), method("lora")
+    knobs = {"rank": RANK, "alpha": 2 * RANK, "targets": "all", "top_layers": top_layers or model.shape.layers}
+    assert lora.peft_config is not None
+    _, arguments = lora.peft_config(model, lora.complete(model, knobs))
+    return {"folder": str(resolve(MODEL)), "ignored": IGNORED, "knobs": knobs, "lora": arguments}
