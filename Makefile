@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo demo-sft test test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-dashboard bench-methods bench-autopeft bench-sft bench-gsm8k systems record-trials lock clean
+.PHONY: help setup web openapi wheel demo demo-sft test test-slow test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-dashboard bench-methods bench-autopeft bench-sft bench-gsm8k systems record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -44,13 +44,17 @@ demo: setup ## a whole search on the embedded defaults: submit, watch, front, ex
 demo-sft: setup ## the same on a language model: a search of 12 trials, the winner merged and asked beside its base
 	$(BIN)/peftsearch demo --job examples/language-model.yaml
 
-test: setup ## every test
+test: setup ## every test but the slow ones (twelve minutes on two idle cores)
 	@tools/ensure-chromium
 	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm test --silent
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+
+test-slow: setup ## the slow ones: whole services and kills, searches to their end, methods beside others
+	@tools/ensure-chromium
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow $(PYTEST_ARGS)
 
 test-families: setup ## every method, and searches to the end, on every family of models (`make test` takes a covering sample)
-	PEFTSEARCH_FAMILIES=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) --dist loadfile tests/workers/models tests/service/test_family_jobs.py
+	PEFTSEARCH_FAMILIES=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) tests/workers/models tests/service/test_family_jobs.py
 
 fuzz: setup ## at least 10,000 requests made from the OpenAPI document, with a token and without (ten minutes; DATABASE: a URL other than SQLite's)
 	PEFTSEARCH_FUZZ_CASES=$(or $(CASES),13000) PEFTSEARCH_FUZZ_DATABASE='$(DATABASE)' $(BIN)/python -m pytest -q -s tests/service/api/test_schema_fuzz.py

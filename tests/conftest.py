@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 pytest_plugins = ["tests.api_fixtures"]
 
 SHARED_DATA = (Path(__file__).resolve().parents[2] / "shared" / "data").resolve()
+
+
+class OneRayAtATime(LoadFileScheduling):
+    """Workers take a file each, but one of them takes all files that start Ray: side by side these wait for each other
+    until their time is up."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "ray" if _starts_ray(file) else file
+
+
+@cache
+def _starts_ray(file: str) -> bool:
+    return "pytest.mark.ray" in Path(__file__).parents[1].joinpath(file).read_text(encoding="utf-8")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """How tests are shared out among workers (`-n 2`)."""
+    return OneRayAtATime(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from workers.assignment import Outcome, Report
 
 
 @pytest.mark.slow
+@pytest.mark.ray
 def test_a_job_survives_faults_of_many_kinds() -> None:
     played = scene.play("sqlite", seed=4, trials=18, points=8, gap=0.8)
     print(f"{played.points} in {played.seconds:.1f} s")

@@ -28,7 +28,7 @@ EVERY = (*BUILDERS, *TOKEN_BUILDERS, "opt", "bloom")
 KINDS = EVERY if os.environ.get("PEFTSEARCH_FAMILIES") == "all" else ("qwen3", "t5")
 WITHIN = 240.0  # seconds
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1500)]
 
 
 def _write_model(kind: str, folder: Path) -> None:

@@ -24,7 +24,7 @@ from workers.outbound.tokens import TOKENS_FILE
 TOKEN = "tok-Zm9ybHkwbmUtam9i"
 WITHIN = 240.0  # seconds
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ END_WITHIN = 120.0  # seconds for either half, on a machine that has much else t
 
 
 @pytest.mark.slow
+@pytest.mark.ray
 def test_nothing_is_lost_or_done_twice_when_everything_is_killed(tmp_path: Path) -> None:
     moment = random.SystemRandom().uniform(0.0, 1.0)  # part of the job that is done when the blow falls
     print(f"kill when {moment:.3f} of the job is done")
@@ -78,6 +79,7 @@ def _check_store(home: Path, job_id: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ray
 def test_a_mixture_job_goes_on_where_its_plan_was_when_everything_is_killed(tmp_path: Path) -> None:
     """Drawn mixtures, then an answer, then checks of it: the blow may fall into any stage."""
     moment = random.SystemRandom().uniform(0.0, 1.0)

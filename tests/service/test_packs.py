@@ -10,7 +10,7 @@ from tests.service.serving import serving
 from tests.service.test_serve import wait_for
 from tests.service.tiny_task import tiny_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 
 def test_a_job_packs_what_can_be_packed_and_trains_the_rest_alone(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def test_a_law_of_programs_is_refused(api: TestClient, spec: dict[str, Any]) -> 
     assert "program" not in problem["allowed"]
 
 
+@pytest.mark.ray
 @pytest.mark.slow  # Ray has to start: this is the whole way from a job file to a front
 def test_a_search_over_programs_pauses_resumes_and_finds_the_best(
     api: TestClient, spec: dict[str, Any], settings: Settings, store: Store, tmp_path: Path

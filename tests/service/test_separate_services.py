@@ -26,7 +26,7 @@ from tests.service.tiny_task import tiny_job
 
 RAY = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 RAY_PROGRAM = str(Path(sys.executable).with_name("ray"))
-pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres]
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from service.settings import Settings
 from tests.service.serving import Serving, serving
 from tests.service.tiny_task import tiny_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.service.notifying.receiver import Receiver, receiving
 from tests.service.serving import Serving, serving
 from tests.service.tiny_task import tiny_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 WITHIN = 240.0  # seconds
 CALLER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TRIALS = 4

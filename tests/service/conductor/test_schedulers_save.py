@@ -20,7 +20,7 @@ from service.store.records import Trial
 from service.store.store import Store, open_store
 from tests.service.tiny_task import tiny_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 TRIALS, EPOCHS, ROWS, BATCH = 14, 2, 96, 16
 STEPS = ROWS // BATCH  # in an epoch

@@ -11,6 +11,7 @@ import pytest
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
+pytestmark = pytest.mark.ray
 TASK = TextClassificationSpec(
     model="builtin:minilm", train="builtin:pydocs", max_length=24, train_rows=64, validation_rows=16
 )

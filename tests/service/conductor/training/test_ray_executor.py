@@ -21,7 +21,7 @@ from tests.service.tiny_task import tiny_job
 from workers.assignment import Assignment, Outcome
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 ONE_CORE = Shape(1.0, 0.0)
 

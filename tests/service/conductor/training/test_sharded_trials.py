@@ -24,7 +24,7 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, Outcome, Report
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1000)]
 
 WHOLE, HALVES = Shape(2.0, 0.0, shards=2), Shape(1.0, 0.0, shards=2)  # two ranks on a core each, or on one
 
