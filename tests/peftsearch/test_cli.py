@@ -72,6 +72,7 @@ def test_refusals_name_every_field(run: Any, job_file: Path) -> None:
     assert "task.train" in done.err
 
 
+@pytest.mark.slow
 def test_what_cannot_be_reached_or_written_is_said_in_one_line(
     run: Any, job_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +160,7 @@ def test_export_unpacks_the_adapter(run: Any, job_id: str, tmp_path: Path) -> No
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_merged_is_said_and_leaves_nothing(run: Any, job_id: str, tmp_path: Path) -> None:
     done = run("export", f"{job_id}-2", str(tmp_path / "merged"), "--merged")
     assert (done.code, "adapter_config.json" in done.err) == (1, True), done.err
@@ -232,6 +234,7 @@ def test_watch_follows_to_the_end(run: Any, client: Any, spec: Spec, worker: Any
     assert "Pareto front" in done.out
 
 
+@pytest.mark.slow
 def test_confirmations_are_told_apart_from_the_search_and_promises_from_none(
     run: Any, client: Any, spec: Spec, worker: Any, store: Any
 ) -> None:

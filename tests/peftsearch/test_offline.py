@@ -23,6 +23,7 @@ def _no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PEFTSEARCH_HOME", str(tmp_path / "home"))
 
 
+@pytest.mark.slow
 def test_laws_and_catalogues_answer(run: Any, tmp_path: Path) -> None:
     rate = run("predict", "lora-lr", "--hidden-size", "4096", "--family", "llama", "--json")
     assert rate.code == 0, rate.err

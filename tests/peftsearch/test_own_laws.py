@@ -84,6 +84,7 @@ def test_tables_without_a_column_or_with_two_rows_exit_with_2(run: Any, rows: An
     assert run("predict", "fit-law", "nowhere.csv").code == 2
 
 
+@pytest.mark.slow
 def test_the_loss_of_any_mixture_is_printed(run: Any, store: Store) -> None:
     spec = {"name": "text", "kind": "mixture", "corpus": {"domains": {"web": "/data/web", "code": "/data/code"}}}
     job = store.create_job("text", {**spec, "objectives": [{"metric": "loss", "direction": "minimize"}]})

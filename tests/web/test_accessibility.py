@@ -27,6 +27,7 @@ def violations(page: Page) -> list[str]:
     return [f"{one['id']}: {one['help']} ({one['nodes'][0]['html'][:160]})" for one in found]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not AXE.is_file(), reason="axe is not installed: `make setup`")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
@@ -77,6 +78,7 @@ def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
     assert {path: found for path, found in broken.items() if found} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not AXE.is_file(), reason="axe is not installed: `make setup`")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_state_of_a_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:

@@ -13,6 +13,7 @@ from tests.web.search import Search
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_a_limit_on_a_slider_changes_the_best(page: Page, search: Search) -> None:
     search.begin()
     search.complete(search.lora(4), 0.7, 36_864)

@@ -60,6 +60,7 @@ def job(store: Store, data_root: Path) -> str:
     return search.job.id
 
 
+@pytest.mark.slow
 def test_a_prompt_is_answered_by_base_and_winner(page: Page, job: str) -> None:
     page.goto(f"/#/jobs/{job}?tab=chat")
     expect(page.get_by_role("button", name="Ask")).to_be_disabled()
@@ -71,6 +72,7 @@ def test_a_prompt_is_answered_by_base_and_winner(page: Page, job: str) -> None:
     expect(page.get_by_role("button", name="Ask")).to_be_enabled()
 
 
+@pytest.mark.slow
 def test_an_answer_is_stopped_while_it_streams_and_another_one_asked_for(
     page: Page, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

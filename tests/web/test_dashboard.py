@@ -64,6 +64,7 @@ def front_chart(page: Page) -> Locator:
     return page.get_by_role("img", name=re.compile("on the Pareto front"))
 
 
+@pytest.mark.slow
 def test_jobs_show_their_progress_and_follow_it(page: Page, search: Search) -> None:
     search.begin()
     entry = page.get_by_role("row").filter(has_text="a search")
@@ -202,6 +203,7 @@ def test_a_population_shows_its_tree_and_the_schedule_it_found(page: Page, store
     expect(page.get_by_role("heading", name="Lineage")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_learning_curves_grow_while_a_trial_runs(page: Page, search: Search) -> None:
     search.begin()
     claimed = search.claim(search.lora(4))
@@ -232,6 +234,7 @@ def test_the_keyboard_is_enough(page: Page, search: Search) -> None:
     expect(page.get_by_role("tab", name="Best")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_a_job_is_written_and_opened_by_the_keyboard_alone(page: Page) -> None:
     expect(page.get_by_text("No jobs yet.")).to_be_visible()
     page.keyboard.press("Tab")
@@ -330,6 +333,7 @@ def test_pause_resume_cancel_delete(page: Page, search: Search) -> None:
     expect(page.get_by_text("No jobs yet.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_job_is_extended(page: Page, search: Search) -> None:
     page.goto("/#/new")
     page.get_by_label("Job file (YAML)").fill(GOOD_JOB)
@@ -342,6 +346,7 @@ def test_a_job_is_extended(page: Page, search: Search) -> None:
     assert search.store.list_jobs().items[0].spec["budget"]["trials"] == 10
 
 
+@pytest.mark.slow
 def test_the_space_of_a_job_is_changed(page: Page, search: Search) -> None:
     page.expected_errors = ("422",)  # type: ignore[attr-defined]
     page.goto("/#/new")
@@ -362,6 +367,7 @@ def test_the_space_of_a_job_is_changed(page: Page, search: Search) -> None:
     assert search.store.list_jobs().items[0].spec["space"]["overrides"]["rank"] == {"low": 2, "high": 4}
 
 
+@pytest.mark.slow
 def test_the_best_under_a_limit_with_its_code(page: Page, search: Search) -> None:
     page.expected_errors = ("404",)  # type: ignore[attr-defined]
     search.begin()
@@ -378,6 +384,7 @@ def test_the_best_under_a_limit_with_its_code(page: Page, search: Search) -> Non
     expect(panel.get_by_role("alert")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_log_and_spec(page: Page, search: Search) -> None:
     search.begin()
     open_job(page, search, "?tab=log")
@@ -389,6 +396,7 @@ def test_log_and_spec(page: Page, search: Search) -> None:
     expect(page.get_by_role("list", name="Events, newest first")).to_contain_text("the surrogate could not be fitted")
 
 
+@pytest.mark.slow
 def test_a_bad_job_is_refused_field_by_field_and_mended(page: Page, search: Search) -> None:
     page.expected_errors = ("422",)  # type: ignore[attr-defined]
     page.get_by_role("link", name="New job").first.click()
@@ -427,6 +435,7 @@ def test_it_says_when_the_service_is_away_and_catches_up(page: Page, search: Sea
     expect(row(page, 2)).to_contain_text("36,864")
 
 
+@pytest.mark.slow
 def test_two_tabs_follow_one_job_and_keep_a_text_each(page: Page, search: Search) -> None:
     search.begin()
     open_job(page, search)

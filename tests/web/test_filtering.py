@@ -35,6 +35,7 @@ def add_filter(page: Page, column: str, relation: str, value: str) -> None:
     page.get_by_role("button", name="Filter", exact=True).click()
 
 
+@pytest.mark.slow
 def test_a_filter_narrows_the_table_and_survives_a_reload(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}")
     expect(rows(page)).to_have_count(18)
@@ -137,6 +138,7 @@ def test_methods_stand_side_by_side_and_follow_the_filter(page: Page, search: Se
     expect(page.get_by_role("img", name="accuracy of 1 methods, the best first: head")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_all_learning_curves_stand_in_one_chart_and_follow_the_filter(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}?tab=curves")
     all_of_them = page.get_by_role("img", name=re.compile("accuracy over the epochs of 18 trials"))

@@ -105,6 +105,7 @@ def submit(page: Page, store: Store, job: dict[str, Any], fields: list[str]) -> 
         assert stored.spec[section].items() >= job[section].items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", types())
 def test_a_job_of_the_type_is_written_by_its_schema_and_queued(
     page: Page, server: Server, token: str, store: Store, data_root: Path, kind: str
@@ -115,6 +116,7 @@ def test_a_job_of_the_type_is_written_by_its_schema_and_queued(
     submit(page, store, job, fields)
 
 
+@pytest.mark.slow
 def test_a_domain_that_is_left_out_is_written_in_the_form(page: Page, server: Server, token: str, store: Store) -> None:
     job, fields = example(server, token, DEFAULT_TYPE)
     job["task"] |= {"domain": "part", "test": "domain:tkinter"}

@@ -72,6 +72,7 @@ def test_the_wheel_scrolls_and_with_ctrl_zooms(page: Page, search: Search) -> No
     assert chart.screenshot() != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tab", "words"), [("curves", "over the epochs of"), ("trials", "hypervolume after")])
 def test_other_charts_zoom_by_the_wheel_and_keys_too(page: Page, search: Search, tab: str, words: str) -> None:
     search.begin()

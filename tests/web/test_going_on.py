@@ -14,6 +14,7 @@ from tests.web.search import Search, search_with_confirmation
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_a_trial_is_gone_on_from_and_says_what_became_of_it(page: Page, search: Search) -> None:
     search.begin()
     winner = search.complete(search.lora(4), 0.7, 36_864, adapter=True)
@@ -106,6 +107,7 @@ def test_a_front_that_grows_is_told_without_asking_for_the_stages_again(page: Pa
     expect(front).to_have_text("the best trial")
 
 
+@pytest.mark.slow
 def test_a_confirmed_trial_says_what_is_left_of_it(page: Page, search: Search) -> None:
     job = search_with_confirmation(search)
     search.start()  # a conductor takes the oldest job first
@@ -142,6 +144,7 @@ def test_lists_and_curves_tell_of_many_trials(page: Page, search: Search) -> Non
     drawn_anew(page.get_by_role("img", name=re.compile("coloured by rung")), before)
 
 
+@pytest.mark.slow
 def test_mixtures_stand_on_the_simplex_of_their_domains(page: Page, search: Search) -> None:
     search.start()  # a conductor takes the oldest job first
     job = mixture_job(search)
@@ -161,6 +164,7 @@ def test_mixtures_stand_on_the_simplex_of_their_domains(page: Page, search: Sear
     expect(page.get_by_role("complementary", name="Trial 0")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_loss_of_any_other_mixture_is_told(page: Page, search: Search) -> None:
     search.start()  # a conductor takes the oldest job first
     job = mixture_job(search)

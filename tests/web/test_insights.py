@@ -30,6 +30,7 @@ def search(store: Store, data_root: Path) -> Search:
     )
 
 
+@pytest.mark.slow
 def test_insights_name_what_matters_the_knee_and_what_a_change_would_do(page: Page, search: Search) -> None:
     study(search)
     page.goto(f"/#/jobs/{search.job.id}?tab=insights")
@@ -60,6 +61,7 @@ def test_insights_name_what_matters_the_knee_and_what_a_change_would_do(page: Pa
     expect(page.get_by_role("heading", name="What if trial 3 had …")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_too_few_trials_are_said_to_be_too_few(page: Page, search: Search) -> None:
     page.expected_errors = ("422",)  # type: ignore[attr-defined]
     search.start()
@@ -68,6 +70,7 @@ def test_too_few_trials_are_said_to_be_too_few(page: Page, search: Search) -> No
     expect(page.get_by_role("alert").first).to_contain_text("at least 8 completed trials")
 
 
+@pytest.mark.slow
 def test_a_confirmation_grows_live_beside_the_search(page: Page, search: Search) -> None:
     reference, best = study(search)
     page.goto(f"/#/jobs/{search.job.id}?tab=confirmed")

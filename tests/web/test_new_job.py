@@ -57,6 +57,7 @@ def test_a_copied_job_is_sound_yaml_and_has_a_text_of_its_own(page: Page, search
     expect(editor(page)).to_have_text("name: half written")
 
 
+@pytest.mark.slow
 def test_form_and_text_are_one_and_comments_stay(page: Page, search: Search) -> None:
     page.goto("/#/new")
     editor(page).fill(JOB)
@@ -127,6 +128,7 @@ def test_a_file_is_sent_and_shown_as_data(page: Page, search: Search, tmp_path: 
     assert search.store.list_jobs().items[0].spec["task"]["train"].endswith("/mine.csv")
 
 
+@pytest.mark.slow
 def test_every_type_of_task_has_a_form(page: Page) -> None:
     page.goto("/#/new")
     types = field(page, "type")
@@ -140,6 +142,7 @@ def test_every_type_of_task_has_a_form(page: Page) -> None:
     expect(editor(page)).not_to_contain_text("train_rows")  # what the type does not have goes with the one before
 
 
+@pytest.mark.slow
 def test_another_type_brings_its_own_data_and_what_one_wrote_stays(page: Page) -> None:
     page.goto("/#/new")
     expect(page.get_by_text("No problems found")).to_be_visible()
@@ -159,6 +162,7 @@ def test_another_type_brings_its_own_data_and_what_one_wrote_stays(page: Page) -
     expect(field(page, "metric")).to_have_value("accuracy")
 
 
+@pytest.mark.slow
 def test_the_steps_of_a_refine_job_are_written_in_the_form(page: Page, search: Search) -> None:
     source = Search(search.store, search.artifacts, search.folder, name="source", seed=1)
     search.start()  # a conductor takes the oldest job first
@@ -208,6 +212,7 @@ def example(page: Page, token: str, name: str) -> None:
     expect(page.get_by_text("No problems found")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_each_kind_of_data_is_shown_as_it_is(page: Page, token: str) -> None:
     page.goto("/#/new")
     data = page.get_by_role("region", name="Data", exact=True)

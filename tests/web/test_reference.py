@@ -18,6 +18,7 @@ def test_the_api_reference_needs_no_other_server(page: Page, server: Server) -> 
     assert [url for url in asked if not url.startswith((server.url, "data:"))] == []
 
 
+@pytest.mark.slow
 def test_trying_out_uses_the_token_of_the_dashboard(page: Page) -> None:
     page.goto("/reference.html")
     page.get_by_text("/v1/metrics", exact=True).click()

@@ -23,6 +23,7 @@ def accepted(server: Server, secret: str) -> bool:
     return httpx.get(f"{server.url}v1/jobs", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_workers_and_room_are_shown_as_they_are(page: Page, search: Search) -> None:
     search.begin()
     trial = search.claim(search.lora(4))
@@ -43,6 +44,7 @@ def test_workers_and_room_are_shown_as_they_are(page: Page, search: Search) -> N
     expect(page.get_by_text("Nobody trains a trial.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_pack_is_one_worker_with_several_trials(page: Page, search: Search) -> None:
     search.begin()
     one, other = (search.lora(rank) for rank in (4, 8))
@@ -86,6 +88,7 @@ def test_who_is_no_operator_is_told_what_it_takes(page: Page, store: Store) -> N
     expect(page.get_by_text("this needs a token with the scope `admin`")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_on_a_phone_nothing_scrolls_sideways(page: Page, search: Search) -> None:
     search.begin()
     search.store.remark_job(search.job.id, Remarks(["base", "may"], "a note of some length that has to be broken"))
@@ -109,6 +112,7 @@ def test_on_a_phone_nothing_scrolls_sideways(page: Page, search: Search) -> None
     assert {path: width for path, width in wide.items() if width > 375} == {}
 
 
+@pytest.mark.slow
 def test_on_a_phone_no_tab_of_a_job_scrolls_sideways(page: Page, store: Store, search: Search) -> None:
     search.start()  # a conductor takes the oldest job first
     job = Search(store, search.artifacts, search.folder, space=STUDIED, scheduler={"name": "pbt"})
@@ -148,6 +152,7 @@ def test_on_a_very_wide_screen_charts_stand_beside_the_table(page: Page, search:
     assert trials["x"] + trials["width"] > 0.9 * 3840
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "words", "widest"),
     [

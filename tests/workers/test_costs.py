@@ -103,6 +103,7 @@ def test_bytes_are_those_of_the_weights(tmp_path: Path) -> None:
     assert base.head_size * 4 < adapter_bytes(tmp_path) < base.head_size * 4 + 1000
 
 
+@pytest.mark.slow
 def test_the_account_of_memory_leaves_nothing_behind() -> None:
     base = tiny_base("bert")
     weight = base.model.get_submodule(base.description.path(0, "attention.self.query")).weight.requires_grad_()

@@ -74,6 +74,7 @@ def test_the_same_question_is_computed_once_for_all_who_ask(play: Any, tmp_path:
     assert set(heard) == {"waiting for a free process", "half way"}
 
 
+@pytest.mark.slow
 def test_a_question_ends_with_the_last_who_asks(play: Any, tmp_path: Path) -> None:
     log = tmp_path / "log"
 
@@ -90,6 +91,7 @@ def test_a_question_ends_with_the_last_who_asks(play: Any, tmp_path: Path) -> No
     play(scene)
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_given_up(play: Any, tmp_path: Path) -> None:
     log = tmp_path / "log"
 
@@ -113,6 +115,7 @@ def test_what_needs_too_much_memory_is_given_up_and_its_process_lives_on(play: A
     play(scene)
 
 
+@pytest.mark.slow
 def test_refusals_come_through_and_a_crash_is_survived(play: Any) -> None:
     async def scene(pool: AnswerPool) -> None:
         assert json.loads((await pool.ask(questions.refuse, {})).content)["detail"] == "there is no thing 'x'"

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -103,6 +104,7 @@ def test_the_unchanged_spec_is_admitted(settings: Settings) -> None:
     assert admit(copy.deepcopy(FULL), settings).name == "fuzz"
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(changes=CHANGES)
 def test_changed_specs_are_admitted_or_refused_by_name(settings: Settings, changes: Any) -> None:

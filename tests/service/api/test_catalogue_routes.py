@@ -76,6 +76,7 @@ def test_catalogues_of_a_decoder_leave_out_what_does_not_suit_it(api: TestClient
     assert found["cpt"]["task_types"] == ["causal-lm"]
 
 
+@pytest.mark.slow
 def test_tasks_say_how_to_write_a_job(api: TestClient) -> None:
     found = {task["name"]: task for task in api.get("/v1/tasks").json()["items"]}
     assert set(found) == set(types())

@@ -60,6 +60,7 @@ def job(api: TestClient, store: Store, settings: Settings) -> dict[str, str]:
     return {"job": made["id"], "trained": trained.id, "waiting": waiting.id}
 
 
+@pytest.mark.slow
 def test_base_and_trial_answer_side_by_side(api: TestClient, job: dict[str, str]) -> None:
     body = {"trials": [job["trained"]], "prompt": "3:", "max_new_tokens": 6}
     with api.stream("POST", f"/v1/jobs/{job['job']}/chat", json=body, headers=EVENTS) as response:
@@ -98,6 +99,7 @@ def test_what_cannot_answer_is_refused_before_anything_is_loaded(
     assert "other models write nothing" in asked(other).text
 
 
+@pytest.mark.slow
 def test_an_answer_that_streams_is_stopped_and_the_next_question_is_answered(
     served: httpx.Client, job: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

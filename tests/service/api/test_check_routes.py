@@ -134,6 +134,7 @@ def test_rows_that_are_no_texts_are_told_as_files(api: TestClient) -> None:
     assert example_of(api, "audio-classification")[0]["columns"] == ["file", "target"]
 
 
+@pytest.mark.slow
 def test_every_type_of_task_has_a_preview_of_its_example(api: TestClient) -> None:
     for one in api.get("/v1/tasks").json()["items"]:
         found = api.post("/v1/checks", json=one["example"]).json()

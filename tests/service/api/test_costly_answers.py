@@ -108,6 +108,7 @@ def test_while_no_answer_can_be_had_nobody_works_on_questions(
         assert refused.headers["retry-after"]
 
 
+@pytest.mark.slow
 def test_others_are_answered_while_costly_ones_are_computed_and_these_end_with_their_callers(
     served: httpx.Client, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_law_job_is_admitted_and_its_task_checked(api: TestClient, law: Any) -
     assert "method" in refusals(api, law | {"method": "lroa"})
 
 
+@pytest.mark.slow
 def test_calls_for_searches_say_what_a_designed_job_has_instead(api: TestClient, mixture: Any) -> None:
     job = api.post("/v1/jobs", json=mixture).json()["id"]
     for method, path in (("get", "best"), ("get", "importance"), ("get", "knee"), ("post", "extend")):

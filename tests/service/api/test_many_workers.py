@@ -63,6 +63,7 @@ def test_no_worker_is_sent_away_when_the_job_says_how_many_there_are(
     assert sum(_refusals(api, store, spec, optimizer, WORKERS)) == 0
 
 
+@pytest.mark.slow
 def test_workers_that_nobody_has_counted_are_served_after_a_few_rounds(
     api: TestClient, store: Store, spec: dict[str, Any]
 ) -> None:

@@ -100,6 +100,7 @@ def _runs() -> list[dict[str, float]]:
     return rows
 
 
+@pytest.mark.slow
 def test_a_law_is_fitted_to_a_table(api: TestClient) -> None:
     question = {"rows": _runs(), "parameters": 5e8, "tokens": 2e10}
     answer = api.post("/v1/predict/fit-law", json=question).json()

@@ -68,6 +68,7 @@ def folder_of(api: TestClient, trial: str, target: Path) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_a_winner_is_trained_compressed_found_exported_and_refined_again(
     api: TestClient, store: Store, artifacts: ArtifactStore, proposer: Proposer, tmp_path: Path, data_root: Path
 ) -> None:

@@ -139,6 +139,7 @@ def _spec() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + CASES)
 def test_no_request_breaks_the_api_or_its_document(target: Target) -> None:
     operations = [found.ok() for found in target.schema.get_all_operations()]

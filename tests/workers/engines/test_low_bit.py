@@ -99,6 +99,7 @@ def run(bench: Workbench, config: dict[str, Any], **changes: Any) -> tuple[Outco
     return train(assignment, bench, lambda report: (losses.append(report.metrics["train_loss"]), "continue")[1]), losses
 
 
+@pytest.mark.slow
 def test_a_training_follows_the_full_one_and_nearer_with_the_rotation(bench: Workbench) -> None:
     full = run(bench, {}, engine="reference")[1]
     outcome, turned = run(bench, {"products": "int4"})

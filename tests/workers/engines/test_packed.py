@@ -91,6 +91,7 @@ def assert_as_alone(bench: Workbench, name: str, outcome: Outcome, reports: list
         torch.testing.assert_close(adapters[0][key], value, rtol=1e-2, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_members_of_every_kind_train_as_alone(bench: Workbench, tmp_path: Path) -> None:
     outcomes, reports = together(bench, [assignment(name) for name in MEMBERS])
     for name in MEMBERS:

@@ -74,6 +74,7 @@ def outcome(bench: Workbench, method: str = "lora", **changes: Any) -> Outcome:
     return train_trial(assignment, bench, lambda _: "continue")
 
 
+@pytest.mark.slow
 def test_a_trial_with_checkpointing_runs_on_the_reference_says_why_and_costs_less_memory(bench: Workbench) -> None:
     plain, small = outcome(bench, engine="reference"), outcome(bench, gradient_checkpointing=True)
     assert (small.engine, small.engine_reason) == (
@@ -84,6 +85,7 @@ def test_a_trial_with_checkpointing_runs_on_the_reference_says_why_and_costs_les
     assert small.metrics["peak_memory_mb"] < 0.6 * plain.metrics["peak_memory_mb"]
 
 
+@pytest.mark.slow
 def test_the_reference_trains_in_the_format_that_is_asked_for(bench: Workbench) -> None:
     plain, mixed = outcome(bench, engine="reference"), outcome(bench, engine="reference", precision="bf16")
     assert (plain.environment["precision"], mixed.environment["precision"]) == ("fp32", "bf16")

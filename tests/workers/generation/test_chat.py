@@ -35,6 +35,7 @@ def _adapter(folder: Path, name: str) -> Path:
     return folder / "adapter"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lora", "adapter_pfeiffer"])
 def test_both_answer(tmp_path: Path, name: str) -> None:
     adapter = _adapter(tmp_path, name)

@@ -75,6 +75,7 @@ def test_near_rows_of_a_class_outvote_a_classifier_that_errs() -> None:
     assert torch.isfinite(Memory(states, torch.tensor([0, 0, 1]), 1, 0.95).beside(logits * 500, asked)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["builtin:minilm", "decoder"])
 @pytest.mark.parametrize("config", [LORA, HEAD, DIFFFIT], ids=["lora", "head", "difffit"])
 def test_a_share_of_0_is_the_plain_model_and_a_reloaded_adapter_says_what_was_measured(

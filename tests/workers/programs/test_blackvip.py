@@ -66,6 +66,7 @@ def test_a_prompt_makes_up_for_what_the_endpoint_was_not_trained_for_with_two_re
     assert outcome.metrics["trained"] < 1000
 
 
+@pytest.mark.slow
 def test_a_paused_prompt_goes_on_where_it_was(programs: Programs) -> None:
     config = CONFIG | {"steps": 5}
     whole = programs.run("builtin:blackvip", config=config, epochs=2, needed=NEEDED)

@@ -64,6 +64,7 @@ def test_a_denoiser_begins_at_new_classes_with_what_is_shared() -> None:
     torch.testing.assert_close(moved(noisy, level, classes), denoiser(noisy, level, classes))
 
 
+@pytest.mark.slow
 def test_the_program_tells_what_pre_training_is_worth_elsewhere(tmp_path: Path) -> None:
     programs = Programs(tmp_path / "programs", ArtifactStore(tmp_path / "artifacts"))
     config = {"gate": "class", "shared": 8, "specific": 2, "hidden": 32, "learning_rate": 0.005}

@@ -49,6 +49,7 @@ def test_the_largest_entries_keep_their_signs() -> None:
     assert signs.tolist() == [0, -1, 0, 1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lora", "bitfit"])
 def test_a_winner_is_an_eighth_of_its_half_precision_size_and_loads_elsewhere(
     bench: Workbench, lora: Winner, tmp_path: Path, method: str

@@ -21,6 +21,7 @@ from workers.running.workbench import Workbench
 CHOICE = {"pruned_heads": 0.34, "sparsity": 0.5, "entries": 64, "rows": 48, "learning_rate": 2e-3, "epochs": 2.0}
 
 
+@pytest.mark.slow
 def test_heads_are_taken_out_and_training_makes_up_for_them(bench: Workbench, lora: Winner, tmp_path: Path) -> None:
     config = result_config("dsee", CHOICE, [lora.config], describe_for(TASK))
     assert config["rank"] == 2

@@ -14,6 +14,7 @@ from workers.running.workbench import Workbench
 WEIGHTS = 6 * (4 * 384 * 384 + 2 * 384 * 1536)  # of the layers of MiniLM
 
 
+@pytest.mark.slow
 def test_factors_are_as_small_as_asked_and_nearer_to_the_features_after_the_distillation(
     bench: Workbench, lora: Winner, tmp_path: Path
 ) -> None:

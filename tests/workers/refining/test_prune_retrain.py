@@ -16,6 +16,7 @@ from workers.models.loading import load_base
 from workers.running.workbench import Workbench
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["free", "2:4"])
 def test_retraining_is_ahead_of_pruning_alone_and_zeros_stay_zero(
     bench: Workbench, lora: Winner, tmp_path: Path, pattern: str
@@ -43,6 +44,7 @@ def test_retraining_is_ahead_of_pruning_alone_and_zeros_stay_zero(
         assert torch.count_nonzero((weight - before)[~zero]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retrain", ["biases", "norms", "biases_and_norms", "head"])
 def test_little_is_retrained_beside_an_update_that_stays(
     bench: Workbench, lora: Winner, tmp_path: Path, retrain: str

@@ -50,6 +50,7 @@ def loss_of_integers(bench: Workbench, folder: Path, bits: int) -> float:
     return float(cross_entropy(logits, rows.targets(np.arange(len(rows)))))
 
 
+@pytest.mark.slow
 def test_searched_and_fitted_steps_are_ahead_of_rounding_and_the_integers_give_the_loss(
     bench: Workbench, lora: Winner, tmp_path: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_searched_and_fitted_steps_are_ahead_of_rounding_and_the_integers_give_t
     assert loss_of_integers(bench, folder, 4) == pytest.approx(found["loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_trained_by_blocks_then_steps_on_the_task(bench: Workbench, lora: Winner, tmp_path: Path) -> None:
     choice = {"bits": 3, "group": 64, "learning_rate": 2e-4, "iterations": 6, "rows": 32}
     blocks = made(bench, "block_ap", choice, lora)
@@ -89,6 +91,7 @@ def test_weights_trained_by_blocks_then_steps_on_the_task(bench: Workbench, lora
     assert loss_of_integers(bench, tmp_path / "1", 3) == pytest.approx(steps.metrics["loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_training_through_the_rounding_is_ahead_of_rounding_the_winner(
     bench: Workbench, lora: Winner, tmp_path: Path
 ) -> None:

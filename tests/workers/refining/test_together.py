@@ -77,6 +77,7 @@ def _task(folder: Path, name: str, train: list[dict[str, str]], validation: list
     return TASK.model_copy(update={role: str(file) for role, file in files.items()} | empty)
 
 
+@pytest.mark.slow
 def test_one_scale_for_each_winner_is_trained_and_the_winners_stay_as_they_are(
     bench: Workbench, skills: Skills, tmp_path: Path
 ) -> None:
@@ -98,6 +99,7 @@ def test_one_scale_for_each_winner_is_trained_and_the_winners_stay_as_they_are(
             assert torch.equal(found[f"{layer}.second"][number], scaled), name
 
 
+@pytest.mark.slow
 def test_a_gate_that_reads_its_input_is_ahead_of_each_winner_and_of_constant_weights(
     bench: Workbench, skills: Skills
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_gate_that_reads_its_input_is_ahead_of_each_winner_and_of_constant_wei
     assert gated.metrics["loss"] < static.metrics["loss"]
 
 
+@pytest.mark.slow
 def test_a_mixture_that_begins_as_winners_is_ahead_at_its_start_and_loses_little_when_it_is_pruned(
     bench: Workbench, skills: Skills, tmp_path: Path
 ) -> None:

@@ -256,6 +256,7 @@ def test_a_confirmation_without_test_rows_fails_with_the_field(bench: Workbench)
     assert outcome.reason.startswith("invalid_config: test")
 
 
+@pytest.mark.slow
 def test_what_a_method_takes_out_is_not_counted_and_what_it_looks_at_before_is(bench: Workbench) -> None:
     longer = LIGHT | {"pruned_heads": 0.0, "pruned_units": 0.0}
     pruned, whole, looked = (

@@ -336,6 +336,11 @@ def outcome(bench: Workbench, one: Assignment) -> tuple[Outcome, list[Report]]:
 
 
 each = pytest.mark.parametrize("name", CASES)
+QUICK = ("text-classification", "causal-lm", "image-classification")
+each_trained = pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
+"""For what trains and compares: three types are told at once, the others by the slow tests."""
 
 
 @each
@@ -443,7 +448,7 @@ def test_what_losses_read_is_what_packs_tell_them_of_each_member(bench: Workbenc
     assert seen == set(READ_BY_LOSSES)
 
 
-@each
+@each_trained
 def test_reference_fast_and_packed_trials_agree(
     bench: Workbench, home: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -472,7 +477,7 @@ def test_reference_fast_and_packed_trials_agree(
                 assert packed.metrics[metric.name] == pytest.approx(fast.metrics[metric.name], rel=1e-3, abs=1e-5)
 
 
-@each
+@each_trained
 def test_the_adapter_learns_beyond_the_head(bench: Workbench, home: Path, name: str) -> None:
     lora, reports = outcome(bench, assignment(home, name, epochs=12))
     assert lora.metrics["loss"] < 0.8 * reports[0].metrics["loss"]
@@ -535,7 +540,7 @@ def test_a_language_model_is_measured_as_it_is(bench: Workbench, home: Path, tmp
     assert "without a head to train" in str(train(head, bench, lambda _: "continue").reason)
 
 
-@each
+@each_trained
 def test_what_a_snippet_calls_trains_the_same(bench: Workbench, home: Path, tmp_path: Path, name: str) -> None:
     found, _ = outcome(bench, assignment(home, name))
     again = train_again(section(home, name), [(None, LORA)], tmp_path / "again", epochs=2, seed=1, data_seed=0)
