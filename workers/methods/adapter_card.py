@@ -68,7 +68,7 @@ def write_card(
     template where the job had one of its own; and with what the adapter can be refined by: configuration and seed.
     `row_tasks` are the tasks that the model must be told of its rows."""
     told: dict[str, Any] = {"labels": card.labels, "pad_token_id": padding, **_own_template(card)}
-    told |= {} if card.head.peft_type else {_HEAD: card.head.key}
+    told |= {} if card.head.peft_type and card.head.hands_on else {_HEAD: card.head.key}
     added = new_tokens(card.base_model, card.task.get(_NEW_TOKENS) or ())
     told |= {_NEW_TOKENS: [asdict(one) for one in added]} if added else {}
     told |= {_SCALE: card.position_scale} if card.position_scale > 1 else {}
@@ -81,7 +81,9 @@ def write_card(
     code = (_PEFT if plain_peft else _OURS).format(base=base)
     kind = card.head.auto_class.replace("AutoModel", "AutoPeftModel")
     before, options = (f"labels = {named!r}\n", _LABELS) if card.head.fresh else ("", "")
-    alone = plain_peft and not card.head.bare and card.head.peft_type and card.position_scale == 1
+    alone = (
+        plain_peft and not card.head.bare and card.head.peft_type and card.head.hands_on and card.position_scale == 1
+    )
     auto = _AUTO.format(kind=kind, before=before, options=options, padding=padding) if alone else ""
     metrics = "\n".join(f"| {name} | {value:.6g} |" for name, value in sorted(card.metrics.items()))
     outputs = ", ".join(f"{index} = {name}" for index, name in enumerate(card.labels)) or "not recorded"

@@ -137,7 +137,7 @@ def attach_peft(
     kind, given = config
     arguments = {**given, **(hooks.arguments(knobs, setup) if hooks.arguments else {})}
     whole = [*base.head, *arguments.pop("modules_to_save", ())]
-    peft_config = getattr(peft, kind)(task_type=base.kind.peft_type or None, modules_to_save=whole, **arguments)
+    peft_config = getattr(peft, kind)(task_type=base.kind.task_type(kind) or None, modules_to_save=whole, **arguments)
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -73,7 +73,8 @@ head += sorted(name for name in missing if not name.startswith(tuple(head)))"""
 def adapter_snippet(config_class: str, arguments: Mapping[str, Any], head: Head) -> str:
     """Code that puts a fresh adapter on `base` with plain `peft`, as `model`; `head` is trained with it."""
     lines = "\n".join(f"    {name}={value!r}," for name, value in arguments.items())
-    kind = f"TaskType.{head.peft_type}" if head.peft_type else "None"
+    task = head.task_type(config_class)
+    kind = f"TaskType.{task}" if task else "None"
     return f"""adapter = {config_class}(
     task_type={kind},
     modules_to_save=head,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Reads = Literal["pooled", "every", "labelled"]
+_PROMPTS = ("PrefixTuningConfig", "PromptEncoderConfig", "PromptTuningConfig")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Head:
         endings: how the names of model classes with such a head end.
         bare: whether the head's own layers are left out, so that outputs are the body's hidden states.
         processor: the class of transformers that makes a model's inputs of a row.
+        hands_on: whether peft's class for its task hands all inputs on to the model.
     """
 
     auto_class: str
@@ -30,11 +32,20 @@ class Head:
     endings: tuple[str, ...]
     bare: bool = False
     processor: str = "AutoTokenizer"
+    hands_on: bool = True
 
     @property
     def key(self) -> str:
         """What exports call it: as peft does, where peft has a name for it."""
         return self.peft_type or self.auto_class
+
+    def task_type(self, config_class: str) -> str:
+        """peft's `TaskType` for an adapter of this class of peft's configs; empty for none in particular.
+
+        What is inside a model needs none, and is given none where it would lose inputs by it. Prompts need it: the
+        class for no task puts nothing in front.
+        """
+        return self.peft_type if self.hands_on or config_class in _PROMPTS else ""
 
 
 SEQUENCE = Head(
@@ -42,7 +53,14 @@ SEQUENCE = Head(
 )
 TOKEN = Head("AutoModelForTokenClassification", "TOKEN_CLS", "every", fresh=True, endings=("ForTokenClassification",))
 CAUSAL = Head("AutoModelForCausalLM", "CAUSAL_LM", "labelled", fresh=False, endings=("ForCausalLM", "LMHeadModel"))
-QUESTION = Head("AutoModelForQuestionAnswering", "QUESTION_ANS", "every", fresh=True, endings=("ForQuestionAnswering",))
+QUESTION = Head(
+    "AutoModelForQuestionAnswering",
+    "QUESTION_ANS",
+    "every",
+    fresh=True,
+    endings=("ForQuestionAnswering",),
+    hands_on=False,  # of peft 0.21.2: `token_type_ids` and `position_ids` are parameters of its pass, and end there
+)
 HIDDEN = Head(
     "AutoModelForTokenClassification",
     "FEATURE_EXTRACTION",
