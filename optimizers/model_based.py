@@ -36,7 +36,7 @@ class SobolStart:
         cannot, the sequence goes on and a note says why."""
         novelty = Novelty(history)
         sequence = SobolSearch(self.seed)
-        if evidences.asked_count(history) < self._length(problem) or not problem.space.dimensions:
+        if evidences.asked_count(history) < self.length(problem) or not problem.space.dimensions:
             return closed(sequence.continued(problem, history, novelty, n, rng), n)
         evidence = evidences.read(problem, history)
         if len(evidence.configs) < _FEWEST:
@@ -51,6 +51,7 @@ class SobolStart:
         instead = closed(sequence.continued(problem, history, novelty, n, rng), n)
         return Proposal(instead.configs, (f"{self.name}: {reason}; continued the Sobol sequence", *instead.notes))
 
-    def _length(self, problem: Problem) -> int:
+    def length(self, problem: Problem) -> int:
+        """Trials of the sequence."""
         free = len({column.parameter for column in problem.space.columns})
         return int(np.clip(2 * free, 4, 10)) if self.initial is None else self.initial

@@ -17,6 +17,7 @@ _CLASSES = {
     "cmaes": ("optimizers.cmaes", "CmaEsSearch"),
     "gp": ("optimizers.gp.optimizer", "GaussianProcessSearch"),
     "grid": ("optimizers.designs", "GridSearch"),
+    "in_context": ("optimizers.in_context.optimizer", "InContextSearch"),
     "llambo": ("optimizers.llambo.optimizer", "LlamboSearch"),
     "mcts": ("optimizers.decision_tree", "MctsSearch"),
     "nsga2": ("optimizers.optuna_samplers", "Nsga2Search"),

@@ -37,14 +37,14 @@ def main() -> None:
     parser.add_argument("--fold", type=int, help="one fold alone")
     parser.add_argument("--steps", type=int, default=3000, help="of the meta-training (default %(default)s)")
     given = parser.parse_args()
-    from benchmarks.surrogate.network import trained
+    from benchmarks.surrogate.teaching import taught
 
     known = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
     for number, (seen, out) in enumerate(folds(recorded(given.hpo))):
         if given.fold not in (None, number):
             continue
         print(f"fold {number}: without {', '.join(one.name for one in out)}", flush=True)
-        model = trained(seen, given.steps, number)
+        model = taught(seen, given.steps, number)
         names = {one.name for one in out}
         known = [row for row in known if row["data_set"] not in names]
         for table in out:
@@ -56,7 +56,7 @@ def main() -> None:
 def compared(model: Any, table: Recorded, siblings: Sequence[Recorded], steps: int) -> list[dict[str, Any]]:
     """One row for each number of measured trials: rank correlation with what was held out, and squared error over that
     of the measured ones' mean."""
-    from benchmarks.surrogate.network import foretold
+    from benchmarks.surrogate.teaching import expected
 
     found = []
     for count in (count for count in MEASURED if count <= len(table.values) // 2):
@@ -68,7 +68,7 @@ def compared(model: Any, table: Recorded, siblings: Sequence[Recorded], steps: i
             y, wanted = scale(table.values[rows]), scale(table.values[asked])
             x, at = table.inputs[rows], table.inputs[asked]
             answers = {
-                "surrogate": foretold(model, x, y, at),
+                "surrogate": expected(model, x, y, at),
                 "process": fit_gaussian_process(x, y).mean(at) if np.ptp(y) else np.zeros(len(at)),
                 "informed": _informed(siblings, x, y, at),
             }

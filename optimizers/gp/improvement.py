@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky
 from scipy.special import erfcx
 
-from optimizers.gp.regression import GaussianProcess
 from optimizers.pareto import non_dominated
 
 FloatArray = NDArray[np.float64]
@@ -26,6 +26,27 @@ BoolArray = NDArray[np.bool_]
 
 # Numbers in one array of samples × points × cells.
 _LARGEST = 4_000_000
+
+
+class Model(Protocol):
+    """What foretells one outcome over features `[*, f]`, free of noise."""
+
+    @property
+    def variance(self) -> float:
+        """Of the outcome before anything is known."""
+        ...
+
+    def predict(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean `[k]` and variance `[k]` at `features [k, f]`."""
+        ...
+
+    def joint(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean `[k]` and covariance `[k, k]` at `features [k, f]`."""
+        ...
+
+    def cross(self, left: FloatArray, right: FloatArray) -> FloatArray:
+        """Covariance `[k, l]` between `left [k, f]` and `right [l, f]`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +69,7 @@ class Points:
 class SampledObjective:
     """One modelled objective, sampled jointly at the baseline."""
 
-    model: GaussianProcess
+    model: Model
     baseline: FloatArray  # [b, f]
     shifts: FloatArray  # [b, s]: inverse baseline covariance times (sample minus posterior mean)
     factor: FloatArray  # [b, b]: lower Cholesky factor of the baseline's posterior covariance
@@ -99,7 +120,7 @@ class Improvement:
 
 
 def improvement(
-    models: Sequence[GaussianProcess | None],
+    models: Sequence[Model | None],
     baseline: Points,
     fixed: FloatArray,
     reference: FloatArray,
@@ -108,7 +129,7 @@ def improvement(
 ) -> Improvement:
     """Sample `samples` fronts at the `baseline` (measured and pending points) and cut the open region into cells.
 
-    `models` has one process per objective, None for a known one. `fixed [p, m]` are values that stand on every front
+    `models` has one model per objective, None for a known one. `fixed [p, m]` are values that stand on every front
     as they are; `reference [m]` bounds the volume.
     """
     drawn = np.repeat(baseline.known[None], samples, axis=0)  # [s, b, m]

@@ -14,7 +14,7 @@ from optimizers.evidence import Evidence
 from optimizers.gp.acquisition import SCREENING, acquisition
 from optimizers.gp.length_priors import USUAL, LengthPrior
 from optimizers.gp.search import best_new
-from optimizers.gp.surrogate import learn
+from optimizers.gp.surrogate import Surrogate, learn
 from optimizers.model_based import SobolStart
 from optimizers.novelty import Novelty
 from optimizers.pareto import non_domination_ranks
@@ -65,20 +65,33 @@ class GaussianProcessSearch:
         evidence: Evidence,
         novelty: Novelty,
     ) -> list[dict[str, Any]]:
-        """Up to `n` configurations one after another, each with those before it pending."""
         surrogate = learn(problem, evidence, self.limit, self.fitted, self.length_priors)
-        power, space = self.prior / max(len(evidence.configs), 1), problem.space
-        if all(getattr(parameter, "prior", None) is None for parameter in space.parameters):
-            power = 0.0
-        parents = good_ones(evidence)
-        chosen: list[dict[str, Any]] = []
-        for _ in range(n):
-            worth = acquisition(surrogate, evidence, [*evidence.pending, *chosen], power, thrift, rng)
-            found = best_new(space, partial(worth, samples=SCREENING), worth, parents, novelty, rng)
-            if found is None:
-                break
-            chosen += novelty.take([found])
-        return chosen
+        return promising(surrogate, n, self.prior, thrift, rng, evidence, novelty)
+
+
+def promising(
+    surrogate: Surrogate,
+    n: int,
+    prior: float,
+    thrift: float,
+    rng: np.random.Generator,
+    evidence: Evidence,
+    novelty: Novelty,
+) -> list[dict[str, Any]]:
+    """Up to `n` new configurations of which `surrogate` promises most, one after another, each with those before it
+    pending. `prior` is the weight of the parameters' priors in trials, `thrift` the share of the budget left."""
+    power, space = prior / max(len(evidence.configs), 1), surrogate.problem.space
+    if all(getattr(parameter, "prior", None) is None for parameter in space.parameters):
+        power = 0.0
+    parents = good_ones(evidence)
+    chosen: list[dict[str, Any]] = []
+    for _ in range(n):
+        worth = acquisition(surrogate, evidence, [*evidence.pending, *chosen], power, thrift, rng)
+        found = best_new(space, partial(worth, samples=SCREENING), worth, parents, novelty, rng)
+        if found is None:
+            break
+        chosen += novelty.take([found])
+    return chosen
 
 
 def good_ones(evidence: Evidence) -> Sequence[Config]:

@@ -64,6 +64,12 @@ class GaussianProcess:
         covariance: FloatArray = self.variance * (correlation(left, right) - factors[0].T @ factors[1])
         return covariance
 
+    def held_out(self) -> tuple[FloatArray, FloatArray]:
+        """Of each measured value, given all others: how far it lies from its mean `[n]`, and its variance `[n]`
+        (Rasmussen & Williams 2006, eq. 5.10)."""
+        precision = np.diag(cho_solve((self.cholesky, True), np.eye(len(self.weights)), check_finite=False))
+        return self.weights / precision, self.variance / precision
+
 
 def fit(
     features: FloatArray,
@@ -183,9 +189,7 @@ def _held_out_loss(
     log_lengths: FloatArray,
     log_noise: float,
 ) -> float:
-    """Negative log density of each value given all others, in closed form (Rasmussen & Williams 2006, eq. 5.10)."""
+    """Negative log density of each value given all others, in closed form."""
     process = condition(rows, values, counts, np.exp(log_lengths)[groups], float(np.exp(log_noise)))
-    precision = cho_solve((process.cholesky, True), np.eye(len(values)), check_finite=False)
-    variances = process.variance / np.diag(precision)
-    errors = process.weights / np.diag(precision)
+    errors, variances = process.held_out()
     return float((0.5 * np.log(variances) + 0.5 * errors**2 / variances).sum())

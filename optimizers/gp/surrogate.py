@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from optimizers.evidence import Evidence, holds, informative, known_values
 from optimizers.gp.features import FeatureMap, feature_map
-from optimizers.gp.improvement import Points
+from optimizers.gp.improvement import Model, Points
 from optimizers.gp.length_priors import USUAL, LengthPrior
 from optimizers.gp.outcomes import Scaling, scaling
 from optimizers.gp.regression import GaussianProcess, fit
@@ -97,7 +97,7 @@ class Surrogate:
     problem: Problem
     features: FeatureMap
     scalings: tuple[Scaling, ...]
-    models: tuple[GaussianProcess | None, ...]
+    models: tuple[Model | None, ...]
     limits: tuple[Limit, ...]
     success: Success | None  # None when nothing failed
     expense: Expense | None  # None when every trial costs the same, as far as is known
@@ -152,7 +152,7 @@ def learn(
     features = space_map([evidence.configs[index] for index in chosen])
     groups = space_map.groups
     scalings = objective_scalings(problem, evidence)
-    models: list[GaussianProcess | None] = []
+    models: list[Model | None] = []
     for objective, scale, column in zip(problem.objectives, scalings, evidence.objectives.T, strict=True):
         known = objective.metric in problem.known
         models.append(None if known else fit(features, groups, scale(column[chosen]), fitted, priors))

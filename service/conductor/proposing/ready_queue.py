@@ -40,8 +40,8 @@ LATELY = 8
 BLIND = frozenset({"random", "sobol", "grid"})
 """Optimizers that do not learn from evidence: a newer suggestion of theirs is no better than an older one."""
 
-LEARN_FROM_PAST = frozenset({"auto", "transfer"})
-"""Optimizers that begin with what won on alike past jobs."""
+LEARN_FROM_PAST = frozenset({"auto", "in_context", "transfer"})
+"""Optimizers that begin with what won on alike past jobs, or learn from them."""
 
 
 @dataclass(frozen=True)
