@@ -1,16 +1,12 @@
-"""Trials: list, read, learning curve, adapter."""
+"""Trials: list, read, learning curve."""
 
 from __future__ import annotations
 
 import gzip
-import logging
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
 from service.api.body_reading import PlainRoute
@@ -33,26 +29,21 @@ from service.api.views import (
     TrialView,
     View,
 )
-from service.errors import BadInput, Damaged, NotFound, ServiceError
+from service.errors import BadInput
 from service.jobs.did_you_mean import unknown_name
 from service.jobs.search.lineage import past_of
 from service.jobs.snippets import snippet_of
-from service.store.records import Trial, TrialOrigin, TrialState
-from service.store.store import Store
-from workers.artifacts import ArtifactDamaged, ArtifactMissing
+from service.store.records import TrialOrigin, TrialState
 from workers.tasks.registry import METRICS
 
 router = APIRouter(tags=["trials"], route_class=PlainRoute, dependencies=[READ])
 MOST = 2**31 - 1
 """The largest number that a trial can have in the database."""
 TrialNumber = Annotated[int, Field(ge=0, le=MOST)]
-CHUNK = 1 << 18
-"""Bytes of an adapter that are in memory at a time."""
 MOST_ROWS = 200_000
 """Trials that are read for one file."""
 SMALL = 4096
 """Bytes that are not worth compressing."""
-log = logging.getLogger(__name__)
 
 
 class ChosenTrials(View):
@@ -191,42 +182,3 @@ def get_generations(trial_id: str, request: Request, store: StoreDep, artifacts:
 def get_layers(trial_id: str, request: Request, store: StoreDep, artifacts: ArtifactsDep) -> Response:
     """How many numbers the trial's adapter keeps in each module of each layer."""
     return tagged(request, read_layer_map(artifacts, store.get_trial(trial_id).adapter))
-
-
-@router.get(
-    "/trials/{trial_id}/adapter",
-    response_class=StreamingResponse,
-    responses={
-        200: {"content": {"application/zip": {}}, "description": "the adapter's folder as a zip"},
-        410: {"description": "the stored adapter is damaged"},
-    },
-)
-def get_adapter(trial_id: str, store: StoreDep, artifacts: ArtifactsDep) -> StreamingResponse:
-    """The trained adapter as a zip: in `peft` format where peft knows the method."""
-    trial = store.get_trial(trial_id)
-    if trial.adapter is None:
-        raise NotFound(f"adapter, as the trial is {trial.state}, of trial", trial_id)
-    try:
-        content = artifacts.open_whole(trial.adapter)
-    except ArtifactMissing:
-        raise NotFound("artifact any more of trial", trial_id) from None
-    except ArtifactDamaged as error:
-        raise Damaged(f"the adapter of trial {trial_id} cannot be given out: {error}") from None
-    headers = {"Content-Disposition": f'attachment; filename="{trial_id}.zip"', "ETag": f'"{trial.adapter}"'}
-    whole = _chunks(content, partial(_exported, store, trial, trial.adapter))
-    return StreamingResponse(whole, media_type="application/zip", headers=headers)
-
-
-def _chunks(content: BinaryIO, handed_out: Callable[[], None]) -> Iterator[bytes]:
-    with content:
-        while chunk := content.read(CHUNK):
-            yield chunk
-    handed_out()
-
-
-def _exported(store: Store, trial: Trial, adapter: str) -> None:
-    """Note that the adapter went out; where that fails, whoever asked for it has it all the same."""
-    try:
-        store.exported(trial, adapter)
-    except ServiceError as error:
-        log.warning("that the adapter of trial %s was exported is not noted: %s", trial.id, error.detail)

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.api.app import create_app
-from service.api.routes import trials
+from service.api.routes import exports
 from workers.assignment import Outcome
 
 Spec = dict[str, Any]
@@ -68,8 +68,8 @@ def test_an_adapter_that_was_not_taken_to_its_end_was_not_exported(
     worker.start(job_id)
     worker.suggest(job_id)
     trial = worker.complete(job_id, 0.9, 400, adapter=True)
-    monkeypatch.setattr("service.api.routes.trials.CHUNK", 1000)
-    begun = trials.get_adapter(trial.id, store, artifacts).body_iterator
+    monkeypatch.setattr("service.api.routes.exports.CHUNK", 1000)
+    begun = exports.get_adapter(trial.id, store, artifacts).body_iterator
 
     async def read(chunks: int) -> None:
         for _ in range(chunks):
