@@ -120,7 +120,7 @@ class _Server(uvicorn.Server):
         """Close the streams and the computations, then stop as uvicorn does."""
         self._surroundings.feed.close()
         await self._surroundings.pool.close()
-        await self._surroundings.chats.close()
+        await self._surroundings.models.close()
         await super().shutdown(sockets)
 
 

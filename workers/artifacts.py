@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from fsspec.core import url_to_fs
+from pydantic import ValidationError
 
 from workers.assignment import Artifact
 from workers.room import when_there_is_room
@@ -141,6 +142,18 @@ class ArtifactStore:
                 archive.extractall(to)
         return to
 
+    def keep_derived(self, source: str, kind: str, derived: Artifact) -> None:
+        """Remember what was made of the artifact `source`. Nothing else refers to it: in time it is garbage."""
+        self._files.pipe_file(f"{self._path(source)}.{kind}", derived.model_dump_json().encode())
+
+    def derived(self, source: str, kind: str) -> Artifact | None:
+        """What was made of the artifact `source` and is still stored."""
+        try:
+            found = Artifact.model_validate_json(self._files.cat_file(f"{self._path(source)}.{kind}"))
+        except (FileNotFoundError, ValidationError):  # never made, collected, or half written by who makes it now
+            return None
+        return found if self.has(found) else None
+
     def delete(self, sha256: str) -> None:
         """Remove an artifact; removing an absent one is no error."""
         path = self._path(sha256)
@@ -161,7 +174,7 @@ class ArtifactStore:
         """Every stored hash, in no particular order."""
         for path in self._files.find(self._root):
             name = str(path).rsplit("/", 1)[-1]
-            if not name.startswith((_PARTIAL, _OWNER)):
+            if "." not in name:  # the owner, half a file, what was derived
                 yield name
 
     def collect_garbage(self, referenced: Collection[str], min_age: float = 3600.0) -> tuple[str, ...]:

@@ -98,8 +98,8 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 
 
-CHATS_WAITING, CHAT_MEMORY = 4, 16 << 30
-"""Prompts that may wait for the one that is answered, and bytes that answering may take: whole models are loaded."""
+MODELS_WAITING, MODEL_MEMORY, MODEL_SECONDS = 4, 16 << 30, 600.0
+"""Answers of whole models: how many may wait for the one that is made, and bytes and seconds that it may take."""
 
 
 def create_app(
@@ -107,13 +107,15 @@ def create_app(
 ) -> FastAPI:
     """The API on a store and its artifacts, with the dashboard at `/`. `clock` gives aware UTC times."""
     pool, trail = AnswerPool(settings.as_environment()), AuditTrail(store, clock)
-    chats = AnswerPool(settings.as_environment(), processes=1, waiting=CHATS_WAITING, memory=CHAT_MEMORY, kept=False)
+    models = AnswerPool(
+        settings.as_environment(), 1, MODEL_SECONDS, waiting=MODELS_WAITING, memory=MODEL_MEMORY, kept=False
+    )
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
         await pool.close()
-        await chats.close()
+        await models.close()
         await trail.close()
 
     app = Api(
@@ -127,7 +129,7 @@ def create_app(
     )
     rates = RateLimit(settings.rate_limit)
     feed, scheduling = EventFeed(store), OutsideScheduling(store)
-    app.state.surroundings = Surroundings(settings, store, artifacts, clock, feed, pool, chats, rates, scheduling)
+    app.state.surroundings = Surroundings(settings, store, artifacts, clock, feed, pool, models, rates, scheduling)
     app.state.numbers = Numbers()
     problem_details.install(app)
     app.add_middleware(Audited, trail=trail)

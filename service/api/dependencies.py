@@ -43,7 +43,7 @@ class Surroundings:
     clock: Clock
     feed: EventFeed
     pool: AnswerPool
-    chats: AnswerPool
+    models: AnswerPool
     rates: RateLimit
     scheduling: OutsideScheduling
 

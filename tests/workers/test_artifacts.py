@@ -54,6 +54,19 @@ def test_unknown_and_malformed_hashes_are_missing(store: ArtifactStore) -> None:
             store.open(name)
 
 
+def test_what_was_derived_is_found_until_it_is_collected(store: ArtifactStore, tmp_path: Path) -> None:
+    source = store.put_folder(folder_with(tmp_path / "a", {"x": "1"}))
+    assert store.derived(source.sha256, "merged") is None
+    made = store.put_folder(folder_with(tmp_path / "b", {"x": "2"}))
+    store.keep_derived(source.sha256, "merged", made)
+    assert store.derived(source.sha256, "merged") == made
+    assert store.derived(source.sha256, "other") is None
+    assert set(store.hashes()) == {source.sha256, made.sha256}
+    store.collect_garbage({source.sha256}, min_age=0)
+    assert store.derived(source.sha256, "merged") is None
+    assert set(store.hashes()) == {source.sha256}
+
+
 def test_garbage_is_what_nobody_refers_to_and_old_enough(store: ArtifactStore, tmp_path: Path) -> None:
     kept = store.put_folder(folder_with(tmp_path / "a", {"x": "1"}))
     lost = store.put_folder(folder_with(tmp_path / "b", {"x": "2"}))

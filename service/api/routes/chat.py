@@ -67,7 +67,7 @@ async def chat(job_id: str, body: ChatRequest, request: Request, store: StoreDep
     if importlib.util.find_spec("torch") is None:
         raise Unavailable("this service has no `workers` installed, and cannot run models; `peftsearch chat` can")
     arguments = {"job_id": job_id, **body.model_dump()}
-    return await computed(request, spoken, arguments, pool=surroundings(request).chats)
+    return await computed(request, spoken, arguments, pool=surroundings(request).models)
 
 
 def _speakers(store: Store, job_id: str, ids: list[str]) -> list[Trial]:

@@ -50,6 +50,14 @@ def talk_on(
 
 
 @costly
+def fold_on(desk: Desk, trial_id: str) -> Answered:
+    """Stand for folding an adapter that does not end."""
+    desk.progress(f"folding {trial_id}")
+    time.sleep(600)
+    return Answered(said="slept", process=os.getpid())
+
+
+@costly
 def large(_desk: Desk) -> Answered:
     """Take two gigabytes."""
     return Answered(said=str(np.ones(1 << 28).sum()), process=os.getpid())
