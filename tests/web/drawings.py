@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from io import BytesIO
 
+import numpy as np
+from PIL import Image
 from playwright.sync_api import Locator
 
 WITHIN = 120.0  # seconds, on a slow and busy machine
 PAUSE_MS = 100
+VIVID = 60  # steps of 255 between two channels
 
 
 def drawn_anew(chart: Locator, before: bytes) -> bytes:
@@ -28,3 +32,9 @@ def at_rest(chart: Locator) -> bytes:
         before = now
         chart.page.wait_for_timeout(5 * PAUSE_MS)
     return now
+
+
+def colours(picture: bytes) -> int:
+    """How many pixels of a PNG are of a colour rather than grey."""
+    red, green, blue = np.asarray(Image.open(BytesIO(picture)).convert("RGB"), dtype=np.int16).transpose(2, 0, 1)
+    return int((np.maximum(abs(red - green), abs(green - blue)) > VIVID).sum())

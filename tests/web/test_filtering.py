@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.web.drawings import at_rest, colours
 from tests.web.search import Search
 
 pytestmark = pytest.mark.browser
@@ -50,6 +51,23 @@ def test_a_filter_narrows_the_table_and_survives_a_reload(page: Page, search: Se
     page.get_by_role("button", name="Remove targets = qv").click()
     expect(rows(page)).to_have_count(18)
     assert "where" not in page.url
+
+
+def test_what_is_filtered_out_fades_on_the_front_and_comes_back(page: Page, search: Search) -> None:
+    page.goto(f"/#/jobs/{search.job.id}")
+    chart = page.get_by_role("img", name=re.compile("of 18 trials, .* on the Pareto front"))
+    expect(chart).to_be_visible()
+    whole = at_rest(chart)
+    add_filter(page, "rank", "<=", "0")  # nothing is left but what has faded
+    expect(rows(page)).to_have_count(0)
+    faded = at_rest(chart)
+    page.get_by_role("button", name="Remove rank ≤ 0").click()
+    expect(rows(page)).to_have_count(18)
+    assert at_rest(chart) == whole
+    page.goto(f"/#/jobs/{search.job.id}?where=rank<=20")
+    expect(rows(page)).to_have_count(6)
+    some = at_rest(chart)
+    assert colours(faded) < colours(some) < colours(whole)
 
 
 def test_a_value_that_is_no_number_is_not_taken_for_one(page: Page, search: Search) -> None:
@@ -101,12 +119,15 @@ def test_what_the_table_shows_is_downloaded(page: Page, search: Search) -> None:
     assert read["created_at"][0].tzinfo is not None
 
 
-def test_columns_can_be_hidden(page: Page, search: Search) -> None:
+def test_columns_can_be_hidden_and_stay_in_files(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}")
     expect(page.get_by_role("columnheader", name="latency_ms")).to_be_visible()
     page.get_by_text("Columns", exact=True).click()
     page.get_by_role("checkbox", name="latency_ms").uncheck()
     expect(page.get_by_role("columnheader", name="latency_ms")).to_have_count(0)
+    with page.expect_download() as given:
+        page.get_by_role("button", name="CSV").click()
+    assert "latency_ms" in next(csv.reader(given.value.path().read_text().splitlines()))  # a file holds all of them
 
 
 def test_trials_stand_side_by_side_with_their_differences_first(page: Page, search: Search) -> None:
