@@ -116,6 +116,13 @@ def test_no_state_of_a_page_breaks_a_rule(page: Page, search: Search, scheme: An
         page.get_by_role("button", name=name, exact=True).click()
         look(name, words)
         page.keyboard.press("Escape")
+    page.goto("/#/")
+    for name in ("a search", "checked", "mixed"):
+        page.get_by_label(f"Select {name}", exact=True).check()
+    for name, words in {"Extend": "more trials each", "Change space": "have in common"}.items():
+        page.get_by_role("button", name=name, exact=True).click()
+        look(f"{name}, several jobs", words)
+        page.keyboard.press("Escape")
     page.goto(f"{job}?trial=1")
     look("drawer", "Learning curves")
     page.goto(f"{job}?where=number>=99")
