@@ -10,7 +10,9 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -77,6 +79,7 @@ class AnswerPool:
         self._size, self._seconds, self._waiting, self._keeps = processes, seconds, waiting, kept
         self._free = asyncio.Semaphore(processes)
         self._idle: list[Process] = []
+        self._scratch: dict[int, str] = {}  # the folder of temporary files of each process
         self._shared: dict[str, _Shared] = {}
         self._kept: OrderedDict[str, Reply] = OrderedDict()
         self.computed = 0  # answers so far
@@ -127,7 +130,7 @@ class AnswerPool:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         while self._idle:
-            await _end(self._idle.pop())
+            await self._end(self._idle.pop())
 
     def _begin(self, key: str, name: str, arguments: Mapping[str, Any], state: object) -> _Shared:
         self.check_room()
@@ -158,16 +161,16 @@ class AnswerPool:
             async with asyncio.timeout(self._seconds):
                 reply = await self._conversation(process, question, shared)
         except TimeoutError:
-            await _end(process)
+            await self._end(process)
             raise TooCostly(f"the answer took longer than {self._seconds:g} s: ask about less") from None
         except BaseException:
-            await _end(process)
+            await self._end(process)
             raise
         self.computed += 1
         if self._keeps:
             self._idle.append(process)
         else:
-            await _end(process)
+            await self._end(process)
         return reply
 
     async def _conversation(self, process: Process, question: str, shared: _Shared) -> Reply:
@@ -195,17 +198,23 @@ class AnswerPool:
             process = self._idle.pop()
             if process.returncode is None:
                 return process
+            await self._end(process)
         return await self._start()
 
     async def _start(self) -> Process:
         command = (sys.executable, "-P", "-m", "service.answering")
+        scratch = tempfile.mkdtemp(prefix="peftsearch-answer-")
+        environment = {**self._environment, "TMPDIR": scratch}
         # A session of its own: Ctrl-C on the terminal is for us, who end it.
-        return await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, env=self._environment, limit=LONGEST, start_new_session=True
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, env=environment, limit=LONGEST, start_new_session=True
         )
+        self._scratch[process.pid] = scratch
+        return process
 
-
-async def _end(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+    async def _end(self, process: Process) -> None:
+        """Kill it, and remove what it had no time to remove: gigabytes, where it was folding a model."""
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        await asyncio.to_thread(shutil.rmtree, self._scratch.pop(process.pid), ignore_errors=True)

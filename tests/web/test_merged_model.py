@@ -25,6 +25,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
 
 
+@pytest.mark.slow
 def test_the_merged_model_is_made_and_comes_as_a_checkpoint(
     page: Page, store: Store, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

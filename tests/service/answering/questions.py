@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import tempfile
 import time
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def fold_on(desk: Desk, trial_id: str) -> Answered:
     desk.progress(f"folding {trial_id}")
     time.sleep(600)
     return Answered(said="slept", process=os.getpid())
+
+
+@costly
+def litter(_desk: Desk, log: str, seconds: float) -> Answered:
+    """Begin a temporary file, note where, and take its time."""
+    with tempfile.NamedTemporaryFile() as begun:
+        Path(log).write_text(f"{begun.name}\n")
+        time.sleep(seconds)
+    return Answered(said="tidy", process=os.getpid())
 
 
 @costly

@@ -58,6 +58,12 @@ async def _begun(log: Path) -> list[int]:
     return [int(line) for line in log.read_text().split()]
 
 
+async def _noted(log: Path) -> Path:
+    while not log.exists() or not log.read_text().endswith("\n"):
+        await asyncio.sleep(0.02)
+    return Path(log.read_text().strip())
+
+
 def test_the_same_question_is_computed_once_for_all_who_ask(play: Any, tmp_path: Path) -> None:
     log, heard = tmp_path / "log", list[str]()
 
@@ -89,6 +95,24 @@ def test_a_question_ends_with_the_last_who_asks(play: Any, tmp_path: Path) -> No
         assert not _alive(process)
 
     play(scene)
+
+
+@pytest.mark.slow
+def test_what_a_process_had_begun_goes_with_it(play: Any, tmp_path: Path) -> None:
+    stopped, closed = tmp_path / "stopped", tmp_path / "closed"
+    begun = []
+
+    async def scene(pool: AnswerPool) -> None:
+        asking = asyncio.create_task(pool.ask(questions.litter, {"log": str(stopped), "seconds": 600}))
+        begun.append(await _noted(stopped))
+        assert begun[0].exists()
+        asking.cancel()
+        assert _said(await pool.ask(questions.litter, {"log": str(closed), "seconds": 0})) == "tidy"
+        begun.append(await _noted(closed))
+        assert (begun[0].parent.exists(), begun[1].parent.exists()) == (False, True)
+
+    play(scene)
+    assert not begun[1].parent.exists()
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ def job(api: TestClient, store: Store, settings: Settings) -> dict[str, str]:
     return talking_job(api, store, settings)
 
 
+@pytest.mark.slow
 def test_the_model_is_made_once_says_how_far_it_is_and_is_what_was_trained(
     app: FastAPI, api: TestClient, store: Store, settings: Settings, job: dict[str, str], tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_the_model_is_made_once_says_how_far_it_is_and_is_what_was_trained(
     assert not torch.allclose(merged, untrained, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_model_that_was_damaged_or_collected_is_made_anew(
     app: FastAPI, api: TestClient, store: Store, artifacts: ArtifactStore, job: dict[str, str], tmp_path: Path
 ) -> None:
@@ -116,6 +118,7 @@ def test_a_method_that_never_folds_is_named_before_anything_is_loaded(
     assert app.state.surroundings.models.computed == 0
 
 
+@pytest.mark.slow
 def test_an_adapter_that_names_no_base_is_refused(api: TestClient, worker: Any, spec: dict[str, Any]) -> None:
     job_id = api.post("/v1/jobs", json=spec).json()["id"]
     worker.start(job_id)
