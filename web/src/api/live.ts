@@ -92,6 +92,11 @@ class Updates {
 
   private async refresh(): Promise<void> {
     if (this.signal.aborted) return;
+    if (this.cache.isMutating({ mutationKey: keys.deletion(this.jobId) })) {
+      // Whatever was asked now would meet a job that is gone. Where it stays, it is asked later.
+      setTimeout(() => void this.refresh(), BATCH_MS);
+      return;
+    }
     this.writeLog();
     const stale = [...drain(this.reported)].map((id) => keys.reports(id) as readonly string[]);
     if (this.job) stale.push(keys.job(this.jobId));

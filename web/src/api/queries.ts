@@ -31,6 +31,8 @@ export const keys = {
   reports: (trialId: string) => ["reports", trialId] as const,
   stages: (jobId: string) => ["stages", jobId] as const,
   log: (jobId: string) => ["log", jobId] as const,
+  /** Of the mutation that deletes a job. */
+  deletion: (jobId: string) => ["deletion", jobId] as const,
   metrics: ["metrics"] as const,
   tasks: ["tasks"] as const,
 };

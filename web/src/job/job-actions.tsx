@@ -17,6 +17,7 @@ export function JobActions({ job }: { job: Job }) {
     onError: () => cache.invalidateQueries({ queryKey: keys.job(job.id) }),
   });
   const remove = useMutation({
+    mutationKey: keys.deletion(job.id),
     // What is still on its way would meet a job that is gone.
     onMutate: () => cache.cancelQueries(),
     mutationFn: () => deleteJob(job.id),
