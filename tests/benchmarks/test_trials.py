@@ -96,6 +96,7 @@ with recording(Path(sys.argv[1])) as file:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_recording_goes_on_where_it_stopped(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "trials.jsonl"
     for _ in range(3):

@@ -91,6 +91,7 @@ def rank(at: float, told_by: float) -> list[float]:
     return [spearmanr(one.predict(own.features(asked))[0], truth).statistic for one in (network, process)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0.2, 0.8])
 def test_it_foretells_from_four_trials_what_only_past_jobs_tell(at: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_context, "POOL", 60)

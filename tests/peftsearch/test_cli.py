@@ -118,6 +118,7 @@ def test_pareto_marks_the_reference_trials(run: Any, job_id: str) -> None:
     assert table.index("Pareto front") < table.index("Reference trials off the front") < table.index("literature-defa")
 
 
+@pytest.mark.slow
 def test_best_answers_with_configuration_objectives_and_snippet(run: Any, job_id: str) -> None:
     done = run("best", job_id, "--where", "trainable_params<=20000")
     assert done.code == 0
@@ -297,6 +298,7 @@ def test_doctor_finds_a_healthy_installation(run: Any) -> None:
     assert "ok" in run("doctor").out
 
 
+@pytest.mark.slow
 def test_an_absent_server_is_named(run: Any) -> None:
     gone = "http://127.0.0.1:9"
     done = run("jobs", "--url", gone)

@@ -60,6 +60,7 @@ def test_results_become_data_frames(client: Any, spec: Spec, worker: Any) -> Non
     assert "lora" in set(client.methods().to_dataframe()["name"])
 
 
+@pytest.mark.slow
 def test_errors_say_who_can_act(client: Any, spec: Spec, url: str) -> None:
     with pytest.raises(BadInput) as refused:
         client.submit(spec | {"budget": {"trials": 0}})

@@ -53,6 +53,7 @@ def test_the_knee_of_the_front(run: Any, job_id: str) -> None:
     assert f"rank={found['trial']['config']['rank']}" in shown
 
 
+@pytest.mark.slow
 def test_what_to_expect_of_a_configuration_never_run(run: Any, job_id: str) -> None:
     found = run("expectation", job_id, "--set", "rank=30", "--json").json
     assert found["config"]["rank"] == 30

@@ -20,6 +20,7 @@ def table(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_fit_reads_csv_and_json(run: Any, table: Path, tmp_path: Path) -> None:
     done = run("mixture", "fit", str(table), "--loss", "val", "--json")
     assert done.code == 0, done.err

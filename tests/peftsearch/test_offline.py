@@ -33,6 +33,7 @@ def test_laws_and_catalogues_answer(run: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.slow
 def test_a_refusal_is_that_of_a_server(run: Any) -> None:
     refused = run("predict", "step-law", "--params", "-1", "--tokens", "2e10")
     assert refused.code == 2

@@ -57,6 +57,7 @@ def test_a_law_is_fitted_from_a_table(run: Any, rows: list[dict[str, float]], tm
     assert done.json["stored"] is None
 
 
+@pytest.mark.slow
 def test_a_kept_law_answers_later(run: Any, rows: list[dict[str, float]], tmp_path: Path) -> None:
     assert "no laws yet" in run("predict", "laws").out
     kept = run("predict", "fit-law", written(rows, tmp_path / "runs.csv"), "--name", "mine", "--batch-unit", "tokens")
@@ -73,6 +74,7 @@ def test_a_kept_law_answers_later(run: Any, rows: list[dict[str, float]], tmp_pa
     assert run("predict", "law", "yours", "--params", "2e5", "--tokens", "2e6").code == 2
 
 
+@pytest.mark.slow
 def test_tables_without_a_column_or_with_two_rows_exit_with_2(run: Any, rows: Any, tmp_path: Path) -> None:
     lacking = [{name: value for name, value in row.items() if name != "loss"} for row in rows]
     done = run("predict", "fit-law", written(lacking, tmp_path / "a.csv"))

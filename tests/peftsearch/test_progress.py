@@ -29,6 +29,7 @@ def searched(client: Client, spec: Spec, worker: Any) -> str:
     return job.id
 
 
+@pytest.mark.slow
 def test_the_stages_of_an_answer_are_told_and_the_answer_is_the_same(url: str, client: Client, searched: str) -> None:
     told: list[str | None] = []
     with Client(url, on_progress=told.append) as patient:
@@ -42,6 +43,7 @@ def test_the_stages_of_an_answer_are_told_and_the_answer_is_the_same(url: str, c
     assert told.count(None) == 2
 
 
+@pytest.mark.slow
 def test_the_asynchronous_twin_tells_them_too(url: str, client: Client, searched: str) -> None:
     told: list[str | None] = []
 

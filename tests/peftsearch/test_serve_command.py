@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from peftsearch import Client
 
 
@@ -39,6 +41,7 @@ def test_the_service_starts_with_the_flags_given(tmp_path: Path) -> None:
         process.communicate(timeout=120)
 
 
+@pytest.mark.slow
 def test_settings_that_cannot_be_used_exit_with_2(tmp_path: Path) -> None:
     process = _serve("--home", str(tmp_path), "--host", "0.0.0.0", "--no-auth")
     _, printed = process.communicate(timeout=60)

@@ -30,6 +30,7 @@ def test_a_limit_on_a_slider_changes_the_best(page: Page, search: Search) -> Non
     expect(page).to_have_url(re.compile(f"#/jobs/{search.job.id}\\?trial=3"))
 
 
+@pytest.mark.slow
 def test_a_recommendation_names_the_trials_that_it_rests_on(page: Page, search: Search) -> None:
     search.begin()
     trials = [search.complete(search.lora(rank), 0.6 + rank / 100, 9216 * rank) for rank in (2, 4, 8, 16)]
@@ -44,6 +45,7 @@ def test_a_recommendation_names_the_trials_that_it_rests_on(page: Page, search: 
     )
 
 
+@pytest.mark.slow
 def test_a_law_answers_as_it_is_asked_and_says_where_it_holds(page: Page) -> None:
     page.goto("/#/ask?tab=laws&law=step-law")
     answer = page.get_by_role("table", name="Prediction")

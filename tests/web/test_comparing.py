@@ -38,6 +38,7 @@ def choose(page: Page, *names: str) -> Locator:
     return page.get_by_role("region", name="Selected jobs")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("searches")
 def test_jobs_are_tagged_found_and_sorted(page: Page) -> None:
     bulk = choose(page, "a search", "warm")
@@ -61,6 +62,7 @@ def test_jobs_are_tagged_found_and_sorted(page: Page) -> None:
     expect(page.get_by_label("Search jobs by name, note or id")).to_have_value("")
 
 
+@pytest.mark.slow
 def test_what_is_done_to_several_jobs_says_how_it_went_with_each(page: Page, searches: dict[str, Search]) -> None:
     page.expected_errors = ("409",)  # type: ignore[attr-defined]
     bulk = choose(page, "a search", "waiting")
@@ -84,6 +86,7 @@ def test_what_is_done_to_several_jobs_says_how_it_went_with_each(page: Page, sea
     assert searches["warm"].store.list_jobs().items == ()
 
 
+@pytest.mark.slow
 def test_more_trials_for_several_jobs_and_minutes_for_those_whose_time_is_limited(page: Page, search: Search) -> None:
     page.expected_errors = ("409",)  # type: ignore[attr-defined]
     search.start()  # a conductor takes the oldest job first
@@ -106,6 +109,7 @@ def test_more_trials_for_several_jobs_and_minutes_for_those_whose_time_is_limite
     assert [one.get("wall_clock") for one in budgets[:2]] == [None, 1200]
 
 
+@pytest.mark.slow
 def test_the_space_of_several_jobs_is_changed_where_they_are_alike(page: Page, search: Search) -> None:
     page.expected_errors = ("422",)  # type: ignore[attr-defined]
     batch = {"batch_size": {"value": 8}}
@@ -132,6 +136,7 @@ def test_the_space_of_several_jobs_is_changed_where_they_are_alike(page: Page, s
     assert spaces == [{"rank": {"low": 4, "high": 8}}, own[1]]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("searches")
 def test_a_job_is_cloned_from_the_list(page: Page) -> None:
     bulk = choose(page, "a search", "warm")
@@ -142,6 +147,7 @@ def test_a_job_is_cloned_from_the_list(page: Page) -> None:
     expect(page.get_by_label("Job file (YAML)")).to_contain_text("name: warm")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("searches")
 def test_jobs_stand_side_by_side(page: Page) -> None:
     choose(page, "a search", "warm").get_by_role("link", name="Compare").click()
@@ -162,6 +168,7 @@ def test_jobs_stand_side_by_side(page: Page) -> None:
     assert SPEC["name"] not in table.inner_text()
 
 
+@pytest.mark.slow
 def test_a_trial_is_tagged_and_found_by_it_and_back_closes_it(page: Page, search: Search) -> None:
     search.begin()
     page.goto(f"/#/jobs/{search.job.id}")

@@ -78,6 +78,7 @@ def test_jobs_show_their_progress_and_follow_it(page: Page, search: Search) -> N
     expect(page.get_by_role("heading", level=1)).to_have_text("a search")
 
 
+@pytest.mark.slow
 def test_the_token_leaves_the_address(page: Page, search: Search, token: str) -> None:
     search.begin()
     expect(page.get_by_role("link", name="a search")).to_be_visible()
@@ -152,6 +153,7 @@ def test_a_suggestion_that_is_replaced_changes_in_place(page: Page, search: Sear
     expect(rows(page)).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_a_trial_in_full(page: Page, search: Search) -> None:
     search.begin()
     search.complete(search.lora(4), 0.7, 36_864, adapter=True)
@@ -287,6 +289,7 @@ def test_a_failed_trial_says_why(page: Page, search: Search) -> None:
     expect(page.get_by_role("complementary").get_by_role("alert")).to_contain_text("out_of_memory")
 
 
+@pytest.mark.slow
 def test_rows_sort_by_any_column(page: Page, search: Search) -> None:
     search.begin()
     search.complete(search.lora(4), 0.7, 36_864)
@@ -301,6 +304,7 @@ def test_rows_sort_by_any_column(page: Page, search: Search) -> None:
     expect(page.get_by_role("columnheader", name="accuracy")).to_have_attribute("aria-sort", "ascending")
 
 
+@pytest.mark.slow
 def test_number_and_state_stay_in_view_while_columns_scroll(page: Page, search: Search) -> None:
     search.begin()
     page.set_viewport_size({"width": 900, "height": 900})
@@ -314,6 +318,7 @@ def test_number_and_state_stay_in_view_while_columns_scroll(page: Page, search: 
     assert after[2] != before[2]
 
 
+@pytest.mark.slow
 def test_pause_resume_cancel_delete(page: Page, search: Search) -> None:
     search.begin()
     open_job(page, search)
@@ -460,6 +465,7 @@ def test_two_tabs_follow_one_job_and_keep_a_text_each(page: Page, search: Search
     expect(other.get_by_label("Job file (YAML)")).to_contain_text("name: quickstart")
 
 
+@pytest.mark.slow
 def test_an_address_that_lost_its_hash_leads_to_the_page(page: Page, search: Search) -> None:
     search.begin()
     page.goto(f"/jobs/{search.job.id}")
@@ -477,6 +483,7 @@ def test_a_job_that_is_not_there(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("jnone")
 
 
+@pytest.mark.slow
 def test_thousands_of_trials_draw_few_rows(page: Page, search: Search) -> None:
     search.begin()
     many = [NewTrial({"method": "lora", "rank": rank}, "optimizer", seed=rank) for rank in range(3000)]

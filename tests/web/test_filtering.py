@@ -53,6 +53,7 @@ def test_a_filter_narrows_the_table_and_survives_a_reload(page: Page, search: Se
     assert "where" not in page.url
 
 
+@pytest.mark.slow
 def test_what_is_filtered_out_fades_on_the_front_and_comes_back(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}")
     chart = page.get_by_role("img", name=re.compile("of 18 trials, .* on the Pareto front"))
@@ -77,6 +78,7 @@ def test_a_value_that_is_no_number_is_not_taken_for_one(page: Page, search: Sear
     expect(page.get_by_role("button", name="Filter", exact=True)).to_be_disabled()
 
 
+@pytest.mark.slow
 def test_brushing_an_axis_filters_and_a_click_lets_go(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}?tab=parallel")
     chart = page.get_by_role("img", name=re.compile("Parallel coordinates of 18 trials over method, rank"))
@@ -100,6 +102,7 @@ def test_brushing_an_axis_filters_and_a_click_lets_go(page: Page, search: Search
     expect(rows(page)).to_have_count(18)
 
 
+@pytest.mark.slow
 def test_what_the_table_shows_is_downloaded(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}?where=rank<=20&where=targets==qv")
     expect(rows(page)).to_have_count(2)
@@ -130,6 +133,7 @@ def test_columns_can_be_hidden_and_stay_in_files(page: Page, search: Search) -> 
     assert "latency_ms" in next(csv.reader(given.value.path().read_text().splitlines()))  # a file holds all of them
 
 
+@pytest.mark.slow
 def test_trials_stand_side_by_side_with_their_differences_first(page: Page, search: Search) -> None:
     for number in (3, 4):
         page.goto(f"/#/jobs/{search.job.id}?trial={number}" + ("&compare=3" if number == 4 else ""))

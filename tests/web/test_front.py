@@ -33,6 +33,7 @@ def test_one_objective_makes_no_front(page: Page, store: Store, search: Search) 
     expect(page.get_by_text(re.compile("front", re.IGNORECASE))).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_stopped_trial_is_told_from_a_finished_one(page: Page, search: Search) -> None:
     search.begin()
     page.goto(f"/#/jobs/{search.job.id}")
@@ -43,6 +44,7 @@ def test_a_stopped_trial_is_told_from_a_finished_one(page: Page, search: Search)
     expect(legend).to_be_visible()
 
 
+@pytest.mark.slow
 def test_scales_are_chosen_and_stay_in_the_address(page: Page, search: Search) -> None:
     search.begin()
     page.goto(f"/#/jobs/{search.job.id}")
@@ -56,6 +58,7 @@ def test_scales_are_chosen_and_stay_in_the_address(page: Page, search: Search) -
     expect(page.get_by_role("img", name=re.compile("hypervolume after 2 finished trials"))).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_wheel_scrolls_and_with_ctrl_zooms(page: Page, search: Search) -> None:
     search.begin()
     page.goto(f"/#/jobs/{search.job.id}")
@@ -98,6 +101,7 @@ def test_other_charts_zoom_by_the_wheel_and_keys_too(page: Page, search: Search,
     assert at_rest(chart) != whole
 
 
+@pytest.mark.slow
 def test_three_objectives_stand_in_a_box_with_their_constraint_and_their_past(
     page: Page, store: Store, search: Search
 ) -> None:
@@ -129,6 +133,7 @@ def test_three_objectives_stand_in_a_box_with_their_constraint_and_their_past(
     expect(flat).to_be_visible()
 
 
+@pytest.mark.slow
 def test_keys_zoom_a_chart_and_a_box_drawn_with_shift_filters(page: Page, search: Search) -> None:
     search.begin()
     search.complete(search.lora(4), 0.7, 36_864)
@@ -154,6 +159,7 @@ def test_keys_zoom_a_chart_and_a_box_drawn_with_shift_filters(page: Page, search
     expect(page).to_have_url(re.compile("where=accuracy"))
 
 
+@pytest.mark.slow
 def test_each_of_thousands_of_trials_can_be_pointed_at_and_opened(page: Page, search: Search) -> None:
     """A chart draws so many as one picture, which has no symbols that would know of a pointer."""
     search.start()

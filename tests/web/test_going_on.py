@@ -86,6 +86,7 @@ def test_a_trial_is_gone_on_from_and_says_what_became_of_it(page: Page, search: 
     expect(editor).to_contain_text("rank: {low: 2, high: 7}")
 
 
+@pytest.mark.slow
 def test_a_front_that_grows_is_told_without_asking_for_the_stages_again(page: Page, search: Search) -> None:
     search.begin()
     search.claim(search.lora(2))  # one is running all the time
@@ -121,6 +122,7 @@ def test_a_confirmed_trial_says_what_is_left_of_it(page: Page, search: Search) -
     expect(page.get_by_role("table", name="Confirmed trials")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_lists_and_curves_tell_of_many_trials(page: Page, search: Search) -> None:
     search.begin()
     for rank in (2, 8, 32):

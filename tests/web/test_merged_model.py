@@ -50,6 +50,7 @@ def test_the_merged_model_is_made_and_comes_as_a_checkpoint(
     expect(stages.filter(has_text=re.compile("^export"))).to_contain_text("trial 0")
 
 
+@pytest.mark.slow
 def test_a_method_that_does_not_merge_is_refused_by_name(page: Page, search: Search) -> None:
     page.expected_errors = ("409",)  # type: ignore[attr-defined]
     search.begin()

@@ -33,6 +33,7 @@ def field(page: Page, name: str) -> Locator:
     return page.locator(".job-form").get_by_label(re.compile(rf"^{name}( required)?$"))
 
 
+@pytest.mark.slow
 def test_a_text_survives_leaving_and_reloading_until_it_is_discarded(page: Page) -> None:
     page.goto("/#/new")
     expect(editor(page)).to_contain_text("builtin:minilm")
@@ -47,6 +48,7 @@ def test_a_text_survives_leaving_and_reloading_until_it_is_discarded(page: Page)
     expect(editor(page)).to_contain_text("builtin:minilm")
 
 
+@pytest.mark.slow
 def test_a_copied_job_is_sound_yaml_and_has_a_text_of_its_own(page: Page, search: Search) -> None:
     other = Search(search.store, search.artifacts, search.folder, name="sweep: lora")
     page.goto("/#/new")
@@ -92,6 +94,7 @@ def test_problems_stand_at_their_fields_all_at_once_as_one_types(page: Page) -> 
     expect(train).to_have_attribute("aria-invalid", "false")
 
 
+@pytest.mark.slow
 def test_the_data_is_shown_before_anything_is_trained(page: Page) -> None:
     page.goto("/#/new")
     editor(page).fill(JOB)
@@ -106,6 +109,7 @@ def test_the_data_is_shown_before_anything_is_trained(page: Page) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_file_is_sent_and_shown_as_data(page: Page, search: Search, tmp_path: Path) -> None:
     page.expected_errors = ("422",)  # type: ignore[attr-defined]
     page.goto("/#/new")
@@ -195,6 +199,7 @@ def test_the_steps_of_a_refine_job_are_written_in_the_form(page: Page, search: S
     assert (step_spec["step"], step_spec["keep"]) == ("compress", [0.2, 0.4])
 
 
+@pytest.mark.slow
 def test_the_editor_says_what_could_be_written(page: Page) -> None:
     page.goto("/#/new")
     expect(field(page, "name")).to_be_visible()
@@ -236,6 +241,7 @@ def test_each_kind_of_data_is_shown_as_it_is(page: Page, token: str) -> None:
     expect(data.get_by_role("table", name="Label balance")).to_contain_text("10 %")
 
 
+@pytest.mark.slow
 def test_every_kind_of_job_has_a_form(page: Page) -> None:
     page.goto("/#/new")
     kinds = page.get_by_role("group", name="Job", exact=True).get_by_label("kind")

@@ -10,6 +10,7 @@ from tests.web.server import Server
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_the_api_reference_needs_no_other_server(page: Page, server: Server) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

@@ -138,6 +138,7 @@ def test_on_a_phone_no_tab_of_a_job_scrolls_sideways(page: Page, store: Store, s
     assert {path: width for path, width in wide.items() if width > 375} == {}
 
 
+@pytest.mark.slow
 def test_on_a_very_wide_screen_charts_stand_beside_the_table(page: Page, search: Search) -> None:
     search.begin()
     page.set_viewport_size({"width": 3840, "height": 2160})

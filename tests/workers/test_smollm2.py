@@ -74,6 +74,7 @@ def test_the_model_is_what_its_makers_published(smollm2_folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_snippets_find_it(smollm2_folder: Path) -> None:
     code = base_snippet("builtin:smollm2", "{0: 'a', 1: 'b'}", SEQUENCE).partition("labels =")[0]
     done = subprocess.run(

@@ -64,6 +64,7 @@ async def _noted(log: Path) -> Path:
     return Path(log.read_text().strip())
 
 
+@pytest.mark.slow
 def test_the_same_question_is_computed_once_for_all_who_ask(play: Any, tmp_path: Path) -> None:
     log, heard = tmp_path / "log", list[str]()
 
@@ -151,6 +152,7 @@ def test_refusals_come_through_and_a_crash_is_survived(play: Any) -> None:
     play(scene)
 
 
+@pytest.mark.slow
 def test_more_than_can_wait_are_refused_at_once(play: Any, tmp_path: Path) -> None:
     async def scene(pool: AnswerPool) -> None:
         asked = [{"log": str(tmp_path / "log"), "seconds": 60 + n} for n in range(WAITING + 1)]
@@ -192,6 +194,7 @@ def test_only_what_is_marked_can_be_asked_for(play: Any) -> None:
     play(scene)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_not_kept_ends_with_its_answer(play: Callable[..., Any]) -> None:
     async def scene(pool: AnswerPool) -> list[int]:
         return [json.loads((await pool.ask(questions.echo, {"word": "a"})).content)["process"] for _ in range(2)]

@@ -215,6 +215,7 @@ def test_answers_outlive_their_job_and_count_versions(store: Store) -> None:
     assert (kept.job_id, kept.body) == (None, {"x": 1})
 
 
+@pytest.mark.slow
 def test_any_mixture_of_a_job_is_answered_by_its_proxies(api: TestClient, mixture: Any, store: Store) -> None:
     """Ten proxies whose loss is least at 70 % web: others than the measured ones are asked for."""
     job = api.post("/v1/jobs", json=mixture).json()["id"]

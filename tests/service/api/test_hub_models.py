@@ -48,6 +48,7 @@ def submit(tmp_path: Path, spec: dict[str, Any]) -> Any:
     return submitted
 
 
+@pytest.mark.slow
 def test_a_hub_model_that_agrees_is_admitted_without_fetching_its_weights(tmp_path: Path, submit: Any) -> None:
     write_model(tmp_path / "hub" / "owner" / "name")
     answer, asked = submit()
@@ -56,6 +57,7 @@ def test_a_hub_model_that_agrees_is_admitted_without_fetching_its_weights(tmp_pa
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_a_hub_model_whose_config_is_another_is_refused(tmp_path: Path, submit: Any) -> None:
     config = write_model(tmp_path / "hub" / "owner" / "name") / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"hidden_size": 64}))
@@ -63,6 +65,7 @@ def test_a_hub_model_whose_config_is_another_is_refused(tmp_path: Path, submit: 
     assert "[23, 64] by config.json and [23, 32] in the checkpoint" in answer["task.model"]
 
 
+@pytest.mark.slow
 def test_a_hub_model_of_pickles_is_refused(tmp_path: Path, submit: Any) -> None:
     (write_model(tmp_path / "hub" / "owner" / "name") / "model.safetensors").rename(
         tmp_path / "hub" / "owner" / "name" / "pytorch_model.bin"

@@ -59,6 +59,7 @@ def test_a_slice_goes_through_a_trial(api: TestClient, job_id: str) -> None:
     assert api.get(f"/v1/jobs/{job_id}/slice", params=asked | {"trial": 999}).status_code == 404
 
 
+@pytest.mark.slow
 def test_a_contour_goes_over_two_parameters(api: TestClient, spec: Spec, worker: Any) -> None:
     ranges = [{"type": "int", "name": name, "low": 1, "high": 40} for name in ("rank", "alpha")]
     job_id = api.post("/v1/jobs", json=spec | {"space": {"method": "lora", "parameters": ranges}}).json()["id"]
@@ -83,6 +84,7 @@ def test_a_contour_goes_over_two_parameters(api: TestClient, spec: Spec, worker:
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "up")
 
 
+@pytest.mark.slow
 def test_the_front_is_as_unsure_as_its_trials_leave_it(api: TestClient, job_id: str) -> None:
     answer = api.get(f"/v1/jobs/{job_id}/uncertainty").json()
     front = {one["number"]: one for one in api.get(f"/v1/jobs/{job_id}/pareto").json()["items"]}
@@ -93,6 +95,7 @@ def test_the_front_is_as_unsure_as_its_trials_leave_it(api: TestClient, job_id: 
         assert one["low"] < front[one["number"]]["metrics"]["accuracy"] < one["high"]
 
 
+@pytest.mark.slow
 def test_the_knee_is_on_the_front(api: TestClient, job_id: str, spec: Spec) -> None:
     answer = api.get(f"/v1/jobs/{job_id}/knee").json()
     assert answer["trial"]["on_front"]

@@ -41,6 +41,7 @@ def test_bad_tables_are_refused_by_field(api: TestClient, rows: list[dict[str, A
     assert api.post("/v1/mixtures/fit", json={"rows": []}).status_code == 422
 
 
+@pytest.mark.slow
 def test_a_byte_order_mark_is_no_part_of_a_name(api: TestClient, rows: list[dict[str, Any]]) -> None:
     marked = [
         {"weights": {"\ufeffweb": row["weights"]["web"], "code": row["weights"]["code"]}, "losses": row["losses"]}

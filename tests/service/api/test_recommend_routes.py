@@ -37,6 +37,7 @@ def test_a_model_that_has_no_head_for_the_type_is_refused(api: TestClient) -> No
     assert [error["field"] for error in refused.json()["errors"]] == ["model"]
 
 
+@pytest.mark.slow
 def test_the_past_is_used_under_constraints(api: TestClient, spec: dict[str, Any], worker: Any) -> None:
     job_id = api.post("/v1/jobs", json=spec).json()["id"]
     worker.start(job_id)
@@ -54,6 +55,7 @@ def test_the_past_is_used_under_constraints(api: TestClient, spec: dict[str, Any
     assert none["warnings"]
 
 
+@pytest.mark.slow
 def test_bad_questions_are_refused_by_field(api: TestClient) -> None:
     for question, field in (
         ({"metric": "colour"}, "metric"),

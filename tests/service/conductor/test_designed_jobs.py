@@ -109,6 +109,7 @@ def ended(store: Store, proposer: Proposer, spec: dict[str, Any]) -> tuple[Job, 
     return job, store.searched_trials(job.id), store.job_answer(job.id)
 
 
+@pytest.mark.slow
 def test_a_mixture_is_recommended_and_checked(store: Store, proposer: Proposer) -> None:
     job, trials, answer = ended(store, proposer, MIXTURE)
     assert (job.state, job.reason) == ("completed", None)

@@ -130,6 +130,7 @@ def test_a_process_that_nobody_spawned_follows_nobody() -> None:
     assert not lifeline.follow_parent()
 
 
+@pytest.mark.slow
 def test_deciding_needs_neither_ray_nor_torch() -> None:
     code = "import sys, service.conductor.loop; print(sorted({'ray', 'torch'} & sys.modules.keys()))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

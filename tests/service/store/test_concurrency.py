@@ -102,6 +102,7 @@ def test_killed_workers_cost_nothing_but_their_attempt(live_store: Store, store_
     check_books(live_store, job.id)
 
 
+@pytest.mark.slow
 def test_a_job_can_be_deleted_under_its_workers(live_store: Store, store_url: str) -> None:
     job = running_job(live_store, trials=5000)
     members = [crowd.start(crowd.outlived, store_url, job.id, f"p{n}") for n in range(4)]

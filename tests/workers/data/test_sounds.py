@@ -124,6 +124,7 @@ def test_broken_files_are_refused_with_their_place(tmp_path: Path) -> None:
         read(table)
 
 
+@pytest.mark.slow
 def test_commands_are_there_without_files_and_no_voice_is_in_two_splits() -> None:
     data = read("builtin:commands", test="builtin:commands")
     assert data.labels == tuple(sorted(WORDS))

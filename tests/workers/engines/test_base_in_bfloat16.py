@@ -40,6 +40,7 @@ def assignment(name: str) -> Assignment:
     )
 
 
+@pytest.mark.slow
 def test_trials_learn_what_they_learn_on_a_base_in_float32(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ def test_confusions_are_shares_of_the_classes_that_lie_near() -> None:
     assert (found[2] == 0).all()
 
 
+@pytest.mark.slow
 def test_off_is_the_same_training_to_the_bit_and_on_is_another(bench: Workbench) -> None:
     def outcome(engine: str, **more: Any) -> dict[str, float]:
         wanted = assignment(**more).model_copy(update={"engine": engine})

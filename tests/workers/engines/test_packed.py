@@ -172,6 +172,7 @@ def test_a_member_that_turns_nan_leaves_and_touches_nobody(bench: Workbench, tmp
         assert_as_alone(bench, name, outcomes[name], reports, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_pack_too_big_for_the_memory_goes_on_in_smaller_passes(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +192,7 @@ def test_a_pack_too_big_for_the_memory_goes_on_in_smaller_passes(
         assert outcomes[name].environment["pack_limit"] == "1"
 
 
+@pytest.mark.slow
 def test_passes_hold_what_memory_does_by_what_each_member_needs(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +251,7 @@ def test_a_trial_by_itself_is_a_pack_of_one_where_a_gpu_is() -> None:
     assert not of("cuda", config={"method": "vera"})
 
 
+@pytest.mark.slow
 def test_a_member_that_breaks_the_pass_fails_and_touches_nobody(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +277,7 @@ def test_a_configuration_that_cannot_begin_fails_and_touches_nobody(bench: Workb
     assert_as_alone(bench, "a", outcomes["a"], reports, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_place_of_one_that_ends_is_refilled(bench: Workbench, tmp_path: Path) -> None:
     reports: list[Report] = []
 

@@ -46,6 +46,7 @@ def apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean((one / other - 1) ** 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held", [False, True], ids=["base in float32", "base in bfloat16"])
 def test_packs_differ_from_alone_as_alone_differs_from_alone(held: bool, tmp_path: Path) -> None:
     store, resident = PrefixStore(tmp_path, 1 << 30), ResidentBase.of(tiny_base("bert"))

@@ -110,6 +110,7 @@ def test_captured_steps_take_what_was_drawn(resident: ResidentBase, tmp_path: Pa
     assert sum(one.count for one in graphs.made) > 20
 
 
+@pytest.mark.slow
 def test_a_packed_trial_with_a_strategy_pauses_and_goes_on_alone_or_in_a_pack(tmp_path: Path) -> None:
     """It also tells the memory that it would tell alone: what rests has no moments."""
     torch.set_num_threads(1)

@@ -70,6 +70,7 @@ def test_what_was_learnt_earlier_stays_bit_for_bit(bench: Workbench, home: Path,
         assert torch.equal(loaded[name][1], second)
 
 
+@pytest.mark.slow
 def test_engines_agree_and_an_export_predicts_the_same_elsewhere(bench: Workbench, home: Path, tmp_path: Path) -> None:
     for config in ({"top_layers": 1}, {"top_k": 2}):
         fast = train(one := trial(home, CONFIG | config), bench, lambda _: "continue")

@@ -56,6 +56,7 @@ def brightness() -> Iterator[tuple[str, list[int]]]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_prompt_makes_up_for_what_the_endpoint_was_not_trained_for_with_two_requests_a_step(
     programs: Programs,
 ) -> None:

@@ -182,6 +182,7 @@ def test_programs_lie_where_the_operator_allows(programs: Programs, tmp_path: Pa
     assert builtin_programs() == ("blackvip", "kind", "spiking")
 
 
+@pytest.mark.slow
 def test_the_spiking_network_learns(programs: Programs) -> None:
     config = {"learning_rate": 0.01, "hidden": 32, "leak": 0.9, "steps": 4}
     outcome = programs.run("builtin:spiking", config=config, epochs=2, needed=("accuracy", "spikes"))

@@ -69,6 +69,7 @@ def test_a_winner_is_an_eighth_of_its_half_precision_size_and_loads_elsewhere(
     assert loss_of_loaded(bench, folder) == pytest.approx(found["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_scale_is_the_best_on_the_validation_rows_and_the_test_rows_have_no_say(
     bench: Workbench, lora: Winner
 ) -> None:

@@ -42,6 +42,7 @@ def _write(file: Path, role: str, of_each: int) -> None:
     file.write_text("".join(json.dumps(row) + "\n" for group in rows.values() for row in group))
 
 
+@pytest.mark.slow
 def test_growth_keeps_the_function_and_new_directions_train_afterwards(
     bench: Workbench, lora: Winner, tmp_path: Path
 ) -> None:
@@ -59,6 +60,7 @@ def test_growth_keeps_the_function_and_new_directions_train_afterwards(
     assert loss_of_loaded(bench, folder) == pytest.approx(outcome.metrics["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_warm_start_is_ahead_of_a_cold_one_where_rows_are_few(
     bench: Workbench, lora: Winner, few: TextClassificationSpec
 ) -> None:
@@ -104,6 +106,7 @@ def test_a_stacked_adapter_leaves_those_under_it_as_they_are(
             assert torch.equal(whole[name], value), name
 
 
+@pytest.mark.slow
 def test_a_lora_on_top_of_an_adapter_is_ahead_of_the_same_lora_alone_where_rows_are_few(
     bench: Workbench, lora: Winner, few: TextClassificationSpec
 ) -> None:

@@ -55,6 +55,7 @@ def test_factors_side_by_side_make_the_updates_and_other_methods_are_refused() -
             assert caught.value.field == "source"
 
 
+@pytest.mark.slow
 def test_a_uniform_soup_is_the_mean_of_the_updates_and_loads_as_plain_lora(
     bench: Workbench, winners: list[Winner], tmp_path: Path
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_uniform_soup_is_the_mean_of_the_updates_and_loads_as_plain_lora(
     assert loss_of_loaded(bench, folder) == pytest.approx(outcome.metrics["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_greedy_soup_leaves_out_what_harms_and_is_never_worse_than_its_best_member(
     bench: Workbench, winners: list[Winner]
 ) -> None:
@@ -107,6 +109,7 @@ def test_task_arithmetic_adds_updates_and_ties_drops_what_disagrees() -> None:
     assert dropped.mean() == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_merging_is_searched_by_rule_and_weight(bench: Workbench, winners: list[Winner]) -> None:
     config = result_config("merge", {}, [one.config for one in winners], describe_for(TASK))
     losses = {

@@ -73,6 +73,7 @@ def completed(one: Assignment, bench: Workbench) -> Outcome:
     return found
 
 
+@pytest.mark.slow
 def test_they_are_learnt_and_go_home_with_plain_peft_and_merged(bench: Workbench, folder: Path, tmp_path: Path) -> None:
     generation = {"metrics": ["exact_match"], "rows": 8, "max_new_tokens": 4}
     found = completed(assigned(folder, task={"generation": generation}), bench)

@@ -130,6 +130,7 @@ def collect(worker: Any, assignments: list[Assignment], places: int, board: Assi
     return items
 
 
+@pytest.mark.slow
 def test_a_pack_trains_its_members_as_alone_takes_another_aboard_and_expels_a_nan(worker: Any) -> None:
     import ray
 

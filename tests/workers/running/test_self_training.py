@@ -179,6 +179,7 @@ def test_a_teacher_draws_positions_as_its_student_does(bench: Workbench, monkeyp
     assert None not in drawn
 
 
+@pytest.mark.slow
 def test_a_trial_tells_what_its_teachers_cost(bench: Workbench) -> None:
     found = {rounds: train(assignment(self_training=rounds), bench, lambda _report: "continue") for rounds in (0, 1)}
     assert {one.status for one in found.values()} == {"completed"}, found

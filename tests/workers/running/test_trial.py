@@ -48,6 +48,7 @@ GALORE = FULL | {"strategy": "galore", "galore.rank": 8, "galore.interval": 10}
 LIGHT = {"method": "light_peft", "rank": 4, "samples": 64, "pruned_heads": 0.25, "pruned_units": 0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config", [{"method": "head"}, LORA, {"method": "autopeft", "layer_5": True, "serial_size": 12}, GALORE, LIGHT]
 )

@@ -72,6 +72,7 @@ def trial(home: Path, **changes: Any) -> Assignment:
     return Assignment.model_validate({**fields, "task": section(home), "config": LORA, **changes})
 
 
+@pytest.mark.slow
 def test_the_worst_domain_is_the_one_where_labels_cannot_be_told(home: Path) -> None:
     bench = Workbench(home, ArtifactStore(home / "artifacts"))
     fast = train(trial(home), bench, lambda _: "continue").metrics

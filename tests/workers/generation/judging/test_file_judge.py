@@ -50,6 +50,7 @@ def test_a_file_that_fails_costs_the_metric_and_says_why(tmp_path: Path, source:
         ask_file(judge(tmp_path, source), ROWS, [str(tmp_path)])
 
 
+@pytest.mark.slow
 def test_one_that_does_not_end_is_ended(tmp_path: Path) -> None:
     endless = judge(tmp_path, "import time\ndef score(rows):\n    time.sleep(10000)", timeout=3)
     with pytest.raises(JudgeFailed, match="not over after 3 s"):
