@@ -100,7 +100,7 @@ def test_lines_of_the_log_carry_the_trace(scene: Scene) -> None:
 def test_the_end_of_the_job_is_told_again_after_a_refusal(scene: Scene) -> None:
     deadline = time.monotonic() + WITHIN
     url = f"{scene.service.url}/v1/webhooks/{scene.webhook_id}/deliveries"
-    while (kept := httpx.get(url).raise_for_status().json()["items"])[0]["state"] != "delivered":
+    while not (kept := httpx.get(url).raise_for_status().json()["items"]) or kept[0]["state"] != "delivered":
         assert time.monotonic() < deadline, kept
         time.sleep(0.2)
     assert (len(kept), kept[0]["attempts"], kept[0]["status"]) == (1, 2, 200)
