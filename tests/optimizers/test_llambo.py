@@ -204,6 +204,7 @@ class _Simulated:
         return json.dumps({"scores": [sign * quality(config) for config in asked]})
 
 
+@pytest.mark.slow
 def test_a_good_model_leads_elsewhere_and_further_than_a_bad_one(monkeypatch: pytest.MonkeyPatch) -> None:
     problem, reached, asked = Problem(MIXED, (ACCURACY,)), {}, {}
     for honest in (True, False):

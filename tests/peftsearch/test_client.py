@@ -19,6 +19,7 @@ from peftsearch.errors import BadInput, Conflict, NotAllowed, NotFound, Unreacha
 Spec = dict[str, Any]
 
 
+@pytest.mark.slow
 def test_a_job_from_submit_to_export(client: Any, spec: Spec, worker: Any, tmp_path: Path) -> None:
     job = client.submit(spec)
     assert (job.state, job.over, job.progress.done, job.objectives[0].metric) == ("queued", False, 0, "accuracy")
@@ -234,6 +235,7 @@ def test_extending_is_never_sent_twice_by_itself(url: str, client: Any, spec: Sp
     relay.close()
 
 
+@pytest.mark.slow
 def test_the_asynchronous_twin(url: str, client: Any, spec: Spec, worker: Any, store: Any, tmp_path: Path) -> None:
     async def use() -> None:
         async with AsyncClient(url) as twin:

@@ -43,6 +43,7 @@ def card(client: Any, folder: Path, trial_id: str) -> str:
     return (folder / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_winners_card_says_how_far_its_seeds_differ_and_what_references_came_to(
     client: Any, store: Any, worker: Any, confirmed: str, tmp_path: Path
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_winners_card_says_how_far_its_seeds_differ_and_what_references_came_t
     assert card(client, tmp_path, f"{confirmed}-2") == text
 
 
+@pytest.mark.slow
 def test_a_card_of_one_seed_says_that_it_tells_nothing_of_others(
     client: Any, store: Any, worker: Any, confirmed: str, tmp_path: Path
 ) -> None:

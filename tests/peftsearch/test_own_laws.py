@@ -47,6 +47,7 @@ def written(rows: list[dict[str, float]], file: Path) -> str:
     return str(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["runs.csv", "runs.parquet", "runs.jsonl"])
 def test_a_law_is_fitted_from_a_table(run: Any, rows: list[dict[str, float]], tmp_path: Path, name: str) -> None:
     file = written(rows, tmp_path / name)

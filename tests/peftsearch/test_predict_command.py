@@ -40,12 +40,14 @@ def test_sizes_that_are_not_positive_exit_with_2(run: Any) -> None:
     assert "parameters" in done.err
 
 
+@pytest.mark.slow
 def test_importance_of_a_job_without_trials_exits_with_2(run: Any, client: Any, spec: dict[str, Any]) -> None:
     done = run("importance", client.submit(spec).id)
     assert done.code == 2
     assert "at least 8" in done.err
 
 
+@pytest.mark.slow
 def test_recommend_prints_the_default_without_a_past(run: Any) -> None:
     done = run("recommend", "--rows", "500")
     assert done.code == 0, done.err

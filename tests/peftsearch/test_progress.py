@@ -56,6 +56,7 @@ def test_the_asynchronous_twin_tells_them_too(url: str, client: Client, searched
     assert told[-1] is None
 
 
+@pytest.mark.slow
 def test_giving_up_closes_the_connection_and_the_next_question_is_answered(
     url: str, client: Client, searched: str
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_law_answers_as_it_is_asked_and_says_where_it_holds(page: Page) -> Non
     expect(page.get_by_role("img", name="loss over tokens, 20 points")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_law_that_refuses_says_which_field_and_why(page: Page) -> None:
     page.expected_errors = ("422",)  # type: ignore[attr-defined]
     page.goto("/#/ask?tab=laws&law=lora-lr")

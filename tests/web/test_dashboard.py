@@ -87,6 +87,7 @@ def test_the_token_leaves_the_address(page: Page, search: Search, token: str) ->
     expect(page.get_by_role("link", name="a search")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_without_a_token_it_asks_for_one(page: Page, search: Search, token: str) -> None:
     page.expected_errors = ("401",)  # type: ignore[attr-defined]
     search.begin()
@@ -143,6 +144,7 @@ def test_a_minimised_metric_is_said_to_lie_below_its_reference(page: Page, searc
     expect(page.get_by_text("best trainable_params 36,864 below literature-default")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_suggestion_that_is_replaced_changes_in_place(page: Page, search: Search) -> None:
     search.begin()
     trial = search.lora(4)
@@ -183,6 +185,7 @@ def test_a_trial_in_full(page: Page, search: Search) -> None:
     assert "trial=" not in page.url
 
 
+@pytest.mark.slow
 def test_a_population_shows_its_tree_and_the_schedule_it_found(page: Page, store: Store, search: Search) -> None:
     population = Search(store, search.artifacts, search.folder, name="a population", scheduler={"name": "pbt"})
     search.start()  # a conductor takes the oldest job first
@@ -216,6 +219,7 @@ def test_learning_curves_grow_while_a_trial_runs(page: Page, search: Search) -> 
     expect(page.get_by_role("img", name=re.compile("accuracy over 2 reports, last accuracy 0.5"))).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_keyboard_is_enough(page: Page, search: Search) -> None:
     search.begin()
     search.complete(search.lora(4), 0.7, 36_864)
@@ -498,6 +502,7 @@ def test_thousands_of_trials_draw_few_rows(page: Page, search: Search) -> None:
     assert rows(page).count() < 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["", "#/new", "#/jobs/{job}", "#/jobs/{job}?tab=best", "#/jobs/{job}?trial=1"])
 def test_fits_a_phone(page: Page, search: Search, path: str) -> None:
     search.begin()

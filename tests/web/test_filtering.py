@@ -71,6 +71,7 @@ def test_what_is_filtered_out_fades_on_the_front_and_comes_back(page: Page, sear
     assert colours(faded) < colours(some) < colours(whole)
 
 
+@pytest.mark.slow
 def test_a_value_that_is_no_number_is_not_taken_for_one(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}")
     page.get_by_label("Filter: column").select_option("rank")
@@ -122,6 +123,7 @@ def test_what_the_table_shows_is_downloaded(page: Page, search: Search) -> None:
     assert read["created_at"][0].tzinfo is not None
 
 
+@pytest.mark.slow
 def test_columns_can_be_hidden_and_stay_in_files(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}")
     expect(page.get_by_role("columnheader", name="latency_ms")).to_be_visible()
@@ -150,6 +152,7 @@ def test_trials_stand_side_by_side_with_their_differences_first(page: Page, sear
     expect(page.get_by_role("tab", name="Compare 1")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_methods_stand_side_by_side_and_follow_the_filter(page: Page, search: Search) -> None:
     page.goto(f"/#/jobs/{search.job.id}?tab=methods")
     table = page.get_by_role("table", name="Methods by accuracy")
@@ -174,6 +177,7 @@ def test_all_learning_curves_stand_in_one_chart_and_follow_the_filter(page: Page
     expect(page.get_by_role("img", name=re.compile("accuracy over the epochs of 7 trials"))).to_be_visible()
 
 
+@pytest.mark.slow
 def test_curves_are_those_of_the_objective_even_when_the_metric_catalogue_comes_late(
     page: Page, search: Search
 ) -> None:

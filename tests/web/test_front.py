@@ -22,6 +22,7 @@ def test_the_best_values_are_those_of_one_trial(page: Page, search: Search) -> N
     expect(entry).to_contain_text("73,728")
 
 
+@pytest.mark.slow
 def test_one_objective_makes_no_front(page: Page, store: Store, search: Search) -> None:
     single = Search(store, search.artifacts, search.folder, name="single", objectives=SPEC["objectives"][:1])
     search.start()  # a conductor takes the oldest job first

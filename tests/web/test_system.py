@@ -63,6 +63,7 @@ def test_a_pack_is_one_worker_with_several_trials(page: Page, search: Search) ->
     expect(page.get_by_role("complementary", name=f"Trial {one.number}")).to_contain_text(f"packed with {other.id}")
 
 
+@pytest.mark.slow
 def test_a_token_is_made_rotated_and_revoked(page: Page, server: Server) -> None:
     page.goto("/#/system")
     page.get_by_label("Name").fill("ann")

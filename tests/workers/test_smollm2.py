@@ -39,6 +39,7 @@ def test_a_wheel_with_other_bytes_is_refused(cache: Path) -> None:
         resolve("builtin:smollm2")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_converted_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cache / "wheels").mkdir()
     wheel = cache / "wheels" / smollm2.WHEEL.file

@@ -43,6 +43,7 @@ def big(api: TestClient, spec: Spec, worker: Any) -> str:
     return id
 
 
+@pytest.mark.slow
 def test_importance_over_every_method_stays_small(api: TestClient, big: str) -> None:
     """431 parameters at 32 places each made a covariance of 13,856²: 17 GB, which killed the service."""
     response = api.get(f"/v1/jobs/{big}/importance")
@@ -53,6 +54,7 @@ def test_importance_over_every_method_stays_small(api: TestClient, big: str) -> 
     assert "method" in [one["parameter"] for one in answer["items"][:5]]
 
 
+@pytest.mark.slow
 def test_progress_comes_before_the_answer(api: TestClient, big: str) -> None:
     with api.stream("GET", f"/v1/jobs/{big}/importance", headers={"Accept": "text/event-stream"}) as response:
         assert response.headers["content-type"].startswith("text/event-stream")

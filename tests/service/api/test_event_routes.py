@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from service.api.event_feed import INTERVAL
@@ -90,6 +91,7 @@ def test_new_events_arrive_while_the_stream_is_open(served: httpx.Client, spec: 
         assert next(events)["event"] == "trial.queued"
 
 
+@pytest.mark.slow
 def test_many_streams_share_one_look_at_the_store(store: Any, served: httpx.Client, spec: Spec) -> None:
     job_id = _submit(served, spec)
     looks: list[float] = []

@@ -29,6 +29,7 @@ def job_id(api: TestClient, spec: Spec, store: Store, worker: Any) -> str:
     return id
 
 
+@pytest.mark.slow
 def test_neither_questions_nor_reports_break_on_it(api: TestClient, job_id: str, store: Store) -> None:
     trial = store.claim_trial(job_id, "outside", 60)
     assert trial is not None

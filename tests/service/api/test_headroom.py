@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 from service.store.records import NewTrial
@@ -28,6 +29,7 @@ COST = {"metric": "trainable_params", "direction": "minimize"}
 CHEAP = [1, 3, 5, 7, 9, 11, 13, 15]
 
 
+@pytest.mark.slow
 def test_trials_at_the_cheap_end_leave_room_for_quality(api: TestClient, spec: Spec, worker: Any) -> None:
     job = _job(api, spec, worker, CHEAP, [ACCURACY, COST])
     seen = api.get(f"/v1/jobs/{job}/best?headroom=true").json()["headroom"]
@@ -37,6 +39,7 @@ def test_trials_at_the_cheap_end_leave_room_for_quality(api: TestClient, spec: S
     assert seen["text"].startswith("7 of 8 trials went for trade-offs with the other objectives. A model")
 
 
+@pytest.mark.slow
 def test_quality_that_was_looked_for_leaves_little(api: TestClient, spec: Spec, worker: Any) -> None:
     around = [1, 20, 35, 44, 47, 50, 53, 56, 60, 64]
     seen = api.get(f"/v1/jobs/{_job(api, spec, worker, around, [ACCURACY, COST])}/best?headroom=true").json()[
@@ -45,6 +48,7 @@ def test_quality_that_was_looked_for_leaves_little(api: TestClient, spec: Spec, 
     assert seen["expected"] <= seen["most"] < 0.02
 
 
+@pytest.mark.slow
 def test_it_is_not_said_where_it_means_nothing(api: TestClient, spec: Spec, worker: Any) -> None:
     job = _job(api, spec, worker, CHEAP, [ACCURACY, COST])
     for query in ({"minimize": "trainable_params"}, {"where": "rank>2"}):

@@ -28,6 +28,7 @@ def job_id(api: TestClient, spec: Spec, worker: Any) -> str:
     return id
 
 
+@pytest.mark.slow
 def test_importance_names_every_parameter(api: TestClient, job_id: str) -> None:
     answer = api.get(f"/v1/jobs/{job_id}/importance").json()
     assert (answer["metric"], answer["trials"]) == ("accuracy", 12)
@@ -36,6 +37,7 @@ def test_importance_names_every_parameter(api: TestClient, job_id: str) -> None:
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "metric")
 
 
+@pytest.mark.slow
 def test_a_configuration_never_run_is_expected(api: TestClient, job_id: str) -> None:
     answer = api.post(f"/v1/jobs/{job_id}/expect", json={"config": {"method": "lora", "rank": 30}}).json()
     accuracy = answer["objectives"]["accuracy"]
@@ -47,6 +49,7 @@ def test_a_configuration_never_run_is_expected(api: TestClient, job_id: str) -> 
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "config.rank")
 
 
+@pytest.mark.slow
 def test_a_slice_goes_through_a_trial(api: TestClient, job_id: str) -> None:
     asked = {"parameter": "rank", "trial": 3}
     answer = api.get(f"/v1/jobs/{job_id}/slice", params=asked).json()

@@ -18,6 +18,7 @@ def rows() -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_mixture_is_recommended_with_its_interval_and_effects(api: TestClient, rows: list[dict[str, Any]]) -> None:
     answer = api.post("/v1/mixtures/fit", json={"rows": rows}).json()
     assert answer["weights"]["web"] == pytest.approx(0.7, abs=0.06)
@@ -26,6 +27,7 @@ def test_a_mixture_is_recommended_with_its_interval_and_effects(api: TestClient,
     assert answer["fit"]["rows"] == 20
 
 
+@pytest.mark.slow
 def test_bad_tables_are_refused_by_field(api: TestClient, rows: list[dict[str, Any]]) -> None:
     cases = {
         "rows": {"rows": rows[:2]},

@@ -21,6 +21,7 @@ def test_an_empty_past_gives_the_default_and_says_so(api: TestClient) -> None:
     assert "literature's default" in answer["warnings"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "rank", "rate"), [("causal-lm", 16, 2e-4), ("preference", 32, 5e-6)])
 def test_the_default_for_a_decoder_is_that_of_its_type_of_task(
     api: TestClient, settings: Settings, kind: str, rank: int, rate: float

@@ -126,6 +126,7 @@ def test_a_mixture_is_recommended_and_checked(store: Store, proposer: Proposer) 
     assert kinds.count("job.answer") == 2
 
 
+@pytest.mark.slow
 def test_a_filter_goes_first_and_a_soup_comes_last(store: Store, proposer: Proposer) -> None:
     options = {"filter": {"method": "ppl_filter"}, "soup": {"of": 3}, "budget": {"trials": 8, "held_out": 0}}
     executor = ComputingExecutor(slots=4, script=computed)
@@ -166,6 +167,7 @@ def test_a_law_trains_each_size_on_its_rows(store: Store, proposer: Proposer) ->
     assert len({one.seed for one in given}) == 1
 
 
+@pytest.mark.slow
 def test_a_plan_goes_on_after_its_conductor_has_died(store: Store, proposer: Proposer) -> None:
     executor = ComputingExecutor(slots=2, script=computed)
     job = store.create_job("text", admitted(MIXTURE))

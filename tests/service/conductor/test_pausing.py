@@ -106,6 +106,7 @@ def replayed(store: Store, job: Job) -> set[tuple[Any, ...]]:
     return again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["ray", "external"])
 def test_a_population_trains_in_generations_and_keeps_its_lineage(
     store: Store, proposer: Proposer, executor: str

@@ -144,6 +144,7 @@ def test_a_proxys_loss_is_that_of_causal_lm(corpus: Corpus) -> None:
     )
 
 
+@pytest.mark.slow
 def test_averages_stand_between_their_parts_and_soups_never_fall_behind(
     bench: ProxyBench, spec: CorpusSpec, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_warm_start_is_ahead_of_a_cold_one_where_rows_are_few(
     assert sum(found["adapter"]) < sum(found["afresh"])
 
 
+@pytest.mark.slow
 def test_a_stacked_adapter_leaves_those_under_it_as_they_are(
     bench: Workbench, lora: Winner, few: TextClassificationSpec, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_training_through_the_rounding_is_ahead_of_rounding_the_winner(
     assert loss_of_integers(bench, folder, 4) == pytest.approx(outcome.metrics["loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_an_adapter_that_changes_more_than_weights_of_layers_is_refused(bench: Workbench) -> None:
     biases = trained(bench, {"method": "bitfit", "learning_rate": 1e-2}, epochs=0.5)
     choice = {"bits": 8, "group": 64, "candidates": 2, "iterations": 0, "rows": 16}

@@ -162,6 +162,7 @@ def test_perplexity_of_a_language_model_is_the_bases_own(
     assert prepared.before.tokens == 0  # nothing was trained for it
 
 
+@pytest.mark.slow
 def test_a_trial_tells_what_it_left_out_and_what_its_teachers_cost(bench: Workbench, sources: Path) -> None:
     def ran(**config: Any) -> Any:
         return train(classified(sources, **config), bench, lambda _report: "continue")

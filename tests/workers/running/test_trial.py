@@ -222,6 +222,7 @@ def test_memory_errors_are_told_from_others() -> None:
     assert failure_reason(KeyError("x")) == "exception: KeyError: 'x'"
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_many_trials(bench: Workbench) -> None:
     import psutil
 

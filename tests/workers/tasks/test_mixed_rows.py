@@ -71,6 +71,7 @@ def test_states_that_move_by_the_loss_gather_by_their_class() -> None:
     assert near[same].min() > near[~same].max() + 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["fast", "reference"])
 def test_training_adds_the_contrast_of_what_the_head_reads(tmp_path: Path, engine: str) -> None:
     bench = Workbench(tmp_path, ArtifactStore(tmp_path / "artifacts"))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from service.store.store import Store
 from tests.service.conductor.computing_executor import ComputingExecutor, complete
 from tests.service.conductor.loop.conducting import Clock, Make, is_over, never_ending, submit, tick_until
 from workers.assignment import Assignment
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_ended_and_its_trial_tried_again_with_the_attempt_counted(
     make: Make, store: Store, clock: Clock
 ) -> None:

@@ -72,6 +72,7 @@ def test_an_optimizer_that_raises_is_answered_with_its_error_and_the_process_sta
     assert child().pid == before
 
 
+@pytest.mark.slow
 def test_a_crash_is_reported_once_and_the_next_question_goes_to_a_new_process(proposer: Proposer) -> None:
     proposer.submit(request())
     replies(proposer)
