@@ -39,28 +39,20 @@ def main() -> None:
 
 def _compare(data: Path, name: str, way: str, seeds: int, rows: list[dict[str, Any]]) -> None:
     """Add what is missing of one way."""
-    own = [row for row in rows if (row["comparison"], row["way"]) == (name, way)]
-    metric = COMPARISONS[name].metric
-    asked = [("validation", CHOOSING, rate) for rate in RATES]
-    for split, seed, rate in asked:
-        own += _measure(data, rows, own, name, way, split, seed, rate)
-    chosen = max((row for row in own if row["split"] == "validation"), key=lambda row: row[metric])["learning_rate"]
+    tried = [_measured(data, rows, name, way, "validation", CHOOSING, rate) for rate in RATES]
+    chosen = max(tried, key=lambda row: row[COMPARISONS[name].metric])["learning_rate"]
     for seed in range(seeds):
-        own += _measure(data, rows, own, name, way, "test", seed, chosen)
+        _measured(data, rows, name, way, "test", seed, chosen)
 
 
-def _measure(
-    data: Path,
-    rows: list[dict[str, Any]],
-    own: Sequence[Mapping[str, Any]],
-    name: str,
-    way: str,
-    split: str,
-    seed: int,
-    rate: float,
-) -> list[dict[str, Any]]:
-    if any((row["split"], row["seed"], row["learning_rate"]) == (split, seed, rate) for row in own):
-        return []
+def _measured(
+    data: Path, rows: list[dict[str, Any]], name: str, way: str, split: str, seed: int, rate: float
+) -> dict[str, Any]:
+    """One training's row: the one that is known, or a new one."""
+    asked = {"comparison": name, "way": way, "split": split, "seed": seed, "learning_rate": rate}
+    known = next((row for row in rows if asked.items() <= row.items()), None)
+    if known is not None:
+        return known
     from workers.running.repeating import train_again
 
     compared = COMPARISONS[name]
@@ -75,11 +67,10 @@ def _measure(
             data_seed=seed,
         ).metrics
     kept = {metric: round(found[metric], 4) for metric in (compared.metric, *compared.told, "trainable_params")}
-    row = {"comparison": name, "way": way, "split": split, "seed": seed, "learning_rate": rate, **kept}
-    rows.append(row)
+    rows.append(asked | kept)
     RESULTS.write_text(json.dumps({"summary": means(rows), "rows": rows}, indent=1) + "\n")
-    print(row, flush=True)
-    return [row]
+    print(rows[-1], flush=True)
+    return rows[-1]
 
 
 def means(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
