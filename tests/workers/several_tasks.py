@@ -31,6 +31,21 @@ def rows(count: int) -> list[dict[str, Any]]:
     return found
 
 
+def questions(count: int) -> list[dict[str, Any]]:
+    """Questions for a thing of a kind, and texts that name one; every fourth names none, and some are long."""
+    rng = random.Random(count)
+    found = []
+    for number in range(count):
+        kind = rng.choice(sorted(WORDS))
+        words = rng.choices(FILLER, k=rng.randint(3, 30))
+        before = " ".join(words[:2]) + " "
+        answer = rng.choice(WORDS[kind])
+        context = before + (answer + " " if number % 4 else "") + " ".join(words[2:])
+        answers = [{"text": answer, "answer_start": len(before)}] if number % 4 else []
+        found.append({"question": kind, "context": context, "answers": answers})
+    return found
+
+
 def write_home(folder: Path) -> None:
     """Models, and rows of three tasks over the same words."""
     write_model(folder / "encoder")
@@ -38,6 +53,8 @@ def write_home(folder: Path) -> None:
     for name, count in (("kind", 90), ("size", 40), ("words", 20)):
         write(folder / f"{name}.jsonl", rows(count))
     write(folder / "validation.jsonl", rows(30))
+    write(folder / "questions.jsonl", questions(40))
+    write(folder / "asked.jsonl", questions(21))
 
 
 def section(home: Path, model: str = "encoder", **changes: Any) -> dict[str, Any]:
@@ -52,3 +69,11 @@ def section(home: Path, model: str = "encoder", **changes: Any) -> dict[str, Any
         for name, fields in own.items()
     }
     return {"type": "multi-task", "model": str(home / model), "max_length": 16, "tasks": tasks, **changes}
+
+
+def asked(home: Path) -> dict[str, Any]:
+    """The `task` section of a job on answers and two of the others, which stand in front and behind."""
+    found = section(home)
+    answers = {"type": "question-answering", "train": str(home / "questions.jsonl")}
+    tasks = {"kind": found["tasks"]["kind"], "answers": answers | {"validation": str(home / "asked.jsonl")}}
+    return found | {"tasks": tasks | {"words": found["tasks"]["words"]}}

@@ -103,17 +103,20 @@ def tokenise(rows: Rows, tokenizer: Any, max_length: int, encode: Encode) -> Tok
     types: list[NDArray[np.uint8]] = []
     targets: list[NDArray[np.int32]] = []
     examples: list[NDArray[np.int32]] = []
-    spans: list[NDArray[np.int32]] = []
+    spans: list[NDArray[np.int32] | None] = []
     lengths: list[int] = []
+    windowed = False
     for start in range(0, len(rows), _CHUNK):
         encoded = encode(rows.take(np.arange(start, min(start + _CHUNK, len(rows)))), tokenizer, max_length)
+        count = len(encoded["input_ids"])
         lengths += [len(row) for row in encoded["input_ids"]]
         ids += [np.asarray(row, dtype=np.int32) for row in encoded["input_ids"]]
         if with_types:
             types += [np.asarray(row, dtype=np.uint8) for row in encoded["token_type_ids"]]
         targets += [np.asarray(row, dtype=np.int32) for row in encoded.get("targets", ())]
-        examples += [np.asarray(encoded["examples"], dtype=np.int32) + start] if "examples" in encoded else []
-        spans += encoded.get("spans", ())
+        windowed |= "examples" in encoded
+        examples.append(np.asarray(encoded.get("examples", np.arange(count)), dtype=np.int32) + start)
+        spans += encoded.get("spans", [None] * count)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     own = np.concatenate(targets) if targets else rows.targets
     return Tokens(
@@ -121,9 +124,16 @@ def tokenise(rows: Rows, tokenizer: Any, max_length: int, encode: Encode) -> Tok
         np.concatenate(types) if with_types else None,
         offsets,
         own,
-        np.concatenate(examples) if examples else None,
-        np.concatenate(spans) if spans else None,
+        np.concatenate(examples) if windowed else None,
+        np.concatenate([_nowhere(size) if own is None else own for own, size in zip(spans, lengths, strict=True)])
+        if windowed
+        else None,
     )
+
+
+def _nowhere(size: int) -> NDArray[np.int32]:
+    """Spans of tokens that stand in no context."""
+    return np.zeros((size, 2), dtype=np.int32)
 
 
 def _values(rows: Rows, processor: Any, max_length: int, encode: Encode) -> Tokens:

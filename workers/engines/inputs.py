@@ -56,6 +56,8 @@ class Inputs:
         types = tokens.token_type_ids
         self._types = None if types is None else torch.from_numpy(np.array(types, dtype=np.int64)).to(device)
         self._padding_id = padding_id
+        numbered = np.ones(len(self), dtype=np.bool_) if criterion.targets == "span" else criterion.numbered
+        self._numbered = None if numbered is None else torch.from_numpy(numbered).to(device)
         self._values, self._scale = _on_device(tokens, device)
 
     def __len__(self) -> int:
@@ -140,12 +142,13 @@ class Inputs:
         """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default.
 
         Those of spans carry the number of their row."""
+        index = self.place(rows)[0]
         if self.criterion.targets == "row":
-            return self._targets[self.place(rows)[0]]
+            return self._targets[index]
         found = self._of_tokens(self._targets, rows, length, IGNORED)
-        if self.criterion.targets == "token":
+        if self._numbered is None:
             return found
-        return found.where(found == IGNORED, found + ROLES * self.place(rows)[0][:, None])
+        return found.where((found == IGNORED) | ~self._numbered[index, None], found + ROLES * index[:, None])
 
     def ids_at(self, places: Tensor) -> Tensor:
         """The tokens at `places` of the split, padding at those below 0."""

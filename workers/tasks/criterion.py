@@ -92,6 +92,7 @@ class Criterion:
         by_row: whether each row weighs one in a mean loss, however many of its tokens have targets.
         units: of each output of the head, where these may have units of their own that the loss knows.
         tasks: the number of each row's task, where rows are of several.
+        numbered: the rows [rows] whose targets carry the row's number, as those of `span` tasks all do; None elsewhere.
         domains: the number of each row's domain, where metrics of domains are measured beside those of all rows.
         predictions: what takes in a split's outputs once a trial has trained to its end, for files beside its adapter.
         over_tasks: where tasks are learnt one after another: from the metrics before the first and behind each so far
@@ -114,6 +115,7 @@ class Criterion:
     by_row: bool = False
     units: tuple[Unit, ...] = ()
     tasks: NDArray[np.int64] | None = None
+    numbered: NDArray[np.bool_] | None = None
     predictions: Callable[[], Predictions] | None = None
     over_tasks: Callable[[Sequence[Mapping[str, float]]], dict[str, float]] | None = None
 

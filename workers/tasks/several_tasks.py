@@ -48,7 +48,7 @@ class SeveralTasks(TaskSection):
         for name, part in value.items():
             if not _NAME.fullmatch(name):
                 raise ValueError(f"found a task named {name!r}; allowed: letters, digits, `_` and `-`, at most 40")
-            for field in ("domain", "knowledge", "unlabelled", "trusted"):
+            for field in ("domain", "knowledge", "unlabelled", "trusted", "doc_stride", "n_best"):
                 if getattr(part, field, None) is not None:
                     raise ValueError(f"found {field} of {name}; allowed: none of a task among others")
         return value
@@ -59,6 +59,8 @@ class SeveralTasks(TaskSection):
             for field in ("model", "max_length"):
                 if field in part.model_fields_set and getattr(part, field) not in ("", getattr(self, field)):
                     raise ValueError(f"found {field} of {name}; allowed: beside `tasks`, for all of them")
+            if self.max_length < (least := _shortest(part)):
+                raise ValueError(f"found max_length {self.max_length}; allowed: at least {least}, as {name} needs")
         return self
 
     @model_validator(mode="after")
@@ -102,17 +104,24 @@ class SeveralTasks(TaskSection):
         return found
 
 
+def _shortest(section: TaskSection) -> int:
+    """The least `max_length` of a section's type."""
+    return max(getattr(bound, "ge", 1) for bound in type(section).model_fields["max_length"].metadata)
+
+
 def parted(data: TaskData, name: str, labels: tuple[str, ...], targets: Callable[[Targets], Targets]) -> TaskData:
     """The rows of one task of data that `joined` made, as if it had been read alone: with its own `labels`, its
     `targets` made from those of the whole, and no word on what they are of."""
+    test = None if data.test is None else rows_of(data.test, name, targets)
+    train, validation = rows_of(data.train, name, targets), rows_of(data.validation, name, targets)
+    return replace(data, labels=labels, train=train, validation=validation, test=test)
 
-    def own(rows: Rows) -> Rows:
-        mine = rows.take(rows.of_domain(name))
-        pairs = mine.pairs if any(mine.pairs or ()) else None
-        return replace(mine, targets=targets(mine.targets), pairs=pairs, domains=None)
 
-    test = None if data.test is None else own(data.test)
-    return replace(data, labels=labels, train=own(data.train), validation=own(data.validation), test=test)
+def rows_of(rows: Rows, name: str, targets: Callable[[Targets], Targets]) -> Rows:
+    """Of one split those of a task, with `targets` made from those of the whole."""
+    mine = rows.take(rows.of_domain(name))
+    pairs = mine.pairs if any(mine.pairs or ()) else None
+    return replace(mine, targets=targets(mine.targets), pairs=pairs, domains=None)
 
 
 def joined(labels: tuple[str, ...], found: Mapping[str, TaskData], join: Callable[[list[Rows]], Rows]) -> TaskData:

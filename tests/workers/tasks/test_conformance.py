@@ -139,13 +139,15 @@ def _turns(*turns: Any) -> Row:
 
 
 def _of_each(rng: random.Random) -> Row:
-    """A row that three tasks read: a text with its kind and a number, and tags of its words."""
+    """A row that four tasks read: a text with its kind and a number, tags of its words, and where a thing is named."""
     row = _tagged(rng)
     kind = next(kind for kind, words in sorted(WORDS.items()) if set(words) & set(row["tokens"]))
-    return {**row, "text": " ".join(row["tokens"]), "label": kind, "size": 70 if kind == "fruit" else 90 + rng.random()}
+    size = 70 if kind == "fruit" else 90 + rng.random()
+    return {**row, **_asked(rng), "text": " ".join(row["tokens"]), "label": kind, "size": size}
 
 
 _FINE: Row = {"text": "a", "label": "fruit", "size": 70, "tokens": ["a"], "tags": ["O"]}
+_FINE |= {"question": "my", "context": "a", "answers": []}
 CASES = {
     "causal-lm": Case(
         conversation,
@@ -200,12 +202,14 @@ CASES = {
             (_FINE | {"label": None}, "tasks.kind.label"),
             (_FINE | {"tags": ["O", "O"]}, "tasks.parts.tags"),
             (_FINE | {"size": "much"}, "tasks.size.label"),
+            (_FINE | {"context": None}, "tasks.where.context"),
         ),
         fields={
             "tasks": {
                 "kind": {"type": "text-classification"},
                 "parts": {"type": "token-classification"},
                 "size": {"type": "text-regression", "label": "size"},
+                "where": {"type": "question-answering"},
             }
         },
     ),
@@ -502,8 +506,9 @@ def test_an_exported_adapter_predicts_elsewhere_what_was_measured(
     kind = task(name)
     unlike: set[str] = set()
     if rows.criterion.units:
-        tokens = bench.data(one.task, 0).tokens
-        rows = Inputs(tokens.validation, tokens.pad_token_id, kind.criterion(one.task, tokens.labels))
+        tokens, read = bench.data(one.task, 0).tokens, kind.read(one.task, 0).validation
+        criterion = kind.criterion_on(kind.criterion(one.task, tokens.labels), one.task, read, tokens.validation)
+        rows = Inputs(tokens.validation, tokens.pad_token_id, criterion)
         unlike = {"loss", "size.loss"}
     if (unit := rows.criterion.unit) != LABELS_OWN:  # what leaves the service speaks of labels in their own unit
         tokens = bench.data(one.task, 0).tokens

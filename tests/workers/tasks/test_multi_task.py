@@ -10,7 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tests.workers.several_tasks import TASKS, rows, section, write_home
+from tests.workers.several_tasks import TASKS, asked, rows, section, write_home
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
 from workers.engines.batches import StepPlan
@@ -140,6 +140,54 @@ def test_mean_and_worst_are_those_of_the_tasks_and_each_is_measured_as_alone(hom
     assert measure.result()["kind.accuracy"] == pytest.approx(right)
 
 
+def test_answers_are_learnt_and_measured_as_alone(home: Path) -> None:
+    several = Assignment.model_validate(trial(home).model_dump() | {"task": asked(home)})
+    prepared = prepare(several, bench(home))
+    assert prepared.data.tokens.labels[2:4] == ("answers: start", "answers: end")
+    part = several.task.parts()["answers"]
+    alone = prepare(Assignment.model_validate(several.model_dump() | {"task": part.model_dump()}), bench(home))
+    for together, own in ((prepared.data.train, alone.data.train), (prepared.evaluated, alone.evaluated)):
+        assert together.criterion.tasks is not None
+        every, mine = np.arange(len(together)), np.flatnonzero(together.criterion.tasks == 1)
+        assert len(mine) == len(own) > 21  # long texts make several windows
+        assert mine[0] > 0
+        longest = int(together.lengths.max())
+        outputs = torch.randn(len(together), longest, 7, generator=torch.Generator().manual_seed(0))
+        found = together.criterion.loss(outputs[mine], together.targets(mine, longest), Hyperparameters())
+        targets = own.targets(np.arange(len(own)), longest)
+        assert torch.equal(found, own.criterion.loss(outputs[mine, :, 2:4], targets, Hyperparameters()))
+    measure, behind, wanted = (one.criterion.measure() for one in (together, together, own))
+    for one, chosen in zip((measure, behind), np.array_split(every, 2), strict=True):
+        one.add(outputs[chosen], together.targets(chosen, longest))
+    measure.merge(behind)
+    wanted.add(outputs[mine, :, 2:4], targets)
+    for name, value in wanted.result().items():
+        assert measure.result()[f"answers.{name}"] == pytest.approx(value)
+    assert 0 < wanted.result()["f1_token"] < 1
+
+
+def test_answers_are_found_beside_other_tasks(home: Path) -> None:
+    config = LORA | {"learning_rate": 2e-2}
+    fields = trial(home, config).model_dump() | {"task": asked(home), "epochs": 6}
+    found = train(Assignment.model_validate(fields), bench(home), lambda _: "continue")
+    assert found.status == "completed", found.reason
+    assert found.metrics["answers.f1_token"] > 0.5  # a quarter of the questions have no answer
+    assert found.metrics["kind.accuracy"] > 0.8
+
+
+def test_what_a_job_reads_of_answers_is_read_back(home: Path) -> None:
+    kind = task("multi-task")
+    given = kind.section.model_validate(asked(home))
+    assert kind.parted is not None
+    parts = kind.parted(given, kind.read(given, 0))
+    alone = task("question-answering").read(given.parts()["answers"], 0)
+    assert parts["answers"].validation.texts == alone.validation.texts
+    assert parts["answers"].validation.pairs == alone.validation.pairs
+    targets = zip(parts["answers"].validation.targets, alone.validation.targets, strict=True)
+    assert all(np.array_equal(one, other) for one, other in targets)
+    assert any(len(one) == 0 for one in alone.validation.targets)
+
+
 def test_a_decoder_is_read_at_the_last_token(home: Path) -> None:
     one = trial(home, model="decoder")
     tokens = bench(home).data(one.task, 0).tokens.train
@@ -164,9 +212,13 @@ def test_sections_that_cannot_be_are_refused(home: Path) -> None:
         (parts | {"kind": parts["kind"] | {"domain": "place"}}, "domain of kind"),
         (parts | {"kind": parts["kind"] | {"max_length": 64}}, "max_length of kind"),
         (parts | {"kind": parts["kind"] | {"model": "other"}}, "model of kind"),
+        (asked(home)["tasks"] | {"answers": {**asked(home)["tasks"]["answers"], "n_best": 3}}, "n_best of answers"),
+        (asked(home)["tasks"] | {"answers": {**asked(home)["tasks"]["answers"], "doc_stride": 3}}, "doc_stride of"),
     ):
         with pytest.raises(ValidationError, match=said):
             kind.model_validate(good | {"tasks": wrong})
+    with pytest.raises(ValidationError, match="at least 16, as answers needs"):
+        kind.model_validate(asked(home) | {"max_length": 12})
     assert not kind.model_validate(good).holds_out_test()
     assert kind.model_validate(good | {"test": 0.2}).holds_out_test()
     with pytest.raises(InvalidInput) as caught:

@@ -2,13 +2,10 @@
 
 The head reads every token, and its outputs lie side by side: those of one task are columns that no row of another
 task's has a part in, so no gradient of another reaches them. Texts are read at one token, words at their first
-sub-words. Everything else of the backbone's adapter is shared.
+sub-words, answers where they begin and end. Everything else of the backbone's adapter is shared.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
-from typing import Any
 
 from workers.data.rows import Rows
 from workers.data.tokens import Tokens
@@ -39,10 +36,10 @@ def _fitted(section: MultiTaskSpec, labels: tuple[str, ...], tokens: Tokens, con
     return fitted(section, labels, tokens, constant)
 
 
-def _on_split(criterion: Criterion, _section: Any, _rows: Rows, tokens: Tokens) -> Criterion:
-    from workers.tasks.catalogue.multi_task.criterion import task_of_rows
+def _on_split(criterion: Criterion, section: MultiTaskSpec, rows: Rows, tokens: Tokens) -> Criterion:
+    from workers.tasks.catalogue.multi_task.criterion import on_split
 
-    return replace(criterion, tasks=task_of_rows(tokens))
+    return on_split(criterion, section, rows, tokens)
 
 
 TASK = Task(
@@ -65,7 +62,8 @@ TASK = Task(
     fit_rows=_fitted,
     on_split=_on_split,
     reading="The name in front of a colon is that of the task. Outputs for texts are those of their first token (of "
-    "decoders, of the last), outputs for words those of each word's first token.",
+    "decoders, of the last), outputs for words those of each word's first token. Those for answers, `start` and "
+    "`end`, are read at every token of a context.",
     example={
         "model": "builtin:minilm",
         "max_length": 64,

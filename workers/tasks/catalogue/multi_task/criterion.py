@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workers.data.rows import Targets
+from workers.data.rows import Rows, Targets
 from workers.data.tokens import Tokens
 from workers.hyperparameters import Hyperparameters
-from workers.tasks.catalogue.multi_task.parts import KINDS
+from workers.tasks.catalogue.multi_task.parts import KINDS, decoded
 from workers.tasks.catalogue.multi_task.rows import BETWEEN
 from workers.tasks.catalogue.multi_task.section import MultiTaskSpec
 from workers.tasks.coded_targets import PAYLOAD, numbers_in, tasks_of
 from workers.tasks.criterion import IGNORED, Criterion, Measure
+from workers.tasks.several_tasks import rows_of
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,21 @@ class Part:
         rows = mine.any(-1)
         if not bool(rows.any()):
             return None
-        if self.criterion.targets == "token":
+        if self.criterion.targets != "row":
             return outputs[rows][..., self.columns], _payload(targets).where(mine, IGNORED)[rows]
         wanted = _payload(targets)[mine]
         return outputs[mine][:, self.columns], self._numbers(wanted) if self.numbers else wanted
 
     def among_all(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs `[rows · tokens, columns]` and targets `[rows · tokens]` of all tasks' rows, where those of others
-        add nothing to a sum: which these are is nowhere asked of the host, so that members of a pack share a pass."""
+        add nothing to a sum: which these are is nowhere asked of the host, so that members of a pack share a pass. Of
+        spans, whose tokens are compared with each other, rows and tokens stay apart."""
         mine, wanted, own = self._mine(targets), _payload(targets), outputs[..., self.columns]
         if self.numbers:
             own = own.where(mine[..., None], 0.0)
             return own.flatten(0, -2), self._numbers(wanted).where(mine, 0.0).flatten()
+        if self.criterion.targets == "span":
+            return own, wanted.where(mine, IGNORED)
         return own.flatten(0, -2), wanted.where(mine, IGNORED).flatten()
 
     def _mine(self, targets: Tensor) -> Tensor:
@@ -104,7 +109,31 @@ def fitted(
         return total
 
     units = tuple(part.criterion.unit for part in parts for _ in range(part.columns.stop - part.columns.start))
-    return Criterion("token", loss, lambda: MultiTaskMeasure(parts), by_row=True, units=units)
+    return Criterion("token", loss, Measures(parts), by_row=True, units=units)
+
+
+def on_split(criterion: Criterion, section: MultiTaskSpec, rows: Rows, tokens: Tokens) -> Criterion:
+    """The criterion of one split: tasks of which rows are, and each task's measure on its own rows of it."""
+    assert isinstance(criterion.measure, Measures)
+    tasks = task_of_rows(tokens)
+    parts = tuple(
+        replace(part, criterion=_alone(part, one, rows, tokens))
+        for part, one in zip(criterion.measure.parts, section.parts().values(), strict=True)
+    )
+    spans = np.array([part.criterion.targets == "span" for part in parts])
+    return replace(criterion, tasks=tasks, measure=Measures(parts), numbered=spans[tasks] if spans.any() else None)
+
+
+def _alone(part: Part, section: Any, rows: Rows, tokens: Tokens) -> Criterion:
+    """The criterion of a task on its own rows of a split."""
+    kind = KINDS[section.type]
+    if tokens.examples is not None:
+        numbers = np.full(len(rows), -1, dtype=np.int32)
+        own = rows.of_domain(part.name)
+        numbers[own] = np.arange(len(own), dtype=np.int32)
+        tokens = replace(tokens, examples=numbers[tokens.examples])
+    mine = rows_of(rows, part.name, partial(decoded, section.type))
+    return kind.criterion_on(part.criterion, section, mine, tokens)
 
 
 def _targets_each(tokens: Tokens, number: int) -> float:
@@ -120,6 +149,16 @@ def task_of_rows(tokens: Tokens) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     numbers = tasks_of(np.asarray(tokens.targets))
     highest: np.ndarray[tuple[int], np.dtype[np.int64]] = np.maximum.reduceat(numbers, np.asarray(tokens.offsets)[:-1])
     return highest.clip(min=0)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Makes measures of these tasks that have seen nothing."""
+
+    parts: tuple[Part, ...]
+
+    def __call__(self) -> MultiTaskMeasure:
+        return MultiTaskMeasure(self.parts)
 
 
 class MultiTaskMeasure:

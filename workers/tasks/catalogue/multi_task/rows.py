@@ -7,13 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.data.rows import Rows, TaskData
 from workers.data.tokens import Encoded, encode_texts
-from workers.tasks.catalogue.multi_task.parts import KINDS, decoded
+from workers.tasks.catalogue.multi_task.parts import KINDS, UNANSWERED, decoded
 from workers.tasks.catalogue.multi_task.section import MultiTaskSpec
+from workers.tasks.catalogue.question_answering import TASK as QUESTIONS
+from workers.tasks.catalogue.question_answering.windows import encode as encode_questions
 from workers.tasks.catalogue.token_classification import encode as encode_words
-from workers.tasks.coded_targets import coded
+from workers.tasks.coded_targets import coded, tasks_of
 from workers.tasks.criterion import IGNORED
 from workers.tasks.several_tasks import joined, parted
 
@@ -34,12 +37,18 @@ def _joined(names: Sequence[str], parts: Sequence[Rows]) -> Rows:
     """One split; `domains` are the names of its rows' tasks."""
     size = sum(len(rows) for rows in parts)
     targets = np.empty(size, dtype=object)  # made first: rows of one length would become a matrix
-    targets[:] = [coded(number, np.atleast_1d(target)) for number, rows in enumerate(parts) for target in rows.targets]
+    targets[:] = [coded(number, _wanted(target)) for number, rows in enumerate(parts) for target in rows.targets]
     paired = any(rows.pairs is not None for rows in parts)
     pairs = tuple(pair for rows in parts for pair in rows.pairs or ("",) * len(rows)) if paired else None
     texts = tuple(text for rows in parts for text in rows.texts)
     domains = tuple(name for name, rows in zip(names, parts, strict=True) for _ in range(len(rows)))
     return Rows(texts, pairs, targets, domains=domains)
+
+
+def _wanted(target: Any) -> NDArray[Any]:
+    """What a row has as targets, of which it has one at least."""
+    found = np.atleast_1d(target)
+    return found if len(found) else np.array(UNANSWERED)
 
 
 def of_each(task: MultiTaskSpec, data: TaskData) -> dict[str, TaskData]:
@@ -57,22 +66,49 @@ def of_each(task: MultiTaskSpec, data: TaskData) -> dict[str, TaskData]:
 
 def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
     """Token ids, and targets where the head reads: of words at their first sub-words, of a text at the token that the
-    tokenizer puts in front of it, or at its last where it puts none (decoders read from left to right)."""
-    pairs = rows.pairs or ("",) * len(rows)
-    kinds = np.array(
-        [2 if isinstance(text, tuple) else int(bool(pair)) for text, pair in zip(rows.texts, pairs, strict=True)]
-    )
-    made: dict[int, dict[str, Any]] = {}
-    for kind in np.unique(kinds):
-        places = np.flatnonzero(kinds == kind)
-        own = rows.take(places)
-        if kind == 0:
-            own = Rows(own.texts, None, own.targets)
-        found = encode_words(own, tokenizer, max_length) if kind == 2 else _texts(own, tokenizer, max_length)
-        for row, place in enumerate(places.tolist()):
-            made[place] = {name: values[row] for name, values in found.items()}
-    names = made[0].keys() if made else ()
-    return {name: [made[place][name] for place in range(len(rows))] for name in names}
+    tokenizer puts in front of it, or at its last where it puts none (decoders read from left to right). A question's
+    windows stand where its row does."""
+    forms = np.array([_form(rows, row) for row in range(len(rows))])
+    made: dict[int, list[dict[str, Any]]] = {}
+    for form in np.unique(forms):
+        places = np.flatnonzero(forms == form)
+        found = _ENCODERS[form](rows.take(places), tokenizer, max_length)
+        examples = found.pop("examples", np.arange(len(places)))
+        for window, example in enumerate(examples):
+            made.setdefault(int(places[example]), []).append({name: row[window] for name, row in found.items()})
+    order = [(place, window) for place in range(len(rows)) for window in made[place]]
+    names = made[0][0].keys() - {"spans"} if made else ()
+    encoded: Encoded = {name: [window[name] for _, window in order] for name in names}
+    if _SPANS in forms:
+        encoded["examples"] = np.array([place for place, _ in order], dtype=np.int32)
+        nowhere = [np.zeros((len(window["input_ids"]), 2), dtype=np.int32) for _, window in order]
+        encoded["spans"] = [window.get("spans", none) for (_, window), none in zip(order, nowhere, strict=True)]
+    return encoded
+
+
+def _form(rows: Rows, row: int) -> int:
+    """What a row is. A span has two ends, and so an answer's target an even number of codes; classes and numbers are
+    one."""
+    if isinstance(rows.texts[row], tuple):
+        return _WORDS
+    if len(rows.targets[row]) > 1:
+        return _SPANS
+    return _PAIRS if rows.pairs is not None and rows.pairs[row] else _TEXTS
+
+
+def _plain(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
+    return _texts(Rows(rows.texts, None, rows.targets), tokenizer, max_length)
+
+
+def _questions(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
+    tasks = [int(tasks_of(codes[:1])[0]) for codes in rows.targets]
+    own = Rows(rows.texts, rows.pairs, decoded(QUESTIONS.name, rows.targets))
+    found = encode_questions(own, tokenizer, max_length)
+    found["targets"] = [
+        np.where(wanted == IGNORED, IGNORED, coded(tasks[example], wanted)).astype(np.int32)
+        for wanted, example in zip(found["targets"], found["examples"], strict=True)
+    ]
+    return found
 
 
 def _texts(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
@@ -83,3 +119,7 @@ def _texts(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> E
         wanted[0 if ids[0] == tokenizer.cls_token_id else -1] = target[0]
         encoded["targets"].append(wanted)
     return encoded
+
+
+_TEXTS, _PAIRS, _WORDS, _SPANS = range(4)
+_ENCODERS = {_TEXTS: _plain, _PAIRS: _texts, _WORDS: encode_words, _SPANS: _questions}

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from workers.bounded import Location
+from workers.tasks.catalogue.question_answering.section import QuestionAnsweringSpec
 from workers.tasks.catalogue.text_regression import TextRegressionSpec
 from workers.tasks.catalogue.token_classification import TokenClassificationSpec
 from workers.tasks.metrics import Metric
@@ -25,7 +26,13 @@ class TokensPart(TokenClassificationSpec):
     model: Location = MODEL
 
 
-Part = Annotated[ClassificationPart | RegressionPart | TokensPart, Field(discriminator="type")]
+class QuestionsPart(QuestionAnsweringSpec):
+    """A question answering among other tasks."""
+
+    model: Location = MODEL
+
+
+Part = Annotated[ClassificationPart | RegressionPart | TokensPart | QuestionsPart, Field(discriminator="type")]
 
 
 class MultiTaskSpec(SeveralTasks):
@@ -35,8 +42,8 @@ class MultiTaskSpec(SeveralTasks):
     tasks: dict[str, Part] = Field(
         min_length=2,
         max_length=MOST_TASKS,
-        description="tasks by name, each with its own `type` (one of a class, a number or tags for texts), `train` and "
-        "columns",
+        description="tasks by name, each with its own `type` (one of a class, a number, tags or an answer for texts), "
+        "`train` and columns",
     )
 
     def further_metrics(self) -> tuple[Metric, ...]:
