@@ -71,9 +71,8 @@ def section(home: Path, model: str = "encoder", **changes: Any) -> dict[str, Any
     return {"type": "multi-task", "model": str(home / model), "max_length": 16, "tasks": tasks, **changes}
 
 
-def asked(home: Path) -> dict[str, Any]:
-    """The `task` section of a job on answers and two of the others, which stand in front and behind."""
-    found = section(home)
-    answers = {"type": "question-answering", "train": str(home / "questions.jsonl")}
-    tasks = {"kind": found["tasks"]["kind"], "answers": answers | {"validation": str(home / "asked.jsonl")}}
-    return found | {"tasks": tasks | {"words": found["tasks"]["words"]}}
+def with_answers(home: Path) -> dict[str, Any]:
+    """Tasks of a section: answers, and two of the others in front and behind."""
+    others = section(home)["tasks"]
+    files = {"train": str(home / "questions.jsonl"), "validation": str(home / "asked.jsonl")}
+    return {"kind": others["kind"], "answers": {"type": "question-answering", **files}, "words": others["words"]}

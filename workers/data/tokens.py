@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -33,7 +33,8 @@ _VALUES_CHUNK = 256
 Encoded = MutableMapping[str, Any]
 """`input_ids`, `token_type_ids` where the model has them, and `targets` where tokens have them: a list for each row.
 
-Where a row makes several windows, `examples` are the rows of the windows, and `spans` where each token stands.
+Where a row makes several windows, `examples` are the rows of the windows, and `spans` where each token stands, None for
+rows that have no context.
 Rows that are no texts have `values` and maybe `scale` instead, as `Tokens` keeps them, and `lengths`, their tokens."""
 Encode = Callable[[Rows, Any, int], Encoded]
 """From rows, a tokenizer (or what else the head's `processor` is) and the most tokens that a row may have."""
@@ -125,15 +126,14 @@ def tokenise(rows: Rows, tokenizer: Any, max_length: int, encode: Encode) -> Tok
         offsets,
         own,
         np.concatenate(examples) if windowed else None,
-        np.concatenate([_nowhere(size) if own is None else own for own, size in zip(spans, lengths, strict=True)])
-        if windowed
-        else None,
+        _spans(spans, lengths) if windowed else None,
     )
 
 
-def _nowhere(size: int) -> NDArray[np.int32]:
-    """Spans of tokens that stand in no context."""
-    return np.zeros((size, 2), dtype=np.int32)
+def _spans(found: Sequence[NDArray[np.int32] | None], lengths: Sequence[int]) -> NDArray[np.int32]:
+    """Spans `[tokens, 2]` of all rows: [0, 0] where a row has none."""
+    none = np.zeros((max(lengths), 2), dtype=np.int32)
+    return np.concatenate([none[:length] if own is None else own for own, length in zip(found, lengths, strict=True)])
 
 
 def _values(rows: Rows, processor: Any, max_length: int, encode: Encode) -> Tokens:

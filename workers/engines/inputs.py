@@ -142,12 +142,12 @@ class Inputs:
         """Targets `[rows]`, or of tokens `[rows, length]`, padded with `IGNORED` to the longest row by default.
 
         Those of spans carry the number of their row."""
-        index = self.place(rows)[0]
         if self.criterion.targets == "row":
-            return self._targets[index]
+            return self._targets[self.place(rows)[0]]
         found = self._of_tokens(self._targets, rows, length, IGNORED)
         if self._numbered is None:
             return found
+        index = self.place(rows)[0]
         return found.where((found == IGNORED) | ~self._numbered[index, None], found + ROLES * index[:, None])
 
     def ids_at(self, places: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tests.workers.several_tasks import TASKS, asked, rows, section, write_home
+from tests.workers.several_tasks import rows, section, with_answers, write_home
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
 from workers.engines.batches import StepPlan
@@ -44,12 +45,24 @@ def bench(home: Path) -> Workbench:
     return Workbench(home, ArtifactStore(home / "artifacts"))
 
 
-def test_rows_of_one_task_reach_no_output_of_another(home: Path) -> None:
-    prepared = prepare(trial(home), bench(home))
-    data = prepared.data.train
-    columns = {"kind": slice(0, 2), "size": slice(2, 3), "words": slice(3, 6)}
-    assert prepared.data.tokens.labels[2] == "size: size"
-    for number, name in enumerate(TASKS):
+@pytest.mark.parametrize(
+    ("changed", "columns"),
+    [
+        (lambda _home: {}, {"kind": slice(0, 2), "size": slice(2, 3), "words": slice(3, 6)}),
+        (
+            lambda home: {"tasks": with_answers(home)},
+            {"kind": slice(0, 2), "answers": slice(2, 4), "words": slice(4, 7)},
+        ),
+    ],
+    ids=["numbers", "answers"],
+)
+def test_rows_of_one_task_reach_no_output_of_another(
+    home: Path, changed: Callable[[Path], dict[str, Any]], columns: dict[str, slice]
+) -> None:
+    prepared = prepare(trial(home, **changed(home)), bench(home))
+    data, labels = prepared.data.train, prepared.data.tokens.labels
+    assert {label.partition(":")[0] for label in labels[2 : columns["words"].start]} == {list(columns)[1]}
+    for number, name in enumerate(columns):
         attached = attach(prepared, 1)
         try:
             mine = np.flatnonzero(data.criterion.tasks == number)
@@ -141,7 +154,7 @@ def test_mean_and_worst_are_those_of_the_tasks_and_each_is_measured_as_alone(hom
 
 
 def test_answers_are_learnt_and_measured_as_alone(home: Path) -> None:
-    several = Assignment.model_validate(trial(home).model_dump() | {"task": asked(home)})
+    several = trial(home, tasks=with_answers(home))
     prepared = prepare(several, bench(home))
     assert prepared.data.tokens.labels[2:4] == ("answers: start", "answers: end")
     part = several.task.parts()["answers"]
@@ -167,9 +180,8 @@ def test_answers_are_learnt_and_measured_as_alone(home: Path) -> None:
 
 
 def test_answers_are_found_beside_other_tasks(home: Path) -> None:
-    config = LORA | {"learning_rate": 2e-2}
-    fields = trial(home, config).model_dump() | {"task": asked(home), "epochs": 6}
-    found = train(Assignment.model_validate(fields), bench(home), lambda _: "continue")
+    several = trial(home, {"learning_rate": 2e-2}, tasks=with_answers(home)).model_copy(update={"epochs": 6})
+    found = train(several, bench(home), lambda _: "continue")
     assert found.status == "completed", found.reason
     assert found.metrics["answers.f1_token"] > 0.5  # a quarter of the questions have no answer
     assert found.metrics["kind.accuracy"] > 0.8
@@ -177,7 +189,7 @@ def test_answers_are_found_beside_other_tasks(home: Path) -> None:
 
 def test_what_a_job_reads_of_answers_is_read_back(home: Path) -> None:
     kind = task("multi-task")
-    given = kind.section.model_validate(asked(home))
+    given = kind.section.model_validate(section(home, tasks=with_answers(home)))
     assert kind.parted is not None
     parts = kind.parted(given, kind.read(given, 0))
     alone = task("question-answering").read(given.parts()["answers"], 0)
@@ -202,7 +214,7 @@ def test_a_decoder_is_read_at_the_last_token(home: Path) -> None:
 def test_sections_that_cannot_be_are_refused(home: Path) -> None:
     kind = task("multi-task").section
     good = section(home)
-    parts = good["tasks"]
+    parts, asked = good["tasks"], with_answers(home)
     test = {"test": str(home / "validation.jsonl")}
     for wrong, said in (
         ({"kind": parts["kind"]}, "at least 2 items"),
@@ -212,13 +224,13 @@ def test_sections_that_cannot_be_are_refused(home: Path) -> None:
         (parts | {"kind": parts["kind"] | {"domain": "place"}}, "domain of kind"),
         (parts | {"kind": parts["kind"] | {"max_length": 64}}, "max_length of kind"),
         (parts | {"kind": parts["kind"] | {"model": "other"}}, "model of kind"),
-        (asked(home)["tasks"] | {"answers": {**asked(home)["tasks"]["answers"], "n_best": 3}}, "n_best of answers"),
-        (asked(home)["tasks"] | {"answers": {**asked(home)["tasks"]["answers"], "doc_stride": 3}}, "doc_stride of"),
+        (asked | {"answers": asked["answers"] | {"n_best": 3}}, "n_best of answers"),
+        (asked | {"answers": asked["answers"] | {"doc_stride": 3}}, "doc_stride of answers"),
     ):
         with pytest.raises(ValidationError, match=said):
             kind.model_validate(good | {"tasks": wrong})
     with pytest.raises(ValidationError, match="at least 16, as answers needs"):
-        kind.model_validate(asked(home) | {"max_length": 12})
+        kind.model_validate(good | {"tasks": asked, "max_length": 12})
     assert not kind.model_validate(good).holds_out_test()
     assert kind.model_validate(good | {"test": 0.2}).holds_out_test()
     with pytest.raises(InvalidInput) as caught:

@@ -125,15 +125,17 @@ def on_split(criterion: Criterion, section: MultiTaskSpec, rows: Rows, tokens: T
 
 
 def _alone(part: Part, section: Any, rows: Rows, tokens: Tokens) -> Criterion:
-    """The criterion of a task on its own rows of a split."""
+    """The criterion of a task on its own rows of a split; of one that compares with targets alone as it is."""
     kind = KINDS[section.type]
+    if kind.on_split is None:
+        return part.criterion
     if tokens.examples is not None:
         numbers = np.full(len(rows), -1, dtype=np.int32)
         own = rows.of_domain(part.name)
         numbers[own] = np.arange(len(own), dtype=np.int32)
         tokens = replace(tokens, examples=numbers[tokens.examples])
     mine = rows_of(rows, part.name, partial(decoded, section.type))
-    return kind.criterion_on(part.criterion, section, mine, tokens)
+    return kind.on_split(part.criterion, section, mine, tokens)
 
 
 def _targets_each(tokens: Tokens, number: int) -> float:

@@ -81,8 +81,7 @@ def encode(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> E
     encoded: Encoded = {name: [window[name] for _, window in order] for name in names}
     if _SPANS in forms:
         encoded["examples"] = np.array([place for place, _ in order], dtype=np.int32)
-        nowhere = [np.zeros((len(window["input_ids"]), 2), dtype=np.int32) for _, window in order]
-        encoded["spans"] = [window.get("spans", none) for (_, window), none in zip(order, nowhere, strict=True)]
+        encoded["spans"] = [window.get("spans") for _, window in order]
     return encoded
 
 
