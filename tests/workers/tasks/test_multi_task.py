@@ -14,10 +14,12 @@ from pydantic import ValidationError
 from tests.workers.several_tasks import rows, section, with_answers, write_home
 from workers.artifacts import ArtifactStore
 from workers.assignment import Assignment
+from workers.data import tokens as tokenising
 from workers.engines.batches import StepPlan
 from workers.engines.passes import WholePass
 from workers.errors import InvalidInput
 from workers.hyperparameters import Hyperparameters
+from workers.models.loading import load_processor
 from workers.running.preparing import prepare
 from workers.running.sampling import times_of
 from workers.running.trial import attach, train
@@ -198,6 +200,21 @@ def test_what_a_job_reads_of_answers_is_read_back(home: Path) -> None:
     targets = zip(parts["answers"].validation.targets, alone.validation.targets, strict=True)
     assert all(np.array_equal(one, other) for one, other in targets)
     assert any(len(one) == 0 for one in alone.validation.targets)
+
+
+def test_parts_of_a_split_without_questions_go_with_those_that_have_some(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = task("multi-task")
+    given = kind.section.model_validate(section(home, tasks=with_answers(home)))
+    rows, tokenizer = kind.read(given, 0).train, load_processor(given.model, kind.head)
+    whole = tokenising.tokenise(rows, tokenizer, given.max_length, kind.encode)
+    monkeypatch.setattr(tokenising, "_CHUNK", 25)  # the first three hold one task's texts alone
+    parts = tokenising.tokenise(rows, tokenizer, given.max_length, kind.encode)
+    assert whole.examples is not None
+    assert len(whole.examples) > len(rows)
+    for name in ("input_ids", "offsets", "targets", "examples", "spans"):
+        assert np.array_equal(getattr(parts, name), getattr(whole, name))
 
 
 def test_a_decoder_is_read_at_the_last_token(home: Path) -> None:
