@@ -44,14 +44,17 @@ class Task:
     def weight(self, other: Task) -> float:
         """Nearness from 0 to 1; facts that either side lacks count as one step apart.
 
-        Types of task are not alike at all: what their metrics say of a configuration does not compare.
+        Types of task are not alike at all: what their metrics say of a configuration does not compare. Images have no
+        tokens to count, so that a length of zero is a fact, and as far from any other as what is unknown.
         """
         if self.type != other.type:
             return 0.0
         distances = []
         for name, step in STEPS.items():
             mine, theirs = getattr(self, name), getattr(other, name)
-            distances.append(1.0 if mine is None or theirs is None else abs(math.log(mine / theirs)) / step)
+            compared = bool(mine and theirs)
+            unlike = 0.0 if mine is not None and mine == theirs else 1.0
+            distances.append(abs(math.log(mine / theirs)) / step if compared else unlike)
         return math.exp(-0.5 * float(np.mean(np.square(distances))))
 
 

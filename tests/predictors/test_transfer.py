@@ -18,6 +18,13 @@ def test_nearness_falls_with_distance_and_with_ignorance() -> None:
     assert task.weight(NEAR) > task.weight(Task(1000, 64)) > task.weight(FAR)
 
 
+def test_images_have_no_length_and_are_as_near_as_their_other_facts() -> None:
+    images = Task(1000, 0, 384, 6)
+    assert images.weight(images) == 1
+    assert images.weight(Task(4000, 0, 384, 6)) == NEAR.weight(Task(4000, 64, 384, 6))
+    assert images.weight(NEAR) == NEAR.weight(Task(1000, None, 384, 6))
+
+
 def test_ranks_count_and_not_the_level_of_a_task() -> None:
     hard = _job("hard", NEAR, {1: 0.50, 2: 0.60, 4: 0.55, 8: 0.52})
     easy = _job("easy", NEAR, {1: 0.95, 2: 0.98, 4: 0.99, 8: 0.96})

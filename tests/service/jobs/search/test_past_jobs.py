@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from service.jobs.search.spec import JobSpec
 from service.store.records import Job, NewTrial
 from service.store.store import Store, open_store
 from workers.assignment import Outcome
+from workers.tasks.registry import tasks
+
+TEXTS = {"model": "builtin:minilm", "train": "builtin:pydocs", "train_rows": 1000}
 
 
 class Clock:
@@ -32,14 +36,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def submit(store: Store, project: str = "default", **task: Any) -> Job:
+    return submit_task(store, project, {**TEXTS, **task})
+
+
+def submit_task(store: Store, project: str, task: Mapping[str, Any], metric: str = "accuracy") -> Job:
     document = {
         "name": "t",
-        "task": {"model": "builtin:minilm", "train": "builtin:pydocs", "train_rows": 1000, **task},
+        "task": task,
         "space": {"preset": "lora"},
-        "objectives": [{"metric": "accuracy", "direction": "maximize"}],
+        "objectives": [{"metric": metric, "direction": "maximize"}],
     }
     spec = JobSpec.model_validate(document)
-    return store.create_job(spec.name, spec.model_dump(mode="json"), project=project)
+    return store.create_job(spec.name, spec.model_dump(mode="json", exclude_unset=True), project=project)
 
 
 def train(store: Store, job: Job, accuracies: list[float], ends: bool = True) -> None:
@@ -63,6 +71,16 @@ def test_the_most_alike_job_comes_first_and_its_best_trial_before_the_newer_ones
     assert [job.id for job in found] == [near.id, far.id]
     assert 0 < found[1].likeness < found[0].likeness < 1
     assert [trial.metrics["accuracy"] for trial in found[0].trials] == [0.9, 0.7, 0.6, 0.5]
+
+
+@pytest.mark.parametrize("name", tasks())
+def test_a_job_of_any_type_is_wholly_like_itself(store: Store, name: str) -> None:
+    task = {"type": name, "train_rows": 100, **tasks()[name].example}
+    job = partial(submit_task, store, "default", task, "loss")
+    past = job()
+    train(store, past, [0.5, 0.9, 0.6, 0.7])
+    found = past_jobs.alike(store, job())
+    assert [(one.id, one.likeness) for one in found] == [(past.id, 1)]
 
 
 def test_jobs_that_are_unlike_small_running_or_later_do_not_count(store: Store) -> None:
