@@ -86,13 +86,26 @@ def test_updates_are_kernels_of_a_layer_times_templates_of_a_task() -> None:
                 maps = [
                     value
                     for name, value in embeddings.items()
-                    if name.startswith(f"hypernetwork.maps.{layer._kind.replace('.', '_')}_{way}")
+                    if name.startswith(f"hypernetwork.templates.{layer._kind.replace('.', '_')}_{way}")
                 ]
-                left, right = (one @ embeddings["hypernetwork.embeddings"][task] for one in maps)
+                left, right = (one @ embeddings["hypernetwork.embeddings"][task] / KNOBS["embedding"] for one in maps)
                 factors.append(torch.kron(kernel, left @ right))
             update = 16 / 4 * inputs @ factors[0].T @ factors[1].T
             torch.testing.assert_close(layer(inputs) - layer.original(inputs), update, atol=1e-4, rtol=1e-4)
     assert network is not None
+
+
+@pytest.mark.parametrize("size", [8, 64])
+def test_one_rate_moves_updates_as_far_as_that_of_lora(size: int) -> None:
+    rate = 1e-3
+    attached = attached_to(of_tasks(2), spread=0.0, embedding=size)
+    optimizer = torch.optim.Adam(attached.parameters().values(), lr=rate)
+    logits(attached, [0, 1, 0, 1]).square().sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    network: Any = attached.model.get_submodule("task_hypernetwork")
+    layer = next(module for module in attached.model.modules() if isinstance(module, HyperLora))
+    moved = network.template(layer._kind, "up").abs().mean().item()  # from zero, where a LoRA's move by the rate
+    assert rate / 3 < moved < 3 * rate
 
 
 def test_another_task_costs_its_embedding_alone() -> None:

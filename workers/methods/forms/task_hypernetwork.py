@@ -18,8 +18,11 @@ _NAME = "task_hypernetwork"
 class TaskHypernetwork(nn.Module):
     """An embedding for each task, and of each kind of weight the maps from it to templates of an update's factors.
 
-    A template T_t [m, n] is the product of two that are linear in the embedding e_t [size]: (P·e_t) [m, inner] and
-    (Q·e_t) [inner, n], so that the maps have size · inner · (m + n) numbers in place of size · m · n.
+    A template T_t [m, n] is the product of two that are linear in the embedding e_t [size]: (P·e_t)/size [m, inner]
+    and (Q·e_t)/size [inner, n], so that the maps have size · inner · (m + n) numbers in place of size · m · n.
+
+    Divided by size for the learning rate's sake: Adam moves all numbers of a map by the rate, in the signs of e_t, so
+    that an entry of an undivided factor would move about size times as far as a LoRA's at the same rate.
     """
 
     def __init__(
@@ -28,7 +31,7 @@ class TaskHypernetwork(nn.Module):
         super().__init__()
         size, inner, rank, kernel = sizes
         self.embeddings = nn.Parameter(torch.empty(tasks.tasks, size).normal_(generator=draw))
-        self.maps = nn.ParameterDict()
+        self.templates = nn.ParameterDict()
         self._tasks = (tasks,)  # in a tuple: it is a part of the model already
         for kind in kinds:
             ends = {"down": (rank, kind.in_features // kernel), "up": (kind.out_features // kernel, rank)}
@@ -36,11 +39,11 @@ class TaskHypernetwork(nn.Module):
                 # Entries of a template begin as large as a LoRA's, and those of the second factor at zero.
                 level = 1 / math.sqrt(3 * kind.in_features) if way == "down" else 0.0
                 for side, shape, spread in (
-                    ("left", (outer, inner), 1 / math.sqrt(size)),
-                    ("right", (inner, last), level / math.sqrt(size * inner)),
+                    ("left", (outer, inner), math.sqrt(size)),
+                    ("right", (inner, last), level * math.sqrt(size / inner)),
                 ):
                     drawn = torch.empty(*shape, size).normal_(generator=draw) * spread
-                    self.maps[self._key(kind.name, way, side)] = nn.Parameter(drawn)
+                    self.templates[self._key(kind.name, way, side)] = nn.Parameter(drawn)
 
     @staticmethod
     def _key(kind: str, way: str, side: str) -> str:
@@ -48,7 +51,8 @@ class TaskHypernetwork(nn.Module):
 
     def template(self, kind: str, way: str) -> Tensor:
         """Of a kind of weight one factor's template for each task [tasks, m, n]."""
-        left, right = (self.maps[self._key(kind, way, side)] @ self.embeddings.T for side in ("left", "right"))
+        embeddings = self.embeddings.T / self.embeddings.shape[1]
+        left, right = (self.templates[self._key(kind, way, side)] @ embeddings for side in ("left", "right"))
         made: Tensor = left.movedim(-1, 0) @ right.movedim(-1, 0)
         return made
 
