@@ -1,6 +1,6 @@
 """`python -m benchmarks.task_updates DATA`: write `benchmarks/results/task_updates.json`.
 
-Each way's learning rate is the best of three on validation rows, with a seed of its own; what is compared are test
+Each way's learning rate is the best of a few on validation rows, with a seed of its own; what is compared are test
 rows, with other seeds for draws of rows, start and order. What the file holds is not measured again.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from benchmarks.task_updates.comparisons import COMPARISONS, RATES, section
+from benchmarks.task_updates.comparisons import COMPARISONS, section
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "task_updates.json"
 CHOOSING = 100  # the seed that rates are chosen with
@@ -39,10 +39,10 @@ def main() -> None:
 
 def _compare(data: Path, name: str, way: str, seeds: int, rows: list[dict[str, Any]]) -> None:
     """Add what is missing of one way."""
-    tried = [_measured(data, rows, name, way, "validation", CHOOSING, rate) for rate in RATES]
-    chosen = max(tried, key=lambda row: row[COMPARISONS[name].metric])["learning_rate"]
+    for rate in COMPARISONS[name].rates:
+        _measured(data, rows, name, way, "validation", CHOOSING, rate)
     for seed in range(seeds):
-        _measured(data, rows, name, way, "test", seed, chosen)
+        _measured(data, rows, name, way, "test", seed, _chosen(rows, name, way))
 
 
 def _measured(
@@ -73,12 +73,20 @@ def _measured(
     return rows[-1]
 
 
+def _chosen(rows: Sequence[Mapping[str, Any]], name: str, way: str) -> float:
+    """The learning rate that is the best of a way on validation rows."""
+    tried = [row for row in rows if (row["comparison"], row["way"], row["split"]) == (name, way, "validation")]
+    rate: float = max(tried, key=lambda row: row[COMPARISONS[name].metric])["learning_rate"]
+    return rate
+
+
 def means(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and spread of each way's metrics on test rows."""
+    """Mean and spread of each way's metrics on test rows, at the rate that is its best on validation rows."""
     found = []
     for name, compared in COMPARISONS.items():
         for way in compared.ways:
-            own = [r for r in rows if (r["comparison"], r["way"], r["split"]) == (name, way, "test")]
+            own = [row for row in rows if (row["comparison"], row["way"], row["split"]) == (name, way, "test")]
+            own = [row for row in own if row["learning_rate"] == _chosen(rows, name, way)]
             if len(own) < 2:
                 continue
             told: dict[str, Any] = {"comparison": name, "way": way, "seeds": len(own)}

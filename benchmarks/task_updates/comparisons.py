@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-RATES = (5e-4, 1e-3, 2e-3)
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -18,11 +16,13 @@ class Comparison:
         metric: what the learning rate is chosen by, on validation rows, and what is compared, on test rows; the more
             the better.
         told: further metrics that are kept.
+        rates: the learning rates of which each way takes its best.
         ways: configurations without a learning rate, by name.
     """
 
     metric: str
     told: tuple[str, ...]
+    rates: tuple[float, ...]
     epochs: int
     batch_size: int
     ways: Mapping[str, Mapping[str, Any]]
@@ -36,6 +36,7 @@ COMPARISONS: Mapping[str, Comparison] = {
     "multi-task": Comparison(
         "mean",
         ("worst", "kind.accuracy", "alike.spearman", "names.f1_span"),
+        (5e-4, 1e-3, 2e-3, 4e-3, 8e-3),
         4,
         16,
         {
@@ -48,6 +49,7 @@ COMPARISONS: Mapping[str, Comparison] = {
     "continual": Comparison(
         "average_accuracy",
         ("average_forgetting", "task_accuracy"),
+        (5e-4, 1e-3, 2e-3),
         5,
         16,
         {
