@@ -115,7 +115,12 @@ function Course({ points, across, up }: Axes & { points: readonly { [name: strin
   return (
     <>
       <ScaleChoices of="law" kinds={kinds} onChange={onKinds} />
-      <Chart className="chart chart-law" option={option} label={`${up} over ${across}, ${points.length} points`} />
+      <Chart
+        name="law"
+        className="chart chart-law"
+        option={option}
+        label={`${up} over ${across}, ${points.length} points`}
+      />
     </>
   );
 }

@@ -7,7 +7,7 @@ import type { Theme } from "./theme";
 
 /** x, y and a number to know it by of each point, one after another: positions on the axes. */
 export type Cloud = Float64Array;
-const STRIDE = 3;
+export const STRIDE = 3;
 
 /** Above this many points a chart draws a picture of them in place of a symbol for each. */
 export const LARGE = 2000;

@@ -42,7 +42,9 @@ export interface ParallelOption {
   textStyle: { fontFamily: string };
   parallel: ParallelComponentOption;
   parallelAxis: object[];
+  tooltip?: TooltipComponentOption;
   series: ParallelSeriesOption[];
 }
+export const isParallel = (option: ChartOption | ParallelOption): option is ParallelOption => "parallelAxis" in option;
 export type { CustomSeriesOption, LineSeriesOption, LinesSeriesOption, ParallelSeriesOption, ScatterSeriesOption };
 export { init };

@@ -61,18 +61,20 @@ export function frame(theme: Theme, x: AxisLook, y: AxisLook): ChartOption {
     grid: { left: 48, right: 16, top: 30, bottom: 44 },
     xAxis: valueAxis(theme, x, false),
     yAxis: valueAxis(theme, y, true),
-    tooltip: {
-      trigger: "item",
-      confine: true,
-      transitionDuration: 0,
-      backgroundColor: theme.surface,
-      borderColor: theme.line,
-      padding: 0,
-      textStyle: { color: theme.text, fontFamily: theme.font, fontSize: 12 },
-      extraCssText: "box-shadow: var(--shadow); border-radius: var(--radius); max-width: 320px; white-space: normal;",
-    },
+    tooltip: tooltipLook(theme),
   };
 }
+
+export const tooltipLook = (theme: Theme) => ({
+  trigger: "item" as const,
+  confine: true,
+  transitionDuration: 0,
+  backgroundColor: theme.surface,
+  borderColor: theme.line,
+  padding: 0,
+  textStyle: { color: theme.text, fontFamily: theme.font, fontSize: 12 },
+  extraCssText: "box-shadow: var(--shadow); border-radius: var(--radius); max-width: 320px; white-space: normal;",
+});
 
 /** Rows of `name value` under a title, as an element: text of users never becomes markup. */
 export function tip(title: string, rows: readonly (readonly [string, string])[], note = ""): HTMLElement {

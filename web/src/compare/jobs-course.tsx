@@ -11,7 +11,7 @@ import { Choice } from "../shell/choice";
 import { short } from "../text/numbers";
 import type { Compared } from "./compare-jobs-page";
 import { inCommon } from "./in-common";
-import { type JobLine, jobLines } from "./job-lines";
+import { type JobLine, jobLines, opensTrial } from "./job-lines";
 
 interface Props {
   compared: readonly Compared[];
@@ -33,11 +33,11 @@ export function JobsCourse({ compared, metrics }: Props) {
         const values = finished.map((trial) => trial.metrics[metric] as number);
         const spent = spentAt(over, finished, job);
         const best = bestSoFar(values, objective?.direction ?? "maximize");
-        return { job, look, points: best.map((value, at) => [spent[at] ?? 0, value]) };
+        return { job, look, points: best.map((value, at) => [spent[at] ?? 0, value, finished[at]?.number ?? 0]) };
       }),
     [compared, metric, over],
   );
-  const option = useMemo(
+  const chart = useMemo(
     () => jobLines(lines, { over, metric, kind, metrics }, theme, { step: "end", sampling: "max" }),
     [lines, over, metric, kind, metrics, theme],
   );
@@ -63,7 +63,9 @@ export function JobsCourse({ compared, metrics }: Props) {
           <Choice label="over" value={over} options={OVER} onChange={setOver} />
         </>
       }
-      option={option}
+      name="compared progress"
+      {...chart}
+      onPick={opensTrial(lines)}
       label={`Best ${metric} over ${over} of ${compared.length} jobs, in the end: ${said}`}
     />
   );

@@ -1,13 +1,14 @@
 /** How the leading trial of each job learnt. */
 import { useMemo, useState } from "react";
 import { useReportsOfAll } from "../api/queries";
-import type { MetricInfo, Report } from "../api/types";
+import { numberOf } from "../api/trial-set";
+import type { Job, MetricInfo, Report } from "../api/types";
 import { CoursePanel } from "../charts/course-panel";
 import { type Kind, ScaleChoice } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
 import { Choice } from "../shell/choice";
 import type { Compared } from "./compare-jobs-page";
-import { jobLines } from "./job-lines";
+import { jobLines, opensTrial } from "./job-lines";
 
 interface Props {
   compared: readonly Compared[];
@@ -26,8 +27,8 @@ export function JobsCurves({ compared, metrics }: Props) {
   const metric = [picked, objective, ...names].find((name) => names.includes(name)) ?? objective;
   const parts = curves.flatMap(({ job, look, reports }) => [job.id, look.color, reports.length]).join(" ");
   // biome-ignore lint/correctness/useExhaustiveDependencies: `parts` says what changes in the curves
-  const option = useMemo(() => {
-    const lines = curves.map(({ reports, ...job }) => ({ ...job, points: pointsOf(reports, metric) }));
+  const chart = useMemo(() => {
+    const lines = curves.map(({ reports, ...job }) => ({ ...job, points: pointsOf(job.job, reports, metric) }));
     return jobLines(lines, { over: "epoch", metric, kind, metrics }, theme);
   }, [parts, metric, kind, metrics, theme]);
   if (names.length === 0) return null;
@@ -41,16 +42,18 @@ export function JobsCurves({ compared, metrics }: Props) {
           <ScaleChoice label="Scale of the curves" value={kind} onChange={setKind} />
         </>
       }
-      option={option}
+      name="compared curves"
+      {...chart}
+      onPick={opensTrial(curves)}
       label={`${metric} over the epochs of the leading trials of ${curves.length} jobs`}
     />
   );
 }
 
-const pointsOf = (reports: readonly Report[], metric: string): [number, number][] =>
-  reports.flatMap(({ epoch, metrics }): [number, number][] => {
+const pointsOf = (job: Job, reports: readonly Report[], metric: string): [number, number, number][] =>
+  reports.flatMap(({ epoch, metrics }): [number, number, number][] => {
     const value = metrics[metric];
-    return typeof value === "number" && Number.isFinite(value) ? [[epoch, value]] : [];
+    return typeof value === "number" && Number.isFinite(value) ? [[epoch, value, numberOf(job.best_trial ?? "")]] : [];
   });
 
 /** A trial that was tried again has reports of each attempt; only the last one counts. */

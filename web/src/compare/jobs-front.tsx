@@ -9,11 +9,11 @@ import { fitScale } from "../charts/scale";
 import { useTheme } from "../charts/theme";
 import { axisTitle, defaultAxes, measure } from "../job/measures";
 import { Choice } from "../shell/choice";
-import { navigate } from "../shell/router";
 import { configLine } from "../text/config";
 import { metricValue } from "../text/numbers";
 import type { Compared } from "./compare-jobs-page";
 import { inCommon } from "./in-common";
+import { opensTrial } from "./job-lines";
 
 interface Props {
   compared: readonly Compared[];
@@ -96,13 +96,11 @@ export function JobsFront({ compared, metrics }: Props) {
       </div>
       {names.length === 0 && <p className="muted">No two of these fronts are measured in the same.</p>}
       <Chart
+        name="compared fronts"
         className="chart chart-front"
         option={option}
         label={`${y} against ${x} on the fronts of ${compared.length} jobs: ${said}. The table below holds the best.`}
-        onPick={([, , number, at]) => {
-          const job = compared[at ?? -1]?.job;
-          if (job) navigate(`#/jobs/${job.id}?trial=${number}`);
-        }}
+        onPick={opensTrial(compared)}
       />
     </section>
   );

@@ -16,9 +16,11 @@ interface Props {
   job: Job;
   trials: readonly Trial[];
   onSelect: (number: number) => void;
+  /** Called with the trials that a box holds, where something can be done with them. */
+  onChoose?: ((numbers: ReadonlySet<number>) => void) | undefined;
 }
 
-export function AnswerPanel({ job, trials, onSelect }: Props) {
+export function AnswerPanel({ job, trials, onSelect, onChoose }: Props) {
   const { data, error } = useQuery({
     // Each stage that ends may tell more.
     queryKey: ["answer", job.id, job.progress.completed, job.state],
@@ -35,7 +37,7 @@ export function AnswerPanel({ job, trials, onSelect }: Props) {
         Looking…
       </p>
     );
-  if (data.kind === "mixture") return <MixtureView answer={data.answer} {...{ job, trials, onSelect }} />;
+  if (data.kind === "mixture") return <MixtureView answer={data.answer} {...{ job, trials, onSelect, onChoose }} />;
   if (data.kind === "refine") return <RefinedSteps answer={data.answer} {...{ job, onSelect }} />;
   return <LawTables answer={data.answer} name={data.name} version={data.version} />;
 }

@@ -10,7 +10,7 @@ export interface Clause {
   /** `number`, `state`, `origin`, `tags`, a metric or a parameter of the configuration. */
   name: string;
   relation: Relation;
-  /** A number for `<=` and `>=`; for `==` one or more texts. */
+  /** A number for `<=` and `>=`; for `==` one or more texts, where those of `number` may be runs such as `3-7`. */
   values: readonly string[];
 }
 
@@ -41,19 +41,63 @@ export function valueIn(trial: Trial, name: string): Json | undefined {
   return trial.metrics[name] ?? trial.config[name];
 }
 
-/** Whether the trial meets every clause. Without the value that a clause asks for it does not. */
-export const meets = (trial: Trial, clauses: readonly Clause[]): boolean =>
-  clauses.every((clause) => holds(clause, valueIn(trial, clause.name)));
+type Test = (trial: Trial) => boolean;
 
-function holds({ relation, values }: Clause, value: Json | undefined): boolean {
-  if (value === undefined || value === null) return relation === "==" && values.includes(NONE);
-  if (relation === "==")
-    // Of a list one entry is enough, and so is the whole as it reads on an axis.
-    return (
-      values.includes(String(value)) || (Array.isArray(value) && value.some((one) => values.includes(String(one))))
-    );
+/** What tells whether a trial meets every clause. Without the value that a clause asks for it does not. */
+export function meeting(clauses: readonly Clause[]): Test {
+  const tests = clauses.map(testOf);
+  return (trial) => tests.every((test) => test(trial));
+}
+
+function testOf({ name, relation, values }: Clause): Test {
+  if (relation === "==" && name === "number") return isInRuns(values);
+  if (relation === "==") {
+    const wanted = new Set(values);
+    return (trial) => isOneOf(wanted, valueIn(trial, name) ?? undefined);
+  }
   const bound = Number(values[0]);
-  return typeof value === "number" && (relation === "<=" ? value <= bound : value >= bound);
+  return (trial) => {
+    const value = valueIn(trial, name);
+    return typeof value === "number" && (relation === "<=" ? value <= bound : value >= bound);
+  };
+}
+
+/** Of a list one entry is enough, and so is the whole as it reads on an axis. */
+const isOneOf = (wanted: ReadonlySet<string>, value: Json | undefined): boolean =>
+  wanted.has(value === undefined ? NONE : String(value)) ||
+  (Array.isArray(value) && value.some((one) => wanted.has(String(one))));
+
+const RUN = /^(\d+)(?:-(\d+))?$/;
+
+/** Numbers of trials, such as `3` and `7-12`. */
+function isInRuns(values: readonly string[]): Test {
+  const runs = values
+    .flatMap((text): [number, number][] => {
+      const [, first, last] = RUN.exec(text.trim()) ?? [];
+      return first === undefined ? [] : [[Number(first), Number(last ?? first)]];
+    })
+    .sort(([one], [other]) => one - other);
+  return ({ number }) => {
+    let [low, high] = [0, runs.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((runs[middle]?.[0] ?? 0) <= number) low = middle + 1;
+      else high = middle;
+    }
+    return low > 0 && number <= (runs[low - 1]?.[1] ?? -1);
+  };
+}
+
+/** The clauses with what they ask of numbers replaced: a trial must be one of these. */
+export function withNumbers(clauses: readonly Clause[], numbers: ReadonlySet<number>): Clause[] {
+  const runs: [number, number][] = [];
+  for (const number of [...numbers].sort((one, other) => one - other)) {
+    const last = runs.at(-1);
+    if (last && last[1] === number - 1) last[1] = number;
+    else runs.push([number, number]);
+  }
+  const values = runs.map(([first, last]) => (first === last ? String(first) : `${first}-${last}`));
+  return withClauses(clauses, "number", [{ name: "number", relation: "==", values }]);
 }
 
 /** The clauses with those on one name replaced. */

@@ -10,6 +10,7 @@ import { frame, tip } from "../charts/frame";
 import { LineKey } from "../charts/line-key";
 import { countScale, fitScale } from "../charts/scale";
 import { type Kind, ScaleChoice } from "../charts/scale-choice";
+import type { Spot, Stroke } from "../charts/strokes";
 import { useTheme } from "../charts/theme";
 import { Choice } from "../shell/choice";
 import { Failure } from "../shell/failure";
@@ -27,9 +28,11 @@ interface Props {
   front: ReadonlySet<string>;
   metrics: ReadonlyMap<string, MetricInfo>;
   onSelect: (number: number) => void;
+  /** Called with the trials that a box holds. */
+  onChoose: (numbers: ReadonlySet<number>) => void;
 }
 
-export function CurvesPanel({ job, trials, kept, names, front, metrics, onSelect }: Props) {
+export function CurvesPanel({ job, trials, kept, names, front, metrics, onSelect, onChoose }: Props) {
   // Until somebody chooses, what comes first: trials and the catalogue of metrics may arrive after the panel.
   const [picked, setPicked] = useState<string | null>(null);
   const learnt = names.filter((name) => name === "train_loss" || metrics.get(name)?.kind === "quality");
@@ -57,24 +60,25 @@ export function CurvesPanel({ job, trials, kept, names, front, metrics, onSelect
   const parameters = useMemo(() => varying(shown), [shown]);
   const by = wanted === BY_RUNG || parameters.includes(wanted) ? wanted : BY_STATE;
   const looks = useMemo(() => curveLooks(by, shown, front, theme), [by, shown, front, theme]);
-  const option = useMemo<ChartOption>(() => {
+  const { option, strokes } = useMemo((): { option: ChartOption; strokes: Stroke[] } => {
     const values = shown.flatMap((curve) => curve.values);
     const scale = fitScale(values, kind);
     const last = Math.max(1, ...shown.map((curve) => curve.epochs.at(-1) ?? 0));
     const base = frame(theme, { name: "epoch", scale: countScale(last) }, { name: axisTitle(metric, metrics), scale });
-    return {
-      ...base,
-      tooltip: { ...base.tooltip, formatter: tooltipOf(shown, metric, metrics.get(metric)?.unit) },
-      series: shown.map((curve): LineSeriesOption => ({
-        id: String(curve.number),
-        type: "line",
-        data: curve.epochs.map((epoch, at) => [epoch, scale.toAxis(curve.values[at] as number), curve.number]),
-        showSymbol: curve.epochs.length < 3,
-        symbolSize: 4,
-        triggerLineEvent: true,
-        ...styled(looks.of(curve)),
-      })),
-    };
+    const strokes = shown.map((curve) =>
+      curve.epochs.map((epoch, at): Spot => [epoch, scale.toAxis(curve.values[at] as number), curve.number, at]),
+    );
+    const series = shown.map((curve, at): LineSeriesOption => ({
+      id: String(curve.number),
+      type: "line",
+      data: (strokes[at] as Stroke).map((spot) => [...spot]),
+      silent: true,
+      showSymbol: curve.epochs.length < 3,
+      symbolSize: 4,
+      ...styled(looks.of(curve)),
+    }));
+    const tooltip = { ...base.tooltip, formatter: tooltipOf(shown, metric, metrics.get(metric)?.unit) };
+    return { option: { ...base, tooltip, series }, strokes };
   }, [shown, looks, kind, metric, metrics, theme]);
   if (error && !data) return <Failure error={error} what="The learning curves" />;
   const words = frontWords(job.objectives);
@@ -94,10 +98,13 @@ export function CurvesPanel({ job, trials, kept, names, front, metrics, onSelect
         <p className="empty muted">{data ? "No trial that is shown has reported yet." : "Loading…"}</p>
       ) : (
         <Chart
+          name="curves"
           className="chart chart-curves"
           option={option}
+          strokes={strokes}
           label={`${metric} over the epochs of ${shown.length} trials, coloured by ${by}. Each trial's own curves stand beside it.`}
           onPick={(value) => value[2] !== undefined && onSelect(value[2])}
+          onBox={(_, numbers) => onChoose(numbers)}
         />
       )}
       {by === BY_STATE ? (
@@ -125,10 +132,9 @@ function varying(shown: readonly ShownCurve[]): string[] {
 
 function tooltipOf(shown: readonly ShownCurve[], metric: string, unit: string | undefined) {
   return (point: unknown): HTMLElement | string => {
-    const { seriesId, dataIndex } = point as { seriesId?: string; dataIndex?: number };
-    const found = shown.find((one) => String(one.trial.number) === seriesId);
+    const [, , number, at = 0] = (point as { value?: number[] }).value ?? [];
+    const found = shown.find((one) => one.trial.number === number);
     if (!found) return "";
-    const at = dataIndex ?? found.epochs.length - 1;
     return tip(
       `Trial ${found.trial.number}, ${found.trial.state}`,
       [

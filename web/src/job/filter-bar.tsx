@@ -1,5 +1,6 @@
 /** The clauses that the trials shown must meet: each can go, and new ones are written here. */
 import { type FormEvent, useState } from "react";
+import type { Trial } from "../api/types";
 import { type Clause, clauseText, parseClause, type Relation } from "./clauses";
 
 interface Props {
@@ -11,12 +12,36 @@ interface Props {
 
 const SIGNS: Record<Relation, string> = { "<=": "≤", ">=": "≥", "==": "=" };
 
+/** Words of one clause that are spelled out. */
+const SPELLED = 8;
+
+const spelled = (values: readonly string[]): string =>
+  values.length > SPELLED
+    ? `${values.slice(0, SPELLED).join(" or ")} or ${values.length - SPELLED} more`
+    : values.join(" or ");
+
+/** What trials can be asked about. */
+export const filterNames = (metrics: readonly string[], trials: readonly Trial[]): string[] => [
+  "number",
+  "state",
+  "tags",
+  ...metrics,
+  ...parameters(trials),
+];
+
+/** Every parameter that some trial has, by name. */
+function parameters(trials: readonly Trial[]): string[] {
+  const found = new Set<string>();
+  for (const { config } of trials) for (const name in config) found.add(name);
+  return [...found].sort();
+}
+
 export function FilterBar({ names, clauses, onChange }: Props) {
   return (
     <div className="filter-bar">
       <ul aria-label="Filters">
         {clauses.map((clause, at) => {
-          const text = `${clause.name} ${SIGNS[clause.relation]} ${clause.values.join(" or ")}`;
+          const text = `${clause.name} ${SIGNS[clause.relation]} ${spelled(clause.values)}`;
           return (
             <li key={clauseText(clause)} className="chip">
               {text}

@@ -64,6 +64,7 @@ export function FrontChart(props: Props) {
   }, [trials, kept, front, reference, axes, scales, metrics, theme, selected, objectives, bounds, spreads]);
   return (
     <Chart
+      name="front"
       className="chart chart-front"
       option={option}
       clouds={clouds}

@@ -30,11 +30,13 @@ interface Props {
   selected: Trial | undefined;
   clauses: readonly Clause[];
   onClauses: (clauses: readonly Clause[]) => void;
+  /** Called with the trials that a box holds. */
+  onChoose: (numbers: ReadonlySet<number>) => void;
   onSelect: (number: number) => void;
 }
 
 export function FrontPanel({ job, trials, kept, finished, names, pareto, ...props }: Props) {
-  const { metrics, selected, onSelect, ...filter } = props;
+  const { metrics, selected, onSelect, onChoose, ...filter } = props;
   const moment = useMoment(job, trials, kept, finished, pareto?.items ?? none);
   const reference = useMemo(() => current(pareto?.reference ?? none, moment.trials), [pareto, moment.trials]);
   const words = frontWords(job.objectives);
@@ -51,7 +53,7 @@ export function FrontPanel({ job, trials, kept, finished, names, pareto, ...prop
         <AxisChoices {...{ names, axes, kinds }} />
       </div>
       {axes.z ? (
-        <FrontSpace {...shown} {...{ axes, kinds }} />
+        <FrontSpace {...shown} {...{ axes, kinds, onChoose }} />
       ) : (
         <FrontChart
           {...shown}
@@ -76,7 +78,7 @@ export function FrontPanel({ job, trials, kept, finished, names, pareto, ...prop
         )}
         <p className="muted">
           {axes.z
-            ? "Dragging turns; Ctrl and the wheel zoom."
+            ? "Dragging turns, with Shift it filters; Ctrl and the wheel zoom."
             : "Ctrl and the wheel zoom; dragging moves, with Shift it filters."}
         </p>
         <Gains job={job} reference={reference} metrics={metrics} />

@@ -1,9 +1,10 @@
 /** What charts of the front have in common: how each kind of trial is marked, whatever the axes. */
 import { indexOfNumber } from "../api/trial-set";
 import type { MetricInfo, Objective, Trial } from "../api/types";
-import { type Cloud, cloudOf, cloudSeries, LARGE, nearSeries } from "../charts/cloud";
+import { type Cloud, nearSeries } from "../charts/cloud";
 import type { CustomSeriesOption, ScatterSeriesOption } from "../charts/echarts";
 import { tip } from "../charts/frame";
+import { points } from "../charts/points";
 import type { Theme } from "../charts/theme";
 import { configLine } from "../text/config";
 import { metricValue } from "../text/numbers";
@@ -64,27 +65,6 @@ export function trialSeries(
     before: [frontPoints(place(shown), theme), ring(selected ? place([selected]) : [], theme), nearSeries(theme)],
     clouds: [...finished.clouds, ...unfinished.clouds],
   };
-}
-
-/** A symbol for each, or a picture where there are many. */
-function points(
-  id: string,
-  spots: Spot[],
-  look: { color: string; opacity: number; hollow?: boolean; z: number },
-): { series: ScatterSeriesOption | CustomSeriesOption; clouds: Cloud[] } {
-  const { color, opacity, hollow, z } = look;
-  if (spots.length > LARGE) {
-    const cloud = cloudOf(spots);
-    return { series: cloudSeries(id, cloud, { ...look, size: 4, opacity: opacity / 2 }), clouds: [cloud] };
-  }
-  const shape = hollow
-    ? {
-        symbol: "rect",
-        symbolSize: 6,
-        itemStyle: { color: "transparent", borderColor: color, borderWidth: 1, opacity },
-      }
-    : { symbolSize: 7, itemStyle: { color, opacity } };
-  return { series: { id, type: "scatter", data: spots, z, progressive: 0, ...shape }, clouds: [] };
 }
 
 function frontPoints(data: Spot[], theme: Theme): ScatterSeriesOption {

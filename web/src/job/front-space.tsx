@@ -24,6 +24,8 @@ import { axisTitle, measure, type Space } from "./measures";
 interface Props extends FrontProps {
   axes: Space;
   kinds: Record<keyof Space, Kind>;
+  /** Called with the trials that a box holds. */
+  onChoose: (numbers: ReadonlySet<number>) => void;
 }
 
 const AXES = ["x", "y", "z"] as const;
@@ -78,12 +80,14 @@ export function FrontSpace({ axes, kinds, ...props }: Props) {
   return (
     <>
       <Chart
+        name="front in a box"
         className="chart chart-front"
         option={option}
         clouds={clouds}
         label={`${axes.y}, ${axes.x} and ${axes.z} of ${settled.length} trials in a box, ${frontWords(objectives).count(front.length)}. The trials table holds the same values.`}
         onPick={(value) => value[2] !== undefined && props.onSelect(value[2])}
         onDrag={drag}
+        onBox={(_, numbers) => props.onChoose(numbers)}
       />
       <Turning view={view} onChange={setView} />
     </>

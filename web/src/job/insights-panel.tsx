@@ -14,9 +14,13 @@ interface Props {
   selected: Trial | undefined;
   metrics: ReadonlyMap<string, MetricInfo>;
   onSelect: (number: number) => void;
+  /** Those that the filter keeps. */
+  kept: readonly Trial[];
+  /** Called with the trials that a box holds. */
+  onChoose: (numbers: ReadonlySet<number>) => void;
 }
 
-export function InsightsPanel({ job, selected, metrics, onSelect }: Props) {
+export function InsightsPanel({ job, selected, metrics, onSelect, kept, onChoose }: Props) {
   const done = job.progress.completed;
   const knee = useQuery({
     queryKey: ["knee", job.id, done],
@@ -43,9 +47,9 @@ export function InsightsPanel({ job, selected, metrics, onSelect }: Props) {
           <p className="muted">Giving up a little of one objective buys the most of the others here.</p>
         </section>
       )}
-      {asked && <SlicePanel job={job} trial={asked} metrics={metrics} />}
-      {asked && <ContourPanel job={job} trial={asked} metrics={metrics} />}
-      {asked && <LayerMap trial={asked} />}
+      {asked && <SlicePanel trial={asked} {...{ job, metrics, kept, onSelect, onChoose }} />}
+      {asked && <ContourPanel trial={asked} {...{ job, metrics, kept, onSelect, onChoose }} />}
+      {asked && <LayerMap trial={asked} onSelect={onSelect} />}
       {asked && <WhatIf job={job} trial={asked} metrics={metrics} />}
     </div>
   );

@@ -9,12 +9,13 @@ import { Failure } from "../shell/failure";
 import { closeQuery, openQuery, parseHash, setQuery, useRoute } from "../shell/router";
 import { Tabs } from "../shell/tabs";
 import { AnswerPanel } from "./answer-panel";
-import { type Clause, clauseText, meets, parseClauses } from "./clauses";
+import { type Clause, clauseText, meeting, parseClauses, withNumbers } from "./clauses";
 import { BestPanel } from "./best-panel";
 import { ChatPanel } from "./chat-panel";
 import { ComparePanel } from "./compare-panel";
 import { parseNumbers } from "./comparison";
 import { CurvesPanel } from "./curves-panel";
+import { FilterBar, filterNames } from "./filter-bar";
 import { inOrder } from "./finished";
 import { FrontPanel } from "./front-panel";
 import { ConfirmationPanel } from "./confirmation-panel";
@@ -33,6 +34,8 @@ import { TrialDrawer } from "./trial-drawer";
 import { TrialsPanel } from "./trials-panel";
 
 const noTrials: Trial[] = [];
+/** Tabs with charts in which trials are chosen, but without the table that tells which are. */
+const CHOOSING = ["answer", "insights", "lineage"];
 
 /** Back closes the first trial that was opened, however many were looked at since. */
 const select = (number: number): void => (isOpen() ? setQuery : openQuery)({ trial: String(number) });
@@ -50,10 +53,7 @@ export function JobPage({ id }: { id: string }) {
   const names = useMetricNames(job.data, trials);
   const where = query.getAll("where").join("\n");
   const clauses = useMemo(() => parseClauses(where.split("\n")), [where]);
-  const kept = useMemo(
-    () => (clauses.length ? trials.filter((trial) => meets(trial, clauses)) : trials),
-    [trials, clauses],
-  );
+  const kept = useMemo(() => (clauses.length ? trials.filter(meeting(clauses)) : trials), [trials, clauses]);
   const settled = useDeferredValue(trials);
   const objectives = job.data?.objectives;
   const finished = useMemo(() => inOrder(settled, objectives ?? []), [settled, objectives]);
@@ -73,6 +73,9 @@ export function JobPage({ id }: { id: string }) {
   const tab = query.get("tab") ?? "trials";
   const shared = { job: job.data, trials, names, metrics, onSelect: select };
   const filtered = { kept, clauses, onClauses: (next: readonly Clause[]) => setQuery({ where: next.map(clauseText) }) };
+  /** What a box holds that is drawn in a chart whose axes are no columns. */
+  const choose = (numbers: ReadonlySet<number>) =>
+    numbers.size > 0 && filtered.onClauses(withNumbers(clauses, numbers));
   const table = (
     <TrialsPanel
       {...shared}
@@ -88,8 +91,8 @@ export function JobPage({ id }: { id: string }) {
       <JobHeader job={job.data} status={status} />
       <Stages job={job.data} />
       <div className="panels">
-        <FrontPanel {...shared} {...filtered} {...{ finished, pareto, selected }} />
-        <ProgressChart {...shared} finished={finished} />
+        <FrontPanel {...shared} {...filtered} {...{ finished, pareto, selected }} onChoose={choose} />
+        <ProgressChart {...shared} finished={finished} onChoose={choose} />
       </div>
       <Tabs
         label="About this job"
@@ -115,6 +118,9 @@ export function JobPage({ id }: { id: string }) {
         current={tab}
         onChange={(next) => setQuery({ tab: next === "trials" ? null : next })}
       >
+        {clauses.length > 0 && CHOOSING.includes(tab) && (
+          <FilterBar names={filterNames(names, trials)} clauses={clauses} onChange={filtered.onClauses} />
+        )}
         {tab === "trials" && table}
         {tab === "parallel" && (
           <>
@@ -124,20 +130,20 @@ export function JobPage({ id }: { id: string }) {
         )}
         {tab === "curves" && (
           <>
-            <CurvesPanel {...shared} kept={kept} front={front} />
+            <CurvesPanel {...shared} kept={kept} front={front} onChoose={choose} />
             {table}
           </>
         )}
         {tab === "methods" && (
           <>
-            <MethodsPanel {...shared} kept={kept} front={front} />
+            <MethodsPanel {...shared} kept={kept} front={front} onChoose={choose} />
             {table}
           </>
         )}
-        {tab === "lineage" && <LineagePanel {...shared} selected={selected} />}
-        {tab === "answer" && <AnswerPanel {...shared} />}
+        {tab === "lineage" && <LineagePanel {...shared} selected={selected} onChoose={choose} />}
+        {tab === "answer" && <AnswerPanel {...shared} onChoose={choose} />}
         {tab === "best" && <BestPanel {...shared} />}
-        {tab === "insights" && <InsightsPanel {...shared} selected={selected} />}
+        {tab === "insights" && <InsightsPanel {...shared} kept={kept} selected={selected} onChoose={choose} />}
         {tab === "confirmed" && <ConfirmationPanel job={job.data} metrics={metrics} onSelect={select} />}
         {tab === "compare" && <ComparePanel {...shared} trials={compared} chosen={chosen} />}
         {tab === "chat" && <ChatPanel job={job.data} trials={trials} front={front} />}

@@ -6,7 +6,7 @@ import type { Trial } from "../api/types";
 import { compact, integer } from "../text/numbers";
 import { TableFrame } from "../shell/table-frame";
 
-export function LayerMap({ trial }: { trial: Trial }) {
+export function LayerMap({ trial, onSelect }: { trial: Trial; onSelect?: (number: number) => void }) {
   const { data } = useQuery({
     queryKey: ["layers", trial.id, trial.has_adapter],
     queryFn: ({ signal }) => getLayers(trial.id, signal),
@@ -16,7 +16,17 @@ export function LayerMap({ trial }: { trial: Trial }) {
   if (!data || data.length === 0) return null;
   return (
     <section>
-      <h3>Where trial {trial.number} is adapted</h3>
+      <h3>
+        Where{" "}
+        {onSelect ? (
+          <button type="button" className="link" onClick={() => onSelect(trial.number)}>
+            trial {trial.number}
+          </button>
+        ) : (
+          `trial ${trial.number}`
+        )}{" "}
+        is adapted
+      </h3>
       <LayerTable sites={data} number={trial.number} />
     </section>
   );

@@ -72,6 +72,7 @@ function Curve({ names, reports, kind }: { names: string[]; reports: Report[]; k
   const said = names.map((name) => `${name} ${short(last?.metrics[name] ?? Number.NaN)}`).join(", ");
   return (
     <Chart
+      name="learning curve"
       className="chart chart-curve"
       option={option}
       label={`${names.join(" and ")} over ${reports.length} reports, last ${said}`}

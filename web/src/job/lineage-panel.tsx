@@ -3,13 +3,14 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { getCopies, getCurves } from "../api/client";
 import { useStretches } from "../api/queries";
-import { indexOfNumber } from "../api/trial-set";
+import { indexOfNumber, numberOf } from "../api/trial-set";
 import type { Job, MetricInfo, Stretch, Trial } from "../api/types";
 import { Chart } from "../charts/chart";
 import type { ChartOption, LinesSeriesOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
 import { countScale, fitScale } from "../charts/scale";
 import { type Kind, ScaleChoice } from "../charts/scale-choice";
+import { type Spot, type Stroke, stepped } from "../charts/strokes";
 import { useTheme } from "../charts/theme";
 import { Failure } from "../shell/failure";
 import { configValue } from "../text/config";
@@ -22,6 +23,8 @@ interface Props {
   selected: Trial | undefined;
   metrics: ReadonlyMap<string, MetricInfo>;
   onSelect: (number: number) => void;
+  /** Called with the trials that a box holds. */
+  onChoose: (numbers: ReadonlySet<number>) => void;
 }
 
 /** Schedulers whose trials go on from each other's weights. */
@@ -33,7 +36,7 @@ export function hasLineage(job: Job): boolean {
   return typeof name === "string" && POPULATIONS.includes(name);
 }
 
-export function LineagePanel({ job, trials, selected, onSelect }: Props) {
+export function LineagePanel({ job, trials, selected, onSelect, onChoose }: Props) {
   const counts = [job.progress.completed, job.progress.stopped, job.state];
   const refetchInterval = job.finished_at === null ? 4000 : (false as const);
   const copies = useQuery({
@@ -65,8 +68,8 @@ export function LineagePanel({ job, trials, selected, onSelect }: Props) {
   const shown = selected ?? bestOf(job, trials, tree) ?? trials[indexOfNumber(trials, latest)];
   return (
     <div className="insights">
-      <Tree {...{ tree, trials, shown, onSelect }} copies={copies.data} />
-      {shown && <Schedule trial={shown} />}
+      <Tree {...{ tree, trials, shown, onSelect, onChoose }} copies={copies.data} />
+      {shown && <Schedule trial={shown} onSelect={onSelect} />}
     </div>
   );
 }
@@ -85,7 +88,7 @@ function bestOf(job: Job, trials: readonly Trial[], tree: readonly Branch[]): Tr
     .sort((a, b) => sign * ((value(a) ?? 0) - (value(b) ?? 0)))[0];
 }
 
-interface TreeProps extends Pick<Props, "trials" | "onSelect"> {
+interface TreeProps extends Pick<Props, "trials" | "onSelect" | "onChoose"> {
   tree: readonly Branch[];
   copies: readonly Copy[];
   shown: Trial | undefined;
@@ -94,11 +97,11 @@ interface TreeProps extends Pick<Props, "trials" | "onSelect"> {
 const LANE = 22;
 const FRAME_HEIGHT = 90;
 
-function Tree({ tree, copies, shown, onSelect }: TreeProps) {
+function Tree({ tree, copies, shown, onSelect, onChoose }: TreeProps) {
   const theme = useTheme();
   const members = useMemo(() => [...new Set(tree.map((branch) => branch.number))], [tree]);
   const line = useMemo(() => (shown ? ancestry(tree, shown.number) : []), [tree, shown]);
-  const option = useMemo<ChartOption>(() => {
+  const { option, strokes } = useMemo((): { option: ChartOption; strokes: Stroke[] } => {
     const lane = (number: number) => members.length - 1 - members.indexOf(number);
     const last = Math.max(...tree.map((branch) => branch.to));
     const base = frame(
@@ -115,7 +118,7 @@ function Tree({ tree, copies, shown, onSelect }: TreeProps) {
         },
       },
     );
-    const strokes = (some: readonly Branch[]) =>
+    const segments = (some: readonly Branch[]) =>
       some.flatMap(({ number, from, to, donor }) => [
         {
           coords: [
@@ -141,10 +144,10 @@ function Tree({ tree, copies, shown, onSelect }: TreeProps) {
       coordinateSystem: "cartesian2d",
       silent: true,
       z: width,
-      data: strokes(some),
+      data: segments(some),
       lineStyle: { color, width, opacity: 1 },
     });
-    return {
+    const option: ChartOption = {
       ...base,
       tooltip: { ...base.tooltip, formatter: tooltipOf(copies) },
       series: [
@@ -173,16 +176,24 @@ function Tree({ tree, copies, shown, onSelect }: TreeProps) {
         },
       ],
     };
+    const strokes = tree.map(({ number, from, to }): Stroke => [
+      [from, lane(number), number],
+      [to, lane(number), number],
+    ]);
+    return { option, strokes };
   }, [tree, members, copies, line, theme]);
   return (
     <section>
       <h3>Who went on from whom</h3>
       <Chart
+        name="lineage"
         className="chart"
         height={FRAME_HEIGHT + LANE * members.length}
         option={option}
         label={`The tree of ${members.length} trials and ${copies.length} copies over the epochs${shown ? `; the weights of trial ${shown.number} saw the training of ${line.map((branch) => branch.number).join(", ")}` : ""}.`}
+        strokes={strokes}
         onPick={(value) => value[2] !== undefined && onSelect(value[2])}
+        onBox={(_, numbers) => onChoose(numbers)}
       />
       <ul className="legend">
         {shown && <li data-mark="front">behind the weights of trial {shown.number}, thick</li>}
@@ -207,7 +218,7 @@ function tooltipOf(copies: readonly Copy[]) {
 }
 
 /** What varied along the line of a trial: each number as steps over the epochs, words in a list. */
-function Schedule({ trial }: { trial: Trial }) {
+function Schedule({ trial, onSelect }: { trial: Trial; onSelect: Props["onSelect"] }) {
   const { data } = useStretches(trial.id, trial.attempt);
   const [picked, setPicked] = useState<string | null>(null);
   const [kind, setKind] = useState<Kind>(null);
@@ -230,7 +241,7 @@ function Schedule({ trial }: { trial: Trial }) {
         </label>
         <ScaleChoice label="Scale of the schedule" value={kind} onChange={setKind} />
       </div>
-      <Steps {...{ name, kind }} stretches={data} />
+      <Steps {...{ name, kind, onSelect }} stretches={data} />
     </section>
   );
 }
@@ -244,22 +255,36 @@ export function varyingIn(stretches: readonly Stretch[]): string[] {
   });
 }
 
-function Steps({ stretches, name, kind }: { stretches: readonly Stretch[]; name: string; kind: Kind }) {
+interface StepsProps extends Pick<Props, "onSelect"> {
+  stretches: readonly Stretch[];
+  name: string;
+  kind: Kind;
+}
+
+/** Each step is of the trial that trained it, which may be another one. */
+function Steps({ stretches, name, kind, onSelect }: StepsProps) {
   const theme = useTheme();
   const values = useMemo(() => stretches.map(({ config }) => config[name] as number), [stretches, name]);
-  const option = useMemo<ChartOption>(() => {
+  const { option, strokes } = useMemo((): { option: ChartOption; strokes: Stroke[] } => {
     const scale = fitScale(values, kind);
     const last = stretches.at(-1);
     const end = last?.to_epoch ?? (last?.from_epoch ?? 0) + 1;
     const base = frame(theme, { name: "epoch", scale: countScale(end) }, { name, scale });
-    const points = stretches.map(({ from_epoch }, at) => [from_epoch, scale.toAxis(values[at] ?? 0), at]);
-    return {
+    const spot = (epoch: number, at: number): Spot => [
+      epoch,
+      scale.toAxis(values[at] ?? 0),
+      numberOf(stretches[at]?.trial_id ?? ""),
+      at,
+    ];
+    const points = [...stretches.map(({ from_epoch }, at) => spot(from_epoch, at)), spot(end, stretches.length - 1)];
+    const option: ChartOption = {
       ...base,
       tooltip: {
         ...base.tooltip,
         formatter: (point: unknown) => {
-          const at = (point as { value: number[] }).value[2] ?? 0;
-          return tip(`from epoch ${short(stretches[at]?.from_epoch ?? 0)}`, [[name, short(values[at] ?? 0)]]);
+          const [, , number = 0, at = 0] = (point as { value: number[] }).value;
+          const from = short(stretches[at]?.from_epoch ?? 0);
+          return tip(`Trial ${number}, from epoch ${from}`, [[name, short(values[at] ?? 0)]]);
         },
       },
       series: [
@@ -267,18 +292,23 @@ function Steps({ stretches, name, kind }: { stretches: readonly Stretch[]; name:
           id: "steps",
           type: "line",
           step: "end",
-          data: [...points, [end, scale.toAxis(values.at(-1) ?? 0), points.length - 1]],
+          silent: true,
+          data: points.map((point) => [...point]),
           symbolSize: 7,
           itemStyle: { color: theme.front },
           lineStyle: { color: theme.front, width: 2 },
         },
       ],
     };
+    return { option, strokes: [stepped(points)] };
   }, [stretches, values, name, kind, theme]);
   return (
     <Chart
+      name="schedule"
       className="chart chart-slice"
       option={option}
+      strokes={strokes}
+      onPick={([, , number]) => number !== undefined && onSelect(number)}
       label={`${name} over the epochs: ${stretches.map(({ from_epoch }, at) => `${short(values[at] ?? 0)} from epoch ${short(from_epoch)}`).join(", ")}`}
     />
   );

@@ -23,12 +23,14 @@ interface Props {
   front: ReadonlySet<string>;
   metrics: ReadonlyMap<string, MetricInfo>;
   onSelect: (number: number) => void;
+  /** Called with the trials that a box holds. */
+  onChoose: (numbers: ReadonlySet<number>) => void;
 }
 
 const ROW_HEIGHT = 34;
 const FRAME_HEIGHT = 90;
 
-export function MethodsPanel({ job, kept, names, front, metrics, onSelect }: Props) {
+export function MethodsPanel({ job, kept, names, front, metrics, onSelect, onChoose }: Props) {
   const [picked, setPicked] = useState<string | null>(null);
   const [kind, setKind] = useState<Kind>(null);
   const metric = picked ?? job.objectives[0]?.metric ?? names[0] ?? "";
@@ -50,19 +52,19 @@ export function MethodsPanel({ job, kept, names, front, metrics, onSelect }: Pro
         </label>
         <ScaleChoice label="Scale of the comparison" value={kind} onChange={setKind} />
       </div>
-      <MethodsChart {...{ rows, metric, kind, metrics, front, onSelect }} />
+      <MethodsChart {...{ rows, metric, kind, metrics, front, onSelect, onChoose }} />
       <MethodsTable {...{ rows, metric, metrics, onSelect }} place={frontWords(job.objectives).place} />
     </section>
   );
 }
 
-interface ChartProps extends Pick<Props, "metrics" | "front" | "onSelect"> {
+interface ChartProps extends Pick<Props, "metrics" | "front" | "onSelect" | "onChoose"> {
   rows: readonly MethodRow[];
   metric: string;
   kind: Kind;
 }
 
-function MethodsChart({ rows, metric, kind, metrics, front, onSelect }: ChartProps) {
+function MethodsChart({ rows, metric, kind, metrics, front, onSelect, onChoose }: ChartProps) {
   const theme = useTheme();
   const option = useMemo<ChartOption>(() => {
     const scale = fitScale(
@@ -162,11 +164,13 @@ function MethodsChart({ rows, metric, kind, metrics, front, onSelect }: ChartPro
   }, [rows, metric, kind, metrics, front, theme]);
   return (
     <Chart
+      name="methods"
       className="chart"
       height={FRAME_HEIGHT + ROW_HEIGHT * rows.length}
       option={option}
       label={`${metric} of ${rows.length} methods, the best first: ${rows.map((row) => row.method).join(", ")}. The table below holds the numbers.`}
       onPick={(value) => value[2] !== undefined && onSelect(value[2])}
+      onBox={(_, numbers) => onChoose(numbers)}
     />
   );
 }

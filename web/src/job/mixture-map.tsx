@@ -20,6 +20,8 @@ interface Props {
   asked: Shares | null;
   trials: readonly Trial[];
   onSelect: (number: number) => void;
+  /** Called with the trials that a box holds, where something can be done with them. */
+  onChoose?: ((numbers: ReadonlySet<number>) => void) | undefined;
 }
 
 interface Measured {
@@ -32,7 +34,7 @@ interface Measured {
 const RATIO = 1.3;
 const TENTHS = [0.2, 0.4, 0.6, 0.8];
 
-export function MixtureMap({ job, answer, asked, trials, onSelect }: Props) {
+export function MixtureMap({ job, answer, asked, trials, onSelect, onChoose }: Props) {
   const theme = useTheme();
   const objective = job.objectives[0];
   const domains = useMemo(() => Object.keys(answer.weights).sort(), [answer]);
@@ -72,10 +74,12 @@ export function MixtureMap({ job, answer, asked, trials, onSelect }: Props) {
   return (
     <figure className="mixture-map">
       <Chart
+        name="mixtures"
         className="chart chart-simplex"
         option={option}
         label={`${measured.length} measured mixtures of ${domains.join(", ")}; recommended: ${domains.map(share).join(", ")}`}
         onPick={(value) => value[2] !== undefined && onSelect(value[2])}
+        onBox={onChoose && ((_, numbers) => onChoose(numbers))}
       />
       <figcaption>
         <ul className="legend line-key" aria-label={objective?.metric ?? "loss"}>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Trial } from "../api/types";
-import { meets } from "./clauses";
+import { meeting } from "./clauses";
 import {
   clausesOf,
   endsOf,
@@ -55,11 +55,11 @@ describe("a brushed axis", () => {
     const axis = parallelAxes(lists, []).find(({ name }) => name === "targets") as ParallelAxis;
     expect(lists.map((trial) => place(axis, trial))).toEqual([0, 1, 0]);
     const asked = clausesOf(axis, [[0.6, 1.4]]);
-    expect(lists.filter((trial) => meets(trial, asked)).map((trial) => trial.number)).toEqual([1]);
+    expect(lists.filter(meeting(asked)).map((trial) => trial.number)).toEqual([1]);
   });
   it("asks for what lies in the interval", () => {
     const asked = clausesOf(named("learning_rate"), [[-3.2, -1.9]]);
-    expect(trials.filter((trial) => meets(trial, asked)).map((trial) => trial.number)).toEqual([1, 2]);
+    expect(trials.filter(meeting(asked)).map((trial) => trial.number)).toEqual([1, 2]);
     const words = clausesOf(named("targets"), [[0.6, 1.2]]);
     expect(words).toEqual([{ name: "targets", relation: "==", values: ["qv"] }]);
     expect(clausesOf(named("rank"), [])).toEqual([]);
@@ -67,7 +67,7 @@ describe("a brushed axis", () => {
   it("asks for those that lack a value where only their mark is brushed", () => {
     const targets = named("targets");
     const asked = clausesOf(targets, [[-1.3, -0.7]]);
-    expect(trials.filter((trial) => meets(trial, asked)).map((trial) => trial.number)).toEqual([0]);
+    expect(trials.filter(meeting(asked)).map((trial) => trial.number)).toEqual([0]);
     expect(intervalsOf(targets, asked)).toEqual([[-1.4, -0.6]]);
     expect(clausesOf(targets, [[-1.3, 0.2]])).toEqual([{ name: "targets", relation: "==", values: ["(none)", "all"] }]);
   });

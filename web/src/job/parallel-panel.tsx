@@ -3,8 +3,11 @@ import { useDeferredValue, useMemo } from "react";
 import type { Job, MetricInfo, Trial } from "../api/types";
 import { Chart, parallelAxisId } from "../charts/chart";
 import type { ParallelOption, ParallelSeriesOption } from "../charts/echarts";
+import { tip, tooltipLook } from "../charts/frame";
+import { parallelStroke } from "../charts/parallel";
 import { type Theme, useTheme } from "../charts/theme";
-import { integer } from "../text/numbers";
+import { configLine } from "../text/config";
+import { integer, metricValue } from "../text/numbers";
 import { type Clause, withClauses } from "./clauses";
 import { frontWords } from "./front-words";
 import { axisTitle } from "./measures";
@@ -34,9 +37,10 @@ interface Props {
   metrics: ReadonlyMap<string, MetricInfo>;
   clauses: readonly Clause[];
   onClauses: (clauses: readonly Clause[]) => void;
+  onSelect: (number: number) => void;
 }
 
-export function ParallelPanel({ job, trials, kept, front, metrics, clauses, onClauses }: Props) {
+export function ParallelPanel({ job, trials, kept, front, metrics, clauses, onClauses, onSelect }: Props) {
   const theme = useTheme();
   const settled = useDeferredValue(trials);
   const objectives = useMemo(() => job.objectives.map((one) => one.metric), [job.objectives]);
@@ -53,6 +57,7 @@ export function ParallelPanel({ job, trials, kept, front, metrics, clauses, onCl
     return {
       animation: false,
       textStyle: { fontFamily: theme.font },
+      tooltip: { ...tooltipLook(theme), formatter: tooltipOf(shown, objectives, metrics) },
       parallel: { left: 48, right: 64, top: 44, bottom: 20 },
       parallelAxis: axes.map((axis, at) => axisOption(axis, at, metrics, theme)),
       series: [
@@ -61,21 +66,38 @@ export function ParallelPanel({ job, trials, kept, front, metrics, clauses, onCl
         series("front", lines(shown.filter((trial) => front.has(trial.id) && chosen.has(trial))), theme.front, 1),
       ],
     };
-  }, [axes, shown, kept, front, metrics, theme]);
+  }, [axes, shown, kept, front, metrics, objectives, theme]);
+  const strokes = useMemo(() => {
+    const chosen = new Set(kept);
+    const ends = axes.map(endsOf);
+    return shown
+      .filter((trial) => chosen.has(trial))
+      .map((trial) =>
+        parallelStroke(
+          ends,
+          axes.map((axis) => place(axis, trial) ?? Number.NaN),
+          trial.number,
+        ),
+      );
+  }, [axes, shown, kept]);
   const brushes = useMemo(() => axes.map((axis) => intervalsOf(axis, clauses)), [axes, clauses]);
   if (measured.length === 0) return <p className="empty muted">No trial has been measured yet.</p>;
   const words = frontWords(job.objectives);
   return (
     <div className="parallel">
       <p className="muted">
-        Drag along an axis to keep the trials that pass there; a click on the axis lets them go again.{" "}
+        Drag along an axis to keep the trials that pass there; a click on the axis lets them go again. A click on a line
+        opens its trial; Ctrl and the wheel zoom, dragging between two axes moves.{" "}
         {shown.length < measured.length && `${integer(shown.length)} of ${integer(measured.length)} trials are drawn.`}
       </p>
       <div className="parallel-frame" tabIndex={0} role="region" aria-label="Parallel coordinates">
         <div style={{ minWidth: AXIS_WIDTH * axes.length }}>
           <Chart
+            name="parallel"
             className="chart chart-parallel"
             option={option}
+            strokes={strokes}
+            onPick={([, , number]) => number !== undefined && onSelect(number)}
             label={`Parallel coordinates of ${measured.length} trials over ${axes.map((axis) => axis.name).join(", ")}. The table below holds the same values; its filters do what brushing does.`}
             brushes={brushes}
             onBrush={(at, intervals) => {
@@ -91,6 +113,20 @@ export function ParallelPanel({ job, trials, kept, front, metrics, clauses, onCl
       </ul>
     </div>
   );
+}
+
+function tooltipOf(
+  shown: readonly Trial[],
+  objectives: readonly string[],
+  metrics: ReadonlyMap<string, MetricInfo>,
+): (point: unknown) => HTMLElement | string {
+  return (point) => {
+    const number = (point as { value?: number[] }).value?.[2];
+    const trial = shown.find((one) => one.number === number);
+    if (!trial) return "";
+    const rows = objectives.map((name) => [name, metricValue(trial.metrics[name], metrics.get(name)?.unit)] as const);
+    return tip(`Trial ${trial.number}`, rows, configLine(trial.config));
+  };
 }
 
 function sample(trials: readonly Trial[], front: ReadonlySet<string>): readonly Trial[] {

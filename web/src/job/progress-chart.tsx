@@ -1,14 +1,16 @@
 /** How far the search has come: hypervolume or the best value so far, trial after trial in the order they finished. */
 import { useMemo, useState } from "react";
 import type { Job, MetricInfo, Objective, Trial } from "../api/types";
-import { type Cloud, cloudOf, cloudSeries, LARGE, nearSeries } from "../charts/cloud";
+import { type Cloud, nearSeries } from "../charts/cloud";
 import { CoursePanel } from "../charts/course-panel";
 import type { ChartOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
 import { bestSoFar, turns } from "../charts/front";
 import { hypervolumeSoFar } from "../charts/hypervolume";
+import { points } from "../charts/points";
 import { countScale, fitScale, type Scale, shareScale } from "../charts/scale";
 import { type Kind, ScaleChoice } from "../charts/scale-choice";
+import { type Stroke, stepped } from "../charts/strokes";
 import { useTheme } from "../charts/theme";
 import { Choice } from "../shell/choice";
 import { metricValue } from "../text/numbers";
@@ -23,6 +25,8 @@ interface Props {
   finished: readonly Trial[];
   metrics: ReadonlyMap<string, MetricInfo>;
   onSelect: (number: number) => void;
+  /** Called with the trials that a box holds. */
+  onChoose: (numbers: ReadonlySet<number>) => void;
 }
 
 interface Course {
@@ -32,7 +36,7 @@ interface Course {
   scale: Scale;
 }
 
-export function ProgressChart({ job, finished, metrics, onSelect }: Props) {
+export function ProgressChart({ job, finished, metrics, onSelect, onChoose }: Props) {
   const choices = [...(job.objectives.length > 1 ? [HYPERVOLUME] : []), ...job.objectives.map((one) => one.metric)];
   const [shown, setShown] = useState(choices[0] ?? "");
   const [over, setOver] = useState<Over>("finished trials");
@@ -40,7 +44,7 @@ export function ProgressChart({ job, finished, metrics, onSelect }: Props) {
   const theme = useTheme();
   const { objectives } = job;
   const course = useMemo(() => courseOf(shown, kind, finished, objectives), [shown, kind, finished, objectives]);
-  const { option, clouds } = useMemo((): { option: ChartOption; clouds: Cloud[] } => {
+  const { option, clouds, strokes } = useMemo((): { option: ChartOption; clouds: Cloud[]; strokes: Stroke[] } => {
     const { values, soFar, scale } = course;
     const unit = metrics.get(shown)?.unit;
     const name = shown === HYPERVOLUME ? "share of the objective box" : axisTitle(shown, metrics);
@@ -52,27 +56,20 @@ export function ProgressChart({ job, finished, metrics, onSelect }: Props) {
       finished[index]?.number ?? 0,
     ];
     const hasMarks = soFar.length < MARKED;
-    const isLarge = values.length > LARGE;
-    const cloud = cloudOf(isLarge ? values.map(spot) : []);
+    const best = (hasMarks ? [...soFar.keys()] : turns(soFar)).map((index) => spot(soFar[index] ?? 0, index));
+    const each = points("each", values.map(spot), { color: theme.point, opacity: 0.7, size: 5, z: 1 });
     return {
       option: {
         ...base,
         tooltip: { ...base.tooltip, formatter: tooltipOf(shown, unit, finished, values, soFar) },
         series: [
-          isLarge
-            ? cloudSeries("each", cloud, { color: theme.point, opacity: 0.35, size: 4, z: 1 })
-            : {
-                id: "each",
-                type: "scatter",
-                data: values.map(spot),
-                symbolSize: 5,
-                itemStyle: { color: theme.point, opacity: 0.7 },
-              },
+          each.series,
           {
             id: "so-far",
             type: "line",
             step: "end",
-            data: (hasMarks ? [...soFar.keys()] : turns(soFar)).map((index) => spot(soFar[index] ?? 0, index)),
+            data: best,
+            silent: true,
             z: 3,
             symbolSize: 6,
             showSymbol: hasMarks,
@@ -82,7 +79,8 @@ export function ProgressChart({ job, finished, metrics, onSelect }: Props) {
           nearSeries(theme),
         ],
       },
-      clouds: [cloud],
+      clouds: each.clouds,
+      strokes: [stepped(best)],
     };
   }, [shown, over, job, course, finished, metrics, theme]);
   const last = course.soFar.at(-1);
@@ -104,9 +102,12 @@ export function ProgressChart({ job, finished, metrics, onSelect }: Props) {
         </>
       }
       option={option}
+      name="progress"
       clouds={clouds}
+      strokes={strokes}
       label={`${shown} after ${finished.length} finished trials: ${last === undefined ? "none yet" : last.toPrecision(4)}`}
       onPick={(value) => value[2] !== undefined && onSelect(value[2])}
+      onBox={(_, numbers) => onChoose(numbers)}
     />
   );
 }

@@ -3,25 +3,33 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { ApiError, getSlice } from "../api/client";
 import type { Job, MetricInfo, Slice, Trial } from "../api/types";
+import { indexOfNumber } from "../api/trial-set";
 import { Chart } from "../charts/chart";
+import { type Cloud, nearSeries } from "../charts/cloud";
 import type { ChartOption, LineSeriesOption } from "../charts/echarts";
 import { frame, tip } from "../charts/frame";
-import { fitScale } from "../charts/scale";
+import { fitScale, type Scale } from "../charts/scale";
+import { points } from "../charts/points";
 import { ScaleChoices, useKinds } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
-import { configValue } from "../text/config";
+import { configLine, configValue } from "../text/config";
 import { metricValue, percent } from "../text/numbers";
 import { EstimateText } from "./estimate";
-import { axisTitle } from "./measures";
+import { axisTitle, measure } from "./measures";
 import { TableFrame } from "../shell/table-frame";
 
 interface Props {
   job: Job;
   trial: Trial;
   metrics: ReadonlyMap<string, MetricInfo>;
+  /** Those that the filter keeps: measured ones stand in the chart. */
+  kept: readonly Trial[];
+  onSelect: (number: number) => void;
+  /** Called with the trials that a box holds. */
+  onChoose: (numbers: ReadonlySet<number>) => void;
 }
 
-export function SlicePanel({ job, trial, metrics }: Props) {
+export function SlicePanel({ job, trial, metrics, ...trials }: Props) {
   const parameters = Object.keys(trial.config).filter((name) => name !== "method");
   const [picked, setPicked] = useState<string | null>(null);
   const [wanted, setWanted] = useState<string | null>(null);
@@ -60,25 +68,32 @@ export function SlicePanel({ job, trial, metrics }: Props) {
           {error instanceof ApiError ? error.message : "The answer cannot be had."}
         </p>
       )}
-      {data && !error && <Cut found={data} metrics={metrics} now={trial.config[data.parameter]} />}
+      {data && !error && <Cut found={data} metrics={metrics} now={trial.config[data.parameter]} {...trials} />}
     </section>
   );
 }
 
-function Cut({ found, metrics, now }: { found: Slice; metrics: Props["metrics"]; now: unknown }) {
+interface CutProps extends Pick<Props, "metrics" | "kept" | "onSelect" | "onChoose"> {
+  found: Slice;
+  now: unknown;
+}
+
+function Cut(props: CutProps) {
+  const { found, metrics, now } = props;
   const numeric = found.points.length > 2 && found.points.every(({ at }) => typeof at === "number");
   const level = found.points[0]?.level ?? 0.9;
   return (
     <>
       <p className="muted">
         From {found.trials} trials; a measurement lies between the dashed lines with {percent(level)} probability.
+        {numeric && " Grey points are trials, whatever else they have; those beyond the lines’ heights are not shown."}
       </p>
-      {numeric ? <SliceChart {...{ found, metrics, now }} /> : <SliceTable {...{ found, metrics, now }} />}
+      {numeric ? <SliceChart {...props} /> : <SliceTable {...{ found, metrics, now }} />}
     </>
   );
 }
 
-function SliceTable({ found, metrics, now }: { found: Slice; metrics: Props["metrics"]; now: unknown }) {
+function SliceTable({ found, metrics, now }: Pick<CutProps, "found" | "metrics" | "now">) {
   return (
     <TableFrame>
       <table aria-label={`${found.metric} over ${found.parameter}`}>
@@ -100,25 +115,25 @@ function SliceTable({ found, metrics, now }: { found: Slice; metrics: Props["met
   );
 }
 
-function SliceChart({ found, metrics, now }: { found: Slice; metrics: Props["metrics"]; now: unknown }) {
+function SliceChart({ found, metrics, now, kept, onSelect, onChoose }: CutProps) {
   const theme = useTheme();
   const { kinds, onKinds } = useKinds();
-  const option = useMemo<ChartOption>(() => {
-    const { points, metric, parameter } = found;
+  const { option, clouds } = useMemo((): { option: ChartOption; clouds: Cloud[] } => {
+    const { metric, parameter } = found;
     const unit = metrics.get(metric)?.unit;
     const x = fitScale(
-      points.map(({ at }) => at as number),
+      found.points.map(({ at }) => at as number),
       kinds.x,
     );
     const y = fitScale(
-      points.flatMap(({ value, low, high }) => [value, low, high]),
+      found.points.flatMap(({ value, low, high }) => [value, low, high]),
       kinds.y,
     );
     const base = frame(theme, { name: parameter, scale: x }, { name: axisTitle(metric, metrics), scale: y });
     const line = (name: "value" | "low" | "high"): LineSeriesOption => ({
       id: name,
       type: "line",
-      data: points.map((point) => [x.toAxis(point.at as number), y.toAxis(point[name])]),
+      data: found.points.map((point) => [x.toAxis(point.at as number), y.toAxis(point[name])]),
       showSymbol: name === "value",
       symbolSize: 5,
       silent: name !== "value",
@@ -126,7 +141,8 @@ function SliceChart({ found, metrics, now }: { found: Slice; metrics: Props["met
       lineStyle:
         name === "value" ? { color: theme.front, width: 1.75 } : { color: theme.point, width: 1, type: "dashed" },
     });
-    const own = points.reduce<Slice["points"][number] | undefined>(
+    const text = (value: number | undefined) => metricValue(value, unit);
+    const own = found.points.reduce<Slice["points"][number] | undefined>(
       (nearest, point) =>
         typeof now === "number" &&
         Math.abs((point.at as number) - now) < Math.abs(((nearest?.at ?? Infinity) as number) - now)
@@ -134,13 +150,17 @@ function SliceChart({ found, metrics, now }: { found: Slice; metrics: Props["met
           : nearest,
       undefined,
     );
-    return {
+    const measured = points("trials", spotsOf(kept, found, x, y), { color: theme.point, opacity: 0.6, size: 6, z: 1 });
+    const option: ChartOption = {
       ...base,
       tooltip: {
         ...base.tooltip,
         formatter: (event: unknown) => {
-          const point = points[(event as { dataIndex: number }).dataIndex];
-          const text = (value: number | undefined) => metricValue(value, unit);
+          const { value, dataIndex } = event as { value: number[]; dataIndex: number };
+          const trial = value[2] === undefined ? undefined : kept[indexOfNumber(kept, value[2])];
+          if (trial)
+            return tip(`Trial ${trial.number}`, [[metric, text(measure(trial, metric))]], configLine(trial.config));
+          const point = found.points[dataIndex];
           return tip(`${parameter} ${configValue((point?.at ?? null) as never)}`, [
             [metric, text(point?.value)],
             ["interval", `${text(point?.low)} to ${text(point?.high)}`],
@@ -148,6 +168,7 @@ function SliceChart({ found, metrics, now }: { found: Slice; metrics: Props["met
         },
       },
       series: [
+        measured.series,
         line("value"),
         line("low"),
         line("high"),
@@ -160,17 +181,30 @@ function SliceChart({ found, metrics, now }: { found: Slice; metrics: Props["met
           data: own ? [[x.toAxis(own.at as number), y.toAxis(own.value)]] : [],
           itemStyle: { color: theme.reference },
         },
+        nearSeries(theme),
       ],
     };
-  }, [found, kinds, metrics, now, theme]);
+    return { option, clouds: measured.clouds };
+  }, [found, kinds, metrics, now, kept, theme]);
   return (
     <>
       <ScaleChoices of="slice" kinds={kinds} onChange={onKinds} />
       <Chart
+        name="slice"
         className="chart chart-slice"
         option={option}
+        clouds={clouds}
+        onPick={([, , number]) => number !== undefined && onSelect(number)}
+        onBox={(_, numbers) => onChoose(numbers)}
         label={`${found.metric} over ${found.parameter} at ${found.points.length} values, with intervals; the diamond is where trial ${found.trial} stands`}
       />
     </>
   );
+}
+
+function spotsOf(trials: readonly Trial[], { parameter, metric }: Slice, x: Scale, y: Scale) {
+  return trials.flatMap((trial): [number, number, number][] => {
+    const [at, value] = [trial.config[parameter], measure(trial, metric)];
+    return typeof at === "number" && value !== undefined ? [[x.toAxis(at), y.toAxis(value), trial.number]] : [];
+  });
 }

@@ -6,7 +6,7 @@ import type { Clause } from "./clauses";
 import { ColumnChoice } from "./column-choice";
 import { columnsOf, type Order, sortTrials } from "./columns";
 import { Downloads } from "./downloads";
-import { FilterBar } from "./filter-bar";
+import { FilterBar, filterNames } from "./filter-bar";
 import { frontWords } from "./front-words";
 import { TrialsTable } from "./trials-table";
 
@@ -45,7 +45,7 @@ export function TrialsPanel(props: Props) {
     [settled, filter, front, columns, order],
   );
   const shown = useMemo(() => columns.filter((column) => !hidden.has(column.id)), [columns, hidden]);
-  const askable = useMemo(() => ["number", "state", "tags", ...names, ...parameters(trials)], [names, trials]);
+  const askable = useMemo(() => filterNames(names, trials), [names, trials]);
   return (
     <div className="trials">
       <div className="table-tools">
@@ -72,13 +72,6 @@ export function TrialsPanel(props: Props) {
       )}
     </div>
   );
-}
-
-/** Every parameter that some trial has, by name. */
-function parameters(trials: readonly Trial[]): string[] {
-  const found = new Set<string>();
-  for (const { config } of trials) for (const name in config) found.add(name);
-  return [...found].sort();
 }
 
 function keeper(filter: string, front: ReadonlySet<string>): (trial: Trial) => boolean {
