@@ -1,5 +1,5 @@
 /** Keeps a job's page current: listens to its events and fetches only what they say has changed. */
-import { type QueryClient, useQueryClient } from "@tanstack/react-query";
+import { type MutationStatus, type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { isRefusal, openEvents } from "./client";
 import { keys, type LogEntry } from "./queries";
@@ -36,7 +36,7 @@ export function useLiveJob(jobId: string): StreamStatus {
 }
 
 /** Collects what events made stale and refreshes it, one batch at a time. */
-class Updates {
+export class Updates {
   private readonly changed = new Set<string>();
   private readonly remarked = new Set<string>();
   private readonly dropped = new Set<string>();
@@ -91,8 +91,8 @@ class Updates {
   }
 
   private async refresh(): Promise<void> {
-    if (this.signal.aborted) return;
-    if (this.cache.isMutating({ mutationKey: keys.deletion(this.jobId) })) {
+    if (this.isLeft()) return;
+    if (this.deletion() === "pending") {
       // Whatever was asked now would meet a job that is gone. Where it stays, it is asked later.
       setTimeout(() => void this.refresh(), BATCH_MS);
       return;
@@ -110,6 +110,16 @@ class Updates {
     this.scheduled = false;
     if (this.changed.size + this.remarked.size + this.dropped.size + this.reported.size || this.job || this.front)
       this.schedule();
+  }
+
+  /** Whether nobody looks any more; a job that is deleted has its page for a moment longer. */
+  private isLeft(): boolean {
+    return this.signal.aborted || this.deletion() === "success";
+  }
+
+  private deletion(): MutationStatus | undefined {
+    const mutations = this.cache.getMutationCache().findAll({ mutationKey: keys.deletion(this.jobId) });
+    return mutations.at(-1)?.state.status;
   }
 
   private writeLog(): void {
@@ -134,7 +144,7 @@ class Updates {
     }
     const found = new Set(changed.map(({ id }) => id));
     for (const id of asked) if (!found.has(id)) gone.add(id); // taken back since, or a confirmation
-    if (this.signal.aborted || changed.length + gone.size === 0) return;
+    if (this.isLeft() || changed.length + gone.size === 0) return;
     this.cache.setQueryData<Trial[]>(keys.trials(this.jobId), (old = []) =>
       mergeTrials(withoutTrials(old, gone), changed),
     );
