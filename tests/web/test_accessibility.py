@@ -107,6 +107,12 @@ def test_no_state_of_a_page_breaks_a_rule(page: Page, search: Search, scheme: An
     page.get_by_text("Columns", exact=True).click()
     look("columns", "latency_ms")
     page.get_by_text("Columns", exact=True).click()
+    page.locator('[data-chart="front"]').get_by_role("img").focus()
+    page.keyboard.press("+")
+    look("a part of a chart", "Whole chart")
+    page.goto(f"/#/jobs/{mixed.job.id}?tab=answer&where=number==1-3")
+    look("trials chosen in a chart", "number = 1-3")
+    page.goto(job)
     for name, words in {
         "Extend": "Trials to add",
         "Change space": "Space (YAML)",

@@ -110,6 +110,23 @@ def test_more_trials_for_several_jobs_and_minutes_for_those_whose_time_is_limite
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("searches")
+def test_on_a_phone_all_jobs_are_selected_and_sorted(page: Page) -> None:
+    page.set_viewport_size({"width": 375, "height": 812})
+    page.goto("/#/")
+    names = page.locator("table.jobs tbody th a")
+    expect(names).to_have_count(3)
+    page.get_by_text("Select all", exact=True).click()
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(4)
+    expect(page.get_by_role("region", name="Selected jobs")).to_contain_text("3 jobs")
+    page.get_by_label("Select all").uncheck()
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(0)
+    page.get_by_role("button", name="Name", exact=True).click()
+    expect(names).to_have_text(["a search", "waiting", "warm"])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+@pytest.mark.slow
 def test_the_space_of_several_jobs_is_changed_where_they_are_alike(page: Page, search: Search) -> None:
     page.expected_errors = ("422",)  # type: ignore[attr-defined]
     batch = {"batch_size": {"value": 8}}

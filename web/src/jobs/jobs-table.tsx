@@ -53,12 +53,15 @@ export function JobsTable({ jobs, selected, onSelect }: Props) {
         <thead>
           <tr>
             <td className="pick">
-              <input
-                type="checkbox"
-                aria-label="Select all"
-                checked={all}
-                onChange={() => onSelect(new Set(all ? [] : shown.map((job) => job.id)))}
-              />
+              <label>
+                <input
+                  type="checkbox"
+                  aria-label="Select all"
+                  checked={all}
+                  onChange={() => onSelect(new Set(all ? [] : shown.map((job) => job.id)))}
+                />
+                <span> Select all</span>
+              </label>
             </td>
             {COLUMNS.map((column) => (
               <Head key={column.title} column={column} order={order} onOrder={setOrder} />
