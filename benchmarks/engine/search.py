@@ -8,9 +8,6 @@ which it may take up to twice as many.
 from __future__ import annotations
 
 import json
-import os
-import statistics
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -18,9 +15,19 @@ from typing import Any
 
 import psutil
 
-from benchmarks.engine import search_ours
 from benchmarks.engine.record import Record
-from benchmarks.engine.search_task import FULL, QUICK, TRIALS, SearchSize, Yardstick, literature_default, write_data
+from benchmarks.engine.search_task import (
+    FULL,
+    QUICK,
+    TRIALS,
+    SearchSize,
+    Yardstick,
+    job_spec,
+    literature_default,
+    write_data,
+)
+from benchmarks.served_search import search
+from benchmarks.whole_searches import Row, compared, completed, run_script
 
 LONGEST = 60.0  # minutes
 
@@ -43,12 +50,12 @@ def measure_search(record: Record, part: dict[str, Any], size: SearchSize, home:
             return False
         if run["ours"] is None:
             run["load_average"]["ours"] = round(psutil.getloadavg()[0], 2)
-            target = _values(run["peer"]["trials"], yardstick)[-1]
-            run["ours"] = search_ours.search(
-                task, home / f"seed-{seed}", home, size, seed,
+            target = yardstick.worth(run["peer"]["trials"])[-1]
+            run["ours"] = search(
+                job_spec(task, size, seed), home / f"seed-{seed}", home, TRIALS,
                 enough=partial(_reached, yardstick, target),
             )  # fmt: skip
-        run |= compare(run, yardstick)
+        run |= compared(run["peer"]["trials"], run["ours"]["trials"], run["ours"]["trials_s"], yardstick.worth)
         _tell(run)
         record.save()
     return True
@@ -66,73 +73,17 @@ def _peer(record: Record, trials: list[dict[str, Any]], folder: Path, size: Sear
             "done": trials,
             "minutes": LONGEST if record.minutes_left is None else record.minutes_left,
         }
-        environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-        script = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.engine.search_peer"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
-        )  # fmt: skip
-        assert script.stdin is not None
-        assert script.stdout is not None
-        script.stdin.write(json.dumps(asked))
-        script.stdin.close()
-        for line in script.stdout:
-            trials.append(json.loads(line))
+
+        def heard(row: Row) -> None:
+            trials.append(row)
             record.save()
-        if script.wait() != 0:
-            raise RuntimeError(f"the peer's script ended with status {script.returncode}")
+
+        run_script([sys.executable, "-m", "benchmarks.engine.search_peer"], asked, heard)
     return len(trials) >= TRIALS
 
 
-def compare(run: dict[str, Any], yardstick: Yardstick) -> dict[str, Any]:
-    """Hypervolume over time of both, and three ratios of wall clock."""
-    theirs, ours = run["peer"]["trials"], run["ours"]
-    completed = _completed(ours["trials"])
-    curves = {
-        "peer": [[row["seconds"], value] for row, value in zip(theirs, _values(theirs, yardstick), strict=True)],
-        "ours": [[row["seconds"], value] for row, value in zip(completed, _values(completed, yardstick), strict=True)],
-    }
-    target = curves["peer"][-1][1]
-    reached = next((seconds for seconds, value in curves["ours"] if value >= target), None)
-    first = next(seconds for seconds, value in curves["peer"] if value >= target)
-    whole = theirs[-1]["seconds"]
-    return {
-        "curves": curves,
-        "target_hypervolume": target,
-        "our_hypervolume": max(
-            (value for seconds, value in curves["ours"] if seconds <= ours["trials_s"]), default=0.0
-        ),
-        "peer_s": whole,
-        "peer_reached_s": first,
-        "our_s": ours["trials_s"],
-        "our_reached_s": reached,
-        "our_reached_after": None if reached is None else sum(row["seconds"] <= reached for row in ours["trials"]),
-        "speedup": None if reached is None else whole / reached,
-        "speedup_from_reached": None if reached is None else first / reached,
-        "speedup_of_all_trials": whole / ours["trials_s"],
-    }
-
-
-def mean_speedup(runs: list[dict[str, Any]], name: str = "speedup") -> float | None:
-    """Geometric mean over seeds; None when one of them never reached the target."""
-    values = [run.get(name) for run in runs]
-    return None if not values or None in values else statistics.geometric_mean(values)  # type: ignore[arg-type]
-
-
-def _completed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that count for the service's front: stopped trials do not."""
-    return [row for row in rows if row["state"] == "completed"]
-
-
-def _reached(yardstick: Yardstick, target: float, rows: list[dict[str, Any]]) -> bool:
-    return _best(rows, yardstick) >= target
-
-
-def _best(rows: list[dict[str, Any]], yardstick: Yardstick) -> float:
-    return max(_values(_completed(rows), yardstick), default=0.0)
-
-
-def _values(rows: list[dict[str, Any]], yardstick: Yardstick) -> list[float]:
-    return yardstick.curve([row["accuracy"] for row in rows], [row["trainable_params"] for row in rows])
+def _reached(yardstick: Yardstick, target: float, rows: list[Row]) -> bool:
+    return max(yardstick.worth(completed(rows)), default=0.0) >= target
 
 
 def _labels(file: Path) -> list[int]:

@@ -18,6 +18,7 @@ from service.jobs.search.problem import trainable_params
 from workers.data.__main__ import write_lines
 from workers.models.description import ModelDescription, describe
 from workers.tasks.catalogue.text_classification import TextClassificationSpec, read
+from workers.tasks.section import TaskSection
 
 MODEL = "builtin:minilm"
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "text" / "sst2"
@@ -63,6 +64,23 @@ def literature_default() -> dict[str, Any]:
     return dict(reference_configs(describe(MODEL).shape))["literature-default"]
 
 
+def job_spec(task: TaskSection, size: SearchSize, seed: int) -> dict[str, Any]:
+    """The job as a user writes it."""
+    return {
+        "name": "bench-engine",
+        "task": task.model_dump(exclude_none=True),
+        "space": {"preset": "lora"},
+        "objectives": [
+            {"metric": "accuracy", "direction": "maximize"},
+            {"metric": "trainable_params", "direction": "minimize"},
+        ],
+        "scheduler": {"name": "asha"},
+        "budget": {"trials": 2 * TRIALS, "epochs": size.epochs},
+        "reference_trials": [literature_default()],
+        "seed": seed,
+    }
+
+
 @dataclass(frozen=True)
 class Yardstick:
     """Hypervolume of (error, trained parameters) in the unit square.
@@ -79,6 +97,10 @@ class Yardstick:
         """The yardstick for a validation set and the `lora` space of the model."""
         counts = np.bincount(np.asarray(validation_labels))
         return cls(1 - float(counts.max() / counts.sum()), _log_range(describe(MODEL)))
+
+    def worth(self, rows: Sequence[dict[str, Any]]) -> list[float]:
+        """The same of trials' rows."""
+        return self.curve([row["accuracy"] for row in rows], [row["trainable_params"] for row in rows])
 
     def curve(self, accuracies: Sequence[float], parameters: Sequence[float]) -> list[float]:
         """Hypervolume after each of the trials, in the order in which they ended."""

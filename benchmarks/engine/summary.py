@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.engine.search import mean_speedup
+from benchmarks.whole_searches import mean_speedup
 from workers.engines.precision import bf16_speedup, choose
 
 AIMS = {

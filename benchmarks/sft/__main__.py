@@ -58,7 +58,7 @@ def main() -> None:
         "steps": given.epochs * given.steps,
         "load": os.getloadavg()[0],
         "rows_per_step": BATCH[form],
-        "peer": _versions(given.peer),
+        "peer": versions(given.peer, ("trl", "transformers", "peft", "torch")),
     }
     for name in given.cases:
         if name in PREFERENCES:
@@ -104,9 +104,9 @@ def _run(command: list[str], chosen: Plan) -> dict[str, Any]:
     return found
 
 
-def _versions(peer: Path) -> dict[str, str]:
+def versions(peer: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """Of packages in the environment of another Python."""
     code = "import json, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in %r}))"
-    names = ("trl", "transformers", "peft", "torch")
     done = subprocess.run([str(peer), "-c", code % (names,)], stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, str] = json.loads(done.stdout)
     return found

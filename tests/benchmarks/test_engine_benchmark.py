@@ -11,10 +11,9 @@ import pytest
 from benchmarks.engine.figures import figures
 from benchmarks.engine.page import IMAGES, PAGE, RECORD, filled
 from benchmarks.engine.record import Record
-from benchmarks.engine.search import compare, mean_speedup
-from benchmarks.engine.search_ours import job_spec
-from benchmarks.engine.search_task import QUICK, Yardstick, write_data
+from benchmarks.engine.search_task import QUICK, Yardstick, job_spec, write_data
 from benchmarks.engine.summary import AIMS, summarise
+from benchmarks.whole_searches import compared, mean_speedup
 from service.jobs.search.spec import JobSpec
 
 
@@ -61,9 +60,8 @@ def _trials(*rows: tuple[float, float, float], state: str = "completed") -> list
 
 
 def _compared(ours: list[dict[str, Any]]) -> dict[str, Any]:
-    peer = {"trials": _trials((100, 0.7, 10_000), (200, 0.8, 10_000), (300, 0.6, 20_000))}
-    run = {"seed": 0, "peer": peer, "ours": {"trials": ours, "trials_s": ours[-1]["seconds"]}}
-    return compare(run, Yardstick.of([0, 1]))
+    peer = _trials((100, 0.7, 10_000), (200, 0.8, 10_000), (300, 0.6, 20_000))
+    return compared(peer, ours, ours[-1]["seconds"], Yardstick.of([0, 1]).worth)
 
 
 def test_a_search_is_compared_by_the_time_at_which_it_is_worth_as_much() -> None:
