@@ -8,10 +8,11 @@ too.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import psutil
@@ -25,14 +26,29 @@ Row = dict[str, Any]
 
 
 class ProcessorTime:
-    """Processor seconds of all processes below this one, those that have ended included as they were last seen."""
+    """Processor seconds of all processes below this one since the beginning of the block, those that have ended
+    included as they were last seen."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[int, float], float] = {}
         self._looks: list[tuple[float, float]] = []
+        self._over = threading.Event()
+        self._looking = threading.Thread(target=self._look_on, daemon=True)
 
-    def look(self) -> None:
-        """Note what has been spent until now."""
+    def __enter__(self) -> Self:
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._looking.join()
+
+    def _look_on(self) -> None:
+        while not self._over.wait(POLL / 2):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
         for process in psutil.Process().children(recursive=True):
             try:
                 spent = process.cpu_times()
@@ -41,10 +57,10 @@ class ProcessorTime:
                 continue
         self._looks.append((time.time(), sum(self._seen.values())))
 
-    def between(self, begin: float, end: float) -> float:
-        """Spent between two moments (seconds since 1970), in proportion between two looks."""
+    def until(self, moment: float) -> float:
+        """Spent until a moment (seconds since 1970), in proportion between two looks."""
         times, spent = zip(*self._looks, strict=True)
-        return float(np.interp(end, times, spent) - np.interp(begin, times, spent))
+        return float(np.interp(moment, times, spent))
 
 
 def search(
@@ -55,48 +71,45 @@ def search(
     enough: Callable[[list[Row]], bool],
     keep: Path | None = None,
 ) -> dict[str, Any]:
-    """Ended trials in their order, with `seconds` since the submission; the seconds of the first `trials` and of all.
+    """Ended trials in their order, with `seconds` since the submission, `wall_seconds` and `processor_seconds` since
+    the service was started; the seconds of the first `trials` and of all.
 
     The search goes on behind `trials` trials, up to the job's budget, until `enough` says of its rows that they will
-    do. With `keep` the adapter of its best trial by the first objective is exported there once all clocks have stopped.
+    do. With `keep` the adapters of trials that trained to their end are exported into folders there, by trial, once
+    the search is over.
     """
     os.environ.pop("OMP_NUM_THREADS", None)  # the service decides itself, as it does for a user
-    begun, processor = time.perf_counter(), ProcessorTime()
+    begun = time.perf_counter()
     metrics = [objective["metric"] for objective in spec["objectives"]]
-    with serving(home, data_root=data) as url, Client(url, (home / "token").read_text().strip()) as client:
+    with (
+        ProcessorTime() as processor,
+        serving(home, data_root=data) as url,
+        Client(url, (home / "token").read_text().strip()) as client,
+    ):
         up = time.perf_counter() - begun
-        processor.look()
         job = client.submit(spec)
         while not (job := client.job(job.id)).over:
-            processor.look()
             if job.progress.done >= trials and enough(_rows(client, job, metrics)):
                 client.cancel(job.id)
                 break
             time.sleep(POLL)
-        processor.look()
         if job.state == "failed":
             raise RuntimeError(f"the search failed: {job.reason}")
         rows = _rows(client, job, metrics)
-        if keep is not None:
-            client.export(_best(rows, metrics[0], spec), keep)
+        for row in rows if keep is not None else ():
+            if row["state"] == "completed":
+                client.export(row["trial"], keep / row["trial"])
     submitted = job.created_at.timestamp()
     for row in rows:
-        row["processor_seconds"] = processor.between(submitted, submitted + row["seconds"])
-    last = rows[min(trials, len(rows)) - 1]
+        row["wall_seconds"] = up + row["seconds"]
+        row["processor_seconds"] = processor.until(submitted + row["seconds"])
     return {
         "service_start_s": up,
-        "trials_s": last["seconds"],
-        "trials_processor_s": last["processor_seconds"],
+        "service_start_processor_s": processor.until(submitted),
+        "trials_s": rows[min(trials, len(rows)) - 1]["seconds"],
         "seconds": rows[-1]["seconds"],
         "trials": rows,
     }
-
-
-def _best(rows: Sequence[Row], metric: str, spec: dict[str, Any]) -> str:
-    """The trial that is best by one objective among those that trained to their end."""
-    whole = [row for row in rows if row["state"] == "completed"]
-    sign = 1 if spec["objectives"][0]["direction"] == "minimize" else -1
-    return str(min(whole, key=lambda row: sign * row[metric])["trial"])
 
 
 def _rows(client: Client, job: Job, metrics: Sequence[str]) -> list[Row]:

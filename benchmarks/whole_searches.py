@@ -40,6 +40,11 @@ def completed(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["state"] == "completed"]
 
 
+def reached(worth: Worth, target: float, rows: Sequence[Row]) -> bool:
+    """Whether the front of our rows is worth the target."""
+    return max(worth(completed(rows)), default=0.0) >= target
+
+
 def compared(
     theirs: Sequence[Row], ours: Sequence[Row], our_seconds: float, worth: Worth, clock: str = "seconds"
 ) -> dict[str, Any]:

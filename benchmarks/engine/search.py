@@ -27,7 +27,7 @@ from benchmarks.engine.search_task import (
     write_data,
 )
 from benchmarks.served_search import search
-from benchmarks.whole_searches import Row, compared, completed, run_script
+from benchmarks.whole_searches import Row, compared, reached, run_script
 
 LONGEST = 60.0  # minutes
 
@@ -53,7 +53,7 @@ def measure_search(record: Record, part: dict[str, Any], size: SearchSize, home:
             target = yardstick.worth(run["peer"]["trials"])[-1]
             run["ours"] = search(
                 job_spec(task, size, seed), home / f"seed-{seed}", home, TRIALS,
-                enough=partial(_reached, yardstick, target),
+                enough=partial(reached, yardstick.worth, target),
             )  # fmt: skip
         run |= compared(run["peer"]["trials"], run["ours"]["trials"], run["ours"]["trials_s"], yardstick.worth)
         _tell(run)
@@ -80,10 +80,6 @@ def _peer(record: Record, trials: list[dict[str, Any]], folder: Path, size: Sear
 
         run_script([sys.executable, "-m", "benchmarks.engine.search_peer"], asked, heard)
     return len(trials) >= TRIALS
-
-
-def _reached(yardstick: Yardstick, target: float, rows: list[Row]) -> bool:
-    return max(yardstick.worth(completed(rows)), default=0.0) >= target
 
 
 def _labels(file: Path) -> list[int]:

@@ -1,12 +1,14 @@
-"""The search as a user writes it today, in an environment with TRL: Optuna proposes, `SFTTrainer` trains, trial by trial.
+"""The search as a user writes it today, in an environment with TRL: Optuna proposes, `SFTTrainer` trains, in turn.
 
 Two objectives, Optuna's default sampler (which is its multi-objective TPE), TRL's batches of random rows. One thread:
-processor time is compared, and threads that wait for each other on a busy machine spend it without working. Optuna prunes nothing when there are several objectives. What trials share is made once: rows come as
-tokens, and the model is loaded anew for every trial, because peft changes it. float32 or bfloat16 (TRL's default) is
-whichever trains faster here, found out before the clock starts; gradient checkpointing, which TRL switches on by
-default, is off. The loss of the held-out rows is that of all their wanted tokens, once for each trial.
+processor time is compared, and threads that wait for each other on a busy machine spend it without working. Optuna
+prunes nothing when there are several objectives. What trials share is made once: rows come as tokens, and the model is
+loaded anew for every trial, because peft changes it. float32 or bfloat16 (TRL's default) is whichever trains faster
+here, found out while the clock stands still; gradient checkpointing, which TRL switches on by default, is off. The loss
+of the held-out rows is that of all their wanted tokens, once for each trial.
 
-Reads one JSON object on standard input and writes a line of JSON for every trial; the first line is the base.
+Reads one JSON object on standard input and writes a line of JSON for every trial; the first line is the base. With
+`adapters` it searches nothing, and measures folders of peft as it measures its own trials.
 """
 
 # mypy: ignore-errors
@@ -31,6 +33,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
 MEASURED_AT_ONCE = 16  # rows
+IMPORTED, IMPORTS = time.time(), time.process_time()
 
 
 def main():
@@ -38,23 +41,26 @@ def main():
     told = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # the trainer prints its logs
     asked = json.load(sys.stdin)
-    if "adapter" in asked:
-        model = PeftModel.from_pretrained(_base(asked), asked["adapter"])
-        told.write(json.dumps({"loss": held_out_loss(model, asked["rows"]["validation"], False)}) + "\n")
-        return
     torch.set_num_threads(1)
+    if "adapters" in asked:
+        for name, folder in asked["adapters"].items():
+            model = PeftModel.from_pretrained(_base(asked), folder, is_trainable=True)
+            told.write(json.dumps({"trial": name, **objectives(model, asked)}) + "\n")
+        return
     disable_progress_bars()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    start = {"wall_seconds": IMPORTED - asked["begun"], "processor_seconds": IMPORTS}
     asked["bf16"] = faster_in_bfloat16(asked)
-    base = {"loss": held_out_loss(_base(asked), asked["rows"]["validation"], False)}
-    told.write(json.dumps({"base": base, "bf16": asked["bf16"]}) + "\n")
-    for row in search(asked):
+    base = objectives(_base(asked), asked)["loss"]
+    told.write(json.dumps({"base_loss": base, "bf16": asked["bf16"], "start": start}) + "\n")
+    for row in search(asked, start):
         told.write(json.dumps(row) + "\n")
 
 
-def search(asked):
-    """`config`, `loss`, `trainable_params`, `seconds` and `processor_seconds` since the beginning, of each trial."""
-    started, processor = time.perf_counter(), time.process_time()
+def search(asked, start):
+    """`config`, `loss`, `trainable_params`, `wall_seconds` and `processor_seconds` of each trial, with those of the
+    start."""
+    wall, processor = time.perf_counter(), time.process_time()
     study = optuna.create_study(
         directions=["minimize", "minimize"], sampler=optuna.samplers.TPESampler(seed=asked["seed"])
     )
@@ -62,16 +68,13 @@ def search(asked):
     study.enqueue_trial(asked["first"])
     for _ in range(asked["trials"]):
         trial = study.ask(space)
-        model = trained(asked, trial.params)
-        loss = held_out_loss(model, asked["rows"]["validation"], asked["bf16"])
-        parameters = sum(one.numel() for one in model.parameters() if one.requires_grad)
-        study.tell(trial, [loss, parameters])
+        found = objectives(trained(asked, trial.params), asked)
+        study.tell(trial, [found["loss"], found["trainable_params"]])
         yield {
             "config": trial.params,
-            "loss": loss,
-            "trainable_params": parameters,
-            "seconds": time.perf_counter() - started,
-            "processor_seconds": time.process_time() - processor,
+            **found,
+            "wall_seconds": start["wall_seconds"] + time.perf_counter() - wall,
+            "processor_seconds": start["processor_seconds"] + time.process_time() - processor,
         }
 
 
@@ -143,9 +146,10 @@ def trained(asked, params):
 
 
 @torch.no_grad()
-def held_out_loss(model, rows, bf16):
-    """Mean cross-entropy of the wanted tokens of all rows, in nats."""
+def objectives(model, asked):
+    """Mean cross-entropy of the wanted tokens of all held-out rows, in nats, and how many parameters are trained."""
     model.eval()
+    rows = asked["rows"]["validation"]
     order = sorted(range(len(rows["input_ids"])), key=lambda row: len(rows["input_ids"][row]))
     total = count = 0.0
     for start in range(0, len(order), MEASURED_AT_ONCE):
@@ -153,11 +157,12 @@ def held_out_loss(model, rows, bf16):
         ids = _padded([rows["input_ids"][row] for row in chosen])
         wanted = _padded([rows["completion_mask"][row] for row in chosen])[:, 1:] == 1
         mask = _padded([[1] * len(rows["input_ids"][row]) for row in chosen])
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=asked["bf16"]):
             logits = model(input_ids=ids, attention_mask=mask).logits
         losses = torch.nn.functional.cross_entropy(logits[:, :-1][wanted].float(), ids[:, 1:][wanted], reduction="sum")
         total, count = total + float(losses), count + int(wanted.sum())
-    return total / count
+    parameters = sum(one.numel() for one in model.parameters() if one.requires_grad)
+    return {"loss": total / count, "trainable_params": parameters}
 
 
 def _padded(rows):

@@ -1,4 +1,4 @@
-"""What both searches of a language model's fine-tuning are about: rows, space, objectives, and what a front is worth."""
+"""What both searches of a language model's fine-tuning are about: rows, space, objectives, what a front is worth."""
 
 from __future__ import annotations
 

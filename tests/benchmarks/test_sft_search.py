@@ -1,14 +1,19 @@
-"""A whole search beside Optuna with TRL: both sides get the same rows, space and first trial, and are worth the same."""
+"""A whole search beside Optuna with TRL: both sides get the same rows, space and first trial, by one yardstick."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 
 from benchmarks.served_search import ProcessorTime
+from benchmarks.sft.search import by_script, recorded
 from benchmarks.sft.search_task import (
     SPACES,
     SearchSize,
@@ -54,7 +59,9 @@ def test_both_sides_search_the_same_space_and_begin_with_the_same_trial(name: st
     asked = asked_of_peer(section, tmp_path, SPACES[name], SIZE, seed=3)
     space = space_of(SPACES[name])
     assert build_space(spec.space, _described(section)) == space
-    assert [one["name"] for one in asked["parameters"]] == [one.name for one in space.parameters if one.name != "method"]
+    assert [one["name"] for one in asked["parameters"]] == [
+        one.name for one in space.parameters if one.name != "method"
+    ]
     (first,) = spec.reference_trials  # type: ignore[misc]
     assert first == {"method": "lora", **asked["first"]}
     space.validate(first)  # a trial outside would be lost on Optuna
@@ -73,7 +80,9 @@ def test_a_front_is_worth_more_the_lower_its_losses_and_the_smaller_its_adapters
     yardstick = Yardstick.of(4.0, space_of(SPACES["upper layers"]))
     low, high = (10**one for one in yardstick.log_range)
     assert (round(low), round(high)) == (3840, 1_953_792)
-    rows = [{"loss": loss, "trainable_params": size} for loss, size in ((4.0, low), (2.0, high), (2.0, low), (1.0, low))]
+    rows = [
+        {"loss": loss, "trainable_params": size} for loss, size in ((4.0, low), (2.0, high), (2.0, low), (1.0, low))
+    ]
     assert yardstick.worth(rows) == pytest.approx([0.0, 0.0, 0.5, 0.75])
 
 
@@ -95,11 +104,41 @@ def test_searches_are_compared_by_the_clock_that_is_asked_for() -> None:
     assert compared(theirs, ours, 100, worth)["our_reached_s"] == 100
 
 
-def test_processor_time_of_a_moment_between_two_looks_is_between_theirs() -> None:
-    processor = ProcessorTime()
-    processor._looks = [(100.0, 4.0), (110.0, 14.0), (120.0, 14.0)]
-    assert processor.between(100, 105) == pytest.approx(5)
-    assert processor.between(105, 130) == pytest.approx(5)
+def test_processor_time_is_that_of_the_processes_below_those_that_have_ended_included() -> None:
+    burn = "import sys, time\nwhile time.process_time() < 1: pass\nprint('burnt', flush=True)\nsys.stdin.read()"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
+    with ProcessorTime() as processor:
+        with subprocess.Popen([sys.executable, "-c", child], stdin=PIPE, stdout=PIPE) as started:
+            assert started.stdout is not None
+            assert started.stdout.readline() == b"burnt\n"
+            looks = len(processor._looks)
+            while len(processor._looks) < looks + 2:  # one of them begins after the second has been spent
+                time.sleep(0.01)
+            started.communicate()
+        ended = time.time()
+    assert processor.until(0) < 1
+    assert processor.until(ended) >= 1
+
+
+def test_our_front_is_what_the_script_measures_of_our_adapters() -> None:
+    ours = [_trial(1, 3.0, trial="a"), _trial(2, 3.5, trial="b", state="stopped")]
+    first, second = by_script(ours, [{"trial": "a", "loss": 3.25, "trainable_params": 4001}])
+    assert (first["loss"], first["trainable_params"]) == (3.25, 4001)
+    assert first["reported"] == {"loss": 3.0, "trainable_params": 4000}
+    assert second == ours[1]
+
+
+def test_a_run_takes_the_place_of_an_earlier_one_of_its_seed_and_the_figure_is_over_all() -> None:
+    def run(seed: int, speedup: float | None) -> dict[str, Any]:
+        return {"seed": seed, "processor_seconds": {"speedup": speedup}, "wall_seconds": {"speedup": 2.0}}
+
+    known: dict[str, Any] = {"why": {"all layers": "products"}}
+    for one in (run(1, 8.0), run(0, 3.0), run(0, 2.0)):
+        known |= recorded(known, "all layers", one)
+    assert [one["seed"] for one in known["searches"]["all layers"]] == [0, 1]
+    assert known["times_faster"] == {"all layers": pytest.approx(4)}
+    assert known["missed"]["all layers"]["why"] == "products"
+    assert recorded(known, "all layers", run(1, None))["times_faster"] == {"all layers": None}  # never reached
 
 
 def _described(section: dict[str, Any]) -> Any:
