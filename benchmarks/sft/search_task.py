@@ -63,7 +63,8 @@ def write_rows(size: SearchSize, folder: Path) -> dict[str, Any]:
     files = {"train": data.train, "validation": data.validation}
     for name, rows in files.items():
         with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
-            for _, prompt, answer in rows.texts:
+            for pieces in rows.texts:
+                _, prompt, answer = tuple(pieces)
                 # The tokenizer's end of a text, which tasks and TRL alike put behind a completion.
                 completion = answer.removesuffix(load_tokenizer(MODEL).eos_token)
                 file.write(json.dumps({"prompt": prompt, "completion": completion}) + "\n")
