@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo demo-sft test test-slow test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-dashboard bench-methods bench-autopeft bench-sft bench-gsm8k systems record-trials lock clean
+.PHONY: help setup web openapi wheel demo demo-sft test test-slow test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-dashboard bench-methods bench-autopeft bench-sft bench-sft-search bench-gsm8k systems record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -90,7 +90,7 @@ bench-engine: $(VENV)/installed ## trials and whole searches beside Trainer + pe
 .venv-trl/installed:
 	$(PYTHON) -m venv .venv-trl
 	.venv-trl/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 transformers==5.23.0 peft==0.21.2
-	.venv-trl/bin/pip install --quiet --disable-pip-version-check trl==1.16.0
+	.venv-trl/bin/pip install --quiet --disable-pip-version-check trl==1.16.0 optuna==5.0.0
 	@touch $@
 
 bench-gsm8k: $(VENV)/installed ## exact match of a winner on GSM8K beside its base, with intervals (DATA: folder with train.jsonl and test.jsonl; QUICK=1: few rows)
@@ -98,6 +98,9 @@ bench-gsm8k: $(VENV)/installed ## exact match of a winner on GSM8K beside its ba
 
 bench-sft: $(VENV)/installed .venv-trl/installed ## fine-tuning a language model beside TRL's SFTTrainer (QUICK=1: at most 5 minutes)
 	$(BIN)/python -m benchmarks.sft $(if $(QUICK),--quick)
+
+bench-sft-search: $(VENV)/installed .venv-trl/installed ## a whole search over a language model's fine-tuning beside Optuna with TRL, to the same hypervolume (QUICK=1: 4 trials)
+	$(BIN)/python -m benchmarks.sft.search $(if $(QUICK),--quick)
 
 bench-search: $(VENV)/installed .venv-peers/installed ## optimizers beside their peers on the same problems (QUICK=1: few problems and seeds, at most 5 minutes)
 	$(BIN)/python -m benchmarks.search $(if $(QUICK),--quick,--out benchmarks/results/search.json --plot docs/images/search-regret.svg)

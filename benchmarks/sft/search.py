@@ -108,7 +108,7 @@ def measured(name: str, size: SearchSize, seed: int, peer: Path) -> dict[str, An
         ours = search(spec, folder / "home", folder, size.trials, enough, adapters)
         again: list[Row] = []
         kept = {row["trial"]: str(adapters / row["trial"]) for row in completed(ours["trials"])}
-        run_script([str(peer), str(SCRIPT)], asked | {"bf16": base["bf16"], "adapters": kept}, again.append)
+        run_script([str(peer), str(SCRIPT)], asked | {"adapters": kept}, again.append)
     ours["trials"] = by_script(ours["trials"], again)
     end = ours["trials"][min(size.trials, len(ours["trials"])) - 1]
     return {

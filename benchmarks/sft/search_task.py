@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from optimizers.pareto import hypervolume
 from search_spaces.editing import apply_overrides
-from search_spaces.parameters import Int
+from search_spaces.parameters import Int, Ordinal, Parameter
 from search_spaces.presets import preset
 from search_spaces.presets.reference import language_model_references
 from search_spaces.serialization import parameter_to_json
@@ -28,12 +28,13 @@ from workers.tasks.criterion import IGNORED
 MODEL = "builtin:smollm2"
 MAX_LENGTH = 160
 Overrides = Mapping[str, Mapping[str, Any]]
-_BATCHES = {"batch_size": {"low": 4, "high": 16}}
+_BATCHES = {"batch_size": {"values": [2, 4, 8]}}
 SPACES: dict[str, Overrides] = {
     "upper layers": {"top_layers": {"low": 1, "high": 6}, "rank": {"low": 2, "high": 32}, **_BATCHES},
     "all layers": _BATCHES,
 }
-"""What narrows the preset `lora-sft`. The first is the space of `examples/language-model.yaml`, `make demo-sft`."""
+"""What changes the preset `lora-sft`. The first has the layers and ranks of `examples/language-model.yaml`, `make
+demo-sft`; batches are small, so that few rows are enough steps to learn from."""
 Config = dict[str, Any]
 
 
@@ -98,16 +99,20 @@ def space_of(overrides: Overrides) -> Space:
 
 
 def literature_default(space: Space) -> Config:
-    """The one configuration that both sides try first; of as many layers as the space has."""
+    """The one configuration that both sides try first, as near to the literature's as the space comes."""
     names = [one.name for one in space.parameters]
-    config = {**dict(language_model_references(describe(MODEL).shape))["literature-default"]}
-    layers = _whole(space, "top_layers")
-    return {name: config[name] for name in names} | {"top_layers": min(config["top_layers"], layers.high)}
+    known = dict(language_model_references(describe(MODEL).shape))["literature-default"]
+    layers, batches = _parameter(space, "top_layers", Int).high, max(_parameter(space, "batch_size", Ordinal).values)
+    limits = {"top_layers": min(known["top_layers"], layers), "batch_size": min(known["batch_size"], batches)}
+    return {name: known[name] for name in names} | limits
 
 
-def _whole(space: Space, name: str) -> Int:
-    found = next(one for one in space.parameters if one.name == name)
-    assert isinstance(found, Int)
+_Kind = TypeVar("_Kind", bound=Parameter)
+
+
+def _parameter(space: Space, name: str, kind: type[_Kind]) -> _Kind:
+    found = space.by_name[name]
+    assert isinstance(found, kind)
     return found
 
 
@@ -166,7 +171,7 @@ class Yardstick:
     def of(cls, base_loss: float, space: Space) -> Yardstick:
         """The yardstick of a space."""
         count = trainable_params(describe(MODEL))
-        ranks, layers = _whole(space, "rank"), _whole(space, "top_layers")
+        ranks, layers = _parameter(space, "rank", Int), _parameter(space, "top_layers", Int)
         sizes = [
             count({"method": "lora", "rank": rank, "targets": targets, "top_layers": top})
             for rank, targets, top in product(
