@@ -35,8 +35,9 @@ from workers.assignment import Assignment
 from workers.hyperparameters import Hyperparameters
 from workers.methods.declaration.method import Method
 from workers.methods.registry import methods
-from workers.models.description import describe, with_texts
+from workers.models.description import describe, of_type, with_texts
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
+from workers.tasks.registry import task
 
 Part = Literal["methods", "lora"]
 Split = Literal["validation", "test"]
@@ -117,8 +118,8 @@ def plan() -> Iterator[Entry]:
 
 
 def comparable(among: Iterable[Method]) -> list[Method]:
-    """The methods that work on the model of the table: those of language models are left out."""
-    model = describe(MODEL)
+    """The methods that work on the model and the type of task of the table: those of other types are left out."""
+    model = of_type(describe(MODEL), task("text-classification"))
     return [one for one in among if one.supports(model)]
 
 

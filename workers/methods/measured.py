@@ -85,6 +85,13 @@ def _interval(value: Mapping[str, float]) -> str:
 
 
 def _without(rows: Mapping[str, Any]) -> list[str]:
-    """A line about the methods that were registered after the measurement, or whose trials failed."""
-    names = [f"`{name}`" for name in methods() if name not in rows]
-    return ["", f"Not measured yet: {', '.join(names)}.", ""] if names else [""]
+    """Lines about methods of other types of task, and about those that came later or whose trials failed."""
+    left = {name: one for name, one in methods().items() if name not in rows}
+    elsewhere = [f"`{name}`" for name, one in left.items() if one.tasks]
+    missing = [f"`{name}`" for name, one in left.items() if not one.tasks]
+    lines = [""]
+    if elsewhere:
+        lines += [f"Made for other types of task ([which these are](tasks.md)): {', '.join(elsewhere)}.", ""]
+    if missing:
+        lines += [f"Not measured yet: {', '.join(missing)}.", ""]
+    return lines
