@@ -6,6 +6,7 @@ import type { Job, MetricInfo, Report } from "../api/types";
 import { CoursePanel } from "../charts/course-panel";
 import { type Kind, ScaleChoice } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
+import { courses } from "../job/curve-line";
 import { Choice } from "../shell/choice";
 import type { Compared } from "./compare-jobs-page";
 import { jobLines, opensTrial } from "./job-lines";
@@ -19,7 +20,11 @@ export function JobsCurves({ compared, metrics }: Props) {
   const theme = useTheme();
   const leading = compared.filter(({ job }) => job.best_trial !== null);
   const found = useReportsOfAll(leading.map(({ job }) => job.best_trial ?? ""));
-  const curves = leading.map(({ job, look }, at) => ({ job, look, reports: latest(found[at]?.data ?? []) }));
+  const curves = leading.map(({ job, look }, at) => ({
+    job,
+    look,
+    reports: courses(found[at]?.data ?? []).at(-1) ?? [],
+  }));
   const names = [...new Set(curves.flatMap(({ reports }) => reports.flatMap(({ metrics }) => Object.keys(metrics))))];
   const [picked, setPicked] = useState("");
   const [kind, setKind] = useState<Kind>(null);
@@ -55,9 +60,3 @@ const pointsOf = (job: Job, reports: readonly Report[], metric: string): [number
     const value = metrics[metric];
     return typeof value === "number" && Number.isFinite(value) ? [[epoch, value, numberOf(job.best_trial ?? "")]] : [];
   });
-
-/** A trial that was tried again has reports of each attempt; only the last one counts. */
-function latest(reports: readonly Report[]): readonly Report[] {
-  const last = Math.max(...reports.map(({ attempt }) => attempt));
-  return reports.filter(({ attempt }) => attempt === last);
-}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ancestry, branches, type Copy } from "./family-tree";
+import { ancestry, branches, type Copy, reachedBy } from "./family-tree";
 
 const copy = (number: number, donor: number, epoch: number): Copy => ({ number, donor, epoch, changed: {} });
 const copies = [copy(0, 1, 1), copy(2, 0, 2), copy(0, 2, 3)];
@@ -19,6 +19,10 @@ describe("a family tree", () => {
       [2, 0, 2, null],
       [2, 2, 3, 0],
     ]);
+  });
+  it("knows how far each has come, those that only gave too", () => {
+    const all = branches(copies, reached);
+    expect([0, 1, 2, 9].map((number) => reachedBy(all, number))).toEqual([4, 4, 3, 0]);
   });
   it("knows whose training is behind a trial's weights", () => {
     const all = branches(copies, reached);

@@ -34,6 +34,10 @@ export function branches(copies: readonly Copy[], reached: ReadonlyMap<number, n
 const given = (copies: readonly Copy[], donor: number): number[] =>
   copies.filter((copy) => copy.donor === donor).map((copy) => copy.epoch);
 
+/** How far trial `number` has come, in epochs. */
+export const reachedBy = (all: readonly Branch[], number: number): number =>
+  Math.max(0, ...all.filter((branch) => branch.number === number).map(({ to }) => to));
+
 /** The branches that led to the present weights of trial `number`, oldest first; each ends where the next one begins. */
 export function ancestry(all: readonly Branch[], number: number): Branch[] {
   const found: Branch[] = [];

@@ -9,7 +9,7 @@ import { countScale, fitScale } from "../charts/scale";
 import { type Kind, ScaleChoice } from "../charts/scale-choice";
 import { useTheme } from "../charts/theme";
 import { short } from "../text/numbers";
-import { attempts, line } from "./curve-line";
+import { courses, line } from "./curve-line";
 
 /** Drawn together because they share a unit. */
 const LOSSES = ["loss", "train_loss"];
@@ -64,7 +64,7 @@ function Curve({ names, reports, kind }: { names: string[]; reports: Report[]; k
         },
       },
       series: names.flatMap((name, index) =>
-        attempts(reports).map((attempt) => line(name, index, attempt, reports, scale, theme)),
+        courses(reports).map((course, at, all) => line(name, index, course, at === all.length - 1, scale, theme)),
       ),
     };
   }, [key, reports, kind, theme]);

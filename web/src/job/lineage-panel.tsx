@@ -15,7 +15,7 @@ import { useTheme } from "../charts/theme";
 import { Failure } from "../shell/failure";
 import { configValue } from "../text/config";
 import { short } from "../text/numbers";
-import { ancestry, type Branch, branches, type Copy } from "./family-tree";
+import { ancestry, type Branch, branches, type Copy, reachedBy } from "./family-tree";
 
 interface Props {
   job: Job;
@@ -69,7 +69,7 @@ export function LineagePanel({ job, trials, selected, onSelect, onChoose }: Prop
   return (
     <div className="insights">
       <Tree {...{ tree, trials, shown, onSelect, onChoose }} copies={copies.data} />
-      {shown && <Schedule trial={shown} onSelect={onSelect} />}
+      {shown && <Schedule trial={shown} reached={reachedBy(tree, shown.number)} onSelect={onSelect} />}
     </div>
   );
 }
@@ -218,7 +218,7 @@ function tooltipOf(copies: readonly Copy[]) {
 }
 
 /** What varied along the line of a trial: each number as steps over the epochs, words in a list. */
-function Schedule({ trial, onSelect }: { trial: Trial; onSelect: Props["onSelect"] }) {
+function Schedule({ trial, ...rest }: { trial: Trial } & Pick<StepsProps, "reached" | "onSelect">) {
   const { data } = useStretches(trial.id, trial.attempt);
   const [picked, setPicked] = useState<string | null>(null);
   const [kind, setKind] = useState<Kind>(null);
@@ -241,7 +241,7 @@ function Schedule({ trial, onSelect }: { trial: Trial; onSelect: Props["onSelect
         </label>
         <ScaleChoice label="Scale of the schedule" value={kind} onChange={setKind} />
       </div>
-      <Steps {...{ name, kind, onSelect }} stretches={data} />
+      <Steps {...{ name, kind, ...rest }} stretches={data} />
     </section>
   );
 }
@@ -259,16 +259,19 @@ interface StepsProps extends Pick<Props, "onSelect"> {
   stretches: readonly Stretch[];
   name: string;
   kind: Kind;
+  /** The epoch that the last stretch has come to. */
+  reached: number;
 }
 
 /** Each step is of the trial that trained it, which may be another one. */
-function Steps({ stretches, name, kind, onSelect }: StepsProps) {
+function Steps({ stretches, name, kind, reached, onSelect }: StepsProps) {
   const theme = useTheme();
   const values = useMemo(() => stretches.map(({ config }) => config[name] as number), [stretches, name]);
   const { option, strokes } = useMemo((): { option: ChartOption; strokes: Stroke[] } => {
     const scale = fitScale(values, kind);
     const last = stretches.at(-1);
-    const end = last?.to_epoch ?? (last?.from_epoch ?? 0) + 1;
+    const from = last?.from_epoch ?? 0;
+    const end = last?.to_epoch ?? (reached > from ? reached : from + 1); // a step can be seen before it was reported on
     const base = frame(theme, { name: "epoch", scale: countScale(end) }, { name, scale });
     const spot = (epoch: number, at: number): Spot => [
       epoch,
@@ -301,7 +304,7 @@ function Steps({ stretches, name, kind, onSelect }: StepsProps) {
       ],
     };
     return { option, strokes: [stepped(points)] };
-  }, [stretches, values, name, kind, theme]);
+  }, [stretches, values, name, kind, reached, theme]);
   return (
     <Chart
       name="schedule"
