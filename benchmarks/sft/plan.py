@@ -45,9 +45,11 @@ def plan(
         **_adapter(top_layers),
         "learning_rate": 1e-3,
         "batch_size": batch_size,
+        "rows_per_step": batch_size,
         "steps": steps,  # of an epoch
         "epochs": epochs,
         "states_stored": states_stored,
+        "likelihoods_stored": True,  # none are needed
         "precision": precision,
         "seed": 7,
     }
@@ -71,9 +73,12 @@ def pairs_plan(steps: int, epochs: int, pairs: int, likelihoods_stored: bool) ->
         "learning_rate": 1e-4,
         "beta": 0.1,
         "batch_size": pairs,
+        "rows_per_step": 2 * pairs,
         "steps": steps,  # of an epoch
         "epochs": epochs,
+        "states_stored": True,  # no layers lie below those that are trained
         "likelihoods_stored": likelihoods_stored,
+        "precision": "fp32",
         "seed": 7,
     }
 

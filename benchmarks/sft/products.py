@@ -1,8 +1,8 @@
 """The products with frozen weights that no trainer of these adapters can do without, and nothing else.
 
 A pass forward through every layer that is trained, one back to its input, and both through the head for tokens that
-are wanted; the layers below once for every row, unless their states are stored. Numbers are random: products take as
-long with any.
+are wanted; the layers below once for every row, unless their states are stored, and of pairs all layers forward once
+for what the base says of them, unless that is. Numbers are random: products take as long with any.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ def prepared(plan: Plan) -> Callable[[], list[float]]:
             for tokens, wanted in _steps(plan):
                 if epoch == 0 and not plan["states_stored"]:
                     _products(layers[:lowest], tokens, back=False)
+                if epoch == 0 and not plan["likelihoods_stored"]:
+                    _products(layers, tokens, back=False)
+                    _products([[head]], wanted, back=False)
                 _products(layers[lowest:], tokens, back=True)
                 _products([[head]], wanted, back=True)
         return []
@@ -43,7 +46,7 @@ def prepared(plan: Plan) -> Callable[[], list[float]]:
 
 def _steps(plan: Plan) -> Iterator[tuple[int, int]]:
     """Tokens of each step of an epoch, padding left out, and how many of them are wanted."""
-    size = plan["batch_size"]
+    size = plan["rows_per_step"]
     for start in range(0, len(plan["input_ids"]), size):
         rows, targets = plan["input_ids"][start : start + size], plan["targets"][start : start + size]
         yield sum(map(len, rows)), sum(one != plan["ignored"] for row in targets for one in row)

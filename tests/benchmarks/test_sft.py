@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from benchmarks.sft import products
-from benchmarks.sft.__main__ import compared
+from benchmarks.sft.__main__ import CASES, PREFERENCES, compared
+from benchmarks.sft.plan import Plan, pairs_plan, plan
 
 PLAN: dict[str, Any] = {
     "input_ids": [[1, 2, 3], [1, 2], [1], [1, 2, 3, 4]],
     "targets": [[-100, 3, 4], [-100, 5], [-100], [-100, -100, 2, 7]],
     "ignored": -100,
     "batch_size": 2,
+    "rows_per_step": 2,
     "epochs": 3,
 }
 
@@ -41,3 +44,24 @@ def test_each_weight_is_multiplied_forward_and_where_asked_back(back: bool, expe
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
         products._products([[torch.ones(4, 3)], [torch.ones(3, 4)]], 5, back)
     assert sum(one.count for one in seen.key_averages() if one.key == "aten::mm") == expected
+
+
+@pytest.mark.slow
+def test_the_products_of_every_case_follow_from_its_plan(smollm2_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert smollm2_folder.is_dir()
+    done: list[tuple[int, int, bool]] = []
+    monkeypatch.setattr(products, "_products", lambda layers, tokens, back: done.append((len(layers), tokens, back)))
+
+    def cost(chosen: Plan) -> int:
+        """Passes of tokens through layers (the head is one of them), one back counted as one forward."""
+        done.clear()
+        assert products.prepared(chosen)() == []
+        return sum(layers * tokens * (1 + back) for layers, tokens, back in done)
+
+    first = {name: cost(plan(2, 2, 1, *case)) for name, case in CASES.items()}
+    assert first["upper four layers, a later trial"] < first["upper four layers"] < first["all layers"]
+    assert first["all layers, bfloat16"] == first["all layers"]
+    chosen = [pairs_plan(2, 2, 1, stored) for stored in PREFERENCES.values()]
+    tokens = sum(map(len, chosen[0]["input_ids"]))
+    wanted = sum(one != chosen[0]["ignored"] for row in chosen[0]["targets"] for one in row)
+    assert [cost(one) for one in chosen] == [(4 + 1) * (30 * tokens + wanted), 4 * (30 * tokens + wanted)]
