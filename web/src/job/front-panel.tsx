@@ -15,6 +15,7 @@ import { frontWords } from "./front-words";
 import { isPlanned } from "./kind";
 import { defaultAxes, defaultDepth, isUnfinished, NUMBER, type Space } from "./measures";
 import { MomentSlider, useMoment } from "./moment";
+import { bestOfEachName } from "./reference-best";
 import type { Spread } from "./spreads";
 
 interface Props {
@@ -184,7 +185,7 @@ function AxisChoice({
   );
 }
 
-/** `accuracy 0.1240 above head-only`: where the first objective's best lies, seen from each reference trial. */
+/** `accuracy 0.1240 above head-only`: where the first objective's best lies, seen from the best reference trial of each name. */
 function Gains({
   job,
   reference,
@@ -198,7 +199,7 @@ function Gains({
   const best = objective && job.best[objective.metric];
   if (!objective || best === undefined || best === null) return null;
   const { metric } = objective;
-  const measured = reference.filter((trial) => typeof trial.metrics[metric] === "number");
+  const measured = bestOfEachName(reference, objective);
   if (measured.length === 0) return null;
   return (
     <p className="gains">
