@@ -36,6 +36,7 @@ class ProcessorTime:
         self._looking = threading.Thread(target=self._look_on, daemon=True)
 
     def __enter__(self) -> Self:
+        self._look()  # what others have spent before does not count
         self._looking.start()
         return self
 
@@ -60,7 +61,7 @@ class ProcessorTime:
     def until(self, moment: float) -> float:
         """Spent until a moment (seconds since 1970), in proportion between two looks."""
         times, spent = zip(*self._looks, strict=True)
-        return float(np.interp(moment, times, spent))
+        return float(np.interp(moment, times, spent) - spent[0])
 
 
 def search(
