@@ -49,13 +49,14 @@ class Task:
         """
         if self.type != other.type:
             return 0.0
-        distances = []
-        for name, step in STEPS.items():
-            mine, theirs = getattr(self, name), getattr(other, name)
-            compared = bool(mine and theirs)
-            unlike = 0.0 if mine is not None and mine == theirs else 1.0
-            distances.append(abs(math.log(mine / theirs)) / step if compared else unlike)
+        distances = [_steps_apart(getattr(self, name), getattr(other, name), step) for name, step in STEPS.items()]
         return math.exp(-0.5 * float(np.mean(np.square(distances))))
+
+
+def _steps_apart(mine: float | None, theirs: float | None, step: float) -> float:
+    if mine is not None and mine == theirs:
+        return 0.0
+    return abs(math.log(mine / theirs)) / step if mine and theirs else 1.0
 
 
 @dataclass(frozen=True)
