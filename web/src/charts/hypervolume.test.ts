@@ -14,14 +14,26 @@ function numbers(): () => number {
 
 describe("hypervolumeSoFar", () => {
   it("measures the dominated share", () => {
-    // Worst corner (4, 0), best corner (0, 1): the second trial covers half of the width and half of the height.
+    // Worst (10, 0) and best (0, 10) with a tenth beyond the worst: the box is 11 wide and 11 high.
     const points = [
-      [4, 0],
-      [2, 0.5],
-      [0, 0.25],
-      [2, 1],
+      [10, 0],
+      [5, 5],
+      [0, 2],
+      [5, 10],
     ];
-    expect(hypervolumeSoFar(points, ["minimize", "maximize"])).toEqual([0, 0.25, 0.375, 0.625]);
+    const covered = [1, 6 * 6, 6 * 6 + 5 * 3, 6 * 11 + 5 * 3];
+    const shares = hypervolumeSoFar(points, ["minimize", "maximize"]);
+    for (const [at, share] of shares.entries()) expect(share).toBeCloseTo((covered[at] ?? 0) / 121, 10);
+  });
+
+  it("sees what trials gain that are all alike in an objective, or nearly all", () => {
+    const points = [1, 2, 3, 4].map((quality) => [quality, 10 - quality, 7]);
+    const alike = hypervolumeSoFar(points, ["maximize", "maximize", "minimize"]);
+    const without = hypervolumeSoFar(points, ["maximize", "maximize"]);
+    for (const [at, volume] of alike.entries()) expect(volume).toBeCloseTo(without[at] ?? 0, 10);
+    const nearly = hypervolumeSoFar([...points, [0, 0, 6]], ["maximize", "maximize", "minimize"]);
+    const gains = nearly.map((volume, at) => volume - (nearly[at - 1] ?? 0));
+    expect(Math.min(...gains)).toBeGreaterThan(0);
   });
 
   it.each<[number, Direction[]]>([
@@ -38,14 +50,19 @@ describe("hypervolumeSoFar", () => {
     const good = points.map((point) =>
       point.map((value, at) => (directions[at] === "maximize" ? value : steps - value)),
     );
-    const cells = Array.from({ length: steps ** directions.length }, (_, cell) =>
-      directions.map((_, at) => Math.floor(cell / steps ** at) % steps),
+    // The first cell along an objective is the margin beyond the worst: a tenth of all others.
+    const width = (place: number) => (place === 0 ? 0.1 * steps : 1) / (1.1 * steps);
+    const cells = Array.from({ length: (steps + 1) ** directions.length }, (_, cell) =>
+      directions.map((_, at) => Math.floor(cell / (steps + 1) ** at) % (steps + 1)),
     );
     const found = hypervolumeSoFar(points, directions);
     points.forEach((_, last) => {
       const some = good.slice(0, last + 1);
-      const covered = cells.filter((cell) => some.some((point) => point.every((value, at) => value > (cell[at] ?? 0))));
-      expect(found[last]).toBeCloseTo(covered.length / cells.length, 10);
+      const covered = cells.filter((cell) =>
+        some.some((point) => point.every((value, at) => value >= (cell[at] ?? 0))),
+      );
+      const share = covered.reduce((sum, cell) => sum + cell.reduce((size, place) => size * width(place), 1), 0);
+      expect(found[last]).toBeCloseTo(share, 10);
     });
   });
 });

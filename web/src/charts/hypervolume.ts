@@ -4,8 +4,12 @@ import type { Direction } from "../api/types";
 /** Coordinates of a point, each from 0 (worst) to 1 (best). */
 type Vector = readonly number[];
 
+/** How far beyond the worst value seen the box reaches, as a share of what lies between it and the best. */
+const MARGIN = 0.1;
+
 /**
- * Dominated share of the box between the worst and the best value seen, after each trial: 0 nothing, 1 everything.
+ * Dominated share of the box from a little beyond the worst value seen to the best, after each trial: 0 nothing, 1
+ * everything. Were it the worst itself, an objective that is the same for nearly all trials would hide what they gain.
  * Trials that join no front cost one look at it. In two objectives a trial that joins costs what it removes; in more
  * it costs a sweep over the front along the last one.
  */
@@ -21,12 +25,13 @@ export function hypervolumeSoFar(points: readonly Vector[], directions: readonly
   return points.map((_, index) => (volume += front.insert(columns.map((column) => column[index] ?? 0))));
 }
 
-/** Map to 0 (worst seen) … 1 (best seen). */
+/** Map to 0 (the margin beyond the worst seen) … 1 (best seen); 1 where all are equal. */
 function unit(values: readonly number[], direction: Direction): number[] {
   const low = values.reduce((a, b) => Math.min(a, b), Infinity);
   const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
-  const span = high - low || 1;
-  return values.map((value) => (direction === "maximize" ? value - low : high - value) / span);
+  const span = high - low;
+  const short = (value: number) => (direction === "maximize" ? high - value : value - low);
+  return values.map((value) => (span > 0 ? 1 - short(value) / (span * (1 + MARGIN)) : 1));
 }
 
 interface Front {

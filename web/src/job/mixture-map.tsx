@@ -199,7 +199,7 @@ function mark(
     label: {
       show: true,
       formatter: text,
-      position: symbol === "diamond" ? "top" : "bottom",
+      position: beside(symbol, place),
       distance: 4,
       color,
       fontFamily: theme.font,
@@ -209,6 +209,13 @@ function mark(
       textBorderWidth: 3,
     },
   };
+}
+
+/** Towards the middle, as names of domains stand outside; a diamond's text aside, so that it never lies on a circle's. */
+function beside(symbol: "circle" | "diamond", place: Point | null) {
+  const [x, y] = place ?? [0, 0];
+  if (symbol === "diamond") return x > 0 ? "left" : "right";
+  return y > 0 ? "bottom" : "top";
 }
 
 function tooltipOf(measured: readonly Measured[], domains: readonly string[], metric: string) {
