@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NODE_PATH_PREFIX := $(abspath $(BIN))
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help setup web openapi wheel demo demo-sft test test-slow test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-dashboard bench-methods bench-autopeft bench-sft bench-sft-search bench-gsm8k systems record-trials lock clean
+.PHONY: help setup web openapi wheel demo demo-sft test test-slow test-long test-families fuzz audit sbom check format bench-engine bench-search bench-parts bench-ask bench-schedulers bench-store chaos bench-service bench-answers bench-dashboard bench-methods bench-autopeft bench-sft bench-sft-search bench-gsm8k systems record-trials lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -47,11 +47,15 @@ demo-sft: setup ## the same on a language model: a search of 12 trials, the winn
 test: setup ## every test but the slow ones (twelve minutes on two idle cores)
 	@tools/ensure-chromium
 	cd web && PATH="$(NODE_PATH_PREFIX):$$PATH" npm test --silent
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not long" $(PYTEST_ARGS)
 
 test-slow: setup ## the slow ones: whole services and kills, searches to their end, methods beside others
 	@tools/ensure-chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "slow and not long" $(PYTEST_ARGS)
+
+test-long: setup ## what `make test-slow` takes a sample of: every chart, the form of every type of task, more kinds of loss and kill
+	@tools/ensure-chromium
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m long $(PYTEST_ARGS)
 
 test-families: setup ## every method, and searches to the end, on every family of models (`make test` takes a covering sample)
 	PEFTSEARCH_FAMILIES=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) tests/workers/models tests/service/test_family_jobs.py

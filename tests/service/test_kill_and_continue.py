@@ -78,7 +78,7 @@ def _check_store(home: Path, job_id: str) -> None:
     store.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.ray
 def test_a_mixture_job_goes_on_where_its_plan_was_when_everything_is_killed(tmp_path: Path) -> None:
     """Drawn mixtures, then an answer, then checks of it: the blow may fall into any stage."""

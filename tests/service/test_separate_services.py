@@ -60,6 +60,7 @@ def ray_head(log: Path, cores: str = "--num-cpus=2", **variables: str) -> Iterat
             yield f"127.0.0.1:{port}"
 
 
+@pytest.mark.long
 def test_api_and_conductor_share_postgresql_and_a_ray_cluster(
     tmp_path: Path,
     empty_postgres: str,  # noqa: F811 - the fixture

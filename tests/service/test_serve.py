@@ -145,6 +145,7 @@ def test_a_signal_is_heeded_while_hostile_bodies_are_read(tmp_path: Path) -> Non
         assert service.process.wait(60) == 0
 
 
+@pytest.mark.long
 def test_a_service_that_is_stopped_lets_its_trials_go_on_where_they_were(tmp_path: Path) -> None:
     """SIGTERM to the service alone, as container runtimes send it, amid trials with no checkpoint of their own."""
     flags = f"--data-root={tmp_path}"

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from service.store.nodes import Node, ResourceUse
 from service.store.records import Remarks, Resumption
+from tests.short_form import short_form
 from tests.web.made_jobs import STUDIED, mixture_job, study
 from tests.web.search import Search, search_with_confirmation
 
@@ -29,7 +30,7 @@ def violations(page: Page) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not AXE.is_file(), reason="axe is not installed: `make setup`")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", short_form(["light", "dark"], ["light"]))
 def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
     page.emulate_media(color_scheme=scheme)
     search.begin()
@@ -80,7 +81,7 @@ def test_no_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not AXE.is_file(), reason="axe is not installed: `make setup`")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", short_form(["light", "dark"], ["dark"]))
 def test_no_state_of_a_page_breaks_a_rule(page: Page, search: Search, scheme: Any) -> None:
     """On a phone: dialogs and menus that are open, answers and confirmations, refusals, what is not there, no token."""
     page.expected_errors = ("404", "422", "401")  # type: ignore[attr-defined]

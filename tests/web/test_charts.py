@@ -8,6 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.short_form import short_form
 from tests.web.charted_pages import ADDRESSES
 from tests.web.conftest import WEB
 from tests.web.pointer import after, drag, on_page, picture, ticks, trial_in
@@ -20,6 +21,8 @@ REGISTER = json.loads((WEB / "src" / "charts" / "register.json").read_text())
 """The names of all charts; TypeScript takes no other."""
 OF_TRIALS = [name for name, chart in REGISTER.items() if chart["opens"] == "trial"]
 BOXED = [name for name, chart in REGISTER.items() if chart["box"]]
+SHORT = ("front", "curves", "slice")
+"""A cloud, lines, and a chart beside others."""
 TURNS = {"front in a box"}
 """Dragging turns it."""
 NO_TICKS = {"front in a box", "mixtures", "parallel", "learning curve", "methods"}
@@ -69,7 +72,7 @@ def test_no_chart_is_left_out() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", REGISTER)
+@pytest.mark.parametrize("name", short_form(REGISTER, SHORT))
 def test_a_chart_zooms_moves_and_comes_back(page: Page, search: Search, name: str) -> None:
     chart = open_chart(page, search, name)
     whole = picture(chart)
@@ -103,7 +106,7 @@ def test_a_chart_zooms_moves_and_comes_back(page: Page, search: Search, name: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OF_TRIALS)
+@pytest.mark.parametrize("name", short_form(OF_TRIALS, SHORT))
 def test_a_click_on_what_stands_for_a_trial_opens_it(page: Page, search: Search, name: str) -> None:
     chart = open_chart(page, search, name)
     place, number = trial_in(chart)
@@ -113,7 +116,7 @@ def test_a_click_on_what_stands_for_a_trial_opens_it(page: Page, search: Search,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BOXED)
+@pytest.mark.parametrize("name", short_form(BOXED, SHORT))
 def test_a_box_chooses_the_trials_in_it(page: Page, search: Search, name: str) -> None:
     chart = open_chart(page, search, name)
     place, number = trial_in(chart)

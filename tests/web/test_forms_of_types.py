@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from service.store.store import Store
+from tests.short_form import short_form
 from tests.web.server import Server
 from tests.workers.tiny_chat_model import write_language_model
 from tests.workers.tiny_sound_model import write_sound_model
@@ -106,7 +107,7 @@ def submit(page: Page, store: Store, job: dict[str, Any], fields: list[str]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", types())
+@pytest.mark.parametrize("kind", short_form(types(), ("multi-task", "preference", "question-answering")))
 def test_a_job_of_the_type_is_written_by_its_schema_and_queued(
     page: Page, server: Server, token: str, store: Store, data_root: Path, kind: str
 ) -> None:

@@ -19,6 +19,7 @@ from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from service.store.store import Store, open_store
 from tests.service.tiny_task import tiny_job
+from tests.short_form import short_form
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
@@ -77,7 +78,13 @@ def steps_at(levels: tuple[float, ...]) -> set[int]:
     ("scheduler", "levels", "share", "pack"),
     [
         ({"name": "asha"}, rungs(None, 3, EPOCHS), 0.7, 1),  # the first rung lies within the first epoch
-        ({"name": "asha", "options": {"reduction": 2, "grace": 0.1}}, rungs(0.1, 2, EPOCHS), 0.6, 1),
+        pytest.param(
+            {"name": "asha", "options": {"reduction": 2, "grace": 0.1}},
+            rungs(0.1, 2, EPOCHS),
+            0.6,
+            1,
+            marks=pytest.mark.long,
+        ),
         ({"name": "asha"}, rungs(None, 3, EPOCHS), 0.8, 4),
         ({"name": "hyperband"}, rungs(None, 3, EPOCHS), 0.9, 1),
         ({"name": "median"}, (0.5, 1.0), 0.8, 1),
@@ -108,7 +115,7 @@ def test_freeze_thaw_ends_what_promises_nothing_before_its_budget_is_spent(condu
     assert sum(last_epoch(conductor.store, trial) for trial in trials) < 0.9 * EPOCHS * len(trials)
 
 
-@pytest.mark.parametrize("name", ["pbt", "pb2"])
+@pytest.mark.parametrize("name", short_form(["pbt", "pb2"], ["pbt"]))
 def test_the_worst_of_a_population_go_on_where_the_best_had_come_to(
     conductor: Conductor, folder: Path, name: str
 ) -> None:

@@ -572,7 +572,7 @@ def rank_main(rank: int, home: Path) -> None:
     dist.destroy_process_group()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_shards_make_the_trial_of_one_process(bench: Workbench, home: Path) -> None:
     multiprocessing.spawn(rank_main, (home,), nprocs=2)
     for label, name, config in SHARDED:

@@ -109,6 +109,7 @@ def test_a_sharded_trial_reports_and_exports_what_the_reference_does(
     assert not list((home / "cache" / "ranks").iterdir())
 
 
+@pytest.mark.long
 def test_a_pack_on_two_ranks_trains_its_members_as_alone_and_takes_another_aboard(
     executor: RayExecutor, task: TextClassificationSpec, home: Path, tmp_path: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_a_pack_on_two_ranks_trains_its_members_as_alone_and_takes_another_aboar
     assert not list((home / "cache" / "ranks").iterdir())
 
 
+@pytest.mark.long
 def test_a_decision_ends_every_rank_and_a_fault_of_a_configuration_its_trial_alone(
     executor: RayExecutor, task: TextClassificationSpec
 ) -> None:
@@ -168,6 +170,7 @@ def test_a_decision_ends_every_rank_and_a_fault_of_a_configuration_its_trial_alo
     assert executor.free(HALVES) == free
 
 
+@pytest.mark.long
 def test_whatever_dies_loses_the_attempt_and_leaves_its_cores_to_the_next(
     executor: RayExecutor, task: TextClassificationSpec
 ) -> None:
