@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
+from optimizers.beliefs import over_all_amounts
 from optimizers.errors import BadOption
 from optimizers.evidence import Evidence
 from optimizers.gp.acquisition import SCREENING, acquisition
@@ -52,9 +53,14 @@ class GaussianProcessSearch:
                 raise BadOption(option, value, f"at least {least}")
 
     def propose(self, problem: Problem, history: History, n: int, rng: np.random.Generator) -> Proposal:
-        """See `optimizers.problem.Optimizer`."""
+        """See `optimizers.problem.Optimizer`. Until something is measured, a note says which priors are left out."""
+        problem, deciding = over_all_amounts(problem)
         choose = partial(self._chosen, problem, n, history.budget_left, rng)
-        return SobolStart(self.name, self.initial, self.seed).then(problem, history, n, rng, choose)
+        proposal = SobolStart(self.name, self.initial, self.seed).then(problem, history, n, rng, choose)
+        if not deciding or history.completed or history.stopped:
+            return proposal
+        note = f"{self.name}: priors of {', '.join(deciding)} are left out, as an objective follows from these"
+        return replace(proposal, notes=(note, *proposal.notes))
 
     def _chosen(
         self,
