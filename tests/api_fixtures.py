@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from service.api.app import create_app
 from service.settings import Settings
 from service.store.records import NewTrial, Trial
 from service.store.store import Store, open_store
+from tests.patience import PATIENCE_S, wait_until
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Outcome, Report
 
@@ -150,18 +151,22 @@ def worker(store: Store, artifacts: ArtifactStore, tmp_path: Path) -> Worker:
     return Worker(store, artifacts, folder)
 
 
-@pytest.fixture
-def served(app: FastAPI) -> Iterator[httpx.Client]:
-    """A client of the app behind a real server, for what needs a connection."""
+@contextmanager
+def behind_a_port(app: FastAPI) -> Iterator[str]:
+    """Address of a real server of the app."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
-            yield client
+        wait_until(lambda: server.started, "the server starts", every=0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture
+def served(app: FastAPI) -> Iterator[httpx.Client]:
+    """A client of the app behind a real server, for what needs a connection."""
+    with behind_a_port(app) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+        yield client

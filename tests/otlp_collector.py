@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-WITHIN = 120.0  # seconds
+from tests.patience import wait_until
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,11 @@ class Collector(ThreadingHTTPServer):
 
     def until(self, there: Callable[[list[Told]], bool]) -> list[Told]:
         """The spans as soon as what is waited for is among them."""
-        deadline = time.monotonic() + WITHIN
-        while not there(list(self.spans)):
-            assert time.monotonic() < deadline, sorted({(told.service, told.name) for told in self.spans})
-            time.sleep(0.05)
+        wait_until(lambda: there(list(self.spans)), self._names, every=0.05)
         return list(self.spans)
+
+    def _names(self) -> str:
+        return f"the spans arrive, beside {sorted({(told.service, told.name) for told in self.spans})}"
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[1]
 JOB = """\
 name: from a wheel
@@ -27,7 +29,7 @@ budget: {trials: 3, epochs: 1}
 reference_trials: false
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +102,9 @@ def test_the_page_is_served_and_a_refusal_needs_no_server(command: Path, folder:
         assert process.stdout is not None
         address = process.stdout.readline().removeprefix("peftsearch is at ").partition("?")[0].strip()
         try:
-            assert '<div id="root">' in httpx.get(address).text
-            assert httpx.get(f"{address}v1/docs", follow_redirects=True).status_code == 200
-            assert "paths" in httpx.get(f"{address}v1/openapi.json").json()
+            assert '<div id="root">' in httpx.get(address, timeout=PATIENCE_S).text
+            assert httpx.get(f"{address}v1/docs", follow_redirects=True, timeout=PATIENCE_S).status_code == 200
+            assert "paths" in httpx.get(f"{address}v1/openapi.json", timeout=PATIENCE_S).json()
         finally:
             process.terminate()
     law = [str(command), "predict", "lora-lr", "--help"]

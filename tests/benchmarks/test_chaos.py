@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from benchmarks.chaos.worker import STEPS, accuracy, adapter_of
 from service.store.records import NewTrial
 from service.store.rows import EVENTS, REPORTS
 from service.store.store import Store, open_store
+from tests.patience import wait_until
 from workers.artifacts import ArtifactStore
 from workers.assignment import Outcome, Report
 
@@ -48,10 +48,11 @@ def test_what_dies_while_it_starts_is_started_again(tmp_path: Path) -> None:
     supervision = Supervision(lambda: [child, well])
     supervision.start()
     try:
-        deadline = time.monotonic() + 120
-        while not (lives.exists() and lives.read_text() == "xxx" and child.alive):
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.05)
+        wait_until(
+            lambda: lives.exists() and lives.read_text() == "xxx" and child.alive,
+            lambda: f"it lives for the third time: {(tmp_path / 'log').read_text()}",
+            every=0.05,
+        )
     finally:
         supervision.stop()
         child.end()

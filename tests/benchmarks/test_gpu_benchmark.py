@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from benchmarks.gpu import search
 from benchmarks.gpu.cases import CASES
 from benchmarks.gpu.page import PAGE, RECORD, filled
 from benchmarks.gpu.record import AIMS, Record, summary
+from tests.patience import PATIENCE_S
 
 # A bare GPU machine has none of these, and nothing of ours needs them here; Optuna is the script's, where it is there.
 _ABSENT = ("ray", "fastapi", "sqlalchemy", "botorch")
@@ -28,9 +28,7 @@ assert not loaded, loaded
 
 
 def _run(path: Path) -> str:
-    found = subprocess.run(
-        [sys.executable, "-c", _RUN, str(path)], capture_output=True, text=True, timeout=280, env=dict(os.environ)
-    )
+    found = subprocess.run([sys.executable, "-c", _RUN, str(path)], capture_output=True, text=True, timeout=PATIENCE_S)
     assert found.returncode == 0, found.stderr[-2000:]
     return found.stdout
 

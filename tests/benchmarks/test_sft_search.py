@@ -27,6 +27,7 @@ from benchmarks.sft.search_task import (
 from benchmarks.whole_searches import compared
 from service.jobs.search.problem import build_space, model_of
 from service.jobs.search.spec import JobSpec
+from tests.patience import wait_until
 from workers.models.loading import load_tokenizer
 
 SIZE = SearchSize(trials=2, train_rows=6, validation_rows=3, epochs=1)
@@ -115,8 +116,8 @@ def test_processor_time_is_that_of_the_processes_below_those_that_have_ended_inc
                 assert started.stdout is not None
                 assert started.stdout.readline() == b"burnt\n"
                 looks = len(processor._looks)
-                while len(processor._looks) < looks + 2:  # one of them begins after the second has been spent
-                    time.sleep(0.01)
+                # One of two more begins after the second has been spent.
+                wait_until(lambda: len(processor._looks) >= looks + 2, "two more looks", every=0.01)
                 started.communicate()
             ended = time.time()
         before.communicate()

@@ -6,7 +6,6 @@ import math
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from benchmarks.trials.regularisation import told
 from benchmarks.trials.table import RecordedTrial, keys, trials, write_table
 from search_spaces.space import config_hash
 from tests.benchmarks.made_up_data import ROWS, write_data
+from tests.patience import wait_until
 from workers.methods.registry import methods
 from workers.methods.space import methods_space
 from workers.models.description import describe
@@ -96,6 +96,10 @@ with recording(Path(sys.argv[1])) as file:
 """
 
 
+def wait_for_lines(path: Path, count: int) -> None:
+    wait_until(lambda: len(read_lines(path)) >= count, f"{count} lines are written", every=0.01)
+
+
 @pytest.mark.slow
 def test_a_killed_recording_goes_on_where_it_stopped(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "trials.jsonl"
@@ -105,9 +109,7 @@ def test_a_killed_recording_goes_on_where_it_stopped(tmp_path: Path) -> None:
         process.stdout.readline()
         with pytest.raises(BlockingIOError), recording(path):
             pass  # one process at a time
-        before = len(read_lines(path))
-        while len(read_lines(path)) < before + 3:
-            time.sleep(0.01)
+        wait_for_lines(path, len(read_lines(path)) + 3)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()

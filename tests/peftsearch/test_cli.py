@@ -15,6 +15,7 @@ import pytest
 from peftsearch.cli.output import engine_of
 from peftsearch.results import Trial
 from service.store.records import NewTrial, Resumption
+from tests.patience import wait_until
 
 Spec = dict[str, Any]
 pytestmark = pytest.mark.usefixtures("url")
@@ -270,9 +271,7 @@ def test_watching_a_job_that_failed_says_why_and_exits_with_1(run: Any, client: 
 
 def test_submit_and_watch_in_one(run: Any, job_file: Path, client: Any) -> None:
     def cancel() -> None:
-        while not (jobs := client.jobs()):
-            time.sleep(0.1)
-        client.cancel(jobs[0].id)
+        client.cancel(wait_until(client.jobs, "the job is there")[0].id)
 
     thread = threading.Thread(target=cancel)
     thread.start()

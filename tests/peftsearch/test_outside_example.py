@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from tests.api_fixtures import Worker
+from tests.patience import PATIENCE_S, wait_until
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "outside"
 TRIALS = 4
@@ -49,10 +49,7 @@ def test_their_script_is_tuned_and_no_trial_is_trained_twice(
         return subprocess.Popen(command, cwd=tmp_path, env=environment)
 
     def until(wanted: int) -> None:
-        deadline = time.monotonic() + 120
-        while completed() < wanted:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: completed() >= wanted, lambda: f"{wanted} trials are completed: {completed()}", every=0.02)
 
     first = begin()
     until(2)
@@ -61,7 +58,7 @@ def test_their_script_is_tuned_and_no_trial_is_trained_twice(
     second = begin()
     until(TRIALS)
     worker.store.set_job_state(job, "completed")
-    assert second.wait(60) == 0
+    assert second.wait(PATIENCE_S) == 0
     trials = worker.store.searched_trials(job)
     assert {trial.state for trial in trials} == {"completed"}
     assert {trial.attempt for trial in trials} == {1}
@@ -74,10 +71,7 @@ def test_a_script_that_fails_is_told_as_a_failed_trial(url: str, job: str, worke
     script.write_text("raise SystemExit(3)")
     command = [sys.executable, str(EXAMPLE / "tune.py"), job, "mine", str(script)]
     process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PEFTSEARCH_URL": url})
-    deadline = time.monotonic() + 120
-    while worker.store.get_job(job).counts["failed"] < TRIALS:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: worker.store.get_job(job).counts["failed"] >= TRIALS, "all trials have failed", every=0.05)
     worker.store.set_job_state(job, "cancelled")
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert worker.store.searched_trials(job)[0].reason == f"{script} ended with status 3"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from peftsearch import Client
+from tests.patience import PATIENCE_S
 
 
 def _serve(*flags: str) -> subprocess.Popen[str]:
@@ -38,12 +39,12 @@ def test_the_service_starts_with_the_flags_given(tmp_path: Path) -> None:
         assert (tmp_path / "kept").is_dir()
     finally:
         process.terminate()
-        process.communicate(timeout=120)
+        process.communicate(timeout=PATIENCE_S)
 
 
 @pytest.mark.slow
 def test_settings_that_cannot_be_used_exit_with_2(tmp_path: Path) -> None:
     process = _serve("--home", str(tmp_path), "--host", "0.0.0.0", "--no-auth")
-    _, printed = process.communicate(timeout=60)
+    _, printed = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
     assert "no_auth" in printed

@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.patience import PATIENCE_S, wait_until
 
 Spec = dict[str, Any]
 
@@ -27,6 +28,14 @@ def _start(url: str, job_id: str, home: Path, *options: str) -> subprocess.Popen
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
+def _ended_trials(client: Any, job_id: str) -> Any:
+    def all_ended() -> Any:
+        trials = client.trials(job_id)
+        return trials if {trial.state for trial in trials} <= {"completed", "failed"} else ()
+
+    return wait_until(all_ended, lambda: f"its trials end: {client.trials(job_id)}")
+
+
 @pytest.mark.slow
 def test_an_outside_worker_trains_to_the_end(
     url: str, client: Any, external: Spec, worker: Any, store: Any, settings: Any, tmp_path: Path
@@ -35,13 +44,9 @@ def test_an_outside_worker_trains_to_the_end(
     worker.start(job_id)
     good, _ = worker.suggest(job_id, 2)
     process = _start(url, job_id, settings.home)
-    for _ in range(1200):
-        trials = client.trials(job_id)
-        if all(trial.state in {"completed", "failed"} for trial in trials):
-            break
-        time.sleep(0.1)
+    trials = _ended_trials(client, job_id)
     store.set_job_state(job_id, "completed")
-    _, printed = process.communicate(timeout=60)
+    _, printed = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, printed
     assert f"job {job_id} is over" in printed
     assert [trial.state for trial in trials] == ["completed"] * 2, [trial.reason for trial in trials]
@@ -63,13 +68,9 @@ def test_a_trial_that_cannot_be_trained_fails_and_the_worker_goes_on(
     store.add_trials(job_id, [NewTrial({"method": "no such method"}, "user", 1)])
     worker.suggest(job_id, 1)
     process = _start(url, job_id, settings.home)
-    for _ in range(1200):
-        trials = client.trials(job_id)
-        if all(trial.state in {"completed", "failed"} for trial in trials):
-            break
-        time.sleep(0.1)
+    trials = _ended_trials(client, job_id)
     client.cancel(job_id)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert [trial.state for trial in trials] == ["failed", "completed"]
     assert "no such method" in trials[0].reason
 
@@ -91,8 +92,7 @@ def test_a_killed_training_process_fails_its_trial(
     (trial,) = worker.suggest(job_id, 1)
 
     def finish() -> None:
-        while store.get_trial(trial.id).state != "failed":
-            time.sleep(0.05)
+        wait_until(lambda: store.get_trial(trial.id).state == "failed", "the trial has failed", every=0.05)
         client.cancel(job_id)
 
     thread = threading.Thread(target=finish)

@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ import psutil
 
 from peftsearch import Client
 from peftsearch.errors import PeftsearchError
-
-READY_WITHIN = 60.0  # seconds
+from peftsearch.results import Job
+from tests.patience import PATIENCE_S, wait_until
 
 
 def free_port() -> int:
@@ -54,14 +53,14 @@ class Serving:
                     process.send_signal(sent)
                 except psutil.NoSuchProcess:
                     continue
-        psutil.wait_procs(family, timeout=60)
-        self.process.wait(60)
+        psutil.wait_procs(family, timeout=PATIENCE_S)
+        self.process.wait(PATIENCE_S)
 
-    def stop(self, within: float = 40.0) -> int:
+    def stop(self) -> int:
         """Ctrl-C, as a terminal sends it: to the whole group. The exit status."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(within)
+        return self.process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -93,13 +92,29 @@ def serving(home: Path, *flags: str, environment: dict[str, str] | None = None) 
 
 
 def _await_ready(running: Serving) -> None:
-    deadline = time.monotonic() + READY_WITHIN
+    def goes_on() -> None:
+        assert running.process.poll() is None, f"the service ended:\n{running.log.read_text()}"
+
     with running.client() as client:
-        while True:
-            assert running.process.poll() is None, f"the service ended:\n{running.log.read_text()}"
-            try:
-                client.health(ready=True)
-                return
-            except PeftsearchError:
-                assert time.monotonic() < deadline, f"not ready in time:\n{running.log.read_text()}"
-                time.sleep(0.1)
+        wait_until(lambda: answers(client), lambda: f"it is ready:\n{running.log.read_text()}", meanwhile=goes_on)
+
+
+def answers(client: Client) -> bool:
+    """Whether the service does, with all that it needs."""
+    try:
+        return bool(client.health(ready=True)["status"] == "ready")
+    except PeftsearchError:
+        return False
+
+
+def job_when(client: Client, job_id: str, holds: Callable[[Job], bool] = lambda job: job.over) -> Job:
+    """The job as soon as this holds of it, or as it has ended."""
+
+    def there() -> Job | None:
+        job = client.job(job_id)
+        if holds(job):
+            return job
+        assert not job.over, f"it ended before: {job}"
+        return None
+
+    return wait_until(there, lambda: f"the job gets there: {client.job(job_id)}")

@@ -8,8 +8,7 @@ import pytest
 
 from service.background import repeating
 from service.errors import Unavailable
-
-WITHIN = 60.0  # seconds
+from tests.patience import PATIENCE_S
 
 
 def test_it_goes_on_after_a_failure(caplog: pytest.LogCaptureFixture) -> None:
@@ -26,8 +25,8 @@ def test_it_goes_on_after_a_failure(caplog: pytest.LogCaptureFixture) -> None:
             raise answer
         return answer
 
-    with repeating("duty", work, period=0.01, patience=WITHIN):
-        assert done.wait(WITHIN)
+    with repeating("duty", work, period=0.01, patience=PATIENCE_S):
+        assert done.wait(PATIENCE_S)
     assert set(times) == {"duty"}
     assert [record.getMessage() for record in caplog.records] == [
         "duty: not this time: full",

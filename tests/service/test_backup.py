@@ -15,6 +15,7 @@ from service.conductor.takeover import take_over
 from service.settings import Settings
 from service.store.store import Store, open_store
 from tests.api_fixtures import Worker
+from tests.patience import wait_until
 from workers.artifacts import ArtifactStore
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
@@ -57,8 +58,8 @@ def test_a_backup_of_a_busy_service_is_whole(
 
     busy = threading.Thread(target=work)
     busy.start()
-    while store.get_job(job).counts["completed"] < 5:
-        assert not failed, failed
+    wait_until(lambda: failed or store.get_job(job).counts["completed"] >= 5, "five trials are completed", every=0.01)
+    assert not failed, failed
     _back_up(settings.home, tmp_path / "backup")
     stop.set()
     busy.join()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,13 @@ import pytest
 import torch
 import transformers
 
-from peftsearch import Client, load_adapter
-from peftsearch.results import Job
-from tests.service.serving import Serving, serving
+from peftsearch import load_adapter
+from tests.service.serving import Serving, job_when, serving
 from tests.workers.stored_models import FILLER, WORDS, write_rows, write_tokenizer
 from tests.workers.tiny_models import BUILDERS, TOKEN_BUILDERS, tiny_description, tiny_model
 
 EVERY = (*BUILDERS, *TOKEN_BUILDERS, "opt", "bloom")
 KINDS = EVERY if os.environ.get("PEFTSEARCH_FAMILIES") == "all" else ("qwen3", "t5")
-WITHIN = 240.0  # seconds
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1500)]
 
@@ -97,21 +94,13 @@ def test_searches_on_a_family_end_and_adapters_keep_their_loss(service: Serving,
     with service.client() as client:
         jobs = [client.submit(_job(kind, preset, task)) for preset in ("lora", "methods")]
         for job in jobs:
-            assert _ended(client, job.id).state == "completed"
+            assert job_when(client, job.id).state == "completed"
             trials = client.trials(job.id)
             for trial in trials:
                 assert (trial.state, trial.reason) == ("completed", None), trial.config
                 folder = client.export(trial.id, root / kind / trial.id)
                 assert _loss(task, folder) == pytest.approx(trial.metrics["loss"], rel=2e-3), trial.config
             assert len(trials) == 3
-
-
-def _ended(client: Client, job_id: str) -> Job:
-    deadline = time.monotonic() + WITHIN
-    while not (job := client.job(job_id)).over:
-        assert time.monotonic() < deadline, f"the job does not end: {job}"
-        time.sleep(0.1)
-    return job
 
 
 def _loss(task: dict[str, Any], adapter: Path) -> float:

@@ -6,25 +6,21 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from peftsearch import Client
 from peftsearch.errors import PeftsearchError
-from peftsearch.results import Job
-from tests.service.serving import Serving, serving
+from tests.service.serving import Serving, job_when, serving
 from tests.workers.judge_server import JudgeServer
 from tests.workers.tiny_language_model import save_tiny_llama
 from workers.outbound.tokens import TOKENS_FILE
 
 TOKEN = "tok-Zm9ybHkwbmUtam9i"
-WITHIN = 240.0  # seconds
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +85,6 @@ def _job(root: Path, judges: list[dict[str, Any]], objective: str) -> dict[str, 
     }
 
 
-def _ended(client: Client, job: str) -> Job:
-    deadline = time.monotonic() + WITHIN
-    while not (found := client.job(job)).over:
-        assert time.monotonic() < deadline, f"the job does not end: {found}"
-        time.sleep(0.1)
-    return found
-
-
 def test_judges_score_fail_and_are_silent_and_the_token_is_nowhere(
     service: Serving, root: Path, judge: JudgeServer, other: JudgeServer
 ) -> None:
@@ -109,7 +97,7 @@ def test_judges_score_fail_and_are_silent_and_the_token_is_nowhere(
         needy = client.submit(_job(root, [scornful], "scornful"))
         with pytest.raises(PeftsearchError, match=r"task.judges.0.url.*--judges"):
             client.submit(_job(root, [helpful | {"url": "http://10.0.0.1/score"}], "helpful"))
-        assert _ended(client, judged.id).state == "completed"
+        assert job_when(client, judged.id).state == "completed"
         (trial,) = client.trials(judged.id)
         assert (trial.state, trial.reason) == ("completed", None)
         assert 0 <= trial.metrics["helpful"] <= 1
@@ -118,7 +106,7 @@ def test_judges_score_fail_and_are_silent_and_the_token_is_nowhere(
         told = trial.environment
         assert "you sent Bearer ***" in told["unmeasured_scornful"]
         assert "ReadTimeout" in told["unmeasured_silent"]
-        _ended(client, needy.id)
+        job_when(client, needy.id)
         (failed,) = client.trials(needy.id)
         assert failed.state == "failed"
         assert "judge_failed: scornful" in str(failed.reason)

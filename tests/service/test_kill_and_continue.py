@@ -10,16 +10,14 @@ from typing import Any
 
 import pytest
 
-from peftsearch import Client
 from peftsearch.results import Job
 from search_spaces.space import config_hash
 from service.store.store import open_store
-from tests.service.serving import serving
+from tests.service.serving import job_when, serving
 from tests.service.tiny_task import tiny_job
 
 TRIALS = 6
 EPOCHS = 2
-END_WITHIN = 120.0  # seconds for either half, on a machine that has much else to do
 
 
 @pytest.mark.slow
@@ -30,12 +28,12 @@ def test_nothing_is_lost_or_done_twice_when_everything_is_killed(tmp_path: Path)
     home, root = tmp_path / "home", f"--data-root={tmp_path}"
     with serving(home, root) as first, first.client() as client:
         job = client.submit(tiny_job(tmp_path, TRIALS, train_rows=800))
-        before = _await(client, job.id, lambda now: _done(now) >= moment * TRIALS)
+        before = job_when(client, job.id, lambda now: _done(now) >= moment * TRIALS)
         time.sleep(random.SystemRandom().uniform(0.0, 1.0))
         first.kill()
     with serving(home, root) as second, second.client() as client:
         # No request asks for it: the service continues by itself.
-        after = _await(client, job.id, lambda now: now.over)
+        after = job_when(client, job.id)
         assert second.stop() == 0
     assert (after.state, after.reason) == ("completed", None)
     assert _done(after) >= _done(before)
@@ -44,15 +42,6 @@ def test_nothing_is_lost_or_done_twice_when_everything_is_killed(tmp_path: Path)
 
 def _done(job: Job) -> int:
     return job.progress.completed
-
-
-def _await(client: Client, job_id: str, condition: object) -> Job:
-    deadline = time.monotonic() + END_WITHIN
-    while not condition(job := client.job(job_id)):  # type: ignore[operator]
-        assert time.monotonic() < deadline, f"the job does not get there: {job}"
-        assert job.state in ("queued", "running"), job.reason
-        time.sleep(0.05)
-    return job
 
 
 def _check_store(home: Path, job_id: str) -> None:
@@ -87,10 +76,10 @@ def test_a_mixture_job_goes_on_where_its_plan_was_when_everything_is_killed(tmp_
     home, root = tmp_path / "home", f"--data-root={tmp_path}"
     with serving(home, root) as first, first.client() as client:
         job = client.submit(_tiny_mixture(tmp_path))
-        before = _await(client, job.id, lambda now: _done(now) >= moment * PROXIES)
+        before = job_when(client, job.id, lambda now: _done(now) >= moment * PROXIES)
         first.kill()
     with serving(home, root) as second, second.client() as client:
-        after = _await(client, job.id, lambda now: now.over)
+        after = job_when(client, job.id)
         answer = client.answer(job.id)
         assert second.stop() == 0
     assert (after.state, after.reason) == ("completed", None)

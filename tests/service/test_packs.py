@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.serving import serving
-from tests.service.test_serve import wait_for
+from tests.service.serving import job_when, serving
 from tests.service.tiny_task import tiny_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
@@ -26,7 +25,7 @@ def test_a_job_packs_what_can_be_packed_and_trains_the_rest_alone(tmp_path: Path
     )
     with serving(tmp_path / "home", f"--data-root={tmp_path}") as service, service.client() as client:
         job = client.submit(job_file)
-        assert wait_for(client, job.id).state == "completed"
+        assert job_when(client, job.id).state == "completed"
         trials = client.trials(job.id)
     assert [trial.state for trial in trials] == ["completed"] * 8
     assert {trial.engine for trial in trials} == {"fast"}

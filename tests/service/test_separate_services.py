@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,10 +17,11 @@ import psutil
 import pytest
 
 from peftsearch import Client
-from peftsearch.errors import PeftsearchError
+from peftsearch.results import Job
 from service.processes.home import home_identity
 from service.store.store import open_store
-from tests.service.serving import free_port, serving
+from tests.patience import PATIENCE_S, wait_until
+from tests.service.serving import answers, free_port, job_when, serving
 from tests.service.store.conftest import empty_postgres, postgres_server  # noqa: F401 - fixtures
 from tests.service.tiny_task import tiny_job
 
@@ -41,7 +42,7 @@ def running(*command: str, log: Path, **variables: str) -> Iterator[subprocess.P
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
             try:
-                process.wait(120)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -53,10 +54,7 @@ def ray_head(log: Path, cores: str = "--num-cpus=2", **variables: str) -> Iterat
     with tempfile.TemporaryDirectory(prefix="ps-ray-", ignore_cleanup_errors=True) as scratch:
         flags = (cores, "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={scratch}")
         with running(RAY_PROGRAM, "start", "--head", "--block", f"--port={port}", *flags, log=log, **variables):
-            deadline = time.monotonic() + 60
-            while "Ray runtime started" not in log.read_text():
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.2)
+            wait_until(lambda: "Ray runtime started" in log.read_text(), lambda: f"Ray starts: {log.read_text()}")
             yield f"127.0.0.1:{port}"
 
 
@@ -75,23 +73,25 @@ def test_api_and_conductor_share_postgresql_and_a_ray_cluster(
         job = client.submit(tiny_job(tmp_path, trials=4))
         conduct = (sys.executable, "-m", "service.serve", "--only=conductor", f"--ray={address}")
         with running(*conduct, log=tmp_path / "conductor.log", **shared, **RAY) as conductor:
-            deadline = time.monotonic() + 120
-            while not (now := client.job(job.id)).over:
+
+            def over(now: Job) -> bool:
                 assert conductor.poll() is None, (tmp_path / "conductor.log").read_text()
-                assert time.monotonic() < deadline, f"{now}\n{(tmp_path / 'conductor.log').read_text()}"
-                time.sleep(0.2)
+                return now.over
+
+            now = job_when(client, job.id, over)
             assert (now.state, now.progress.completed) == ("completed", 4)
             best = client.best(job.id)
             assert client.export(best.trial.id, tmp_path / "adapter").joinpath("README.md").is_file()
-            second = subprocess.run(conduct, env={**os.environ, **shared}, capture_output=True, text=True, timeout=60)
+            environment = {**os.environ, **shared}
+            second = subprocess.run(conduct, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
             assert second.returncode == 1
             assert "already works on" in second.stderr
             conductor.send_signal(signal.SIGTERM)
-            assert conductor.wait(120) == 0
+            assert conductor.wait(PATIENCE_S) == 0
         assert client.health(ready=True)["status"] == "ready"  # the API does without
 
 
-TAKEN_OVER_WITHIN = 10.0  # seconds
+TAKEN_OVER_WITHIN = 10.0  # seconds, as docs/operations.md promises
 
 
 def test_two_of_each_share_a_job_and_one_conductor_goes_on_for_the_other(
@@ -118,16 +118,16 @@ def test_two_of_each_share_a_job_and_one_conductor_goes_on_for_the_other(
                 conduct = (sys.executable, "-m", "service.serve", "--only=conductor", f"--ray={address}")
                 log = tmp_path / f"{name}.log"
                 process = stack.enter_context(running(*conduct, log=log, PEFTSEARCH_HOME=str(home), **shared))
-                _await(lambda log=log: "ready" in log.read_text(), "a conductor starts")
+                wait_until(lambda log=log: "ready" in log.read_text(), "a conductor starts")
                 conductors[home_identity(home)] = process
             job = here.submit(tiny_job(tmp_path, trials=6, train_rows=400))
-            _await(lambda: there.job(job.id).progress.completed >= 1, "the job gets going")
+            job_when(there, job.id, lambda now: now.progress.completed >= 1)
             holder = str(store.get_job(job.id).lease_owner)
             conductors.pop(holder.partition(".")[0]).kill()
             killed, (other,) = time.monotonic(), conductors
-            _await(lambda: str(store.get_job(job.id).lease_owner).startswith(other), "the other one takes over")
+            wait_until(lambda: str(store.get_job(job.id).lease_owner).startswith(other), "the other one takes over")
             taken_over = time.monotonic() - killed
-            _await(lambda: there.job(job.id).over, "the job ends")
+            job_when(there, job.id)
         ended = here.job(job.id)
         assert (ended.state, ended.progress.completed) == ("completed", 6)
         completions = [
@@ -140,35 +140,21 @@ def test_two_of_each_share_a_job_and_one_conductor_goes_on_for_the_other(
     store.close()
 
 
-def _await(condition: Callable[[], bool], what: str, within: float = 150.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, f"within {within:g} s it did not come to this: {what}"
-        time.sleep(0.1)
-
-
 def test_an_api_of_several_processes_answers_as_one(tmp_path: Path) -> None:
     home, port = tmp_path / "home", free_port()
     given = {"PEFTSEARCH_HOME": str(home), "PEFTSEARCH_DATA_ROOTS": str(tmp_path)}
     flags = ("--factory", "service.api.asgi:app", "--workers=2", f"--port={port}", "--log-level=warning")
     with running(sys.executable, "-m", "uvicorn", *flags, log=tmp_path / "api.log", **given) as api:
-        _await(lambda: (home / "token").exists(), "the token is there")
+        wait_until(lambda: (home / "token").exists(), "the token is there")
         token = (home / "token").read_text().strip()
         with Client(f"http://127.0.0.1:{port}", token) as client:
-            _await(lambda: _answers(client), "it answers")
+            wait_until(lambda: answers(client), "it answers")
             assert len(client.tokens()) == 1  # the processes agreed on one
             job = client.submit(tiny_job(tmp_path, trials=2))
             for _ in range(20):
                 with Client(f"http://127.0.0.1:{port}", token) as another:
                     assert another.job(job.id).state == "queued"
             assert len(psutil.Process(api.pid).children()) >= 2
-
-
-def _answers(client: Client) -> bool:
-    try:
-        return client.health(ready=True)["status"] == "ready"
-    except PeftsearchError:
-        return False
 
 
 def test_a_signal_between_the_start_and_the_first_answer_ends_the_service(tmp_path: Path) -> None:
@@ -183,7 +169,8 @@ def run(self, sockets):
 serve._Server.run = run
 sys.exit(serve.main(["--only=api", "--port=0", f"--home={sys.argv[1]}"]))
 """
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
 
 
@@ -196,6 +183,6 @@ def test_a_ray_client_address_is_refused_with_what_would_do(tmp_path: Path) -> N
         "--ray=ray://head:10001",
         f"--home={tmp_path}",
     ]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert found.returncode == 1
     assert "ray start --address=HOST:6379 --num-cpus=0" in found.stderr

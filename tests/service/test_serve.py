@@ -9,7 +9,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,12 +18,11 @@ import httpx
 import psutil
 import pytest
 
-from peftsearch import Client
 from peftsearch.errors import Conflict
-from peftsearch.results import Job
 from service.serve import _credential, _listen
 from service.settings import Settings
-from tests.service.serving import Serving, serving
+from tests.patience import PATIENCE_S, wait_until
+from tests.service.serving import Serving, job_when, serving
 from tests.service.tiny_task import tiny_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
@@ -43,17 +41,9 @@ def service(root: Path) -> Iterator[Serving]:
         yield started
 
 
-def wait_for(client: Client, job_id: str, within: float = 120.0) -> Job:
-    deadline = time.monotonic() + within
-    while not (job := client.job(job_id)).over:
-        assert time.monotonic() < deadline, f"the job does not end: {job}"
-        time.sleep(0.1)
-    return job
-
-
 def run_serve(*flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "service.serve", *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def _is_trial_worker(process: psutil.Process) -> bool:
@@ -64,10 +54,7 @@ def _is_trial_worker(process: psutil.Process) -> bool:
 
 
 def test_workers_are_there_before_the_first_job(service: Serving) -> None:
-    deadline = time.monotonic() + 60
-    while not any(map(_is_trial_worker, service.family())):
-        assert time.monotonic() < deadline, "no worker came up"
-        time.sleep(0.2)
+    wait_until(lambda: any(map(_is_trial_worker, service.family())), "a worker comes up", every=0.2)
 
 
 def test_a_job_from_submission_to_the_adapter_in_hand(service: Serving, root: Path) -> None:
@@ -75,7 +62,7 @@ def test_a_job_from_submission_to_the_adapter_in_hand(service: Serving, root: Pa
 
     with service.client() as client:
         job = client.submit(tiny_job(root, trials=5, optimizer={"name": "auto"}))
-        ended = wait_for(client, job.id)
+        ended = job_when(client, job.id)
         assert (ended.state, ended.reason) == ("completed", None)
         trials = client.trials(job.id)
         assert [trial.state for trial in trials] == ["completed"] * 5
@@ -101,14 +88,9 @@ def test_a_job_from_submission_to_the_adapter_in_hand(service: Serving, root: Pa
 def test_cancelling_a_running_job_ends_its_trials(service: Serving, root: Path) -> None:
     with service.client() as client:
         job = client.submit(tiny_job(root, trials=50, train_rows=2000))
-        deadline = time.monotonic() + 90
-        while client.job(job.id).progress.completed < 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        job_when(client, job.id, lambda now: now.progress.completed >= 1)
         client.cancel(job.id)
-        while any(trial.state in ("queued", "running") for trial in client.trials(job.id)):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: not client.trials(job.id, states=["queued", "running"]), "no trial goes on")
         assert client.job(job.id).state == "cancelled"
         stopped = client.trials(job.id, states=["stopped"])
         assert {trial.reason for trial in stopped} <= {"the job is cancelled"}
@@ -118,13 +100,13 @@ def test_an_open_event_stream_ends_when_the_service_stops(tmp_path: Path) -> Non
     with serving(tmp_path / "home", "--only=api", f"--data-root={tmp_path}") as service:
         with service.client() as client:
             job = client.submit(tiny_job(tmp_path, trials=2))
-        with httpx.stream("GET", f"{service.url}/v1/jobs/{job.id}/events", timeout=120) as stream:
+        with httpx.stream("GET", f"{service.url}/v1/jobs/{job.id}/events", timeout=PATIENCE_S) as stream:
             lines = stream.iter_lines()
             assert next(lines).startswith("id: ")
             os.killpg(service.process.pid, signal.SIGINT)
             for _ in lines:  # ends cleanly instead of being cut off
                 pass
-        assert service.process.wait(120) == 0
+        assert service.process.wait(PATIENCE_S) == 0
         assert "Traceback" not in service.log.read_text()
 
 
@@ -136,10 +118,11 @@ def test_a_signal_is_heeded_while_hostile_bodies_are_read(tmp_path: Path) -> Non
             with suppress(httpx.HTTPError):
                 while True:
                     kind = {"Content-Type": "application/yaml"}
-                    httpx.post(f"{service.url}/v1/jobs", content=b"[" * 200_000, headers=kind, timeout=60)
+                    httpx.post(f"{service.url}/v1/jobs", content=b"[" * 200_000, headers=kind, timeout=PATIENCE_S)
 
         for _ in range(4):
             many.submit(send)
+        # These two limits are what is tested: held up by brackets it had taken minutes.
         assert httpx.get(f"{service.url}/v1/healthz", timeout=60).status_code == 200
         os.kill(service.process.pid, signal.SIGTERM)
         assert service.process.wait(60) == 0
@@ -152,19 +135,22 @@ def test_a_service_that_is_stopped_lets_its_trials_go_on_where_they_were(tmp_pat
     job_file = tiny_job(tmp_path, trials=1, train_rows=800, budget={"trials": 1, "epochs": 400})
     with serving(tmp_path / "home", flags) as first, first.client() as client:
         job = client.submit(job_file)
-        deadline = time.monotonic() + 120
-        while not (begun := [t for t in client.trials(job.id, states=["running"]) if len(client.reports(t.id)) > 1]):
-            assert time.monotonic() < deadline, client.job(job.id)
-            time.sleep(0.05)
+        begun = wait_until(
+            lambda: [t for t in client.trials(job.id, states=["running"]) if len(client.reports(t.id)) > 1],
+            lambda: f"a trial is under way: {client.job(job.id)}",
+            every=0.05,
+        )
         family = first.family()
         first.process.terminate()
-        assert first.process.wait(60) == 0
-        assert psutil.wait_procs(family, timeout=20)[1] == []
+        assert first.process.wait(PATIENCE_S) == 0
+        assert psutil.wait_procs(family, timeout=PATIENCE_S)[1] == []
     with serving(tmp_path / "home", flags) as second, second.client() as client:
         id = begun[0].id
-        while not (after := [report for report in client.reports(id) if report.attempt == 2]):
-            assert time.monotonic() < deadline + 120, client.trial(id)
-            time.sleep(0.05)
+        after = wait_until(
+            lambda: [report for report in client.reports(id) if report.attempt == 2],
+            lambda: f"it goes on: {client.trial(id)}",
+            every=0.05,
+        )
         reached = max(report.step for report in client.reports(id) if report.attempt == 1)
         with suppress(Conflict):  # on a quick machine it is over by now
             client.cancel(job.id)
@@ -176,16 +162,17 @@ def test_a_service_that_is_stopped_lets_its_trials_go_on_where_they_were(tmp_pat
 def test_a_killed_worker_costs_one_attempt(service: Serving, root: Path) -> None:
     with service.client() as client:
         job = client.submit(tiny_job(root, trials=4, train_rows=2000))
-        deadline = time.monotonic() + 90
-        while not any(client.reports(trial.id) for trial in client.trials(job.id, states=["running"])):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(
+            lambda: any(client.reports(trial.id) for trial in client.trials(job.id, states=["running"])),
+            lambda: f"a trial is under way: {client.job(job.id)}",
+            every=0.05,
+        )
         # All are chosen before the first is killed: a process in reserve may become the next worker in between.
         workers = [process for process in service.family() if _is_trial_worker(process)]
         assert {worker.nice() for worker in workers} == {os.nice(0)}  # before the optimizer, which has a niceness of 10
         for worker in workers:
             worker.kill()
-        ended = wait_for(client, job.id)
+        ended = job_when(client, job.id)
         assert (ended.state, ended.progress.completed) == ("completed", 4)
         trials = client.trials(job.id)
         assert max(trial.attempt for trial in trials) == 2
@@ -264,13 +251,10 @@ def test_the_conductor_is_started_again_when_it_dies_and_dies_with_the_service(t
     with serving(tmp_path / "home") as service:
         conductor = _conductor(service)
         os.kill(conductor.pid, signal.SIGKILL)
-        deadline = time.monotonic() + 120
-        while (successor := _conductor(service, of_another=conductor.pid)) is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        successor = wait_until(lambda: _conductor(service, of_another=conductor.pid), "another conductor is started")
         family = service.family()
         service.process.kill()  # the parent only: nobody is left to tell the child
-        gone, alive = psutil.wait_procs(family, timeout=120)
+        gone, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
         assert successor in gone
         assert alive == []
 
@@ -302,5 +286,5 @@ sys.exit(serve.main(flags))
 def test_a_signal_that_comes_while_it_starts_ends_it(tmp_path: Path, moment: str) -> None:
     flags = [f"--home={tmp_path / 'home'}", "--port=0", "--only=api", "--no-auth", f"--data-root={tmp_path}"]
     command = [sys.executable, "-c", SIGNALLED, moment, *flags]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.otlp_collector import Collector, Told, collecting_spans
+from tests.patience import PATIENCE_S, wait_until
 from tests.service.notifying.receiver import Receiver, receiving
-from tests.service.serving import Serving, serving
+from tests.service.serving import Serving, job_when, serving
 from tests.service.tiny_task import tiny_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
-WITHIN = 240.0  # seconds
 CALLER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TRIALS = 4
 
@@ -44,17 +44,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         receiver.statuses = [500, 200]
         with serving(root / "home", *flags, environment=collector.environment) as service:
             asked = {"url": receiver.url, "events": ["job.completed"]}
-            made = httpx.post(f"{service.url}/v1/webhooks", json=asked).raise_for_status().json()
-            job = httpx.post(
-                f"{service.url}/v1/jobs", json=tiny_job(root, trials=TRIALS), headers={"traceparent": CALLER}
-            )
-            id = job.raise_for_status().json()["id"]
+            made = httpx.post(f"{service.url}/v1/webhooks", json=asked, timeout=PATIENCE_S).raise_for_status().json()
+            job, headers = tiny_job(root, trials=TRIALS), {"traceparent": CALLER}
+            sent = httpx.post(f"{service.url}/v1/jobs", json=job, headers=headers, timeout=PATIENCE_S)
+            id = sent.raise_for_status().json()["id"]
             with service.client() as client:
-                deadline = time.monotonic() + WITHIN
-                while not (job_now := client.job(id)).over:
-                    assert time.monotonic() < deadline, job_now
-                    time.sleep(0.1)
-                assert job_now.state == "completed", job_now
+                ended = job_when(client, id)
+                assert ended.state == "completed", ended
             yield Scene(id, made["secret"], made["id"], service, collector, receiver)
 
 
@@ -98,11 +94,13 @@ def test_lines_of_the_log_carry_the_trace(scene: Scene) -> None:
 
 
 def test_the_end_of_the_job_is_told_again_after_a_refusal(scene: Scene) -> None:
-    deadline = time.monotonic() + WITHIN
     url = f"{scene.service.url}/v1/webhooks/{scene.webhook_id}/deliveries"
-    while not (kept := httpx.get(url).raise_for_status().json()["items"]) or kept[0]["state"] != "delivered":
-        assert time.monotonic() < deadline, kept
-        time.sleep(0.2)
+
+    def delivered() -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = httpx.get(url, timeout=PATIENCE_S).raise_for_status().json()["items"]
+        return items if items and items[0]["state"] == "delivered" else []
+
+    kept = wait_until(delivered, lambda: f"it is delivered: {httpx.get(url).text}", every=0.2)
     assert (len(kept), kept[0]["attempts"], kept[0]["status"]) == (1, 2, 200)
     first, second = scene.receiver.got
     assert first[1] == second[1]

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from service.settings import Settings
 from service.store.store import Store, open_store
+from tests.patience import PATIENCE_S
 from tests.web.search import Search
 from tests.web.server import Server
 from workers.artifacts import ArtifactStore
@@ -31,9 +32,7 @@ FLAGS = [
     "--no-first-run",
 ]
 
-# Every wait of every browser test: for an event, for as long as a slow and busy machine may need. A costly answer is
-# the longest of them: it starts a process that loads libraries.
-PATIENCE_MS = 120_000
+PATIENCE_MS = 1000 * PATIENCE_S  # of every wait of every browser test
 expect.set_options(timeout=PATIENCE_MS)
 
 

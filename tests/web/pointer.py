@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import re
-import time
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import FloatRect, Locator, Page
+
+from tests.patience import at_rest, wait_until
 
 Place = tuple[float, float]
-WITHIN = 60.0  # seconds, on a slow and busy machine
-PAUSE_MS = 60
+PAUSE = 0.06  # seconds between two looks
 MOST = 400  # places that are tried in one picture
 APART = 9  # pixels between two places that are tried
 MARGIN = (50, 32, 26, 48)  # left, top, right, bottom: where a chart has its names and ticks
@@ -42,20 +42,12 @@ CANVAS = """(chart) => {
 
 def picture(chart: Locator) -> bytes:
     """What the canvas alone shows, when it has come to rest: no tooltip, no button over it."""
-    before, deadline = "", time.monotonic() + WITHIN
-    while (now := chart.evaluate(CANVAS)) != before:
-        assert time.monotonic() < deadline, "the chart does not come to rest"
-        before = now
-        chart.page.wait_for_timeout(PAUSE_MS)
-    return base64.b64decode(now.split(",")[1])
+    return base64.b64decode(at_rest(lambda: chart.evaluate(CANVAS), "the chart", PAUSE).split(",")[1])
 
 
 def after(chart: Locator, before: bytes) -> bytes:
     """Wait until the canvas shows other than it did."""
-    deadline = time.monotonic() + WITHIN
-    while (now := picture(chart)) == before:
-        assert time.monotonic() < deadline, "the chart was not drawn anew"
-    return now
+    return wait_until(lambda: (now := picture(chart)) != before and now, "the chart is drawn anew", every=0)
 
 
 def ticks(drawn: bytes) -> bytes:
@@ -88,19 +80,25 @@ def _places(drawn: bytes, surface: list[int]) -> list[tuple[int, int]]:
 
 def trial_in(chart: Locator) -> tuple[Place, int]:
     """A place in the chart that stands for a trial, as the tooltip there says, and the trial's number."""
-    deadline = time.monotonic() + WITHIN
-    while time.monotonic() < deadline:  # what came meanwhile may have moved or changed the chart
+
+    def look() -> tuple[Place, int] | None:  # again and again: what came meanwhile may have moved or changed the chart
         for place in _places(picture(chart), chart.evaluate(SURFACE))[:MOST]:
             chart.page.mouse.move(*on_page(chart, place))
             if found := re.search(r"[Tt]rial (\d+)", chart.evaluate(TIP)):
                 return place, int(found[1])
-    raise AssertionError("nothing in the chart tells of a trial")
+        return None
+
+    return wait_until(look, "something in the chart tells of a trial", every=0)
+
+
+def box_of(element: Locator) -> FloatRect:
+    """Where it is on the page. Between being found and being measured it may be drawn anew, and then has no place."""
+    return wait_until(element.bounding_box, lambda: f"it has a place: {element}", PAUSE)
 
 
 def on_page(chart: Locator, place: Place) -> Place:
     """Where a place in the chart is on the page at this moment."""
-    box = chart.bounding_box()
-    assert box is not None
+    box = box_of(chart)
     return box["x"] + place[0], box["y"] + place[1]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import uvicorn
 
 from service.api.app import create_app
 from service.settings import Settings
 from service.store.store import Store
+from tests.patience import wait_until
 from workers.artifacts import ArtifactStore
 
 
@@ -32,8 +32,7 @@ class Server:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
+        wait_until(lambda: self._server.started, "the server starts", every=0.01)
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
 
     def stop(self) -> None:

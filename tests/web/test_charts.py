@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.short_form import short_form
 from tests.web.charted_pages import ADDRESSES
 from tests.web.conftest import WEB
-from tests.web.pointer import after, drag, on_page, picture, ticks, trial_in
+from tests.web.pointer import after, box_of, drag, on_page, picture, ticks, trial_in
 from tests.web.search import Search
 from tests.web.test_dashboard import row
 
@@ -47,8 +47,7 @@ def open_chart(page: Page, search: Search, name: str) -> Locator:
 
 def middle(chart: Locator) -> tuple[float, float]:
     """Of the chart, a little beside whatever stands in the middle itself."""
-    box = chart.bounding_box()
-    assert box is not None
+    box = box_of(chart)
     return box["x"] + box["width"] * 0.47, box["y"] + box["height"] * 0.53
 
 
@@ -97,8 +96,7 @@ def test_a_chart_zooms_moves_and_comes_back(page: Page, search: Search, name: st
     page.mouse.move(0, 0)
     after(chart, right)
     if name not in TURNS:
-        box = chart.bounding_box()
-        assert box is not None
+        box = box_of(chart)
         page.mouse.dblclick(box["x"] + box["width"] - 4, box["y"] + box["height"] - 3)
         expect(back).to_have_count(0)
         page.mouse.move(0, 0)
@@ -120,8 +118,7 @@ def test_a_click_on_what_stands_for_a_trial_opens_it(page: Page, search: Search,
 def test_a_box_chooses_the_trials_in_it(page: Page, search: Search, name: str) -> None:
     chart = open_chart(page, search, name)
     place, number = trial_in(chart)
-    box = chart.bounding_box()
-    assert box is not None
+    box = box_of(chart)
     x, y = on_page(chart, place)
     right, down = FREE * box["width"], FREE * box["height"]
     left, top = max(x - right, box["x"] + 2), max(y - down, box["y"] + 2)

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from service.api.routes import chat
 from service.store.store import Store
+from tests.patience import PATIENCE_S
 from tests.service.answering import questions
 from tests.web.talking_job import talking_job
 
@@ -55,7 +56,7 @@ def test_an_answer_is_stopped_while_it_streams_and_another_one_asked_for(
         process = psutil.Process(int(noted.read_text()))
         page.get_by_role("button", name="Stop").click()
         expect(page.get_by_role("button", name="Ask")).to_be_enabled()
-        process.wait(120)  # the work ends with the question
+        process.wait(PATIENCE_S)  # the work ends with the question
     expect(stage).to_have_count(0)
     expect(chatting.get_by_role("alert")).to_have_count(0)
     page.get_by_label("Prompt").fill("3:")

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from service.store.records import NewTrial, Resumption
 from service.store.store import Store
+from tests.web.pointer import box_of
 from tests.web.search import Search
 from tests.web.server import Server
 
@@ -314,10 +315,10 @@ def test_number_and_state_stay_in_view_while_columns_scroll(page: Page, search: 
     page.set_viewport_size({"width": 900, "height": 900})
     open_job(page, search)
     cells = row(page, 1).locator("td")
-    before = [cells.nth(at).bounding_box() for at in range(3)]
+    before = [box_of(cells.nth(at)) for at in range(3)]
     page.locator(".trials-scroller").evaluate("frame => { frame.scrollLeft = 300 }")
     page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    after = [cells.nth(at).bounding_box() for at in range(3)]
+    after = [box_of(cells.nth(at)) for at in range(3)]
     assert (after[0], after[1]) == (before[0], before[1])
     assert after[2] != before[2]
 

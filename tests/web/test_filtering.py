@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.web.drawings import at_rest, colours
+from tests.web.pointer import box_of
 from tests.web.search import Search
 
 pytestmark = pytest.mark.browser
@@ -85,8 +86,7 @@ def test_brushing_an_axis_filters_and_a_click_lets_go(page: Page, search: Search
     chart = page.get_by_role("img", name=re.compile("Parallel coordinates of 18 trials over method, rank"))
     expect(chart).to_be_visible()
     chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    assert box is not None
+    box = box_of(chart)
     axes = 5  # method, rank, targets, accuracy, trainable_params; learning_rate does not vary
     x = box["x"] + 48 + (box["width"] - 48 - 64) / (axes - 1)
     top, bottom = box["y"] + 44, box["y"] + box["height"] - 20

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from service.store.store import Store
+from tests.patience import PATIENCE_S
 from tests.short_form import short_form
 from tests.web.server import Server
 from tests.workers.tiny_chat_model import write_language_model
@@ -82,7 +83,7 @@ def write(page: Page, job: dict[str, Any], fields: list[str]) -> None:
 
 def example(server: Server, token: str, kind: str) -> tuple[dict[str, Any], list[str]]:
     """The job that the service gives as the example of a type, and the fields of the type."""
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as service:
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S) as service:
         listed = service.get("/v1/tasks").raise_for_status().json()["items"]
     found = next(one for one in listed if one["name"] == kind)
     return found["example"], [one["name"] for one in found["fields"] if one["name"] != "type"]

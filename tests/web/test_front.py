@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 
 from service.store.imports import Measured
 from service.store.store import Store
-from tests.web.drawings import at_rest
+from tests.web.drawings import at_rest, drawn_anew
+from tests.web.pointer import box_of
 from tests.web.search import SPEC, Search
 
 pytestmark = pytest.mark.browser
@@ -65,15 +66,14 @@ def test_the_wheel_scrolls_and_with_ctrl_zooms(page: Page, search: Search) -> No
     page.goto(f"/#/jobs/{search.job.id}")
     chart = page.get_by_role("img", name=re.compile("on the Pareto front"))
     expect(chart).to_be_visible()
-    before = chart.screenshot()
+    before = at_rest(chart)
     chart.hover(position={"x": 150, "y": 120})
     page.keyboard.down("Control")
     page.mouse.wheel(0, -300)
     page.keyboard.up("Control")
     page.wait_for_function("() => window.scrollY === 0")
     page.mouse.move(0, 0)
-    expect(chart).to_be_visible()
-    assert chart.screenshot() != before
+    drawn_anew(chart, before)
 
 
 @pytest.mark.slow
@@ -119,10 +119,9 @@ def test_three_objectives_stand_in_a_box_with_their_constraint_and_their_past(
     )
     expect(box).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("hypervolume after 4 finished trials: 0"))).to_be_visible()
-    before = box.screenshot()
+    before = at_rest(box)
     page.get_by_role("slider", name="Turn").fill("-120")
-    page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    assert box.screenshot() != before
+    drawn_anew(box, before)
     page.get_by_role("combobox", name="Depth", exact=True).select_option("")
     flat = page.get_by_role("img", name=re.compile("of 4 trials, 2 on the Pareto front"))
     expect(flat).to_have_attribute("aria-label", re.compile("Constraints: trainable_params ≤ 100000"))
@@ -141,15 +140,12 @@ def test_keys_zoom_a_chart_and_a_box_drawn_with_shift_filters(page: Page, search
     page.goto(f"/#/jobs/{search.job.id}")
     chart = page.get_by_role("img", name=re.compile("on the Pareto front"))
     expect(chart).to_be_visible()
-    before = chart.screenshot()
-    chart.focus()
+    chart.focus()  # which draws a line around it
+    before = at_rest(chart)
     page.keyboard.press("+")
-    page.mouse.move(0, 0)
-    page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    assert chart.screenshot() != before
+    drawn_anew(chart, before)
     page.keyboard.press("0")
-    box = chart.bounding_box()
-    assert box is not None
+    box = box_of(chart)
     page.keyboard.down("Shift")
     page.mouse.move(box["x"] + 60, box["y"] + 40)
     page.mouse.down()
@@ -175,8 +171,7 @@ def test_each_of_thousands_of_trials_can_be_pointed_at_and_opened(page: Page, se
     chart = page.get_by_role("img", name=re.compile(f"of {len(spread)} trials, 1 on the Pareto front"))
     expect(chart).to_be_visible()
     expect(page.get_by_role("heading", name="Trial 2", exact=True)).to_be_visible()
-    box = chart.bounding_box()
-    assert box is not None
+    box = box_of(chart)
     chart.hover(position={"x": box["width"] / 2, "y": box["height"] / 2})
     tip = page.locator(".tip")
     expect(tip).to_contain_text(re.compile(r"Trial \d+"))

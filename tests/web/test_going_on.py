@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.web.drawings import drawn_anew
 from tests.web.made_jobs import mixture_job
+from tests.web.pointer import box_of
 from tests.web.search import Search, search_with_confirmation
 
 pytestmark = pytest.mark.browser
@@ -52,8 +53,7 @@ def test_a_trial_is_gone_on_from_and_says_what_became_of_it(page: Page, search: 
         ]
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
-    strip = page.get_by_role("list", name="Stages").bounding_box()
-    assert strip is not None
+    strip = box_of(page.get_by_role("list", name="Stages"))
     assert strip["height"] < 150  # one row, so that the charts come first
     assert stages.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
     search.store.exported(winner, str(winner.adapter))
@@ -158,8 +158,7 @@ def test_mixtures_stand_on_the_simplex_of_their_domains(page: Page, search: Sear
     chart = page.get_by_role("img", name=label)
     expect(chart).to_be_visible()
     chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    assert box is not None
+    box = box_of(chart)
     # The corner of the first domain is on top; of the trials the pure one of the last domain lies on its own.
     radius = box["height"] / 2  # of the triangle, which has a quarter of it above and below
     page.mouse.click(box["x"] + box["width"] / 2 - 0.866 * radius, box["y"] + 1.75 * radius)

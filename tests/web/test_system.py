@@ -11,7 +11,9 @@ from playwright.sync_api import Page, expect
 from service.store.nodes import GpuMemory, Node, ResourceUse
 from service.store.records import Remarks
 from service.store.store import Store
+from tests.patience import PATIENCE_S
 from tests.web.made_jobs import STUDIED, mixture_job, study
+from tests.web.pointer import box_of
 from tests.web.search import Search
 from tests.web.server import Server
 from workers.assignment import Outcome
@@ -20,7 +22,8 @@ pytestmark = pytest.mark.browser
 
 
 def accepted(server: Server, secret: str) -> bool:
-    return httpx.get(f"{server.url}v1/jobs", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+    headers = {"Authorization": f"Bearer {secret}"}
+    return httpx.get(f"{server.url}v1/jobs", headers=headers, timeout=PATIENCE_S).status_code == 200
 
 
 @pytest.mark.slow
@@ -146,9 +149,7 @@ def test_on_a_very_wide_screen_charts_stand_beside_the_table(page: Page, search:
     page.goto(f"/#/jobs/{search.job.id}")
     table = page.get_by_role("grid", name="Trials")
     expect(table.locator("tbody tr[data-index]")).to_have_count(2)
-    charts, trials = page.locator(".panels").bounding_box(), table.bounding_box()
-    assert charts is not None
-    assert trials is not None
+    charts, trials = box_of(page.locator(".panels")), box_of(table)
     assert charts["x"] + charts["width"] <= trials["x"]
     assert charts["y"] < trials["y"] + trials["height"]
     assert trials["x"] + trials["width"] > 0.9 * 3840
@@ -172,7 +173,6 @@ def test_on_a_very_wide_screen_every_page_uses_the_width(
     page.set_viewport_size({"width": 3840, "height": 2160})
     page.goto(f"/{path}")
     expect(page.get_by_text(words).first).to_be_visible()
-    box = page.locator(widest).first.bounding_box()
-    assert box is not None
+    box = box_of(page.locator(widest).first)
     assert box["x"] + box["width"] > 0.9 * 3840
     assert page.evaluate("document.documentElement.scrollWidth") <= 3840

@@ -12,6 +12,7 @@ import pytest
 
 from service.processes.logs import _JsonLines
 from tests.otlp_collector import Collector, collecting_spans
+from tests.patience import PATIENCE_S
 from workers import tracing
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -48,7 +49,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 def test_without_a_collector_nothing_happens_and_nothing_is_imported() -> None:
-    subprocess.run([sys.executable, "-c", QUIET], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", QUIET], check=True, timeout=PATIENCE_S)
 
 
 def test_spans_arrive_in_the_trace_that_they_belong_to(collector: Collector) -> None:

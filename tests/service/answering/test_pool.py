@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from service.answering.pool import WAITING, AnswerPool, Reply
 from service.errors import Busy, ServiceError, TooCostly
 from service.settings import Settings
+from tests.patience import PATIENCE_S, wait_until
 from tests.service.answering import questions
 
 ROOT = str(Path(__file__).resolve().parents[3])
@@ -52,16 +52,16 @@ def _alive(process: int) -> bool:
         return False
 
 
+async def _noted(log: Path) -> list[str]:
+    def lines() -> list[str]:
+        text = log.read_text() if log.exists() else ""
+        return text.split() if text.endswith("\n") else []
+
+    return await asyncio.to_thread(wait_until, lines, "the question begins", 0.02)
+
+
 async def _begun(log: Path) -> list[int]:
-    while not log.exists() or not log.read_text().endswith("\n"):
-        await asyncio.sleep(0.02)
-    return [int(line) for line in log.read_text().split()]
-
-
-async def _noted(log: Path) -> Path:
-    while not log.exists() or not log.read_text().endswith("\n"):
-        await asyncio.sleep(0.02)
-    return Path(log.read_text().strip())
+    return [int(line) for line in await _noted(log)]
 
 
 @pytest.mark.slow
@@ -101,15 +101,15 @@ def test_a_question_ends_with_the_last_who_asks(play: Any, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_what_a_process_had_begun_goes_with_it(play: Any, tmp_path: Path) -> None:
     stopped, closed = tmp_path / "stopped", tmp_path / "closed"
-    begun = []
+    begun = list[Path]()
 
     async def scene(pool: AnswerPool) -> None:
         asking = asyncio.create_task(pool.ask(questions.litter, {"log": str(stopped), "seconds": 600}))
-        begun.append(await _noted(stopped))
+        begun.extend(map(Path, await _noted(stopped)))
         assert begun[0].exists()
         asking.cancel()
         assert _said(await pool.ask(questions.litter, {"log": str(closed), "seconds": 0})) == "tidy"
-        begun.append(await _noted(closed))
+        begun.extend(map(Path, await _noted(closed)))
         assert (begun[0].parent.exists(), begun[1].parent.exists()) == (False, True)
 
     play(scene)
@@ -158,10 +158,9 @@ def test_more_than_can_wait_are_refused_at_once(play: Any, tmp_path: Path) -> No
         asked = [{"log": str(tmp_path / "log"), "seconds": 60 + n} for n in range(WAITING + 1)]
         waiting = [asyncio.create_task(pool.ask(questions.slow, one)) for one in asked]
         await _begun(tmp_path / "log")
-        started = time.monotonic()
         with pytest.raises(Busy):
             await pool.ask(questions.echo, {"word": "late"})
-        assert time.monotonic() - started < 30
+        assert not any(task.done() for task in waiting)
         for task in waiting:
             task.cancel()
         await asyncio.wait(waiting)
@@ -174,15 +173,15 @@ def test_its_processes_end_with_it(play: Any, tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     async def scene(pool: AnswerPool) -> int:
-        asking = asyncio.create_task(pool.ask(questions.slow, {"log": str(log)}))
+        asked = {"log": str(log), "seconds": 2 * PATIENCE_S}  # longer than we wait for it to be gone
+        asking = asyncio.create_task(pool.ask(questions.slow, asked))
         (process,) = await _begun(log)
         await pool.close()
         assert asking.cancelled() or asking.done()
         return process
 
     process = play(scene)
-    while _alive(process):
-        time.sleep(0.02)
+    wait_until(lambda: not _alive(process), "its process is gone", every=0.02)
     assert process != os.getpid()
 
 

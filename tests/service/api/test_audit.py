@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from service.api.rate_limit import RateLimit
 from service.errors import TooMany, Unavailable
 from service.store.records import Deed
 from service.store.store import utc_now
+from tests.patience import wait_until
 
 Spec = dict[str, Any]
 
@@ -106,10 +106,7 @@ def test_what_workers_did_is_recorded_soon_after(guarded: TestClient, store: Any
     asked = guarded.post(f"/v1/jobs/{job}/ask", json={"worker_id": "w"}, headers=bot).json()
     told = {"trial_id": asked["trial_id"], "attempt": 1, "status": "failed", "reason": "nan_loss: at step 3"}
     assert guarded.post(f"/v1/trials/{asked['trial_id']}/tell", json=told, headers=bot).status_code == 200
-    deadline = time.monotonic() + 120
-    while len(entries := store.audit_trail().items) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    entries = wait_until(lambda: len(found := store.audit_trail().items) >= 2 and found, "both are there", every=0.05)
     assert [entry.deed.operation.rpartition("/")[2] for entry in entries] == ["tell", "ask"]
 
 

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from service.api.routes import chat
 from service.settings import Settings
 from service.store.store import Store
+from tests.patience import PATIENCE_S
 from tests.service.answering import questions
 from tests.service.api.talking_job import talking_job
 from tests.workers.tiny_language_model import tiny_llama, tiny_tokenizer
@@ -83,9 +84,9 @@ def test_an_answer_that_streams_is_stopped_and_the_next_question_is_answered(
     body = {"trials": [job["trained"]], "prompt": str(noted), "max_new_tokens": 6}
     with monkeypatch.context() as patch:
         patch.setattr(chat, "spoken", questions.talk_on)
-        with served.stream("POST", path, json=body, headers=EVENTS, timeout=120) as response:
+        with served.stream("POST", path, json=body, headers=EVENTS) as response:
             next(line for line in response.iter_lines() if "the cat sat" in line)
             process = psutil.Process(int(noted.read_text()))
-        process.wait(120)  # the work ends with the stream
-    answered = served.post(path, json=body | {"prompt": "3:"}, timeout=240)
+        process.wait(PATIENCE_S)  # the work ends with the stream
+    answered = served.post(path, json=body | {"prompt": "3:"})
     assert [one["number"] for one in answered.json()["answers"]] == [None, 0]

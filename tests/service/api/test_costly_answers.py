@@ -122,6 +122,7 @@ def test_others_are_answered_while_costly_ones_are_computed_and_these_end_with_t
     def ask(body: bytes) -> None:
         url, headers = f"{served.base_url}/v1/mixtures/fit", {"Content-Type": "application/json"}
         try:
+            # Soon given up: what is tested is what comes after.
             statuses.append(httpx.post(url, content=body, headers=headers, timeout=10).status_code)
         except httpx.TimeoutException:
             statuses.append(0)
@@ -134,7 +135,7 @@ def test_others_are_answered_while_costly_ones_are_computed_and_these_end_with_t
         time.sleep(0.1)
     assert statuses.count(503) >= len(bodies) - 3
     assert set(statuses) <= {0, 200, 503}
-    # All who asked have gone: the next question is not kept waiting by theirs.
+    # All who asked have gone: the next question is not kept waiting by theirs, as this limit is to show.
     response = httpx.post(f"{served.base_url}/v1/mixtures/fit", json=_mixtures(12, 2, 99), timeout=60)
     assert response.status_code == 200, response.text
 

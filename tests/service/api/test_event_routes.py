@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.api.event_feed import INTERVAL
+from tests.patience import at_rest, wait_until
 
 Spec = dict[str, Any]
 
@@ -109,17 +110,10 @@ def test_many_streams_share_one_look_at_the_store(store: Any, served: httpx.Clie
     ):
         readers = [_read(one), _read(two)]
         assert [next(reader)["event"] for reader in readers] == ["job.state", "job.state"]
-        while len(looks) < 6:
-            time.sleep(0.05)
+        wait_until(lambda: len(looks) >= 6, "looks at the store", every=0.05)
         # One look each interval, not one for each stream: however busy the machine, pauses only grow.
         assert min(later - look for look, later in pairwise(looks)) > 0.9 * INTERVAL
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        before = len(looks)
-        time.sleep(0.8)
-        if len(looks) == before:
-            break
-    assert len(looks) == before  # nobody listens, nobody looks
+    at_rest(lambda: len(looks), "looking", every=0.8)  # nobody listens, nobody looks
 
 
 def test_a_quiet_stream_is_kept_alive(app: FastAPI, served: httpx.Client, spec: Spec) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from service.conductor.proposing.proposer import Proposer
 from service.conductor.training.executor import Message
 from service.store.store import Store
 from tests.service.conductor.computing_executor import ComputingExecutor
+from tests.service.conductor.driving import drive
 from tests.workers.refining.winners import LORA, loss_of_loaded
 from tests.workers.refining.winners import TASK as SECTION
 from workers.artifacts import ArtifactStore
@@ -28,7 +28,6 @@ from workers.refining.trial import refine
 from workers.running.trial import train
 from workers.running.workbench import Workbench
 
-WITHIN = 240.0  # seconds, on a machine that has much else to do
 TASK = SECTION.model_dump(exclude_none=True)
 JOB: dict[str, Any] = {
     "name": "small",
@@ -55,10 +54,7 @@ def done(store: Store, artifacts: ArtifactStore, home: Path, proposer: Proposer,
         return [act(given, bench, lambda _report: "continue")]
 
     conductor = Conductor(store, ComputingExecutor(slots=1, script=work), proposer, "home.a")
-    deadline = time.monotonic() + WITHIN
-    while not (job := store.get_job(job_id)).finished_at:
-        assert time.monotonic() < deadline, job
-        conductor.tick(wait=0.01)
+    job = drive(conductor, job_id)
     assert (job.state, job.reason) == ("completed", None)
     return bench
 

@@ -8,19 +8,15 @@ SQLite, unless `PEFTSEARCH_FUZZ_DATABASE` is the URL of an empty database elsewh
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-import uvicorn
-from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -28,7 +24,8 @@ from hypothesis import strategies as st
 from service.api.app import create_app
 from service.settings import Settings
 from service.store.store import Store, open_store
-from tests.api_fixtures import Worker
+from tests.api_fixtures import Worker, behind_a_port
+from tests.patience import PATIENCE_S
 from workers.artifacts import ArtifactStore
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed (make setup brings it)")
@@ -92,13 +89,12 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     app = create_app(settings, store, artifacts)
     secret, _ = store.create_token("fuzz", ["admin"])
     worker = Worker(store, artifacts, folder)
-    with _served(app) as url, requests.Session() as session:
+    with behind_a_port(app) as url, requests.Session() as session:
         allowed = {"Authorization": f"Bearer {secret}"}
         jobs = []
         for executor in ("ray", "external"):
-            sent = session.post(
-                f"{url}/v1/jobs", json={**_spec(), "resources": {"executor": executor}}, headers=allowed, timeout=120
-            )
+            job = {**_spec(), "resources": {"executor": executor}}
+            sent = session.post(f"{url}/v1/jobs", json=job, headers=allowed, timeout=PATIENCE_S)
             assert sent.status_code == 201, sent.text
             jobs.append(sent.json()["id"])
             worker.start(jobs[-1])
@@ -109,20 +105,6 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         schema = schemathesis.openapi.from_dict(app.openapi())
         yield Target(store, url, session, schema, store.get_job(jobs[0]).spec, jobs, trials, secret)
     store.close()
-
-
-@contextmanager
-def _served(app: FastAPI) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def _spec() -> dict[str, Any]:
@@ -140,7 +122,7 @@ def _spec() -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + CASES)
+@pytest.mark.timeout(1000 + CASES)  # `make fuzz` takes longer than other tests may
 def test_no_request_breaks_the_api_or_its_document(target: Target) -> None:
     operations = [found.ok() for found in target.schema.get_all_operations()]
     without = max(1, CASES // (6 * len(operations)))
@@ -181,7 +163,7 @@ def _fuzz(target: Target, operation: Any, token: str | None, cases: int) -> None
         _hurry(case)
         case.headers = {name: text for name, text in (case.headers or {}).items() if name.lower() != "authorization"}
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = case.call(base_url=target.url, session=target.session, headers=headers, timeout=60)
+        answer = case.call(base_url=target.url, session=target.session, headers=headers, timeout=PATIENCE_S)
         target.answered[operation.label, answer.status_code] += 1
         try:
             case.validate_response(answer, checks=CHECKS)

@@ -20,6 +20,7 @@ from service.api.trial_table import arrow_stream
 from service.store.records import Resumption
 from service.store.store import Store
 from service.store.trial_columns import TrialColumns
+from tests.patience import PATIENCE_S
 from workers.artifacts import ArtifactStore
 
 Spec = dict[str, Any]
@@ -113,7 +114,7 @@ assert arguments.get_warmup_steps(100) == 6
 """
     assert api.get(f"/v1/trials/{job_id}-2/snippet").json() == {"snippet": snippet}
     program = snippet.replace("trainer.train()", "pass").replace("print(trainer.evaluate())", "pass") + checks
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
 
 

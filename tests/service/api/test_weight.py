@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 PROGRAM = """
 import json, sys
 from service.jobs.admission import admit
@@ -28,7 +30,6 @@ print(json.dumps(heavy))
 
 
 def test_building_the_app_and_admitting_a_job_imports_nothing_heavy(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
-    )
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert json.loads(done.stdout.splitlines()[-1]) == []

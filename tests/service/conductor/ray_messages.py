@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from service.conductor.training.executor import Lost, Message
 from service.conductor.training.ray_executor import RayExecutor
+from tests.patience import wait_until
 from workers.assignment import Outcome, Report
 
 
-def receive(executor: RayExecutor, done: Callable[[list[Message]], bool], within: float = 120.0) -> list[Message]:
-    """Messages until `done`; fails after `within` seconds."""
+def receive(executor: RayExecutor, done: Callable[[list[Message]], bool]) -> list[Message]:
+    """Messages until `done`."""
     messages: list[Message] = []
-    deadline = time.monotonic() + within
-    while not done(messages):
-        assert time.monotonic() < deadline, messages
-        messages += executor.receive(0.2)
+
+    def receive_more() -> None:
+        messages.extend(executor.receive(0.2))
+
+    wait_until(lambda: done(messages), lambda: f"its messages come, beside {messages}", 0, receive_more)
     return messages
 
 

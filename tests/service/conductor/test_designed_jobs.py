@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from service.jobs.kinds import designed_spec
 from service.store.records import Answer, Job, Trial
 from service.store.store import Store, open_store
 from tests.service.conductor.computing_executor import ComputingExecutor
+from tests.service.conductor.driving import drive
 from workers.assignment import Artifact, Assignment, Outcome
 from workers.proxies.spec import ProxyAssignment
 
-WITHIN = 200.0  # seconds, on a machine that has much else to do
 DOMAINS = ("web", "code", "books")
 BEST = {"web": 0.6, "code": 0.25, "books": 0.15}
 MIXTURE: dict[str, Any] = {
@@ -90,16 +89,6 @@ def admitted(spec: dict[str, Any]) -> dict[str, Any]:
     designed = designed_spec(spec)
     assert designed is not None
     return designed.model_dump(mode="json")
-
-
-def drive(conductor: Conductor, job_id: str, until: Any = None) -> Job:
-    deadline = time.monotonic() + WITHIN
-    while not (job := conductor.store.get_job(job_id)).finished_at:
-        assert time.monotonic() < deadline, job
-        conductor.tick(wait=0.01)
-        if until is not None and until():
-            break
-    return job
 
 
 def ended(store: Store, proposer: Proposer, spec: dict[str, Any]) -> tuple[Job, tuple[Trial, ...], Answer | None]:

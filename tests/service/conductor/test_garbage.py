@@ -12,6 +12,7 @@ import pytest
 
 from service.conductor.garbage import TELL_REPORTS, collect, collecting
 from service.store.store import Store, open_store, utc_now
+from tests.patience import wait_until
 from tests.service.store.examples import claimed, outcome, report, running_job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact
@@ -70,10 +71,7 @@ def test_garbage_is_collected_in_the_background(
     orphan = put(artifacts, tmp_path, "orphan")
     os.utime(tmp_path / "artifacts" / orphan.sha256[:2] / orphan.sha256, (1, 1))
     with collecting(store, artifacts, database, period=0.01):
-        deadline = time.monotonic() + 120
-        while orphan.sha256 in artifacts:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: orphan.sha256 not in artifacts, "the orphan goes", every=0.01)
 
 
 def test_old_reports_are_forgotten_in_the_background(store: Store, database: str, artifacts: ArtifactStore) -> None:
@@ -84,8 +82,9 @@ def test_old_reports_are_forgotten_in_the_background(store: Store, database: str
     store.set_job_state(job.id, "completed")
     later = open_store(database, lambda: utc_now() + timedelta(seconds=TELL_REPORTS + 1))
     with collecting(later, artifacts, database, period=0.01):
-        deadline = time.monotonic() + 120
-        while any(event.kind == "trial.report" for event in store.events_after(0, job.id)):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(
+            lambda: all(event.kind != "trial.report" for event in store.events_after(0, job.id)),
+            "events of reports go",
+            every=0.01,
+        )
     assert store.job_reports(job.id)

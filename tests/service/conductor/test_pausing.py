@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from service.jobs.search.scheduling import moves
 from service.jobs.search.spec import JobSpec
 from service.store.records import Job
 from service.store.store import Store, open_store
+from tests.patience import wait_until
 from tests.service.conductor.computing_executor import ComputingExecutor, accuracy
 from workers.assignment import Artifact, Assignment, Outcome, Report
 
@@ -78,11 +78,7 @@ def submit(store: Store, name: str, **changes: Any) -> Job:
 
 
 def drive(conductor: Conductor, until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not until():
-        assert time.monotonic() < deadline, "the conductor does not get there"
-        conductor.tick(wait=0)
-        time.sleep(0.002)
+    wait_until(until, "the conductor gets there", every=0.002, meanwhile=lambda: conductor.tick(wait=0))
 
 
 def over(store: Store, job: Job) -> Callable[[], bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from service.conductor.training.ray_executor import RayExecutor
 from service.jobs.search.spec import JobSpec
 from service.store.records import Trial
 from service.store.store import Store, open_store
+from tests.service.conductor.driving import drive
 from tests.service.tiny_task import tiny_job
 from tests.short_form import short_form
 
@@ -57,11 +57,7 @@ def trials_of(conductor: Conductor, folder: Path, scheduler: dict[str, Any], **c
     )
     spec = JobSpec.model_validate(given)
     job = conductor.store.create_job(spec.name, spec.model_dump(mode="json"))
-    deadline = time.monotonic() + 200
-    while conductor.store.get_job(job.id).state in ("queued", "running"):
-        assert time.monotonic() < deadline, "the conductor does not get there"
-        conductor.tick()
-    assert conductor.store.get_job(job.id).state == "completed"
+    assert drive(conductor, job.id).state == "completed"
     return list(conductor.store.searched_trials(job.id))
 
 

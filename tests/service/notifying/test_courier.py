@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from service.notifying.courier import Courier, delivering
 from service.store.store import Store, open_store
+from tests.patience import wait_until
 from tests.service.notifying.receiver import Receiver, receiving
 from tests.service.store.examples import ManualClock, running_job
 from workers.outbound.addresses import Allowed
@@ -102,7 +102,4 @@ def test_what_is_not_allowed_any_more_or_not_there_is_told_to_whoever_looks(
 def test_the_courier_goes_round_by_itself(store: Store, receiver: Receiver) -> None:
     with delivering(Courier(store, LOOPBACK), period=0.05):
         end_a_job(store, receiver.url)
-        deadline = time.monotonic() + 60
-        while not receiver.got:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: receiver.got, "the receiver is told", every=0.02)

@@ -13,15 +13,18 @@ from contextlib import suppress
 from pathlib import Path
 from unittest.mock import Mock
 
+import psutil
 import pytest
 
 from service.conductor.__main__ import LONGEST_SCRATCH, ray_scratch
 from service.processes import lifeline
 from service.processes.home import HomeInUseError, HomeLock, home_identity, write_private
 from service.processes.supervisor import Supervisor, pause_before_restart
+from tests.patience import PATIENCE_S, wait_until
 
 HOLD = "import sys, time; from pathlib import Path; from service.processes.home import HomeLock; "
-HOLD += "lock = HomeLock(Path(sys.argv[1]), 'api'); lock.acquire(); print('held', flush=True); time.sleep(60)"
+HOLD += "lock = HomeLock(Path(sys.argv[1]), 'api'); lock.acquire(); print('held', flush=True); "
+HOLD += f"time.sleep({2 * PATIENCE_S})"
 
 
 def test_a_home_has_one_holder_and_the_next_one_reads_who(tmp_path: Path) -> None:
@@ -43,7 +46,7 @@ def test_kill_nine_frees_the_home_at_once(tmp_path: Path) -> None:
     with pytest.raises(HomeInUseError):
         HomeLock(tmp_path, "api").acquire(wait=0.3)
     holder.kill()
-    HomeLock(tmp_path, "api").acquire(wait=10)
+    HomeLock(tmp_path, "api").acquire(wait=10)  # seconds: at once, on any machine
     holder.wait()
 
 
@@ -86,7 +89,8 @@ def test_a_supervised_child_is_started_again_until_told_to_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.processes.supervisor.FIRST_PAUSE", 0.05)
-    script = f"import os, time; open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}}\\n'); time.sleep(60)"
+    script = f"import os, time; open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}}\\n'); "
+    script += f"time.sleep({2 * PATIENCE_S})"
     supervisor = Supervisor("child", lambda: subprocess.Popen([sys.executable, "-c", script]))
     supervisor.start()
     for births in (1, 2, 3):
@@ -101,29 +105,35 @@ def test_a_supervised_child_is_started_again_until_told_to_stop(
 
 
 def _lines(path: Path, count: int) -> list[int]:
-    deadline = time.monotonic() + 120
-    while not path.exists() or len(path.read_text().splitlines()) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return [int(line) for line in path.read_text().splitlines()]
+    def lines() -> list[str]:
+        found = path.read_text().splitlines() if path.exists() else []
+        return found if len(found) >= count else []
+
+    return [int(line) for line in wait_until(lines, f"{count} lines are in {path.name}", every=0.02)]
 
 
 def test_a_child_on_a_lifeline_leaves_when_its_parent_is_killed(tmp_path: Path) -> None:
     child = tmp_path / "followed.py"
     child.write_text(
         "import os, time\nfrom service.processes.lifeline import follow_parent\nassert follow_parent()\n"
-        f"open({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}\\n')\ntime.sleep(60)\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}\\n')\n"
+        f"time.sleep({2 * PATIENCE_S})\n"  # longer than we wait for it to be gone
     )
-    parent = "import time; from service.processes.lifeline import spawn; spawn(['followed'], {}); time.sleep(60)"
+    parent = "import time; from service.processes.lifeline import spawn; spawn(['followed'], {}); "
+    parent += f"time.sleep({2 * PATIENCE_S})"
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen([sys.executable, "-c", parent], env={**os.environ, "PYTHONPATH": path})
     (pid,) = _lines(tmp_path / "pid", 1)
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 120
-    while Path(f"/proc/{pid}/stat").exists() and ") Z " not in Path(f"/proc/{pid}/stat").read_text():
-        assert time.monotonic() < deadline, "the child outlives its parent"
-        time.sleep(0.05)
+    wait_until(lambda: _gone(pid), "the child leaves, too", every=0.05)
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_a_process_that_nobody_spawned_follows_nobody() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from service.errors import NotFound
 from service.store.store import Store, open_store
+from tests.patience import PATIENCE_S
 from tests.service.store.examples import outcome, report
 
 _processes = multiprocessing.get_context("forkserver")  # imports once, and shares no connection with its children
@@ -27,7 +28,7 @@ class Member(_processes.Process):  # type: ignore[misc,name-defined]  # a class 
 
     def result(self) -> Any:
         """What the role returned; fails with its error when it raised one or died."""
-        answer, error = self._answers.recv() if self._answers.poll(200) else (None, "no answer in 200 seconds")
+        answer, error = self._answers.recv() if self._answers.poll(PATIENCE_S) else (None, "no answer")
         self.join()
         assert error is None, error
         return answer

@@ -7,7 +7,7 @@ import random
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -17,6 +17,7 @@ from service.errors import Unavailable
 from service.store import engine
 from service.store.records import Event
 from service.store.store import Store, open_store
+from tests.patience import wait_until
 from tests.service.store import crowd
 from tests.service.store.examples import SPEC, outcome, running_job
 
@@ -67,9 +68,12 @@ def test_thirty_two_workers_in_eight_processes_share_a_job(live_store: Store, st
     job = running_job(live_store, trials=128)
     processes = [crowd.start(crowd.workers, store_url, job.id, f"p{n}", THREADS) for n in range(PROCESSES)]
     seen: list[Event] = []
-    while any(process.is_alive() for process in processes):
-        follow(live_store, seen)
-        time.sleep(0.02)
+    wait_until(
+        lambda: not any(process.is_alive() for process in processes),
+        "all workers end",
+        every=0.02,
+        meanwhile=lambda: follow(live_store, seen),
+    )
     lists = crowd.results(processes)
     claimed = [trial_id for done in lists for trial_id in done]
     trials = live_store.searched_trials(job.id)
@@ -80,15 +84,23 @@ def test_thirty_two_workers_in_eight_processes_share_a_job(live_store: Store, st
     check_books(live_store, job.id)
 
 
+def _await_another(store: Store, job_id: str, workers: Sequence[crowd.Member]) -> None:
+    """One more trial that is completed, or the end of all who could."""
+
+    def completed() -> int:
+        return store.counts(job_id)["completed"]
+
+    before = completed()
+    wait_until(lambda: completed() > before or not any(one.is_alive() for one in workers), "one more ends", every=0.01)
+
+
 @pytest.mark.slow
 def test_killed_workers_cost_nothing_but_their_attempt(live_store: Store, store_url: str) -> None:
     chance = random.Random(7)
     job = running_job(live_store, trials=150, resources={"max_attempts": 20})
     for round in range(6):
         processes = [crowd.start(crowd.workers, store_url, job.id, f"r{round}p{n}", 2) for n in range(3)]
-        before = live_store.counts(job.id)["completed"]
-        while live_store.counts(job.id)["completed"] == before and any(p.is_alive() for p in processes):
-            time.sleep(0.01)
+        _await_another(live_store, job.id, processes)
         time.sleep(chance.uniform(0, 0.1))
         for process in processes:
             process.kill()
@@ -106,8 +118,7 @@ def test_killed_workers_cost_nothing_but_their_attempt(live_store: Store, store_
 def test_a_job_can_be_deleted_under_its_workers(live_store: Store, store_url: str) -> None:
     job = running_job(live_store, trials=5000)
     members = [crowd.start(crowd.outlived, store_url, job.id, f"p{n}") for n in range(4)]
-    while live_store.counts(job.id)["completed"] < 5:
-        time.sleep(0.01)
+    wait_until(lambda: live_store.counts(job.id)["completed"] >= 5, "five trials are completed", every=0.01)
     live_store.delete_job(job.id)
     assert set(crowd.results(members)) <= {"job", "trial"}
     assert live_store.events_after(0) == ()

@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import multiprocessing
 
+from tests.patience import PATIENCE_S
 from tests.service.tiny_task import tiny_job
 from tests.workers.engines.packs import (
     Made,
@@ -94,7 +95,7 @@ def fitting(setting: Setting, resident: ResidentBase) -> list[Tiny]:
 def rank_main(rank: int, folder: str) -> None:
     """One of two processes that train every setting together; what each made goes into files."""
     torch.set_num_threads(1)
-    rendezvous, timeout = f"file://{folder}/rendezvous", datetime.timedelta(seconds=240)
+    rendezvous, timeout = f"file://{folder}/rendezvous", datetime.timedelta(seconds=PATIENCE_S)
     dist.init_process_group(backend_on("cpu"), init_method=rendezvous, rank=rank, world_size=RANKS, timeout=timeout)
     found: dict[str, Any] = {"told": exchanged(rank), "trials": outcomes_of_a_pack(Path(folder))}
     store = PrefixStore(Path(folder) / f"prefixes-{rank}", 1 << 30)

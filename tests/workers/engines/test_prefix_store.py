@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.patience import PATIENCE_S
 from workers.engines.prefix_store import HiddenStates, PrefixStore
 
 LENGTHS = np.array([3, 1, 4])
@@ -128,6 +129,6 @@ def test_processes_that_want_the_same_states_compute_them_once(tmp_path: Path) -
     processes = [context.Process(target=_in_process, args=(tmp_path, done)) for _ in range(3)]
     for process in processes:
         process.start()
-    assert sum(done.get(timeout=60) for _ in processes) == 1
+    assert sum(done.get(timeout=PATIENCE_S) for _ in processes) == 1
     for process in processes:
         process.join()

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import multiprocessing, nn
 from torch.distributed.tensor import DTensor
 
+from tests.patience import PATIENCE_S
 from tests.workers.engines.test_engine_equality import HYPERPARAMETERS, TRAIN, VALIDATION, attach, train
 from tests.workers.engines.test_engine_equality import ROWS as METHOD_ROWS
 from tests.workers.methods.test_conformance import CASES as METHODS
@@ -142,7 +143,7 @@ def continued(interrupted: bool) -> dict[str, NDArray[Any]]:
 def rank_main(rank: int, folder: str) -> None:
     """One of two processes that train every setting together; what each found goes into files."""
     torch.set_num_threads(1)
-    rendezvous, timeout = f"file://{folder}/rendezvous", datetime.timedelta(seconds=120)
+    rendezvous, timeout = f"file://{folder}/rendezvous", datetime.timedelta(seconds=PATIENCE_S)
     dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=RANKS, timeout=timeout)
     for name, setting in SETTINGS.items():
         np.savez(Path(folder) / f"{name}-{rank}.npz", **trained(setting, sharded=True))

@@ -8,12 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_S, wait_until
 from tests.workers.programs_job import COUNTING, Programs
 from workers.artifacts import ArtifactStore
 from workers.assignment import Decision, Report
@@ -43,7 +43,7 @@ def executable(programs: Programs, text: str, name: str = "train") -> str:
 def ended(pid: int) -> bool:
     """Whether a process is gone, waiting for the kernel to take it away."""
     with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-        psutil.Process(pid).wait(timeout=60)
+        psutil.Process(pid).wait(timeout=PATIENCE_S)
     return not psutil.pid_exists(pid)
 
 
@@ -146,14 +146,15 @@ def test_a_program_ends_with_its_worker(tmp_path: Path) -> None:
     code += f"Programs(Path({str(programs.folder)!r}), ArtifactStore({str(tmp_path / 'artifacts')!r})).run({path!r})"
     root = Path(__file__).resolve().parents[3]
     worker = subprocess.Popen([sys.executable, "-c", code], cwd=root)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text():
+
+    def noted() -> str:
         assert worker.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        return (tmp_path / "child").read_text() if (tmp_path / "child").exists() else ""
+
+    child = wait_until(noted, "the program has started a child", every=0.05)
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
-    assert ended(int((tmp_path / "child").read_text()))
+    assert ended(int(child))
 
 
 def test_a_program_sees_no_secrets_of_the_service(

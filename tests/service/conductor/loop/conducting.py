@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from service.conductor.loop import Conductor
 from service.jobs.search.spec import JobSpec
 from service.store.records import Job
 from service.store.store import Store
+from tests.patience import wait_until
 from workers.assignment import Assignment
 
 SPEC: dict[str, Any] = {
@@ -52,12 +52,12 @@ def never_ending(_: Assignment) -> list[Any]:
 
 def tick_until(conductor: Conductor, clock: Clock, done: Callable[[], bool], step: float = 0.5) -> None:
     """Tick until `done`; the proposer is a real process, so real time may pass, too."""
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline, "the conductor does not get there"
+
+    def tick() -> None:
         conductor.tick(wait=0)
         clock.seconds += step
-        time.sleep(0.005)
+
+    wait_until(done, "the conductor gets there", every=0.005, meanwhile=tick)
 
 
 def is_over(store: Store, job: Job) -> Callable[[], bool]:

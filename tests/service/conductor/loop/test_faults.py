@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from service.errors import Unavailable
 from service.jobs.search.spec import JobSpec
 from service.store.records import Job, Trial
 from service.store.store import Store
+from tests.patience import wait_until
 from tests.service.conductor.computing_executor import ComputingExecutor
 from tests.service.conductor.loop.conducting import SPEC, Clock, Make, is_over, never_ending, submit, tick_until
 from workers.assignment import Outcome
@@ -46,15 +46,15 @@ def test_an_outage_of_the_database_loses_no_message(
         return healthy(outcome)
 
     monkeypatch.setattr(store, "finish_trial", finish)
-    deadline = time.monotonic() + 60
-    while not is_over(store, job)():
-        assert time.monotonic() < deadline
+
+    def tick() -> None:
         try:
             conductor.tick(wait=0)
         except Unavailable:
             clock.seconds += 1
         clock.seconds += 0.5
-        time.sleep(0.005)
+
+    wait_until(is_over(store, job), "the job ends", every=0.005, meanwhile=tick)
     assert store.counts(job.id)["completed"] == 6
     assert all(len(store.reports(trial.id)) == 2 for trial in store.searched_trials(job.id))
 

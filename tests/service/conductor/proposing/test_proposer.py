@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from optimizers.problem import CompletedTrial, History
 from service.conductor.proposing.proposer import Proposer, Reply, Request
+from tests.patience import PATIENCE_S, wait_until
 
 SPEC: dict[str, Any] = {
     "name": "t",
@@ -36,11 +36,12 @@ def proposer() -> Iterator[Proposer]:
 
 def replies(proposer: Proposer, count: int = 1) -> list[Reply]:
     found: list[Reply] = []
-    deadline = time.monotonic() + 60
-    while len(found) < count:
-        assert time.monotonic() < deadline
-        found += proposer.poll()
-        time.sleep(0.01)
+
+    def all_there() -> bool:
+        found.extend(proposer.poll())
+        return len(found) >= count
+
+    wait_until(all_there, lambda: f"{count} answers come: {found}", every=0.01)
     return found
 
 
@@ -92,7 +93,7 @@ def test_a_process_that_dies_with_nothing_to_do_costs_no_question(proposer: Prop
     proposer.warm()
     assert child().pid == idle.pid
     idle.kill()
-    idle.wait(60)
+    idle.wait(PATIENCE_S)
     proposer.submit(request(n=1))
     (reply,) = replies(proposer)
     assert (reply.error, len(reply.configs)) == (None, 1)

@@ -16,6 +16,7 @@ from service.conductor.__main__ import ray_scratch
 from service.conductor.training.executor import Lost
 from service.conductor.training.placement import Shape
 from service.conductor.training.ray_executor import RayExecutor
+from tests.patience import PATIENCE_S
 from tests.service.conductor.ray_messages import ended, receive
 from tests.service.tiny_task import tiny_job
 from workers.assignment import Assignment, Outcome
@@ -163,4 +164,4 @@ def test_a_worker_that_hangs_is_ended_and_its_core_is_free_again(
     executor.start([trial(task, "c")], ONE_CORE)
     outcomes = ended(receive(executor, lambda got: bool(ended(got))))
     assert set(outcomes) == {"c"}
-    hanging.wait(120)
+    hanging.wait(PATIENCE_S)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,14 @@ from service.conductor.__main__ import ray_scratch
 from service.conductor.training.executor import Lost
 from service.conductor.training.placement import Shape
 from service.conductor.training.ray_executor import RayExecutor
-from tests.service.conductor.ray_messages import ended
-from tests.service.conductor.ray_messages import receive as receive_within
+from tests.patience import PATIENCE_S
+from tests.service.conductor.ray_messages import ended, receive
 from tests.service.tiny_task import tiny_job
 from workers.artifacts import ArtifactStore
 from workers.assignment import Artifact, Assignment, Outcome, Report
 from workers.tasks.catalogue.text_classification import TextClassificationSpec
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 WHOLE, HALVES = Shape(2.0, 0.0, shards=2), Shape(1.0, 0.0, shards=2)  # two ranks on a core each, or on one
 
@@ -51,10 +50,6 @@ def trial(task: TextClassificationSpec, name: str, epochs: float = 2, shards: in
     return Assignment(
         trial_id=name, attempt=1, task=task, config=config, epochs=epochs, seed=1, measure_latency=False, shards=shards
     )
-
-
-# Ranks start in seconds, or minutes where others use the cores.
-receive = partial(receive_within, within=400)
 
 
 def processes(kind: str) -> list[psutil.Process]:
@@ -189,7 +184,7 @@ def test_whatever_dies_loses_the_attempt_and_leaves_its_cores_to_the_next(
     assert not second.blameless
     assert "rank" in first.reason
     started = processes("TrainController") + processes("RayTrainWorker") + processes("PlacementGroupCleaner")
-    assert psutil.wait_procs(started, timeout=60)[1] == []  # nothing of the two groups stays
+    assert psutil.wait_procs(started, timeout=PATIENCE_S)[1] == []  # nothing of the two groups stays
     # A trial that has all cores can start behind these two and one that is abandoned before its ranks are there.
     executor.start([trial(task, "unwanted")], WHOLE)
     executor.abandon("unwanted")
