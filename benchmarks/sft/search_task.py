@@ -126,7 +126,7 @@ def job_spec(section: Mapping[str, Any], overrides: Overrides, size: SearchSize,
             {"metric": "loss", "direction": "minimize"},
             {"metric": "trainable_params", "direction": "minimize"},
         ],
-        "scheduler": {"name": "asha"},
+        "scheduler": {"name": "median"},  # halving loses small adapters: docs/decisions/schedulers-measured.md
         "budget": {"trials": 2 * size.trials, "epochs": size.epochs},
         "reference_trials": [literature_default(space_of(overrides))],
         "seed": seed,
