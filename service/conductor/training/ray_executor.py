@@ -5,32 +5,28 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
-import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import services
 from ray.exceptions import RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from service.conductor.training.cluster import Cluster
 from service.conductor.training.executor import Lost, Message, Work
 from service.conductor.training.idle_workers import IdleWorkers
+from service.conductor.training.local_ray import start_local, use_own_token
 from service.conductor.training.placement import Machine, Shape
 from service.conductor.training.speed import MeasuredSpeed
-from service.processes.home import write_private
 from service.store.nodes import Node
 from workers.assignment import Assignment, Decision, Outcome, Report
 from workers.machine_speed import MachineSpeed
 from workers.programs.assignment import ProgramAssignment
 from workers.running.ray_worker import TrialWorker, WorkerSettings
 
-OBJECT_STORE_BYTES = 100_000_000  # only reports and outcomes pass through it
 _PACK_OVER = "its pack had ended"
 RESOURCES_AGE = 5.0  # seconds for which the cluster's size is not asked for again
 LIVES_WITHIN = 0.25  # seconds in which an idle worker says so; one that is still starting does not, and is taken
@@ -284,7 +280,7 @@ def _awaits(assignment: Work) -> bool:
 def _start(address: str | None, scratch: Path, token: Path) -> None:
     if address is None:
         use_own_token(token)
-        _start_local(scratch)
+        start_local(scratch)
     elif address.startswith("ray://"):
         raise ConnectionError(
             f"ray: found {address!r}; reports cannot be streamed through a Ray client. Run the conductor on a "
@@ -300,45 +296,3 @@ def _join(address: str) -> None:
     except ConnectionError as error:
         hint = "is it up? A cluster that asks for a token needs RAY_AUTH_MODE=token and the token here, too"
         raise ConnectionError(f"ray: {error}; {hint}") from error
-
-
-def use_own_token(file: Path) -> None:
-    """Ray asks for a token where it starts locally, by default one of all clusters of a user, which others may read."""
-    if "RAY_AUTH_TOKEN" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
-        if not file.exists():
-            write_private(file, secrets.token_hex(32))
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(file)
-
-
-@contextlib.contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Ray listens on all interfaces unless its node has the address 127.0.0.1, which it would replace by another."""
-    replace = services.resolve_ip_for_localhost
-    services.resolve_ip_for_localhost = lambda host: host
-    try:
-        yield
-    finally:
-        services.resolve_ip_for_localhost = replace
-
-
-def _start_local(scratch: Path) -> None:
-    """Start Ray on this machine without dashboard. Logs of earlier runs go: each would leave some megabytes."""
-    for session in scratch.glob("session_*"):
-        if session.is_symlink():
-            session.unlink()
-        else:
-            shutil.rmtree(session, ignore_errors=True)
-    # Ray's default lets workers yield to everything else on the machine, the proposer and the API included.
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    # Ray warns on every start that its ports ask for a token, which is as it should be.
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-    with _on_loopback():
-        ray.init(
-            address="local",  # never join another user's cluster on this machine
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _temp_dir=str(scratch),
-            _node_ip_address="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )

@@ -21,7 +21,7 @@ TASK = TextClassificationSpec(
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     import ray
 
-    from service.conductor.training.ray_executor import use_own_token
+    from service.conductor.training.local_ray import use_own_token
     from workers.running.ray_worker import TrialWorker, WorkerSettings
 
     home = tmp_path_factory.mktemp("home")
