@@ -20,6 +20,7 @@ import ray
 from service.conductor.loop import Conductor
 from service.conductor.proposing.proposer import Proposer
 from service.conductor.training import ray_executor
+from service.conductor.training.local_ray import use_own_token
 from service.conductor.training.placement import Shape
 from service.jobs.search.spec import JobSpec
 from service.store.states import JOB_OVER
@@ -69,7 +70,7 @@ def measure(trials: int, slots: int) -> dict[str, Any]:
 
         def start(address: str | None, scratch: Path, token: Path) -> None:
             del address
-            ray_executor.use_own_token(token)
+            use_own_token(token)
             ray.init(
                 address="local", num_cpus=slots, include_dashboard=False, object_store_memory=100_000_000,
                 _temp_dir=str(scratch), log_to_driver=False, logging_level=logging.WARNING,

@@ -7,8 +7,10 @@ import logging
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray._private import services
@@ -16,6 +18,8 @@ from ray._private import services
 from service.processes.home import write_private
 
 OBJECT_STORE_BYTES = 100_000_000  # only reports and outcomes pass through it
+STARTED_WITHIN = 180.0  # seconds for the node to say that it is there, on a machine that has much else to do
+_AGAIN = 0.2
 
 
 def use_own_token(file: Path) -> None:
@@ -37,7 +41,7 @@ def start_local(scratch: Path) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     # Ray warns on every start that its ports ask for a token, which is as it should be.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-    with _on_loopback():
+    with _on_loopback(), _patiently():
         ray.init(
             address="local",  # never join another user's cluster on this machine
             include_dashboard=False,
@@ -58,3 +62,26 @@ def _on_loopback() -> Iterator[None]:
         yield
     finally:
         services.resolve_ip_for_localhost = replace
+
+
+@contextlib.contextmanager
+def _patiently(within: float = STARTED_WITHIN) -> Iterator[None]:
+    """Ray gives its node 30 seconds, which cannot be set. On a busy machine each start would be over before it was up,
+    and the next one as well: here a look for the node lasts until it is there, or `within` seconds are over."""
+    look = services.get_node
+
+    def until_there(*given: Any, **named: Any) -> Any:
+        last = time.monotonic() + within
+        while True:
+            try:
+                return look(*given, **named)  # type: ignore[no-untyped-call]
+            except RuntimeError:
+                if time.monotonic() >= last:
+                    raise
+                time.sleep(_AGAIN)
+
+    services.get_node = until_there
+    try:
+        yield
+    finally:
+        services.get_node = look
