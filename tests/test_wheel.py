@@ -88,6 +88,7 @@ def test_the_wheel_holds_the_page_the_examples_and_the_migrations(wheel: Path) -
     assert {f"service/store/migrations/versions/{name}" for name in in_checkout} <= names
 
 
+@pytest.mark.long
 def test_the_demo_runs_from_a_folder_with_modules_of_its_own(command: Path, folder: Path) -> None:
     demo = [str(command), "demo", "--home", "state", "--job", "job.yaml"]
     done = subprocess.run(demo, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)

@@ -19,7 +19,7 @@ from workers.artifacts import ArtifactStore
 from workers.assignment import Outcome, Report
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.ray
 def test_a_job_survives_faults_of_many_kinds() -> None:
     played = scene.play("sqlite", seed=4, trials=18, points=8, gap=0.8)

@@ -33,7 +33,7 @@ def _run(path: Path) -> str:
     return found.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_whole_script_runs_without_a_gpu_and_goes_on_where_it_was(tmp_path: Path) -> None:
     path = tmp_path / "gpu.json"
     _run(path)

@@ -110,7 +110,7 @@ def test_torch_is_left_as_it_was() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_saasbo_proposes_by_the_fully_bayesian_model(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numpyro", reason="comes with the extra botorch")
     monkeypatch.setattr("optimizers.saasbo._EFFORT", (16, 8, 4))
@@ -124,7 +124,7 @@ def test_saasbo_proposes_by_the_fully_bayesian_model(monkeypatch: pytest.MonkeyP
         assert config not in (*DRAWN[:14], DRAWN[20], DRAWN[21])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_fully_bayesian_model_knows_which_parameter_matters() -> None:
     pytest.importorskip("numpyro", reason="comes with the extra botorch")
     import torch

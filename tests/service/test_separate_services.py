@@ -94,6 +94,7 @@ def test_api_and_conductor_share_postgresql_and_a_ray_cluster(
 TAKEN_OVER_WITHIN = 10.0  # seconds, as docs/operations.md promises
 
 
+@pytest.mark.long
 def test_two_of_each_share_a_job_and_one_conductor_goes_on_for_the_other(
     tmp_path: Path,
     empty_postgres: str,  # noqa: F811 - the fixture

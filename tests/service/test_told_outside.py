@@ -93,6 +93,7 @@ def test_lines_of_the_log_carry_the_trace(scene: Scene) -> None:
     assert {line["trace_id"] for line in about} == {CALLER.split("-")[1]}
 
 
+@pytest.mark.long
 def test_the_end_of_the_job_is_told_again_after_a_refusal(scene: Scene) -> None:
     url = f"{scene.service.url}/v1/webhooks/{scene.webhook_id}/deliveries"
 

@@ -46,7 +46,7 @@ from workers.running.trial import train
 from workers.running.trial_pack import train_pack
 from workers.running.workbench import Workbench
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RANKS, STEPS = 2, 6
 Rows = tuple[Inputs, Inputs]

@@ -42,7 +42,7 @@ from workers.running.sharding import NEEDS_WHOLE, check_sharded
 from workers.strategies.registry import with_strategy_knobs
 from workers.strategies.running import run_strategy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RANKS, STEPS = 2, 6
 LORA: dict[str, Any] = {"rank": 2, "targets": "all"}

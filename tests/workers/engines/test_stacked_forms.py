@@ -105,7 +105,7 @@ def test_the_spaces_of_lora_and_autopeft_pack_wholly(bert: ResidentBase, store: 
     assert_as_alone(bert, members, 6, store, PADDED, UNPADDED)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_losses_agree_over_fifty_steps(bert: ResidentBase, store: PrefixStore) -> None:
     members = [
         Tiny("lora", {"rank": 1, "targets": "qv"}, {"label_smoothing": 0.1}, 1),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from service.jobs.refine.results import result_config
+from tests.short_form import short_form
 from tests.workers.refining.winners import TASK, Winner, loss_of_loaded, refined
 from workers.errors import InvalidInput
 from workers.exports.merging import merged
@@ -17,7 +18,7 @@ from workers.running.workbench import Workbench
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pattern", ["free", "2:4"])
+@pytest.mark.parametrize("pattern", short_form(["free", "2:4"], ["free"]))
 def test_retraining_is_ahead_of_pruning_alone_and_zeros_stay_zero(
     bench: Workbench, lora: Winner, tmp_path: Path, pattern: str
 ) -> None:
@@ -45,7 +46,7 @@ def test_retraining_is_ahead_of_pruning_alone_and_zeros_stay_zero(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("retrain", ["biases", "norms", "biases_and_norms", "head"])
+@pytest.mark.parametrize("retrain", short_form(["biases", "norms", "biases_and_norms", "head"], ["head"]))
 def test_little_is_retrained_beside_an_update_that_stays(
     bench: Workbench, lora: Winner, tmp_path: Path, retrain: str
 ) -> None:

@@ -29,7 +29,7 @@ def test_a_trial_shows_its_lower_ranks_and_no_cost_that_they_change(knob: str) -
     assert list(served({"method": "head"}, {"accuracy": 0.4})) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_dylora_at_its_lowest_rank_beats_a_lora_that_is_cut_to_it() -> None:
     """Rank 1 of 16 on real text, fixed seeds; the cut LoRA may choose between its own scale and that of the rank."""
     real = real_text()

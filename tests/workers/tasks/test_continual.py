@@ -96,7 +96,7 @@ def test_a_memory_is_bounded_even_and_gets_nothing_back(bench: Workbench, home: 
             assert classes.max() - classes.min() <= 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_training_the_tasks_one_after_another_forgets_more_than_either_way_of_keeping_them(
     bench: Workbench, home: Path
 ) -> None:
